@@ -1,0 +1,39 @@
+export interface StoredObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+export interface WrittenObject {
+  readonly sizeBytes: number;
+  /** hexadecimal */
+  readonly sha256: string;
+}
+
+/**
+ * An object store. Keys are `/`-separated segments of [A-Za-z0-9._=-]. A write is durable and whole when it returns,
+ * or did not happen. Errors: E_STORE_IO (retryable), E_STORE_FULL, E_STORE_READONLY, E_STORE_MISSING.
+ * Implementations: filesystem, minio.
+ */
+export interface Store {
+  /** Where it is, for people: a path or a URL. */
+  readonly place: string;
+  /** Atomic: of any number of writers exactly one gets `created`. The commit points go through here. */
+  putIfAbsent(key: string, bytes: Uint8Array): Promise<"created" | "exists">;
+  /** Replaces what was there, atomically. */
+  put(key: string, bytes: Uint8Array): Promise<void>;
+  /** Writes a stream of unknown length to a key that no other writer uses. An iterator that throws leaves no object. */
+  putStream(key: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<WrittenObject>;
+  /** Throws E_STORE_MISSING. */
+  get(key: string): Promise<Uint8Array>;
+  /** Bytes [start, end) as far as they exist. Throws E_STORE_MISSING. */
+  getRange(key: string, start: number, end: number): Promise<Uint8Array>;
+  getStream(key: string): AsyncIterable<Uint8Array>;
+  head(key: string): Promise<StoredObject | null>;
+  /** Every object whose key starts with `prefix`, in ascending order of the key's code units. */
+  list(prefix: string): AsyncIterable<StoredObject>;
+  /** Deleting what is absent is no error. */
+  delete(key: string): Promise<void>;
+  /** A path or URL that another program can open for a while (shards in a training job). */
+  locate(key: string): Promise<string>;
+  close(): Promise<void>;
+}

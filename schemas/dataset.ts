@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { canonicalJson, sha256Hex, type Json } from "./canonical.js";
+
+/** What a version is a function of, beside scores and labels. All of it is in the version's id; defaults leave no trace. */
+export const selectionSchema = z.strictObject({
+  /** K: images a class */
+  k: z.int().positive().default(1000),
+  /** P: each image stands for its P best classes only */
+  p: z.int().positive().default(10),
+  /** Least probability of a chosen row, [0, 1) */
+  floor: z.number().min(0).lt(1).default(0),
+});
+export type Selection = z.infer<typeof selectionSchema>;
+
+export const windowSchema = z.discriminatedUnion("kind", [
+  /** Everything since `startMs` (or ever): the paper's case */
+  z.strictObject({ kind: z.literal("global"), startMs: z.int().optional() }),
+]);
+export type Window = z.infer<typeof windowSchema>;
+
+export const datasetNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "expected lower-case letters, digits, dot, dash, underscore; at most 63");
+
+/** A declared selection over a stream. */
+export const datasetSchema = z.strictObject({
+  name: datasetNameSchema,
+  select: selectionSchema.prefault({}),
+  /** R: rows a class held beyond K, against retractions; by default K/10, at least 8 */
+  reserve: z.int().nonnegative().optional(),
+  window: windowSchema.default({ kind: "global" }),
+});
+export type Dataset = z.infer<typeof datasetSchema>;
+
+export function reserveOf(dataset: Dataset): number {
+  return dataset.reserve ?? Math.max(8, Math.ceil(dataset.select.k / 10));
+}
+
+/** Selection without the members that have their default value. */
+export function canonicalSelection(selection: Selection): Json {
+  const defaults = selectionSchema.parse({});
+  const members: Record<string, Json> = { k: selection.k, p: selection.p };
+  for (const [name, value] of Object.entries(selection)) {
+    if (canonicalJson(value) !== canonicalJson(defaults[name as keyof Selection])) members[name] = value;
+  }
+  return members;
+}
+
+/**
+ * Names the state that a dataset's top-K keeps: a checkpoint made under one digest is never used under another.
+ * 64 hexadecimal digits.
+ */
+export function parametersDigest(dataset: Dataset, teacher: string, stream: string): string {
+  return sha256Hex(
+    canonicalJson({
+      select: canonicalSelection(dataset.select),
+      reserve: reserveOf(dataset),
+      window: dataset.window,
+      teacher,
+      stream,
+    }),
+  );
+}

@@ -1,0 +1,116 @@
+/** Every code that Sluice reports, with what it means. The one list: docs/errors.md is printed from it. */
+export const ERROR_CODES = {
+  E_USAGE: "The command line is wrong.",
+  E_CONFIG: "The configuration is wrong; the message names the line.",
+  E_MEMORY: "The parameters need more memory than there is; the estimate in bytes is in the message.",
+  E_LOCKED: "Another process works on this data folder; its pid is in the message.",
+  E_CANCELLED: "The work was stopped on request; it resumes where it stopped.",
+  E_INTERNAL: "An invariant of Sluice itself is broken: please report it.",
+
+  E_SOURCE_MISSING: "The source (a folder, a shard) does not exist.",
+  E_SOURCE_READ: "The source cannot be read.",
+
+  E_IMAGE_EMPTY: "The image has no bytes.",
+  E_IMAGE_TRUNCATED: "The image ends before its pixels do.",
+  E_IMAGE_FORMAT: "The bytes are no image in a known format.",
+  E_IMAGE_CORRUPT: "The format is known, but the pixels cannot be decoded.",
+  E_IMAGE_EXTENSION: "The file's extension names another format than its bytes have.",
+  E_IMAGE_ANIMATED: "The image has more than one frame.",
+  E_IMAGE_CMYK: "The image is in CMYK.",
+  E_IMAGE_DEPTH: "The image has more than 8 bits a channel.",
+  E_IMAGE_TINY: "The image is smaller than the least side that decoding accepts.",
+  E_IMAGE_PIXELS: "The image's header announces more pixels than the limit; it was not decoded.",
+  E_IMAGE_SIZE: "The image has more bytes than the limit; it was not read.",
+  E_IMAGE_UNREADABLE: "The image's bytes cannot be read (permission, I/O error).",
+  E_IMAGE_VANISHED: "The image was listed, but is no longer there.",
+  E_IMAGE_SCORES: "The teacher gave this image a score that is not a finite number.",
+
+  E_RECORD_SCHEMA: "A record of the images topic does not follow the documented format.",
+  E_RECORD_FUTURE: "A record's event time lies further in the future than the accepted skew.",
+
+  E_TEACHER_CARD: "The teacher's model card is missing or wrong.",
+  E_TEACHER_WEIGHTS: "The teacher's weights are missing, truncated or not those of its card.",
+  E_TEACHER_LABELS: "The teacher's output has another width than its card has labels.",
+  E_ENGINE_UNAVAILABLE: "The engine or backend asked for is not available on this machine.",
+  E_ENGINE_LOAD: "The engine cannot load the model.",
+  E_ENGINE_SHAPE: "The model's input or output has another shape than its card says.",
+  E_ENGINE_CRASH: "An engine worker ended unexpectedly.",
+
+  E_LOG_IO: "The log cannot be read or written.",
+  E_LOG_RANGE: "The offset asked for is not in the log.",
+  E_LOG_RECREATED: "The log ends below the archive's chain end: the topic was deleted and made anew.",
+
+  E_STORE_IO: "The object store cannot be read or written.",
+  E_STORE_MISSING: "The object is not in the store.",
+  E_STORE_FULL: "The store has no room left.",
+  E_STORE_READONLY: "The store cannot be written: it is read-only or permission is missing.",
+  E_STORE_CORRUPT: "An object's bytes are not those that were written.",
+
+  E_CHAIN_GAP: "The archive's chain has a gap.",
+  E_CHAIN_CONFLICT: "Two writers disagree on a segment.",
+  E_SEGMENT_CORRUPT: "An archive segment cannot be read or contradicts its header.",
+  E_CHECKPOINT_CORRUPT: "A checkpoint's bytes are not those that were written.",
+
+  E_DATASET_UNKNOWN: "No dataset of that name is declared.",
+  E_SELECTION: "A selection parameter is out of range or contradicts another.",
+  E_VERSION_MISSING: "There is no such version.",
+  E_VERSION_CORRUPT: "A published version does not verify.",
+  E_PUBLISH_CONFLICT: "Another publisher won, with another content.",
+
+  E_TRAIN_DATA: "The training data cannot be used (no labels, unknown class, too few images).",
+  E_TRAIN_DIVERGED: "Training gave a loss that is not a finite number.",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What a process exits with. Documented in `sluice --help`. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, verification: 3, locked: 4, interrupted: 130 } as const;
+
+const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "E_USAGE",
+  "E_CONFIG",
+  "E_MEMORY",
+  "E_SELECTION",
+  "E_DATASET_UNKNOWN",
+  "E_SOURCE_MISSING",
+]);
+
+export interface ErrorContext {
+  readonly cause?: unknown;
+  /** Whether the same call may succeed later (I/O), as against never (bad data, broken invariant). */
+  readonly retryable?: boolean;
+  readonly [detail: string]: unknown;
+}
+
+/** The one error class. `message` says what was expected, what was found, where, and what to do. */
+export class SluiceError extends Error {
+  override readonly name = "SluiceError";
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+  readonly context: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
+    const { cause, retryable, ...rest } = context;
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.retryable = retryable ?? false;
+    this.context = rest;
+  }
+
+  get exitCode(): number {
+    if (USAGE_CODES.has(this.code)) return EXIT.usage;
+    if (this.code === "E_LOCKED") return EXIT.locked;
+    if (this.code === "E_VERSION_CORRUPT") return EXIT.verification;
+    if (this.code === "E_CANCELLED") return EXIT.interrupted;
+    return EXIT.failed;
+  }
+}
+
+export function isSluiceError(error: unknown, code?: ErrorCode): error is SluiceError {
+  return error instanceof SluiceError && (code === undefined || error.code === code);
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,94 @@
+import { SluiceError } from "./errors.js";
+
+/** A record of any log: what Kafka carries, and the embedded log with it. */
+export interface LogRecord {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers: Readonly<Record<string, string>>;
+  /** ms since the epoch, UTC */
+  readonly timestampMs: number;
+}
+
+/** A record at its place. Offsets ascend within a partition and may have holes. */
+export interface StoredRecord extends LogRecord {
+  readonly offset: number;
+}
+
+/** An image as it enters: its bytes inline, or only where they lie (`bytes` null). */
+export interface ImageRecord {
+  readonly uri: string;
+  readonly bytes: Uint8Array | null;
+  /** ms since the epoch, UTC: when the image came to be, as its producer says */
+  readonly eventTimeMs: number;
+  readonly licence: string | null;
+  readonly origin: string | null;
+  /** Offset (same partition) of the quarantined record that this one takes up again. */
+  readonly retryOf: number | null;
+}
+
+/** The version of this wire format. A reader refuses what it does not know. */
+export const IMAGE_RECORD_VERSION = "1";
+
+const HEADER = {
+  version: "sluice-schema",
+  uri: "sluice-uri",
+  eventTime: "sluice-event-time",
+  licence: "sluice-licence",
+  origin: "sluice-origin",
+  retryOf: "sluice-retry-of",
+} as const;
+
+/** The wire form: image bytes (or nothing, by reference) as the value, all else in headers that any producer can write. */
+export function encodeImageRecord(image: ImageRecord): LogRecord {
+  const headers: Record<string, string> = { [HEADER.version]: IMAGE_RECORD_VERSION, [HEADER.uri]: image.uri };
+  if (image.licence !== null) headers[HEADER.licence] = image.licence;
+  if (image.origin !== null) headers[HEADER.origin] = image.origin;
+  if (image.retryOf !== null) headers[HEADER.retryOf] = String(image.retryOf);
+  return { key: null, value: image.bytes, headers, timestampMs: image.eventTimeMs };
+}
+
+/**
+ * Reads a record of the images topic. Only the value is required of a producer: without headers the uri is the place
+ * in the log and the event time the record's timestamp.
+ * Throws E_RECORD_SCHEMA for an unknown version, a header that does not parse, or neither bytes nor a uri.
+ */
+export function decodeImageRecord(record: StoredRecord, place: { stream: string; partition: number }): ImageRecord {
+  const where = `${place.stream}/${place.partition}/${record.offset}`;
+  const { headers } = record;
+  const version = headers[HEADER.version] ?? IMAGE_RECORD_VERSION;
+  if (version !== IMAGE_RECORD_VERSION) {
+    throw new SluiceError(
+      "E_RECORD_SCHEMA",
+      `Expected ${HEADER.version} ${IMAGE_RECORD_VERSION}, found "${version}" at ${where}. Upgrade Sluice, or write version ${IMAGE_RECORD_VERSION}.`,
+    );
+  }
+  const integer = (name: string): number | null => {
+    const text = headers[name];
+    if (text === undefined) return null;
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
+      throw new SluiceError(
+        "E_RECORD_SCHEMA",
+        `Expected a whole number in header ${name}, found "${text}" at ${where}.`,
+      );
+    }
+    return value;
+  };
+  const uri = headers[HEADER.uri];
+  const bytes = record.value !== null && record.value.length > 0 ? record.value : null;
+  if (uri === undefined && record.value === null) {
+    throw new SluiceError(
+      "E_RECORD_SCHEMA",
+      `Expected image bytes or a header ${HEADER.uri}, found neither at ${where}.`,
+    );
+  }
+  return {
+    uri: uri ?? `log://${where}`,
+    // A producer's empty value without a uri is an empty image, which decoding refuses by its own code.
+    bytes: uri === undefined ? (record.value ?? new Uint8Array(0)) : bytes,
+    eventTimeMs: integer(HEADER.eventTime) ?? record.timestampMs,
+    licence: headers[HEADER.licence] ?? null,
+    origin: headers[HEADER.origin] ?? null,
+    retryOf: integer(HEADER.retryOf),
+  };
+}

@@ -1,0 +1,33 @@
+import { frontierName, type Frontier } from "./frontier.js";
+
+/** The object store's layout. Keys hold neither `+` nor `%`, and no key is another's folder: POSIX gateways need both. */
+
+const digits = (offset: number): string => String(offset).padStart(20, "0");
+
+/** Names one chain of segments: a start (`origin`) in one partition of one stream, under one teacher. */
+export interface ChainName {
+  readonly teacher: string;
+  readonly stream: string;
+  readonly partition: number;
+  readonly origin: number;
+}
+
+export const keys = {
+  chain: ({ teacher, stream, partition, origin }: ChainName): string =>
+    `scores/${teacher}/${stream}/${partition}/${digits(origin)}/`,
+  segment: (chain: ChainName, start: number): string => `${keys.chain(chain)}${digits(start)}.arrow`,
+
+  /** Bytes by content. `sha256` is 64 hexadecimal digits. */
+  image: (sha256: string): string => `images/sha256/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${sha256}`,
+
+  checkpoints: (parameters: string, shard: number): string => `checkpoints/${parameters}/${shard}/`,
+  checkpoint: (parameters: string, shard: number, frontier: Frontier): string =>
+    `${keys.checkpoints(parameters, shard)}${frontierName(frontier)}.ckpt`,
+
+  versions: (dataset: string): string => `versions/${dataset}/`,
+  manifest: (dataset: string, number: number): string => `versions/${dataset}/${number}/manifest.json`,
+  /** The files of one attempt to publish; only a manifest makes them a version. */
+  attempt: (dataset: string, id: string, attempt: string): string => `versions/${dataset}/data/${id}/${attempt}/`,
+
+  teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
+} as const;

@@ -1,0 +1,102 @@
+import { createHash, type Hash } from "node:crypto";
+import { z } from "zod";
+import { canonicalJson } from "./canonical.js";
+import {
+  canonicalSelection,
+  datasetNameSchema,
+  selectionSchema,
+  windowSchema,
+  type Selection,
+  type Window,
+} from "./dataset.js";
+import { frontierSchema } from "./frontier.js";
+import { engineInfoSchema } from "./segment.js";
+
+export const MANIFEST_VERSION = 1;
+
+const count = z.int().nonnegative();
+const sha256Text = z.string().regex(/^[0-9a-f]{64}$/);
+
+export const manifestSchema = z.strictObject({
+  schemaVersion: z.literal(MANIFEST_VERSION),
+  dataset: datasetNameSchema,
+  number: z.int().positive(),
+  /** What this version is: see `VersionIdHash`. Everything below `provenance` is outside it. */
+  id: sha256Text,
+  select: selectionSchema,
+  window: windowSchema,
+  teacher: z.strictObject({
+    digest: sha256Text,
+    name: z.string(),
+    labels: z.array(z.string()),
+    temperature: z.number().positive(),
+  }),
+  classes: z.array(
+    z.strictObject({
+      class: count,
+      label: z.string(),
+      count,
+      /** probability of the first and the last row; null without rows */
+      best: z.number().nullable(),
+      worst: z.number().nullable(),
+      /** `count` is below K */
+      starving: z.boolean(),
+    }),
+  ),
+  totals: z.strictObject({
+    rows: count,
+    images: count,
+    /** rows whose image bytes are not in the version, because nothing kept them */
+    bytesAbsent: count,
+    /** over the frontier: in = scored + copied + quarantined + lost */
+    records: z.strictObject({ in: count, scored: count, copied: count, quarantined: count, lost: count }),
+  }),
+  files: z.array(z.strictObject({ key: z.string(), sizeBytes: count, sha256: sha256Text, rows: count.nullable() })),
+  provenance: z.strictObject({
+    parent: z.strictObject({ number: z.int().positive(), id: sha256Text }).nullable(),
+    stream: z.string(),
+    frontier: frontierSchema,
+    /** engines seen in the segments read */
+    engines: z.array(engineInfoSchema),
+    /** The cut read past a gap or a corrupt segment on request */
+    incomplete: z.boolean(),
+    codeVersion: z.string(),
+    /** ISO 8601, UTC */
+    createdAt: z.string(),
+    commitId: z.string(),
+    trigger: z.string(),
+  }),
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ManifestFile = Manifest["files"][number];
+
+/**
+ * The version's id: SHA-256 over one line of canonical JSON {schema, select, window, teacher} and then, for every row
+ * in the order (class, rank), 48 bytes: class u32, rank u32 (from 1), image digest 32 bytes, rank key f64; all little-endian.
+ * Rows must come in that order.
+ */
+export class VersionIdHash {
+  readonly #hash: Hash;
+  readonly #row = new Uint8Array(48);
+  readonly #view = new DataView(this.#row.buffer);
+
+  constructor(parameters: { select: Selection; window: Window; teacher: string }) {
+    const { select, window, teacher } = parameters;
+    this.#hash = createHash("sha256");
+    this.#hash.update(canonicalJson({ schema: 1, select: canonicalSelection(select), window, teacher }) + "\n");
+  }
+
+  /** `digest` is 32 bytes. */
+  row(classIndex: number, rank: number, digest: Uint8Array, key: number): void {
+    this.#view.setUint32(0, classIndex, true);
+    this.#view.setUint32(4, rank, true);
+    this.#row.set(digest, 8);
+    this.#view.setFloat64(40, key, true);
+    this.#hash.update(this.#row);
+  }
+
+  /** 64 hexadecimal digits; ends the computation */
+  digest(): string {
+    return this.#hash.digest("hex");
+  }
+}

@@ -1,0 +1,83 @@
+import { z } from "zod";
+import { canonicalJson, sha256Hex } from "./canonical.js";
+
+/** The file that stands beside a model's weights and says how to feed it and how to read it. */
+export const MODEL_CARD_FILE = "model-card.json";
+
+const sha256Text = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 lower-case hexadecimal digits");
+
+export const modelCardSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  name: z.string().min(1),
+  format: z.enum(["onnx", "tfjs-layers", "tfjs-graph", "saved-model"]),
+  /** The model's files, relative to the card, the entry file first; `sha256` of their digests in this order. */
+  weights: z.strictObject({
+    files: z.array(z.strictObject({ path: z.string(), sizeBytes: z.int().nonnegative(), sha256: sha256Text })).min(1),
+    sha256: sha256Text,
+  }),
+  input: z.strictObject({
+    width: z.int().positive(),
+    height: z.int().positive(),
+    layout: z.enum(["NHWC", "NCHW"]).default("NHWC"),
+    /** Channel order. `grey` is one channel, Rec. 709 luma of the sRGB values. */
+    colour: z.enum(["rgb", "bgr", "grey"]).default("rgb"),
+    /** The batch size that the model was exported with, if it takes no other. */
+    fixedBatch: z.int().positive().optional(),
+  }),
+  resize: z.strictObject({
+    /** libvips kernels, all antialiased (support widened by the shrink factor). */
+    kernel: z.enum(["nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3"]).default("linear"),
+    /**
+     * `crop`: short side to `shortSide`, centre crop to the input size. `stretch`: straight to the input size.
+     * `pad`: long side to the input size, the rest black.
+     */
+    mode: z.enum(["crop", "stretch", "pad"]).default("crop"),
+    /** px; only for `crop`; by default the input's short side */
+    shortSide: z.int().positive().optional(),
+    /** Whether JPEG may be decoded at 1/2, 1/4, 1/8 size first: faster, other last bits. */
+    shrinkOnLoad: z.boolean().default(true),
+  }),
+  /** tensor = (u8 / 255 - mean) / std, one value a channel in the model's channel order */
+  normalise: z.strictObject({ mean: z.array(z.number()).min(1), std: z.array(z.number().positive()).min(1) }),
+  output: z.strictObject({
+    /** What the model puts out; probabilities become logits by ln(p), p clipped at 1e-38 from below. */
+    kind: z.enum(["logits", "probabilities"]),
+    /** The output's name, where the model has several */
+    name: z.string().optional(),
+  }),
+  /** One name a class, in the order of the outputs */
+  labels: z.array(z.string()).min(2),
+  /** logits are divided by it before ranking */
+  temperature: z.number().positive().default(1),
+});
+
+export type ModelCard = z.infer<typeof modelCardSchema>;
+/** Channels of the model's input: 1 or 3. */
+export function channelsOf(input: ModelCard["input"]): 1 | 3 {
+  return input.colour === "grey" ? 1 : 3;
+}
+
+/**
+ * What names a teacher: the digest of everything that changes its scores. Its name and its files' paths do not.
+ * Returns 64 hexadecimal digits.
+ */
+export function teacherDigest(card: ModelCard): string {
+  const { input, resize, normalise, output, labels, temperature } = card;
+  return sha256Hex(
+    canonicalJson({
+      weights: card.weights.sha256,
+      format: card.format,
+      input,
+      resize,
+      normalise,
+      output,
+      labels,
+      temperature,
+    }),
+  );
+}
+
+/** The digest over a model's files, in card order. */
+export function weightsDigest(files: readonly { sha256: string }[]): string {
+  return sha256Hex(files.map((file) => file.sha256).join("\n"));
+}

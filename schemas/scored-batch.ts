@@ -1,0 +1,199 @@
+import {
+  Field,
+  FixedSizeBinary,
+  FixedSizeList,
+  Float32,
+  Float64,
+  Int32,
+  Int64,
+  RecordBatch,
+  Schema,
+  Struct,
+  TimestampMillisecond,
+  Uint32,
+  Uint64,
+  Uint8,
+  Utf8,
+  makeData,
+  vectorFromArray,
+  type DataType,
+  type Data,
+} from "apache-arrow";
+
+/** Where an image's bytes were when its row was archived. */
+export const BYTES = { absent: 0, kept: 1, refer: 2 } as const;
+export type BytesState = (typeof BYTES)[keyof typeof BYTES];
+
+export const DIGEST_BYTES = 32;
+
+/** A column of text, one value a row; an Arrow vector is one. */
+export interface TextColumn {
+  get(row: number): string | null;
+}
+
+/**
+ * n scored images as columns, ordered by (partition, offset). The columns of the archive: they are complete from the
+ * first segment ever written, since data already written cannot be given a column.
+ */
+export interface ScoredBatch {
+  /** n */
+  readonly count: number;
+  /** M: classes listed an image, at most the teacher's classes */
+  readonly topM: number;
+  /** SHA-256 of the image's bytes, [n x 32] */
+  readonly digest: Uint8Array;
+  /** [n] */
+  readonly partition: Int32Array;
+  /** [n] */
+  readonly offset: BigInt64Array;
+  /** ms since the epoch, UTC, [n] */
+  readonly eventTimeMs: BigInt64Array;
+  /** 1 where the scores were copied from an earlier row of the same digest, [n] */
+  readonly copied: Uint8Array;
+  /** one of BYTES, [n] */
+  readonly bytes: Uint8Array;
+  readonly uri: TextColumn;
+  /** the encoded image's length in bytes, [n] */
+  readonly sizeBytes: Uint32Array;
+  /** px of the stored image, after EXIF orientation, [n] */
+  readonly width: Uint32Array;
+  readonly height: Uint32Array;
+  /** 64-bit difference hash of the teacher's view (9 x 8 luma means, bit 63 first), 0 where the view is narrower, [n] */
+  readonly perceptualHash: BigUint64Array;
+  readonly licence: TextColumn;
+  readonly origin: TextColumn;
+  /** offset of the record this one retries, -1 for none, [n] */
+  readonly retryOf: BigInt64Array;
+  /** top-M classes, rank key descending, then class ascending, [n x M] */
+  readonly classes: Int32Array;
+  /** log-probability at the card's temperature, -log1p(sum over j != i of exp(z_j - z_i)), [n x M] */
+  readonly keys: Float64Array;
+  /** logits as the engine gave them, before temperature, [n x M] */
+  readonly logits: Float32Array;
+  /** ln of the sum of exp(logit / temperature) over all classes, [n] */
+  readonly logSumExp: Float64Array;
+  /** all C logits, [n x C], where the archive keeps them (`archive.logits: all`) */
+  readonly allLogits: Float32Array | null;
+}
+
+const list = <T extends DataType>(length: number, type: T) => new FixedSizeList(length, new Field("item", type, false));
+
+/** The Arrow schema of a scored batch with top `topM` classes and, where kept, all `classCount` logits. */
+export function scoredSchema(topM: number, classCount: number | null, metadata?: Map<string, string>): Schema {
+  const field = (name: string, type: DataType, nullable = false) => new Field(name, type, nullable);
+  const fields = [
+    field("digest", new FixedSizeBinary(DIGEST_BYTES)),
+    field("partition", new Int32()),
+    field("offset", new Int64()),
+    field("event_time", new TimestampMillisecond("UTC")),
+    field("copied", new Uint8()),
+    field("bytes", new Uint8()),
+    field("uri", new Utf8()),
+    field("size_bytes", new Uint32()),
+    field("width", new Uint32()),
+    field("height", new Uint32()),
+    field("perceptual_hash", new Uint64()),
+    field("licence", new Utf8(), true),
+    field("origin", new Utf8(), true),
+    field("retry_of", new Int64()),
+    field("classes", list(topM, new Int32())),
+    field("keys", list(topM, new Float64())),
+    field("logits", list(topM, new Float32())),
+    field("log_sum_exp", new Float64()),
+  ];
+  if (classCount !== null) fields.push(field("all_logits", list(classCount, new Float32())));
+  return new Schema(fields, metadata);
+}
+
+/** The same memory as an Arrow record batch; text columns are encoded. */
+export function toRecordBatch(batch: ScoredBatch, schema: Schema): RecordBatch {
+  const { count } = batch;
+  const lists: Record<string, { values: Float32Array | Float64Array | Int32Array }> = {
+    classes: { values: batch.classes },
+    keys: { values: batch.keys },
+    logits: { values: batch.logits },
+    ...(batch.allLogits === null ? {} : { all_logits: { values: batch.allLogits } }),
+  };
+  const plain: Record<string, ArrayBufferView> = {
+    digest: batch.digest,
+    partition: batch.partition,
+    offset: batch.offset,
+    event_time: batch.eventTimeMs,
+    copied: batch.copied,
+    bytes: batch.bytes,
+    size_bytes: batch.sizeBytes,
+    width: batch.width,
+    height: batch.height,
+    perceptual_hash: batch.perceptualHash,
+    retry_of: batch.retryOf,
+    log_sum_exp: batch.logSumExp,
+  };
+  const text: Record<string, TextColumn> = { uri: batch.uri, licence: batch.licence, origin: batch.origin };
+  const children: Data[] = schema.fields.map((field) => {
+    const type: DataType = field.type;
+    const values = lists[field.name]?.values ?? plain[field.name];
+    if (type instanceof FixedSizeList) {
+      const child = makeData({
+        type: type.children[0]!.type as Float32,
+        data: values as Float32Array,
+        length: count * type.listSize,
+        nullCount: 0,
+      });
+      return makeData({ type, child, length: count, nullCount: 0 });
+    }
+    const column = text[field.name];
+    if (column !== undefined) {
+      return (
+        vectorFromArray(
+          Array.from({ length: count }, (_, row) => column.get(row)),
+          new Utf8(),
+        ).data[0] ?? makeData({ type: new Utf8(), length: 0 })
+      );
+    }
+    return makeData({ type: type as Int32, data: values as Int32Array, length: count, nullCount: 0 });
+  });
+  return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: count, nullCount: 0, children }));
+}
+
+/** Views over an Arrow record batch's own buffers: nothing is copied, text is decoded when asked for. */
+export function fromRecordBatch(batch: RecordBatch): ScoredBatch {
+  const count = batch.numRows;
+  const column = (name: string): Data | undefined => {
+    const index = batch.schema.fields.findIndex((field) => field.name === name);
+    return index < 0 ? undefined : batch.data.children[index];
+  };
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the schema fixes each column's array
+  const values = <T>(name: string, width = 1): T => {
+    const data = column(name);
+    const array = (data?.children[0] ?? data)?.values as Int32Array | undefined;
+    if (array === undefined) throw new TypeError(`a scored batch has a column "${name}", this one has none`);
+    return array.subarray(0, count * width) as T;
+  };
+  const topM = (batch.schema.fields.find((field) => field.name === "classes")?.type as FixedSizeList).listSize;
+  const allLogits = batch.schema.fields.find((field) => field.name === "all_logits")?.type as FixedSizeList | undefined;
+  const none: TextColumn = { get: () => null };
+  const textOf = (name: string): TextColumn => (batch.getChild(name) as TextColumn | null) ?? none;
+  return {
+    count,
+    topM,
+    digest: values("digest", DIGEST_BYTES),
+    partition: values("partition"),
+    offset: values("offset"),
+    eventTimeMs: values("event_time"),
+    copied: values("copied"),
+    bytes: values("bytes"),
+    uri: textOf("uri"),
+    sizeBytes: values("size_bytes"),
+    width: values("width"),
+    height: values("height"),
+    perceptualHash: values("perceptual_hash"),
+    licence: textOf("licence"),
+    origin: textOf("origin"),
+    retryOf: values("retry_of"),
+    classes: values("classes", topM),
+    keys: values("keys", topM),
+    logits: values("logits", topM),
+    logSumExp: values("log_sum_exp"),
+    allLogits: allLogits === undefined ? null : values("all_logits", allLogits.listSize),
+  };
+}

@@ -1,0 +1,118 @@
+import { RecordBatchFileWriter, RecordBatchReader, Table } from "apache-arrow";
+import { z } from "zod";
+import { SluiceError, ERROR_CODES, type ErrorCode } from "./errors.js";
+import { fromRecordBatch, scoredSchema, toRecordBatch, type ScoredBatch } from "./scored-batch.js";
+
+export const SEGMENT_VERSION = 1;
+const METADATA_KEY = "sluice";
+
+const count = z.int().nonnegative();
+const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
+
+/** One quarantined record: listed in the header of the segment whose range it lies in. */
+export const rejectedSchema = z.strictObject({
+  offset: count,
+  code: errorCode,
+  reason: z.string(),
+  /** null where the bytes could not be read */
+  sha256: z.string().nullable(),
+  uri: z.string(),
+  eventTimeMs: z.int(),
+  retryOf: count.nullable(),
+});
+export type Rejected = z.infer<typeof rejectedSchema>;
+
+export const engineInfoSchema = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  backend: z.string(),
+  device: z.string(),
+  /**
+   * `yes`: the conformance probe gave the same bits for every batch size. `padded`: it did not, so every batch is
+   * padded to `batch` images, and scores depend on that number.
+   */
+  batchInvariant: z.enum(["yes", "padded"]),
+  batch: z.int().positive(),
+});
+export type EngineInfo = z.infer<typeof engineInfoSchema>;
+
+/**
+ * Says what a segment covers: offsets [start, end) of one partition under one teacher, following on the segment that
+ * ends at `start`. in = scored + copied + quarantined + lost.
+ */
+export const segmentHeaderSchema = z.strictObject({
+  schemaVersion: z.literal(SEGMENT_VERSION),
+  teacher: z.string(),
+  stream: z.string(),
+  partition: count,
+  /** The start of the chain that this segment belongs to */
+  origin: count,
+  start: count,
+  end: count,
+  counts: z.strictObject({ in: count, scored: count, copied: count, quarantined: count, lost: count }),
+  /** Greatest event time up to this segment's end, ms; null before the first record. Never regresses along a chain. */
+  watermarkMs: z.int().nullable(),
+  engine: engineInfoSchema,
+  codeVersion: z.string(),
+  /** Why records were lost, where the range was no longer in the log */
+  lostReason: z.string().nullable(),
+  /** The datasets that decided whose bytes to keep, and the checkpoint frontier G of the thresholds each had */
+  keepers: z.array(z.strictObject({ dataset: z.string(), parameters: z.string(), thresholdsAt: count.nullable() })),
+  rejected: z.array(rejectedSchema),
+});
+export type SegmentHeader = z.infer<typeof segmentHeaderSchema>;
+
+export interface Segment {
+  readonly header: SegmentHeader;
+  readonly batch: ScoredBatch;
+}
+
+/** An Arrow IPC file of one record batch, the header as JSON in the schema's metadata. Equal input gives equal bytes. */
+export function encodeSegment({ header, batch }: Segment): Uint8Array {
+  const classCount = batch.allLogits === null || batch.count === 0 ? null : batch.allLogits.length / batch.count;
+  const schema = scoredSchema(batch.topM, classCount, new Map([[METADATA_KEY, JSON.stringify(header)]]));
+  return RecordBatchFileWriter.writeAll(new Table(schema, [toRecordBatch(batch, schema)])).toUint8Array(true);
+}
+
+/** Reads a segment; its columns are views of `bytes`. Throws E_SEGMENT_CORRUPT, naming `key`. */
+export function decodeSegment(bytes: Uint8Array, key: string): Segment {
+  try {
+    const reader = RecordBatchReader.from(bytes).open();
+    const header = parseHeader(reader.schema.metadata.get(METADATA_KEY));
+    const batches = [...reader];
+    const only = batches[0];
+    if (only === undefined || batches.length !== 1)
+      throw new TypeError(`expected one record batch, found ${batches.length}`);
+    const batch = fromRecordBatch(only);
+    const { counts } = header;
+    if (batch.count !== counts.scored + counts.copied || header.rejected.length !== counts.quarantined) {
+      throw new TypeError(`the header counts ${counts.scored + counts.copied} rows, the batch has ${batch.count}`);
+    }
+    return { header, batch };
+  } catch (error) {
+    throw corrupt(key, error);
+  }
+}
+
+/** Reads only the header, which needs no more than the file's schema message. Throws E_SEGMENT_CORRUPT. */
+export function decodeSegmentHeader(bytes: Uint8Array, key: string): SegmentHeader {
+  try {
+    return parseHeader(RecordBatchReader.from(bytes).open().schema.metadata.get(METADATA_KEY));
+  } catch (error) {
+    throw corrupt(key, error);
+  }
+}
+
+function parseHeader(text: string | undefined): SegmentHeader {
+  if (text === undefined) throw new TypeError(`the schema's metadata has no "${METADATA_KEY}"`);
+  return segmentHeaderSchema.parse(JSON.parse(text));
+}
+
+function corrupt(key: string, cause: unknown): SluiceError {
+  return new SluiceError(
+    "E_SEGMENT_CORRUPT",
+    `Expected an archive segment (Arrow IPC file) at ${key}, found bytes that do not read as one: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      "Restore the object from a copy; `sluice rebuild --allow-gaps` leaves its range out and marks the version incomplete.",
+    { cause, key },
+  );
+}
