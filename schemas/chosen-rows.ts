@@ -1,0 +1,44 @@
+import type { Dataset } from "./dataset.js";
+import type { Frontier } from "./frontier.js";
+import type { Manifest } from "./manifest.js";
+import type { EngineInfo } from "./segment.js";
+
+/** The rows that a cut chose for one class, rank ascending: row i has rank i + 1. */
+export interface ChosenRows {
+  readonly class: number;
+  /** n, at most K; 0 for a class that nothing stands for */
+  readonly count: number;
+  /** log-probability, [n] */
+  readonly keys: Float64Array;
+  /** SHA-256 of each image's bytes, [n x 32] */
+  readonly digest: Uint8Array;
+  /** the recorded occurrence: greatest score, then lowest (partition, offset), [n] */
+  readonly partition: Int32Array;
+  readonly offset: Float64Array;
+  /** ms since the epoch, UTC, [n] */
+  readonly eventTimeMs: Float64Array;
+  readonly sizeBytes: Uint32Array;
+  readonly width: Uint32Array;
+  readonly height: Uint32Array;
+  readonly uri: readonly string[];
+  readonly licence: readonly (string | null)[];
+  readonly origin: readonly (string | null)[];
+  /** one of BYTES: where the bytes were when the row was archived, [n] */
+  readonly bytes: Uint8Array;
+}
+
+/** A cut: what a version is made of. Live publishing, rebuild and reproduce all end in one of these. */
+export interface Cut {
+  readonly dataset: Dataset;
+  readonly teacher: Manifest["teacher"];
+  readonly stream: string;
+  readonly frontier: Frontier;
+  readonly engines: readonly EngineInfo[];
+  readonly records: Manifest["totals"]["records"];
+  /** Ranges were left out on request because their segments are missing or corrupt */
+  readonly incomplete: boolean;
+  /** What made the cut happen: `end`, `hand`, `rebuild` … */
+  readonly trigger: string;
+  /** One entry a class, every class, ascending. Read once. */
+  readonly classes: AsyncIterable<ChosenRows>;
+}
