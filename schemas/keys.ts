@@ -17,6 +17,10 @@ export const keys = {
     `scores/${teacher}/${stream}/${partition}/${digits(origin)}/`,
   segment: (chain: ChainName, start: number): string => `${keys.chain(chain)}${digits(start)}.arrow`,
 
+  /** Says where the live chain of a partition starts; replays start elsewhere. */
+  liveChain: ({ teacher, stream, partition }: Omit<ChainName, "origin">): string =>
+    `scores/${teacher}/${stream}/${partition}/live.json`,
+
   /** Bytes by content. `sha256` is 64 hexadecimal digits. */
   image: (sha256: string): string => `images/sha256/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${sha256}`,
 
