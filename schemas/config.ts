@@ -3,7 +3,6 @@ import { datasetSchema } from "./dataset.js";
 
 /** How images are read and decoded, and which are refused. */
 export const decodeSchema = z.strictObject({
-  /** Greatest number of pixels an image's header may announce */
   maxPixels: z.int().positive().default(100_000_000).describe("refuse images of more pixels, before decoding"),
   maxBytes: z
     .int()
@@ -11,16 +10,22 @@ export const decodeSchema = z.strictObject({
     .default(64 * 1024 * 1024)
     .describe("refuse images of more bytes"),
   minSide: z.int().positive().default(8).describe("refuse images with a side shorter than this, px"),
-  animated: z.enum(["quarantine", "first-frame"]).default("quarantine"),
-  cmyk: z.enum(["quarantine", "convert"]).default("quarantine"),
-  depth16: z.enum(["quarantine", "convert"]).default("quarantine").describe("more than 8 bits a channel"),
-  wrongExtension: z.enum(["quarantine", "accept"]).default("quarantine").describe("file name against content"),
+  animated: z
+    .enum(["quarantine", "first-frame"])
+    .default("quarantine")
+    .describe("images of more than one frame (GIF, WebP, TIFF)"),
+  cmyk: z.enum(["quarantine", "convert"]).default("quarantine").describe("images in CMYK"),
+  depth16: z.enum(["quarantine", "convert"]).default("quarantine").describe("images of more than 8 bits a channel"),
+  wrongExtension: z
+    .enum(["quarantine", "accept"])
+    .default("quarantine")
+    .describe("images whose file name says another format than their bytes"),
   concurrency: z.int().positive().optional().describe("images decoded at once; by default the number of cores"),
 });
 export type DecodeConfig = z.infer<typeof decodeSchema>;
 
 export const engineSchema = z.strictObject({
-  kind: z.enum(["auto", "onnx", "tfjs"]).default("auto"),
+  kind: z.enum(["auto", "onnx", "tfjs"]).default("auto").describe("auto: by the format of the teacher's model"),
   backend: z.string().default("auto").describe("onnx: cpu, cuda; tfjs: wasm, cpu"),
   workers: z.int().positive().optional().describe("engine workers; by default the number of cores"),
   threads: z.int().positive().default(1).describe("threads inside one worker"),
@@ -33,43 +38,77 @@ export type EngineConfig = z.infer<typeof engineSchema>;
 export const archiveSchema = z.strictObject({
   topM: z.int().positive().default(32).describe("classes archived an image"),
   logits: z.enum(["top", "all"]).default("top").describe("all: keep every class's logit (4 bytes a class an image)"),
-  segmentRecords: z.int().positive().max(1_000_000).default(2048),
+  segmentRecords: z.int().positive().max(1_000_000).default(2048).describe("greatest number of images in one segment"),
   segmentDelayMs: z.int().positive().default(5000).describe("an unfilled segment is written after this long"),
 });
 
-export const configSchema = z.strictObject({
-  /** Where everything lies: log, archive, checkpoints, versions */
-  data: z.string().default("sluice-data"),
+const settingsSchema = z.strictObject({
+  data: z
+    .string()
+    .min(1)
+    .default("sluice-data")
+    .describe("the folder where everything lies: log, archive, checkpoints and versions; relative to this file"),
   stream: z
     .string()
-    .regex(/^[a-zA-Z0-9._-]{1,100}$/)
-    .default("images"),
-  partitions: z.int().positive().max(65_536).default(1),
-  /** A folder with a model card, a model card, or a model file */
-  teacher: z.string().optional(),
-  engine: engineSchema.prefault({}),
-  decode: decodeSchema.prefault({}),
-  archive: archiveSchema.prefault({}),
-  /** `refer` leaves images where they are; `keep` copies the bytes of those that may be chosen into the store */
-  bytes: z.enum(["refer", "keep"]).default("refer"),
-  /** With `keep`: whose bytes stay. `winners`: down to rank K+R of each dataset; `all`: every image's */
-  retainBytes: z.enum(["winners", "all"]).default("winners"),
+    .regex(/^[a-zA-Z0-9._-]{1,100}$/, "expected letters, digits, dot, dash, underscore; at most 100")
+    .default("images")
+    .describe("the topic that the images are in"),
+  partitions: z.int().positive().max(65_536).default(1).describe("partitions of that topic, when it is created"),
+  teacher: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("the classifier: a folder with a model card, a model card, or a model file; relative to this file"),
+  engine: engineSchema.prefault({}).describe("what runs the teacher"),
+  decode: decodeSchema.prefault({}).describe("how images are decoded, and which are refused"),
+  archive: archiveSchema.prefault({}).describe("what is kept of every image's scores"),
+  bytes: z
+    .enum(["refer", "keep"])
+    .default("refer")
+    .describe("refer: images stay where they are; keep: those that may be chosen are copied into the store"),
+  retainBytes: z
+    .enum(["winners", "all"])
+    .default("winners")
+    .describe("with keep, whose bytes stay. winners: down to rank K+R of each dataset; all: every image's"),
   maxFutureSkewMs: z
     .int()
     .nonnegative()
     .default(24 * 3600 * 1000)
     .describe("a record further in the future is quarantined"),
   checkpoint: z
-    .strictObject({ everySegments: z.int().positive().default(16), keep: z.int().min(1).default(3) })
-    .prefault({}),
-  /** Bytes of images in flight, between reading and scoring */
+    .strictObject({
+      everySegments: z.int().positive().default(16).describe("segments between two checkpoints"),
+      keep: z.int().min(1).default(3).describe("checkpoints kept, newest first"),
+    })
+    .prefault({})
+    .describe("how often the top-K state is written down"),
   maxInFlightBytes: z
     .int()
     .positive()
-    .default(256 * 1024 * 1024),
+    .default(256 * 1024 * 1024)
+    .describe("bytes of images in flight, between reading and scoring"),
   datasets: z
     .array(datasetSchema)
     .min(1)
-    .default([datasetSchema.parse({ name: "default" })]),
+    .default([datasetSchema.parse({ name: "default" })])
+    .describe("the selections made over the stream; each has its versions"),
+});
+
+/** The settings, and what must hold between them. */
+export const configSchema = settingsSchema.superRefine((config, context) => {
+  const refuse = (path: (string | number)[], message: string): void => {
+    context.addIssue({ code: "custom", path, message });
+  };
+  const { topM } = config.archive;
+  const seen = new Set<string>();
+  for (const [at, dataset] of config.datasets.entries()) {
+    const { p } = dataset.select;
+    // An image's classes past the archived ones are not known to a cut, so that a larger P could not be answered.
+    if (p > topM) refuse(["datasets", at, "select", "p"], `expected at most archive.topM (${topM}), found ${p}`);
+    if (seen.has(dataset.name)) {
+      refuse(["datasets", at, "name"], `expected a name that no other dataset has, found "${dataset.name}" again`);
+    }
+    seen.add(dataset.name);
+  }
 });
 export type Config = z.infer<typeof configSchema>;

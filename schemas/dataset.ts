@@ -3,18 +3,17 @@ import { canonicalJson, sha256Hex, type Json } from "./canonical.js";
 
 /** What a version is a function of, beside scores and labels. All of it is in the version's id; defaults leave no trace. */
 export const selectionSchema = z.strictObject({
-  /** K: images a class */
-  k: z.int().positive().default(1000),
-  /** P: each image stands for its P best classes only */
-  p: z.int().positive().default(10),
-  /** Least probability of a chosen row, [0, 1) */
-  floor: z.number().min(0).lt(1).default(0),
+  k: z.int().positive().default(1000).describe("K: images a class"),
+  p: z.int().positive().default(10).describe("P: each image stands for its P best classes only; at most archive.topM"),
+  floor: z.number().min(0).lt(1).default(0).describe("least probability of a chosen row"),
 });
 export type Selection = z.infer<typeof selectionSchema>;
 
 export const windowSchema = z.discriminatedUnion("kind", [
-  /** Everything since `startMs` (or ever): the paper's case */
-  z.strictObject({ kind: z.literal("global"), startMs: z.int().optional() }),
+  z.strictObject({
+    kind: z.literal("global").describe("everything since startMs, or ever"),
+    startMs: z.int().optional().describe("event time that the window begins at, ms since the epoch"),
+  }),
 ]);
 export type Window = z.infer<typeof windowSchema>;
 
@@ -24,11 +23,14 @@ export const datasetNameSchema = z
 
 /** A declared selection over a stream. */
 export const datasetSchema = z.strictObject({
-  name: datasetNameSchema,
-  select: selectionSchema.prefault({}),
-  /** R: rows a class held beyond K, against retractions; by default K/10, at least 8 */
-  reserve: z.int().nonnegative().optional(),
-  window: windowSchema.default({ kind: "global" }),
+  name: datasetNameSchema.describe("what the dataset's versions are filed under"),
+  select: selectionSchema.prefault({}).describe("which images are chosen"),
+  reserve: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe("R: rows a class held beyond K, against retractions; by default K/10, at least 8"),
+  window: windowSchema.default({ kind: "global" }).describe("the stretch of event time that is chosen from"),
 });
 export type Dataset = z.infer<typeof datasetSchema>;
 

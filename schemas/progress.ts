@@ -20,7 +20,7 @@ export interface ProgressEvent {
   readonly scored: number;
   /** images seen before, whose scores were copied */
   readonly copied: number;
-  /** images that hold a place in at least one class just now */
+  /** rows (image, class) that hold a place in a class's top K just now */
   readonly kept: number;
   readonly quarantined: number;
   /** absent before the first candidates */
