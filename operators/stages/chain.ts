@@ -68,7 +68,7 @@ export async function* followHeaders(
   from: number,
   until = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<SegmentHeader, void, undefined> {
-  for (let at = from; at < until; ) {
+  for (let at = from; at < until;) {
     const header = await readSegmentHeader(store, chain, at);
     if (header === null || header.end === at) return;
     yield header;
@@ -95,7 +95,7 @@ export async function* followSegments(
   until: number,
   onGap?: (gap: { start: number; end: number; error: SluiceError }) => void,
 ): AsyncGenerator<Segment, void, undefined> {
-  for (let at = from; at < until; ) {
+  for (let at = from; at < until;) {
     let segment: Segment;
     try {
       segment = await readSegment(store, chain, at);
@@ -182,5 +182,8 @@ async function readOrigin(store: Store, key: string): Promise<number | null> {
     if (isSluiceError(error, "E_STORE_MISSING")) return null;
     if (error instanceof SluiceError) throw error;
   }
-  throw new SluiceError("E_SEGMENT_CORRUPT", `Expected {"origin": offset} at ${key}, found something else. Restore it.`);
+  throw new SluiceError(
+    "E_SEGMENT_CORRUPT",
+    `Expected {"origin": offset} at ${key}, found something else. Restore it.`,
+  );
 }

@@ -79,7 +79,10 @@ export interface BatchOptions<T> {
 }
 
 /** Groups items in order, by size or by time, whichever comes first. */
-export async function* batches<T>(source: AsyncIterable<T>, options: BatchOptions<T>): AsyncGenerator<T[], void, undefined> {
+export async function* batches<T>(
+  source: AsyncIterable<T>,
+  options: BatchOptions<T>,
+): AsyncGenerator<T[], void, undefined> {
   const { max, maxDelayMs, weight = () => 1, maxItems = Number.POSITIVE_INFINITY } = options;
   const iterator = source[Symbol.asyncIterator]();
   let pending: Promise<IteratorResult<T>> | undefined;

@@ -1,0 +1,158 @@
+import type { Store } from "../../connectors/store/store.js";
+import { SegmentBuilder, type RowScores } from "../pure/segment-builder.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import { BYTES, type BytesState } from "../../schemas/scored-batch.js";
+import { SEGMENT_VERSION, type EngineInfo, type Segment, type SegmentHeader } from "../../schemas/segment.js";
+import { writeSegment } from "./chain.js";
+import { hexDigest, type Outcome } from "./image-in-flight.js";
+
+/** A dataset that wants the bytes of images that may be among its best K+R. */
+export interface Keeper {
+  readonly dataset: string;
+  /** parameters digest */
+  readonly parameters: string;
+  /** P */
+  readonly p: number;
+  /** Records covered by the durable checkpoint that the thresholds come from; null while there is none */
+  readonly thresholdsAt: number | null;
+  /** Rank key a candidate needs at least, by class; null keeps everything */
+  readonly thresholds: Float64Array | null;
+}
+
+export interface ArchiveOptions {
+  readonly store: Store;
+  readonly chain: ChainName;
+  readonly topM: number;
+  /** C where all logits are kept, else null */
+  readonly classCount: number | null;
+  readonly engine: EngineInfo;
+  readonly codeVersion: string;
+  readonly retainBytes: "winners" | "all";
+  /** Asked anew for each segment: thresholds rise */
+  readonly keepers: () => readonly Keeper[];
+  /** Blobs written at once */
+  readonly writeConcurrency: number;
+}
+
+/** Where a chain ends so far. */
+export interface ChainPosition {
+  readonly end: number;
+  readonly watermarkMs: number | null;
+}
+
+/**
+ * Archives the outcomes of consecutive records as the segment that follows `position`. Blobs are written before the
+ * segment that names them. Throws E_CHAIN_CONFLICT where another writer has archived that range already.
+ */
+export async function archiveSegment(
+  outcomes: readonly Outcome[],
+  position: ChainPosition,
+  options: ArchiveOptions,
+): Promise<Segment> {
+  const { chain, store, topM, classCount } = options;
+  const builder = new SegmentBuilder({
+    partition: chain.partition,
+    topM,
+    classCount,
+    start: position.end,
+    watermarkMs: position.watermarkMs,
+  });
+  const keepers = options.keepers();
+  const blobs = new Map<string, Uint8Array>();
+  for (const outcome of outcomes) {
+    if (outcome.kind === "refused") {
+      builder.reject(outcome.rejected);
+      continue;
+    }
+    const { origin, scores, copied, bytes } = outcome;
+    const state = bytes === null ? BYTES.refer : bytesState(scores, keepers, options.retainBytes);
+    if (bytes !== null && state === BYTES.kept) blobs.set(hexDigest(origin.digest), bytes);
+    builder.add(origin, scores, copied, state);
+  }
+  await writeBlobs(store, blobs, options.writeConcurrency);
+  const header: SegmentHeader = {
+    ...place(chain, position.end, builder.end),
+    counts: builder.counts(),
+    watermarkMs: builder.watermarkMs,
+    engine: options.engine,
+    codeVersion: options.codeVersion,
+    lostReason: null,
+    keepers: keepers.map(({ dataset, parameters, thresholdsAt }) => ({ dataset, parameters, thresholdsAt })),
+    rejected: [...builder.rejected],
+  };
+  return write(store, chain, { header, batch: builder.build() });
+}
+
+/** Archives that offsets [position.end, end) are no longer in the log. */
+export async function archiveLoss(
+  position: ChainPosition,
+  end: number,
+  reason: string,
+  options: ArchiveOptions,
+): Promise<Segment> {
+  const { chain, store, topM, classCount } = options;
+  const lost = end - position.end;
+  const header: SegmentHeader = {
+    ...place(chain, position.end, end),
+    counts: { in: lost, scored: 0, copied: 0, quarantined: 0, lost },
+    watermarkMs: position.watermarkMs,
+    engine: options.engine,
+    codeVersion: options.codeVersion,
+    lostReason: reason,
+    keepers: [],
+    rejected: [],
+  };
+  const empty = new SegmentBuilder({
+    partition: chain.partition,
+    topM,
+    classCount,
+    start: position.end,
+    watermarkMs: position.watermarkMs,
+  });
+  return write(store, chain, { header, batch: empty.build() });
+}
+
+function place(chain: ChainName, start: number, end: number) {
+  const { teacher, stream, partition, origin } = chain;
+  return { schemaVersion: SEGMENT_VERSION, teacher, stream, partition, origin, start, end } as const;
+}
+
+async function write(store: Store, chain: ChainName, segment: Segment): Promise<Segment> {
+  if ((await writeSegment(store, chain, segment)) === "created") return segment;
+  throw new SluiceError(
+    "E_CHAIN_CONFLICT",
+    `Another scorer has archived ${chain.stream}/${chain.partition} from offset ${segment.header.start} already: its segment stands, ` +
+      "this one is dropped, and scoring goes on from the chain's end.",
+    { retryable: true, key: keys.segment(chain, segment.header.start) },
+  );
+}
+
+function bytesState(scores: RowScores, keepers: readonly Keeper[], retain: "winners" | "all"): BytesState {
+  if (retain === "all") return BYTES.kept;
+  return keepers.some((keeper) => wants(keeper, scores)) ? BYTES.kept : BYTES.absent;
+}
+
+/** Whether an image's bytes are ours to store: `refer` leaves them where they are, if they are anywhere but in the log. */
+export function storesBytes(mode: "refer" | "keep", uri: string): boolean {
+  return mode === "keep" || uri.startsWith("log://");
+}
+
+/** Whether one of the image's P best classes may still rank it: at or above the threshold, ties included. */
+function wants(keeper: Keeper, scores: RowScores): boolean {
+  if (keeper.thresholds === null) return true;
+  const ranks = Math.min(keeper.p, scores.classes.length);
+  for (let rank = 0; rank < ranks; rank++) {
+    if (scores.keys[rank]! >= keeper.thresholds[scores.classes[rank]!]!) return true;
+  }
+  return false;
+}
+
+async function writeBlobs(store: Store, blobs: ReadonlyMap<string, Uint8Array>, concurrency: number): Promise<void> {
+  const queue = blobs.entries();
+  await Promise.all(
+    Array.from({ length: Math.min(concurrency, blobs.size) }, async () => {
+      for (const [digest, bytes] of queue) await store.putIfAbsent(keys.image(digest), bytes);
+    }),
+  );
+}

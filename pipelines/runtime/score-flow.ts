@@ -1,0 +1,134 @@
+import type { Decoder } from "../../connectors/decoder/decoder.js";
+import type { Engine } from "../../connectors/engine/engine.js";
+import type { Assignment, LogBatch } from "../../connectors/log/log.js";
+import type { ImageOpener } from "../../connectors/source/source.js";
+import {
+  archiveSegment,
+  storesBytes,
+  type ArchiveOptions,
+  type ChainPosition,
+} from "../../operators/stages/archive.js";
+import { decodeImage } from "../../operators/stages/decode.js";
+import type { Dedupe } from "../../operators/stages/dedupe.js";
+import { fetchImage } from "../../operators/stages/fetch.js";
+import { hexDigest, type Outcome, type Scorable } from "../../operators/stages/image-in-flight.js";
+import { scoreGroup } from "../../operators/stages/score.js";
+import type { Config } from "../../schemas/config.js";
+import type { StoredRecord } from "../../schemas/image-record.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import type { Segment } from "../../schemas/segment.js";
+import { batches, mapOrdered, type ByteBudget } from "./flow.js";
+
+export interface ScoreFlowOptions {
+  readonly assignment: Assignment;
+  readonly config: Config;
+  readonly card: ModelCard;
+  readonly engine: Engine;
+  readonly decoder: Decoder;
+  readonly opener: ImageOpener;
+  readonly dedupe: Dedupe;
+  /** Shared by all partitions of this process */
+  readonly budget: ByteBudget;
+  readonly archive: ArchiveOptions;
+  /** Images decoded at once */
+  readonly decodeConcurrency: number;
+  readonly nowMs: () => number;
+  readonly until: Promise<number>;
+}
+
+/** Records a log read asks for at a time, and the greatest size it may have. */
+const READ = { maxRecords: 1024, maxBytes: 16 * 1024 * 1024 };
+
+/** Images that wait for a copy of earlier scores or for nothing at all may travel beside those the engine sees. */
+const ITEMS_A_GROUP = 8;
+
+/** One partition from the log to the archive: fetch, dedupe, decode, score, archive. Yields each segment archived. */
+export async function* scoreFlow(
+  options: ScoreFlowOptions,
+  position: ChainPosition,
+): AsyncGenerator<Segment, void, undefined> {
+  const { assignment, config, card, engine, decoder, opener, dedupe, budget, nowMs } = options;
+  const { partition } = assignment;
+  const fetchOptions = {
+    stream: config.stream,
+    partition,
+    opener,
+    maxBytes: config.decode.maxBytes,
+    maxFutureSkewMs: config.maxFutureSkewMs,
+    nowMs,
+  };
+  const settle = dedupe.settle.bind(dedupe);
+  const decodeOptions = { decoder, card, config: config.decode, settle };
+  const scoreOptions = {
+    engine,
+    card,
+    topM: config.archive.topM,
+    allLogits: config.archive.logits === "all",
+    keepBytes: (uri: string) => storesBytes(config.bytes, uri),
+    settle,
+  };
+
+  const read = assignment.read(position.end, { ...READ, until: options.until });
+  const fetched = mapOrdered(
+    recordsOf(read),
+    options.decodeConcurrency * 2,
+    async (record) => {
+      const image = await fetchImage(record, fetchOptions);
+      if (image.kind === "fetched") budget.take(image.bytes.length);
+      return image;
+    },
+    () => budget.admit(),
+  );
+  const unseen = mapOrdered(fetched, 1, (image) => Promise.resolve(dedupe.onImage(image)));
+  const decoded = mapOrdered(unseen, options.decodeConcurrency, async (image): Promise<Scorable> => {
+    return image.kind === "fetched" ? decodeImage(image, decodeOptions) : image;
+  });
+  const groups = batches(decoded, {
+    max: config.engine.batch,
+    weight: (image) => (image.kind === "decoded" ? 1 : 0),
+    maxItems: config.engine.batch * ITEMS_A_GROUP,
+    maxDelayMs: config.engine.maxDelayMs,
+  });
+  const scored = mapOrdered(groups, engine.parallelism + 1, async (group) => {
+    const outcomes = await scoreGroup(group, scoreOptions);
+    group.forEach((image, index) => {
+      const outcome = outcomes[index]!;
+      if (outcome.kind === "refused" || outcome.bytes === null) budget.release(bytesInFlight(image));
+    });
+    return outcomes;
+  });
+  // Bytes to be stored stay in flight until their segment is written: a segment holds a quarter of the budget at most.
+  const ranges = batches(each(scored), {
+    max: config.maxInFlightBytes / 4,
+    weight: (outcome) => (outcome.kind === "row" ? (outcome.bytes?.length ?? 0) : 0),
+    maxItems: config.archive.segmentRecords,
+    maxDelayMs: config.archive.segmentDelayMs,
+  });
+
+  let at = position;
+  for await (const outcomes of ranges) {
+    const segment = await archiveSegment(outcomes, at, options.archive);
+    at = { end: segment.header.end, watermarkMs: segment.header.watermarkMs };
+    yield segment;
+    for (const outcome of outcomes) {
+      if (outcome.kind === "row") {
+        budget.release(outcome.bytes?.length ?? 0);
+        dedupe.forget(hexDigest(outcome.origin.digest));
+      } else if (outcome.rejected.sha256 !== null) {
+        dedupe.forget(outcome.rejected.sha256);
+      }
+    }
+  }
+}
+
+async function* recordsOf(read: AsyncIterable<LogBatch>): AsyncGenerator<StoredRecord, void, undefined> {
+  for await (const batch of read) yield* batch.records;
+}
+
+async function* each(groups: AsyncIterable<readonly Outcome[]>): AsyncGenerator<Outcome, void, undefined> {
+  for await (const group of groups) yield* group;
+}
+
+function bytesInFlight(image: Scorable): number {
+  return image.kind === "refused" ? image.sizeBytes : image.origin.sizeBytes;
+}
