@@ -30,8 +30,12 @@ export const keys = {
 
   versions: (dataset: string): string => `versions/${dataset}/`,
   manifest: (dataset: string, number: number): string => `versions/${dataset}/${number}/manifest.json`,
-  /** The files of one attempt to publish; only a manifest makes them a version. */
-  attempt: (dataset: string, id: string, attempt: string): string => `versions/${dataset}/data/${id}/${attempt}/`,
+  /**
+   * The files of one attempt to publish; only a manifest makes them a version. The id is not in it: it is known when the
+   * last row has passed, and the first files are written long before.
+   */
+  attempts: (dataset: string): string => `versions/${dataset}/data/`,
+  attempt: (dataset: string, attempt: string): string => `${keys.attempts(dataset)}${attempt}/`,
 
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
 } as const;

@@ -1,0 +1,100 @@
+import type { Store } from "../../connectors/store/store.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { atOrBelow } from "../../schemas/frontier.js";
+import { keys } from "../../schemas/keys.js";
+import type { Manifest } from "../../schemas/manifest.js";
+import { encodeManifest, findManifest } from "./manifests.js";
+
+export interface CommitPolicy {
+  /** A cut that nobody asked for by hand: its frontier must not be below its parent's */
+  readonly automatic: boolean;
+  /** What a publisher does that loses its number to another content: takes the next number, or gives up */
+  readonly onConflict: "next" | "refuse";
+}
+
+/** A manifest without what the commit decides: its number and its parent. */
+export type Draft = Omit<Manifest, "number" | "provenance"> & { provenance: Omit<Manifest["provenance"], "parent"> };
+
+/** The newest version as the publisher saw it, null where there is none. */
+export type Parent = Manifest | null;
+
+/**
+ * Creates the manifest, which is the version's existence: at the number after `parent`, or the next ones where other
+ * publishers were quicker. Of two publishers of the same content the second gets `exists` and the first one's manifest.
+ * Throws E_PUBLISH_CONFLICT (other content won and the policy forbids the next number, or the frontier is below the
+ * parent's) and what the store throws; after the latter, the version may exist all the same.
+ */
+export async function commitVersion(
+  store: Store,
+  draft: Draft,
+  parent: Parent,
+  policy: CommitPolicy,
+): Promise<{ manifest: Manifest; outcome: "created" | "exists" }> {
+  for (let newest = parent; ;) {
+    refuseRegress(draft, newest, policy);
+    const manifest = withParent(draft, newest);
+    const key = keys.manifest(draft.dataset, manifest.number);
+    const winner = await createOrRead(store, key, manifest);
+    if (winner.provenance.commitId === draft.provenance.commitId) return { manifest: winner, outcome: "created" };
+    if (winner.id === draft.id) return { manifest: winner, outcome: "exists" };
+    if (policy.onConflict === "refuse") {
+      throw new SluiceError(
+        "E_PUBLISH_CONFLICT",
+        `Expected to publish version ${manifest.number} of "${draft.dataset}", but another publisher published other content ` +
+          `(id ${winner.id}) under that number meanwhile. Cut and publish again.`,
+        { dataset: draft.dataset, number: manifest.number, id: winner.id },
+      );
+    }
+    newest = winner;
+  }
+}
+
+/** The manifest that stands at `key` afterwards: ours, or another's. */
+async function createOrRead(store: Store, key: string, manifest: Manifest): Promise<Manifest> {
+  const read = (): Promise<Manifest | null> => findManifest(store, manifest.dataset, manifest.number);
+  try {
+    if ((await store.putIfAbsent(key, encodeManifest(manifest))) === "created") return manifest;
+  } catch (error) {
+    // A write that reports a failure may have happened all the same: only what can be read tells.
+    const found = await read().catch(() => null);
+    if (found !== null) return found;
+    throw error;
+  }
+  const found = await read();
+  if (found !== null) return found;
+  throw new SluiceError("E_STORE_IO", `Expected a manifest at ${key}, which exists, found none. Publish again.`, {
+    retryable: true,
+  });
+}
+
+export function withParent(draft: Draft, parent: Parent): Manifest {
+  return {
+    ...draft,
+    number: (parent?.number ?? 0) + 1,
+    provenance: {
+      ...draft.provenance,
+      parent: parent === null ? null : { number: parent.number, id: parent.id },
+    },
+  };
+}
+
+/** Frontiers of other teachers or streams are of other chains, and cannot be compared. */
+export function refuseRegress(
+  draft: {
+    teacher: Manifest["teacher"];
+    dataset: string;
+    provenance: { stream: string; frontier: Manifest["provenance"]["frontier"] };
+  },
+  parent: Parent,
+  policy: CommitPolicy,
+): void {
+  if (!policy.automatic || parent === null) return;
+  if (parent.teacher.digest !== draft.teacher.digest || parent.provenance.stream !== draft.provenance.stream) return;
+  if (atOrBelow(parent.provenance.frontier, draft.provenance.frontier)) return;
+  throw new SluiceError(
+    "E_PUBLISH_CONFLICT",
+    `Expected an automatic cut of "${draft.dataset}" at or above the frontier of version ${parent.number}, found one below it: ` +
+      "a publisher with older state. Let it catch up and cut again, or publish by hand.",
+    { dataset: draft.dataset, parent: parent.number },
+  );
+}

@@ -1,0 +1,30 @@
+import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
+import type { Store } from "../../connectors/store/store.js";
+import type { ChosenRows } from "../../schemas/chosen-rows.js";
+import type { ManifestFile } from "../../schemas/manifest.js";
+import { fileNumber, sheetRows } from "../pure/publish-plan.js";
+import { digestText, type BytesOf } from "./shard-writer.js";
+
+export interface SheetOptions {
+  readonly store: Store;
+  readonly bytesOf: BytesOf;
+  readonly sheets: SheetRenderer;
+  /** Key of the sheets' folder, with its closing `/` */
+  readonly folder: string;
+}
+
+/** Draws a class's best, median and worst rows as `<class>.webp`. No file for a class without rows. */
+export async function writeSheets(rows: ChosenRows, options: SheetOptions): Promise<ManifestFile[]> {
+  if (rows.count === 0) return [];
+  const { store, bytesOf, sheets, folder } = options;
+  const picks = sheetRows(rows.count, sheets.width);
+  const lines = [];
+  for (const [name, picked] of Object.entries(picks)) {
+    const images = await Promise.all(
+      picked.map((row) => bytesOf(digestText(rows, row), rows.uri[row]!, rows.sizeBytes[row]!)),
+    );
+    lines.push({ name, images });
+  }
+  const key = `${folder}${fileNumber(rows.class)}.webp`;
+  return [{ key, ...(await store.putStream(key, [await sheets.render(lines)])), rows: null }];
+}

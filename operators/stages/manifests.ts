@@ -1,0 +1,70 @@
+import type { Store } from "../../connectors/store/store.js";
+import { isSluiceError, messageOf, SluiceError } from "../../schemas/errors.js";
+import { keys } from "../../schemas/keys.js";
+import { manifestSchema, type Manifest } from "../../schemas/manifest.js";
+
+/** Numbers of the dataset's published versions, ascending. */
+export async function versionNumbers(store: Store, dataset: string): Promise<number[]> {
+  const prefix = keys.versions(dataset);
+  const data = keys.attempts(dataset);
+  const numbers: number[] = [];
+  for await (const { key } of store.list(prefix)) {
+    // Numbers sort before `data/`, whose files are many.
+    if (key >= data) break;
+    const number = /^(\d+)\/manifest\.json$/.exec(key.slice(prefix.length))?.[1];
+    if (number !== undefined) numbers.push(Number(number));
+  }
+  return numbers.sort((a, b) => a - b);
+}
+
+/** The manifest of a version, or of the newest one. Throws E_VERSION_MISSING, E_VERSION_CORRUPT. */
+export async function readManifest(store: Store, dataset: string, version: number | "latest"): Promise<Manifest> {
+  const number = version === "latest" ? (await versionNumbers(store, dataset)).at(-1) : version;
+  const manifest = number === undefined ? null : await findManifest(store, dataset, number);
+  if (manifest !== null) return manifest;
+  const numbers = await versionNumbers(store, dataset);
+  const there = numbers.length === 0 ? "it has none yet" : `it has ${numbers.join(", ")}`;
+  throw new SluiceError(
+    "E_VERSION_MISSING",
+    `Expected version ${version} of dataset "${dataset}" in ${store.place}, but ${there}.`,
+    { dataset, version, numbers },
+  );
+}
+
+/** The newest manifest, null where nothing is published. Throws E_VERSION_CORRUPT. */
+export async function newestManifest(store: Store, dataset: string): Promise<Manifest | null> {
+  const number = (await versionNumbers(store, dataset)).at(-1);
+  return number === undefined ? null : findManifest(store, dataset, number);
+}
+
+/** A version's manifest, null where there is no such version. Throws E_VERSION_CORRUPT. */
+export async function findManifest(store: Store, dataset: string, number: number): Promise<Manifest | null> {
+  const key = keys.manifest(dataset, number);
+  let bytes: Uint8Array;
+  try {
+    bytes = await store.get(key);
+  } catch (error) {
+    if (isSluiceError(error, "E_STORE_MISSING")) return null;
+    throw error;
+  }
+  return decodeManifest(bytes, key);
+}
+
+/** Two spaces of indent: people read manifests. */
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(manifestSchema.parse(manifest), null, 2) + "\n");
+}
+
+/** Throws E_VERSION_CORRUPT, naming `key`. */
+export function decodeManifest(bytes: Uint8Array, key: string): Manifest {
+  try {
+    return manifestSchema.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+  } catch (error) {
+    throw new SluiceError(
+      "E_VERSION_CORRUPT",
+      `Expected the manifest of a version at ${key}, found bytes that do not read as one: ${messageOf(error)}. ` +
+        "Restore it from a copy, or delete it and publish again.",
+      { cause: error, key },
+    );
+  }
+}

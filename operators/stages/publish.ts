@@ -1,0 +1,213 @@
+import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
+import type { Store } from "../../connectors/store/store.js";
+import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { keys } from "../../schemas/keys.js";
+import { MANIFEST_VERSION, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
+import { rowGroup, VersionSummary, type RowGroup } from "../pure/publish-plan.js";
+import { claimAttempt, removeAttempt } from "./attempt.js";
+import { commitVersion, refuseRegress, type CommitPolicy, type Draft } from "./commit-version.js";
+import { writeSheets } from "./contact-sheet.js";
+import { croissant } from "./croissant.js";
+import { IndexWriter } from "./index-writer.js";
+import { newestManifest } from "./manifests.js";
+import { ShardWriter, type BytesOf } from "./shard-writer.js";
+import { versionReadme } from "./version-readme.js";
+
+export interface PublishProgress {
+  readonly phase: "write" | "commit";
+  /** Rows whose images are in their shards or known to be absent */
+  readonly rows: number;
+  readonly bytesAbsent: number;
+  /** Classes whose rows are in the index */
+  readonly classes: number;
+  readonly classCount: number;
+}
+
+export interface PublishOptions extends CommitPolicy {
+  readonly store: Store;
+  readonly bytesOf: BytesOf;
+  /** Draws contact sheets; null for none */
+  readonly sheets: SheetRenderer | null;
+  readonly now: () => Date;
+  readonly codeVersion: string;
+  /** Names this attempt's files: unique, [A-Za-z0-9._-] */
+  readonly attempt: string;
+  /** Unique: tells this publisher's manifest from another's of the same content */
+  readonly commitId: string;
+  /** Rows in memory and shuffled together, beside one class more; each takes some 200 bytes. Default 2^20. */
+  readonly groupRows?: number;
+  /** Most bytes of a shard. Default 128 MiB. */
+  readonly shardBytes?: number;
+  /** Image bytes read ahead. Default 32 MiB. */
+  readonly aheadBytes?: number;
+  readonly onProgress?: (progress: PublishProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Published {
+  readonly manifest: Manifest;
+  /** `unchanged`: the newest version is this one already. `exists`: another publisher published it meanwhile. */
+  readonly outcome: "created" | "unchanged" | "exists";
+}
+
+/**
+ * Makes a cut a version: index, shards, sheets and descriptions go to a place of this attempt, and the manifest, created
+ * only if absent, makes them a version. Whatever fails before leaves no version, and files that are removed here or by
+ * `sweepAttempts`. Equal cuts give equal files. Rows pass once, a group of classes at a time.
+ * Throws E_PUBLISH_CONFLICT, E_CANCELLED, E_INTERNAL (a cut that breaks its contract) and what store and source throw.
+ */
+export async function publish(cut: Cut, options: PublishOptions): Promise<Published> {
+  const { store, attempt, commitId, signal } = options;
+  const dataset = cut.dataset.name;
+  const folder = keys.attempt(dataset, attempt);
+  const parent = await newestManifest(store, dataset);
+  const policed = { dataset, teacher: cut.teacher, provenance: { stream: cut.stream, frontier: cut.frontier } };
+  refuseRegress(policed, parent, options);
+  let committing = false;
+  try {
+    const written = await writeVersion(cut, folder, options, parent);
+    if (written === null) return { manifest: parent!, outcome: "unchanged" };
+    if (written.id === parent?.id) {
+      await removeAttempt(store, folder);
+      return { manifest: parent, outcome: "unchanged" };
+    }
+    await claimAttempt(store, folder, commitId, written.files);
+    throwIfAborted(signal);
+    committing = true;
+    const result = await commitVersion(store, written, parent, options);
+    if (result.outcome === "exists") await removeAttempt(store, folder);
+    return result;
+  } catch (error) {
+    // After a failed commit the version may exist, unless another's content is known to be in its place.
+    const mayExist = committing && !(error instanceof SluiceError && error.code === "E_PUBLISH_CONFLICT");
+    if (!mayExist) await removeAttempt(store, folder).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The version's id, without writing anything. Takes the cut's rows: they pass once. */
+export async function versionId(cut: Cut): Promise<string> {
+  const summary = new VersionSummary(cut, { countImages: false });
+  for await (const rows of cut.classes) summary.add(rows);
+  return summary.id();
+}
+
+/** Writes the attempt's files. Null where nothing was written because `parent` is this version: known early when all rows fit one group. */
+async function writeVersion(
+  cut: Cut,
+  folder: string,
+  options: PublishOptions,
+  parent: Manifest | null,
+): Promise<Draft | null> {
+  const { store, bytesOf, sheets, signal, onProgress } = options;
+  const { labels } = cut.teacher;
+  const summary = new VersionSummary(cut);
+  const totals = { rows: 0, bytesAbsent: 0, classes: 0 };
+  const report = (phase: PublishProgress["phase"]): void =>
+    onProgress?.({ phase, ...totals, classCount: labels.length });
+  const shards = new ShardWriter({
+    store,
+    bytesOf,
+    folder: `${folder}shards/`,
+    shardBytes: options.shardBytes ?? 128 * 2 ** 20,
+    aheadBytes: options.aheadBytes ?? 32 * 2 ** 20,
+    labels,
+    signal,
+    onSample: (inShard) => {
+      totals.rows++;
+      if (!inShard) totals.bytesAbsent++;
+      if (totals.rows % 256 === 0) report("write");
+    },
+  });
+  const index = new IndexWriter({ store, folder: `${folder}index/`, labels });
+  const sheetFiles: ManifestFile[] = [];
+
+  for await (const { group, last } of groups(cut.classes, options.groupRows ?? 2 ** 20)) {
+    throwIfAborted(signal);
+    for (const rows of group.classes) summary.add(rows);
+    if (last && totals.classes === 0 && parent !== null && summary.id() === parent.id) return null;
+    const shardOf = await shards.write(group);
+    await index.write(group, shardOf);
+    if (sheets !== null) {
+      for (const rows of group.classes) {
+        throwIfAborted(signal);
+        sheetFiles.push(...(await writeSheets(rows, { store, bytesOf, sheets, folder: `${folder}sheets/` })));
+      }
+    }
+    totals.classes += group.classes.length;
+    report("write");
+  }
+  const described = {
+    schemaVersion: MANIFEST_VERSION,
+    dataset: cut.dataset.name,
+    id: summary.id(),
+    select: cut.dataset.select,
+    window: cut.dataset.window,
+    teacher: cut.teacher,
+    classes: summary.classes,
+    totals: {
+      rows: summary.rows,
+      images: summary.images,
+      bytesAbsent: totals.bytesAbsent,
+      records: cut.records,
+    },
+  } as const;
+  const readme = await putText(store, `${folder}README.md`, versionReadme(described, sheetFiles.length > 0));
+  const metadata = await putText(
+    store,
+    `${folder}croissant.json`,
+    croissant(described, folder, [...index.files, ...shards.files, readme]),
+  );
+  report("commit");
+  return {
+    ...described,
+    classes: [...described.classes],
+    files: [...index.files, ...shards.files, ...sheetFiles, readme, metadata],
+    provenance: {
+      stream: cut.stream,
+      frontier: cut.frontier,
+      engines: [...cut.engines],
+      incomplete: cut.incomplete,
+      codeVersion: options.codeVersion,
+      createdAt: options.now().toISOString(),
+      commitId: options.commitId,
+      trigger: cut.trigger,
+    },
+  };
+}
+
+/** Consecutive classes until a group has `groupRows` rows; the last group knows that it is the last. */
+async function* groups(
+  classes: AsyncIterable<ChosenRows>,
+  groupRows: number,
+): AsyncGenerator<{ group: RowGroup; last: boolean }> {
+  let held: ChosenRows[] = [];
+  let rows = 0;
+  for await (const next of classes) {
+    if (held.length > 0 && rows + next.count > groupRows) {
+      yield { group: rowGroup(held), last: false };
+      held = [];
+      rows = 0;
+    }
+    held.push(next);
+    rows += next.count;
+  }
+  yield { group: rowGroup(held), last: true };
+}
+
+async function putText(store: Store, key: string, text: string): Promise<ManifestFile> {
+  return { key, ...(await store.putStream(key, [new TextEncoder().encode(text)])), rows: null };
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) {
+    throw new SluiceError(
+      "E_CANCELLED",
+      "The publication was stopped on request; nothing of it is visible. Publish again.",
+      {
+        cause: signal.reason,
+      },
+    );
+  }
+}

@@ -1,0 +1,79 @@
+import type { Manifest } from "../../schemas/manifest.js";
+
+export type Described = Pick<Manifest, "dataset" | "id" | "select" | "window" | "teacher" | "totals"> & {
+  readonly classes: readonly Manifest["classes"][number][];
+};
+
+/**
+ * What a person finds beside a version's files. Neither number nor time is in it: both belong to the commit, and equal
+ * cuts have equal files.
+ */
+export function versionReadme(version: Described, hasSheets: boolean): string {
+  const { dataset, id, select, teacher, totals, classes } = version;
+  const starving = classes.filter((entry) => entry.starving);
+  const share = (value: number | null): string => (value === null ? "" : value.toPrecision(4));
+  const since = version.window.startMs;
+  return `# ${dataset}: a training set chosen by a teacher
+
+Version id \`${id}\`.
+
+For each of ${classes.length} classes the ${select.k} images that the teacher "${teacher.name}" (digest \`${teacher.digest.slice(0, 12)}…\`,
+temperature ${teacher.temperature}) gave the highest probability, each image standing for its ${select.p} best ${select.p === 1 ? "class" : "classes"} only${
+    select.floor > 0 ? `, none below a probability of ${select.floor}` : ""
+  }. Images taken in ${since === undefined ? "since the beginning" : `since ${new Date(since).toISOString()}`}.
+The labels are the teacher's guesses, not the truth: pre-train on them, then fine-tune on labelled data
+(Yalniz et al. 2019, arXiv 1905.00546). The images keep the licences of their sources: column \`licence\`.
+
+| | |
+|---|---:|
+| rows (image, class) | ${totals.rows} |
+| distinct images | ${totals.images} |
+| rows whose image nothing kept | ${totals.bytesAbsent} |
+| records read | ${totals.records.in} |
+| of them scored, copied, quarantined, lost | ${totals.records.scored}, ${totals.records.copied}, ${totals.records.quarantined}, ${totals.records.lost} |
+| starving classes (fewer than ${select.k} rows) | ${starving.length} |
+
+## Files
+- \`index/*.parquet\`: one row per (class, image), ordered by class and rank. \`bytes\` says whether the image is in a shard.
+- \`shards/*.tar\`: WebDataset shards; a sample is the image, \`.cls\` (class index) and \`.json\`. Shuffled over classes and ranks.
+- \`croissant.json\`: the same description for machines (MLCommons Croissant 1.0).${
+    hasSheets ? "\n- `sheets/<class>.webp`: best, median and worst images of each class." : ""
+  }
+
+## Load it
+\`\`\`python
+import glob, polars, webdataset
+
+index = polars.read_parquet("index/*.parquet")
+shards = sorted(glob.glob("shards/*.tar"))
+samples = (webdataset.WebDataset(shards, shardshuffle=len(shards))
+           .shuffle(2000).decode("pil")
+           .to_tuple("jpg;jpeg;png;webp;gif;bmp;tiff", "cls"))
+\`\`\`
+
+\`\`\`sql
+SELECT label, count(*), min(probability) FROM 'index/*.parquet' GROUP BY label;  -- DuckDB
+\`\`\`
+
+\`\`\`sh
+npx sluice versions list          # which version this is
+npx sluice versions verify latest # whether the files are whole
+npx sluice train                  # pre-train and fine-tune a student on it
+\`\`\`
+
+## Classes
+| class | label | rows | best | worst | |
+|---:|---|---:|---:|---:|---|
+${classes
+  .map(
+    (entry) =>
+      `| ${entry.class} | ${cell(entry.label)} | ${entry.count} | ${share(entry.best)} | ${share(entry.worst)} | ${entry.starving ? "starving" : ""} |`,
+  )
+  .join("\n")}
+`;
+}
+
+/** A label is text from outside: it must not end a cell or a line of the table. */
+function cell(label: string): string {
+  return label.replace(/\s+/g, " ").replaceAll("|", "\\|");
+}

@@ -1,0 +1,15 @@
+import type { Store } from "../connectors/store/store.js";
+import { findManifest, readManifest, versionNumbers } from "../operators/stages/manifests.js";
+import type { Manifest } from "../schemas/manifest.js";
+
+export { readManifest };
+export { readIndex, readIndexColumns } from "./index-reader.js";
+export { readSamples, shardFiles, type Sample } from "./shard-reader.js";
+
+/** Manifests of the dataset's versions, number ascending. Throws E_VERSION_CORRUPT. */
+export async function* listVersions(store: Store, dataset: string): AsyncGenerator<Manifest> {
+  for (const number of await versionNumbers(store, dataset)) {
+    const manifest = await findManifest(store, dataset, number);
+    if (manifest !== null) yield manifest;
+  }
+}
