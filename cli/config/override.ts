@@ -1,0 +1,124 @@
+import { parse } from "yaml";
+import { nearest } from "./nearest.js";
+import { pathText, propertiesOf, shapeAt, type Path, type Shape } from "./settings-shape.js";
+
+/** One setting given by an environment variable or a flag. */
+export interface Override {
+  readonly path: Path;
+  readonly value: unknown;
+  /** The variable or flag, for messages: `SLUICE_ENGINE__BATCH`, `--teacher` */
+  readonly from: string;
+}
+
+/** A variable or flag that names no setting. */
+export interface UnknownSetting {
+  readonly from: string;
+  readonly message: string;
+}
+
+const PREFIX = "SLUICE_";
+
+/** Variables that are no settings: read by the command itself, or by the repository's own scripts. */
+const RESERVED = new Set(["SLUICE_CONFIG", "SLUICE_DEBUG", "SLUICE_BUILD"]);
+
+/**
+ * Settings from the environment: `SLUICE_TEACHER`, `SLUICE_ENGINE__MAX_DELAY_MS`, `SLUICE_DATASETS__0__SELECT__K`.
+ * Two underscores go one level down; an empty variable counts as not set.
+ */
+export function environmentOverrides(
+  environment: Readonly<Record<string, string | undefined>>,
+): (Override | UnknownSetting)[] {
+  const found: (Override | UnknownSetting)[] = [];
+  for (const name of Object.keys(environment).sort()) {
+    const text = environment[name];
+    if (!name.startsWith(PREFIX) || RESERVED.has(name) || text === undefined || text === "") continue;
+    const steps = name.slice(PREFIX.length).split("__");
+    const { path, unknownAt } = resolve(steps, plainName);
+    if (unknownAt === null) {
+      found.push({ path, value: valueOf(text, shapeAt(path)), from: name });
+      continue;
+    }
+    const likely = nearest(plainName(steps[unknownAt]!), namesAt(path));
+    const suggestion =
+      likely === null
+        ? ""
+        : `, did you mean ${PREFIX}${[...steps.slice(0, unknownAt), variableName(likely), ...steps.slice(unknownAt + 1)].join("__")}?`;
+    found.push({ from: name, message: `no such setting${suggestion || `: ${knownText(path)}`}` });
+  }
+  return found;
+}
+
+/** One `--set path=value`: `engine.batch=32`, `datasets[0].select.k=500` (or `datasets.0.select.k`). */
+export function assignmentOverride(assignment: string): Override | UnknownSetting {
+  const from = `--set ${assignment}`;
+  const equals = assignment.indexOf("=");
+  if (equals <= 0) return { from, message: "expected path=value, such as engine.batch=32" };
+  const steps = assignment
+    .slice(0, equals)
+    .replace(/\[(\d+)\]/g, ".$1")
+    .split(".");
+  const { path, unknownAt } = resolve(steps, (name) => name);
+  if (unknownAt === null) return { path, value: valueOf(assignment.slice(equals + 1), shapeAt(path)), from };
+  const likely = nearest(steps[unknownAt]!, namesAt(path));
+  const full = likely === null ? "" : pathText([...path, likely]);
+  return {
+    from,
+    message: `no such setting${likely === null ? `: ${knownText(path)}` : `, did you mean ${full}?`}`,
+  };
+}
+
+/** A flag that stands for one setting. */
+export function flagOverride(flag: string, path: Path, text: string): Override {
+  return { path, value: valueOf(text, shapeAt(path)), from: flag };
+}
+
+function resolve(steps: readonly string[], plain: (name: string) => string): { path: Path; unknownAt: number | null } {
+  const path: (string | number)[] = [];
+  for (const [at, step] of steps.entries()) {
+    const shape = shapeAt(path);
+    if (shape === null) return { path, unknownAt: at };
+    if (shape.items !== undefined && /^\d{1,6}$/.test(step)) {
+      path.push(Number(step));
+      continue;
+    }
+    const name = Object.keys(propertiesOf(shape)).find((property) => plain(property) === plain(step));
+    if (name === undefined) return { path, unknownAt: at };
+    path.push(name);
+  }
+  return { path, unknownAt: null };
+}
+
+function namesAt(path: Path): string[] {
+  const shape = shapeAt(path);
+  return shape === null ? [] : Object.keys(propertiesOf(shape));
+}
+
+function knownText(path: Path): string {
+  const names = namesAt(path);
+  const where = pathText(path) || "the configuration";
+  if (shapeAt(path)?.items !== undefined) return `${where} is a list, and takes a number, counted from 0`;
+  return names.length === 0 ? `${where} has nothing below it` : `${where} has ${names.join(", ")}`;
+}
+
+const plainName = (name: string): string => name.replaceAll("_", "").toLowerCase();
+const variableName = (name: string): string => name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase();
+
+/** Text as the setting's type wants it; what does not fit stays text, and is then refused with what was expected. */
+function valueOf(text: string, shape: Shape | null): unknown {
+  switch (shape?.type) {
+    case "integer":
+    case "number":
+      return /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(text) ? Number(text) : text;
+    case "boolean":
+      return text === "true" ? true : text === "false" ? false : text;
+    case "object":
+    case "array":
+      try {
+        return parse(text) as unknown;
+      } catch {
+        return text;
+      }
+    default:
+      return text;
+  }
+}

@@ -1,0 +1,66 @@
+import type { z } from "zod";
+import { nearest } from "./nearest.js";
+import { expectationText, foundText, propertiesOf, shapeAt, type Path } from "./settings-shape.js";
+
+type Issue = z.core.$ZodIssue;
+
+/** One thing wrong with a setting, before it is known where the setting came from. */
+export interface SettingProblem {
+  readonly path: Path;
+  /** Whether the name itself is wrong, rather than its value */
+  readonly at: "name" | "value";
+  readonly message: string;
+}
+
+/** Words for what the schema found wrong with `value`; one problem an unknown name. */
+export function settingProblems(issues: readonly Issue[], value: unknown): SettingProblem[] {
+  return issues.flatMap((issue) => problemsOf(issue, value));
+}
+
+function problemsOf(issue: Issue, root: unknown): SettingProblem[] {
+  const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
+  const value = valueAt(root, path);
+  const shape = shapeAt(path);
+  const found = foundText(value);
+  if (issue.code === "unrecognized_keys") {
+    const known = shape === null ? [] : Object.keys(propertiesOf(shape));
+    return issue.keys.map((name) => {
+      const likely = nearest(name, known);
+      const hint = likely === null ? `; known here: ${known.join(", ")}` : `, did you mean ${likely}?`;
+      return { path: [...path, name], at: "name", message: `no such setting${hint}` };
+    });
+  }
+  // Texts written for a setting already say what was expected; the library's own are replaced by words from its shape.
+  if (issue.code === "custom") return [{ path, at: "value", message: issue.message }];
+  const own = /^expected /.test(issue.message) ? issue.message : null;
+  let expected = own ?? (shape === null ? issue.message : `expected ${expectationText(shape)}`);
+  if (issue.code === "too_small" && issue.origin === "string") expected = "expected text that is not empty";
+  return [{ path, at: "value", message: `${expected}, found ${found}` }];
+}
+
+export function valueAt(root: unknown, path: Path): unknown {
+  let value = root;
+  for (const step of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value;
+}
+
+/** A problem with its place: `sluice.yaml:12:5 datasets[0].select.k: expected a whole number above 0, found 0`. */
+export interface PlacedProblem {
+  /** `sluice.yaml:12:5`, `SLUICE_ENGINE__BATCH`, `--teacher` */
+  readonly where: string;
+  /** Empty for what concerns the file as a whole */
+  readonly setting: string;
+  readonly message: string;
+  /** The line with a mark under the column */
+  readonly excerpt: string | null;
+  readonly line: number | null;
+  readonly column: number | null;
+}
+
+export function problemText(problem: PlacedProblem): string {
+  const line = `${problem.where}${problem.setting === "" ? "" : ` ${problem.setting}`}: ${problem.message}`;
+  return problem.excerpt === null ? line : `${line}\n${problem.excerpt}`;
+}

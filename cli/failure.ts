@@ -1,0 +1,48 @@
+import { EXIT, messageOf, SluiceError } from "../schemas/errors.js";
+import type { Terminal } from "./terminal.js";
+
+/**
+ * Reports what ended a command, and returns what the process exits with: `error E_CODE: message` on stderr, or with
+ * `--json` one object on stdout. A stack only with SLUICE_DEBUG, or in the object's place nowhere.
+ */
+export function reportFailure(error: unknown, terminal: Terminal, json: boolean): number {
+  const failure = asSluiceError(error);
+  if (json) {
+    const { code, message, context } = failure;
+    terminal.stdout.write(`${JSON.stringify({ error: { code, message, context } }, plainValue)}\n`);
+  } else {
+    terminal.stderr.write(`error ${failure.code}: ${failure.message}\n`);
+    if (failure.code === "E_INTERNAL") {
+      terminal.stderr.write("This is a fault of Sluice. Please report it, with what SLUICE_DEBUG=1 prints.\n");
+    }
+  }
+  if ((terminal.environment["SLUICE_DEBUG"] ?? "") !== "") terminal.stderr.write(`${stackText(error)}\n`);
+  return failure.exitCode;
+}
+
+function asSluiceError(error: unknown): SluiceError {
+  return error instanceof SluiceError ? error : new SluiceError("E_INTERNAL", messageOf(error), { cause: error });
+}
+
+/** What JSON cannot hold, as text. */
+function plainValue(_name: string, value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  if (value instanceof Error) return value.message;
+  return value;
+}
+
+function stackText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const stack = error.stack ?? `${error.name}: ${error.message}`;
+  return error.cause === undefined ? stack : `${stack}\ncaused by ${stackText(error.cause)}`;
+}
+
+/** Exit codes with their meaning, for `--help`. */
+export const EXIT_TEXT: readonly (readonly [code: number, meaning: string])[] = [
+  [EXIT.ok, "done"],
+  [EXIT.failed, "failed; the error says why"],
+  [EXIT.usage, "the command line or the configuration is wrong; nothing was done"],
+  [EXIT.verification, "a version does not verify"],
+  [EXIT.locked, "another process works on this data folder"],
+  [EXIT.interrupted, "stopped by Ctrl-C or SIGTERM; the same command goes on from there"],
+];

@@ -1,0 +1,109 @@
+import type { OnProgress } from "../schemas/progress.js";
+import { assignmentOverride, flagOverride, type Override } from "./config/override.js";
+import type { Path } from "./config/settings-shape.js";
+import { loadConfig, type LoadedConfig } from "./load-config.js";
+import { openProgress, type ProgressMode } from "./progress/progress.js";
+import { Stop } from "./stop.js";
+import type { Terminal } from "./terminal.js";
+
+/** The options that every command takes. */
+export interface GlobalOptions {
+  readonly config?: string;
+  readonly data?: string;
+  readonly set: readonly string[];
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  /** false by `--no-progress` */
+  readonly progress: "auto" | "lines" | "json" | false;
+}
+
+/** What long work is given: where to report, and when to stop. */
+export interface WorkContext {
+  readonly onProgress: OnProgress;
+  /** Aborts at the first Ctrl-C */
+  readonly stop: AbortSignal;
+  /** A line for the person, above the progress */
+  readonly note: (line: string) => void;
+}
+
+/** A flag that stands for one setting, and what was given for it (undefined: not given). */
+export interface SettingFlag {
+  readonly flag: string;
+  readonly path: Path;
+  readonly value: string | undefined;
+}
+
+/** One run of one command: its options and its ways to say something. */
+export class Invocation {
+  readonly terminal: Terminal;
+  readonly #options: GlobalOptions;
+  exitCode = 0;
+
+  constructor(terminal: Terminal, options: GlobalOptions) {
+    this.terminal = terminal;
+    this.#options = options;
+  }
+
+  get json(): boolean {
+    return this.#options.json === true;
+  }
+
+  /** The settings from sluice.yaml, the environment, `--data`, `--set` and the command's own flags. Throws E_CONFIG. */
+  async loadConfig(flags: readonly SettingFlag[] = []): Promise<LoadedConfig> {
+    const { config, data, set } = this.#options;
+    const given = [...flags, { flag: "--data", path: ["data"], value: data }].flatMap(
+      ({ flag, path, value }): Override[] => (value === undefined ? [] : [flagOverride(flag, path, value)]),
+    );
+    return loadConfig({
+      file: config ?? null,
+      folder: this.terminal.folder,
+      environment: this.terminal.environment,
+      flags: [...set.map(assignmentOverride), ...given],
+    });
+  }
+
+  /** The one result, on stdout: as text for people, or with `--json` as one object. */
+  result(text: string, object: object): void {
+    this.terminal.stdout.write(this.json ? `${JSON.stringify(object)}\n` : `${text}\n`);
+  }
+
+  /** A line for people, on stderr; nothing with `--quiet` or `--json`. */
+  note(line: string): void {
+    if (this.#options.quiet !== true && !this.json) this.terminal.stderr.write(`${line}\n`);
+  }
+
+  /** Runs long work with progress and a Ctrl-C that lets it finish what is in flight. */
+  async work<Done>(body: (context: WorkContext) => Promise<Done>): Promise<Done> {
+    const { stderr, nowMs, signals, exit } = this.terminal;
+    const reporter = openProgress(this.#progressMode(), stderr, nowMs);
+    const stop = new Stop({
+      signals,
+      nowMs,
+      say: (line) => {
+        reporter.note(line);
+      },
+      exit: (code) => {
+        // The cursor comes back before the process goes.
+        reporter.close();
+        exit(code);
+      },
+    });
+    try {
+      const note = (line: string): void => {
+        if (this.#options.quiet !== true && !this.json) reporter.note(line);
+      };
+      return await body({ onProgress: reporter.onProgress, stop: stop.signal, note });
+    } finally {
+      stop.close();
+      reporter.close();
+    }
+  }
+
+  #progressMode(): ProgressMode {
+    const { progress, quiet, json } = this.#options;
+    if (progress === false || quiet === true) return "none";
+    if (progress !== "auto") return progress;
+    if (json) return "none";
+    return this.terminal.stderr.isTTY === true ? "block" : "lines";
+  }
+}

@@ -1,0 +1,133 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { readFileSync } from "node:fs";
+import { EXIT, SluiceError } from "../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "./command.js";
+import { EXIT_TEXT, reportFailure } from "./failure.js";
+import { Invocation, type GlobalOptions } from "./invocation.js";
+import { packageFile } from "./package-root.js";
+import type { Terminal } from "./terminal.js";
+
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ declare: DeclareCommand }>;
+}
+
+/** In the order in which one meets them. Each loads only when it is asked for. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "init",
+    summary: "write a commented sluice.yaml",
+    load: () => import("./commands/init.js"),
+  },
+];
+
+/** Runs one command line (without `node` and the script), and returns what the process exits with. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
+  const json = args.includes("--json");
+  let invocation: Invocation | null = null;
+  try {
+    const program = await buildProgram(terminal, namedCommand(args), () => {
+      invocation ??= new Invocation(terminal, program.opts<GlobalOptions>());
+      return invocation;
+    });
+    await program.parseAsync(args, { from: "user" });
+    return (invocation as Invocation | null)?.exitCode ?? EXIT.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      // Help printed for want of a command.
+      if (error.code === "commander.help") return EXIT.usage;
+      return reportFailure(usageError(error), terminal, json);
+    }
+    return reportFailure(error, terminal, json);
+  }
+}
+
+/** `load`: the command whose options are declared in full, "all" for every one, null for none. */
+export async function buildProgram(
+  terminal: Terminal,
+  load: string | null,
+  invocation: () => Invocation,
+): Promise<Command> {
+  const program = globalOptions(new Command("sluice"))
+    .description("Turns an endless stream of unlabelled images into versioned, class-balanced training sets.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      // Errors are thrown (exitOverride) and printed in one place, in one form.
+      outputError: () => undefined,
+    })
+    .exitOverride()
+    .addHelpText("after", afterHelp());
+  for (const entry of COMMANDS) {
+    // `command` hands the settings above down to the new command.
+    const command = program
+      .command(entry.name)
+      .summary(entry.summary)
+      .description(`${sentence(entry.summary)}.`);
+    if (load === entry.name || load === "all") (await entry.load()).declare(command, invocation);
+  }
+  return program;
+}
+
+function globalOptions(program: Command): Command {
+  return program
+    .option("-c, --config <file>", "the configuration (default: sluice.yaml, where there is one)")
+    .option("-d, --data <folder>", "the data folder, in place of the configuration's")
+    .addOption(
+      new Option("--set <path=value>", "any setting, such as engine.batch=32; repeatable")
+        .argParser((value, before: string[]) => [...before, value])
+        .default([], "none"),
+    )
+    .option("--json", "the result as one JSON object on stdout; errors likewise")
+    .option("-q, --quiet", "results and errors only")
+    .addOption(
+      new Option("--progress <how>", "auto, lines, or json (one object a line); always on stderr")
+        .default("auto")
+        .argParser((value) => {
+          if (!["auto", "lines", "json"].includes(value))
+            throw new InvalidArgumentError("Expected auto, lines or json.");
+          return value;
+        }),
+    )
+    .option("--no-progress", "no progress");
+}
+
+/** The command that a line names, so that only its file is loaded: the first word that belongs to no option. */
+function namedCommand(args: readonly string[]): string | null {
+  const scout = globalOptions(new Command())
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  const { operands } = scout.parseOptions([...args]);
+  return (operands[0] === "help" ? operands[1] : operands[0]) ?? null;
+}
+
+function usageError(error: CommanderError): SluiceError {
+  const message = error.message.replace(/^error: /, "").replace(/\n\(/g, " (");
+  return new SluiceError("E_USAGE", `${message}${/[.)?]$/.test(message) ? "" : "."} See \`sluice --help\`.`);
+}
+
+function afterHelp(): string {
+  const codes = EXIT_TEXT.map(([code, meaning]) => `  ${String(code).padEnd(5)} ${meaning}`).join("\n");
+  return [
+    exampleText([
+      ["sluice init", "writes sluice.yaml, with a comment on every setting"],
+      ["sluice check", "says what this machine has, and what is wrong with the configuration"],
+      ["sluice ingest photographs/ --teacher model.onnx", "scores a folder of pictures and publishes a training set"],
+      ["sluice versions show latest", "what the newest training set holds"],
+    ]),
+    `\nExit codes:\n${codes}`,
+    "\nSettings come from sluice.yaml, then SLUICE_… variables (SLUICE_ENGINE__BATCH=32), then flags; later ones win.",
+  ].join("\n");
+}
+
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as { version: string }).version;
+}
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

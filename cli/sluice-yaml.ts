@@ -1,0 +1,46 @@
+import { configSchema } from "../schemas/config.js";
+
+/**
+ * A first sluice.yaml: what one is likely to change, with its default. `schema` is the path or URL that an editor
+ * checks the file against; `teacher` goes in where it is known.
+ */
+export function startingYaml(options: { schema: string; teacher: string | null }): string {
+  const { engine, bytes, data, datasets, archive } = configSchema.parse({});
+  const first = datasets[0]!;
+  return `# yaml-language-server: $schema=${options.schema}
+#
+# What Sluice does in this folder. \`sluice check\` says what is wrong with it, and at which line.
+# Only settings that differ from their default need a line; docs/configuration.md lists every one.
+
+# The folder where everything lies: log, archive, checkpoints and versions.
+data: ${data}
+
+# The classifier that scores the images: a folder with a model card, a model card, or a model file (.onnx).
+${options.teacher === null ? "# teacher: teacher/model.onnx" : `teacher: ${JSON.stringify(options.teacher)}`}
+
+engine:
+  # onnx, tfjs, or auto: by the format of the teacher's model.
+  kind: ${engine.kind}
+  # Greatest number of images in one run of the model.
+  batch: ${engine.batch}
+
+archive:
+  # Classes archived an image. A dataset's p is at most this; more lets later questions reach further.
+  topM: ${archive.topM}
+
+# refer: images stay where they are, and versions name them.
+# keep: the bytes of those that may be chosen are copied into the data folder, and versions carry them.
+bytes: ${bytes}
+
+# Each dataset is a selection over the stream, and has its own versions.
+datasets:
+  - name: ${first.name}
+    select:
+      # K: images a class.
+      k: ${first.select.k}
+      # P: each image stands for its P best classes only.
+      p: ${first.select.p}
+      # Least probability of a chosen row, from 0 to 1.
+      floor: ${first.select.floor}
+`;
+}

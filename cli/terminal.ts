@@ -1,0 +1,32 @@
+import type { SignalSource } from "./stop.js";
+
+export interface OutputStream extends NodeJS.WritableStream {
+  readonly isTTY?: boolean;
+}
+
+/** What a command touches of its process, so that a test can give it another. */
+export interface Terminal {
+  /** Results, and nothing else */
+  readonly stdout: OutputStream;
+  /** Progress, notes and errors */
+  readonly stderr: OutputStream;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where relative paths begin */
+  readonly folder: string;
+  /** ms since the epoch */
+  readonly nowMs: () => number;
+  readonly signals: SignalSource;
+  readonly exit: (code: number) => void;
+}
+
+export function processTerminal(): Terminal {
+  return {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment: process.env,
+    folder: process.cwd(),
+    nowMs: Date.now,
+    signals: process,
+    exit: (code) => process.exit(code),
+  };
+}
