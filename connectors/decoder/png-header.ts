@@ -1,0 +1,41 @@
+import type { ImageHeader } from "../../schemas/decode-plan.js";
+import { corrupt, type ByteReader } from "./byte-reader.js";
+import { exifOrientation } from "./exif-orientation.js";
+
+const SIGNATURE_BYTES = 8;
+/** length, type and CRC around a chunk's content */
+const CHUNK_OVERHEAD_BYTES = 12;
+
+/** Reads IHDR, acTL (frames) and eXIf (orientation), as far as they stand before the pixels. Source: PNG, third edition. */
+export function readPngHeader(reader: ByteReader): ImageHeader {
+  if (reader.text(SIGNATURE_BYTES + 4, 4) !== "IHDR") throw corrupt("png", "no IHDR chunk at its start");
+  const colourType = reader.u8(25);
+  let frames = 1;
+  let orientation = 1;
+  for (let at = SIGNATURE_BYTES; at + 8 <= reader.length; at += CHUNK_OVERHEAD_BYTES + reader.u32(at)) {
+    const type = reader.text(at + 4, 4);
+    if (type === "IDAT" || type === "IEND") break;
+    if (type === "acTL") frames = Math.max(1, reader.u32(at + 8));
+    if (type === "eXIf") orientation = exifOrientation(reader, at + 8, at + 8 + reader.u32(at));
+  }
+  return {
+    format: "png",
+    width: reader.u32(16),
+    height: reader.u32(20),
+    frames,
+    colourSpace: colourType === 0 || colourType === 4 ? "b-w" : "srgb",
+    bitsPerChannel: reader.u8(24),
+    orientation,
+  };
+}
+
+/** Whether the chunks go on up to IEND. Usually the last 12 bytes tell. */
+export function isWholePng(reader: ByteReader): boolean {
+  const last = reader.length - CHUNK_OVERHEAD_BYTES;
+  if (last >= SIGNATURE_BYTES && reader.u32(last) === 0 && reader.text(last + 4, 4) === "IEND") return true;
+  for (let at = SIGNATURE_BYTES; at + CHUNK_OVERHEAD_BYTES <= reader.length;) {
+    if (reader.text(at + 4, 4) === "IEND") return true;
+    at += CHUNK_OVERHEAD_BYTES + reader.u32(at);
+  }
+  return false;
+}

@@ -1,0 +1,54 @@
+import type { ImageHeader } from "../../schemas/decode-plan.js";
+import { corrupt, type ByteReader } from "./byte-reader.js";
+import { exifOrientation } from "./exif-orientation.js";
+
+const RIFF_HEADER_BYTES = 12;
+const ANIMATION_FLAG = 0x02;
+
+/** Reads the canvas, frames and orientation from the RIFF chunks. Source: WebP container specification, RFC 9649. */
+export function readWebpHeader(reader: ByteReader): ImageHeader {
+  const first = reader.text(RIFF_HEADER_BYTES, 4);
+  const at = RIFF_HEADER_BYTES + 8;
+  const common = { format: "webp", colourSpace: "srgb", bitsPerChannel: 8 } as const;
+  if (first === "VP8 ") {
+    if (reader.u24le(at + 3) !== 0x2a019d) throw corrupt("webp", "no start code of a key frame");
+    const width = reader.u16(at + 6, true) & 0x3fff;
+    return { ...common, width, height: reader.u16(at + 8, true) & 0x3fff, frames: 1, orientation: 1 };
+  }
+  if (first === "VP8L") {
+    const bits = reader.u32(at + 1, true);
+    return { ...common, width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1, frames: 1, orientation: 1 };
+  }
+  if (first !== "VP8X") throw corrupt("webp", `a chunk "${first}" in place of the pixels`);
+  const animated = (reader.u8(at) & ANIMATION_FLAG) !== 0;
+  const { frames, orientation } = walk(reader);
+  return {
+    ...common,
+    width: reader.u24le(at + 4) + 1,
+    height: reader.u24le(at + 7) + 1,
+    frames: animated ? Math.max(1, frames) : 1,
+    orientation,
+  };
+}
+
+function walk(reader: ByteReader): { frames: number; orientation: number } {
+  let frames = 0;
+  let orientation = 1;
+  for (let at = RIFF_HEADER_BYTES; at + 8 <= reader.length;) {
+    const kind = reader.text(at, 4);
+    const size = reader.u32(at + 4, true);
+    if (kind === "ANMF") frames += 1;
+    if (kind === "EXIF") {
+      const start = at + 8;
+      const prefixed = start + 6 <= reader.length && reader.text(start, 6) === "Exif\0\0";
+      orientation = exifOrientation(reader, prefixed ? start + 6 : start, start + size);
+    }
+    at += 8 + size + (size & 1);
+  }
+  return { frames, orientation };
+}
+
+/** Whether the file is as long as its RIFF header says. */
+export function isWholeWebp(reader: ByteReader): boolean {
+  return reader.length >= 8 + reader.u32(4, true);
+}
