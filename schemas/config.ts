@@ -26,9 +26,13 @@ export type DecodeConfig = z.infer<typeof decodeSchema>;
 
 export const engineSchema = z.strictObject({
   kind: z.enum(["auto", "onnx", "tfjs"]).default("auto").describe("auto: by the format of the teacher's model"),
-  backend: z.string().default("auto").describe("onnx: cpu, cuda; tfjs: wasm, cpu"),
+  backend: z.string().default("auto").describe("onnx: tensorrt, cuda, cpu; tfjs: node-gpu, node, wasm, cpu"),
   workers: z.int().positive().optional().describe("engine workers; by default the number of cores"),
   threads: z.int().positive().default(1).describe("threads inside one worker"),
+  isolation: z
+    .enum(["auto", "thread", "process"])
+    .default("auto")
+    .describe("workers as threads, or as processes that a native crash cannot take everything down with"),
   batch: z.int().positive().default(16).describe("greatest number of images in one run"),
   maxDelayMs: z.int().nonnegative().default(50).describe("an unfilled batch runs after this long"),
   allowFallback: z.boolean().default(false).describe("use another backend where the one asked for is absent"),

@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   E_ENGINE_UNAVAILABLE: "The engine or backend asked for is not available on this machine.",
   E_ENGINE_LOAD: "The engine cannot load the model.",
   E_ENGINE_SHAPE: "The model's input or output has another shape than its card says.",
+  E_ENGINE_RUN: "The engine failed to run a batch; its worker goes on.",
   E_ENGINE_CRASH: "An engine worker ended unexpectedly.",
 
   E_LOG_IO: "The log cannot be read or written.",

@@ -1,0 +1,119 @@
+import { existsSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { SluiceError } from "../../schemas/errors.js";
+import type { EngineConfig } from "../../schemas/config.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+
+export type EngineKind = "onnx" | "tfjs";
+/** `thread` shares the process: quick, but a native crash ends everything. `process`: a crash costs one worker. */
+export type Isolation = "thread" | "process";
+
+/** One way to run a model, whether it is here or not. */
+export interface Backend {
+  readonly kind: EngineKind;
+  readonly name: string;
+  readonly formats: readonly ModelCard["format"][];
+  /** What `isolation: auto` gives: GPU and TensorFlow libraries may abort, so they get processes. */
+  readonly isolation: Isolation;
+  /** Why this machine cannot have it (in words that follow "because"), or null. Looks at files, loads nothing. */
+  absence(): string | null;
+}
+
+const require = createRequire(import.meta.url);
+const TFJS: readonly ModelCard["format"][] = ["tfjs-layers", "tfjs-graph"];
+const TFJS_NATIVE: readonly ModelCard["format"][] = [...TFJS, "saved-model"];
+
+/** In order of preference within a kind. */
+export const BACKENDS: readonly Backend[] = [
+  { kind: "onnx", name: "tensorrt", formats: ["onnx"], isolation: "process", absence: () => noProvider("tensorrt") },
+  { kind: "onnx", name: "cuda", formats: ["onnx"], isolation: "process", absence: () => noProvider("cuda") },
+  { kind: "onnx", name: "cpu", formats: ["onnx"], isolation: "thread", absence: () => noPackage("onnxruntime-node") },
+  nativeTfjs("node-gpu", "@tensorflow/tfjs-node-gpu"),
+  nativeTfjs("node", "@tensorflow/tfjs-node"),
+  wovenTfjs("wasm", "@tensorflow/tfjs-backend-wasm"),
+  wovenTfjs("cpu", "@tensorflow/tfjs-backend-cpu"),
+];
+
+/**
+ * The backends to try for a model, best first: the one asked for (with `allowFallback` the others of its kind after
+ * it), or for `auto` all that are present. Throws E_ENGINE_UNAVAILABLE.
+ */
+export function candidateBackends(format: ModelCard["format"], config: EngineConfig): readonly Backend[] {
+  const kind = config.kind === "auto" ? (format === "onnx" ? "onnx" : "tfjs") : config.kind;
+  const able = BACKENDS.filter((backend) => backend.kind === kind && backend.formats.includes(format));
+  const present = able.filter((backend) => backend.absence() === null);
+  if (config.backend === "auto") {
+    if (present.length > 0) return present;
+    const why = able.map((backend) => `${backend.name}: ${backend.absence() ?? ""}`).join("; ");
+    throw unavailable(
+      able.length === 0
+        ? `Expected an engine for a model of format ${format}, found that ${kind} does not run that format. Set engine.kind to auto.`
+        : `Expected a ${kind} backend for a model of format ${format}, found none on this machine (${why}).`,
+      { kind, format },
+    );
+  }
+  const asked = able.find((backend) => backend.name === config.backend);
+  const others = config.allowFallback ? present.filter((backend) => backend !== asked) : [];
+  const absence = asked === undefined ? `${kind} has no such backend for ${format} models` : asked.absence();
+  if (asked !== undefined && absence === null) return [asked, ...others];
+  if (others.length > 0) return others;
+  throw unavailable(
+    `Expected engine backend ${config.backend}, found that it cannot be had because ${absence ?? ""}. ` +
+      `Here: ${present.map((backend) => backend.name).join(", ") || "none"}. ` +
+      "Set engine.backend to one of these, or allow another one with engine.allowFallback.",
+    { kind, format, backend: config.backend },
+  );
+}
+
+export function unavailable(message: string, context: Record<string, unknown>): SluiceError {
+  return new SluiceError("E_ENGINE_UNAVAILABLE", message, context);
+}
+
+function wovenTfjs(name: string, packageName: string): Backend {
+  return { kind: "tfjs", name, formats: TFJS, isolation: "thread", absence: () => noPackage(packageName) };
+}
+
+function nativeTfjs(name: string, packageName: string): Backend {
+  const absence = () => {
+    const folder = packageFolder(packageName);
+    if (folder === null) return `package ${packageName} is not installed`;
+    const built = filesBelow(join(folder, "lib")).some((file) => file.endsWith("tfjs_binding.node"));
+    return built ? null : `package ${packageName} is installed without its native binding`;
+  };
+  return { kind: "tfjs", name, formats: TFJS_NATIVE, isolation: "process", absence };
+}
+
+/** onnxruntime's providers are libraries beside its binding; the CPU one is inside it. */
+function noProvider(provider: string): string | null {
+  const folder = packageFolder("onnxruntime-node");
+  if (folder === null) return noPackage("onnxruntime-node");
+  const library = `onnxruntime_providers_${provider}.`;
+  const here = filesBelow(join(folder, "bin")).filter((file) => file.includes(join(process.platform, process.arch)));
+  if (here.some((file) => file.includes(library))) return null;
+  return `onnxruntime-node has no ${provider} library (${library}so or .dll) for ${process.platform} ${process.arch}`;
+}
+
+function noPackage(packageName: string): string | null {
+  return packageFolder(packageName) === null ? `package ${packageName} is not installed` : null;
+}
+
+/** The folder of an installed package, found without loading it. */
+export function packageFolder(packageName: string): string | null {
+  for (const modules of require.resolve.paths(packageName) ?? []) {
+    const folder = join(modules, packageName);
+    if (existsSync(join(folder, "package.json"))) return folder;
+  }
+  return null;
+}
+
+/** An installed package's version. Throws where it is not installed. */
+export function packageVersion(packageName: string): string {
+  const folder = packageFolder(packageName) ?? dirname(require.resolve(packageName));
+  const { version } = require(join(folder, "package.json")) as { version: string };
+  return version;
+}
+
+function filesBelow(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : [];
+}

@@ -1,0 +1,108 @@
+import { SluiceError } from "../../schemas/errors.js";
+import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
+
+/** What a worker needs to load a model. Crosses threads and processes: plain values only. */
+export interface RunnerSetup {
+  readonly kind: "onnx" | "tfjs";
+  readonly backend: string;
+  readonly card: ModelCard;
+  readonly folder: string;
+  readonly threads: number;
+}
+
+/** Raw output of one run: float32, `dims[0]` rows, row-major. Valid until the next run. */
+export interface RunnerOutput {
+  readonly values: Float32Array;
+  readonly dims: readonly number[];
+}
+
+/** A loaded model on one backend. Lives inside a worker and runs one batch at a time. */
+export interface ModelRunner {
+  /** The library, its version, and the backend and device that really run */
+  readonly name: string;
+  readonly version: string;
+  readonly backend: string;
+  readonly device: string;
+  /** The only batch size that the model takes, or null */
+  readonly fixedBatch: number | null;
+  /** `tensor` is [count x input], float32, in the card's layout. */
+  run(tensor: Float32Array, count: number): Promise<RunnerOutput>;
+  close(): Promise<void>;
+}
+
+/** [n x height x width x channels] or [n x channels x height x width], as the card says */
+export function inputDims(card: ModelCard, count: number): [number, number, number, number] {
+  const { width, height, layout } = card.input;
+  const channels = channelsOf(card.input);
+  return layout === "NCHW" ? [count, channels, height, width] : [count, height, width, channels];
+}
+
+/**
+ * Holds a model's declared input against the card. `found` may have unknown dimensions (null). Returns the fixed batch
+ * size or null. Throws E_ENGINE_SHAPE.
+ */
+export function checkInput(card: ModelCard, found: readonly (number | null)[]): number | null {
+  const expected = inputDims(card, 1);
+  const fits = found.length === 4 && [1, 2, 3].every((axis) => found[axis] === null || found[axis] === expected[axis]);
+  const batch = found[0] ?? null;
+  const { fixedBatch } = card.input;
+  if (fits && (batch === null || fixedBatch === undefined || batch === fixedBatch)) return batch ?? fixedBatch ?? null;
+  const show = (dims: readonly (number | null)[]) => `[${dims.map((dim) => dim ?? "?").join(" x ")}]`;
+  const other = card.input.layout === "NCHW" ? "NHWC" : "NCHW";
+  const swapped = inputDims({ ...card, input: { ...card.input, layout: other } }, 1);
+  const looksSwapped = found.length === 4 && !fits && [1, 2, 3].every((axis) => found[axis] === swapped[axis]);
+  throw new SluiceError(
+    "E_ENGINE_SHAPE",
+    `Expected the input of teacher ${card.name} to be ${show([fixedBatch ?? null, ...expected.slice(1)])} ` +
+      `(${card.input.layout}, as its card says), found ${show(found)} in the model. ` +
+      (looksSwapped
+        ? `Set input.layout to ${other} in the card.`
+        : "Set input.width, height, layout, colour and fixedBatch in the card to match."),
+    { expected, found },
+  );
+}
+
+/** Holds one run's output against the card. Throws E_TEACHER_LABELS. */
+export function checkOutput(card: ModelCard, { values, dims }: RunnerOutput, count: number): void {
+  const labels = card.labels.length;
+  if (dims[0] === count && values.length === count * labels) return;
+  if (dims[0] !== count) {
+    throw new SluiceError(
+      "E_ENGINE_SHAPE",
+      `Expected ${count} rows from teacher ${card.name} for a batch of ${count}, found output [${dims.join(" x ")}]. ` +
+        "Export the model with a dynamic batch axis, or set input.fixedBatch in its card.",
+      { expected: count, found: dims },
+    );
+  }
+  const width = values.length / count;
+  throw new SluiceError(
+    "E_TEACHER_LABELS",
+    `Expected ${labels} outputs from teacher ${card.name}, one for each label of its card, found ${width} ` +
+      `(output [${dims.join(" x ")}]). Mend the card's labels, or name the right output in output.name.`,
+    { expected: labels, found: width },
+  );
+}
+
+/** The least probability told from zero: float32's least normal value is 1.2e-38. ln of it is -87.5. */
+const LEAST_PROBABILITY = 1e-38;
+
+/** Writes the first rows of an output as logits, as many as `logits` holds; NaN stays NaN. */
+export function writeLogits(card: ModelCard, values: Float32Array, logits: Float32Array): void {
+  if (card.output.kind === "logits") {
+    logits.set(values.subarray(0, logits.length));
+    return;
+  }
+  for (let at = 0; at < logits.length; at++) {
+    const probability = values[at]!;
+    logits[at] = Math.log(probability < LEAST_PROBABILITY ? LEAST_PROBABILITY : probability);
+  }
+}
+
+export function loadFailure(card: Pick<ModelCard, "format">, path: string, cause: unknown): SluiceError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new SluiceError(
+    "E_ENGINE_LOAD",
+    `Expected a model of format ${card.format} at ${path}, found one that the engine cannot load: ${reason}`,
+    { cause, path },
+  );
+}

@@ -1,0 +1,142 @@
+import { basename, join } from "node:path";
+import { cpus } from "node:os";
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import { SluiceError, messageOf } from "../../schemas/errors.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import { packageVersion, unavailable } from "./backends.js";
+import { checkInput, inputDims, loadFailure, type ModelRunner, type RunnerSetup } from "./model-runner.js";
+
+/** Loads an ONNX model with one of onnxruntime's execution providers. Throws E_ENGINE_LOAD, _SHAPE, _UNAVAILABLE. */
+export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<ModelRunner> {
+  const { card } = setup;
+  const path = join(setup.folder, card.weights.files[0]!.path);
+  const session = await createSession(card, path, provider, setup.threads);
+  try {
+    const input = inputOf(card, session);
+    const fixedBatch = checkInput(card, input.dims);
+    const outputName = chooseOutput(card, session);
+    return {
+      name: "onnxruntime-node",
+      version: packageVersion("onnxruntime-node"),
+      backend: provider,
+      device: provider === "cpu" ? `cpu (${cpus()[0]?.model ?? process.arch})` : "gpu 0",
+      fixedBatch,
+      async run(tensor, count) {
+        const feeds = { [input.name]: new Tensor("float32", tensor, inputDims(card, count)) };
+        const output = (await session.run(feeds, [outputName]))[outputName]!;
+        if (!(output.data instanceof Float32Array)) throw notFloat(card, "output", outputName, output.type);
+        return { values: output.data, dims: output.dims };
+      },
+      close: () => session.release(),
+    };
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
+
+/** What an ONNX file itself says about its ends. Unknown dimensions are null. */
+export interface OnnxShapes {
+  readonly inputName: string;
+  readonly inputDims: readonly (number | null)[];
+  readonly outputNames: readonly string[];
+  /** The only output, or the first that has one row an image */
+  readonly outputName: string;
+  /** Outputs an image */
+  readonly width: number;
+  /** Told by a trial run on noise: `probabilities` are not negative and sum to 1 */
+  readonly kind: "logits" | "probabilities";
+}
+
+/** Loads an ONNX file on the CPU, runs it once and tells its shapes. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE. */
+export async function inspectOnnx(path: string): Promise<OnnxShapes> {
+  const name = basename(path);
+  const session = await createSession({ name, format: "onnx" }, path, "cpu", 1);
+  try {
+    const input = inputOf({ name }, session);
+    const dims = input.dims.map((dim, axis) => dim ?? (axis === 0 ? 1 : TRIAL_SIDE));
+    const noise = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, at) => Math.sin(at * 12.9898));
+    const outputs = await session.run({ [input.name]: new Tensor("float32", noise, dims) }).catch((cause: unknown) => {
+      throw loadFailure({ format: "onnx" }, path, cause);
+    });
+    const outputName = session.outputNames.find((output) => (outputs[output]?.dims.length ?? 0) >= 2);
+    const output = outputName === undefined ? undefined : outputs[outputName];
+    if (outputName === undefined || output === undefined || !(output.data instanceof Float32Array)) {
+      throw notFloat({ name }, "output", session.outputNames.join(", "), output?.type ?? "no tensor of rows");
+    }
+    const width = output.data.length / dims[0]!;
+    const first = output.data.subarray(0, width);
+    const sum = first.reduce((total, value) => total + value, 0);
+    const kind = first.every((value) => value >= 0) && Math.abs(sum - 1) < 1e-3 ? "probabilities" : "logits";
+    return { inputName: input.name, inputDims: input.dims, outputNames: session.outputNames, outputName, width, kind };
+  } finally {
+    await session.release();
+  }
+}
+
+/** Side of a trial image where the model leaves it open, px */
+export const TRIAL_SIDE = 224;
+
+async function createSession(
+  card: Pick<ModelCard, "name" | "format">,
+  path: string,
+  provider: string,
+  threads: number,
+): Promise<InferenceSession> {
+  const options = { intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3 } as const;
+  try {
+    // A provider runs what it can and leaves other operators to the CPU, which must be named for that.
+    const executionProviders = provider === "cpu" ? ["cpu"] : [provider, "cpu"];
+    return await InferenceSession.create(path, { ...options, executionProviders });
+  } catch (error) {
+    if (provider === "cpu") throw loadFailure(card, path, error);
+    // Is it the provider or the model?
+    const plain = await InferenceSession.create(path, { ...options, executionProviders: ["cpu"] }).catch(
+      (cause: unknown) => {
+        throw loadFailure(card, path, cause);
+      },
+    );
+    await plain.release();
+    throw unavailable(
+      `Expected onnxruntime's provider ${provider}, found that it does not start: ${messageOf(error)}`,
+      { provider, cause: error },
+    );
+  }
+}
+
+function inputOf(card: Pick<ModelCard, "name">, session: InferenceSession): { name: string; dims: (number | null)[] } {
+  const inputs = session.inputMetadata;
+  const only = inputs[0];
+  if (only === undefined || inputs.length !== 1) {
+    throw new SluiceError(
+      "E_ENGINE_SHAPE",
+      `Expected teacher ${card.name} to have one input, found ${inputs.length}: ${session.inputNames.join(", ")}. Export it with the image alone.`,
+      { expected: 1, found: session.inputNames },
+    );
+  }
+  if (!only.isTensor || only.type !== "float32") {
+    throw notFloat(card, "input", only.name, only.isTensor ? only.type : "no tensor");
+  }
+  return { name: only.name, dims: only.shape.map((dim) => (typeof dim === "number" ? dim : null)) };
+}
+
+function chooseOutput(card: ModelCard, session: InferenceSession): string {
+  const names = session.outputNames;
+  const { name } = card.output;
+  if (name !== undefined ? names.includes(name) : names.length === 1) return name ?? names[0]!;
+  throw new SluiceError(
+    "E_ENGINE_SHAPE",
+    name === undefined
+      ? `Expected teacher ${card.name} to have one output, found ${names.join(", ")}. Name the one with the classes in output.name.`
+      : `Expected an output named ${name} in teacher ${card.name}, found ${names.join(", ")}.`,
+    { expected: name, found: names },
+  );
+}
+
+function notFloat(card: Pick<ModelCard, "name">, end: "input" | "output", name: string, found: string): SluiceError {
+  return new SluiceError(
+    "E_ENGINE_SHAPE",
+    `Expected ${end} ${name} of teacher ${card.name} to be a float32 tensor, found ${found}. Export the model in float32.`,
+    { expected: "float32", found },
+  );
+}
