@@ -76,11 +76,46 @@ export async function* followHeaders(
   }
 }
 
-/** Where the chain ends: the first offset of which the archive says nothing. `from` is any segment boundary of it. */
-export async function chainEnd(store: Store, chain: ChainName, from: number): Promise<number> {
-  let end = from;
-  for await (const header of followHeaders(store, chain, from)) end = header.end;
-  return end;
+/** A range of offsets whose segments are missing or cannot be read. */
+export interface Gap {
+  readonly start: number;
+  readonly end: number;
+  readonly error: SluiceError;
+}
+
+/**
+ * Follows the chain to its end and hands every header to `onHeader`; returns the end, the first offset of which the
+ * archive says nothing. `from` is a segment boundary. A missing segment with others behind it is a gap, not an end:
+ * throws E_CHAIN_GAP (or E_SEGMENT_CORRUPT), or with `onGap` reports it and goes on behind it.
+ */
+export async function followToEnd(
+  store: Store,
+  chain: ChainName,
+  from: number,
+  onHeader: (header: SegmentHeader) => void,
+  onGap?: (gap: Gap) => void,
+): Promise<number> {
+  let at = from;
+  for (;;) {
+    let failure: SluiceError | null = null;
+    try {
+      for await (const header of followHeaders(store, chain, at)) {
+        onHeader(header);
+        at = header.end;
+      }
+    } catch (error) {
+      failure = isSluiceError(error, "E_SEGMENT_CORRUPT") ? error : null;
+      if (failure === null) throw error;
+    }
+    const next = await nextStart(store, chain, at);
+    if (failure === null && next === null) return at;
+    const error = failure ?? gapError(chain, at, next!);
+    if (onGap === undefined) throw error;
+    // The last segment of a chain is corrupt: nothing says where it ended.
+    if (next === null) return at;
+    onGap({ start: at, end: next, error });
+    at = next;
+  }
 }
 
 /**
@@ -93,17 +128,18 @@ export async function* followSegments(
   chain: ChainName,
   from: number,
   until: number,
-  onGap?: (gap: { start: number; end: number; error: SluiceError }) => void,
+  onGap?: (gap: Gap) => void,
 ): AsyncGenerator<Segment, void, undefined> {
   for (let at = from; at < until;) {
     let segment: Segment;
     try {
       segment = await readSegment(store, chain, at);
     } catch (error) {
-      const gap = asGap(error, chain, at, until);
-      if (gap === null) throw error;
+      const corrupt = isSluiceError(error, "E_SEGMENT_CORRUPT");
+      if (!corrupt && !isSluiceError(error, "E_STORE_MISSING")) throw error;
+      const next = Math.min((await nextStart(store, chain, at)) ?? until, until);
+      const gap = corrupt ? error : gapError(chain, at, next);
       if (onGap === undefined) throw gap;
-      const next = await nextStart(store, chain, at, until);
       onGap({ start: at, end: next, error: gap });
       at = next;
       continue;
@@ -123,23 +159,22 @@ export async function* followSegments(
   }
 }
 
-function asGap(error: unknown, chain: ChainName, at: number, until: number): SluiceError | null {
-  if (isSluiceError(error, "E_SEGMENT_CORRUPT")) return error;
-  if (!isSluiceError(error, "E_STORE_MISSING")) return null;
+function gapError(chain: ChainName, start: number, end: number): SluiceError {
   return new SluiceError(
     "E_CHAIN_GAP",
-    `Expected a segment of ${chain.stream}/${chain.partition} at offset ${at} (the chain reaches to ${until}), found none at ` +
-      `${keys.segment(chain, at)}. Restore the object, or leave its range out with \`sluice rebuild --allow-gaps\`.`,
-    { cause: error, start: at },
+    `Expected a segment of ${chain.stream}/${chain.partition} at offset ${start}, found none at ${keys.segment(chain, start)}, and the ` +
+      `next one at ${end}. Restore the object, or leave its range out with \`sluice rebuild --allow-gaps\`.`,
+    { start, end },
   );
 }
 
-async function nextStart(store: Store, chain: ChainName, after: number, until: number): Promise<number> {
+/** The first listed start after an offset: the listing only says where to look. */
+async function nextStart(store: Store, chain: ChainName, after: number): Promise<number | null> {
   for await (const { key } of store.list(keys.chain(chain))) {
     const start = segmentStart(key);
-    if (start > after) return Math.min(start, until);
+    if (start > after) return start;
   }
-  return until;
+  return null;
 }
 
 /** The start offset in a segment's key. */
@@ -156,22 +191,28 @@ export async function writeSegment(store: Store, chain: ChainName, segment: Segm
 }
 
 /**
- * The origin of the live chain of (teacher, stream, partition): `candidate` (the log's start) the first time that
- * anyone asks, and the same answer ever after.
+ * The live chain of (teacher, stream, partition). Its origin is `logStart` the first time that anyone asks, and the same
+ * ever after.
  */
-export async function liveChain(
-  store: Store,
-  place: Omit<ChainName, "origin">,
-  candidate: () => Promise<number>,
-): Promise<ChainName> {
+export async function liveChain(store: Store, place: Omit<ChainName, "origin">, logStart: number): Promise<ChainName> {
   const key = keys.liveChain(place);
   let origin = await readOrigin(store, key);
   if (origin === null) {
-    await store.putIfAbsent(key, Buffer.from(JSON.stringify({ origin: await candidate() })));
+    await store.putIfAbsent(key, Buffer.from(JSON.stringify({ origin: logStart })));
     origin = await readOrigin(store, key);
   }
   if (origin === null) throw new SluiceError("E_STORE_IO", `The object ${key} was written and is not there.`);
   return { ...place, origin };
+}
+
+/** The live chains that the archive has of (teacher, stream), in the order of the partitions. */
+export async function liveChains(store: Store, place: { teacher: string; stream: string }): Promise<ChainName[]> {
+  const chains: ChainName[] = [];
+  for (let partition = 0; ; partition++) {
+    const origin = await readOrigin(store, keys.liveChain({ ...place, partition }));
+    if (origin === null) return chains;
+    chains.push({ ...place, partition, origin });
+  }
 }
 
 async function readOrigin(store: Store, key: string): Promise<number | null> {

@@ -21,13 +21,13 @@ export async function writeCheckpoint(store: Store, state: DatasetState): Promis
 
 /**
  * The state of the newest valid checkpoint at or below `frontier`, or the empty state. A checkpoint that cannot be
- * read is passed over: an older one and the archive give the same state. `onCorrupt` hears of each.
+ * read is passed over: an older one and the archive give the same state. `onWarning` hears of each.
  */
 export async function restoreAtOrBelow(
   store: Store,
   options: DatasetStateOptions,
   frontier: Frontier,
-  onCorrupt?: (key: string, error: SluiceError) => void,
+  onWarning?: (message: string) => void,
 ): Promise<DatasetState> {
   const parameters = parametersDigest(options.dataset, options.teacher, options.stream);
   for (const key of await checkpointKeys(store, parameters)) {
@@ -37,7 +37,7 @@ export async function restoreAtOrBelow(
     } catch (error) {
       // E_STORE_MISSING: removed between listing and reading, by a process that keeps only the newest few.
       if (!isSluiceError(error, "E_CHECKPOINT_CORRUPT") && !isSluiceError(error, "E_STORE_MISSING")) throw error;
-      onCorrupt?.(key, error);
+      onWarning?.(error.message);
     }
   }
   return new DatasetState(options);

@@ -2,11 +2,10 @@ import type { Store } from "../../connectors/store/store.js";
 import { DatasetState } from "../pure/dataset-state.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import type { Dataset } from "../../schemas/dataset.js";
-import type { SluiceError } from "../../schemas/errors.js";
 import { sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
-import { chainEnd, followSegments, liveChain } from "./chain.js";
+import { followSegments, followToEnd, liveChains, type Gap } from "./chain.js";
 import { restoreAtOrBelow } from "./checkpoint.js";
 import { chosenRows } from "./chosen-rows.js";
 
@@ -19,9 +18,9 @@ export interface CutOptions {
   readonly frontier: Frontier;
   readonly trigger: string;
   /** Leave out ranges whose segments are missing or corrupt; the version is marked incomplete */
-  readonly onGap?: (gap: { chain: ChainName; start: number; end: number; error: SluiceError }) => void;
+  readonly onGap?: ((gap: Gap & { readonly chain: ChainName }) => void) | undefined;
   readonly onSegment?: (segments: number) => void;
-  readonly onCorruptCheckpoint?: (key: string, error: SluiceError) => void;
+  readonly onWarning?: (message: string) => void;
 }
 
 /**
@@ -34,14 +33,14 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const stateOptions = { dataset, teacher, stream, classCount: card.labels.length };
   let incomplete = false;
   // A state that once skipped a gap is no checkpoint for a cut that was not allowed to: such states are never written.
-  const state = await restoreAtOrBelow(store, stateOptions, frontier, options.onCorruptCheckpoint);
+  const state = await restoreAtOrBelow(store, stateOptions, frontier, options.onWarning);
   let segments = 0;
   for (const end of frontier) {
     const chain: ChainName = { teacher, stream, ...end };
     const skip =
       onGap === undefined
         ? undefined
-        : (gap: { start: number; end: number; error: SluiceError }) => {
+        : (gap: Gap) => {
             incomplete = true;
             state.skip({ partition: chain.partition, origin: chain.origin, end: gap.end });
             onGap({ chain, ...gap });
@@ -90,19 +89,25 @@ async function* classesOf(
   }
 }
 
-/** Where every live chain of (teacher, stream) ends now, in the order of the partitions. */
+/**
+ * Where the live chains of (teacher, stream) end now. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; with `onGap` those ranges
+ * are passed over.
+ */
 export async function currentFrontier(
   store: Store,
-  place: { teacher: string; stream: string; partitions: number },
-  known: Frontier = [],
+  place: { teacher: string; stream: string },
+  onGap?: CutOptions["onGap"],
 ): Promise<Frontier> {
-  const { teacher, stream, partitions } = place;
-  const ends = await Promise.all(
-    Array.from({ length: partitions }, async (_, partition): Promise<ChainEnd> => {
-      const chain = await liveChain(store, { teacher, stream, partition }, () => Promise.resolve(0));
-      const from = known.find((at) => at.partition === partition && at.origin === chain.origin)?.end ?? chain.origin;
-      return { partition, origin: chain.origin, end: await chainEnd(store, chain, from) };
-    }),
-  );
+  const ends: ChainEnd[] = [];
+  for (const chain of await liveChains(store, place)) {
+    const report =
+      onGap === undefined
+        ? undefined
+        : (gap: Gap): void => {
+            onGap({ chain, ...gap });
+          };
+    const end = await followToEnd(store, chain, chain.origin, () => undefined, report);
+    ends.push({ partition: chain.partition, origin: chain.origin, end });
+  }
   return sortFrontier(ends);
 }

@@ -1,13 +1,12 @@
-import type { Engine } from "../../connectors/engine/engine.js";
-import type { RowScores } from "../pure/segment-builder.js";
 import { rankRows } from "../pure/rank-rows.js";
 import { messageOf } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import { refusal, type Decoded, type Outcome, type Scorable, type Scored } from "./image-in-flight.js";
+import type { BisectingScorer } from "./score-bisecting.js";
 
 export interface ScoreOptions {
-  readonly engine: Engine;
+  readonly scorer: BisectingScorer;
   readonly card: ModelCard;
   readonly topM: number;
   /** Keep all C logits of each image */
@@ -41,50 +40,50 @@ export async function scoreGroup(group: readonly Scorable[], options: ScoreOptio
 }
 
 async function scoreImages(images: readonly Decoded[], options: ScoreOptions): Promise<Scored[]> {
-  const { engine, card, topM, allLogits, settle } = options;
+  const { scorer, card, settle } = options;
   const size = pixelBytes(card.input);
-  const pixels = new Uint8Array(images.length * size);
+  // Shared memory: engine workers read it where it lies.
+  const pixels = new Uint8Array(new SharedArrayBuffer(images.length * size));
   images.forEach((image, index) => {
     pixels.set(image.pixels, index * size);
   });
-  const classCount = card.labels.length;
-  let logits: Float32Array;
   try {
-    logits = await engine.score({ count: images.length, pixels });
+    const logits = await scorer.score(pixels);
+    return images.map((image, index) => {
+      const scored = scoresOf(image, logits[index]!, options);
+      settle(image.origin.digest, scored);
+      return scored;
+    });
   } catch (error) {
     // The run is about to end; images that wait for these must not wait for ever.
     for (const { origin } of images) settle(origin.digest, { code: "E_CANCELLED", reason: messageOf(error) });
     throw error;
   }
-  const ranked = rankRows(logits, images.length, classCount, topM, card.temperature);
-  return images.map((image, row) => {
-    const at = row * ranked.topM;
-    const scores: RowScores = {
-      classes: ranked.classes.subarray(at, at + ranked.topM),
-      keys: ranked.keys.subarray(at, at + ranked.topM),
-      logits: ranked.logits.subarray(at, at + ranked.topM),
-      logSumExp: ranked.logSumExp[row]!,
-      allLogits: allLogits ? logits.subarray(row * classCount, (row + 1) * classCount) : null,
+}
+
+function scoresOf(image: Decoded, logits: Float32Array | null, options: ScoreOptions): Scored {
+  const { card, topM, allLogits } = options;
+  const refused = (found: string): Scored => ({
+    code: "E_IMAGE_SCORES",
+    reason: `Expected finite scores from teacher "${card.name}", found ${found}.`,
+  });
+  if (logits === null) return refused("that this image ends the engine's worker each time");
+  const ranked = rankRows(logits, 1, card.labels.length, topM, card.temperature);
+  if (ranked.finite[0] === 0) {
+    const bad = logits.findIndex((logit) => !Number.isFinite(logit));
+    return refused(`${logits[bad]!} for class ${bad} (${card.labels[bad] ?? "?"})`);
+  }
+  return {
+    scores: {
+      classes: ranked.classes,
+      keys: ranked.keys,
+      logits: ranked.logits,
+      logSumExp: ranked.logSumExp[0]!,
+      // A view would keep the whole batch's logits alive until the segment is written.
+      allLogits: allLogits ? logits.slice() : null,
       perceptualHash: image.perceptualHash,
       width: image.width,
       height: image.height,
-    };
-    const scored: Scored =
-      ranked.finite[row] === 1
-        ? { scores }
-        : {
-            code: "E_IMAGE_SCORES",
-            reason: `Expected finite scores from teacher "${card.name}", found ${describeBad(logits, row, classCount, card.labels)}.`,
-          };
-    settle(image.origin.digest, scored);
-    return scored;
-  });
-}
-
-function describeBad(logits: Float32Array, row: number, classCount: number, labels: readonly string[]): string {
-  for (let index = 0; index < classCount; index++) {
-    const logit = logits[row * classCount + index]!;
-    if (!Number.isFinite(logit)) return `${logit} for class ${index} (${labels[index] ?? "?"})`;
-  }
-  return "none";
+    },
+  };
 }

@@ -4,13 +4,11 @@ import type { Keeper } from "../../operators/stages/archive.js";
 import { pruneCheckpoints, restoreAtOrBelow, writeCheckpoint } from "../../operators/stages/checkpoint.js";
 import { followSegments } from "../../operators/stages/chain.js";
 import type { Dataset } from "../../schemas/dataset.js";
-import type { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { ClassFill } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
 
-/** No checkpoint lies beyond this frontier: every one is a candidate. */
 export interface LiveOptions {
   readonly store: Store;
   readonly datasets: readonly Dataset[];
@@ -21,7 +19,7 @@ export interface LiveOptions {
   readonly everySegments: number;
   /** Checkpoints kept a dataset */
   readonly keep: number;
-  readonly onCorruptCheckpoint?: (key: string, error: SluiceError) => void;
+  readonly onWarning?: (message: string) => void;
 }
 
 interface Live {
@@ -50,12 +48,7 @@ export class LiveDatasets {
   static async restore(options: LiveOptions, frontier: Frontier): Promise<LiveDatasets> {
     const live: Live[] = [];
     for (const dataset of options.datasets) {
-      const state = await restoreAtOrBelow(
-        options.store,
-        { ...options, dataset },
-        frontier,
-        options.onCorruptCheckpoint,
-      );
+      const state = await restoreAtOrBelow(options.store, { ...options, dataset }, frontier, options.onWarning);
       const one: Live = { dataset, state, thresholds: null, thresholdsAt: null };
       if (state.records.in > 0) rememberThresholds(one);
       live.push(one);

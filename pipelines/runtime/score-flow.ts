@@ -13,9 +13,11 @@ import type { Dedupe } from "../../operators/stages/dedupe.js";
 import { fetchImage } from "../../operators/stages/fetch.js";
 import { hexDigest, type Outcome, type Scorable } from "../../operators/stages/image-in-flight.js";
 import { scoreGroup } from "../../operators/stages/score.js";
+import { BisectingScorer } from "../../operators/stages/score-bisecting.js";
 import type { Config } from "../../schemas/config.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import { pixelBytes } from "../../schemas/pixels.js";
 import type { Segment } from "../../schemas/segment.js";
 import { batches, mapOrdered, type ByteBudget } from "./flow.js";
 
@@ -60,7 +62,7 @@ export async function* scoreFlow(
   const settle = dedupe.settle.bind(dedupe);
   const decodeOptions = { decoder, card, config: config.decode, settle };
   const scoreOptions = {
-    engine,
+    scorer: new BisectingScorer(engine, pixelBytes(card.input), card.labels.length),
     card,
     topM: config.archive.topM,
     allLogits: config.archive.logits === "all",
@@ -89,7 +91,7 @@ export async function* scoreFlow(
     maxItems: config.engine.batch * ITEMS_A_GROUP,
     maxDelayMs: config.engine.maxDelayMs,
   });
-  const scored = mapOrdered(groups, engine.parallelism + 1, async (group) => {
+  const scored = mapOrdered(groups, engine.parallelism, async (group) => {
     const outcomes = await scoreGroup(group, scoreOptions);
     group.forEach((image, index) => {
       const outcome = outcomes[index]!;

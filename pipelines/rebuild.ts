@@ -1,0 +1,59 @@
+import type { SheetRenderer } from "../connectors/sheet/sheet.js";
+import type { ImageOpener } from "../connectors/source/source.js";
+import type { Store } from "../connectors/store/store.js";
+import { currentFrontier, type CutOptions } from "../operators/stages/cut.js";
+import { readCards } from "../operators/stages/teacher-registry.js";
+import type { Dataset } from "../schemas/dataset.js";
+import { SluiceError } from "../schemas/errors.js";
+import type { ModelCard } from "../schemas/model-card.js";
+import type { OnProgress } from "../schemas/progress.js";
+import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
+
+export interface RebuildOptions {
+  readonly store: Store;
+  readonly dataset: Dataset;
+  readonly stream: string;
+  /** Digest of the teacher whose scores are ranked, or its first digits; may be left out where there is only one */
+  readonly teacher?: string;
+  readonly opener: ImageOpener;
+  readonly sheets: SheetRenderer | null;
+  /** Leave out ranges whose segments are missing or corrupt, and mark the version incomplete */
+  readonly onGap?: CutOptions["onGap"];
+  readonly onProgress?: OnProgress;
+  readonly onWarning?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** archive -> candidates -> topk -> cut -> training set: a version from archived scores, nothing is scored. */
+export async function rebuild(options: RebuildOptions): Promise<PublishedCut> {
+  const { store, stream, onGap } = options;
+  const { digest, card } = await archivedTeacher(store, options.teacher);
+  const frontier = await currentFrontier(store, { teacher: digest, stream }, onGap);
+  if (frontier.length === 0) {
+    throw new SluiceError(
+      "E_SOURCE_MISSING",
+      `Expected archived scores of stream "${stream}" under teacher ${digest.slice(0, 12)} in ${store.place}, found none. ` +
+        "Run `sluice ingest` first, or name another stream.",
+    );
+  }
+  return cutAndPublish({ ...options, card, frontier, trigger: "rebuild", automatic: false });
+}
+
+/**
+ * The card of a teacher that has scored into this store. `prefix`: the first digits of its digest.
+ * Throws E_TEACHER_CARD where it is none or more than one.
+ */
+export async function archivedTeacher(store: Store, prefix = ""): Promise<{ digest: string; card: ModelCard }> {
+  const cards = await readCards(store);
+  const found = [...cards].filter(([digest]) => digest.startsWith(prefix));
+  const only = found[0];
+  if (only === undefined || found.length > 1) {
+    const all = [...cards].map(([digest, card]) => `${digest.slice(0, 12)} (${card.name})`).join(", ");
+    throw new SluiceError(
+      "E_TEACHER_CARD",
+      `Expected one teacher${prefix === "" ? "" : ` whose digest starts with "${prefix}"`} among those that have scored into ${store.place}, ` +
+        `found ${found.length}: ${all === "" ? "no teacher has scored here yet; run `sluice ingest`" : `${all}; name one with --teacher-digest`}.`,
+    );
+  }
+  return { digest: only[0], card: only[1] };
+}

@@ -1,0 +1,154 @@
+import { availableParallelism } from "node:os";
+import type { Decoder } from "../connectors/decoder/decoder.js";
+import type { Engine } from "../connectors/engine/engine.js";
+import type { Assignment, Log } from "../connectors/log/log.js";
+import type { ImageOpener } from "../connectors/source/source.js";
+import type { Store } from "../connectors/store/store.js";
+import { archiveLoss, type ArchiveOptions, type ChainPosition } from "../operators/stages/archive.js";
+import { liveChain } from "../operators/stages/chain.js";
+import { Dedupe } from "../operators/stages/dedupe.js";
+import { saveCard } from "../operators/stages/teacher-registry.js";
+import { CODE_VERSION } from "../schemas/code-version.js";
+import type { Config } from "../schemas/config.js";
+import { SluiceError } from "../schemas/errors.js";
+import { sortFrontier, type Frontier } from "../schemas/frontier.js";
+import type { ChainName } from "../schemas/keys.js";
+import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
+import type { Segment } from "../schemas/segment.js";
+import { ByteBudget } from "./runtime/flow.js";
+import { LiveDatasets } from "./runtime/live-datasets.js";
+import { scoreFlow } from "./runtime/score-flow.js";
+import type { ChainFollower } from "./runtime/score-index.js";
+
+export interface ScoreTopicOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly store: Store;
+  /** Knows the archived digests; follows the archive */
+  readonly index: ChainFollower;
+  readonly card: ModelCard;
+  readonly engine: Engine;
+  readonly decoder: Decoder;
+  readonly opener: ImageOpener;
+  /** Where each partition ends for this run; scoring goes on until there. Never settling means for ever. */
+  readonly until: Promise<readonly number[]>;
+  /** Where the archive ends as scoring starts */
+  readonly onStart?: (frontier: Frontier) => void;
+  readonly onSegment?: (segment: Segment, datasets: LiveDatasets) => void;
+  readonly onWarning?: (message: string) => void;
+  /** Ends reading; what was read is scored and archived */
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+}
+
+/**
+ * log -> fetch -> dedupe -> decode -> score -> archive -> candidates -> topk, for every partition that this process is
+ * given. Resumes at the archive's end. Returns the frontier reached.
+ */
+export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> {
+  const { config, log, store, index, card, signal } = options;
+  const { stream } = config;
+  const teacher = teacherDigest(card);
+  await saveCard(store, card);
+  const chains = await openChains(options, teacher);
+  const datasets = await LiveDatasets.restore(
+    {
+      store,
+      datasets: config.datasets,
+      teacher,
+      stream,
+      classCount: card.labels.length,
+      ...config.checkpoint,
+      ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
+    },
+    frontierOf(chains),
+  );
+  for (const { chain, position } of chains) await datasets.catchUp(chain, position.end);
+  options.onStart?.(frontierOf(chains));
+
+  const dedupe = new Dedupe(index);
+  const budget = new ByteBudget(config.maxInFlightBytes);
+  const scorePartition = async (assignment: Assignment): Promise<void> => {
+    const open = chains[assignment.partition]!;
+    const archive = archiveOptions(options, open.chain, datasets);
+    const take = async (segment: Segment): Promise<void> => {
+      index.onSegment(segment);
+      await datasets.onSegment(segment);
+      await assignment.commit(segment.header.end);
+      open.position = segment.header;
+      options.onSegment?.(segment, datasets);
+    };
+    const { start } = (await log.ends(stream))[assignment.partition]!;
+    if (start > open.position.end) {
+      const reason = `the log starts at ${start}: its retention removed what lay before`;
+      await take(await archiveLoss(open.position, start, reason, archive));
+    }
+    const flow = scoreFlow(
+      {
+        ...options,
+        assignment,
+        dedupe,
+        budget,
+        archive,
+        decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
+        until: options.until.then((ends) => ends[assignment.partition]!),
+      },
+      open.position,
+    );
+    for await (const segment of flow) await take(segment);
+  };
+  try {
+    await log.consume(stream, `score-${teacher.slice(0, 16)}`, scorePartition, signal);
+  } finally {
+    await datasets.checkpoint();
+  }
+  return frontierOf(chains);
+}
+
+interface OpenChain {
+  readonly chain: ChainName;
+  position: ChainPosition;
+}
+
+function frontierOf(chains: readonly OpenChain[]): Frontier {
+  return sortFrontier(
+    chains.map(({ chain, position }) => ({ partition: chain.partition, origin: chain.origin, end: position.end })),
+  );
+}
+
+/** The live chain of each partition, and where it ends: a scorer resumes there, whatever its group has committed. */
+async function openChains(options: ScoreTopicOptions, teacher: string): Promise<OpenChain[]> {
+  const { log, store, index, config } = options;
+  const { stream } = config;
+  const chains: OpenChain[] = [];
+  for (const [partition, ends] of (await log.ends(stream)).entries()) {
+    const chain = await liveChain(store, { teacher, stream, partition }, ends.start);
+    const position = await index.catchUp(chain);
+    if (position.end > ends.end) {
+      throw new SluiceError(
+        "E_LOG_RECREATED",
+        `Expected the log of ${stream}/${partition} to reach offset ${position.end}, where its archive ends, found its end at ${ends.end}: ` +
+          "the topic was deleted and made anew, or another log stands in its place. Give the new topic another stream name.",
+        { partition, chainEnd: position.end, logEnd: ends.end },
+      );
+    }
+    chains.push({ chain, position });
+  }
+  return chains;
+}
+
+function archiveOptions(options: ScoreTopicOptions, chain: ChainName, datasets: LiveDatasets): ArchiveOptions {
+  const { config, store, card, engine } = options;
+  const classCount = card.labels.length;
+  return {
+    store,
+    chain,
+    topM: Math.min(config.archive.topM, classCount),
+    classCount: config.archive.logits === "all" ? classCount : null,
+    engine: engine.info,
+    codeVersion: CODE_VERSION,
+    retainBytes: config.retainBytes,
+    keepers: () => datasets.keepers(),
+    writeConcurrency: 16,
+  };
+}
