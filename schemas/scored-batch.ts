@@ -130,7 +130,7 @@ export function toRecordBatch(batch: ScoredBatch, schema: Schema): RecordBatch {
   };
   const text: Record<string, TextColumn> = { uri: batch.uri, licence: batch.licence, origin: batch.origin };
   const children: Data[] = schema.fields.map((field) => {
-    const type: DataType = field.type;
+    const type = field.type as DataType;
     const values = lists[field.name]?.values ?? plain[field.name];
     if (type instanceof FixedSizeList) {
       const child = makeData({
@@ -150,7 +150,7 @@ export function toRecordBatch(batch: ScoredBatch, schema: Schema): RecordBatch {
         ).data[0] ?? makeData({ type: new Utf8(), length: 0 })
       );
     }
-    return makeData({ type: type as Int32, data: values as Int32Array, length: count, nullCount: 0 });
+    return makeData({ type: field.type as Int32, data: values as Int32Array, length: count, nullCount: 0 });
   });
   return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: count, nullCount: 0, children }));
 }

@@ -104,7 +104,9 @@ export class DatasetState {
       emit: (made: CandidateBatch) => {
         this.topk.onBatch(made, DROP);
       },
-      reject: DROP.reject,
+      reject: (rows, code, reason) => {
+        DROP.reject(rows, code, reason);
+      },
     });
     this.#ends.set(key, { partition, origin, end });
     this.#engines.set(canonicalJson(header.engine), header.engine);
