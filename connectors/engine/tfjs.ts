@@ -61,6 +61,8 @@ export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<Mod
 
 /** Makes `backend` the one that runs. Returns tfjs-node's namespace where it is native. */
 async function startBackend(backend: string): Promise<NativeTfjs | null> {
+  // Otherwise the library prints advertisements for its other backends.
+  tf.enableProdMode();
   try {
     if (backend === "node" || backend === "node-gpu") {
       // The name is put together so that the compiler does not look for an optional package.
@@ -86,7 +88,10 @@ async function loadModel(card: ModelCard, path: string, native: NativeTfjs | nul
     case "tfjs-layers": {
       const { loadLayersModel } = await import("@tensorflow/tfjs-layers");
       const model = await loadLayersModel(tfjsFiles(path));
-      const at = chooseOutput(card, model.outputNames);
+      const at = chooseOutput(
+        card,
+        model.outputs.map((output) => output.sourceLayer.name),
+      );
       return {
         inputDims: onlyInput(card, model.inputs).shape,
         predict: (input) => [model.predict(input)].flat()[at]!,
