@@ -112,13 +112,19 @@ function startingValue(
   if (typeof value !== "object" || Array.isArray(value)) {
     throw refusal([elsewhere(`${shown}:1:1`, "", `expected a mapping (name: value), found ${foundText(value)}`)]);
   }
-  // Validation must never write into what the YAML library shares between aliases.
-  const root = structuredClone(value) as Record<string, unknown>;
+  const root = unshared(value) as Record<string, unknown>;
   dropEmptyMappings(root, settingsShape());
   if (overrides.some((one) => one.path[0] === "datasets" && one.path.length > 1)) {
     root["datasets"] ??= [{ name: "default" }];
   }
   return root;
+}
+
+/** A copy in which no two places share a value, as a YAML alias and its anchor do: a flag sets the one that it names. */
+function unshared(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(unshared);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, unshared(inner)]));
 }
 
 /** `engine:` with every line below it commented out says nothing, as if it were not there. */

@@ -111,14 +111,14 @@ function valueOf(text: string, shape: Shape | null): unknown {
       return /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(text) ? Number(text) : text;
     case "boolean":
       return text === "true" ? true : text === "false" ? false : text;
-    case "object":
-    case "array":
+    case "string":
+      return text;
+    // A list, a mapping, or a choice of mappings, which has no one type.
+    default:
       try {
         return parse(text) as unknown;
       } catch {
         return text;
       }
-    default:
-      return text;
   }
 }

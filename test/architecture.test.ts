@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { dependencyViolations, type Package } from "./architecture/dependency-rules.js";
+import { importViolations } from "./architecture/import-rules.js";
+import { purityViolations } from "./architecture/purity-rules.js";
+import { sourceFiles, textOf } from "./architecture/repository.js";
+import { parseSource, type SourceFile } from "./architecture/source-file.js";
+
+const tree = (files: Record<string, string>): SourceFile[] =>
+  Object.entries(files).map(([path, text]) => parseSource(path, text));
+
+/** Places only: `path:line` of every violation. */
+const places = (violations: readonly string[]): string[] => violations.map((text) => /^[^:]+(:\d+)?/.exec(text)![0]);
+
+test("imports run one way", () => {
+  assert.deepEqual(importViolations(sourceFiles()), []);
+});
+
+test("operators/pure is pure", () => {
+  assert.deepEqual(purityViolations(sourceFiles()), []);
+});
+
+test("every dependency is declared, used and decided", () => {
+  const declared = JSON.parse(textOf("package.json")) as Package;
+  assert.deepEqual(dependencyViolations(sourceFiles(), declared, textOf("docs/decisions/001-dependencies.md")), []);
+});
+
+test("the import rule finds each wrong direction, in whatever form it is written", () => {
+  const allowed = {
+    "schemas/a.ts": `import { z } from "zod"; import { b } from "./b.js";`,
+    "schemas/b.ts": `export const b = 1;`,
+    "operators/pure/topk.ts": `import { b } from "../../schemas/b.js";`,
+    "operators/stages/cut.ts": `import type { Store } from "../../connectors/store/store.js"; import "../pure/topk.js";`,
+    "connectors/store/store.ts": `import { b } from "../../schemas/b.js";`,
+    "connectors/store/filesystem.ts": `import type { Store } from "./store.js";`,
+    "connectors/engine/onnx.ts": `import type { Store } from "../store/store.js";`,
+    "pipelines/ingest.ts": `import "../connectors/store/filesystem.js"; import "../operators/stages/cut.js";`,
+    "cli/main.ts": `const { ingest } = await import("../pipelines/ingest.js");`,
+    "test/a.test.ts": `import "../cli/main.js";`,
+  };
+  assert.deepEqual(importViolations(tree(allowed)), []);
+  const wrong = {
+    ...allowed,
+    "schemas/c.ts": `\nimport { topk } from "../operators/pure/topk.js";`,
+    "operators/pure/d.ts": `import type { Store } from "../../connectors/store/store.js";`,
+    "operators/pure/e.ts": `export { f } from "../stages/cut.js";`,
+    "operators/stages/f.ts": `import { open } from "../../connectors/store/filesystem.js";`,
+    "connectors/engine/g.ts": `import { open } from "../store/filesystem.js";`,
+    "connectors/log/h.ts": `const cut = await import("../../operators/stages/cut.js");`,
+    "pipelines/i.ts": `import "../cli/main.js";`,
+    "cli/j.ts": `import type { Store } from "../connectors/store/store.js";`,
+    "cli/k.ts": `const w = new URL("../operators/pure/topk.js", import.meta.url);`,
+    "bench/l.ts": `import "../test/a.test.js";`,
+    "cli/m.ts": `import "../pipelines/gone.js";`,
+    "cli/n.ts": `type T = import("../connectors/store/store.js").Store;`,
+  };
+  const expected = Object.keys(wrong).slice(Object.keys(allowed).length);
+  assert.deepEqual(places(importViolations(tree(wrong))), [
+    "schemas/c.ts:2",
+    ...expected.slice(1).map((path) => `${path}:1`),
+  ]);
+});
+
+test("the purity rule finds I/O, clocks, chance and waiting, and leaves functions of their input alone", () => {
+  const pure = `
+    import { createHash, type Hash } from "node:crypto";
+    import { z } from "zod";
+    interface Out { process: string; fetch(): void }
+    export const at = (ms: number) => new Date(ms).toISOString() + Date.UTC(2026, 1);
+    export const f = (out: Out, values: { Promise: number }) => [out.process, values.Promise, Math.max(1, 2)];
+    // process.exit(), await, Math.random()
+    export const text = "setTimeout";`;
+  assert.deepEqual(purityViolations(tree({ "operators/pure/good.ts": pure })), []);
+  const impure = [
+    `import { readFileSync } from "node:fs";`,
+    `import net from "node:net";`,
+    `import { randomBytes } from "node:crypto";`,
+    `import * as crypto from "node:crypto";`,
+    `import sharp from "sharp";`,
+    `export const f = () => Date.now();`,
+    `export const f = () => new Date();`,
+    `export const f = Date;`,
+    `export const f = () => Math.random();`,
+    `export const f = () => crypto.randomUUID();`,
+    `export const f = () => setTimeout(() => 1, 2);`,
+    `export const f = () => process.env;`,
+    `export const f = async () => 1;`,
+    `export const f = () => Promise.resolve(1);`,
+    `export const f = () => fetch("x");`,
+    `export const f = () => import("./x.js");`,
+    `export class C { async run() { return 1; } }`,
+  ];
+  for (const line of impure) {
+    const found = places(purityViolations(tree({ "operators/pure/bad.ts": `\n${line}` })));
+    assert.deepEqual([...new Set(found)], ["operators/pure/bad.ts:2"], line);
+    assert.deepEqual(purityViolations(tree({ "operators/stages/same.ts": line })), [], "stages may");
+  }
+});
+
+test("the dependency rule finds what is undeclared, unused, undecided or only for development", () => {
+  const declared: Package = {
+    dependencies: { zod: "1", "@scope/used": "1", idle: "1" },
+    devDependencies: { typescript: "1", tool: "1", "fast-check": "1", "@types/node": "1", "@types/idle-typed": "1" },
+    scripts: { build: "tsc -p ." },
+  };
+  const files = tree({
+    "schemas/a.ts": `import { z } from "zod"; import fs from "node:fs"; import path from "path";`,
+    "cli/b.ts": `import x from "@scope/used/deep/file.js"; import y from "absent";`,
+    "cli/c.ts": `import fc from "fast-check";`,
+    "test/d.test.ts": `import fc from "fast-check"; const t = createRequire(import.meta.url).resolve("tool/package.json");`,
+  });
+  const decisions = "`zod` `@scope/used` `idle` `tool` `typescript` `@types/node` `@types/idle-typed`";
+  assert.deepEqual(dependencyViolations(files, declared, decisions), [
+    "cli/b.ts:1: imports absent, which package.json does not declare",
+    "cli/c.ts:1: imports fast-check, which is installed for development only",
+    "package.json: declares idle, which nothing uses",
+    "package.json: declares fast-check, which has no line in docs/decisions/001-dependencies.md",
+    "package.json: declares @types/idle-typed, which nothing uses",
+  ]);
+});

@@ -1,0 +1,82 @@
+import { posix } from "node:path";
+import type { SourceFile, Violation } from "./source-file.js";
+
+/** A part of the tree (DESIGN, "The parts") and what it may import, itself always included. */
+interface Part {
+  readonly name: string;
+  readonly holds: (path: string) => boolean;
+  readonly mayImport: (target: string, importer: string) => boolean;
+  readonly said: string;
+}
+
+const below =
+  (...folders: string[]) =>
+  (path: string): boolean =>
+    folders.some((folder) => path.startsWith(`${folder}/`));
+
+/** `connectors/store/store.ts`: the interface, as against its implementations beside it. */
+const isInterface = (path: string): boolean => /^connectors\/([^/]+)\/\1\.ts$/.test(path);
+const connectorOf = (path: string): string | undefined => /^connectors\/([^/]+)\//.exec(path)?.[1];
+
+const PARTS: readonly Part[] = [
+  {
+    name: "schemas",
+    holds: below("schemas"),
+    mayImport: below("schemas"),
+    said: "schemas/ imports nothing else of ours",
+  },
+  {
+    name: "operators/pure",
+    holds: below("operators/pure"),
+    mayImport: below("schemas", "operators/pure"),
+    said: "operators/pure/ imports schemas/ only",
+  },
+  {
+    name: "operators/stages",
+    holds: below("operators/stages"),
+    mayImport: (target) => below("schemas", "operators")(target) || isInterface(target),
+    said: "operators/stages/ imports schemas/, operators/pure/ and connector interfaces (connectors/x/x.ts)",
+  },
+  {
+    name: "connectors",
+    holds: below("connectors"),
+    mayImport: (target, importer) =>
+      below("schemas")(target) || isInterface(target) || connectorOf(target) === connectorOf(importer),
+    said: "connectors/ imports schemas/, its own folder and other interfaces",
+  },
+  {
+    name: "pipelines",
+    holds: below("pipelines"),
+    mayImport: below("schemas", "operators", "connectors", "pipelines"),
+    said: "pipelines/ imports schemas/, operators/ and connectors/",
+  },
+  {
+    name: "cli and web",
+    holds: below("cli", "web"),
+    mayImport: (target, importer) => below("schemas", "pipelines", importer.split("/")[0]!)(target),
+    said: "cli/ and web/ import pipelines/ and schemas/",
+  },
+  {
+    name: "deploy, examples and bench",
+    holds: below("deploy", "examples", "bench"),
+    mayImport: (target) => !below("test")(target),
+    said: "nothing outside test/ imports test/",
+  },
+];
+
+/** Imports against the direction that DESIGN gives, and imports of files that are not there. */
+export function importViolations(files: readonly SourceFile[]): Violation[] {
+  const paths = new Set(files.map(({ path }) => path));
+  return files.flatMap((file) => {
+    const part = PARTS.find(({ holds }) => holds(file.path));
+    return file.references.flatMap(({ specifier, line }): Violation[] => {
+      if (!specifier.startsWith(".")) return [];
+      const target = posix.join(posix.dirname(file.path), specifier).replace(/\.js$/, ".ts");
+      const place = `${file.path}:${line}`;
+      if (!paths.has(target)) return [`${place}: imports ${target}, which is not there`];
+      return part === undefined || part.mayImport(target, file.path)
+        ? []
+        : [`${place}: imports ${target}, but ${part.said}`];
+    });
+  });
+}

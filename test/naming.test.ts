@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { namingViolations } from "./architecture/naming-rules.js";
+import { sourceFiles } from "./architecture/repository.js";
+import { parseSource } from "./architecture/source-file.js";
+
+test("files and exported names follow the naming rules", () => {
+  // Tools prescribe the names of their configuration, at the top.
+  const ours = sourceFiles().filter(({ path }) => path.includes("/"));
+  assert.deepEqual(namingViolations(ours), []);
+});
+
+test("the naming rule finds forbidden words, other cases, index files and long files", () => {
+  const good = parseSource(
+    "operators/pure/dataset-state.ts",
+    "export const dataset = 1; const data = 2; export interface Database { data: number } export type Informed = 1;",
+  );
+  assert.deepEqual(namingViolations([good]), []);
+  const found = (path: string, text = ""): string[] => namingViolations([parseSource(path, text)]);
+  assert.match(found("cli/index.ts")[0]!, /no index files/);
+  assert.match(found("cli/loadConfig.ts")[0]!, /not in kebab-case/);
+  assert.match(found("cli/load_config.test.ts")[0]!, /not in kebab-case/);
+  assert.match(found("cli/Utils/x.ts")[0]!, /not in kebab-case/);
+  assert.match(found("cli/event-handler.ts")[0]!, /"handler" names nothing/);
+  assert.match(found("cli/helpers/x.ts")[0]!, /"helpers" names nothing/);
+  assert.match(
+    found("cli/x.ts", "\nexport const engineInfoSchema = 1;")[0]!,
+    /^cli\/x\.ts:2: exports engineInfoSchema/,
+  );
+  assert.match(found("cli/x.ts", "const TopKManager = 1; export { TopKManager };")[0]!, /exports TopKManager/);
+  assert.match(found("cli/x.ts", "export class HTTPHandler {}")[0]!, /exports HTTPHandler/);
+  assert.match(found("cli/x.ts", "export type RawData = 1;")[0]!, /exports RawData/);
+  assert.deepEqual(found("cli/x.ts", "\n".repeat(400)), []);
+  assert.match(found("cli/x.ts", "\n".repeat(401))[0]!, /has 401 lines/);
+});
