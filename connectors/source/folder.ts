@@ -7,6 +7,7 @@ import type { ImageRecord } from "../../schemas/image-record.js";
 import { bytePath, fsPath, percentEncode, shownPath, type BytePath } from "./byte-path.js";
 import { formatMark, parseMark, Pass, type Mark } from "./listing.js";
 import type { Source, SourceEstimate, SourceItem } from "./source.js";
+import { sourceName } from "./source-name.js";
 import { walk, type Walked } from "./walk.js";
 
 export interface FolderSourceOptions {
@@ -44,7 +45,7 @@ const COUNTED_AT_MOST = 1_000_000;
  */
 export async function openFolderSource(folder: string, options: FolderSourceOptions = {}): Promise<FolderSource> {
   const root = await rootOf(folder);
-  const name = `folder:${percentEncode(root)}`;
+  const name = sourceName("folder", root);
   const skip = new Set((options.skip ?? []).map(bytePath));
   const isIncluded = options.include === undefined ? () => true : picomatch([...options.include], { dot: true });
   const skipped: { count: number; first: string | null } = { count: 0, first: null };
