@@ -2,7 +2,7 @@ import { parquetMetadataAsync, parquetRead, type AsyncBuffer } from "hyparquet";
 import type { Store } from "../connectors/store/store.js";
 import { messageOf, SluiceError } from "../schemas/errors.js";
 import { INDEX_COLUMNS, type IndexRow } from "../schemas/index-row.js";
-import type { Manifest } from "../schemas/manifest.js";
+import type { Manifest, ManifestFile } from "../schemas/manifest.js";
 
 /** n rows of the index as columns, ordered by (class, rank). INT64 columns come as bigint, times as Date. */
 export interface IndexColumns {
@@ -28,8 +28,8 @@ export interface IndexColumns {
 
 /** A version's index, a Parquet row group at a time. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO. */
 export async function* readIndexColumns(store: Store, manifest: Manifest): AsyncGenerator<IndexColumns> {
-  for (const { key, sizeBytes } of manifest.files) {
-    if (key.endsWith(".parquet")) yield* indexFileColumns(store, key, sizeBytes);
+  for (const file of manifest.files) {
+    if (file.key.endsWith(".parquet")) yield* readIndexFile(store, file);
   }
 }
 
@@ -40,7 +40,11 @@ export async function* readIndex(store: Store, manifest: Manifest): AsyncGenerat
   }
 }
 
-async function* indexFileColumns(store: Store, key: string, sizeBytes: number): AsyncGenerator<IndexColumns> {
+/** The rows of one index file. Errors as readIndexColumns. */
+export async function* readIndexFile(
+  store: Store,
+  { key, sizeBytes }: Pick<ManifestFile, "key" | "sizeBytes">,
+): AsyncGenerator<IndexColumns> {
   const file: AsyncBuffer = {
     byteLength: sizeBytes,
     slice: async (start, end = sizeBytes) => {

@@ -72,7 +72,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
     const open = chains[assignment.partition]!;
     const archive = archiveOptions(options, open.chain, datasets);
     const take = async (segment: Segment): Promise<void> => {
-      index.onSegment(segment);
+      await index.onSegment(segment);
       await datasets.onSegment(segment);
       await assignment.commit(segment.header.end);
       open.position = segment.header;

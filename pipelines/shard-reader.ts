@@ -35,7 +35,7 @@ export async function* readSamples(
 }
 
 /** The samples of one shard. Errors as readSamples. */
-export async function* readShard(store: Store, key: string): AsyncGenerator<Sample> {
+export async function* readShard(store: Pick<Store, "getStream">, key: string): AsyncGenerator<Sample> {
   let name = "";
   let parts = new Map<string, Uint8Array>();
   for await (const { header, content } of tarFiles(store, key)) {
@@ -80,7 +80,10 @@ function sample(key: string, name: string, parts: ReadonlyMap<string, Uint8Array
 }
 
 /** The files of a tar object. Memory holds one file and what the parser reads ahead. */
-async function* tarFiles(store: Store, key: string): AsyncGenerator<{ header: Header; content: Uint8Array }> {
+async function* tarFiles(
+  store: Pick<Store, "getStream">,
+  key: string,
+): AsyncGenerator<{ header: Header; content: Uint8Array }> {
   const archive = extract();
   const feeding = feed(store, key, archive);
   feeding.catch((error: unknown) => {
@@ -105,7 +108,7 @@ async function* tarFiles(store: Store, key: string): AsyncGenerator<{ header: He
   }
 }
 
-async function feed(store: Store, key: string, archive: ReturnType<typeof extract>): Promise<void> {
+async function feed(store: Pick<Store, "getStream">, key: string, archive: ReturnType<typeof extract>): Promise<void> {
   for await (const chunk of store.getStream(key)) {
     if (archive.destroyed) return;
     if (!archive.write(chunk)) {

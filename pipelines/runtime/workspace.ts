@@ -1,0 +1,64 @@
+import { resolve } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { openEmbeddedLog, type EmbeddedLog } from "../../connectors/log/embedded.js";
+import { openFilesystemStore } from "../../connectors/store/filesystem.js";
+import type { Store } from "../../connectors/store/store.js";
+import type { Config } from "../../schemas/config.js";
+import { SluiceError } from "../../schemas/errors.js";
+
+/** What lies in the data folder. */
+export const FOLDERS = { log: "log", store: "store", listings: "listings" } as const;
+
+/** Everything that one process on one machine works on, under one data folder. */
+export interface Workspace {
+  readonly config: Config;
+  /** Absolute */
+  readonly folder: string;
+  readonly log: EmbeddedLog;
+  readonly store: Store;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the data folder for the one process that writes to it; it is made where it is absent. `command` is shown to
+ * whoever is refused meanwhile. Throws E_LOCKED, E_STORE_READONLY, E_STORE_FULL, E_LOG_IO.
+ */
+export async function openWorkspace(config: Config, command: string): Promise<Workspace> {
+  const folder = resolve(config.data);
+  await makeFolder(folder);
+  const log = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
+  try {
+    const store = await openStore(config);
+    return {
+      config,
+      folder,
+      log,
+      store,
+      close: async () => {
+        await store.close();
+        await log.close();
+      },
+    };
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+/** The object store alone: for commands that read, or that publish from the archive. */
+export async function openStore(config: Config): Promise<Store> {
+  return openFilesystemStore(resolve(config.data, FOLDERS.store));
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "unknown";
+    throw new SluiceError(
+      code === "ENOSPC" ? "E_STORE_FULL" : "E_STORE_READONLY",
+      `Expected to create the data folder ${folder}, found ${code}. Name another with --data, or make its parent writable.`,
+      { cause },
+    );
+  }
+}
