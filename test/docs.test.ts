@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { ROOT, textOf } from "./architecture/repository.js";
+import { executableBlocks, missingLine } from "./docs/blocks.js";
+import { executeBlocks } from "./docs/execute.js";
+
+const documents = [
+  ...["README.md", "CONTRIBUTING.md"].filter((path) => existsSync(join(ROOT, path))),
+  ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".md"))
+    .map((path) => `docs/${path}`),
+].sort();
+
+for (const document of documents) {
+  const blocks = executableBlocks(textOf(document));
+  if (blocks.length > 0) {
+    test(`the commands of ${document} do what it says`, () => {
+      assert.equal(executeBlocks(document, blocks), null);
+    });
+  }
+}
+
+test("relative links in documents lead to files", () => {
+  const broken = documents.flatMap((document) => {
+    const prose = textOf(document).replace(/^```[\s\S]*?^```/gm, "");
+    return [...prose.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)]
+      .map((link) => link[1]!)
+      .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(ROOT, document, "..", target)))
+      .map((target) => `${document}: ${target}`);
+  });
+  assert.deepEqual(broken, []);
+});
+
+test("only marked blocks are executed, with their lines, codes and outputs", () => {
+  const markdown = [
+    "# A page",
+    "```sh",
+    "never this",
+    "```",
+    "<!-- run",
+    "mkdir pictures",
+    "-->",
+    "```sh run exit=2",
+    "sluice nonsense",
+    "sluice more",
+    "```",
+    "```text output",
+    "error …",
+    "",
+    "```",
+  ].join("\n");
+  assert.deepEqual(executableBlocks(markdown), [
+    { line: 6, script: "mkdir pictures", exitCode: 0, output: [] },
+    { line: 9, script: "sluice nonsense\nsluice more", exitCode: 2, output: ["error …"] },
+  ]);
+  assert.throws(() => executableBlocks("```sh run\nsluice"), /line 1: this block is not closed/);
+  assert.throws(() => executableBlocks("```text output\nx\n```"), /line 1: output without a block/);
+});
+
+test("expected lines are found in their order, with … for anything", () => {
+  const output = "scored 12 images (3 quarantined)\nversion 1: 40 rows\n";
+  assert.equal(missingLine(["scored … images (… quarantined)", "version 1: … rows"], output), null);
+  assert.equal(missingLine(["version 1: … rows", "scored …"], output), "scored …");
+  assert.equal(missingLine(["version 1"], output), "version 1");
+});
+
+test("a document whose command fails, or prints something else, is found out", () => {
+  const page = (line: string, rest = ""): string | null =>
+    executeBlocks("page.md", executableBlocks(`\n\`\`\`sh run\n${line}\n\`\`\`\n${rest}`));
+  assert.equal(page("sluice --version && npx sluice init pictures && test -f pictures/sluice.yaml"), null);
+  assert.match(page("sluice inti")!, /^page\.md:3: expected exit code 0, found 2\n.*\nerror E_USAGE: /);
+  assert.match(page("false; true")!, /expected exit code 0, found 1/);
+  assert.match(page("npx cowsay moo")!, /expected exit code 0, found 64/);
+  assert.match(page("echo one", "```text output\ntwo\n```\n")!, /expected a line "two"/);
+});
