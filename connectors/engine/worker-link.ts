@@ -1,4 +1,5 @@
 import { fork } from "node:child_process";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Isolation } from "./backends.js";
@@ -13,20 +14,23 @@ export interface WorkerLink {
 
 export interface WorkerEvents {
   onMessage(message: FromWorker): void;
-  /** The worker is gone, for `reason` (words that follow "worker"). Called once. */
-  onEnd(reason: string): void;
+  /** The worker is gone, for `reason` (words that follow "worker"), having `said` that last on its output. Called once. */
+  onEnd(reason: string, said: string): void;
 }
 
 export const WORKER_PROGRAM = new URL("./worker.js", import.meta.url);
 /** A worker finishes the batch that it runs before it ends; past this it is stopped, ms. */
 const GRACE_MS = 30_000;
+/** Characters of a worker's output that are kept */
+const MOST_SAID = 4000;
 
 export function startWorker(isolation: Isolation, program: URL, events: WorkerEvents): WorkerLink {
   return isolation === "thread" ? startThread(program, events) : startProcess(program, events);
 }
 
 function startThread(program: URL, events: WorkerEvents): WorkerLink {
-  const worker = new Worker(program, { name: "sluice-engine" });
+  const worker = new Worker(program, { name: "sluice-engine", stdout: true, stderr: true });
+  const said = tailOf(worker.stdout, worker.stderr);
   const shared = new SharedPixels();
   let failure: string | null = null;
   const gone = new Promise<void>((resolve) => {
@@ -41,7 +45,7 @@ function startThread(program: URL, events: WorkerEvents): WorkerLink {
       failure = `failed: ${error instanceof Error ? error.message : String(error)}`;
     });
     worker.on("exit", (code) => {
-      events.onEnd(failure ?? `exited with code ${code}`);
+      events.onEnd(failure ?? `exited with code ${code}`, said());
       resolve();
     });
   });
@@ -93,14 +97,15 @@ function startProcess(program: URL, events: WorkerEvents): WorkerLink {
   const child = fork(fileURLToPath(program), {
     serialization: "advanced",
     execArgv: [],
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
+  const said = tailOf(child.stdout, child.stderr);
   let ended = false;
   const gone = new Promise<void>((resolve) => {
     const onEnd = (reason: string) => {
       if (ended) return;
       ended = true;
-      events.onEnd(reason);
+      events.onEnd(reason, said());
       resolve();
     };
     child.on("message", (message) => {
@@ -109,7 +114,7 @@ function startProcess(program: URL, events: WorkerEvents): WorkerLink {
     child.on("error", (error) => {
       onEnd(`could not be started or reached: ${error.message}`);
     });
-    child.on("exit", (code, signal) => {
+    child.on("close", (code, signal) => {
       onEnd(signal === null ? `exited with code ${code ?? "?"}` : `was ended by ${signal}`);
     });
   });
@@ -135,4 +140,18 @@ async function endWith(gone: Promise<void>, ask: () => void, force: () => void):
   const timer = setTimeout(force, GRACE_MS);
   await gone;
   clearTimeout(timer);
+}
+
+/**
+ * The end of what a worker writes, which may explain its crash. The rest is dropped: what libraries print would run
+ * through the progress bars and into what other programs read.
+ */
+function tailOf(...outputs: readonly (Readable | null)[]): () => string {
+  let tail = "";
+  for (const output of outputs) {
+    output?.setEncoding("utf8").on("data", (text: string) => {
+      tail = (tail + text).slice(-MOST_SAID);
+    });
+  }
+  return () => tail;
 }

@@ -151,11 +151,11 @@ class Slot {
             reject(fromPlainError(message.error));
           } else this.#onAnswer(message);
         },
-        onEnd: (reason) => {
+        onEnd: (reason, said) => {
           this.#link = null;
           // A worker that never got ready: the promise says so; otherwise rejecting has no effect.
-          reject(crash(`worker ${reason} while it loaded teacher ${this.#setup.card.name}`, 0));
-          if (this.#ready) this.#onCrash(reason);
+          reject(crash(`worker ${reason} while it loaded teacher ${this.#setup.card.name}`, 0, said));
+          if (this.#ready) this.#onCrash(reason, said);
         },
       });
       this.#link.post({ type: "load", setup: this.#setup });
@@ -189,13 +189,15 @@ class Slot {
     this.#events.onFree();
   }
 
-  #onCrash(reason: string): void {
+  #onCrash(reason: string, said: string): void {
     this.#ready = false;
     this.#suspect = null;
     const [running, ...innocent] = this.#jobs;
     this.#jobs = [];
     if (running !== undefined && (++running.attempts >= MOST_ATTEMPTS || this.#closing)) {
-      running.reject(crash(`worker ${reason} while it ran a batch of ${running.request.count}`, running.attempts));
+      running.reject(
+        crash(`worker ${reason} while it ran a batch of ${running.request.count}`, running.attempts, said),
+      );
     } else if (running !== undefined) this.#suspect = running;
     if (this.#closing) {
       for (const job of innocent) job.reject(closed());
@@ -211,10 +213,11 @@ class Slot {
   }
 }
 
-function crash(what: string, attempts: number): SluiceError {
+function crash(what: string, attempts: number, workerSaid = ""): SluiceError {
   const tries = attempts === 0 ? "" : ` (tried ${attempts} times; cut the batch in halves to find the image)`;
   return new SluiceError("E_ENGINE_CRASH", `Expected the engine's worker to go on, found that the ${what}${tries}.`, {
     attempts,
+    workerSaid,
   });
 }
 

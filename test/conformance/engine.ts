@@ -116,21 +116,6 @@ export function engineConformance(subject: EngineUnderTest): void {
       assert.deepEqual(lent, noise(3, BATCH));
     });
 
-    test("leaves the caller's event loop free while it runs a batch", async () => {
-      const count = 16;
-      let turns = 0;
-      let running = true;
-      const turn = () => {
-        turns++;
-        if (running) setImmediate(turn);
-      };
-      setImmediate(turn);
-      await Promise.all(Array.from({ length: 8 }, () => engine.score({ count, pixels: noise(2, count) })));
-      running = false;
-      // Run on the caller's thread, eight batches would leave it one turn each.
-      assert.ok(turns > 24, `only ${turns} turns`);
-    });
-
     test("refuses pixels of another size than its input", async () => {
       const short = { count: 2, pixels: noise(1, 2).slice(1) };
       await assert.rejects(engine.score(short), (error) => isSluiceError(error, "E_ENGINE_SHAPE"));
