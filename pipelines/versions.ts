@@ -4,6 +4,9 @@ import type { Manifest } from "../schemas/manifest.js";
 
 export { readManifest };
 export { readIndex, readIndexColumns } from "./index-reader.js";
+export { diffVersions, type ClassDiff, type VersionDiff } from "./diff-versions.js";
+export { verifyVersion, type VerifyOptions, type VerifyReport } from "./verify-version.js";
+export type { Finding } from "./findings.js";
 export { readSamples, shardFiles, type Sample } from "./shard-reader.js";
 
 /** Manifests of the dataset's versions, number ascending. Throws E_VERSION_CORRUPT. */
