@@ -59,6 +59,8 @@ export const segmentHeaderSchema = z.strictObject({
   /** The datasets that decided whose bytes to keep, and the checkpoint frontier G of the thresholds each had */
   keepers: z.array(z.strictObject({ dataset: z.string(), parameters: z.string(), thresholdsAt: count.nullable() })),
   rejected: z.array(rejectedSchema),
+  /** Offsets of quarantined records that rows of this segment take up again */
+  retried: z.array(count),
 });
 export type SegmentHeader = z.infer<typeof segmentHeaderSchema>;
 

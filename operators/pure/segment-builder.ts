@@ -72,9 +72,9 @@ export class SegmentBuilder {
     return this.#rejected;
   }
 
-  /** Rows in order, before they become columns */
-  get rows(): readonly { origin: RowOrigin; scores: RowScores; copied: boolean; bytes: BytesState }[] {
-    return this.#rows;
+  /** Offsets of earlier quarantined records that these rows take up again */
+  get retried(): number[] {
+    return this.#rows.flatMap(({ origin }) => origin.retryOf ?? []);
   }
 
   add(origin: RowOrigin, scores: RowScores, copied: boolean, bytes: BytesState): void {

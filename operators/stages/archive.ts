@@ -80,6 +80,7 @@ export async function archiveSegment(
     lostReason: null,
     keepers: keepers.map(({ dataset, parameters, thresholdsAt }) => ({ dataset, parameters, thresholdsAt })),
     rejected: [...builder.rejected],
+    retried: builder.retried,
   };
   return write(store, chain, { header, batch: builder.build() });
 }
@@ -102,6 +103,7 @@ export async function archiveLoss(
     lostReason: reason,
     keepers: [],
     rejected: [],
+    retried: [],
   };
   const empty = new SegmentBuilder({
     partition: chain.partition,

@@ -20,18 +20,20 @@ interface ArchivedScore {
   readonly key: number;
 }
 
+interface ArchivedRow {
+  readonly digest: Uint8Array;
+  readonly classes: Iterable<number>;
+  readonly keys: Iterable<number>;
+}
+
 /** The archive's files as any Arrow reader sees them: one row a (record, listed class), `place` from 0 by rank. */
 async function archivedScores(folder: string): Promise<ArchivedScore[]> {
   const rows: ArchivedScore[] = [];
   for (const name of await readdir(folder, { recursive: true })) {
     if (!name.endsWith(".arrow")) continue;
     const table = tableFromIPC(await readFile(join(folder, name)));
-    for (const row of table) {
-      const { digest, classes, keys } = row.toJSON() as {
-        digest: Uint8Array;
-        classes: Iterable<number>;
-        keys: Iterable<number>;
-      };
+    for (const row of table as Iterable<{ toJSON(): unknown }>) {
+      const { digest, classes, keys } = row.toJSON() as ArchivedRow;
       const sha256 = Buffer.from(digest).toString("hex");
       const list = [...classes];
       [...keys].forEach((key, place) => rows.push({ sha256, class: list[place]!, place, key }));

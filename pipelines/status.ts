@@ -1,0 +1,74 @@
+import type { EmbeddedLog } from "../connectors/log/embedded.js";
+import type { Store } from "../connectors/store/store.js";
+import { restoreAtOrBelow } from "../operators/stages/checkpoint.js";
+import { currentFrontier } from "../operators/stages/cut.js";
+import { newestManifest } from "../operators/stages/manifests.js";
+import { readCards } from "../operators/stages/teacher-registry.js";
+import type { Config } from "../schemas/config.js";
+import type { Frontier } from "../schemas/frontier.js";
+import type { Manifest } from "../schemas/manifest.js";
+import type { EngineInfo } from "../schemas/segment.js";
+import type { ClassFill } from "../schemas/progress.js";
+import { listQuarantine } from "./quarantine.js";
+
+export interface TeacherStatus {
+  readonly digest: string;
+  readonly name: string;
+  /** Records in the log behind the archive's end, all partitions; null where the log cannot tell */
+  readonly waiting: number | null;
+  readonly frontier: Frontier;
+  /** Records by the error code that keeps them in quarantine */
+  readonly quarantined: Readonly<Record<string, number>>;
+  readonly datasets: readonly DatasetStatus[];
+}
+
+export interface DatasetStatus {
+  readonly name: string;
+  /** As of the newest checkpoint */
+  readonly fill: ClassFill;
+  /** Classes with fewer than K, the emptiest first */
+  readonly starving: readonly { readonly label: string; readonly count: number }[];
+  readonly records: Manifest["totals"]["records"];
+  readonly engines: readonly EngineInfo[];
+  readonly newest: { readonly number: number; readonly id: string; readonly createdAt: string } | null;
+}
+
+/** What each teacher has scored, what waits, and how full the declared datasets are. Reads; never writes. */
+export async function status(config: Config, store: Store, log: EmbeddedLog | null): Promise<TeacherStatus[]> {
+  const all: TeacherStatus[] = [];
+  for (const [digest, card] of await readCards(store)) {
+    const place = { teacher: digest, stream: config.stream };
+    // A gap is `verify`'s and `rebuild`'s to report; status says what there is.
+    const frontier = await currentFrontier(store, place, () => undefined);
+    const quarantined: Record<string, number> = {};
+    for await (const { code } of listQuarantine(store, place)) quarantined[code] = (quarantined[code] ?? 0) + 1;
+    const ends = log === null ? null : await log.ends(config.stream);
+    const waiting = ends?.reduce(
+      (sum, { end }, partition) => sum + end - (frontier.find((chain) => chain.partition === partition)?.end ?? 0),
+      0,
+    );
+    const datasets: DatasetStatus[] = [];
+    for (const dataset of config.datasets) {
+      const options = { dataset, ...place, classCount: card.labels.length };
+      const state = await restoreAtOrBelow(store, options, frontier);
+      const counts = [...state.topk.counts()];
+      const { k } = dataset.select;
+      const starving = counts
+        .map((count, index) => ({ label: card.labels[index]!, count }))
+        .filter(({ count }) => count < k)
+        .sort((a, b) => a.count - b.count);
+      const newest = await newestManifest(store, dataset.name);
+      datasets.push({
+        name: dataset.name,
+        fill: { full: counts.length - starving.length, starving: starving.length, classes: counts.length },
+        starving,
+        records: state.records,
+        engines: state.engines,
+        newest:
+          newest === null ? null : { number: newest.number, id: newest.id, createdAt: newest.provenance.createdAt },
+      });
+    }
+    all.push({ digest, name: card.name, waiting: waiting ?? null, frontier, quarantined, datasets });
+  }
+  return all;
+}
