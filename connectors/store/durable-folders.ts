@@ -1,0 +1,82 @@
+import { mkdir, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { errnoOf } from "./file-errors.js";
+
+/** Folders remembered as durable: bounds the memory of a store with many (about 100 bytes each). */
+const REMEMBERED = 100_000;
+
+/** Makes folders, and the names in them, survive the loss of power. Calls that can share an fsync do. */
+export class DurableFolders {
+  readonly #root: string;
+  readonly #made = new Map<string, Promise<void>>();
+  readonly #syncs = new Map<string, { running: Promise<void>; next: Promise<void> | null }>();
+
+  /** `root` itself exists already. */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Creates a folder below the root where it is absent, with its parents; on disk when it settles. */
+  async ensure(folder: string): Promise<void> {
+    if (folder === this.#root) return;
+    let made = this.#made.get(folder);
+    if (made === undefined) {
+      if (this.#made.size >= REMEMBERED) this.#made.clear();
+      made = this.#make(folder);
+      this.#made.set(folder, made);
+      made.catch(() => this.#made.delete(folder));
+    }
+    await made;
+  }
+
+  async #make(folder: string): Promise<void> {
+    const parent = dirname(folder);
+    await this.ensure(parent);
+    try {
+      await mkdir(folder);
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error;
+    }
+    // Where another process has made it, that one may not have come to this yet.
+    await this.sync(parent);
+  }
+
+  /** Forgets what is known: somebody else has removed folders. */
+  forget(): void {
+    this.#made.clear();
+  }
+
+  /** Settles when every name that was in the folder at the time of the call is on disk. */
+  sync(folder: string): Promise<void> {
+    const at = this.#syncs.get(folder);
+    // One that already runs may have begun before this caller's name was there; the one after it covers all who wait.
+    if (at !== undefined) return (at.next ??= at.running.then(nothing, nothing).then(() => this.#start(folder)));
+    return this.#start(folder);
+  }
+
+  #start(folder: string): Promise<void> {
+    const running = syncFolder(folder);
+    const state = { running, next: null as Promise<void> | null };
+    this.#syncs.set(folder, state);
+    const done = (): void => {
+      if (state.next === null) this.#syncs.delete(folder);
+    };
+    running.then(done, done);
+    return running;
+  }
+}
+
+/** Puts the names in a folder on the disk. */
+export async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return; // has no such call, and journals its names
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function nothing(): void {
+  // Whoever asked for the sync that failed has heard of it.
+}
