@@ -1,0 +1,68 @@
+import { initializers, layers, sequential, type Sequential } from "@tensorflow/tfjs-layers";
+import { SluiceError } from "../../schemas/errors.js";
+import { channelsOf } from "../../schemas/model-card.js";
+import type { Architecture, Preparation } from "./trainer.js";
+
+/**
+ * A new model of standard layers, so that anything that reads tfjs layers models loads it. Input [n x height x width x
+ * channels], output logits [n x C]. Throws E_TRAIN_DATA.
+ */
+export function buildLayers(architecture: Architecture, preparation: Preparation, seed: number): Sequential {
+  const { width, height, layout } = preparation.input;
+  const sizes = architecture.kind === "mlp" ? architecture.hidden : architecture.channels;
+  if (layout !== "NHWC" || sizes.some((size) => !Number.isSafeInteger(size) || size < 1)) {
+    throw new SluiceError(
+      "E_TRAIN_DATA",
+      `Expected an NHWC input and layers of at least one unit, found ${layout} and ${architecture.kind} of ${sizes.join(", ")}.`,
+    );
+  }
+  let layer = 0;
+  // Each layer draws from a stream of its own: near seeds must not share any.
+  const weights = () => initializers.heNormal({ seed: seed * 64 + layer++ });
+  const inputShape = [height, width, channelsOf(preparation.input)];
+  const model = sequential();
+  if (architecture.kind === "mlp") {
+    model.add(layers.flatten({ inputShape }));
+    for (const units of sizes) model.add(layers.dense({ units, activation: "relu", kernelInitializer: weights() }));
+  } else {
+    addPatchConvolutions(model, inputShape as [number, number, number], sizes, weights);
+    model.add(layers.flatten());
+  }
+  model.add(layers.dense({ units: preparation.labels.length, kernelInitializer: weights() }));
+  return model;
+}
+
+/**
+ * A convolution whose stride is its kernel's side, 2, is a matrix product once each patch's values lie side by side. Written
+ * so, its gradient needs no convolution kernels, which the wasm backend lacks.
+ */
+function addPatchConvolutions(
+  model: Sequential,
+  inputShape: [number, number, number],
+  channels: readonly number[],
+  weights: () => ReturnType<typeof initializers.heNormal>,
+): void {
+  const [height, width, inputChannels] = inputShape;
+  const unit = 2 ** channels.length;
+  const [padY, padX] = [missing(height, unit), missing(width, unit)];
+  model.add(layers.zeroPadding2d({ inputShape, padding: [halves(padY), halves(padX)] }));
+  let [rows, columns, depth] = [height + padY, width + padX, inputChannels];
+  for (const units of channels) {
+    rows /= 2;
+    columns /= 2;
+    model.add(layers.reshape({ targetShape: [rows, 2, columns, 2, depth] }));
+    model.add(layers.permute({ dims: [1, 3, 2, 4, 5] }));
+    model.add(layers.reshape({ targetShape: [rows, columns, 4 * depth] }));
+    model.add(layers.dense({ units, activation: "relu", kernelInitializer: weights() }));
+    depth = units;
+  }
+}
+
+/** What `side` lacks to the next multiple of `unit`. */
+function missing(side: number, unit: number): number {
+  return (unit - (side % unit)) % unit;
+}
+
+function halves(pad: number): [number, number] {
+  return [Math.floor(pad / 2), Math.ceil(pad / 2)];
+}

@@ -1,0 +1,104 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { loadLayersModel, type LayersModel } from "@tensorflow/tfjs-layers";
+import { SluiceError } from "../../schemas/errors.js";
+import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
+import { pixelBytes, toTensor, type PixelBatch } from "../../schemas/pixels.js";
+import { MODEL_FILES, savingTo } from "./layers-files.js";
+import type { Preparation, TrainableModel } from "./trainer.js";
+
+const MOMENTUM = 0.9;
+
+/** Images scored in one run outside training: memory for activations stays small. */
+const SCORED_AT_ONCE = 256;
+
+/** A layers model on tfjs's present backend. Throws E_ENGINE_SHAPE where input or output are not as `preparation` has them. */
+export function trainableModel(
+  model: LayersModel,
+  preparation: Preparation,
+  outputKind: ModelCard["output"]["kind"],
+): TrainableModel {
+  const { input, labels } = preparation;
+  const channels = channelsOf(input);
+  const inputDims =
+    input.layout === "NCHW" ? [channels, input.height, input.width] : [input.height, input.width, channels];
+  checkShape("input", inputDims, model.inputs[0]!.shape);
+  checkShape("output", [labels.length], model.outputs[0]!.shape);
+  // Model and optimiser find variables by identity: `read` gives the variable itself.
+  const variables = model.trainableWeights.map((weight) => weight.read()).filter((read) => read instanceof tf.Variable);
+  const decayed = variables.filter((variable) => variable.rank > 1);
+  const optimiser = tf.train.momentum(0, MOMENTUM, true);
+
+  const tensorOf = (batch: PixelBatch): tf.Tensor =>
+    tf.tensor(toTensor(batch, preparation), [batch.count, ...inputDims]);
+  const logitsOf = (batch: PixelBatch, training: boolean): tf.Tensor2D => {
+    const output = model.apply(tensorOf(batch), { training }) as tf.Tensor2D;
+    return outputKind === "logits" ? output : tf.log(tf.maximum(output, 1e-38));
+  };
+
+  return {
+    preparation,
+    async step(batch, { learningRate, weightDecay }) {
+      optimiser.setLearningRate(learningRate);
+      const loss = tf.tidy(() => {
+        const truth = tf.oneHot(tf.tensor1d(batch.labels, "int32"), labels.length);
+        const cost = (): tf.Scalar => tf.losses.softmaxCrossEntropy(truth, logitsOf(batch, true));
+        const value = optimiser.minimize(cost, true, variables)!;
+        const kept = 1 - learningRate * weightDecay;
+        if (kept < 1) for (const variable of decayed) variable.assign(tf.mul(variable, kept));
+        return value;
+      });
+      const [value] = await loss.data();
+      loss.dispose();
+      return value!;
+    },
+    async logits(batch) {
+      const size = pixelBytes(input);
+      const all = new Float32Array(batch.count * labels.length);
+      for (let first = 0; first < batch.count; first += SCORED_AT_ONCE) {
+        const count = Math.min(SCORED_AT_ONCE, batch.count - first);
+        const pixels = batch.pixels.subarray(first * size, (first + count) * size);
+        const logits = tf.tidy(() => logitsOf({ count, pixels }, false));
+        all.set(await logits.data(), first * labels.length);
+        logits.dispose();
+      }
+      return all;
+    },
+    async copy() {
+      return trainableModel(await loadLayersModel(throughMemory(model)), preparation, outputKind);
+    },
+    async save(folder) {
+      await model.save(savingTo(folder));
+      return { format: "tfjs-layers", files: MODEL_FILES };
+    },
+    dispose() {
+      optimiser.dispose();
+      model.dispose();
+    },
+  };
+}
+
+/** Gives a model's topology and weights as they are at this moment. */
+function throughMemory(model: LayersModel): tf.io.IOHandler {
+  return {
+    async load() {
+      let artifacts: tf.io.ModelArtifacts | undefined;
+      await model.save({
+        save: async (saved) => {
+          artifacts = saved;
+          return { modelArtifactsInfo: tf.io.getModelArtifactsInfoForJSON(saved) };
+        },
+      });
+      return artifacts!;
+    },
+  };
+}
+
+function checkShape(what: string, expected: readonly number[], found: readonly (number | null)[]): void {
+  const rest = found.slice(1);
+  if (rest.length === expected.length && rest.every((size, axis) => size === null || size === expected[axis])) return;
+  throw new SluiceError(
+    "E_ENGINE_SHAPE",
+    `Expected the model's ${what} to be [n x ${expected.join(" x ")}], as its card says, found [n x ${rest.map((size) => size ?? "?").join(" x ")}].`,
+    { expected, found },
+  );
+}

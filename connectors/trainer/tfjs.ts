@@ -1,0 +1,84 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import { loadLayersModel } from "@tensorflow/tfjs-layers";
+import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { buildLayers } from "./layers.js";
+import { loadingFrom } from "./layers-files.js";
+import { trainableModel } from "./tfjs-model.js";
+import type { Trainer } from "./trainer.js";
+
+/** `node` and `node-gpu` are the native library (optional packages of those names after `tfjs-`). */
+export const TRAINER_BACKENDS = ["node-gpu", "node", "wasm", "cpu"] as const;
+export type TrainerBackend = (typeof TRAINER_BACKENDS)[number];
+
+export interface TfjsTrainerOptions {
+  /** `auto`: the first of TRAINER_BACKENDS that starts here */
+  readonly backend?: TrainerBackend | "auto";
+}
+
+/**
+ * Training in TensorFlow.js, in this thread: steps are short, and the caller lets others run between them. The backend
+ * is the whole thread's; a thread has one trainer at a time. Throws E_ENGINE_UNAVAILABLE.
+ */
+export async function openTfjsTrainer({ backend = "auto" }: TfjsTrainerOptions = {}): Promise<Trainer> {
+  // Otherwise the library prints advertisements for its other backends.
+  tf.enableProdMode();
+  const asked = backend === "auto" ? TRAINER_BACKENDS : [backend];
+  const absent: string[] = [];
+  for (const name of asked) {
+    const reason = await start(name);
+    if (reason === null) return trainerOn(name);
+    absent.push(`${name}: ${reason}`);
+  }
+  throw new SluiceError(
+    "E_ENGINE_UNAVAILABLE",
+    `Expected a tfjs backend to train on, found none that starts (${absent.join("; ")}). Install the package, or choose another backend.`,
+    { backend },
+  );
+}
+
+/** Makes `name` the backend that runs. Returns why it cannot, or null. */
+async function start(name: TrainerBackend): Promise<string | null> {
+  try {
+    // The native packages' names are put together so that the compiler does not look for optional packages.
+    if (name === "node" || name === "node-gpu") await import(`@tensorflow/tfjs-${name}`);
+    else if (name === "wasm") await import("@tensorflow/tfjs-backend-wasm");
+    else await import("@tensorflow/tfjs-backend-cpu");
+    if (!(await tf.setBackend(name.startsWith("node") ? "tensorflow" : name))) return "it does not initialise";
+    await tf.ready();
+    return null;
+  } catch (error) {
+    return messageOf(error).split("\n")[0]!;
+  }
+}
+
+function trainerOn(backend: TrainerBackend): Trainer {
+  const { version } = createRequire(import.meta.url)("@tensorflow/tfjs-core/package.json") as { version: string };
+  return {
+    library: "tfjs",
+    version,
+    backend,
+    async create(architecture, preparation, seed) {
+      return trainableModel(buildLayers(architecture, preparation, seed), preparation, "logits");
+    },
+    async load(card, folder) {
+      const path = join(folder, card.weights.files[0]!.path);
+      const wrong = (found: string, cause?: unknown): SluiceError =>
+        new SluiceError(
+          "E_ENGINE_LOAD",
+          `Expected model ${card.name} to be a tfjs layers model with one input and one output, found ${found} at ${path}. ` +
+            "Only such a model can be trained further here; others can score.",
+          { cause, path },
+        );
+      if (card.format !== "tfjs-layers") throw wrong(`format ${card.format}`);
+      const model = await loadLayersModel(loadingFrom(path)).catch((cause: unknown) => {
+        throw wrong(messageOf(cause), cause);
+      });
+      if (model.inputs.length !== 1 || model.outputs.length !== 1) {
+        throw wrong(`${model.inputs.length} inputs and ${model.outputs.length} outputs`);
+      }
+      return trainableModel(model, card, card.output.kind);
+    },
+  };
+}
