@@ -11,6 +11,8 @@ export interface ImageHeader {
   readonly bitsPerChannel: number;
   /** EXIF orientation, 1 to 8 */
   readonly orientation: number;
+  /** `srgb`: a profile that says no more than sRGB. Where it stands in no known place, `none`. */
+  readonly colourProfile: "none" | "srgb" | "other";
 }
 
 /** What to do with an image: made by the pure decode plan from its header and the teacher's card. */

@@ -53,7 +53,16 @@ function unsupported(found: string): SluiceError {
 
 export function readBmpHeader(reader: ByteReader): ImageHeader {
   const { width, height } = parse(reader);
-  return { format: "bmp", width, height, frames: 1, colourSpace: "srgb", bitsPerChannel: 8, orientation: 1 };
+  return {
+    format: "bmp",
+    width,
+    height,
+    frames: 1,
+    colourSpace: "srgb",
+    bitsPerChannel: 8,
+    orientation: 1,
+    colourProfile: "none",
+  };
 }
 
 const rowBytes = ({ width, bitsPerPixel }: Bitmap): number => Math.ceil((width * bitsPerPixel) / 32) * 4;

@@ -2,12 +2,15 @@ import sharp from "sharp";
 import type { ImageHeader } from "../../schemas/decode-plan.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { isWholeBmp, readBmpHeader } from "./bmp.js";
-import { ByteReader } from "./byte-reader.js";
+import { ByteReader, truncated } from "./byte-reader.js";
 import { isWholeGif, readGifHeader } from "./gif-header.js";
+import { profileKind } from "./icc-profile.js";
+import { isWholeIsoMedia } from "./iso-media-end.js";
 import { isWholeJpeg, readJpegHeader } from "./jpeg-header.js";
 import { isWholePng, readPngHeader } from "./png-header.js";
 import { refusalOfLibvips } from "./libvips-errors.js";
 import { sniff, type Format } from "./sniff.js";
+import { isWholeTiff } from "./tiff-end.js";
 import { isWholeWebp, readWebpHeader } from "./webp-header.js";
 
 /**
@@ -37,7 +40,7 @@ export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
 
 /**
  * Whether the file goes on to where its own structure says that it ends. Checked apart from decoding, which stops
- * reading where the crop ends and would let a short file pass. For TIFF and AVIF the decoder has to find out.
+ * reading where the crop ends and would let a short file pass.
  */
 export function isWhole(bytes: Uint8Array, format: string): boolean {
   const reader = new ByteReader(bytes, format);
@@ -52,8 +55,10 @@ export function isWhole(bytes: Uint8Array, format: string): boolean {
       return isWholeWebp(reader);
     case "bmp":
       return isWholeBmp(reader);
+    case "tiff":
+      return isWholeTiff(reader);
     default:
-      return true;
+      return isWholeIsoMedia(reader);
   }
 }
 
@@ -83,8 +88,9 @@ async function libvipsHeader(bytes: Uint8Array, format: Format): Promise<ImageHe
       colourSpace: found.space === "grey16" ? "b-w" : found.space === "rgb16" ? "srgb" : found.space,
       bitsPerChannel: found.bitsPerSample ?? BITS[found.depth] ?? 32,
       orientation: found.orientation ?? 1,
+      colourProfile: found.icc === undefined ? "none" : profileKind(found.icc),
     };
   } catch (error) {
-    throw refusalOfLibvips(error, format, bytes.length);
+    throw isWhole(bytes, format) ? refusalOfLibvips(error, format, bytes.length) : truncated(format, bytes.length);
   }
 }

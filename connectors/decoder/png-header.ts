@@ -1,21 +1,25 @@
+import { inflateSync } from "node:zlib";
 import type { ImageHeader } from "../../schemas/decode-plan.js";
 import { corrupt, type ByteReader } from "./byte-reader.js";
 import { exifOrientation } from "./exif-orientation.js";
+import { profileKind } from "./icc-profile.js";
 
 const SIGNATURE_BYTES = 8;
 /** length, type and CRC around a chunk's content */
 const CHUNK_OVERHEAD_BYTES = 12;
 
-/** Reads IHDR, acTL (frames) and eXIf (orientation), as far as they stand before the pixels. Source: PNG, third edition. */
+/** Reads IHDR, acTL (frames), eXIf (orientation) and iCCP, as far as they stand before the pixels. Source: PNG, third edition. */
 export function readPngHeader(reader: ByteReader): ImageHeader {
   if (reader.text(SIGNATURE_BYTES + 4, 4) !== "IHDR") throw corrupt("png", "no IHDR chunk at its start");
   const colourType = reader.u8(25);
   let frames = 1;
   let orientation = 1;
+  let colourProfile: ImageHeader["colourProfile"] = "none";
   for (let at = SIGNATURE_BYTES; at + 8 <= reader.length; at += CHUNK_OVERHEAD_BYTES + reader.u32(at)) {
     const type = reader.text(at + 4, 4);
     if (type === "IDAT" || type === "IEND") break;
     if (type === "acTL") frames = Math.max(1, reader.u32(at + 8));
+    if (type === "iCCP") colourProfile = profileOf(reader, at + 8, reader.u32(at));
     if (type === "eXIf") orientation = exifOrientation(reader, at + 8, at + 8 + reader.u32(at));
   }
   return {
@@ -26,7 +30,21 @@ export function readPngHeader(reader: ByteReader): ImageHeader {
     colourSpace: colourType === 0 || colourType === 4 ? "b-w" : "srgb",
     bitsPerChannel: reader.u8(24),
     orientation,
+    colourProfile,
   };
+}
+
+/** Far above what profiles take, and a bound on what a small chunk may unpack to */
+const LARGEST_PROFILE_BYTES = 4 * 1024 * 1024;
+
+/** iCCP: a name, a zero, the method (0), the profile deflated. */
+function profileOf(reader: ByteReader, at: number, size: number): ImageHeader["colourProfile"] {
+  const packed = reader.bytes.subarray(reader.bytes.indexOf(0, at) + 2, at + size);
+  try {
+    return profileKind(inflateSync(packed, { maxOutputLength: LARGEST_PROFILE_BYTES }));
+  } catch {
+    return "other";
+  }
 }
 
 /** Whether the chunks go on up to IEND. Usually the last 12 bytes tell. */

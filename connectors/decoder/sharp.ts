@@ -7,6 +7,7 @@ import { ByteReader, corrupt, truncated } from "./byte-reader.js";
 import { toChannels } from "./channels.js";
 import type { DecodedImage, Decoder } from "./decoder.js";
 import { isWhole, readImageHeader } from "./image-header.js";
+import { decodeSmallPng } from "./small-png.js";
 import { isHarmless, refusalOfLibvips } from "./libvips-errors.js";
 
 export interface SharpDecoderOptions {
@@ -43,6 +44,8 @@ export function openSharpDecoder(options: SharpDecoderOptions = {}): Decoder {
 
 async function decode(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<DecodedImage> {
   if (!isWhole(bytes, header.format)) throw truncated(header.format, bytes.length);
+  const small = decodeSmallPng(bytes, header, plan);
+  if (small !== null) return { pixels: toChannels(small.pixels, small.channels, plan.output.channels) };
   // The policies have judged the header; a file that turns out larger than it is refused when opened.
   const limitInputPixels = Math.max(1, header.width * header.height);
   try {
@@ -74,7 +77,8 @@ async function render(
 }
 
 function open(bytes: Uint8Array, header: ImageHeader, options: SharpOptions): Sharp {
-  if (header.format !== "bmp") return sharp(bytes, options);
+  const ignoreIcc = header.colourProfile === "srgb" || isConvertedLate(header);
+  if (header.format !== "bmp") return sharp(bytes, { ...options, ignoreIcc });
   const { width, height } = header;
   return sharp(decodeBmp(new ByteReader(bytes, "bmp")), { raw: { width, height, channels: 3 } });
 }
@@ -101,7 +105,22 @@ function pipeline(image: Sharp, header: ImageHeader, plan: DecodePlan): Sharp {
       background: "black",
     });
   }
+  if (isConvertedLate(header)) image.withIccProfile("srgb");
+  if (isPlainGrey(header)) image.toColourspace("b-w");
   return image.flatten({ background: "black" });
+}
+
+/**
+ * A profile of RGB images is applied at the end, to the few pixels that the teacher sees; sharp itself would apply it to all
+ * of the image, at twice the cost of decoding, and would leave 16-bit images in the colours of Display P3.
+ */
+function isConvertedLate({ colourProfile, colourSpace }: ImageHeader): boolean {
+  return colourProfile === "other" && colourSpace === "srgb";
+}
+
+/** Grey stays one channel where nothing asks for colour: half the work. */
+function isPlainGrey({ colourProfile, colourSpace }: ImageHeader): boolean {
+  return colourSpace === "b-w" && colourProfile === "none";
 }
 
 /** Undoes EXIF orientation. libvips flips (top to bottom), then flops (left to right), then turns clockwise. */
