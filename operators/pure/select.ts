@@ -9,47 +9,53 @@ import { DIGIT_BITS, type TopkScratch } from "./topk-scratch.js";
 export function selectRank(words: Uint32Array, count: number, rank: number, scratch: TopkScratch): number {
   scratch.reserveOrder(count);
   const { order, values, bins } = scratch;
-  for (let i = 0; i < count; i++) order[i] = i;
+  for (let i = 0, at = 0; i < count; i++, at += WORDS) {
+    order[i] = i;
+    values[i] = words[at]!;
+  }
   let left = count;
   let wanted = rank;
-  for (let word = 0; word < ORDER_WORDS && left > 1; word++) {
-    for (let i = 0; i < left; i++) values[i] = words[order[i]! * WORDS + word]!;
-    for (;;) {
-      let least = 0xffffffff;
-      let greatest = 0;
-      for (let i = 0; i < left; i++) {
-        const value = values[i]!;
-        if (value < least) least = value;
-        if (value > greatest) greatest = value;
-      }
-      if (least === greatest) break;
-      const shift = Math.max(0, 32 - Math.clz32(greatest - least) - DIGIT_BITS);
-      bins.fill(0);
-      for (let i = 0; i < left; i++) bins[(values[i]! - least) >>> shift]!++;
-      let bin = 0;
-      while (wanted >= bins[bin]!) wanted -= bins[bin++]!;
-      let kept = 0;
-      for (let i = 0; i < left; i++) {
-        if ((values[i]! - least) >>> shift !== bin) continue;
-        values[kept] = values[i]!;
-        order[kept++] = order[i]!;
-      }
-      left = kept;
+  for (let word = 0; ;) {
+    let least = 0xffffffff;
+    let greatest = 0;
+    for (let i = 0; i < left; i++) {
+      const value = values[i]!;
+      least = value < least ? value : least;
+      greatest = value > greatest ? value : greatest;
     }
+    if (least === greatest) {
+      if (left === 1 || ++word === ORDER_WORDS) return order[0]!;
+      for (let i = 0; i < left; i++) values[i] = words[order[i]! * WORDS + word]!;
+      continue;
+    }
+    const shift = Math.max(0, 32 - Math.clz32(greatest - least) - DIGIT_BITS);
+    bins.fill(0);
+    for (let i = 0; i < left; i++) bins[(values[i]! - least) >>> shift]!++;
+    let bin = 0;
+    while (wanted >= bins[bin]!) wanted -= bins[bin++]!;
+    let kept = 0;
+    for (let i = 0; i < left; i++) {
+      const value = values[i]!;
+      if ((value - least) >>> shift !== bin) continue;
+      values[kept] = value;
+      order[kept++] = order[i]!;
+    }
+    left = kept;
   }
-  return order[0]!;
 }
 
 /** Moves the `keep` entries that do not come after the entry numbered `pivot` to the front, in no particular order. */
 export function cutAfter(words: Uint32Array, count: number, keep: number, pivot: number, scratch: TopkScratch): void {
   const last = scratch.reserveEntries(1);
   for (let word = 0; word < WORDS; word++) last[word] = words[pivot * WORDS + word]!;
-  let back = (count - 1) * WORDS;
+  const lead = last[0]!;
+  let back = count * WORDS;
   const end = keep * WORDS;
   for (let front = 0; front < end; front += WORDS) {
-    if (!comesBefore(last, 0, words, front)) continue;
-    while (comesBefore(last, 0, words, back)) back -= WORDS;
+    const value = words[front]!;
+    if (value < lead || (value === lead && !comesBefore(last, 0, words, front, 1))) continue;
+    do back -= WORDS;
+    while (words[back]! > lead || (words[back] === lead && comesBefore(last, 0, words, back, 1)));
     copyEntry(words, back, front);
-    back -= WORDS;
   }
 }

@@ -1,7 +1,9 @@
+import type { CandidateBatch } from "../../schemas/candidate-batch.js";
+import { SluiceError } from "../../schemas/errors.js";
 import { keepDistinct } from "./distinct.js";
 import { sortEntries } from "./radix-sort.js";
 import { cutAfter, selectRank } from "./select.js";
-import { IDENTITY_WORD, readKey, WORDS } from "./topk-entry.js";
+import { IDENTITY_WORD, PLACE_WORD, readKey, WORDS, writeKey } from "./topk-entry.js";
 import { TopkScratch } from "./topk-scratch.js";
 import { bufferEntries, grownEntries, kByClass, type TopkParameters } from "./topk-size.js";
 
@@ -19,8 +21,8 @@ export class TopkBuffers {
   readonly thresholds: Float64Array;
   /** Entries in each class's buffer, [L] */
   readonly sizes: Int32Array;
-  /** The first so many entries of a class are its best images, sorted; fewer than `sizes` where more have come, [L] */
-  readonly settled: Int32Array;
+  /** As many as `sizes` where a class's entries are its best images, sorted; fewer where more have come, [L] */
+  readonly #settled: Int32Array;
   readonly #words: Uint32Array[];
   /** Identity of the last image that is in, [L x 4]; all bits set while a class is not full */
   readonly #lastIdentity: Uint32Array;
@@ -31,7 +33,7 @@ export class TopkBuffers {
     const { classes, floorKey = -Infinity } = parameters;
     this.thresholds = new Float64Array(classes).fill(floorKey);
     this.sizes = new Int32Array(classes);
-    this.settled = new Int32Array(classes);
+    this.#settled = new Int32Array(classes);
     this.#lastIdentity = new Uint32Array(4 * classes).fill(0xffffffff);
     const none = new Uint32Array(0);
     this.#words = Array.from({ length: classes }, () => none);
@@ -43,21 +45,68 @@ export class TopkBuffers {
   }
 
   /**
-   * Makes room for one more entry and returns where its words go, or -1 if an image of that identity, with a key equal
-   * to the threshold, comes after all that are kept. The caller has compared the key with the threshold.
+   * Takes in a batch and returns the rows whose key is not finite. Everything is in local variables: what lies below
+   * its threshold costs little more than reading it. Throws E_INTERNAL for a class or an offset out of range.
    */
-  place(classIndex: number, key: number, identity: Uint32Array, at: number): number {
-    if (key === this.thresholds[classIndex] && this.#isBehindLast(classIndex, identity, at)) return -1;
-    let size = this.sizes[classIndex]!;
-    if (size * WORDS === this.#words[classIndex]!.length) size = this.#makeRoom(classIndex);
-    this.sizes[classIndex] = size + 1;
-    return size * WORDS;
+  take(batch: CandidateBatch): number[] | undefined {
+    const { count, classes, keys, identity, partition, offset } = batch;
+    const { thresholds, sizes } = this;
+    const buffers = this.#words;
+    let refused: number[] | undefined;
+    for (let i = 0; i < count; i++) {
+      const key = keys[i]!;
+      const classIndex = classes[i]!;
+      const threshold = thresholds[classIndex]!;
+      if (key < threshold) {
+        if (key === -Infinity) (refused ??= []).push(i);
+        continue;
+      }
+      if (key - key !== 0) {
+        (refused ??= []).push(i);
+        continue;
+      }
+      const where = offset[i]!;
+      if (classIndex >>> 0 >= sizes.length || !(where >= 0 && where < 2 ** 48))
+        throw outOfRange(batch, i, sizes.length);
+      if (key === threshold && this.#isBehindLast(classIndex, identity, 4 * i)) continue;
+      let words = buffers[classIndex]!;
+      let at = sizes[classIndex]! * WORDS;
+      if (at === words.length) {
+        at = this.#makeRoom(classIndex) * WORDS;
+        words = buffers[classIndex]!;
+      }
+      sizes[classIndex]!++;
+      writeKey(words, at, key);
+      words[at + IDENTITY_WORD] = identity[4 * i]!;
+      words[at + IDENTITY_WORD + 1] = identity[4 * i + 1]!;
+      words[at + IDENTITY_WORD + 2] = identity[4 * i + 2]!;
+      words[at + IDENTITY_WORD + 3] = identity[4 * i + 3]!;
+      const high = Math.floor(where / 2 ** 32);
+      words[at + PLACE_WORD] = (partition[i]! << 16) | high;
+      words[at + PLACE_WORD + 1] = where - high * 2 ** 32;
+    }
+    return refused;
+  }
+
+  /** Takes in `count` entries of one class, in any order. */
+  takeEntries(classIndex: number, entries: Uint32Array, count: number): void {
+    for (let from = 0; from < count * WORDS; from += WORDS) {
+      const key = readKey(entries, from);
+      const threshold = this.thresholds[classIndex]!;
+      if (key < threshold) continue;
+      if (key === threshold && this.#isBehindLast(classIndex, entries, from + IDENTITY_WORD)) continue;
+      let size = this.sizes[classIndex]!;
+      if (size * WORDS === this.#words[classIndex]!.length) size = this.#makeRoom(classIndex);
+      const words = this.#words[classIndex]!;
+      for (let word = 0; word < WORDS; word++) words[size * WORDS + word] = entries[from + word]!;
+      this.sizes[classIndex] = size + 1;
+    }
   }
 
   /** Sorts a class's images and drops what is beyond K + R. Returns how many are left. */
   settle(classIndex: number): number {
     const size = this.sizes[classIndex]!;
-    if (this.settled[classIndex] === size) return size;
+    if (this.#settled[classIndex] === size) return size;
     const words = this.#words[classIndex]!;
     const distinct = keepDistinct(words, size, this.#scratch);
     sortEntries(words, distinct, this.#scratch);
@@ -74,7 +123,7 @@ export class TopkBuffers {
     const most = this.kept[classIndex]!;
     const left = Math.min(sorted, most);
     this.sizes[classIndex] = left;
-    this.settled[classIndex] = left;
+    this.#settled[classIndex] = left;
     if (left === most) this.#setThreshold(classIndex, left - 1);
     return left;
   }
@@ -87,6 +136,7 @@ export class TopkBuffers {
     }
   }
 
+  /** Whether an image whose key equals the threshold comes after all that are kept. */
   #isBehindLast(classIndex: number, identity: Uint32Array, at: number): boolean {
     for (let word = 0; word < 4; word++) {
       const mine = identity[at + word]!;
@@ -112,7 +162,7 @@ export class TopkBuffers {
       cutAfter(words, left, most, last, this.#scratch);
       left = most;
     }
-    this.settled[classIndex] = 0;
+    this.#settled[classIndex] = 0;
     this.sizes[classIndex] = left;
     return left;
   }
@@ -125,4 +175,11 @@ export class TopkBuffers {
     this.#words[classIndex] = grown;
     return grown;
   }
+}
+
+function outOfRange({ classes, offset }: CandidateBatch, row: number, classCount: number): SluiceError {
+  return new SluiceError(
+    "E_INTERNAL",
+    `Expected a class in [0, ${classCount}) and an offset in [0, 2^48), found class ${classes[row]!} at offset ${offset[row]!}.`,
+  );
 }

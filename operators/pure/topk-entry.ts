@@ -59,5 +59,12 @@ export function comesBefore(words: Uint32Array, a: number, other: Uint32Array, b
 }
 
 export function copyEntry(words: Uint32Array, from: number, to: number): void {
-  for (let word = 0; word < WORDS; word++) words[to + word] = words[from + word]!;
+  words[to] = words[from]!;
+  words[to + 1] = words[from + 1]!;
+  words[to + 2] = words[from + 2]!;
+  words[to + 3] = words[from + 3]!;
+  words[to + 4] = words[from + 4]!;
+  words[to + 5] = words[from + 5]!;
+  words[to + 6] = words[from + 6]!;
+  words[to + 7] = words[from + 7]!;
 }

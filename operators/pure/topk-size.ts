@@ -15,8 +15,9 @@ export interface TopkParameters {
 
 /** A buffer of fewer spare entries would be cut back too often. */
 const LEAST_SPARE = 32;
-/** Entries of a class's first buffer; it doubles from there. */
+/** Entries of a class's first buffer, and how much larger the next one is: memory is not touched before it is used. */
 const FIRST_ENTRIES = 16;
+const GROWTH = 4;
 
 /** K of each class, [L]. Throws E_SELECTION. */
 export function kByClass({ classes, k, reserve, floorKey }: TopkParameters): Int32Array {
@@ -50,8 +51,8 @@ export function bufferEntries(kept: number): number {
 /** Entries to allocate for a buffer that must hold `needed`, at most `most`. */
 export function grownEntries(needed: number, most: number): number {
   let entries = FIRST_ENTRIES;
-  while (entries < needed) entries *= 2;
-  return Math.min(entries, most);
+  while (entries < needed) entries *= GROWTH;
+  return entries * GROWTH > most ? most : entries;
 }
 
 /**

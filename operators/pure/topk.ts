@@ -3,16 +3,7 @@ import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Operator, OperatorState, Out } from "./operator.js";
 import { TopkBuffers } from "./topk-buffer.js";
-import {
-  ENTRY_BYTES,
-  IDENTITY_WORD,
-  PLACE_WORD,
-  readKey,
-  readOffset,
-  readPartition,
-  WORDS,
-  writeKey,
-} from "./topk-entry.js";
+import { ENTRY_BYTES, IDENTITY_WORD, readKey, readOffset, readPartition, WORDS } from "./topk-entry.js";
 import { kByClass, type TopkParameters } from "./topk-size.js";
 import { encodeHeader, shapeOf, snapshotBytes, SnapshotReader, type SnapshotSink } from "./topk-snapshot.js";
 
@@ -94,19 +85,7 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
 
   /** Rejects keys that are not finite. Throws E_INTERNAL for a class, partition or offset out of range. */
   onBatch(batch: CandidateBatch, out: Out<never>): void {
-    const { buffers } = this;
-    const { thresholds } = buffers;
-    const { count, classes, keys } = batch;
-    let refused: number[] | undefined;
-    for (let i = 0; i < count; i++) {
-      const key = keys[i]!;
-      if (key < thresholds[classes[i]!]!) {
-        if (key === -Infinity) (refused ??= []).push(i);
-        continue;
-      }
-      if (key - key === 0) this.#take(batch, i, key);
-      else (refused ??= []).push(i);
-    }
+    const refused = this.buffers.take(batch);
     if (refused !== undefined) out.reject(refused, "E_IMAGE_SCORES", "expected a finite rank key");
   }
 
@@ -185,7 +164,7 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
       throw new SluiceError("E_SELECTION", "Expected a state with the same classes, K, R and floor to merge with.");
     }
     for (let classIndex = 0; classIndex < this.#k.length; classIndex++) {
-      this.#takeEntries(classIndex, other.buffers.words(classIndex), other.buffers.sizes[classIndex]!);
+      this.buffers.takeEntries(classIndex, other.buffers.words(classIndex), other.buffers.sizes[classIndex]!);
     }
     return this;
   }
@@ -200,45 +179,9 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
         return bytesOf(held.subarray(0, count * WORDS));
       },
       close: (classIndex, count) => {
-        this.#takeEntries(classIndex, held, count);
+        this.buffers.takeEntries(classIndex, held, count);
       },
     });
-  }
-
-  #take(batch: CandidateBatch, i: number, key: number): void {
-    const classIndex = batch.classes[i]!;
-    const partition = batch.partition[i]!;
-    const offset = batch.offset[i]!;
-    if (!(classIndex >= 0 && classIndex < this.#k.length) || !(offset >= 0 && offset < 2 ** 48)) {
-      throw new SluiceError(
-        "E_INTERNAL",
-        `Expected a class in [0, ${this.#k.length}) and an offset in [0, 2^48), found class ${classIndex} at offset ${offset}.`,
-      );
-    }
-    const { identity } = batch;
-    const at = this.buffers.place(classIndex, key, identity, 4 * i);
-    if (at < 0) return;
-    const words = this.buffers.words(classIndex);
-    writeKey(words, at, key);
-    words[at + IDENTITY_WORD] = identity[4 * i]!;
-    words[at + IDENTITY_WORD + 1] = identity[4 * i + 1]!;
-    words[at + IDENTITY_WORD + 2] = identity[4 * i + 2]!;
-    words[at + IDENTITY_WORD + 3] = identity[4 * i + 3]!;
-    const high = Math.floor(offset / 2 ** 32);
-    words[at + PLACE_WORD] = (partition << 16) | high;
-    words[at + PLACE_WORD + 1] = offset - high * 2 ** 32;
-  }
-
-  #takeEntries(classIndex: number, entries: Uint32Array, count: number): void {
-    const { buffers } = this;
-    for (let from = 0; from < count * WORDS; from += WORDS) {
-      const key = readKey(entries, from);
-      if (key < buffers.thresholds[classIndex]!) continue;
-      const at = buffers.place(classIndex, key, entries, from + IDENTITY_WORD);
-      if (at < 0) continue;
-      const words = buffers.words(classIndex);
-      for (let word = 0; word < WORDS; word++) words[at + word] = entries[from + word]!;
-    }
   }
 }
 
