@@ -1,0 +1,221 @@
+import { constants, existsSync } from "node:fs";
+import { access, statfs } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
+import { decodableFormats } from "../connectors/decoder/formats.js";
+import { openSharpDecoder } from "../connectors/decoder/sharp.js";
+import { BACKENDS } from "../connectors/engine/backends.js";
+import { openEngine } from "../connectors/engine/open.js";
+import { loadTeacher } from "../connectors/engine/teacher-files.js";
+import type { Config } from "../schemas/config.js";
+import { messageOf, SluiceError, type ErrorCode } from "../schemas/errors.js";
+import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
+import { pixelBytes } from "../schemas/pixels.js";
+import { estimateMemory, memoryLimit } from "./memory-estimate.js";
+import { holderOf } from "./runtime/folder-holder.js";
+
+/** One thing looked at, and how it stands. */
+export interface CheckLine {
+  readonly subject: string;
+  /** `warn`: works, and one should know; `fail`: the work cannot be done like this */
+  readonly state: "ok" | "warn" | "fail";
+  readonly message: string;
+  /** With `fail`, where an error says more */
+  readonly code?: ErrorCode;
+}
+
+/** package.json says the same under `engines`; a test compares them. */
+export const NODE_RANGE = { from: [20, 19], below: 25 } as const;
+
+/** Less free disk than this is worth a word. */
+const LITTLE_DISK_BYTES = 1024 ** 3;
+
+/** Looks at the machine, and at what the configuration names on it. Lines come as they are known; nothing is changed. */
+export async function* check(config: Config): AsyncGenerator<CheckLine> {
+  yield nodeLine(process.versions.node);
+  yield {
+    subject: "machine",
+    state: "ok",
+    message: `${availableParallelism()} cores, ${gibibytes(memoryLimit())} of memory (${process.platform} ${process.arch})`,
+  };
+  yield* engineLines(config);
+  yield decoderLine(config);
+  const card = yield* teacherLines(config);
+  if (card !== null) yield memoryLine(config, card.labels.length);
+  yield* dataFolderLines(config);
+}
+
+export function nodeLine(version: string): CheckLine {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const { from, below } = NODE_RANGE;
+  const old = major < from[0] || (major === from[0] && minor < from[1]);
+  const expected = `${from.join(".")} to ${below - 1}`;
+  return old || major >= below
+    ? {
+        subject: "node",
+        state: old ? "fail" : "warn",
+        message: `expected Node ${expected}, found ${version}: install one of these`,
+      }
+    : { subject: "node", state: "ok", message: `Node ${version} (${expected} are supported)` };
+}
+
+function* engineLines({ engine }: Config): Generator<CheckLine> {
+  for (const kind of ["onnx", "tfjs"] as const) {
+    const backends = BACKENDS.filter((backend) => backend.kind === kind);
+    const present = backends.filter((backend) => backend.absence() === null).map(({ name }) => name);
+    const absent = backends.flatMap((backend) => {
+      const absence = backend.absence();
+      return absence === null ? [] : [`${backend.name} (${absence})`];
+    });
+    const asked = engine.backend !== "auto" && (engine.kind === kind || engine.kind === "auto");
+    const known = backends.some(({ name }) => name === engine.backend);
+    const missing = asked && known && !present.includes(engine.backend);
+    yield {
+      subject: `engine ${kind}`,
+      state: missing ? (engine.allowFallback ? "warn" : "fail") : present.length === 0 ? "warn" : "ok",
+      message:
+        (present.length === 0 ? "no backend" : present.join(", ")) +
+        (absent.length === 0 ? "" : `; not here: ${absent.join(", ")}`),
+      ...(missing && !engine.allowFallback ? { code: "E_ENGINE_UNAVAILABLE" as const } : {}),
+    };
+  }
+}
+
+function decoderLine({ decode }: Config): CheckLine {
+  const { present, absent } = decodableFormats();
+  const { name } = openSharpDecoder({ concurrency: decode.concurrency });
+  return {
+    subject: "decoder",
+    state: absent.length === 0 ? "ok" : "warn",
+    message: `${name}: ${present.join(", ")}${absent.length === 0 ? "" : `; not here: ${absent.join(", ")}`}`,
+  };
+}
+
+/** Loads the teacher, verifies its weights, and runs one batch of grey images. Returns its card where that went well. */
+async function* teacherLines(config: Config): AsyncGenerator<CheckLine, ModelCard | null> {
+  const subject = "teacher";
+  if (config.teacher === undefined) {
+    yield {
+      subject,
+      state: "warn",
+      message: "none named: give --teacher, SLUICE_TEACHER, or `teacher:` in sluice.yaml",
+    };
+    return null;
+  }
+  try {
+    const teacher = await loadTeacher(config.teacher);
+    const { card, assumptions } = teacher;
+    yield {
+      subject,
+      state: "ok",
+      message: `${card.name} (${card.format}, ${card.labels.length} classes, ${card.input.width} x ${card.input.height} px), digest ${teacherDigest(card).slice(0, 12)}; weights verified`,
+    };
+    for (const assumption of assumptions) {
+      yield { subject, state: "warn", message: `it has no model card; taken for granted: ${assumption}` };
+    }
+    yield await trialLine(teacher, config);
+    return card;
+  } catch (error) {
+    yield failure(subject, error);
+    return null;
+  }
+}
+
+async function trialLine(teacher: { card: ModelCard; folder: string }, config: Config): Promise<CheckLine> {
+  const engine = await openEngine(teacher, { ...config.engine, workers: 1 });
+  try {
+    const { card } = teacher;
+    const count = Math.min(2, engine.info.batch);
+    const pixels = new Uint8Array(count * pixelBytes(card.input)).fill(128);
+    const logits = await engine.score({ count, pixels });
+    const { name, version, backend, device, batchInvariant } = engine.info;
+    const where = `${name} ${version} on ${backend} (${device})`;
+    if (!logits.every(Number.isFinite)) {
+      return {
+        subject: "teacher",
+        state: "fail",
+        message: `expected finite scores of a grey image, found NaN or infinity from ${where}: are the weights sound?`,
+        code: "E_IMAGE_SCORES",
+      };
+    }
+    if (logits.every((value) => value === logits[0])) {
+      return {
+        subject: "teacher",
+        state: "warn",
+        message: `gives every class the same score for a grey image, on ${where}: is it trained?`,
+      };
+    }
+    const padded =
+      batchInvariant === "padded" ? `; scores depend on the batch, so batches are padded to ${engine.info.batch}` : "";
+    return {
+      subject: "teacher",
+      state: padded === "" ? "ok" : "warn",
+      message: `scores a trial batch on ${where}${padded}`,
+    };
+  } finally {
+    await engine.close();
+  }
+}
+
+function memoryLine(config: Config, classes: number): CheckLine {
+  const { stateBytes, memoryBytes } = estimateMemory(config, classes);
+  const message = `the datasets' top-K states take up to ${stateBytes} bytes (${gibibytes(stateBytes)}) of ${gibibytes(memoryBytes)}`;
+  if (stateBytes > memoryBytes) {
+    return { subject: "memory", state: "fail", message: `${message}: choose a smaller k or reserve`, code: "E_MEMORY" };
+  }
+  return { subject: "memory", state: stateBytes > memoryBytes / 2 ? "warn" : "ok", message };
+}
+
+/** Who holds the data folder, whether it can be written, and how much room there is; without writing anything. */
+async function* dataFolderLines(config: Config): AsyncGenerator<CheckLine> {
+  const subject = "data folder";
+  const folder = resolve(config.data);
+  const isThere = existsSync(folder);
+  const place = isThere ? folder : nearestFolder(folder);
+  try {
+    await access(place, constants.W_OK);
+    const { bavail, bsize } = await statfs(place);
+    const freeBytes = bavail * bsize;
+    yield {
+      subject,
+      state: freeBytes < LITTLE_DISK_BYTES ? "warn" : "ok",
+      message: `${folder} ${isThere ? "is writable" : "can be made"}, ${gibibytes(freeBytes)} free`,
+    };
+  } catch (error) {
+    yield {
+      subject,
+      state: "fail",
+      message: `expected to write ${folder}, found ${messageOf(error)}: name another with --data`,
+      code: "E_STORE_READONLY",
+    };
+    return;
+  }
+  const holder = await holderOf(config);
+  if (holder !== null) {
+    yield {
+      subject,
+      state: "warn",
+      message: `in use by pid ${holder.pid} (${holder.command}): commands that write to it are refused meanwhile`,
+      code: "E_LOCKED",
+    };
+  }
+}
+
+function nearestFolder(path: string): string {
+  const above = dirname(path);
+  return existsSync(path) || above === path ? path : nearestFolder(above);
+}
+
+function failure(subject: string, error: unknown): CheckLine {
+  return {
+    subject,
+    state: "fail",
+    message: messageOf(error),
+    code: error instanceof SluiceError ? error.code : "E_INTERNAL",
+  };
+}
+
+function gibibytes(sizeBytes: number): string {
+  const gib = sizeBytes / 1024 ** 3;
+  return `${gib.toFixed(gib < 10 ? 2 : 0)} GiB`;
+}

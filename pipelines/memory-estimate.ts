@@ -1,0 +1,46 @@
+import { totalmem } from "node:os";
+import { estimateTopkBytes } from "../operators/pure/topk-size.js";
+import type { Config } from "../schemas/config.js";
+import { reserveOf } from "../schemas/dataset.js";
+import { SluiceError } from "../schemas/errors.js";
+
+export interface MemoryEstimate {
+  /** Of the top-K states when all their classes are full */
+  readonly stateBytes: number;
+  /** What this process may use: the machine's memory, or its container's limit */
+  readonly memoryBytes: number;
+  readonly datasets: readonly { readonly name: string; readonly bytes: number }[];
+}
+
+/** What the datasets' states need for a teacher of that many classes. Throws E_SELECTION. */
+export function estimateMemory(config: Config, classes: number): MemoryEstimate {
+  const datasets = config.datasets.map((dataset) => ({
+    name: dataset.name,
+    bytes: estimateTopkBytes({ classes, k: dataset.select.k, reserve: reserveOf(dataset) }),
+  }));
+  return {
+    stateBytes: datasets.reduce((sum, { bytes }) => sum + bytes, 0),
+    memoryBytes: memoryLimit(),
+    datasets,
+  };
+}
+
+/** Throws E_MEMORY, with the estimate in bytes, where the states cannot fit. */
+export function assertFits(config: Config, classes: number): void {
+  const { stateBytes, memoryBytes, datasets } = estimateMemory(config, classes);
+  if (stateBytes <= memoryBytes) return;
+  const largest = datasets.reduce((most, one) => (one.bytes > most.bytes ? one : most));
+  throw new SluiceError(
+    "E_MEMORY",
+    `Expected top-K states that fit into ${memoryBytes} bytes of memory, found an estimate of ${stateBytes} bytes for ${classes} classes ` +
+      `(${largest.bytes} of them for dataset ${largest.name}). Choose a smaller k or reserve.`,
+    { stateBytes, memoryBytes, classes },
+  );
+}
+
+/** What this process may use, bytes. */
+export function memoryLimit(): number {
+  // 0 where there is no limit, and a number past all memory where a control group has none.
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}

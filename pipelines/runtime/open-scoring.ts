@@ -1,0 +1,48 @@
+import type { Decoder } from "../../connectors/decoder/decoder.js";
+import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
+import type { Engine } from "../../connectors/engine/engine.js";
+import { openEngine } from "../../connectors/engine/open.js";
+import { loadTeacher, type LoadedTeacher } from "../../connectors/engine/teacher-files.js";
+import { sharpSheets } from "../../connectors/sheet/sharp.js";
+import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
+import { openUri } from "../../connectors/source/open-uri.js";
+import type { ImageOpener } from "../../connectors/source/source.js";
+import type { Config } from "../../schemas/config.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { assertFits } from "../memory-estimate.js";
+
+/** What scoring needs beside the workspace. */
+export interface ScoringParts {
+  readonly teacher: LoadedTeacher;
+  readonly engine: Engine;
+  readonly decoder: Decoder;
+  readonly opener: ImageOpener;
+  readonly sheets: SheetRenderer;
+  close(): Promise<void>;
+}
+
+/**
+ * Loads the configured teacher onto the best engine there is. Throws E_CONFIG where none is configured, E_MEMORY where
+ * the datasets do not fit, and what loading a teacher and an engine throws.
+ */
+export async function openScoring(config: Config): Promise<ScoringParts> {
+  if (config.teacher === undefined) {
+    throw new SluiceError(
+      "E_CONFIG",
+      "Expected a teacher, found none. Name a model file or a folder with a model card: --teacher, SLUICE_TEACHER, or `teacher:` in sluice.yaml.",
+    );
+  }
+  const teacher = await loadTeacher(config.teacher);
+  assertFits(config, teacher.card.labels.length);
+  const engine = await openEngine(teacher, config.engine);
+  return { teacher, engine, ...publishingParts(config), close: () => engine.close() };
+}
+
+/** What decodes, finds and draws images; needs no teacher. */
+export function publishingParts(config: Config): { decoder: Decoder; opener: ImageOpener; sheets: SheetRenderer } {
+  return {
+    decoder: openSharpDecoder({ concurrency: config.decode.concurrency }),
+    opener: openUri(),
+    sheets: sharpSheets,
+  };
+}
