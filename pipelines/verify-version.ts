@@ -1,6 +1,7 @@
 import type { Store } from "../connectors/store/store.js";
 import { findManifest, readManifest } from "../operators/stages/manifests.js";
-import { isSluiceError, SluiceError } from "../schemas/errors.js";
+import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
+import { isSluiceError } from "../schemas/errors.js";
 import { keys } from "../schemas/keys.js";
 import type { Manifest, ManifestFile } from "../schemas/manifest.js";
 import { Findings, type Finding } from "./findings.js";
@@ -9,6 +10,8 @@ import { readIndexFile } from "./index-reader.js";
 import { shardFiles } from "./shard-reader.js";
 import { IndexAudit } from "./verify-index.js";
 import { compareObject, ExpectedSamples } from "./verify-shards.js";
+
+const STOPPED = "The verification was stopped on request.";
 
 export type RecordTotals = Manifest["totals"]["records"];
 
@@ -56,7 +59,7 @@ export async function verifyVersion(
   for (const file of manifest.files) {
     // Index files and shards were hashed as they were read.
     if (/\.(tar|parquet)$/.test(file.key)) continue;
-    throwIfAborted(options.signal);
+    throwIfStopped(options.signal, STOPPED);
     compareObject(file, await hashObject(store, file.key), findings);
     findings.compare(`${file.key}: rows`, null, file.rows);
   }
@@ -77,7 +80,7 @@ async function checkRows(
   let images = 0;
   const progress = (): void => onProgress?.({ rows: audit.rows, totalRows: manifest.totals.rows, images });
   for (const file of manifest.files.filter(({ key }) => key.endsWith(".parquet"))) {
-    throwIfAborted(signal);
+    throwIfStopped(signal, STOPPED);
     compareObject(file, await hashObject(store, file.key), findings);
     const expected = new ExpectedSamples();
     const before = audit.rows;
@@ -95,7 +98,7 @@ async function checkRows(
     for (const name of expected.shards) {
       const shard = shards.get(name);
       if (shard === undefined) continue; // its rows are reported as having no sample
-      throwIfAborted(signal);
+      throwIfStopped(signal, STOPPED);
       shards.delete(name);
       await expected.check(store, shard, findings, () => {
         images++;
@@ -162,10 +165,4 @@ function folderOf(manifest: Manifest): string {
 
 function report(manifest: Manifest | null, findings: Findings, checked: VerifyReport["checked"]): VerifyReport {
   return { manifest, findings: findings.list, findingCount: findings.count, checked };
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) {
-    throw new SluiceError("E_CANCELLED", "The verification was stopped on request.", { cause: signal.reason });
-  }
 }

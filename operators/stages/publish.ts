@@ -1,7 +1,7 @@
 import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { MANIFEST_VERSION, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
 import { rowGroup, VersionSummary, type RowGroup } from "../pure/publish-plan.js";
@@ -12,6 +12,7 @@ import { croissant } from "./croissant.js";
 import { IndexWriter } from "./index-writer.js";
 import { newestManifest } from "./manifests.js";
 import { ShardWriter, type BytesOf } from "./shard-writer.js";
+import { throwIfStopped } from "./throw-if-stopped.js";
 import { versionReadme } from "./version-readme.js";
 
 export interface PublishProgress {
@@ -73,18 +74,20 @@ export async function publish(cut: Cut, options: PublishOptions): Promise<Publis
       return { manifest: parent, outcome: "unchanged" };
     }
     await claimAttempt(store, folder, commitId, written.files);
-    throwIfAborted(signal);
+    throwIfStopped(signal, STOPPED);
     committing = true;
     const result = await commitVersion(store, written, parent, options);
     if (result.outcome === "exists") await removeAttempt(store, folder);
     return result;
   } catch (error) {
     // After a failed commit the version may exist, unless another's content is known to be in its place.
-    const mayExist = committing && !(error instanceof SluiceError && error.code === "E_PUBLISH_CONFLICT");
+    const mayExist = committing && !isSluiceError(error, "E_PUBLISH_CONFLICT");
     if (!mayExist) await removeAttempt(store, folder).catch(() => undefined);
     throw error;
   }
 }
+
+const STOPPED = "The publication was stopped on request; nothing of it is visible. Publish again.";
 
 /** The version's id, without writing anything. Takes the cut's rows: they pass once. */
 export async function versionId(cut: Cut): Promise<string> {
@@ -113,7 +116,9 @@ async function writeVersion(
     shardBytes: options.shardBytes ?? 128 * 2 ** 20,
     aheadBytes: options.aheadBytes ?? 32 * 2 ** 20,
     labels,
-    signal,
+    beforeImage: () => {
+      throwIfStopped(signal, STOPPED);
+    },
     onSample: (inShard) => {
       totals.rows++;
       if (!inShard) totals.bytesAbsent++;
@@ -124,14 +129,14 @@ async function writeVersion(
   const sheetFiles: ManifestFile[] = [];
 
   for await (const { group, last } of groups(cut.classes, options.groupRows ?? 2 ** 20)) {
-    throwIfAborted(signal);
+    throwIfStopped(signal, STOPPED);
     for (const rows of group.classes) summary.add(rows);
     if (last && totals.classes === 0 && parent !== null && summary.id() === parent.id) return null;
     const shardOf = await shards.write(group);
     await index.write(group, shardOf);
     if (sheets !== null) {
       for (const rows of group.classes) {
-        throwIfAborted(signal);
+        throwIfStopped(signal, STOPPED);
         sheetFiles.push(...(await writeSheets(rows, { store, bytesOf, sheets, folder: `${folder}sheets/` })));
       }
     }
@@ -198,16 +203,4 @@ async function* groups(
 
 async function putText(store: Store, key: string, text: string): Promise<ManifestFile> {
   return { key, ...(await store.putStream(key, [new TextEncoder().encode(text)])), rows: null };
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) {
-    throw new SluiceError(
-      "E_CANCELLED",
-      "The publication was stopped on request; nothing of it is visible. Publish again.",
-      {
-        cause: signal.reason,
-      },
-    );
-  }
 }

@@ -18,8 +18,9 @@ export interface ShardOptions {
   /** Bytes read ahead at most, beside the image at hand */
   readonly aheadBytes: number;
   readonly labels: readonly string[];
+  /** May throw, to stop */
+  readonly beforeImage?: () => void;
   readonly onSample?: (inShard: boolean) => void;
-  readonly signal?: AbortSignal | undefined;
 }
 
 const IMAGES_AHEAD = 16;
@@ -69,7 +70,7 @@ export class ShardWriter {
 
   /** The group's images that are there, in shuffled order, read ahead within bounds. */
   async *#samples(group: RowGroup): AsyncGenerator<{ position: number; entries: Uint8Array[] }> {
-    const { bytesOf, labels, aheadBytes, onSample, signal } = this.#options;
+    const { bytesOf, labels, aheadBytes, onSample, beforeImage } = this.#options;
     const order = shuffledOrder(group);
     const locate = rowLocator(group);
     const ahead: {
@@ -83,7 +84,7 @@ export class ShardWriter {
     let index = 0;
     try {
       while (index < order.length || ahead.length > 0) {
-        signal?.throwIfAborted();
+        beforeImage?.();
         while (
           index < order.length &&
           ahead.length < IMAGES_AHEAD &&
