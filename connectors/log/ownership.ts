@@ -19,7 +19,7 @@ const OWNER = Buffer.from("owner");
 /** Touched while the folder is held: how a holder in another container is seen to live. */
 const BEAT_FILE = "owner.beat";
 const BEAT_MS = 2_000;
-/** Four beats, so that a holder with a busy event loop is not taken for dead. */
+/** Four beats, so that a holder with a busy event loop is not taken for dead. In sixteen looks. */
 const WATCH_MS = 8_000;
 
 /**
@@ -27,7 +27,12 @@ const WATCH_MS = 8_000;
  * pid, command and since when, while another one lives. Whoever lost the folder all the same (a process that was
  * stopped for long in another container) finds that out in its next transaction: see `assertHeld`.
  */
-export async function takeOwnership(folder: LmdbFolder, meta: ByteTable, command: string): Promise<Ownership> {
+export async function takeOwnership(
+  folder: LmdbFolder,
+  meta: ByteTable,
+  command: string,
+  { watchMs = WATCH_MS }: { readonly watchMs?: number } = {},
+): Promise<Ownership> {
   const mine: Holder = { ...ownIdentity(), command, sinceMs: Date.now(), nonce: randomUUID() };
   let forgotten: string | null = null;
   for (;;) {
@@ -39,7 +44,7 @@ export async function takeOwnership(folder: LmdbFolder, meta: ByteTable, command
       return null;
     });
     if (other === null) return new Ownership(folder, meta, mine);
-    if (stateOf(other, mine) === "alive" || (await beats(folder.folder))) throw locked(folder.folder, other);
+    if (stateOf(other, mine) === "alive" || (await beats(folder.folder, watchMs))) throw locked(folder.folder, other);
     forgotten = other.nonce;
   }
 }
@@ -88,10 +93,10 @@ function holderOf(meta: ByteTable): Holder | null {
 }
 
 /** Whether somebody touches the beat file. */
-async function beats(folder: string): Promise<boolean> {
+async function beats(folder: string, watchMs: number): Promise<boolean> {
   const first = touchedMs(folder);
-  for (let waited = 0; waited < WATCH_MS; waited += BEAT_MS / 4) {
-    await delay(BEAT_MS / 4);
+  for (let waited = 0; waited < watchMs; waited += watchMs / 16) {
+    await delay(watchMs / 16);
     if (touchedMs(folder) !== first) return true;
   }
   return false;
