@@ -1,4 +1,4 @@
-import { ByteWriter, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
+import { ByteWriter, ParquetWriter, schemaFromColumnData, type SchemaElement } from "hyparquet-writer";
 import type { Store } from "../../connectors/store/store.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
 import { INDEX_COLUMNS } from "../../schemas/index-row.js";
@@ -14,6 +14,15 @@ export interface IndexOptions {
   readonly folder: string;
   readonly labels: readonly string[];
 }
+
+/** Without the logical type, readers disagree whether the time is UTC or of no zone. */
+const UTC_MILLISECONDS: SchemaElement = {
+  name: "event_time",
+  type: "INT64",
+  repetition_type: "REQUIRED",
+  converted_type: "TIMESTAMP_MILLIS",
+  logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MILLIS" },
+};
 
 /** Writes the index: one Parquet file a group of classes, columns as INDEX_COLUMNS says, ordered by (class, rank). */
 export class IndexWriter {
@@ -45,9 +54,9 @@ export function* indexFile(group: RowGroup, shardOf: Int32Array, labels: readonl
     columnData: INDEX_COLUMNS.map((column) => ({
       name: column.name,
       data: [],
-      type: column.type,
-      nullable: "nullable" in column,
+      ...(column.type === "TIMESTAMP" ? {} : { type: column.type, nullable: "nullable" in column }),
     })),
+    schemaOverrides: { event_time: UTC_MILLISECONDS },
   });
   const parquet = new ParquetWriter({ writer, schema, codec: "SNAPPY", createdBy: "sluice" });
   for (let start = 0; start < group.rows; start += ROW_GROUP_ROWS) {
