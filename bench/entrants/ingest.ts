@@ -1,0 +1,39 @@
+// `node ingest.js <teacher> <folder of images>`: one ingest into a new data folder; prints its measures as JSON.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
+import { openEngine } from "../../connectors/engine/open.js";
+import { loadTeacher } from "../../connectors/engine/teacher-files.js";
+import { openFolderSource } from "../../connectors/source/folder.js";
+import { openUri } from "../../connectors/source/open-uri.js";
+import { ingest } from "../../pipelines/ingest.js";
+import { openWorkspace } from "../../pipelines/runtime/workspace.js";
+import { configSchema } from "../../schemas/config.js";
+
+const [teacherPath, images] = process.argv.slice(2) as [string, string];
+const data = await mkdtemp(join(tmpdir(), "sluice-bench-"));
+const config = configSchema.parse({ data, datasets: [{ name: "bench", select: { k: 100, p: 10 } }] });
+const workspace = await openWorkspace(config, "bench");
+const teacher = await loadTeacher(teacherPath);
+const engine = await openEngine(teacher, config.engine);
+const started = performance.now();
+const { counts } = await ingest({
+  workspace,
+  teacher,
+  engine,
+  decoder: openSharpDecoder(),
+  opener: openUri(),
+  sheets: null,
+  source: await openFolderSource(images),
+  publish: false,
+  stop: new AbortController().signal,
+});
+const seconds = (performance.now() - started) / 1000;
+await engine.close();
+await workspace.close();
+await rm(data, { recursive: true });
+const cpu = process.cpuUsage();
+console.log(
+  JSON.stringify({ seconds, imagesPerSecond: counts.scored / seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6 }),
+);

@@ -1,0 +1,46 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import sharp from "sharp";
+import { writeSmallTeacher } from "../test/fixtures/models.js";
+import { cached } from "./cache.js";
+import { interleave, type Bench, type Entrant } from "./harness.js";
+import { measureProcess } from "./measured-process.js";
+import { uniform } from "./models/seeded-weights.js";
+
+/** Whether memory is flat in the length of the stream: peak anonymous memory of `ingest` over n and over 3n images. */
+export const bench: Bench = async ({ tiny, print }) => {
+  const short = tiny ? 300 : 10_000;
+  const long = 3 * short;
+  const teacher = await cached("small-net-1", async (folder) => {
+    await writeSmallTeacher(folder, "onnx", { output: "logits" });
+  });
+  const entrant = async (images: number): Promise<Entrant> => {
+    const folder = await cached(`small-pictures-${images}`, (made) => makePictures(made, images));
+    const script = join(import.meta.dirname, "entrants", "ingest.js");
+    return {
+      name: `${images} images`,
+      run: () => measureProcess(process.execPath, [script, teacher, folder]),
+    };
+  };
+  const medians = await interleave([await entrant(short), await entrant(long)], tiny ? 1 : 3, print);
+  const peak = (images: number): number => medians.get(`${images} images`)!.peakAnonBytes ?? Number.NaN;
+  return {
+    name: "memory",
+    ours: medians.get(`${long} images`)!,
+    peers: { [`${short} images`]: medians.get(`${short} images`)! },
+    ratios: { [`peak RssAnon, ${short} images / ${long} images (at least 0.83)`]: peak(short) / peak(long) },
+  };
+};
+
+async function makePictures(folder: string, count: number): Promise<void> {
+  const next = uniform(2);
+  for (let index = 0; index < count; index++) {
+    const path = join(folder, String(Math.floor(index / 1000)));
+    if (index % 1000 === 0) await mkdir(path, { recursive: true });
+    const raw = Uint8Array.from({ length: 48 * 36 * 3 }, () => Math.floor(next() * 256));
+    const bytes = await sharp(raw, { raw: { width: 48, height: 36, channels: 3 } })
+      .jpeg()
+      .toBuffer();
+    await writeFile(join(path, `${index}.jpg`), bytes);
+  }
+}
