@@ -1,4 +1,4 @@
-import { mkdir, open } from "node:fs/promises";
+import { access, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errnoOf } from "./file-errors.js";
 
@@ -32,11 +32,7 @@ export class DurableFolders {
   async #make(folder: string): Promise<void> {
     const parent = dirname(folder);
     await this.ensure(parent);
-    try {
-      await mkdir(folder);
-    } catch (error) {
-      if (errnoOf(error) !== "EEXIST") throw error;
-    }
+    await makeFolder(folder);
     // Where another process has made it, that one may not have come to this yet.
     await this.sync(parent);
   }
@@ -64,6 +60,32 @@ export class DurableFolders {
     running.then(done, done);
     return running;
   }
+}
+
+/** Creates a folder where it is absent; whether it did. Throws ENOTDIR where something else has its name. */
+export async function makeFolder(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+    await access(`${folder}/.`);
+    return false;
+  }
+}
+
+/** Creates a folder with its parents; on disk when it settles. */
+export async function makeDurableRoot(folder: string): Promise<void> {
+  const parent = dirname(folder);
+  let made: boolean;
+  try {
+    made = await makeFolder(folder);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT" || parent === folder) throw error;
+    await makeDurableRoot(parent);
+    made = await makeFolder(folder);
+  }
+  if (made) await syncFolder(parent);
 }
 
 /** Puts the names in a folder on the disk. */

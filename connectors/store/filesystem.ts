@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { link, mkdir, open, readFile, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { link, open, readFile, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { SluiceError } from "../../schemas/errors.js";
-import { DurableFolders, syncFolder } from "./durable-folders.js";
+import { DurableFolders, makeDurableRoot } from "./durable-folders.js";
 import { errnoOf, isAbsence, missing, storeError } from "./file-errors.js";
 import { Gate } from "./gate.js";
 import { listObjects } from "./listing.js";
@@ -25,8 +25,7 @@ const READ_BYTES = 256 * 1024;
 export async function openFilesystemStore(folder: string, options: FilesystemStoreOptions = {}): Promise<Store> {
   const root = resolve(folder);
   try {
-    const above = await mkdir(root, { recursive: true });
-    if (above !== undefined) await syncFolder(dirname(above));
+    await makeDurableRoot(root);
   } catch (error) {
     throw storeError(error, "write", "a folder", root);
   }

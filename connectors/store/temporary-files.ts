@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { link, mkdir, open, readdir, rm, stat, unlink, type FileHandle } from "node:fs/promises";
+import { link, open, readdir, rm, stat, unlink, type FileHandle } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { SluiceError } from "../../schemas/errors.js";
+import { makeFolder } from "./durable-folders.js";
 import { errnoOf } from "./file-errors.js";
 
 /** No key may hold "~", so no key can lie in here. */
@@ -44,7 +45,9 @@ export class TemporaryFiles {
   }
 
   async #makeFolder(): Promise<void> {
-    await mkdir(this.#mine, { recursive: true });
+    // Not with `recursive`: on a read-only file system that says ENOENT.
+    await makeFolder(this.#all);
+    await makeFolder(this.#mine);
     await this.#probeLinks();
   }
 
