@@ -23,7 +23,7 @@ export function shardFiles(manifest: Manifest): ManifestFile[] {
 
 /**
  * Every image of the version that is not absent, in the shards' order: shuffled over classes and ranks within a group of
- * classes (all of them, unless the version has more than a million rows). An image chosen for two classes comes twice.
+ * classes (all of them, unless the version has more than half a million rows). An image chosen for two classes comes twice.
  * `shards` picks and orders the files, by default all. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO.
  */
 export async function* readSamples(

@@ -36,7 +36,7 @@ export interface PublishOptions extends CommitPolicy {
   readonly attempt: string;
   /** Unique: tells this publisher's manifest from another's of the same content */
   readonly commitId: string;
-  /** Rows in memory and shuffled together, beside one class more; each takes some 200 bytes. Default 2^20. */
+  /** Rows in memory and shuffled together, beside one class more; each takes some 500 bytes. Default 2^19. */
   readonly groupRows?: number;
   /** Most bytes of a shard. Default 128 MiB. */
   readonly shardBytes?: number;
@@ -128,7 +128,7 @@ async function writeVersion(
   const index = new IndexWriter({ store, folder: `${folder}index/`, labels });
   const sheetFiles: ManifestFile[] = [];
 
-  for await (const { group, last } of groups(cut.classes, options.groupRows ?? 2 ** 20)) {
+  for await (const { group, last } of groups(cut.classes, options.groupRows ?? 2 ** 19)) {
     throwIfStopped(signal, STOPPED);
     for (const rows of group.classes) summary.add(rows);
     if (last && totals.classes === 0 && parent !== null && summary.id() === parent.id) return null;

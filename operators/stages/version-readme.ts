@@ -12,7 +12,7 @@ export function versionReadme(version: Described, hasSheets: boolean): string {
   const { dataset, id, select, teacher, totals, classes } = version;
   const starving = classes.filter((entry) => entry.starving);
   const share = (value: number | null): string => (value === null ? "" : value.toPrecision(4));
-  const since = version.window.startMs;
+  const window = Object.entries(version.window).map(([name, value]) => `${name} ${value}`);
   return `# ${dataset}: a training set chosen by a teacher
 
 Version id \`${id}\`.
@@ -20,12 +20,13 @@ Version id \`${id}\`.
 For each of ${classes.length} classes the ${select.k} images that the teacher "${teacher.name}" (digest \`${teacher.digest.slice(0, 12)}…\`,
 temperature ${teacher.temperature}) gave the highest probability, each image standing for its ${select.p} best ${select.p === 1 ? "class" : "classes"} only${
     select.floor > 0 ? `, none below a probability of ${select.floor}` : ""
-  }. Images taken in ${since === undefined ? "since the beginning" : `since ${new Date(since).toISOString()}`}.
+  }.
 The labels are the teacher's guesses, not the truth: pre-train on them, then fine-tune on labelled data
 (Yalniz et al. 2019, arXiv 1905.00546). The images keep the licences of their sources: column \`licence\`.
 
 | | |
 |---|---:|
+| window | ${window.join(", ")} |
 | rows (image, class) | ${totals.rows} |
 | distinct images | ${totals.images} |
 | rows whose image nothing kept | ${totals.bytesAbsent} |
