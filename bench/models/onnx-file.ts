@@ -1,3 +1,5 @@
+import { bytes, float, integer, message, text } from "./protobuf.js";
+
 /** A float32 or int64 constant of a model. */
 export interface OnnxTensor {
   readonly name: string;
@@ -85,38 +87,4 @@ function encodeEnd({ name, dims }: OnnxEnd): Uint8Array {
     ...dims.map((dim) => bytes(1, typeof dim === "number" ? message(integer(1, dim)) : message(text(2, dim)))),
   );
   return message(text(1, name), bytes(2, message(bytes(1, message(integer(1, FLOAT), bytes(2, shape))))));
-}
-
-function message(...fields: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(fields));
-}
-
-/** A field of wire type 0. */
-function integer(field: number, value: number): Uint8Array {
-  return message(varint(field * 8), varint(value));
-}
-
-/** A field of wire type 2: length, then content. */
-function bytes(field: number, content: Uint8Array): Uint8Array {
-  return message(varint(field * 8 + 2), varint(content.length), content);
-}
-
-function text(field: number, content: string): Uint8Array {
-  return bytes(field, Buffer.from(content));
-}
-
-/** A field of wire type 5. */
-function float(field: number, value: number): Uint8Array {
-  return message(varint(field * 8 + 5), new Uint8Array(Float32Array.of(value).buffer));
-}
-
-/** Seven bits a byte, the lowest first; a negative number as its 64-bit two's complement. */
-function varint(value: number): Uint8Array {
-  const out: number[] = [];
-  let rest = BigInt.asUintN(64, BigInt(value));
-  do {
-    out.push(Number(rest & 127n) | (rest > 127n ? 128 : 0));
-    rest >>= 7n;
-  } while (rest > 0n);
-  return Uint8Array.from(out);
 }

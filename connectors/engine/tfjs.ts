@@ -19,20 +19,19 @@ interface TfjsModel {
 interface NativeTfjs {
   readonly node: {
     loadSavedModel(folder: string): Promise<{
-      readonly inputs: readonly { readonly shape?: readonly (number | null)[] }[];
-      readonly outputs: readonly { readonly name: string }[];
+      /** Dimensions as protobuf objects, whatever the package's own types say; -1 where open */
+      readonly inputs: readonly { readonly shape?: readonly { getSize(): number }[] }[];
       predict(input: tf.Tensor): tf.Tensor | Record<string, tf.Tensor>;
       dispose(): void;
     }>;
   };
-  version_core?: string;
 }
 
 /** Loads a layers model, graph model or SavedModel. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE, E_ENGINE_UNAVAILABLE. */
 export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<ModelRunner> {
   const { card } = setup;
   const path = join(setup.folder, card.weights.files[0]!.path);
-  const native = await startBackend(backend);
+  const native = await startBackend(backend, setup.threads);
   const model = await loadModel(card, path, native).catch((cause: unknown) => {
     throw cause instanceof SluiceError ? cause : loadFailure(card, path, cause);
   });
@@ -60,11 +59,15 @@ export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<Mod
 }
 
 /** Makes `backend` the one that runs. Returns tfjs-node's namespace where it is native. */
-async function startBackend(backend: string): Promise<NativeTfjs | null> {
+async function startBackend(backend: string, threads: number): Promise<NativeTfjs | null> {
   // Otherwise the library prints advertisements for its other backends.
   tf.enableProdMode();
   try {
     if (backend === "node" || backend === "node-gpu") {
+      // TensorFlow reads these when its library is loaded; a thread's own environment does not reach it.
+      process.env.TF_NUM_INTRAOP_THREADS ??= String(threads);
+      process.env.TF_NUM_INTEROP_THREADS ??= "1";
+      process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
       // The name is put together so that the compiler does not look for an optional package.
       const native = (await import(`@tensorflow/tfjs-${backend}`)) as NativeTfjs & { default?: NativeTfjs };
       if (!(await tf.setBackend("tensorflow"))) throw new Error("tf.setBackend refused tensorflow");
@@ -83,7 +86,6 @@ async function startBackend(backend: string): Promise<NativeTfjs | null> {
 }
 
 async function loadModel(card: ModelCard, path: string, native: NativeTfjs | null): Promise<TfjsModel> {
-  const named = card.output.name;
   switch (card.format) {
     case "tfjs-layers": {
       const { loadLayersModel } = await import("@tensorflow/tfjs-layers");
@@ -115,13 +117,14 @@ async function loadModel(card: ModelCard, path: string, native: NativeTfjs | nul
     case "saved-model": {
       if (native === null) throw new Error("only the native backends node and node-gpu run a SavedModel");
       const model = await native.node.loadSavedModel(dirname(path));
+      const sizes = onlyInput(card, model.inputs).shape?.map((dim) => dim.getSize());
       return {
-        inputDims: null,
+        inputDims: sizes === undefined ? null : sizes.map((size) => (size < 0 ? null : size)),
         predict: (input) => {
           const result = model.predict(input);
           if (result instanceof tf.Tensor) return result;
           const names = Object.keys(result);
-          return result[names[chooseOutput(card, names, named)]!]!;
+          return result[names[chooseOutput(card, names)]!]!;
         },
         dispose: () => {
           model.dispose();
@@ -144,7 +147,8 @@ function onlyInput<T>(card: ModelCard, inputs: readonly T[]): T {
 }
 
 /** The index of the output that the card means. A graph model's names end in ":0", which the card may leave out. */
-function chooseOutput(card: ModelCard, names: readonly string[], name = card.output.name): number {
+function chooseOutput(card: ModelCard, names: readonly string[]): number {
+  const { name } = card.output;
   const at =
     name === undefined ? (names.length === 1 ? 0 : -1) : names.findIndex((n) => n === name || n === `${name}:0`);
   if (at >= 0) return at;

@@ -13,10 +13,12 @@ import type { Engine } from "../../connectors/engine/engine.js";
 import { openEngine } from "../../connectors/engine/open.js";
 import { engineSchema } from "../../schemas/config.js";
 import { isSluiceError } from "../../schemas/errors.js";
-import { smallNetProbabilities, writeSmallTeacher, type SmallFormat, type SmallNet } from "../fixtures/models.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import { writeSmallTeacher } from "../fixtures/models.js";
+import { smallNetProbabilities, type SmallNet } from "../fixtures/small-net.js";
 
 export interface EngineUnderTest {
-  readonly format: SmallFormat;
+  readonly format: ModelCard["format"];
   readonly backend: string;
   readonly isolation: Isolation;
   readonly workers?: number;

@@ -9,3 +9,5 @@ for (const format of ["tfjs-layers", "tfjs-graph"] as const) {
   engineConformance({ format, backend: "node", isolation: "process" });
   engineConformance({ format, backend: "node-gpu", isolation: "process" });
 }
+engineConformance({ format: "saved-model", backend: "node", isolation: "process" });
+engineConformance({ format: "saved-model", backend: "node-gpu", isolation: "process" });

@@ -8,7 +8,8 @@ import { openEngine } from "../../../connectors/engine/open.js";
 import { engineSchema, type EngineConfig } from "../../../schemas/config.js";
 import { isSluiceError, type ErrorCode } from "../../../schemas/errors.js";
 import { noise, withFolder } from "../../conformance/engine.js";
-import { smallNetProbabilities, writeSmallTeacher, type SmallNet } from "../../fixtures/models.js";
+import { writeSmallTeacher } from "../../fixtures/models.js";
+import { smallNetProbabilities, type SmallNet } from "../../fixtures/small-net.js";
 
 const IMAGE_BYTES = 16 * 16 * 3;
 const config = (members: Partial<EngineConfig> = {}) => engineSchema.parse({ workers: 1, batch: 8, ...members });
