@@ -1,10 +1,9 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { readFileSync } from "node:fs";
+import { CODE_VERSION } from "../schemas/code-version.js";
 import { EXIT, SluiceError } from "../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "./command.js";
 import { EXIT_TEXT, reportFailure } from "./failure.js";
 import { Invocation, type GlobalOptions } from "./invocation.js";
-import { packageFile } from "./package-root.js";
 import type { Terminal } from "./terminal.js";
 
 interface CommandEntry {
@@ -19,6 +18,36 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "init",
     summary: "write a commented sluice.yaml",
     load: () => import("./commands/init.js"),
+  },
+  {
+    name: "check",
+    summary: "what this machine has, and what is wrong in sluice.yaml",
+    load: () => import("./commands/check.js"),
+  },
+  {
+    name: "ingest",
+    summary: "score images and publish a training set",
+    load: () => import("./commands/ingest.js"),
+  },
+  {
+    name: "rebuild",
+    summary: "make a version from the archived scores alone",
+    load: () => import("./commands/rebuild.js"),
+  },
+  {
+    name: "versions",
+    summary: "list, show, compare and verify versions",
+    load: () => import("./commands/versions.js"),
+  },
+  {
+    name: "quarantine",
+    summary: "list what could not be used, and take it up again",
+    load: () => import("./commands/quarantine.js"),
+  },
+  {
+    name: "status",
+    summary: "what is scored, what waits, how full the classes are",
+    load: () => import("./commands/status.js"),
   },
 ];
 
@@ -35,9 +64,9 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
     return (invocation as Invocation | null)?.exitCode ?? EXIT.ok;
   } catch (error) {
     if (error instanceof CommanderError) {
+      // The same code for help that was asked for, and for help printed for want of a command.
+      if (error.code === "commander.help") return args.includes("help") ? EXIT.ok : EXIT.usage;
       if (error.exitCode === 0) return EXIT.ok;
-      // Help printed for want of a command.
-      if (error.code === "commander.help") return EXIT.usage;
       return reportFailure(usageError(error), terminal, json);
     }
     return reportFailure(error, terminal, json);
@@ -52,7 +81,7 @@ export async function buildProgram(
 ): Promise<Command> {
   const program = globalOptions(new Command("sluice"))
     .description("Turns an endless stream of unlabelled images into versioned, class-balanced training sets.")
-    .version(packageVersion(), "-V, --version", "print the version")
+    .version(CODE_VERSION, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
     .configureHelp({ showGlobalOptions: true })
@@ -124,10 +153,6 @@ function afterHelp(): string {
     `\nExit codes:\n${codes}`,
     "\nSettings come from sluice.yaml, then SLUICE_… variables (SLUICE_ENGINE__BATCH=32), then flags; later ones win.",
   ].join("\n");
-}
-
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as { version: string }).version;
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -7,7 +7,7 @@ import { openSharpDecoder } from "../connectors/decoder/sharp.js";
 import { BACKENDS } from "../connectors/engine/backends.js";
 import { openEngine } from "../connectors/engine/open.js";
 import { loadTeacher } from "../connectors/engine/teacher-files.js";
-import type { Config } from "../schemas/config.js";
+import type { Config, EngineConfig } from "../schemas/config.js";
 import { messageOf, SluiceError, type ErrorCode } from "../schemas/errors.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import { pixelBytes } from "../schemas/pixels.js";
@@ -30,16 +30,20 @@ export const NODE_RANGE = { from: [20, 19], below: 25 } as const;
 /** Less free disk than this is worth a word. */
 const LITTLE_DISK_BYTES = 1024 ** 3;
 
-/** Looks at the machine, and at what the configuration names on it. Lines come as they are known; nothing is changed. */
-export async function* check(config: Config): AsyncGenerator<CheckLine> {
+/**
+ * Looks at the machine, and at what the configuration names on it (null: at the machine alone). Lines come as they are
+ * known; nothing is changed.
+ */
+export async function* check(config: Config | null): AsyncGenerator<CheckLine> {
   yield nodeLine(process.versions.node);
   yield {
     subject: "machine",
     state: "ok",
-    message: `${availableParallelism()} cores, ${gibibytes(memoryLimit())} of memory (${process.platform} ${process.arch})`,
+    message: `${availableParallelism()} cores, ${sizeText(memoryLimit())} of memory (${process.platform} ${process.arch})`,
   };
-  yield* engineLines(config);
-  yield decoderLine(config);
+  yield* engineLines(config?.engine ?? null);
+  yield decoderLine();
+  if (config === null) return;
   const card = yield* teacherLines(config);
   if (card !== null) yield memoryLine(config, card.labels.length);
   yield* dataFolderLines(config);
@@ -59,7 +63,7 @@ export function nodeLine(version: string): CheckLine {
     : { subject: "node", state: "ok", message: `Node ${version} (${expected} are supported)` };
 }
 
-function* engineLines({ engine }: Config): Generator<CheckLine> {
+function* engineLines(engine: EngineConfig | null): Generator<CheckLine> {
   for (const kind of ["onnx", "tfjs"] as const) {
     const backends = BACKENDS.filter((backend) => backend.kind === kind);
     const present = backends.filter((backend) => backend.absence() === null).map(({ name }) => name);
@@ -67,23 +71,23 @@ function* engineLines({ engine }: Config): Generator<CheckLine> {
       const absence = backend.absence();
       return absence === null ? [] : [`${backend.name} (${absence})`];
     });
-    const asked = engine.backend !== "auto" && (engine.kind === kind || engine.kind === "auto");
-    const known = backends.some(({ name }) => name === engine.backend);
-    const missing = asked && known && !present.includes(engine.backend);
+    const asked = engine !== null && (engine.kind === kind || engine.kind === "auto") ? engine.backend : "auto";
+    const missing = backends.some(({ name }) => name === asked) && !present.includes(asked);
+    const mayFallBack = engine?.allowFallback === true;
     yield {
       subject: `engine ${kind}`,
-      state: missing ? (engine.allowFallback ? "warn" : "fail") : present.length === 0 ? "warn" : "ok",
+      state: missing ? (mayFallBack ? "warn" : "fail") : present.length === 0 ? "warn" : "ok",
       message:
         (present.length === 0 ? "no backend" : present.join(", ")) +
         (absent.length === 0 ? "" : `; not here: ${absent.join(", ")}`),
-      ...(missing && !engine.allowFallback ? { code: "E_ENGINE_UNAVAILABLE" as const } : {}),
+      ...(missing && !mayFallBack ? { code: "E_ENGINE_UNAVAILABLE" as const } : {}),
     };
   }
 }
 
-function decoderLine({ decode }: Config): CheckLine {
+function decoderLine(): CheckLine {
   const { present, absent } = decodableFormats();
-  const { name } = openSharpDecoder({ concurrency: decode.concurrency });
+  const { name } = openSharpDecoder();
   return {
     subject: "decoder",
     state: absent.length === 0 ? "ok" : "warn",
@@ -159,7 +163,7 @@ async function trialLine(teacher: { card: ModelCard; folder: string }, config: C
 
 function memoryLine(config: Config, classes: number): CheckLine {
   const { stateBytes, memoryBytes } = estimateMemory(config, classes);
-  const message = `the datasets' top-K states take up to ${stateBytes} bytes (${gibibytes(stateBytes)}) of ${gibibytes(memoryBytes)}`;
+  const message = `the datasets' top-K states take up to ${stateBytes} bytes (${sizeText(stateBytes)}) of ${sizeText(memoryBytes)}`;
   if (stateBytes > memoryBytes) {
     return { subject: "memory", state: "fail", message: `${message}: choose a smaller k or reserve`, code: "E_MEMORY" };
   }
@@ -179,7 +183,7 @@ async function* dataFolderLines(config: Config): AsyncGenerator<CheckLine> {
     yield {
       subject,
       state: freeBytes < LITTLE_DISK_BYTES ? "warn" : "ok",
-      message: `${folder} ${isThere ? "is writable" : "can be made"}, ${gibibytes(freeBytes)} free`,
+      message: `${folder} ${isThere ? "is writable" : "can be made"}, ${sizeText(freeBytes)} free`,
     };
   } catch (error) {
     yield {
@@ -215,7 +219,8 @@ function failure(subject: string, error: unknown): CheckLine {
   };
 }
 
-function gibibytes(sizeBytes: number): string {
+function sizeText(sizeBytes: number): string {
   const gib = sizeBytes / 1024 ** 3;
-  return `${gib.toFixed(gib < 10 ? 2 : 0)} GiB`;
+  if (gib >= 1) return `${gib.toFixed(gib < 10 ? 1 : 0)} GiB`;
+  return `${(sizeBytes / 1024 ** 2).toFixed(1)} MiB`;
 }

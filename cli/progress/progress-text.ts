@@ -51,13 +51,14 @@ export function progressLine({ event, perSecond, remainingMs }: ProgressView): s
 
 function countsText(event: ProgressEvent, separator: string): string {
   const { scored, copied, kept, quarantined } = event;
-  if (scored + copied + kept + quarantined === 0) return "";
+  const hasImages = scored + copied + quarantined > 0;
   return joined(
     [
-      `scored ${countText(scored)}`,
+      hasImages ? `scored ${countText(scored)}` : "",
       copied === 0 ? "" : `copied ${countText(copied)}`,
-      `kept ${countText(kept)}`,
-      `quarantined ${countText(quarantined)}`,
+      kept === 0 && !hasImages ? "" : `kept ${countText(kept)}`,
+      hasImages ? `quarantined ${countText(quarantined)}` : "",
+      event.loss === undefined ? "" : `loss ${event.loss.toPrecision(3)}`,
     ],
     separator,
   );
@@ -68,7 +69,7 @@ function fillText({ fill }: ProgressEvent): string {
 }
 
 function rateText(perSecond: number | null): string {
-  if (perSecond === null) return "";
+  if (perSecond === null || perSecond === 0) return "";
   return `${perSecond >= 10 ? countText(perSecond) : perSecond.toFixed(1)}/s`;
 }
 

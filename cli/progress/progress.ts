@@ -69,8 +69,13 @@ function spaced(
   const phase = new Phase();
   let shownAtMs = -Infinity;
   let pending: ProgressView | null = null;
+  let shown = "";
   const flush = (): void => {
-    if (pending !== null) show(pending);
+    if (pending === null) return;
+    // Pipelines may report the same state twice at their end.
+    const state = JSON.stringify(pending.event);
+    if (state !== shown) show(pending);
+    shown = state;
     pending = null;
   };
   return {

@@ -1,0 +1,52 @@
+import type { CheckLine } from "../../pipelines/check.js";
+import { EXIT, isSluiceError } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
+import { plural } from "../wording.js";
+
+export const declare: DeclareCommand = (command, invocation) => {
+  declareScoringFlags(command)
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice check", "what this machine has, and what is wrong with sluice.yaml at which line"],
+        ["sluice check --teacher model.onnx", "whether that model can be a teacher: loads it and scores a trial batch"],
+      ]),
+    )
+    .action(async (flags: ScoringFlags) => {
+      const run = invocation();
+      const lines: CheckLine[] = [];
+      const add = (line: CheckLine): void => {
+        lines.push(line);
+        // Each as it is known: a large teacher takes a while.
+        if (!run.json) run.terminal.stdout.write(`${lineText(line)}\n`);
+      };
+      const { configSchema } = await import("../../schemas/config.js");
+      const { check } = await import("../../pipelines/check.js");
+      let config = configSchema.parse({});
+      let isUsable = true;
+      try {
+        const loaded = await run.loadConfig(scoringSettings(flags));
+        config = loaded.config;
+        const where = loaded.file ?? "no sluice.yaml: the defaults, the environment and flags";
+        add({ subject: "configuration", state: "ok", message: where });
+      } catch (error) {
+        if (!isSluiceError(error, "E_CONFIG")) throw error;
+        isUsable = false;
+        add({ subject: "configuration", state: "fail", message: error.message, code: error.code });
+      }
+      // A configuration that is wrong still lets one see what the machine has.
+      for await (const line of check(isUsable ? config : null)) add(line);
+
+      const failed = lines.filter(({ state }) => state === "fail").length;
+      run.exitCode = failed === 0 ? EXIT.ok : isUsable ? EXIT.failed : EXIT.usage;
+      const warned = lines.filter(({ state }) => state === "warn").length;
+      const warnings = warned === 0 ? "" : `, ${plural(warned, "warning")}`;
+      const verdict = failed === 0 ? `Nothing to mend${warnings}.` : `${plural(failed, "thing")} to mend${warnings}.`;
+      run.result(verdict, { ok: failed === 0, lines });
+    });
+};
+
+function lineText({ subject, state, message }: CheckLine): string {
+  return `${state.padEnd(4)}  ${subject.padEnd(13)}  ${message.replaceAll("\n", "\n      ")}`;
+}

@@ -1,0 +1,100 @@
+import { resolve } from "node:path";
+import { SluiceError } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import type { SettingFlag } from "../invocation.js";
+import { publishedObject, publishedText } from "../report/published.js";
+import { ingestCounts } from "../report/ingest-counts.js";
+import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
+
+interface IngestFlags extends ScoringFlags {
+  readonly k?: string;
+  readonly p?: string;
+  readonly include?: readonly string[];
+  readonly publish: boolean;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  declareScoringFlags(command)
+    .argument("[source...]", "a folder of pictures, or tar shards; without one, what the log has and nobody has scored")
+    .option("--include <glob>", "only files (or members of shards) that match; repeatable", collected)
+    .option("--k <n>", "images a class, where one dataset is declared")
+    .option("--p <n>", "classes that an image stands for, where one dataset is declared")
+    .option("--no-publish", "score and archive only")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice ingest photographs/ --teacher model.onnx", "scores every picture below the folder, and publishes"],
+        ["sluice ingest photographs/", "the same again: only what is new is scored"],
+        ["sluice ingest 'shards/train-{000..099}.tar'", "takes WebDataset shards"],
+        ["sluice ingest photographs/ --include '**/*.jpg' --k 500", "leaves other files out; 500 images a class"],
+      ]),
+    )
+    .action(async (inputs: string[], flags: IngestFlags) => {
+      const run = invocation();
+      const { config } = await run.loadConfig([...scoringSettings(flags), ...selectionSettings(flags)]);
+      assertOneDataset(flags, config.datasets.length);
+      const { ingest } = await import("../../pipelines/ingest.js");
+      const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
+      const { openSource } = await import("../../pipelines/runtime/open-source.js");
+      const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
+      const paths = inputs.map((input) => resolve(run.terminal.folder, input));
+
+      await run.work(async ({ onProgress, stop, note }) => {
+        const opened = paths.length === 0 ? null : await openSource(config, paths, flags.include);
+        const workspace = await openWorkspace(config, "sluice ingest");
+        try {
+          const scoring = await openScoring(config);
+          try {
+            for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
+            const { counts, stopped, engine, frontier, published } = await ingest({
+              workspace,
+              ...scoring,
+              ...(opened === null ? {} : { source: opened.source }),
+              publish: flags.publish,
+              stop,
+              onProgress,
+              onWarning: note,
+            });
+            const passedOver = opened?.passedOver() ?? null;
+            if (passedOver !== null) note(passedOver);
+            const object = {
+              counts,
+              engine,
+              frontier,
+              published: published.map((one) => publishedObject(one, workspace.store.place)),
+            };
+            if (stopped) {
+              throw new SluiceError(
+                "E_CANCELLED",
+                `Stopped on request. ${ingestCounts(counts)} The same command goes on from there.`,
+                object,
+              );
+            }
+            run.result(
+              [ingestCounts(counts), ...published.map((one) => publishedText(one, workspace.store.place))].join("\n"),
+              object,
+            );
+          } finally {
+            await scoring.close();
+          }
+        } finally {
+          await workspace.close();
+        }
+      });
+    });
+};
+
+function selectionSettings({ k, p }: IngestFlags): SettingFlag[] {
+  return [
+    { flag: "--k", path: ["datasets", 0, "select", "k"], value: k },
+    { flag: "--p", path: ["datasets", 0, "select", "p"], value: p },
+  ];
+}
+
+function assertOneDataset({ k, p }: IngestFlags, datasets: number): void {
+  if ((k === undefined && p === undefined) || datasets === 1) return;
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected one declared dataset for --k and --p, found ${datasets}. Use --set datasets[0].select.k=… for one of them.`,
+  );
+}

@@ -1,0 +1,155 @@
+import { ERROR_CODES, SluiceError, type ErrorCode } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { nearest } from "../config/nearest.js";
+import { openExistingStore } from "../existing-store.js";
+import { ingestCounts } from "../report/ingest-counts.js";
+import { publishedObject, publishedText } from "../report/published.js";
+import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
+import { countText, plural, tableText } from "../wording.js";
+
+interface Filter {
+  readonly code?: readonly string[];
+  readonly match?: string;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command.addHelpText(
+    "after",
+    exampleText([
+      ["sluice quarantine list", "what could not be used, and why"],
+      ["sluice quarantine retry --code E_IMAGE_VANISHED", "takes files up again that are back in their place"],
+    ]),
+  );
+
+  command
+    .command("list")
+    .summary("what is in quarantine, and why")
+    .description("Lists the images that could not be used, and have not been taken up again since.")
+    .option("--code <code>", "only this reason; repeatable", collected)
+    .option("--match <text>", "only the image with this digest or uri")
+    .option("--limit <n>", "lines printed; --json has all", "50")
+    .option("--teacher-digest <digest>", "the first digits of the teacher's digest, where several have scored")
+    .addHelpText("after", exampleText([["sluice quarantine list --code E_IMAGE_TRUNCATED", "only broken-off files"]]))
+    .action(async (flags: Filter & { limit: string; teacherDigest?: string }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const limit = wholeNumber("--limit", flags.limit);
+      const { listQuarantine } = await import("../../pipelines/quarantine.js");
+      const { archivedTeacher } = await import("../../pipelines/rebuild.js");
+      const store = await openExistingStore(config);
+      try {
+        const { digest } = await archivedTeacher(store, flags.teacherDigest);
+        const entries = [];
+        const place = { teacher: digest, stream: config.stream };
+        for await (const entry of listQuarantine(store, place, filterOf(flags))) entries.push(entry);
+        const byCode: Record<string, number> = {};
+        for (const { code } of entries) byCode[code] = (byCode[code] ?? 0) + 1;
+        const rows = entries
+          .slice(0, limit)
+          .map(({ partition, offset, code, uri, reason }) => [`${partition}/${offset}`, code, uri, reason]);
+        run.result(
+          entries.length === 0
+            ? "Nothing is in quarantine."
+            : [
+                `${plural(entries.length, "image")} in quarantine: ${Object.entries(byCode)
+                  .map(([code, count]) => `${code} ${countText(count)}`)
+                  .join(", ")}`,
+                tableText(["offset", "code", "uri", "reason"], rows),
+                ...(entries.length > limit ? [`… and ${countText(entries.length - limit)} more (--limit)`] : []),
+              ].join("\n"),
+          { count: entries.length, byCode, entries },
+        );
+      } finally {
+        await store.close();
+      }
+    });
+
+  declareScoringFlags(command.command("retry"))
+    .summary("take quarantined images up again")
+    .description("Appends quarantined images to the stream again, scores them, and publishes.")
+    .option("--code <code>", "only this reason; repeatable", collected)
+    .option("--match <text>", "only the image with this digest or uri")
+    .option("--no-publish", "score and archive only")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice quarantine retry", "all of them, say after `decode` settings were changed"],
+        ["sluice quarantine retry --match file:///pictures/a.jpg", "one image"],
+      ]),
+    )
+    .action(async (flags: Filter & ScoringFlags & { publish: boolean }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig(scoringSettings(flags));
+      const filter = filterOf(flags);
+      const { ingest } = await import("../../pipelines/ingest.js");
+      const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine.js");
+      const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
+      const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
+      const { teacherDigest } = await import("../../schemas/model-card.js");
+      await (await openExistingStore(config)).close();
+      await run.work(async ({ onProgress, stop, note }) => {
+        const workspace = await openWorkspace(config, "sluice quarantine retry");
+        try {
+          const scoring = await openScoring(config);
+          try {
+            const { log, store } = workspace;
+            const place = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };
+            const { appended, unavailable } = await retryQuarantined(log, listQuarantine(store, place, filter));
+            const { counts, stopped, published } = await ingest({
+              workspace,
+              ...scoring,
+              publish: flags.publish,
+              stop,
+              onProgress,
+              onWarning: note,
+            });
+            const object = {
+              appended,
+              unavailable,
+              counts,
+              published: published.map((one) => publishedObject(one, store.place)),
+            };
+            if (stopped)
+              throw new SluiceError("E_CANCELLED", "Stopped on request. `sluice ingest` goes on from there.", object);
+            run.result(
+              [
+                `Took up ${plural(appended, "image")} again. ${ingestCounts(counts)}`,
+                ...(unavailable.length === 0
+                  ? []
+                  : [
+                      `${plural(unavailable.length, "record")} cannot be taken up: their bytes are gone, or their producer must send them anew.`,
+                    ]),
+                ...published.map((one) => publishedText(one, store.place)),
+              ].join("\n"),
+              object,
+            );
+          } finally {
+            await scoring.close();
+          }
+        } finally {
+          await workspace.close();
+        }
+      });
+    });
+};
+
+function filterOf({ code, match }: Filter): { codes?: ErrorCode[]; match?: string } {
+  return {
+    ...(code === undefined ? {} : { codes: code.map(errorCode) }),
+    ...(match === undefined ? {} : { match }),
+  };
+}
+
+function errorCode(text: string): ErrorCode {
+  if (text in ERROR_CODES) return text as ErrorCode;
+  const likely = nearest(text, Object.keys(ERROR_CODES));
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected an error code for --code, found "${text}"${likely === null ? "; docs/errors.md lists them" : `, did you mean ${likely}?`}`,
+  );
+}
+
+function wholeNumber(flag: string, text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new SluiceError("E_USAGE", `Expected a whole number for ${flag}, found "${text}".`);
+}

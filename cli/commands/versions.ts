@@ -1,0 +1,133 @@
+import type { Manifest } from "../../schemas/manifest.js";
+import { EXIT } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { datasetNamed, openExistingStore } from "../existing-store.js";
+import { diffText, listText, manifestText, verifyText } from "../report/versions.js";
+import { versionNamed } from "../version-name.js";
+
+const VERSION = "latest, a number, or dataset/number";
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command.addHelpText(
+    "after",
+    exampleText([
+      ["sluice versions list", "every version, newest last"],
+      ["sluice versions show latest", "what the newest one holds, class by class"],
+      ["sluice versions diff 1 2", "which images came and went"],
+      ["sluice versions verify latest", "reads it whole: files, digests, ranks, totals, archive"],
+    ]),
+  );
+
+  command
+    .command("list")
+    .summary("every version, newest last")
+    .description("Lists the versions of every declared dataset.")
+    .argument("[dataset]", "only this one's")
+    .addHelpText("after", exampleText([["sluice versions list flowers", "of one dataset"]]))
+    .action(async (name: string | undefined) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const datasets = name === undefined ? config.datasets : [datasetNamed(config, name)];
+      const { listVersions } = await import("../../pipelines/versions.js");
+      const store = await openExistingStore(config);
+      try {
+        const manifests: Manifest[] = [];
+        for (const dataset of datasets) {
+          for await (const manifest of listVersions(store, dataset.name)) manifests.push(manifest);
+        }
+        run.result(listText(manifests), {
+          versions: manifests.map(({ dataset, number, id, totals, provenance }) => ({
+            dataset,
+            number,
+            id,
+            rows: totals.rows,
+            images: totals.images,
+            createdAt: provenance.createdAt,
+            trigger: provenance.trigger,
+            incomplete: provenance.incomplete,
+          })),
+        });
+      } finally {
+        await store.close();
+      }
+    });
+
+  command
+    .command("show")
+    .summary("what a version holds")
+    .description("Prints a version's manifest: parameters, classes, totals, provenance.")
+    .argument("<version>", VERSION)
+    .option("--classes <n>", "classes printed; --json has all", "20")
+    .addHelpText("after", exampleText([["sluice versions show latest --json", "the manifest itself"]]))
+    .action(async (text: string, flags: { classes: string }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const { dataset, version } = versionNamed(config, text);
+      const { readManifest } = await import("../../pipelines/versions.js");
+      const store = await openExistingStore(config);
+      try {
+        const manifest = await readManifest(store, dataset, version);
+        run.result(manifestText(manifest, store.place, Number(flags.classes)), manifest);
+      } finally {
+        await store.close();
+      }
+    });
+
+  command
+    .command("diff")
+    .summary("which images came and went between two versions")
+    .description("Compares two versions class by class.")
+    .argument("<before>", VERSION)
+    .argument("<after>", VERSION)
+    .addHelpText("after", exampleText([["sluice versions diff 1 latest", "all that has changed since the first"]]))
+    .action(async (before: string, after: string) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const [older, newer] = [versionNamed(config, before), versionNamed(config, after)];
+      const { diffVersions, readManifest } = await import("../../pipelines/versions.js");
+      const store = await openExistingStore(config);
+      try {
+        const diff = await diffVersions(
+          store,
+          await readManifest(store, older.dataset, older.version),
+          await readManifest(store, newer.dataset, newer.version),
+        );
+        run.result(diffText(diff), diff);
+      } finally {
+        await store.close();
+      }
+    });
+
+  command
+    .command("verify")
+    .summary("whether a version is what it says")
+    .description(
+      `Reads a version whole, and the archive behind it, and reports all that is not as it must be. Exits with ${EXIT.verification} then.`,
+    )
+    .argument("<version>", VERSION)
+    .addHelpText("after", exampleText([["sluice versions verify latest", "exits with 0 only if all is well"]]))
+    .action(async (text: string) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const { dataset, version } = versionNamed(config, text);
+      const { verifyVersion } = await import("../../pipelines/versions.js");
+      const { chainTotals } = await import("../../pipelines/chain-totals.js");
+      const store = await openExistingStore(config);
+      try {
+        await run.work(async ({ onProgress, stop }) => {
+          const counts = { scored: 0, copied: 0, quarantined: 0 };
+          const report = await verifyVersion(store, dataset, version, {
+            chainTotals: (manifest) => chainTotals(store, manifest),
+            onProgress: ({ rows, totalRows }) => {
+              onProgress({ phase: "verify", done: rows, total: totalRows, kept: 0, ...counts });
+            },
+            signal: stop,
+          });
+          if (report.findingCount > 0) run.exitCode = EXIT.verification;
+          run.result(verifyText(report, `${dataset}/${version}`), { ok: report.findingCount === 0, ...report });
+        });
+      } finally {
+        await store.close();
+      }
+    });
+};

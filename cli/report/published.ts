@@ -1,0 +1,63 @@
+import type { Manifest } from "../../schemas/manifest.js";
+import { keys } from "../../schemas/keys.js";
+import { countText, plural } from "../wording.js";
+
+export interface PublishedLike {
+  readonly manifest: Manifest;
+  readonly outcome: "created" | "unchanged" | "exists";
+}
+
+/** What became of a cut, as the members of a `--json` result. `place` is the store's. */
+export function publishedObject({ manifest, outcome }: PublishedLike, place: string): object {
+  return {
+    dataset: manifest.dataset,
+    number: manifest.number,
+    id: manifest.id,
+    outcome,
+    rows: manifest.totals.rows,
+    images: manifest.totals.images,
+    bytesAbsent: manifest.totals.bytesAbsent,
+    starving: starvingOf(manifest).map(({ class: index, label, count }) => ({ class: index, label, rows: count })),
+    manifest: `${place}/${keys.manifest(manifest.dataset, manifest.number)}`,
+  };
+}
+
+/** The same for people: a few lines. */
+export function publishedText({ manifest, outcome }: PublishedLike, place: string): string {
+  const { dataset, number, id, totals, provenance } = manifest;
+  const name = `Dataset ${dataset}, version ${number}`;
+  const head =
+    outcome === "created"
+      ? `${name}: ${plural(totals.rows, "row")}, ${plural(totals.images, "image")}, ${classesText(manifest)}`
+      : `${name} is this already (same id): nothing new was published`;
+  return [
+    head,
+    `  id        ${id}`,
+    `  manifest  ${place}/${keys.manifest(dataset, number)}`,
+    ...(outcome === "created" ? starvingLines(manifest) : []),
+    ...(totals.bytesAbsent > 0
+      ? [`  ${plural(totals.bytesAbsent, "row")} without image bytes: nothing kept them (see \`bytes\` in sluice.yaml)`]
+      : []),
+    ...(provenance.incomplete ? ["  incomplete: gaps in the archive were left out"] : []),
+  ].join("\n");
+}
+
+export function classesText({ classes, select }: Manifest): string {
+  const full = classes.filter(({ starving }) => !starving).length;
+  return `${countText(full)} of ${plural(classes.length, "class", "classes")} full (K = ${countText(select.k)})`;
+}
+
+/** Past this many, starving classes are counted. */
+const NAMED = 8;
+
+function starvingLines(manifest: Manifest): string[] {
+  const starving = starvingOf(manifest).sort((a, b) => a.count - b.count);
+  if (starving.length === 0) return [];
+  const named = starving.slice(0, NAMED).map(({ label, count }) => `${label} ${countText(count)}`);
+  const more = starving.length > NAMED ? `, and ${countText(starving.length - NAMED)} more` : "";
+  return [`  starving  ${named.join(", ")}${more}`];
+}
+
+function starvingOf({ classes }: Manifest): Manifest["classes"] {
+  return classes.filter(({ starving }) => starving);
+}

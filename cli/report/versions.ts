@@ -1,0 +1,113 @@
+import type { VersionDiff, VerifyReport } from "../../pipelines/versions.js";
+import { keys } from "../../schemas/keys.js";
+import type { Manifest } from "../../schemas/manifest.js";
+import { bytesText, countText, plural, tableText } from "../wording.js";
+import { classesText } from "./published.js";
+
+export function listText(manifests: readonly Manifest[]): string {
+  if (manifests.length === 0) return "No versions yet: `sluice ingest` publishes the first.";
+  return tableText(
+    ["dataset", "version", "id", "rows", "images", "created", "by", ""],
+    manifests.map(({ dataset, number, id, totals, provenance }) => [
+      dataset,
+      number,
+      id.slice(0, 12),
+      totals.rows,
+      totals.images,
+      provenance.createdAt,
+      provenance.trigger,
+      provenance.incomplete ? "incomplete" : "",
+    ]),
+  );
+}
+
+/** `limit`: classes printed, the emptiest first */
+export function manifestText(manifest: Manifest, place: string, limit: number): string {
+  const { dataset, number, id, select, teacher, totals, provenance, files } = manifest;
+  const { records } = totals;
+  const classes = manifest.classes.toSorted((a, b) => a.count - b.count || a.class - b.class);
+  const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  return [
+    `Dataset ${dataset}, version ${number}`,
+    `  id          ${id}`,
+    `  rows        ${countText(totals.rows)} of ${plural(totals.images, "image")}, ${classesText(manifest)}`,
+    `  selection   ${Object.entries(select)
+      .map(([name, value]) => `${name} ${String(value)}`)
+      .join(", ")}`,
+    `  teacher     ${teacher.name} (${teacher.digest.slice(0, 12)}), temperature ${teacher.temperature}`,
+    `  records     ${countText(records.in)} in = ${countText(records.scored)} scored + ${countText(records.copied)} copied + ${countText(records.quarantined)} quarantined + ${countText(records.lost)} lost`,
+    `  engine      ${provenance.engines.map(({ name, version, backend, device }) => `${name} ${version} on ${backend} (${device})`).join("; ")}`,
+    `  created     ${provenance.createdAt}, by ${provenance.trigger}, code ${provenance.codeVersion}${provenance.incomplete ? ", incomplete: gaps in the archive were left out" : ""}`,
+    `  parent      ${provenance.parent === null ? "none" : `version ${provenance.parent.number}`}`,
+    `  bytes       ${plural(files.length, "file")}, ${bytesText(sizeBytes)}${totals.bytesAbsent === 0 ? "" : `; ${plural(totals.bytesAbsent, "row")} without image bytes`}`,
+    `  manifest    ${place}/${keys.manifest(dataset, number)}`,
+    "",
+    tableText(
+      ["class", "label", "rows", "best", "worst", ""],
+      classes
+        .slice(0, limit)
+        .map((one) => [
+          String(one.class),
+          one.label,
+          one.count,
+          probabilityText(one.best),
+          probabilityText(one.worst),
+          one.starving ? "starving" : "",
+        ]),
+    ),
+    ...(classes.length > limit ? [`… and ${countText(classes.length - limit)} more (--classes)`] : []),
+  ].join("\n");
+}
+
+export function diffText(diff: VersionDiff): string {
+  const { before, after, totals } = diff;
+  if (diff.same) return `Versions ${before.number} and ${after.number} are the same: id ${before.id}`;
+  const changed = diff.classes.filter(({ added, removed, moved }) => added + removed + moved > 0);
+  return [
+    `From version ${before.number} (${before.id.slice(0, 12)}) to ${after.number} (${after.id.slice(0, 12)}):`,
+    `${countText(totals.added)} rows added, ${countText(totals.removed)} removed, ${countText(totals.moved)} at another rank, ${countText(totals.kept)} as they were`,
+    ...diff.parameters.map(({ name, before: had, after: has }) => `${name}: ${had} -> ${has}`),
+    ...(changed.length === 0
+      ? []
+      : [
+          "",
+          tableText(
+            ["class", "label", "rows before", "after", "added", "removed", "moved", "cut-off before", "after"],
+            changed.map((one) => [
+              String(one.class),
+              one.label,
+              one.rowsBefore,
+              one.rowsAfter,
+              one.added,
+              one.removed,
+              one.moved,
+              probabilityText(one.cutoffBefore),
+              probabilityText(one.cutoffAfter),
+            ]),
+          ),
+        ]),
+  ].join("\n");
+}
+
+/** Past this many, findings are counted; `--json` has more. */
+const FINDINGS_PRINTED = 50;
+
+export function verifyText({ findings, findingCount, checked, manifest }: VerifyReport, name: string): string {
+  const read = `${plural(checked.files, "file")}, ${plural(checked.rows, "row")}, ${plural(checked.images, "image")} read`;
+  if (findingCount === 0) {
+    const records =
+      manifest === null ? "" : `; ${countText(manifest.totals.records.in)} records add up with the archive`;
+    return `Version ${name} is what it says: ${read}${records}.`;
+  }
+  return [
+    `Version ${name} is not what it says: ${plural(findingCount, "finding")} (${read}).`,
+    ...findings
+      .slice(0, FINDINGS_PRINTED)
+      .map(({ where, expected, found }) => `  ${where}: expected ${expected}, found ${found}`),
+    ...(findingCount > FINDINGS_PRINTED ? [`  … and ${countText(findingCount - FINDINGS_PRINTED)} more`] : []),
+  ].join("\n");
+}
+
+function probabilityText(value: number | null): string {
+  return value === null ? "" : value.toPrecision(4);
+}
