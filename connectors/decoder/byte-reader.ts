@@ -53,5 +53,9 @@ export function truncated(format: string, sizeBytes: number): SluiceError {
 }
 
 export function corrupt(format: string, found: string, cause?: unknown): SluiceError {
-  return new SluiceError("E_IMAGE_CORRUPT", `Expected a readable ${format} file, found: ${found}.`, { cause });
+  return new SluiceError(
+    "E_IMAGE_CORRUPT",
+    `Expected a readable ${format} file, found ${found}. Replace it, then \`sluice quarantine retry\`.`,
+    { cause },
+  );
 }

@@ -91,6 +91,6 @@ async function libvipsHeader(bytes: Uint8Array, format: Format): Promise<ImageHe
       colourProfile: found.icc === undefined ? "none" : profileKind(found.icc),
     };
   } catch (error) {
-    throw isWhole(bytes, format) ? refusalOfLibvips(error, format, bytes.length) : truncated(format, bytes.length);
+    throw isWhole(bytes, format) ? refusalOfLibvips(error, format) : truncated(format, bytes.length);
   }
 }

@@ -23,7 +23,8 @@ interface Segment {
 /** The segments up to the first scan, that one included. Source: ITU-T T.81, annex B. */
 function* segmentsOf(reader: ByteReader): Generator<Segment> {
   for (let at = 2; ;) {
-    if (reader.u8(at) !== 0xff) throw corrupt("jpeg", `no marker at byte ${at}`);
+    // Some cameras leave bytes between segments; decoders pass over them.
+    while (reader.u8(at) !== 0xff) at += 1;
     const marker = reader.u8(at + 1);
     if (marker === EOI) throw corrupt("jpeg", "the end of the image before its pixels");
     if (marker === 0xff) {

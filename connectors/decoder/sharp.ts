@@ -52,12 +52,12 @@ async function decode(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan):
     return await render(bytes, header, plan, { limitInputPixels, failOn: "warning" });
   } catch (error) {
     if (error instanceof SluiceError) throw error;
-    if (!isHarmless(error)) throw refusalOfLibvips(error, header.format, bytes.length);
+    if (!isHarmless(error)) throw refusalOfLibvips(error, header.format);
   }
   try {
     return await render(bytes, header, plan, { limitInputPixels, failOn: "error" });
   } catch (error) {
-    throw refusalOfLibvips(error, header.format, bytes.length);
+    throw refusalOfLibvips(error, header.format);
   }
 }
 

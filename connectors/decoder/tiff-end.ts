@@ -2,8 +2,8 @@ import type { ByteReader } from "./byte-reader.js";
 
 const STRIPS = { offsets: 273, counts: 279 };
 const TILES = { offsets: 324, counts: 325 };
-/** Bytes of one value by the field's type */
-const TYPE_BYTES: Readonly<Record<number, number>> = { 3: 2, 4: 4, 16: 8 };
+/** Bytes of one value by the field's type, from 1 (BYTE) on; 14 and 15 are no types */
+const TYPE_BYTES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 
 interface Field {
   readonly type: number;
@@ -13,7 +13,7 @@ interface Field {
 }
 
 /**
- * Whether the first directory of a TIFF, and the strips or tiles that it points to, lie within the file. libvips reports a
+ * Whether the first directory of a TIFF, its values, and the strips or tiles that it points to, lie within the file. libvips reports a
  * directory beyond the end as an unknown format. Source: TIFF 6.0, section 2; BigTIFF.
  */
 export function isWholeTiff(reader: ByteReader): boolean {
@@ -29,14 +29,17 @@ export function isWholeTiff(reader: ByteReader): boolean {
     const entries = big ? u64(directory) : reader.u16(directory, littleEndian);
     const entryBytes = big ? 20 : 12;
     const first = directory + (big ? 8 : 2);
-    reader.u8(first + entries * entryBytes - 1);
+    // Behind the entries stands where the next directory is.
+    word(first + entries * entryBytes);
     for (let entry = 0; entry < entries; entry++) {
       const at = first + entry * entryBytes;
       const type = reader.u16(at + 2, littleEndian);
       const count = word(at + 4);
       const inline = at + (big ? 12 : 8);
       const sizeBytes = (TYPE_BYTES[type] ?? 0) * count;
-      fields.set(reader.u16(at, littleEndian), { type, count, at: sizeBytes <= (big ? 8 : 4) ? inline : word(inline) });
+      const values = sizeBytes <= (big ? 8 : 4) ? inline : word(inline);
+      if (values + sizeBytes > reader.length) return false;
+      fields.set(reader.u16(at, littleEndian), { type, count, at: values });
     }
     for (const { offsets, counts } of [STRIPS, TILES]) {
       const places = fields.get(offsets);
