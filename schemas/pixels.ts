@@ -25,20 +25,22 @@ export function toTensor(
   const area = input.width * input.height;
   const table = normaliseTable(normalise, channels);
   const { pixels } = batch;
-  for (let channel = 0; channel < channels; channel++) {
-    const source = input.colour === "bgr" ? channels - 1 - channel : channel;
-    const row = table.subarray(channel * 256, channel * 256 + 256);
-    for (let image = 0; image < batch.count; image++) {
-      const from = image * area * channels + source;
-      if (input.layout === "NCHW") {
-        let to = (image * channels + channel) * area;
-        for (let at = from, end = from + area * channels; at < end; at += channels) out[to++] = row[pixels[at]!]!;
-      } else {
-        let to = image * area * channels + channel;
-        for (let at = from, end = from + area * channels; at < end; at += channels, to += channels) {
-          out[to] = row[pixels[at]!]!;
-        }
-      }
+  // Where a channel's values go: NCHW has it in one piece, NHWC in every third place.
+  const [step, stride] = input.layout === "NCHW" ? [1, area] : [channels, 1];
+  if (channels === 1) {
+    for (let at = 0, end = batch.count * area; at < end; at++) out[at] = table[pixels[at]!]!;
+    return out;
+  }
+  // The model's channel for each of red, green and blue; its part of the table, and its first place in an image
+  const [red, green, blue] = input.colour === "bgr" ? [2, 1, 0] : [0, 1, 2];
+  const [redTable, greenTable, blueTable] = [red * 256, green * 256, blue * 256];
+  const [redAt, greenAt, blueAt] = [red * stride, green * stride, blue * stride];
+  for (let image = 0; image < batch.count; image++) {
+    let from = image * area * 3;
+    for (let to = from, end = from + area * step; to < end; to += step, from += 3) {
+      out[to + redAt] = table[redTable + pixels[from]!]!;
+      out[to + greenAt] = table[greenTable + pixels[from + 1]!]!;
+      out[to + blueAt] = table[blueTable + pixels[from + 2]!]!;
     }
   }
   return out;

@@ -14,6 +14,8 @@ export interface Backend {
   readonly kind: EngineKind;
   readonly name: string;
   readonly formats: readonly ModelCard["format"][];
+  /** A GPU takes one worker by default, cores one each */
+  readonly device: "cpu" | "gpu";
   /** What `isolation: auto` gives: GPU and TensorFlow libraries may abort, so they get processes. */
   readonly isolation: Isolation;
   /** Why this machine cannot have it (in words that follow "because"), or null. Looks at files, loads nothing. */
@@ -26,13 +28,34 @@ const TFJS_NATIVE: readonly ModelCard["format"][] = [...TFJS, "saved-model"];
 
 /** In order of preference within a kind. */
 export const BACKENDS: readonly Backend[] = [
-  { kind: "onnx", name: "tensorrt", formats: ["onnx"], isolation: "process", absence: () => noProvider("tensorrt") },
-  { kind: "onnx", name: "cuda", formats: ["onnx"], isolation: "process", absence: () => noProvider("cuda") },
-  { kind: "onnx", name: "cpu", formats: ["onnx"], isolation: "thread", absence: () => noPackage("onnxruntime-node") },
-  nativeTfjs("node-gpu", "@tensorflow/tfjs-node-gpu"),
-  nativeTfjs("node", "@tensorflow/tfjs-node"),
-  wovenTfjs("wasm", "@tensorflow/tfjs-backend-wasm"),
-  wovenTfjs("cpu", "@tensorflow/tfjs-backend-cpu"),
+  {
+    kind: "onnx",
+    name: "tensorrt",
+    formats: ["onnx"],
+    device: "gpu",
+    isolation: "process",
+    absence: () => noProvider("tensorrt"),
+  },
+  {
+    kind: "onnx",
+    name: "cuda",
+    formats: ["onnx"],
+    device: "gpu",
+    isolation: "process",
+    absence: () => noProvider("cuda"),
+  },
+  {
+    kind: "onnx",
+    name: "cpu",
+    formats: ["onnx"],
+    device: "cpu",
+    isolation: "thread",
+    absence: () => noPackage("onnxruntime-node"),
+  },
+  nativeTfjs("node-gpu", "@tensorflow/tfjs-node-gpu", "gpu"),
+  nativeTfjs("node", "@tensorflow/tfjs-node", "cpu"),
+  portableTfjs("wasm", "@tensorflow/tfjs-backend-wasm"),
+  portableTfjs("cpu", "@tensorflow/tfjs-backend-cpu"),
 ];
 
 /**
@@ -70,18 +93,25 @@ export function unavailable(message: string, context: Record<string, unknown>): 
   return new SluiceError("E_ENGINE_UNAVAILABLE", message, context);
 }
 
-function wovenTfjs(name: string, packageName: string): Backend {
-  return { kind: "tfjs", name, formats: TFJS, isolation: "thread", absence: () => noPackage(packageName) };
+function portableTfjs(name: string, packageName: string): Backend {
+  return {
+    kind: "tfjs",
+    name,
+    formats: TFJS,
+    device: "cpu",
+    isolation: "thread",
+    absence: () => noPackage(packageName),
+  };
 }
 
-function nativeTfjs(name: string, packageName: string): Backend {
+function nativeTfjs(name: string, packageName: string, device: Backend["device"]): Backend {
   const absence = () => {
     const folder = packageFolder(packageName);
     if (folder === null) return `package ${packageName} is not installed`;
     const built = filesBelow(join(folder, "lib")).some((file) => file.endsWith("tfjs_binding.node"));
     return built ? null : `package ${packageName} is installed without its native binding`;
   };
-  return { kind: "tfjs", name, formats: TFJS_NATIVE, isolation: "process", absence };
+  return { kind: "tfjs", name, formats: TFJS_NATIVE, device, isolation: "process", absence };
 }
 
 /** onnxruntime's providers are libraries beside its binding; the CPU one is inside it. */

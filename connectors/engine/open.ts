@@ -17,10 +17,9 @@ export async function openEngine(
   config: EngineConfig,
   nowMs: () => number = () => performance.now(),
 ): Promise<Engine> {
-  const workers = config.workers ?? availableParallelism();
-  const pool = await firstThatRuns(candidateBackends(teacher.card.format, config), teacher, config, workers);
+  const pool = await firstThatRuns(candidateBackends(teacher.card.format, config), teacher, config);
   try {
-    return engineOver(pool, teacher.card, workers, await batchingOf(pool, teacher.card, config.batch, nowMs));
+    return engineOver(pool, teacher.card, await batchingOf(pool, teacher.card, config.batch, nowMs));
   } catch (error) {
     await pool.close();
     throw error;
@@ -31,13 +30,15 @@ async function firstThatRuns(
   candidates: readonly Backend[],
   teacher: TeacherFiles,
   config: EngineConfig,
-  workers: number,
 ): Promise<WorkerPool> {
   const failures: unknown[] = [];
-  for (const { kind, name, isolation } of candidates) {
+  for (const { kind, name, device, isolation } of candidates) {
     const setup = { kind, backend: name, card: teacher.card, folder: teacher.folder, threads: config.threads };
     try {
-      return await startPool(setup, { isolation: config.isolation === "auto" ? isolation : config.isolation, workers });
+      return await startPool(setup, {
+        isolation: config.isolation === "auto" ? isolation : config.isolation,
+        workers: config.workers ?? (device === "gpu" ? 1 : availableParallelism()),
+      });
     } catch (error) {
       // The model contradicts its card: no other backend mends that.
       if (isSluiceError(error, "E_ENGINE_SHAPE") || isSluiceError(error, "E_TEACHER_LABELS")) throw error;
@@ -54,14 +55,14 @@ async function batchingOf(pool: WorkerPool, card: ModelCard, batch: number, nowM
   return await probeBatching(score, pixelBytes(card.input), fixedBatch ?? batch, { nowMs, fixed: fixedBatch !== null });
 }
 
-function engineOver(pool: WorkerPool, card: ModelCard, workers: number, batching: Batching): Engine {
+function engineOver(pool: WorkerPool, card: ModelCard, batching: Batching): Engine {
   const { fixedBatch, name, version, backend, device } = pool.runner;
   const mostAtOnce = batching.batch;
   const padTo = fixedBatch ?? (batching.batchInvariant === "padded" ? batching.batch : null);
   const imageBytes = pixelBytes(card.input);
   return {
     info: { name, version, backend, device, ...batching },
-    parallelism: workers * BATCHES_A_WORKER,
+    parallelism: pool.workers * BATCHES_A_WORKER,
     async score({ count, pixels }) {
       if (count === 0) return new Float32Array(0);
       if (pixels.length !== count * imageBytes) {

@@ -20,6 +20,7 @@ interface Job {
 /** Workers that each hold the model. Batches are given out in the order in which they came. */
 export interface WorkerPool {
   readonly runner: RunnerDescription;
+  readonly workers: number;
   run(request: RunRequest): Promise<Float32Array>;
   close(): Promise<void>;
 }
@@ -37,7 +38,7 @@ export async function startPool(setup: RunnerSetup, plan: WorkerPlan): Promise<W
   try {
     const runner = await pool.start();
     await Promise.all(Array.from({ length: plan.workers - 1 }, () => pool.start()));
-    return { runner, run: (request) => pool.run(request), close: () => pool.close() };
+    return { runner, workers: plan.workers, run: (request) => pool.run(request), close: () => pool.close() };
   } catch (error) {
     await pool.close();
     throw error;

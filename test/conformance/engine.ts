@@ -21,7 +21,6 @@ export interface EngineUnderTest {
   readonly format: ModelCard["format"];
   readonly backend: string;
   readonly isolation: Isolation;
-  readonly workers?: number;
 }
 
 const CLOSING_PROGRAM = fileURLToPath(new URL("./engine-closing.js", import.meta.url));
@@ -142,7 +141,7 @@ export function engineConformance(subject: EngineUnderTest): void {
       const teacher = await writeSmallTeacher(folder, format);
       const shorter = { ...teacher, card: { ...teacher.card, labels: teacher.card.labels.slice(1) } };
       await assert.rejects(
-        openEngine(shorter, configOf(subject)),
+        openEngine(shorter, configOf(subject, 1)),
         (error) => isSluiceError(error, "E_TEACHER_LABELS") && /Expected 9 .* found 10/.test(error.message),
       );
     });
@@ -151,7 +150,7 @@ export function engineConformance(subject: EngineUnderTest): void {
       const teacher = await writeSmallTeacher(folder, format);
       const wider = { ...teacher, card: { ...teacher.card, input: { ...teacher.card.input, width: 20 } } };
       await assert.rejects(
-        openEngine(wider, configOf(subject)),
+        openEngine(wider, configOf(subject, 1)),
         (error) =>
           isSluiceError(error, "E_ENGINE_SHAPE") && error.message.includes("20") && error.message.includes("16"),
       );
@@ -175,7 +174,7 @@ async function withEngine(
   use: (engine: Engine) => Promise<void>,
 ): Promise<void> {
   await withFolder(async (folder) => {
-    const engine = await openEngine(await writeSmallTeacher(folder, subject.format, net), configOf(subject));
+    const engine = await openEngine(await writeSmallTeacher(folder, subject.format, net), configOf(subject, 1));
     try {
       await use(engine);
     } finally {
@@ -193,7 +192,7 @@ export async function withFolder(use: (folder: string) => Promise<void>): Promis
   }
 }
 
-function configOf({ backend, isolation, workers = 2 }: EngineUnderTest) {
+function configOf({ backend, isolation }: EngineUnderTest, workers = 2) {
   return engineSchema.parse({ backend, isolation, workers, batch: BATCH });
 }
 
