@@ -27,6 +27,8 @@ export interface ProgressEvent {
   readonly fill?: ClassFill;
   /** bytes of images read a second, over the last few seconds */
   readonly bytesPerS?: number;
+  /** mean loss of the last training step; only while a model trains */
+  readonly loss?: number;
 }
 
 /** Takes progress; must neither throw nor block. */

@@ -17,18 +17,25 @@ export function buildLayers(architecture: Architecture, preparation: Preparation
     );
   }
   let layer = 0;
-  // Each layer draws from a stream of its own: near seeds must not share any.
-  const weights = () => initializers.heNormal({ seed: seed * 64 + layer++ });
+  // Each layer draws from a stream of its own: near seeds must not share any. Names are fixed because they are in the saved
+  // file: those that the library makes up count all layers of the process, so that equal models would be unequal files.
+  const dense = (units: number, activation: "relu" | "linear") =>
+    layers.dense({
+      name: `dense_${layer + 1}`,
+      units,
+      activation,
+      kernelInitializer: initializers.heNormal({ seed: seed * 64 + layer++ }),
+    });
   const inputShape = [height, width, channelsOf(preparation.input)];
-  const model = sequential();
+  const model = sequential({ name: architecture.kind });
   if (architecture.kind === "mlp") {
-    model.add(layers.flatten({ inputShape }));
-    for (const units of sizes) model.add(layers.dense({ units, activation: "relu", kernelInitializer: weights() }));
+    model.add(layers.flatten({ name: "flatten", inputShape }));
+    for (const units of sizes) model.add(dense(units, "relu"));
   } else {
-    addPatchConvolutions(model, inputShape as [number, number, number], sizes, weights);
-    model.add(layers.flatten());
+    addPatchConvolutions(model, inputShape as [number, number, number], sizes, dense);
+    model.add(layers.flatten({ name: "flatten" }));
   }
-  model.add(layers.dense({ units: preparation.labels.length, kernelInitializer: weights() }));
+  model.add(dense(preparation.labels.length, "linear"));
   return model;
 }
 
@@ -40,20 +47,20 @@ function addPatchConvolutions(
   model: Sequential,
   inputShape: [number, number, number],
   channels: readonly number[],
-  weights: () => ReturnType<typeof initializers.heNormal>,
+  dense: (units: number, activation: "relu") => ReturnType<typeof layers.dense>,
 ): void {
   const [height, width, inputChannels] = inputShape;
   const unit = 2 ** channels.length;
   const [padY, padX] = [missing(height, unit), missing(width, unit)];
-  model.add(layers.zeroPadding2d({ inputShape, padding: [halves(padY), halves(padX)] }));
+  model.add(layers.zeroPadding2d({ name: "pad", inputShape, padding: [halves(padY), halves(padX)] }));
   let [rows, columns, depth] = [height + padY, width + padX, inputChannels];
-  for (const units of channels) {
+  for (const [at, units] of channels.entries()) {
     rows /= 2;
     columns /= 2;
-    model.add(layers.reshape({ targetShape: [rows, 2, columns, 2, depth] }));
-    model.add(layers.permute({ dims: [1, 3, 2, 4, 5] }));
-    model.add(layers.reshape({ targetShape: [rows, columns, 4 * depth] }));
-    model.add(layers.dense({ units, activation: "relu", kernelInitializer: weights() }));
+    model.add(layers.reshape({ name: `split_${at + 1}`, targetShape: [rows, 2, columns, 2, depth] }));
+    model.add(layers.permute({ name: `gather_${at + 1}`, dims: [1, 3, 2, 4, 5] }));
+    model.add(layers.reshape({ name: `patches_${at + 1}`, targetShape: [rows, columns, 4 * depth] }));
+    model.add(dense(units, "relu"));
     depth = units;
   }
 }

@@ -1,0 +1,88 @@
+import type { Decoder } from "../connectors/decoder/decoder.js";
+import type { Architecture, Preparation, Trainer } from "../connectors/trainer/trainer.js";
+import { classCounts } from "../operators/pure/evaluation.js";
+import { measureNormalise } from "../operators/pure/pixel-statistics.js";
+import type { Schedule } from "../operators/stages/fit.js";
+import { readExamples, type SkippedExample } from "../operators/stages/read-examples.js";
+import type { DecodeConfig } from "../schemas/config.js";
+import { SluiceError } from "../schemas/errors.js";
+import { channelsOf, modelCardSchema, type ModelCard } from "../schemas/model-card.js";
+import type { OnProgress } from "../schemas/progress.js";
+import { openLabelledFolder } from "./labelled-folder.js";
+import { MAX_TRAINING_BYTES } from "./train-defaults.js";
+import { evaluate, saveModel, trainTeacher, type ModelEvaluation } from "./train.js";
+
+export interface TrainTeacherRun {
+  readonly trainer: Trainer;
+  readonly decoder: Decoder;
+  readonly decode: DecodeConfig;
+  /** `<folder>/<class name>/…`: the names become the teacher's labels */
+  readonly labelled: string;
+  /** Of the same form; absent: nothing is evaluated */
+  readonly test?: string | undefined;
+  /** Where model and card go */
+  readonly out: string;
+  readonly name: string;
+  /** What the teacher sees; layout NHWC */
+  readonly input: { readonly width: number; readonly height: number; readonly colour: "rgb" | "grey" };
+  readonly resize?: Partial<ModelCard["resize"]> | undefined;
+  readonly architecture?: Architecture | undefined;
+  readonly schedule?: Partial<Schedule> | undefined;
+  readonly seed: number;
+  /** Bytes of pixels held at most; by default MAX_TRAINING_BYTES */
+  readonly maxBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export interface TrainedTeacher {
+  readonly card: ModelCard;
+  readonly evaluation: ModelEvaluation | null;
+  /** Labelled images a class, [C] */
+  readonly trainingCounts: readonly number[];
+  readonly skipped: readonly SkippedExample[];
+}
+
+/** labelled folder -> decode -> train -> evaluate -> model and card, for `ingest --teacher <out>` */
+export async function trainTeacherRun(run: TrainTeacherRun): Promise<TrainedTeacher> {
+  const { decoder, input } = run;
+  const folder = await openLabelledFolder(run.labelled);
+  const labels = folder.classNames;
+  if (labels.length < 2) {
+    throw new SluiceError(
+      "E_TRAIN_DATA",
+      `Expected at least two classes, one subfolder each, in ${run.labelled}, found ${labels.length === 0 ? "none" : `only ${labels[0]}`}.`,
+      { folder: run.labelled },
+    );
+  }
+  const { input: fullInput, resize } = modelCardSchema.pick({ input: true, resize: true }).parse({
+    input,
+    resize: run.resize ?? {},
+  });
+  const reading = {
+    decoder,
+    card: { input: fullInput, resize },
+    config: run.decode,
+    maxBytes: run.maxBytes ?? MAX_TRAINING_BYTES,
+    signal: run.signal,
+  };
+  const read = await readExamples(folder.examples(labels, run.decode.maxBytes), reading);
+  const preparation: Preparation = {
+    input: fullInput,
+    resize,
+    normalise: measureNormalise(read.examples.pixels, channelsOf(fullInput)),
+    labels: [...labels],
+  };
+  const trainingCounts = [...classCounts(read.examples.labels, labels.length)];
+  const model = await trainTeacher({ ...run, preparation, labelled: read.examples });
+  try {
+    const card = await saveModel(model, run.out, run.name);
+    if (run.test === undefined) return { card, evaluation: null, trainingCounts, skipped: read.skipped };
+    const testFolder = await openLabelledFolder(run.test);
+    const test = await readExamples(testFolder.examples(labels, run.decode.maxBytes), reading);
+    const evaluation = await evaluate({ model, test: test.examples, trainingCounts });
+    return { card, evaluation, trainingCounts, skipped: [...read.skipped, ...test.skipped] };
+  } finally {
+    model.dispose();
+  }
+}
