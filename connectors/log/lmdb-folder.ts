@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { open, type Database, type RootDatabase } from "lmdb";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
@@ -44,6 +44,8 @@ export class LmdbFolder {
         maxDbs: MAX_TABLES,
         // A commit is visible only once it is on the disk: what has been read, and archived, can no longer vanish.
         overlappingSync: false,
+        // Its batches of a turn leave a promise to nobody, whose rejection (a full disk) would end the process.
+        eventTurnBatching: false,
       });
       return new LmdbFolder(folder, readOnly, root);
     } catch (error) {
@@ -132,13 +134,26 @@ async function reasonOf(error: unknown): Promise<string> {
   return later.then(() => messageOf(error), messageOf);
 }
 
+/** lmdb reports a write for which there was no room as an I/O error; so little room left means that it was one. */
+const NO_ROOM_BYTES = 16 * 1024 * 1024;
+
 function failure(folder: string, what: "opened" | "written", reason: string, cause: unknown): SluiceError {
-  const noRoom = /no space left|ENOSPC|disk quota/i.test(reason);
+  const freeBytes = freeBytesOf(folder);
+  const noRoom = what === "written" && freeBytes < NO_ROOM_BYTES;
   return new SluiceError(
     "E_LOG_IO",
     noRoom
-      ? `Expected room for the log in ${folder}, found the disk full. Nothing of this write was kept: free space and run again.`
+      ? `Expected room for the log in ${folder}, found ${freeBytes} bytes free (${reason}). Nothing of this write was kept: free space and run again.`
       : `Expected the embedded log in ${folder} to be ${what}, found: ${reason}.`,
-    { cause, folder, noRoom },
+    { cause, folder, noRoom, retryable: noRoom },
   );
+}
+
+function freeBytesOf(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return Infinity;
+  }
 }

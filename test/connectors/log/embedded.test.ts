@@ -8,6 +8,7 @@ import { openEmbeddedLog, type EmbeddedLog } from "../../../connectors/log/embed
 import { isSluiceError } from "../../../schemas/errors.js";
 import { batchesOf, collect, logConformance, text, textOf } from "../../conformance/log.js";
 import { LineProcess } from "../../fixtures/line-process.js";
+import { mountedFolder } from "../../fixtures/mounted-folder.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
 const WRITER = { exclusive: true, command: "test" } as const;
@@ -137,6 +138,37 @@ test("a closed log says so, and ends who still waits", async (t) => {
   await log.close();
   await rejects("E_LOG_IO", waiting);
   await rejects("E_LOG_IO", log.append("images", 0, [text("a")]));
+  await log.close();
+});
+
+test("a full disk is said to be full; cursor and records still agree, and room given back is used", async (t) => {
+  const folder = await mountedFolder(t, "size=3m");
+  if (folder === null) return;
+  let log = await openEmbeddedLog(folder, WRITER);
+  await log.ensureTopic("images", 1);
+  const records = Array.from({ length: 5 }, () => ({ ...text(""), value: Buffer.alloc(50_000, 1) }));
+  let kept = 0;
+  const filling = async (): Promise<void> => {
+    for (;;) {
+      await log.append("images", 0, records, { name: "source", value: String(kept + 5) });
+      kept += 5;
+    }
+  };
+  for (let again = 0; again < 3; again++) {
+    await assert.rejects(filling(), (error) => isSluiceError(error, "E_LOG_IO") && error.context.noRoom === true);
+  }
+  assert.ok(kept > 0);
+  for (let opened = 0; opened < 2; opened++) {
+    assert.deepEqual(await log.ends("images"), [{ start: 0, end: kept }]);
+    assert.equal(await log.cursor("source"), String(kept));
+    assert.equal((await collect(log, "images", 0, kept)).length, kept);
+    await log.close();
+    log = await openEmbeddedLog(folder, WRITER);
+  }
+  await log.truncate("images", 0, kept);
+  // LMDB gives the pages of one transaction out again in the one after the next.
+  assert.equal(await log.append("images", 0, [text("small")]), kept);
+  assert.equal(await log.append("images", 0, records), kept + 1);
   await log.close();
 });
 

@@ -4,13 +4,14 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openFilesystemStore } from "../../../connectors/store/filesystem.js";
 import { isSluiceError, messageOf, type ErrorCode } from "../../../schemas/errors.js";
 import { assertOneWinnerEach } from "../../conformance/store-race.js";
 import { listed, storeConformance } from "../../conformance/store.js";
 import { LineProcess } from "../../fixtures/line-process.js";
+import { mountedFolder } from "../../fixtures/mounted-folder.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
 const shared = await mkdtemp(join(tmpdir(), "sluice-store-"));
@@ -117,7 +118,7 @@ test("folders removed under an open store are made again", async (t) => {
 });
 
 test("a full disk is said to be full; what was there stays, what failed is not there", async (t) => {
-  const folder = await mounted(t, "size=256k");
+  const folder = await mountedFolder(t, "size=256k");
   if (folder === null) return;
   const store = await openFilesystemStore(folder);
   await store.put("kept", Buffer.alloc(1_000, 1));
@@ -132,7 +133,7 @@ test("a full disk is said to be full; what was there stays, what failed is not t
 });
 
 test("a read-only folder can be read, and says that it is read-only when written", async (t) => {
-  const folder = await mounted(t, "size=256k");
+  const folder = await mountedFolder(t, "size=256k");
   if (folder === null) return;
   const before = await openFilesystemStore(folder);
   await before.put("a", Buffer.from("1"));
@@ -180,21 +181,6 @@ test("a place that cannot be a folder is refused in words", async (t) => {
     return true;
   });
 });
-
-/** A file system of its own in memory, or null where this user may not mount one (the test then says that it skips). */
-async function mounted(t: TestContext, options: string): Promise<string | null> {
-  const folder = await mkdtemp(join(tmpdir(), "sluice-mount-"));
-  t.after(async () => {
-    spawnSync("umount", [folder], { stdio: "ignore" });
-    await rm(folder, { recursive: true });
-  });
-  const mount = spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", folder], { encoding: "utf8" });
-  if (mount.status !== 0) {
-    t.skip(`needs a tmpfs of its own, and mount said: ${mount.error?.message ?? mount.stderr.trim()}`);
-    return null;
-  }
-  return folder;
-}
 
 async function leftovers(folder: string): Promise<string[]> {
   const path = join(folder, "~tmp");
