@@ -46,6 +46,9 @@ export const ERROR_CODES = {
   E_STORE_MISSING: "The object is not in the store.",
   E_STORE_FULL: "The store has no room left.",
   E_STORE_READONLY: "The store cannot be written: it is read-only or permission is missing.",
+  E_STORE_BUCKET: "The object store has no such bucket.",
+  E_STORE_ACCESS: "The object store refuses the credentials or lacks a permission for them.",
+  E_STORE_CONDITIONAL: "The object store does not enforce create-if-absent: commits would not be safe there.",
   E_STORE_CORRUPT: "An object's bytes are not those that were written.",
 
   E_CHAIN_GAP: "The archive's chain has a gap.",

@@ -9,6 +9,7 @@ export type StoreAction = "open" | "read" | "write" | "list" | "delete";
 const ACCESS: ReadonlySet<string> = new Set([
   "AccessDenied",
   "InvalidAccessKeyId",
+  "XAdminUserNotFound",
   "SignatureDoesNotMatch",
   "InvalidToken",
   "ExpiredToken",

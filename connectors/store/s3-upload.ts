@@ -36,6 +36,8 @@ export async function uploadStream(
   const underWay = new Set<Promise<void>>();
   const failures: unknown[] = [];
   const upload: { id: string | null } = { id: null };
+  // Parts that were sent are filled again: left to the collector, they pile up faster than it runs.
+  const free: Buffer[] = [];
 
   const send = async (bytes: Buffer): Promise<void> => {
     const number = parts.length + underWay.size + 1;
@@ -54,15 +56,18 @@ export async function uploadStream(
         failures.push(error);
       },
     );
-    const settled = sending.finally(() => underWay.delete(settled));
+    const settled = sending.finally(() => {
+      underWay.delete(settled);
+      free.push(bytes);
+    });
     underWay.add(settled);
     if (underWay.size >= width) await Promise.race(underWay);
     if (failures.length > 0) throw failures[0];
   };
 
   try {
-    let last = Buffer.alloc(0);
-    for await (const part of inParts(passing(chunks), partBytes)) {
+    let last: Buffer = Buffer.alloc(0);
+    for await (const part of inParts(passing(chunks), partBytes, free)) {
       hash.update(part);
       sizeBytes += part.length;
       if (last.length > 0) await send(last);
@@ -95,12 +100,12 @@ async function* passing(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }
 
 /** Copies the chunks into parts of `partBytes`, the last one shorter; a source may use its buffers again. */
-async function* inParts(chunks: AsyncIterable<Uint8Array>, partBytes: number): AsyncGenerator<Buffer> {
+async function* inParts(chunks: AsyncIterable<Uint8Array>, partBytes: number, free: Buffer[]): AsyncGenerator<Buffer> {
   let part: Buffer | null = null;
   let filled = 0;
   for await (const chunk of chunks) {
     for (let taken = 0; taken < chunk.length;) {
-      part ??= Buffer.allocUnsafeSlow(partBytes);
+      part ??= free.pop() ?? Buffer.allocUnsafeSlow(partBytes);
       const count = Math.min(chunk.length - taken, partBytes - filled);
       part.set(chunk.subarray(taken, taken + count), filled);
       taken += count;

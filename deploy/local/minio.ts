@@ -53,7 +53,10 @@ export async function startMinio(options: StartOptions = {}): Promise<LocalObjec
         MINIO_UPDATE: "off",
       },
       folder,
-      ready: async () => (await fetch(`http://127.0.0.1:${port}/minio/health/live`)).ok,
+      // Alive, and past the 503 of a server that still looks at its disks.
+      ready: async () =>
+        (await fetch(`http://127.0.0.1:${port}/minio/health/live`)).ok &&
+        (await fetch(`http://127.0.0.1:${port}/`)).status !== 503,
     }),
     (address) => objectStoreEnvironment(address, keys),
   );

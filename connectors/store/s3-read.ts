@@ -1,0 +1,93 @@
+import http from "node:http";
+import { SluiceError } from "../../schemas/errors.js";
+import { RetryWait } from "../bounded-retry.js";
+import type { S3Bucket } from "./s3-bucket.js";
+import type { StoredObject } from "./store.js";
+import { pageQuery, parsePage } from "./s3-listing.js";
+
+/**
+ * Bytes [start, end) of an object, or to its end. Where the connection breaks, goes on where it was if that is still the
+ * same object. Throws E_STORE_MISSING, and E_STORE_IO with the cause's code `InvalidRange` where it has no byte there.
+ */
+export async function* readObject(
+  bucket: S3Bucket,
+  key: string,
+  start: number,
+  end: number | null,
+): AsyncGenerator<Uint8Array> {
+  const wait = new RetryWait(bucket.policy(), `read ${key} in ${bucket.place}`);
+  let position = start;
+  let limit = end;
+  let etag: string | null = null;
+  for (;;) {
+    try {
+      const length = limit === null ? 0 : limit - position;
+      const response = await bucket.client.getPartialObject(bucket.bucket, bucket.name(key), position, length);
+      if (!(response instanceof http.IncomingMessage)) throw new Error("the client's stream is no HTTP response");
+      const { headers } = response;
+      if (etag !== null && headers.etag !== etag) {
+        response.destroy();
+        throw new SluiceError(
+          "E_STORE_IO",
+          `Expected ${key} in ${bucket.place} to stay as it is while it is read, found it replaced. Read it again.`,
+        );
+      }
+      etag = headers.etag ?? null;
+      limit = position + Number(headers["content-length"]);
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        position += chunk.length;
+        wait.progress();
+        yield chunk;
+      }
+      if (position === limit) return;
+      throw new SluiceError("E_STORE_IO", `Expected ${key} in ${bucket.place} to go on, found it cut short.`, {
+        retryable: true,
+      });
+    } catch (error) {
+      await wait.afterFailure(bucket.failure(error, "read", key));
+    }
+  }
+}
+
+export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}
+
+/** The objects whose key starts with `prefix`, a page of 1,000 at a time, each asked for when it is needed. */
+export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGenerator<StoredObject> {
+  let after = "";
+  for (;;) {
+    const { objects, truncated } = await bucket.retrying("list", prefix, () => page(bucket, prefix, after));
+    for (const { key, sizeBytes } of objects) {
+      if (key <= after) throw outOfOrder(key, after, bucket.place);
+      after = key;
+      // A gateway over folders lists those that somebody made by hand as empty objects.
+      if (!key.endsWith("/")) yield { key: key.slice(bucket.prefix.length), sizeBytes };
+    }
+    if (!truncated || objects.length === 0) return;
+  }
+}
+
+/** `after`: S3's name of the last object of the page before, or "". */
+export async function page(
+  bucket: S3Bucket,
+  prefix: string,
+  after: string,
+): Promise<{ objects: StoredObject[]; truncated: boolean }> {
+  const response = await bucket.client.makeRequestAsync({
+    method: "GET",
+    bucketName: bucket.bucket,
+    query: pageQuery(bucket.name(prefix), after),
+  });
+  return parsePage(Buffer.from(await gather(response as AsyncIterable<Buffer>)).toString());
+}
+
+function outOfOrder(key: string, after: string, place: string): SluiceError {
+  return new SluiceError(
+    "E_STORE_IO",
+    `Expected ${place} to list keys in ascending order, found ${key} after ${after}. Use a store that does (Amazon S3, MinIO, versitygw).`,
+    { key },
+  );
+}
