@@ -1,6 +1,6 @@
 import type { Store } from "../connectors/store/store.js";
 import { followSegments } from "../operators/stages/chain.js";
-import type { RecordTotals } from "../operators/pure/dataset-state.js";
+import type { RecordTotals } from "../operators/pure/coverage.js";
 import type { Manifest } from "../schemas/manifest.js";
 
 /**

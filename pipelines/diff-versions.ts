@@ -24,7 +24,7 @@ export interface VersionDiff {
   readonly after: { readonly number: number; readonly id: string };
   /** Same id: the same rows by the same parameters */
   readonly same: boolean;
-  /** Selection parameters, window and teacher that differ, as JSON */
+  /** Selection parameters, span and teacher that differ, as JSON */
   readonly parameters: readonly { readonly name: string; readonly before: string; readonly after: string }[];
   readonly classes: readonly ClassDiff[];
   readonly totals: { readonly added: number; readonly removed: number; readonly moved: number; readonly kept: number };
@@ -115,7 +115,7 @@ function classReader(store: Store, manifest: Manifest) {
 function changedParameters(before: Manifest, after: Manifest): VersionDiff["parameters"] {
   const parameters = (manifest: Manifest): Record<string, Json> => ({
     ...manifest.select,
-    window: manifest.window,
+    span: manifest.span,
     teacher: manifest.teacher.digest,
     temperature: manifest.teacher.temperature,
   });

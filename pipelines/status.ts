@@ -1,10 +1,12 @@
 import type { EmbeddedLog } from "../connectors/log/embedded.js";
 import type { Store } from "../connectors/store/store.js";
-import { restoreAtOrBelow } from "../operators/stages/checkpoint.js";
+import { newestSpan } from "../operators/pure/windows.js";
+import { newestCoverage, restoreSpan } from "../operators/stages/checkpoint.js";
 import { currentFrontier } from "../operators/stages/cut.js";
 import { newestManifest } from "../operators/stages/manifests.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
+import { parametersDigest, type Span } from "../schemas/dataset.js";
 import type { Frontier } from "../schemas/frontier.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { EngineInfo } from "../schemas/segment.js";
@@ -24,7 +26,9 @@ export interface TeacherStatus {
 
 export interface DatasetStatus {
   readonly name: string;
-  /** As of the newest checkpoint */
+  /** The newest window that has images */
+  readonly span: Span;
+  /** Of that window, as of the newest checkpoint */
   readonly fill: ClassFill;
   /** Classes with fewer than K, the emptiest first */
   readonly starving: readonly { readonly label: string; readonly count: number }[];
@@ -50,7 +54,9 @@ export async function status(config: Config, store: Store, log: EmbeddedLog | nu
     const datasets: DatasetStatus[] = [];
     for (const dataset of config.datasets) {
       const options = { dataset, ...place, classCount: card.labels.length };
-      const state = await restoreAtOrBelow(store, options, frontier);
+      const coverage = await newestCoverage(store, parametersDigest(dataset, digest, config.stream));
+      const span = newestSpan(dataset.window, coverage?.lastMs ?? 0);
+      const state = await restoreSpan(store, options, span, frontier);
       const counts = [...state.topk.counts()];
       const { k } = dataset.select;
       const starving = counts
@@ -62,8 +68,9 @@ export async function status(config: Config, store: Store, log: EmbeddedLog | nu
         name: dataset.name,
         fill: { full: counts.length - starving.length, starving: starving.length, classes: counts.length },
         starving,
-        records: state.records,
-        engines: state.engines,
+        span,
+        records: state.coverage.value.records,
+        engines: state.coverage.value.engines,
         newest:
           newest === null ? null : { number: newest.number, id: newest.id, createdAt: newest.provenance.createdAt },
       });

@@ -1,4 +1,4 @@
-import type { Dataset } from "./dataset.js";
+import type { Dataset, Span } from "./dataset.js";
 import type { Frontier } from "./frontier.js";
 import type { Manifest } from "./manifest.js";
 import type { EngineInfo } from "./segment.js";
@@ -33,6 +33,8 @@ export interface Cut {
   readonly teacher: Manifest["teacher"];
   readonly stream: string;
   readonly frontier: Frontier;
+  /** Event times that the rows were chosen from */
+  readonly span: Span;
   readonly engines: readonly EngineInfo[];
   readonly records: Manifest["totals"]["records"];
   /** Ranges were left out on request because their segments are missing or corrupt */

@@ -9,13 +9,37 @@ export const selectionSchema = z.strictObject({
 });
 export type Selection = z.infer<typeof selectionSchema>;
 
-export const windowSchema = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("global").describe("everything since startMs, or ever"),
-    startMs: z.int().optional().describe("event time that the window begins at, ms since the epoch"),
-  }),
-]);
+const lengthMs = z.int().positive();
+const offsetMs = z.int().default(0).describe("where windows begin: this long after the epoch, ms; 0 is midnight UTC");
+
+/** How event time is cut into windows [start, end). Lengths in ms. */
+export const windowSchema = z
+  .discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("global").describe("everything since startMs, or ever"),
+      startMs: z.int().optional().describe("event time that the window begins at, ms since the epoch"),
+    }),
+    z.strictObject({
+      kind: z.literal("tumbling").describe("one window after the other"),
+      sizeMs: lengthMs.describe("length of a window, ms"),
+      offsetMs,
+    }),
+    z.strictObject({
+      kind: z.literal("hopping").describe("windows that overlap"),
+      sizeMs: lengthMs.describe("length of a window, ms; a multiple of everyMs"),
+      everyMs: lengthMs.describe("a window begins this often, ms"),
+      offsetMs,
+    }),
+  ])
+  .refine((window) => window.kind !== "hopping" || window.sizeMs % window.everyMs === 0, {
+    message: "expected sizeMs to be a multiple of everyMs",
+    path: ["sizeMs"],
+  });
 export type Window = z.infer<typeof windowSchema>;
+
+/** Event times that a version is chosen from: [start, end), ms since the epoch; null is without bound. */
+export const spanSchema = z.strictObject({ startMs: z.int().nullable(), endMs: z.int().nullable() });
+export type Span = z.infer<typeof spanSchema>;
 
 export const datasetNameSchema = z
   .string()

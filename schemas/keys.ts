@@ -24,9 +24,13 @@ export const keys = {
   /** Bytes by content. `sha256` is 64 hexadecimal digits. */
   image: (sha256: string): string => `images/sha256/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${sha256}`,
 
-  checkpoints: (parameters: string, shard: number): string => `checkpoints/${parameters}/${shard}/`,
+  checkpoints: (parameters: string, shard: number): string => `checkpoints/${parameters}/${shard}/at/`,
   checkpoint: (parameters: string, shard: number, frontier: Frontier): string =>
-    `${keys.checkpoints(parameters, shard)}${frontierName(frontier)}.ckpt`,
+    `${keys.checkpoints(parameters, shard)}${frontierName(frontier)}.json`,
+  checkpointParts: (parameters: string, shard: number): string => `checkpoints/${parameters}/${shard}/panes/`,
+  /** One pane's state as it was at a frontier. */
+  checkpointPart: (parameters: string, shard: number, pane: number, frontier: Frontier): string =>
+    `${keys.checkpointParts(parameters, shard)}${pane}/${frontierName(frontier)}.topk`,
 
   versions: (dataset: string): string => `versions/${dataset}/`,
   manifest: (dataset: string, number: number): string => `versions/${dataset}/${number}/manifest.json`,

@@ -5,9 +5,9 @@ import {
   canonicalSelection,
   datasetNameSchema,
   selectionSchema,
-  windowSchema,
+  spanSchema,
   type Selection,
-  type Window,
+  type Span,
 } from "./dataset.js";
 import { frontierSchema } from "./frontier.js";
 import { engineInfoSchema } from "./segment.js";
@@ -24,7 +24,8 @@ export const manifestSchema = z.strictObject({
   /** What this version is: see `VersionIdHash`. Everything below `provenance` is outside it. */
   id: sha256Text,
   select: selectionSchema,
-  window: windowSchema,
+  /** Event times that the rows were chosen from */
+  span: spanSchema,
   teacher: z.strictObject({
     digest: sha256Text,
     name: z.string(),
@@ -71,7 +72,7 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestFile = Manifest["files"][number];
 
 /**
- * The version's id: SHA-256 over one line of canonical JSON {schema, select, window, teacher} and then, for every row
+ * The version's id: SHA-256 over one line of canonical JSON {schema, select, span, teacher} and then, for every row
  * in the order (class, rank), 48 bytes: class u32, rank u32 (from 1), image digest 32 bytes, rank key f64; all little-endian.
  * Rows must come in that order.
  */
@@ -80,10 +81,10 @@ export class VersionIdHash {
   readonly #row = new Uint8Array(48);
   readonly #view = new DataView(this.#row.buffer);
 
-  constructor(parameters: { select: Selection; window: Window; teacher: string }) {
-    const { select, window, teacher } = parameters;
+  constructor(parameters: { select: Selection; span: Span; teacher: string }) {
+    const { select, span, teacher } = parameters;
     this.#hash = createHash("sha256");
-    this.#hash.update(canonicalJson({ schema: 1, select: canonicalSelection(select), window, teacher }) + "\n");
+    this.#hash.update(canonicalJson({ schema: 1, select: canonicalSelection(select), span, teacher }) + "\n");
   }
 
   /** `digest` is 32 bytes. */

@@ -1,24 +1,14 @@
 import { candidates } from "./candidates.js";
-import { topk, type TopkState } from "./topk.js";
+import { Coverage, type CoverageValue } from "./coverage.js";
 import type { Out } from "./operator.js";
+import { selectRows } from "./select-rows.js";
+import { topk, type TopkOperator, type TopkState } from "./topk.js";
+import { isIn, paneOf } from "./windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
-import { parametersDigest, reserveOf, type Dataset } from "../../schemas/dataset.js";
+import { parametersDigest, reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
-import { endIn, frontierSchema, sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
-import { engineInfoSchema, type EngineInfo, type Segment } from "../../schemas/segment.js";
-import { z } from "zod";
-import { canonicalJson } from "../../schemas/canonical.js";
-
-const count = z.int().nonnegative();
-const totalsSchema = z.strictObject({ in: count, scored: count, copied: count, quarantined: count, lost: count });
-export type RecordTotals = z.infer<typeof totalsSchema>;
-
-const coverageSchema = z.strictObject({
-  parameters: z.string(),
-  frontier: frontierSchema,
-  records: totalsSchema,
-  engines: z.array(engineInfoSchema),
-});
+import type { ScoredBatch } from "../../schemas/scored-batch.js";
+import type { Segment } from "../../schemas/segment.js";
 
 export interface DatasetStateOptions {
   readonly dataset: Dataset;
@@ -28,7 +18,47 @@ export interface DatasetStateOptions {
   readonly classCount: number;
 }
 
-const DROP: Out<never> = {
+/** The operator that each of a dataset's states is made by. */
+export function datasetTopk({ dataset, classCount }: DatasetStateOptions): TopkOperator {
+  const { k } = dataset.select;
+  return topk({ classes: classCount, k, reserve: reserveOf(dataset), floorKey: floorKeyOf(dataset) });
+}
+
+function floorKeyOf(dataset: Dataset): number {
+  return dataset.select.floor > 0 ? Math.log(dataset.select.floor) : Number.NEGATIVE_INFINITY;
+}
+
+/** Turns scored rows into the candidates of one state. */
+class Intake {
+  readonly state: TopkState;
+  readonly #candidates;
+
+  constructor(options: DatasetStateOptions, state: TopkState) {
+    const { dataset, classCount } = options;
+    this.state = state;
+    // Candidates below the state's own thresholds are not even made: they could not enter it.
+    this.#candidates = candidates({
+      p: dataset.select.p,
+      classes: classCount,
+      floorKey: floorKeyOf(dataset),
+      thresholds: state.thresholds,
+    }).restore();
+  }
+
+  onBatch(batch: ScoredBatch): void {
+    if (batch.count === 0) return;
+    this.#candidates.onBatch(batch, {
+      emit: (made: CandidateBatch) => {
+        this.state.onBatch(made, REFUSE);
+      },
+      reject: (rows, code, reason) => {
+        REFUSE.reject(rows, code, reason);
+      },
+    });
+  }
+}
+
+const REFUSE: Out<never> = {
   emit: () => undefined,
   reject: (_rows, code, reason) => {
     throw new SluiceError(code, `An archived row cannot be ranked: ${reason}`);
@@ -36,132 +66,109 @@ const DROP: Out<never> = {
 };
 
 /**
- * A dataset's top-K and what of the archive it covers. It takes each segment exactly once: one that continues the chain
- * it has; a repeat is skipped, a gap is refused.
+ * A dataset's top-K as the archive grows: one state a pane, and what of the archive they cover. A pane that is released
+ * leaves memory; rows that come for it later start it anew, and merging the two gives what one would have been.
  */
 export class DatasetState {
-  readonly topk: TopkState;
-  readonly #parameters: string;
-  readonly #candidates;
-  readonly #ends = new Map<string, ChainEnd>();
-  readonly #engines = new Map<string, EngineInfo>();
-  #records: RecordTotals = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
+  readonly parameters: string;
+  readonly coverage: Coverage;
+  readonly #options: DatasetStateOptions;
+  readonly #operator: TopkOperator;
+  readonly #panes = new Map<number, Intake>();
+  readonly #changed = new Set<number>();
 
-  /** Throws E_CHECKPOINT_CORRUPT for bytes that are no snapshot made under the same parameters. */
-  constructor(options: DatasetStateOptions, snapshot?: Uint8Array) {
-    const { dataset, teacher, stream, classCount } = options;
-    const floorKey = dataset.select.floor > 0 ? Math.log(dataset.select.floor) : Number.NEGATIVE_INFINITY;
-    this.#parameters = parametersDigest(dataset, teacher, stream);
-    const operator = topk({ classes: classCount, k: dataset.select.k, reserve: reserveOf(dataset), floorKey });
-    const parts = snapshot === undefined ? null : splitSnapshot(snapshot);
-    this.topk = operator.restore(parts?.rest);
-    // Candidates below the state's own thresholds are not even made: they could not enter it.
-    const { thresholds } = this.topk;
-    this.#candidates = candidates({ p: dataset.select.p, classes: classCount, floorKey, thresholds }).restore();
-    if (parts === null) return;
-    const { coverage } = parts;
-    if (coverage.parameters !== this.#parameters) {
-      throw new SluiceError(
-        "E_CHECKPOINT_CORRUPT",
-        `Expected a checkpoint made under the parameters ${this.#parameters.slice(0, 12)}, found ${coverage.parameters.slice(0, 12)}.`,
-      );
-    }
-    for (const chain of coverage.frontier) this.#ends.set(chainKey(chain), chain);
-    for (const engine of coverage.engines) this.#engines.set(canonicalJson(engine), engine);
-    this.#records = coverage.records;
-  }
-
-  get parameters(): string {
-    return this.#parameters;
-  }
-
-  get frontier(): Frontier {
-    return sortFrontier(this.#ends.values());
-  }
-
-  get records(): RecordTotals {
-    return { ...this.#records };
-  }
-
-  get engines(): readonly EngineInfo[] {
-    return [...this.#engines.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, engine]) => engine);
+  constructor(options: DatasetStateOptions, covered?: CoverageValue) {
+    this.parameters = parametersDigest(options.dataset, options.teacher, options.stream);
+    this.coverage = new Coverage(covered);
+    this.#options = options;
+    this.#operator = datasetTopk(options);
   }
 
   /** Returns whether the segment was new. Throws E_CHAIN_GAP where it starts beyond what the state covers. */
-  apply(segment: Segment): boolean {
-    const { header, batch } = segment;
-    const { partition, origin, start, end } = header;
-    const key = chainKey(header);
-    const covered = this.#ends.get(key)?.end ?? origin;
-    if (end <= covered) return false;
-    if (start !== covered) {
-      throw new SluiceError(
-        "E_CHAIN_GAP",
-        `Expected the segment of ${header.stream}/${partition} that starts at ${covered}, found [${start}, ${end}).`,
-      );
+  apply({ header, batch }: Segment): boolean {
+    if (!this.coverage.take(header)) return false;
+    this.coverage.observe(batch.eventTimeMs);
+    for (const [pane, rows] of this.#byPane(batch)) {
+      this.#changed.add(pane);
+      this.pane(pane).onBatch(rows);
     }
-    this.#candidates.onBatch(batch, {
-      emit: (made: CandidateBatch) => {
-        this.topk.onBatch(made, DROP);
-      },
-      reject: (rows, code, reason) => {
-        DROP.reject(rows, code, reason);
-      },
-    });
-    this.#ends.set(key, { partition, origin, end });
-    this.#engines.set(canonicalJson(header.engine), header.engine);
-    const { counts } = header;
-    const records = this.#records;
-    this.#records = {
-      in: records.in + counts.in,
-      scored: records.scored + counts.scored,
-      copied: records.copied + counts.copied,
-      quarantined: records.quarantined + counts.quarantined,
-      lost: records.lost + counts.lost,
-    };
     return true;
   }
 
-  /** Counts a range as taken in although its segment cannot be read: the state is no longer that of the archive. */
-  skip(chain: ChainEnd): void {
-    this.#ends.set(chainKey(chain), chain);
+  /** Rows by pane; one entry, and nothing copied, where a batch lies in one pane. */
+  #byPane(batch: ScoredBatch): Map<number, ScoredBatch> {
+    const { window } = this.#options.dataset;
+    const rows = new Map<number, number[]>();
+    for (let row = 0; row < batch.count; row++) {
+      const pane = paneOf(window, Number(batch.eventTimeMs[row]!));
+      if (pane === null) continue;
+      const list = rows.get(pane);
+      if (list === undefined) rows.set(pane, [row]);
+      else list.push(row);
+    }
+    return new Map(
+      [...rows].map(([pane, list]) => [pane, list.length === batch.count ? batch : selectRows(batch, list)]),
+    );
   }
 
-  /** Where this state is in one chain */
-  endIn(chain: { partition: number; origin: number }): number {
-    return endIn(this.frontier, chain);
+  /** The state of a pane in memory, made where there is none. */
+  pane(pane: number): Intake {
+    let intake = this.#panes.get(pane);
+    if (intake === undefined) {
+      intake = new Intake(this.#options, this.#operator.restore());
+      this.#panes.set(pane, intake);
+    }
+    return intake;
   }
 
-  /** Equal state gives equal bytes. */
-  snapshot(): Uint8Array {
-    const coverage = {
-      parameters: this.#parameters,
-      frontier: this.frontier,
-      records: this.#records,
-      engines: [...this.engines],
-    };
-    const head = Buffer.from(canonicalJson(coverage));
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(head.length);
-    return Buffer.concat([length, head, this.topk.snapshot()]);
+  /** Panes in memory, ascending */
+  get resident(): readonly number[] {
+    return [...this.#panes.keys()].sort((a, b) => a - b);
+  }
+
+  stateOf(pane: number): TopkState | undefined {
+    return this.#panes.get(pane)?.state;
+  }
+
+  /** Panes that have had rows since this was last asked, ascending */
+  takeChanged(): number[] {
+    const changed = [...this.#changed].sort((a, b) => a - b);
+    this.#changed.clear();
+    return changed;
+  }
+
+  release(pane: number): void {
+    this.#panes.delete(pane);
   }
 }
 
-function chainKey(chain: { partition: number; origin: number }): string {
-  return `${chain.partition}/${chain.origin}`;
-}
+/** One state over a span, from panes' snapshots and archived segments: what a version is cut from. */
+export class SpanState {
+  readonly coverage: Coverage;
+  readonly topk: TopkState;
+  readonly #intake: Intake;
+  readonly #span: Span;
 
-export type Coverage = z.infer<typeof coverageSchema>;
+  constructor(options: DatasetStateOptions, span: Span, covered?: CoverageValue) {
+    this.coverage = new Coverage(covered);
+    this.topk = datasetTopk(options).restore();
+    this.#intake = new Intake(options, this.topk);
+    this.#span = span;
+  }
 
-/** What a snapshot covers, and the operator's part of it. Throws E_CHECKPOINT_CORRUPT. */
-export function splitSnapshot(snapshot: Uint8Array): { coverage: Coverage; rest: Uint8Array } {
-  try {
-    const length = Buffer.from(snapshot.buffer, snapshot.byteOffset, 4).readUInt32LE();
-    const coverage = coverageSchema.parse(JSON.parse(Buffer.from(snapshot.subarray(4, 4 + length)).toString()));
-    return { coverage, rest: snapshot.subarray(4 + length) };
-  } catch (cause) {
-    throw new SluiceError("E_CHECKPOINT_CORRUPT", "Expected the snapshot of a dataset's state, found other bytes.", {
-      cause,
-    });
+  /** Returns whether the segment was new; rows outside the span are counted and no more. */
+  apply({ header, batch }: Segment): boolean {
+    if (!this.coverage.take(header)) return false;
+    const { startMs, endMs } = this.#span;
+    if (startMs === null && endMs === null) {
+      this.#intake.onBatch(batch);
+      return true;
+    }
+    const rows: number[] = [];
+    for (let row = 0; row < batch.count; row++) {
+      if (isIn(this.#span, Number(batch.eventTimeMs[row]!))) rows.push(row);
+    }
+    this.#intake.onBatch(rows.length === batch.count ? batch : selectRows(batch, rows));
+    return true;
   }
 }

@@ -9,18 +9,18 @@ export type ClassSummary = Manifest["classes"][number];
 /** What a version is, gathered while its rows pass once: the id, the table of classes, the totals. */
 export class VersionSummary {
   readonly classes: ClassSummary[] = [];
-  readonly #cut: Pick<Cut, "dataset" | "teacher">;
+  readonly #cut: Pick<Cut, "dataset" | "span" | "teacher">;
   readonly #hash: VersionIdHash;
   readonly #images: DigestSet | null;
   #id: string | null = null;
   #rows = 0;
 
   /** `countImages`: whether distinct images are counted, which takes 21 to 32 bytes an image. */
-  constructor(cut: Pick<Cut, "dataset" | "teacher">, { countImages = true } = {}) {
+  constructor(cut: Pick<Cut, "dataset" | "span" | "teacher">, { countImages = true } = {}) {
     this.#cut = cut;
     this.#hash = new VersionIdHash({
       select: cut.dataset.select,
-      window: cut.dataset.window,
+      span: cut.span,
       teacher: cut.teacher.digest,
     });
     this.#images = countImages ? new DigestSet() : null;

@@ -16,8 +16,8 @@ export interface Keeper {
   readonly p: number;
   /** Records covered by the durable checkpoint that the thresholds come from; null while there is none */
   readonly thresholdsAt: number | null;
-  /** Rank key a candidate needs at least, by class; null keeps everything */
-  readonly thresholds: Float64Array | null;
+  /** Rank key a candidate of that event time needs at least, by class; null keeps everything */
+  readonly thresholdsFor: (eventTimeMs: number) => Float64Array | null;
 }
 
 export interface ArchiveOptions {
@@ -66,7 +66,7 @@ export async function archiveSegment(
       continue;
     }
     const { origin, scores, copied, bytes } = outcome;
-    const state = bytes === null ? BYTES.refer : bytesState(scores, keepers, options.retainBytes);
+    const state = bytes === null ? BYTES.refer : bytesState(scores, origin.eventTimeMs, keepers, options.retainBytes);
     if (bytes !== null && state === BYTES.kept) blobs.set(hexDigest(origin.digest), bytes);
     builder.add(origin, scores, copied, state);
   }
@@ -130,9 +130,14 @@ async function write(store: Store, chain: ChainName, segment: Segment): Promise<
   );
 }
 
-function bytesState(scores: RowScores, keepers: readonly Keeper[], retain: "winners" | "all"): BytesState {
+function bytesState(
+  scores: RowScores,
+  eventTimeMs: number,
+  keepers: readonly Keeper[],
+  retain: "winners" | "all",
+): BytesState {
   if (retain === "all") return BYTES.kept;
-  return keepers.some((keeper) => wants(keeper, scores)) ? BYTES.kept : BYTES.absent;
+  return keepers.some((keeper) => wants(keeper, scores, eventTimeMs)) ? BYTES.kept : BYTES.absent;
 }
 
 /** Whether an image's bytes are ours to store: `refer` leaves them where they are, if they are anywhere but in the log. */
@@ -141,11 +146,12 @@ export function storesBytes(mode: "refer" | "keep", uri: string): boolean {
 }
 
 /** Whether one of the image's P best classes may still rank it: at or above the threshold, ties included. */
-function wants(keeper: Keeper, scores: RowScores): boolean {
-  if (keeper.thresholds === null) return true;
+function wants(keeper: Keeper, scores: RowScores, eventTimeMs: number): boolean {
+  const thresholds = keeper.thresholdsFor(eventTimeMs);
+  if (thresholds === null) return true;
   const ranks = Math.min(keeper.p, scores.classes.length);
   for (let rank = 0; rank < ranks; rank++) {
-    if (scores.keys[rank]! >= keeper.thresholds[scores.classes[rank]!]!) return true;
+    if (scores.keys[rank]! >= thresholds[scores.classes[rank]!]!) return true;
   }
   return false;
 }

@@ -1,51 +1,230 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
 import type { Store } from "../../connectors/store/store.js";
-import { DatasetState, splitSnapshot, type DatasetStateOptions } from "../pure/dataset-state.js";
-import { parametersDigest } from "../../schemas/dataset.js";
+import { coverageSchema, type CoverageValue } from "../pure/coverage.js";
+import { DatasetState, SpanState, type DatasetStateOptions } from "../pure/dataset-state.js";
+import { panesOf } from "../pure/windows.js";
+import { canonicalJson, sha256Hex } from "../../schemas/canonical.js";
+import { parametersDigest, type Span } from "../../schemas/dataset.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
-import { sha256 } from "../../schemas/canonical.js";
 import { atOrBelow, type Frontier } from "../../schemas/frontier.js";
 import { keys } from "../../schemas/keys.js";
 
 /** The only class shard so far: shards are partitions of the candidates topic. */
 const SHARD = 0;
-const MAGIC = Buffer.from("SLUICECP");
-const DIGEST_BYTES = 32;
 
-/** Writes the state as an immutable object named by its frontier; one that is there already is the same. */
-export async function writeCheckpoint(store: Store, state: DatasetState): Promise<string> {
-  const key = keys.checkpoint(state.parameters, SHARD, state.frontier);
-  const snapshot = state.snapshot();
-  await store.putIfAbsent(key, Buffer.concat([MAGIC, sha256(snapshot), snapshot]));
-  return key;
+/** A part of a pane's state: an immutable object, named with its digest. */
+const partSchema = z.strictObject({ key: z.string(), sha256: z.string(), sizeBytes: z.int().nonnegative() });
+type Part = z.infer<typeof partSchema>;
+
+const checkpointSchema = z.strictObject({
+  parameters: z.string(),
+  coverage: coverageSchema,
+  /** A pane's state is what its parts merge to */
+  panes: z.array(z.strictObject({ pane: z.int(), parts: z.array(partSchema) })),
+});
+type Checkpoint = z.infer<typeof checkpointSchema>;
+
+/** Which panes' parts a live state does not hold in memory. */
+export type SpilledParts = Map<number, readonly Part[]>;
+
+export interface Restored {
+  readonly state: DatasetState;
+  /** Parts of panes that were not taken into memory */
+  readonly spilled: SpilledParts;
 }
 
 /**
- * The state of the newest valid checkpoint at or below `frontier`, or the empty state. A checkpoint that cannot be
- * read is passed over: an older one and the archive give the same state. `onWarning` hears of each.
+ * Makes a state durable at its frontier: each changed pane as an object of its own, then the checkpoint that names
+ * them. `spilled` is what the state does not hold; panes for which `closed` says so are added to it and leave memory.
+ * Returns the parts of every pane.
  */
-export async function restoreAtOrBelow(
+export async function writeCheckpoint(
+  store: Store,
+  state: DatasetState,
+  durable: SpilledParts,
+  spilled: SpilledParts,
+  closed: (pane: number) => boolean = () => false,
+): Promise<SpilledParts> {
+  const { parameters } = state;
+  const coverage = state.coverage.value;
+  const changed = new Set(state.takeChanged());
+  const panes: SpilledParts = new Map(spilled);
+  for (const pane of state.resident) {
+    const parts = spilled.get(pane) ?? [];
+    const known = durable.get(pane);
+    if (!changed.has(pane) && known !== undefined) {
+      panes.set(pane, known);
+    } else {
+      panes.set(pane, [...parts, await writePart(store, parameters, coverage.frontier, pane, state)]);
+    }
+    if (closed(pane)) {
+      state.release(pane);
+      spilled.set(pane, panes.get(pane)!);
+    }
+  }
+  const checkpoint: Checkpoint = {
+    parameters,
+    coverage,
+    panes: [...panes].sort(([a], [b]) => a - b).map(([pane, parts]) => ({ pane, parts: [...parts] })),
+  };
+  const body = canonicalJson(checkpoint);
+  await store.putIfAbsent(
+    keys.checkpoint(parameters, SHARD, coverage.frontier),
+    Buffer.from(canonicalJson({ checkpoint, sha256: sha256Hex(body) })),
+  );
+  return panes;
+}
+
+async function writePart(
+  store: Store,
+  parameters: string,
+  frontier: Frontier,
+  pane: number,
+  state: DatasetState,
+): Promise<Part> {
+  const key = keys.checkpointPart(parameters, SHARD, pane, frontier);
+  const { sha256, sizeBytes } = await store.putStream(key, state.stateOf(pane)!.snapshotChunks());
+  return { key, sha256, sizeBytes };
+}
+
+/**
+ * The live state of the newest valid checkpoint at or below `frontier`, or the empty one; panes for which `wanted` says
+ * so are in memory. A checkpoint that cannot be read is passed over, and `onWarning` hears of it: an older one and the
+ * archive give the same state.
+ */
+export async function restoreLive(
   store: Store,
   options: DatasetStateOptions,
   frontier: Frontier,
+  wanted: (pane: number) => boolean,
   onWarning?: (message: string) => void,
-): Promise<DatasetState> {
+): Promise<Restored> {
+  const restored = await fromNewest(store, options, frontier, onWarning, async (checkpoint) => {
+    const state = new DatasetState(options, checkpoint.coverage);
+    const spilled: SpilledParts = new Map();
+    for (const { pane, parts } of checkpoint.panes) {
+      if (!wanted(pane)) {
+        spilled.set(pane, parts);
+        continue;
+      }
+      for (const part of parts) await mergePart(store, part, state.pane(pane).state.merging());
+    }
+    return { state, spilled };
+  });
+  return restored ?? { state: new DatasetState(options), spilled: new Map() };
+}
+
+/** The state of a span, likewise. */
+export async function restoreSpan(
+  store: Store,
+  options: DatasetStateOptions,
+  span: Span,
+  frontier: Frontier,
+  onWarning?: (message: string) => void,
+): Promise<SpanState> {
+  const { first, end } = panesOf(options.dataset.window, span);
+  const restored = await fromNewest(store, options, frontier, onWarning, async (checkpoint) => {
+    const state = new SpanState(options, span, checkpoint.coverage);
+    for (const { pane, parts } of checkpoint.panes) {
+      if (pane < first || pane >= end) continue;
+      for (const part of parts) await mergePart(store, part, state.topk.merging());
+    }
+    return state;
+  });
+  return restored ?? new SpanState(options, span);
+}
+
+/** What the newest readable checkpoint covers; null where there is none. */
+export async function newestCoverage(store: Store, parameters: string): Promise<CoverageValue | null> {
+  for (const key of await checkpointKeys(store, parameters)) {
+    try {
+      return (await readCheckpoint(store, key)).coverage;
+    } catch (error) {
+      if (!isPassedOver(error)) throw error;
+    }
+  }
+  return null;
+}
+
+async function fromNewest<T>(
+  store: Store,
+  options: DatasetStateOptions,
+  frontier: Frontier,
+  onWarning: ((message: string) => void) | undefined,
+  make: (checkpoint: Checkpoint) => Promise<T>,
+): Promise<T | null> {
   const parameters = parametersDigest(options.dataset, options.teacher, options.stream);
   for (const key of await checkpointKeys(store, parameters)) {
     try {
-      const snapshot = open(await store.get(key), key);
-      if (atOrBelow(splitSnapshot(snapshot).coverage.frontier, frontier)) return new DatasetState(options, snapshot);
+      const checkpoint = await readCheckpoint(store, key);
+      if (atOrBelow(checkpoint.coverage.frontier, frontier)) return await make(checkpoint);
     } catch (error) {
-      // E_STORE_MISSING: removed between listing and reading, by a process that keeps only the newest few.
-      if (!isSluiceError(error, "E_CHECKPOINT_CORRUPT") && !isSluiceError(error, "E_STORE_MISSING")) throw error;
+      if (!isPassedOver(error)) throw error;
       onWarning?.(error.message);
     }
   }
-  return new DatasetState(options);
+  return null;
 }
 
-/** Removes all but the newest `keep` checkpoints of a state. */
+/** E_STORE_MISSING: removed between listing and reading, by a process that keeps only the newest few. */
+function isPassedOver(error: unknown): error is SluiceError {
+  return isSluiceError(error, "E_CHECKPOINT_CORRUPT") || isSluiceError(error, "E_STORE_MISSING");
+}
+
+async function readCheckpoint(store: Store, key: string): Promise<Checkpoint> {
+  const bytes = await store.get(key);
+  try {
+    const { checkpoint, sha256 } = z
+      .strictObject({ checkpoint: checkpointSchema, sha256: z.string() })
+      .parse(JSON.parse(Buffer.from(bytes).toString()));
+    if (sha256Hex(canonicalJson(checkpoint)) !== sha256) throw new TypeError("its digest is another");
+    return checkpoint;
+  } catch (cause) {
+    throw new SluiceError(
+      "E_CHECKPOINT_CORRUPT",
+      `Expected a checkpoint at ${key}, found other bytes. It is passed over; the archive gives the same state.`,
+      { cause, key },
+    );
+  }
+}
+
+/** The digest is the checkpoint's: a part that was written anew under the same name is not the one it means. */
+async function mergePart(
+  store: Store,
+  part: Part,
+  into: { push(chunk: Uint8Array): void; end(): void },
+): Promise<void> {
+  const hash = createHash("sha256");
+  for await (const chunk of store.getStream(part.key)) {
+    hash.update(chunk);
+    into.push(chunk);
+  }
+  if (hash.digest("hex") !== part.sha256) {
+    throw new SluiceError(
+      "E_CHECKPOINT_CORRUPT",
+      `Expected the part ${part.key} with SHA-256 ${part.sha256}, found other bytes. Its checkpoint is passed over; the archive gives the same state.`,
+      { key: part.key },
+    );
+  }
+  into.end();
+}
+
+/** Removes all but the newest `keep` checkpoints of a state, and the parts that none of those names. */
 export async function pruneCheckpoints(store: Store, parameters: string, keep: number): Promise<void> {
-  for (const key of (await checkpointKeys(store, parameters)).slice(keep)) await store.delete(key);
+  const all = await checkpointKeys(store, parameters);
+  const named = new Set<string>();
+  for (const key of all.slice(0, keep)) {
+    try {
+      for (const { parts } of (await readCheckpoint(store, key)).panes) for (const part of parts) named.add(part.key);
+    } catch (error) {
+      if (!isPassedOver(error)) throw error;
+    }
+  }
+  for (const key of all.slice(keep)) await store.delete(key);
+  for await (const { key } of store.list(keys.checkpointParts(parameters, SHARD))) {
+    if (!named.has(key)) await store.delete(key);
+  }
 }
 
 /** Newest first: names of later frontiers sort behind those of earlier ones. */
@@ -53,17 +232,4 @@ async function checkpointKeys(store: Store, parameters: string): Promise<string[
   const found: string[] = [];
   for await (const { key } of store.list(keys.checkpoints(parameters, SHARD))) found.push(key);
   return found.reverse();
-}
-
-function open(bytes: Uint8Array, key: string): Uint8Array {
-  const digest = bytes.subarray(MAGIC.length, MAGIC.length + DIGEST_BYTES);
-  const snapshot = bytes.subarray(MAGIC.length + DIGEST_BYTES);
-  if (!MAGIC.equals(bytes.subarray(0, MAGIC.length)) || !Buffer.from(sha256(snapshot)).equals(digest)) {
-    throw new SluiceError(
-      "E_CHECKPOINT_CORRUPT",
-      `Expected a checkpoint at ${key}, found other bytes. It is passed over; the archive gives the same state.`,
-      { key },
-    );
-  }
-  return snapshot;
 }

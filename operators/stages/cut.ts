@@ -1,12 +1,13 @@
 import type { Store } from "../../connectors/store/store.js";
-import { DatasetState } from "../pure/dataset-state.js";
+import type { SpanState } from "../pure/dataset-state.js";
+import { paneSpan } from "../pure/windows.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
-import type { Dataset } from "../../schemas/dataset.js";
+import type { Dataset, Span } from "../../schemas/dataset.js";
 import { sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import { followSegments, followToEnd, liveChains, type Gap } from "./chain.js";
-import { restoreAtOrBelow } from "./checkpoint.js";
+import { restoreSpan } from "./checkpoint.js";
 import { chosenRows } from "./chosen-rows.js";
 
 export interface CutOptions {
@@ -16,6 +17,8 @@ export interface CutOptions {
   readonly stream: string;
   /** Up to where; see `currentFrontier` */
   readonly frontier: Frontier;
+  /** Event times to choose from; all of a global window's where left out */
+  readonly span?: Span;
   readonly trigger: string;
   /** Leave out ranges whose segments are missing or corrupt; the version is marked incomplete */
   readonly onGap?: ((gap: Gap & { readonly chain: ChainName }) => void) | undefined;
@@ -29,11 +32,12 @@ export interface CutOptions {
  */
 export async function cut(options: CutOptions): Promise<Cut> {
   const { store, dataset, card, stream, frontier, onGap, onSegment } = options;
+  const span = options.span ?? paneSpan(dataset.window, 0);
   const teacher = teacherDigest(card);
   const stateOptions = { dataset, teacher, stream, classCount: card.labels.length };
   let incomplete = false;
-  // A state that once skipped a gap is no checkpoint for a cut that was not allowed to: such states are never written.
-  const state = await restoreAtOrBelow(store, stateOptions, frontier, options.onWarning);
+  const state = await restoreSpan(store, stateOptions, span, frontier, options.onWarning);
+  const { coverage } = state;
   let segments = 0;
   for (const end of frontier) {
     const chain: ChainName = { teacher, stream, ...end };
@@ -42,10 +46,10 @@ export async function cut(options: CutOptions): Promise<Cut> {
         ? undefined
         : (gap: Gap) => {
             incomplete = true;
-            state.skip({ partition: chain.partition, origin: chain.origin, end: gap.end });
+            coverage.skip({ partition: chain.partition, origin: chain.origin, end: gap.end });
             onGap({ chain, ...gap });
           };
-    for await (const segment of followSegments(store, chain, state.endIn(chain), end.end, skip)) {
+    for await (const segment of followSegments(store, chain, coverage.endIn(chain), end.end, skip)) {
       state.apply(segment);
       onSegment?.(++segments);
     }
@@ -55,8 +59,9 @@ export async function cut(options: CutOptions): Promise<Cut> {
     teacher: { digest: teacher, name: card.name, labels: card.labels, temperature: card.temperature },
     stream,
     frontier,
-    engines: state.engines,
-    records: state.records,
+    span,
+    engines: coverage.value.engines,
+    records: coverage.value.records,
     incomplete,
     trigger: options.trigger,
     classes: classesOf(store, { teacher, stream, frontier }, state, dataset, card.labels.length),
@@ -69,7 +74,7 @@ const GROUP_ROWS = 500_000;
 async function* classesOf(
   store: Store,
   archive: { teacher: string; stream: string; frontier: Frontier },
-  state: DatasetState,
+  state: SpanState,
   dataset: Dataset,
   classCount: number,
 ): AsyncGenerator<ChosenRows, void, undefined> {

@@ -148,7 +148,7 @@ async function writeVersion(
     dataset: cut.dataset.name,
     id: summary.id(),
     select: cut.dataset.select,
-    window: cut.dataset.window,
+    span: cut.span,
     teacher: cut.teacher,
     classes: summary.classes,
     totals: {

@@ -1,6 +1,7 @@
+import type { Span } from "../../schemas/dataset.js";
 import type { Manifest } from "../../schemas/manifest.js";
 
-export type Described = Pick<Manifest, "dataset" | "id" | "select" | "window" | "teacher" | "totals"> & {
+export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "teacher" | "totals"> & {
   readonly classes: readonly Manifest["classes"][number][];
 };
 
@@ -12,7 +13,6 @@ export function versionReadme(version: Described, hasSheets: boolean): string {
   const { dataset, id, select, teacher, totals, classes } = version;
   const starving = classes.filter((entry) => entry.starving);
   const share = (value: number | null): string => (value === null ? "" : value.toPrecision(4));
-  const window = Object.entries(version.window).map(([name, value]) => `${name} ${value}`);
   return `# ${dataset}: a training set chosen by a teacher
 
 Version id \`${id}\`.
@@ -26,7 +26,7 @@ The labels are the teacher's guesses, not the truth: pre-train on them, then fin
 
 | | |
 |---|---:|
-| window | ${window.join(", ")} |
+| event time | ${spanText(version.span)} |
 | rows (image, class) | ${totals.rows} |
 | distinct images | ${totals.images} |
 | rows whose image nothing kept | ${totals.bytesAbsent} |
@@ -77,4 +77,10 @@ ${classes
 /** A label is text from outside: it must not end a cell or a line of the table. */
 function cell(label: string): string {
   return label.replace(/\s+/g, " ").replaceAll("|", "\\|");
+}
+
+function spanText({ startMs, endMs }: Span): string {
+  if (startMs === null && endMs === null) return "all";
+  const text = (timeMs: number | null): string => (timeMs === null ? "…" : new Date(timeMs).toISOString());
+  return `[${text(startMs)}, ${text(endMs)})`;
 }

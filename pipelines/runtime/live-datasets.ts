@@ -1,7 +1,13 @@
 import type { Store } from "../../connectors/store/store.js";
-import { DatasetState } from "../../operators/pure/dataset-state.js";
+import type { DatasetState } from "../../operators/pure/dataset-state.js";
+import { paneOf, paneSpan } from "../../operators/pure/windows.js";
 import type { Keeper } from "../../operators/stages/archive.js";
-import { pruneCheckpoints, restoreAtOrBelow, writeCheckpoint } from "../../operators/stages/checkpoint.js";
+import {
+  pruneCheckpoints,
+  restoreLive,
+  writeCheckpoint,
+  type SpilledParts,
+} from "../../operators/stages/checkpoint.js";
 import { followSegments } from "../../operators/stages/chain.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
@@ -25,8 +31,12 @@ export interface LiveOptions {
 interface Live {
   readonly dataset: Dataset;
   readonly state: DatasetState;
-  /** Of the newest durable checkpoint */
-  thresholds: Float64Array | null;
+  /** Every pane's parts in the newest durable checkpoint */
+  durable: SpilledParts;
+  /** Those of panes that are not in memory */
+  readonly spilled: SpilledParts;
+  /** By pane, of the newest durable checkpoint */
+  thresholds: Map<number, Float64Array>;
   thresholdsAt: number | null;
 }
 
@@ -48,19 +58,40 @@ export class LiveDatasets {
   static async restore(options: LiveOptions, frontier: Frontier): Promise<LiveDatasets> {
     const live: Live[] = [];
     for (const dataset of options.datasets) {
-      const state = await restoreAtOrBelow(options.store, { ...options, dataset }, frontier, options.onWarning);
-      const one: Live = { dataset, state, thresholds: null, thresholdsAt: null };
-      if (state.records.in > 0) rememberThresholds(one);
-      live.push(one);
+      // Of windowed datasets nothing is held until rows come for it: a closed pane need not be in memory.
+      const wanted = (): boolean => dataset.window.kind === "global";
+      const { state, spilled } = await restoreLive(
+        options.store,
+        { ...options, dataset },
+        frontier,
+        wanted,
+        options.onWarning,
+      );
+      const covered = state.coverage.value.records.in;
+      live.push({
+        dataset,
+        state,
+        durable: new Map(),
+        spilled,
+        thresholds: thresholdsOf(state),
+        thresholdsAt: covered > 0 ? covered : null,
+      });
     }
     return new LiveDatasets(options, live);
+  }
+
+  get datasets(): readonly { readonly dataset: Dataset; readonly state: DatasetState }[] {
+    return this.#live;
   }
 
   /** Takes in what the archive has beyond a restored state. */
   async catchUp(chain: ChainName, end: number): Promise<void> {
     for (const { state } of this.#live) {
-      for await (const segment of followSegments(this.#options.store, chain, state.endIn(chain), end))
+      const from = state.coverage.endIn(chain);
+      for await (const segment of followSegments(this.#options.store, chain, from, end)) {
         state.apply(segment);
+        this.#sinceCheckpoint++;
+      }
     }
   }
 
@@ -71,14 +102,25 @@ export class LiveDatasets {
     if (this.#sinceCheckpoint >= this.#options.everySegments) await this.checkpoint();
   }
 
-  /** Makes the states durable at their frontier, unless nothing came since the last time. */
-  async checkpoint(): Promise<void> {
+  /**
+   * Makes the states durable at their frontier, unless nothing came since the last time. Panes that end at or before
+   * `closedMs` (the watermark, less the lateness allowed) leave memory.
+   */
+  async checkpoint(closedMs: number = Number.NEGATIVE_INFINITY): Promise<void> {
     if (this.#sinceCheckpoint === 0) return;
     this.#sinceCheckpoint = 0;
+    const { store, keep } = this.#options;
     for (const live of this.#live) {
-      await writeCheckpoint(this.#options.store, live.state);
-      rememberThresholds(live);
-      await pruneCheckpoints(this.#options.store, live.state.parameters, this.#options.keep);
+      const { dataset, state } = live;
+      const thresholds = thresholdsOf(state);
+      live.durable = await writeCheckpoint(store, state, live.durable, live.spilled, (pane) => {
+        const { endMs } = paneSpan(dataset.window, pane);
+        return endMs !== null && endMs <= closedMs;
+      });
+      // Only now are they those of a durable checkpoint.
+      live.thresholds = thresholds;
+      live.thresholdsAt = state.coverage.value.records.in;
+      await pruneCheckpoints(store, state.parameters, keep);
     }
   }
 
@@ -88,30 +130,39 @@ export class LiveDatasets {
       dataset: dataset.name,
       parameters: state.parameters,
       p: dataset.select.p,
-      thresholds,
       thresholdsAt,
+      thresholdsFor: (eventTimeMs) => {
+        const pane = paneOf(dataset.window, eventTimeMs);
+        // Out of the window altogether: no version can hold it.
+        if (pane === null) return NOTHING;
+        return thresholds.get(pane) ?? null;
+      },
     }));
   }
 
-  /** Rows that hold a place in a top K, over all datasets, and how full the first dataset's classes are */
+  /** Rows that hold a place in a top K, over all datasets, and how full the classes of the first dataset's newest pane are */
   fill(): { kept: number; fill: ClassFill | undefined } {
     let kept = 0;
     let first: ClassFill | undefined;
     for (const { dataset, state } of this.#live) {
       const { k } = dataset.select;
-      let full = 0;
-      const counts = state.topk.counts();
-      for (const count of counts) {
-        kept += Math.min(count, k);
-        if (count >= k) full++;
+      for (const pane of state.resident.toReversed()) {
+        const counts = state.stateOf(pane)!.counts();
+        let full = 0;
+        for (const count of counts) {
+          kept += Math.min(count, k);
+          if (count >= k) full++;
+        }
+        first ??= { full, starving: counts.length - full, classes: counts.length };
       }
-      first ??= { full, starving: counts.length - full, classes: counts.length };
     }
     return { kept, fill: first };
   }
 }
 
-function rememberThresholds(live: Live): void {
-  live.thresholds = live.state.topk.thresholds.slice();
-  live.thresholdsAt = live.state.records.in;
+/** Reads as infinity for every class: typed arrays give undefined out of range, which no key is greater than. */
+const NOTHING = new Float64Array(0);
+
+function thresholdsOf(state: DatasetState): Map<number, Float64Array> {
+  return new Map(state.resident.map((pane) => [pane, state.stateOf(pane)!.thresholds.slice()]));
 }

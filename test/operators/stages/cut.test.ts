@@ -132,7 +132,7 @@ test("a cut chooses what sorting everything chooses, whatever the segments and c
           if (segment.header.start >= checkpointAfter) break;
           state.apply(segment);
         }
-        await writeCheckpoint(store, state);
+        await writeCheckpoint(store, state, new Map(), new Map());
         const resumed = await cut(options);
         compare(await rowsOf(resumed));
         assert.deepEqual(resumed.records, whole.records);
@@ -198,11 +198,16 @@ test("a segment copied to a wrong place is refused", async () => {
 });
 
 test("a corrupt checkpoint is passed over with a warning, and the archive gives the same rows", async () => {
+  for (const kind of ["/at/", "/panes/"]) await checkCorrupt(kind);
+});
+
+async function checkCorrupt(kind: string): Promise<void> {
   const { store, chain } = await archive([10]);
   const frontier = await currentFrontier(store, { teacher, stream });
   const state = new DatasetState({ dataset, teacher, stream, classCount: CLASSES });
   for await (const segment of followSegments(store, chain, 0, 20)) state.apply(segment);
-  const key = await writeCheckpoint(store, state);
+  await writeCheckpoint(store, state, new Map(), new Map());
+  const key = [...store.objects.keys()].find((name) => name.includes(kind))!;
   const bytes = Buffer.from(await store.get(key));
   bytes[bytes.length - 3]! ^= 1;
   await store.put(key, bytes);
@@ -219,13 +224,13 @@ test("a corrupt checkpoint is passed over with a warning, and the archive gives 
   assert.equal((await rowsOf(made)).flat().length, 40);
   assert.equal(warnings.length, 1);
   assert.ok(warnings[0]!.includes(key));
-});
+}
 
 test("a checkpoint beyond the frontier is not used for a cut below it", async () => {
   const { store, chain } = await archive([10]);
   const state = new DatasetState({ dataset, teacher, stream, classCount: CLASSES });
   for await (const segment of followSegments(store, chain, 0, 40)) state.apply(segment);
-  await writeCheckpoint(store, state);
+  await writeCheckpoint(store, state, new Map(), new Map());
   const made = await cut({
     store,
     dataset,

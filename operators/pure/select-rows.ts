@@ -1,0 +1,40 @@
+import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+
+/** The batch with only the given rows, in their order. */
+export function selectRows(batch: ScoredBatch, rows: readonly number[]): ScoredBatch {
+  const classCount = batch.allLogits === null ? 0 : batch.allLogits.length / batch.count;
+  const text = (column: ScoredBatch["uri"]): ScoredBatch["uri"] => ({ get: (row) => column.get(rows[row]!) });
+  return {
+    count: rows.length,
+    topM: batch.topM,
+    digest: gather(batch.digest, rows, DIGEST_BYTES),
+    partition: gather(batch.partition, rows, 1),
+    offset: gather(batch.offset, rows, 1),
+    eventTimeMs: gather(batch.eventTimeMs, rows, 1),
+    copied: gather(batch.copied, rows, 1),
+    bytes: gather(batch.bytes, rows, 1),
+    uri: text(batch.uri),
+    sizeBytes: gather(batch.sizeBytes, rows, 1),
+    width: gather(batch.width, rows, 1),
+    height: gather(batch.height, rows, 1),
+    perceptualHash: gather(batch.perceptualHash, rows, 1),
+    licence: text(batch.licence),
+    origin: text(batch.origin),
+    retryOf: gather(batch.retryOf, rows, 1),
+    classes: gather(batch.classes, rows, batch.topM),
+    keys: gather(batch.keys, rows, batch.topM),
+    logits: gather(batch.logits, rows, batch.topM),
+    logSumExp: gather(batch.logSumExp, rows, 1),
+    allLogits: batch.allLogits === null ? null : gather(batch.allLogits, rows, classCount),
+  };
+}
+
+type Column = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
+
+function gather<T extends Column>(column: T, rows: readonly number[], width: number): T {
+  const made = new (column.constructor as new (length: number) => T)(rows.length * width);
+  rows.forEach((row, index) => {
+    made.set(column.subarray(row * width, (row + 1) * width) as never, index * width);
+  });
+  return made;
+}

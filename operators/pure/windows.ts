@@ -1,0 +1,65 @@
+import type { Span, Window } from "../../schemas/dataset.js";
+
+/** All of time: the span of a global window without a start. */
+export const ALWAYS: Span = { startMs: null, endMs: null };
+
+/**
+ * The pane that an event time lies in, null before a global window's start. Windows are unions of panes, so that what
+ * overlapping windows share is kept once and merged, never computed again. A global window is one pane, number 0.
+ */
+export function paneOf(window: Window, eventTimeMs: number): number | null {
+  if (window.kind === "global") return window.startMs !== undefined && eventTimeMs < window.startMs ? null : 0;
+  return Math.floor((eventTimeMs - window.offsetMs) / paneMs(window));
+}
+
+/** Event times of a pane, [start, end) */
+export function paneSpan(window: Window, pane: number): Span {
+  if (window.kind === "global") return { startMs: window.startMs ?? null, endMs: null };
+  const length = paneMs(window);
+  const startMs = window.offsetMs + pane * length;
+  return { startMs, endMs: startMs + length };
+}
+
+/** The panes of a span: [first, last + 1). Of a global window always [0, 1). */
+export function panesOf(window: Window, span: Span): { first: number; end: number } {
+  if (window.kind === "global" || span.startMs === null || span.endMs === null) return { first: 0, end: 1 };
+  const length = paneMs(window);
+  return {
+    first: Math.floor((span.startMs - window.offsetMs) / length),
+    end: Math.ceil((span.endMs - window.offsetMs) / length),
+  };
+}
+
+/** The window that ends first of those that hold an event time; all of a global window. */
+export function newestSpan(window: Window, eventTimeMs: number): Span {
+  const pane = paneSpan(window, paneOf(window, eventTimeMs) ?? 0);
+  if (window.kind === "global" || pane.endMs === null) return pane;
+  return { startMs: pane.endMs - window.sizeMs, endMs: pane.endMs };
+}
+
+/** Whether an event time lies in a span. */
+export function isIn(span: Span, eventTimeMs: number): boolean {
+  return (span.startMs === null || eventTimeMs >= span.startMs) && (span.endMs === null || eventTimeMs < span.endMs);
+}
+
+/**
+ * The windows that hold data of [firstMs, lastMs] and end in (afterMs, untilMs], in the order of their ends.
+ * A global window never ends.
+ */
+export function* windowsEnding(
+  window: Window,
+  bounds: { readonly firstMs: number; readonly lastMs: number; readonly afterMs: number; readonly untilMs: number },
+): Generator<Span, void, undefined> {
+  if (window.kind === "global") return;
+  const everyMs = paneMs(window);
+  const { sizeMs, offsetMs } = window;
+  const ends = (timeMs: number): number => Math.floor((timeMs - offsetMs) / everyMs) * everyMs + offsetMs;
+  // The first window to hold firstMs ends at the next pane boundary; the last one starts at lastMs's pane.
+  let endMs = Math.max(ends(bounds.firstMs) + everyMs, ends(bounds.afterMs) + everyMs);
+  const lastEndMs = Math.min(bounds.untilMs, ends(bounds.lastMs) + sizeMs);
+  for (; endMs <= lastEndMs; endMs += everyMs) yield { startMs: endMs - sizeMs, endMs };
+}
+
+function paneMs(window: Exclude<Window, { kind: "global" }>): number {
+  return window.kind === "hopping" ? window.everyMs : window.sizeMs;
+}

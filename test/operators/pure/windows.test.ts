@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { isIn, newestSpan, paneOf, panesOf, paneSpan, windowsEnding } from "../../../operators/pure/windows.js";
+import { windowSchema, type Span } from "../../../schemas/dataset.js";
+
+const windows = fc.oneof(
+  fc
+    .record({ sizeMs: fc.integer({ min: 1, max: 50 }), offsetMs: fc.integer({ min: -20, max: 20 }) })
+    .map((shape) => windowSchema.parse({ kind: "tumbling", ...shape })),
+  fc
+    .record({
+      everyMs: fc.integer({ min: 1, max: 20 }),
+      panes: fc.integer({ min: 1, max: 6 }),
+      offsetMs: fc.integer({ min: -20, max: 20 }),
+    })
+    .map(({ everyMs, panes, offsetMs }) =>
+      windowSchema.parse({ kind: "hopping", everyMs, sizeMs: everyMs * panes, offsetMs }),
+    ),
+);
+const time = fc.integer({ min: -200, max: 200 });
+
+/** Every window that begins on a multiple, by trying them all. */
+function allWindows(window: ReturnType<typeof windowSchema.parse>): Span[] {
+  if (window.kind === "global") return [];
+  const every = window.kind === "hopping" ? window.everyMs : window.sizeMs;
+  const spans: Span[] = [];
+  for (let at = -500; at <= 500; at++) {
+    const startMs = at * every + window.offsetMs;
+    spans.push({ startMs, endMs: startMs + window.sizeMs });
+  }
+  return spans;
+}
+
+test("a pane holds an event time exactly when its span does, and a window is its panes", () => {
+  fc.assert(
+    fc.property(windows, time, (window, timeMs) => {
+      const pane = paneOf(window, timeMs)!;
+      assert.ok(isIn(paneSpan(window, pane), timeMs));
+      assert.ok(!isIn(paneSpan(window, pane + 1), timeMs));
+      assert.ok(!isIn(paneSpan(window, pane - 1), timeMs));
+      for (const span of allWindows(window).filter((one) => Math.abs(one.startMs!) < 300)) {
+        const { first, end } = panesOf(window, span);
+        assert.equal(isIn(span, timeMs), pane >= first && pane < end);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test("windows that end are all that hold data and end in the range, in order", () => {
+  fc.assert(
+    fc.property(windows, time, time, time, time, (window, a, b, c, d) => {
+      const bounds = {
+        firstMs: Math.min(a, b),
+        lastMs: Math.max(a, b),
+        afterMs: Math.min(c, d),
+        untilMs: Math.max(c, d),
+      };
+      const expected = allWindows(window).filter(
+        ({ startMs, endMs }) =>
+          endMs! > bounds.afterMs && endMs! <= bounds.untilMs && endMs! > bounds.firstMs && startMs! <= bounds.lastMs,
+      );
+      assert.deepEqual([...windowsEnding(window, bounds)], expected);
+      const first = [...windowsEnding(window, { ...bounds, afterMs: Number.NEGATIVE_INFINITY })];
+      assert.deepEqual(
+        first,
+        [...first].sort((x, y) => x.endMs! - y.endMs!),
+      );
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("the newest span holds the event time and ends first", () => {
+  fc.assert(
+    fc.property(windows, time, (window, timeMs) => {
+      const holding = allWindows(window).filter((span) => isIn(span, timeMs));
+      assert.deepEqual(newestSpan(window, timeMs), holding[0]);
+    }),
+  );
+});
+
+test("a global window is one pane without an end, from its start on", () => {
+  const window = windowSchema.parse({ kind: "global", startMs: 100 });
+  assert.equal(paneOf(window, 99), null);
+  assert.equal(paneOf(window, 100), 0);
+  assert.deepEqual(paneSpan(window, 0), { startMs: 100, endMs: null });
+  assert.deepEqual([...windowsEnding(window, { firstMs: 0, lastMs: 1000, afterMs: 0, untilMs: 2000 })], []);
+});
