@@ -19,9 +19,8 @@ export interface Engine {
   readonly parallelism: number;
   /**
    * Logits, float32, [count x C], row-major, as the model gives them (probabilities turned into logits by ln).
-   * `batch.pixels` must not change until the promise settles; it stays whole, whatever happens. On a SharedArrayBuffer
-   * it is not copied. Not-finite logits are passed on: the caller judges rows. A row does not depend on the batch it
-   * comes in (see `info.batchInvariant`).
+   * `batch.pixels` must not change until the promise settles; it stays whole, whatever happens. A row does not depend
+   * on the batch that it comes in (see `info.batchInvariant`). Not-finite logits are passed on: the caller judges rows.
    * Throws E_ENGINE_CRASH for a batch that ended its worker twice (other batches are not touched: cut it in halves to
    * find the image), E_ENGINE_RUN where the library refused the batch, E_ENGINE_SHAPE, E_CANCELLED after `close`.
    */

@@ -105,16 +105,10 @@ export function engineConformance(subject: EngineUnderTest): void {
       });
     });
 
-    test("reads pixels on shared memory, and leaves pixels as they were", async () => {
+    test("leaves pixels as they were", async () => {
       const pixels = noise(3, BATCH);
-      const lent = new Uint8Array(new SharedArrayBuffer(pixels.length));
-      lent.set(pixels);
-      assert.deepEqual(
-        await engine.score({ count: BATCH, pixels: lent }),
-        await engine.score({ count: BATCH, pixels }),
-      );
+      await engine.score({ count: BATCH, pixels });
       assert.deepEqual(pixels, noise(3, BATCH));
-      assert.deepEqual(lent, noise(3, BATCH));
     });
 
     test("refuses pixels of another size than its input", async () => {
