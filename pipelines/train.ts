@@ -7,7 +7,14 @@ import { SluiceError } from "../schemas/errors.js";
 import type { LabelledPixels } from "../schemas/labelled-pixels.js";
 import { modelCardSchema, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
-import { PRETRAIN_SCHEDULE, FINE_TUNE_SCHEDULE, LABELLED_SCHEDULE, STUDENT, TEACHER } from "./train-defaults.js";
+import {
+  BASELINE_SCHEDULE,
+  FINE_TUNE_SCHEDULE,
+  LABELLED_SCHEDULE,
+  PRETRAIN_SCHEDULE,
+  STUDENT,
+  TEACHER,
+} from "./train-defaults.js";
 
 export interface TrainOptions {
   /** Weights, order and movements of the images: the same seed gives the same model on the same machine and backend */
@@ -42,7 +49,7 @@ export async function pretrainStudent(
 export async function trainBaseline(
   options: NewModelOptions & { readonly labelled: LabelledPixels },
 ): Promise<TrainableModel> {
-  return trainNew(options, "train baseline", options.labelled, STUDENT, LABELLED_SCHEDULE);
+  return trainNew(options, "train baseline", options.labelled, STUDENT, BASELINE_SCHEDULE);
 }
 
 /** student + labels -> a new, fine-tuned student; the given one stays as it is. Classes are balanced unless the schedule says otherwise. */

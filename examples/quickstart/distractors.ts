@@ -1,17 +1,16 @@
+import { GLYPHS, type Point } from "./glyphs.js";
 import type { SeededRandom } from "../../operators/pure/seeded-random.js";
 import { AREA, SIDE } from "./mnist.js";
 
 /**
  * Images that are no digits, drawn so that telling them from digits is not trivial: most have a digit's stroke width, brightness
- * and place. Nothing here is a digit when read in any way a person would (no 6 turned upside down, no letter O or I).
+ * and place. No kind is meant to be read as a digit (no 6 turned upside down, no letter O or I); a scribble can come out like one by chance.
  */
 export const DISTRACTOR_KINDS = ["scribble", "glyph", "turned", "spliced", "enlarged", "noise", "texture"] as const;
 export type DistractorKind = (typeof DISTRACTOR_KINDS)[number];
 
 /** Gives another unused image of one of these digits: u8, [28 x 28]. */
 export type DigitSupply = (digits: readonly number[]) => Uint8Array;
-
-type Point = readonly [x: number, y: number];
 
 /** u8, [28 x 28] */
 export function drawDistractor(kind: DistractorKind, random: SeededRandom, digit: DigitSupply): Uint8Array {
@@ -32,203 +31,6 @@ export function drawDistractor(kind: DistractorKind, random: SeededRandom, digit
       return texture(random);
   }
 }
-
-/** Letters and signs on a square from -1 to 1, as polylines. Left out: what can be read as a digit (B, G, I, J, L, O, S, Z, q …). */
-const GLYPHS: readonly (readonly Point[])[][] = [
-  [
-    [
-      [-0.8, 1],
-      [0, -1],
-      [0.8, 1],
-    ],
-    [
-      [-0.45, 0.25],
-      [0.45, 0.25],
-    ],
-  ], // A
-  [
-    [
-      [0.7, -1],
-      [-0.6, -1],
-      [-0.6, 1],
-      [0.7, 1],
-    ],
-    [
-      [-0.6, 0],
-      [0.5, 0],
-    ],
-  ], // E
-  [
-    [
-      [0.7, -1],
-      [-0.6, -1],
-      [-0.6, 1],
-    ],
-    [
-      [-0.6, 0],
-      [0.5, 0],
-    ],
-  ], // F
-  [
-    [
-      [-0.7, -1],
-      [-0.7, 1],
-    ],
-    [
-      [0.7, -1],
-      [0.7, 1],
-    ],
-    [
-      [-0.7, 0],
-      [0.7, 0],
-    ],
-  ], // H
-  [
-    [
-      [-0.6, -1],
-      [-0.6, 1],
-    ],
-    [
-      [0.7, -1],
-      [-0.6, 0.1],
-      [0.7, 1],
-    ],
-  ], // K
-  [
-    [
-      [-0.8, 1],
-      [-0.8, -1],
-      [0, 0.3],
-      [0.8, -1],
-      [0.8, 1],
-    ],
-  ], // M
-  [
-    [
-      [-0.7, 1],
-      [-0.7, -1],
-      [0.7, 1],
-      [0.7, -1],
-    ],
-  ], // N
-  [
-    [
-      [-0.6, 1],
-      [-0.6, -1],
-      [0.4, -1],
-      [0.65, -0.5],
-      [0.4, 0],
-      [-0.6, 0],
-      [0.7, 1],
-    ],
-  ], // R
-  [
-    [
-      [-0.8, -1],
-      [0.8, -1],
-    ],
-    [
-      [0, -1],
-      [0, 1],
-    ],
-  ], // T
-  [
-    [
-      [-0.8, -1],
-      [-0.4, 1],
-      [0, -0.2],
-      [0.4, 1],
-      [0.8, -1],
-    ],
-  ], // W
-  [
-    [
-      [-0.8, -1],
-      [0.8, 1],
-    ],
-    [
-      [0.8, -1],
-      [-0.8, 1],
-    ],
-  ], // X
-  [
-    [
-      [-0.8, -1],
-      [0, 0],
-      [0.8, -1],
-    ],
-    [
-      [0, 0],
-      [0, 1],
-    ],
-  ], // Y
-  [
-    [
-      [-0.9, 0],
-      [0.9, 0],
-    ],
-    [
-      [0, -0.9],
-      [0, 0.9],
-    ],
-  ], // plus
-  [
-    [
-      [0, -0.9],
-      [0.9, 0.8],
-      [-0.9, 0.8],
-      [0, -0.9],
-    ],
-  ], // triangle
-  [
-    [
-      [-0.9, 0],
-      [0.9, 0],
-    ],
-    [
-      [0.3, -0.6],
-      [0.9, 0],
-      [0.3, 0.6],
-    ],
-  ], // arrow
-  [
-    [
-      [-0.4, -1],
-      [-0.4, 1],
-    ],
-    [
-      [0.4, -1],
-      [0.4, 1],
-    ],
-    [
-      [-0.9, -0.4],
-      [0.9, -0.4],
-    ],
-    [
-      [-0.9, 0.4],
-      [0.9, 0.4],
-    ],
-  ], // hash
-  [
-    [
-      [-0.9, -0.4],
-      [0.9, -0.4],
-    ],
-    [
-      [-0.9, 0.4],
-      [0.9, 0.4],
-    ],
-  ], // equals
-  [
-    [
-      [-0.9, 0.9],
-      [-0.3, -0.6],
-      [0, 0.6],
-      [0.4, -0.9],
-      [0.9, 0.9],
-    ],
-  ], // zigzag
-].map((glyph) => glyph as unknown as Point[][]);
 
 function jitter(glyph: readonly (readonly Point[])[], random: SeededRandom): Point[][] {
   const [width, height] = [random.between(5.5, 8.5), random.between(7.5, 9.5)];
