@@ -48,21 +48,27 @@ export interface SweepReport {
   readonly undecided: readonly string[];
 }
 
+export interface SweepOptions {
+  /** Which attempts to look at, say those whose name tells that they are old. Default: all. */
+  readonly consider?: (attempt: string) => boolean;
+  /** Vouches that an attempt's process is gone; by default nobody does */
+  readonly isDead?: (attempt: string) => boolean;
+}
+
 /**
- * Removes what dead attempts to publish left behind. `isDead` vouches that an attempt's process is gone (the holder of a
- * folder's lock knows: all other attempts are dead); without it, an attempt that has not claimed its commit is swept
- * anyway, and its publisher, if alive, fails its claim and publishes again.
+ * Removes what dead attempts to publish left behind. An attempt that has not claimed its commit is swept whether dead or
+ * not: its publisher, if alive, fails its claim and has to publish again. One that has is left, unless `isDead`.
  */
 export async function sweepAttempts(
   store: Store,
   dataset: string,
-  isDead: (attempt: string) => boolean = () => false,
+  { consider = () => true, isDead = () => false }: SweepOptions = {},
 ): Promise<SweepReport> {
   const prefix = keys.attempts(dataset);
   const attempts: string[] = [];
   for await (const { key } of store.list(prefix)) {
     const attempt = key.slice(prefix.length).split("/")[0]!;
-    if (attempts.at(-1) !== attempt) attempts.push(attempt);
+    if (attempts.at(-1) !== attempt && consider(attempt)) attempts.push(attempt);
   }
   // Read after the attempts: an attempt that commits later than this holds its claim.
   const published = await publishedFolders(store, dataset);

@@ -24,6 +24,8 @@ export interface ShardOptions {
 }
 
 const IMAGES_AHEAD = 16;
+/** Small images go to the store in pieces of at least this size: a write costs more than its bytes. */
+const CHUNK_BYTES = 256 * 1024;
 const encoder = new TextEncoder();
 
 /**
@@ -49,17 +51,24 @@ export class ShardWriter {
       let rows = 0;
       const chunks = async function* (): AsyncGenerator<Uint8Array> {
         let size = TAR_END.length;
+        let held: Uint8Array[] = [];
+        let heldBytes = 0;
         while (next.done !== true) {
-          const { position, entries } = next.value;
-          const sampleBytes = entries.reduce((sum, entry) => sum + entry.length, 0);
-          if (rows > 0 && size + sampleBytes > shardBytes) break;
-          size += sampleBytes;
+          const { position, entries, sizeBytes } = next.value;
+          if (rows > 0 && size + sizeBytes > shardBytes) break;
+          size += sizeBytes;
           rows++;
           shardOf[position] = shard;
-          yield* entries;
+          held.push(...entries);
+          heldBytes += sizeBytes;
+          if (heldBytes >= CHUNK_BYTES) {
+            yield Buffer.concat(held, heldBytes);
+            held = [];
+            heldBytes = 0;
+          }
           next = await samples.next();
         }
-        yield TAR_END;
+        yield Buffer.concat([...held, TAR_END]);
       };
       const key = `${folder}${fileNumber(shard)}.tar`;
       const written = await store.putStream(key, chunks());
@@ -69,7 +78,7 @@ export class ShardWriter {
   }
 
   /** The group's images that are there, in shuffled order, read ahead within bounds. */
-  async *#samples(group: RowGroup): AsyncGenerator<{ position: number; entries: Uint8Array[] }> {
+  async *#samples(group: RowGroup): AsyncGenerator<{ position: number; entries: Uint8Array[]; sizeBytes: number }> {
     const { bytesOf, labels, aheadBytes, onSample, beforeImage } = this.#options;
     const order = shuffledOrder(group);
     const locate = rowLocator(group);
@@ -102,7 +111,10 @@ export class ShardWriter {
         const image = await bytes;
         pendingBytes -= rows.sizeBytes[row]!;
         onSample?.(image !== null);
-        if (image !== null) yield { position, entries: sampleEntries(rows, row, digest, image, labels) };
+        if (image !== null) {
+          const entries = sampleEntries(rows, row, digest, image, labels);
+          yield { position, entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0) };
+        }
       }
     } finally {
       await Promise.allSettled(ahead.map(({ bytes }) => bytes));

@@ -63,7 +63,7 @@ for (const failure of FAILURES) {
         assert.equal(again.manifest.id, await versionId(madeCut(classes)));
         assert.equal(await wholeVersions(store), 1);
 
-        await sweepAttempts(store, "wild", () => true);
+        await sweepAttempts(store, "wild", { isDead: () => true });
         assert.deepEqual(await leftovers(store), [], `call ${failAt}`);
         assert.equal(await wholeVersions(store), 1, `call ${failAt}, swept`);
       }

@@ -161,6 +161,7 @@ describe("sweeping", () => {
     const before = [...store.objects.keys()];
     await store.put(`${keys.attempt("wild", "dead")}shards/000000.tar`, new Uint8Array(3));
     await store.put(`${keys.attempt("wild", "dead")}index/000000.parquet`, new Uint8Array(3));
+    assert.deepEqual((await sweepAttempts(store, "wild", { consider: (attempt) => attempt !== "dead" })).removed, []);
     assert.deepEqual(await sweepAttempts(store, "wild"), { removed: ["dead"], undecided: [] });
     assert.deepEqual([...store.objects.keys()], before);
   });
@@ -172,7 +173,7 @@ describe("sweeping", () => {
     await claimAttempt(store, folder, "commit", []);
     assert.deepEqual(await sweepAttempts(store, "wild"), { removed: [], undecided: ["late"] });
     assert.equal(store.objects.size, 2);
-    assert.deepEqual(await sweepAttempts(store, "wild", (attempt) => attempt === "late"), {
+    assert.deepEqual(await sweepAttempts(store, "wild", { isDead: (attempt) => attempt === "late" }), {
       removed: ["late"],
       undecided: [],
     });
