@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, statfsSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statfsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { open, type Database, type RootDatabase } from "lmdb";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 
@@ -35,7 +35,7 @@ export class LmdbFolder {
       );
     }
     try {
-      if (!readOnly) mkdirSync(folder, { recursive: true });
+      const made = readOnly ? undefined : mkdirSync(folder, { recursive: true });
       const root = open<Buffer, Buffer>({
         ...BINARY,
         path: folder,
@@ -47,6 +47,8 @@ export class LmdbFolder {
         // Its batches of a turn leave a promise to nobody, whose rejection (a full disk) would end the process.
         eventTurnBatching: false,
       });
+      // lmdb puts its file's bytes on the disk, not the names that lead to it.
+      if (!readOnly) syncNames(folder, made === undefined ? folder : dirname(made));
       return new LmdbFolder(folder, readOnly, root);
     } catch (error) {
       throw failure(folder, "opened", messageOf(error), error);
@@ -124,6 +126,20 @@ export class LmdbFolder {
   #assertWritable(): void {
     if (!this.readOnly) return;
     throw new SluiceError("E_LOG_IO", `Expected a log opened for writing, found ${this.folder} opened read-only.`);
+  }
+}
+
+/** Puts the names in `from` and in the folders above it, up to `to`, on the disk. */
+function syncNames(from: string, to: string): void {
+  if (process.platform === "win32") return; // has no such call, and journals its names
+  for (let at = resolve(from); ; at = dirname(at)) {
+    const descriptor = openSync(at, "r");
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    if (at === resolve(to) || at === dirname(at)) return;
   }
 }
 

@@ -1,0 +1,140 @@
+import type { ConnectionOptions } from "node:tls";
+import kafkajs from "kafkajs";
+import type { Admin, Kafka, SASLOptions } from "kafkajs";
+import { SluiceError } from "../../schemas/errors.js";
+import { withRetries, type RetryEvent, type RetryPolicy } from "../bounded-retry.js";
+import { registerCodecs, type Compression } from "./kafka-codecs.js";
+import { kafkaFailure } from "./kafka-errors.js";
+
+export interface KafkaConnection {
+  /** host:port of some brokers; they name the others. */
+  readonly brokers: readonly string[];
+  /** How this process appears in the brokers' logs, quotas and groups. Default "sluice". */
+  readonly clientId?: string;
+  /** true, or certificates and the like */
+  readonly ssl?: boolean | ConnectionOptions;
+  readonly sasl?: SASLOptions;
+  /** How long a call goes on trying while brokers are away or moving, ms. Default 120,000: a restart of a broker. */
+  readonly patienceMs?: number;
+  /** The same for opening, so that a wrong address is said soon, ms. Default 5,000. */
+  readonly openPatienceMs?: number;
+  /** A broker that says nothing for this long is taken for gone, ms. Default 30,000. */
+  readonly requestTimeoutMs?: number;
+  /** Of what is appended. Default none: images are compressed already. */
+  readonly compression?: Compression;
+  /** Hears of every wait for a broker that failed. */
+  readonly onRetry?: (event: RetryEvent) => void;
+  /** Hears what the client itself has to say. */
+  readonly onLog?: (line: string) => void;
+}
+
+/** Few and short: the outer retries, whose patience is known, rebuild what the client's own would go on using. */
+const INNER_RETRY = { retries: 2, initialRetryTime: 50, maxRetryTime: 500 };
+
+/** The connection's settings, and how requests are tried. */
+export class KafkaClient {
+  readonly kafka: Kafka;
+  /** For people: the brokers */
+  readonly place: string;
+  readonly compression: Compression;
+  readonly #connection: KafkaConnection;
+  readonly #closed = new AbortController();
+  #admin: Promise<Admin> | null = null;
+
+  constructor(connection: KafkaConnection) {
+    registerCodecs();
+    this.#connection = connection;
+    this.compression = connection.compression ?? "none";
+    this.place = `kafka://${connection.brokers.join(",")}`;
+    const { onLog } = connection;
+    this.kafka = new kafkajs.Kafka({
+      brokers: [...connection.brokers],
+      clientId: connection.clientId ?? "sluice",
+      ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
+      ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
+      connectionTimeout: 3_000,
+      requestTimeout: connection.requestTimeoutMs ?? 30_000,
+      retry: INNER_RETRY,
+      logLevel: onLog === undefined ? kafkajs.logLevel.NOTHING : kafkajs.logLevel.WARN,
+      logCreator:
+        () =>
+        ({ namespace, label, log: { message } }) => {
+          onLog?.(`${label} ${namespace}: ${message}`);
+        },
+    });
+  }
+
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** Tries within bounds; what it throws is a SluiceError. */
+  async retrying<T>(
+    doing: string,
+    attempt: (progress: () => void) => Promise<T>,
+    options: { patienceMs?: number; signal?: AbortSignal } = {},
+  ): Promise<T> {
+    return withRetries(this.policy(options), `${doing} in ${this.place}`, async (progress) => {
+      try {
+        return await attempt(progress);
+      } catch (error) {
+        throw kafkaFailure(error, doing, this.place);
+      }
+    });
+  }
+
+  policy({ patienceMs, signal }: { patienceMs?: number; signal?: AbortSignal } = {}): RetryPolicy {
+    if (this.#closed.signal.aborted) {
+      throw new SluiceError("E_LOG_IO", `Expected ${this.place} to be open, found it closed.`);
+    }
+    const { onRetry } = this.#connection;
+    return {
+      patienceMs: patienceMs ?? this.#connection.patienceMs ?? 120_000,
+      firstDelayMs: 50,
+      greatestDelayMs: 1_000,
+      ...(onRetry === undefined ? {} : { onRetry }),
+      signal: signal === undefined ? this.#closed.signal : AbortSignal.any([signal, this.#closed.signal]),
+    };
+  }
+
+  /** Checks that a broker answers and lets this client in. */
+  async open(): Promise<void> {
+    const patienceMs = this.#connection.openPatienceMs ?? 5_000;
+    await this.administer("reach a broker", (admin) => admin.describeCluster(), patienceMs);
+  }
+
+  /** Through one administrative connection, built anew after an error. */
+  async administer<T>(doing: string, work: (admin: Admin) => Promise<T>, patienceMs?: number): Promise<T> {
+    return this.retrying(
+      doing,
+      async () => {
+        const connecting = (this.#admin ??= this.#connectAdmin());
+        try {
+          return await work(await connecting);
+        } catch (error) {
+          if (this.#admin === connecting) this.#admin = null;
+          disconnectQuietly(connecting);
+          throw error;
+        }
+      },
+      patienceMs === undefined ? {} : { patienceMs },
+    );
+  }
+
+  async #connectAdmin(): Promise<Admin> {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    return admin;
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#admin?.then((admin) => admin.disconnect()).catch(() => undefined);
+    this.#admin = null;
+  }
+}
+
+/** Lets go of a client whose connections may be broken. */
+export function disconnectQuietly(client: Promise<{ disconnect(): Promise<void> }>): void {
+  client.then((connected) => connected.disconnect()).catch(() => undefined);
+}

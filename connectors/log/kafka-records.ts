@@ -1,0 +1,97 @@
+import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
+
+type HeaderValue = Buffer | string | undefined;
+
+/** A record as the client decodes it. */
+export interface RawRecord {
+  readonly offset: string;
+  /** ms since the epoch */
+  readonly timestamp: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>;
+  /** A transaction's end, no record of anybody */
+  readonly isControlRecord: boolean;
+  readonly batchContext: {
+    readonly firstOffset: string;
+    readonly lastOffsetDelta: number;
+    readonly producerId: string;
+    readonly inTransaction: boolean;
+  };
+}
+
+export interface AbortedTransaction {
+  readonly producerId: string;
+  readonly firstOffset: string;
+}
+
+/** Version 0 of a control record's key, type 0: the transaction was aborted. 1: committed. */
+export function endsTransaction(record: RawRecord): "commit" | "abort" | null {
+  if (!record.isControlRecord || record.key === null || record.key.length < 4) return null;
+  const type = record.key.readInt16BE(2);
+  return type === 0 ? "abort" : type === 1 ? "commit" : null;
+}
+
+/**
+ * Those records at or after `from` that are somebody's and committed. `raw` is in log order; a fetched batch may begin
+ * before the offset asked for. `aborted` lists each aborted transaction's first offset, ascending.
+ */
+export function committedRecords(
+  raw: readonly RawRecord[],
+  aborted: readonly AbortedTransaction[],
+  from: number,
+): StoredRecord[] {
+  const pending = [...aborted].sort((a, b) => Number(a.firstOffset) - Number(b.firstOffset));
+  const inAborted = new Set<string>();
+  const records: StoredRecord[] = [];
+  for (const record of raw) {
+    const offset = Number(record.offset);
+    const { producerId, inTransaction } = record.batchContext;
+    while (pending.length > 0 && Number(pending[0]!.firstOffset) <= offset) inAborted.add(pending.shift()!.producerId);
+    if (record.isControlRecord) {
+      if (endsTransaction(record) === "abort") inAborted.delete(producerId);
+    } else if (offset >= from && !(inTransaction && inAborted.has(producerId))) {
+      records.push(storedRecord(record));
+    }
+  }
+  return records;
+}
+
+/** The offset after everything in `raw`, also after what compaction has left of its last batch; null where it is empty. */
+export function endOf(raw: readonly RawRecord[]): number | null {
+  const last = raw.at(-1);
+  return last === undefined ? null : Number(last.batchContext.firstOffset) + last.batchContext.lastOffsetDelta + 1;
+}
+
+function storedRecord({ offset, timestamp, key, value, headers }: RawRecord): StoredRecord {
+  const texts: Record<string, string> = {};
+  for (const [name, found] of Object.entries(headers)) {
+    // Kafka lets a header repeat: the last one holds.
+    const one = Array.isArray(found) ? (found as readonly HeaderValue[]).at(-1) : (found as HeaderValue);
+    const text = one === undefined || one === null ? "" : one.toString();
+    Object.defineProperty(texts, name, { value: text, enumerable: true, configurable: true, writable: true });
+  }
+  return { offset: Number(offset), timestampMs: Number(timestamp), key, value, headers: texts };
+}
+
+/** What the client sends of a record. */
+export function outgoing(record: LogRecord, partition: number) {
+  return {
+    partition,
+    key: record.key === null ? null : asBuffer(record.key),
+    value: record.value === null ? null : asBuffer(record.value),
+    headers: { ...record.headers },
+    timestamp: String(record.timestampMs),
+  };
+}
+
+/** About what a record takes on the wire, before compression */
+export function sizeOf({ key, value, headers }: LogRecord): number {
+  let bytes = 32 + (key?.length ?? 0) + (value?.length ?? 0);
+  for (const [name, text] of Object.entries(headers)) bytes += 8 + Buffer.byteLength(name) + Buffer.byteLength(text);
+  return bytes;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,81 @@
+import kafkajs from "kafkajs";
+import { SluiceError } from "../../schemas/errors.js";
+import type { KafkaClient } from "./kafka-client.js";
+import type { PartitionEnds } from "./log.js";
+
+/** Kafka's settings of a topic, by their names ("retention.bytes", "max.message.bytes", …) */
+export type TopicSettings = Readonly<Record<string, string>>;
+
+/**
+ * Records carry their event times, and Kafka by default refuses times more than an hour ahead and forgets what is older
+ * than a week: a photograph of last year would go as soon as it came. Topics made here take any time and keep everything;
+ * bound them by `retention.bytes`, or by time of arrival with `message.timestamp.type=LogAppendTime`.
+ */
+const DEFAULTS: TopicSettings = {
+  "message.timestamp.after.max.ms": "9223372036854775807",
+  "retention.ms": "-1",
+};
+
+/** Creates the topic where it is absent. Throws E_LOG_IO where it has fewer partitions. */
+export async function ensureTopic(
+  client: KafkaClient,
+  topic: string,
+  partitions: number,
+  { replicationFactor, settings }: { replicationFactor: number; settings: TopicSettings },
+): Promise<void> {
+  const configEntries = Object.entries({ ...DEFAULTS, ...settings }).map(([name, value]) => ({ name, value }));
+  const created = await client.administer(`create topic "${topic}"`, (admin) =>
+    admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries }] }),
+  );
+  if (created) return;
+  const found = (await topicEnds(client, topic)).length;
+  if (found >= partitions) return;
+  throw new SluiceError(
+    "E_LOG_IO",
+    `Expected topic "${topic}" in ${client.place} to have at least ${partitions} partitions, found ${found}. Add partitions (\`kafka-topics --alter --partitions ${partitions}\`), or set the number back.`,
+    { topic, partitions, found },
+  );
+}
+
+/** Throws E_LOG_IO where there is no such topic. `end` is where committed records end: an open transaction is beyond it. */
+export async function topicEnds(client: KafkaClient, topic: string): Promise<readonly PartitionEnds[]> {
+  const offsets = await client.administer(`find topic "${topic}"`, (admin) => admin.fetchTopicOffsets(topic));
+  return [...offsets]
+    .sort((a, b) => a.partition - b.partition)
+    .map(({ low, high }) => ({ start: Number(low), end: Number(high) }));
+}
+
+/** Of each partition, the first offset whose record's time is at or after `timestampMs`; the end where there is none. */
+export async function offsetsAt(client: KafkaClient, topic: string, timestampMs: number): Promise<readonly number[]> {
+  const offsets = await client.administer(`find topic "${topic}"`, (admin) =>
+    admin.fetchTopicOffsetsByTimestamp(topic, timestampMs),
+  );
+  return [...offsets].sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
+}
+
+/** What of `wanted` a topic does not have: one line each, empty where all is as wanted. Throws E_LOG_IO for no topic. */
+export async function checkTopic(
+  client: KafkaClient,
+  topic: string,
+  wanted: { readonly partitions?: number; readonly settings?: TopicSettings },
+): Promise<string[]> {
+  const differences: string[] = [];
+  const found = (await topicEnds(client, topic)).length;
+  if (wanted.partitions !== undefined && found !== wanted.partitions) {
+    differences.push(`${topic}: ${wanted.partitions} partitions wanted, ${found} found`);
+  }
+  const names = Object.keys(wanted.settings ?? {});
+  if (names.length === 0) return differences;
+  const { resources } = await client.administer(`read the settings of topic "${topic}"`, (admin) =>
+    admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: names }],
+    }),
+  );
+  const values = new Map(resources.flatMap(({ configEntries }) => configEntries).map((e) => [e.configName, e.configValue]));
+  for (const [name, value] of Object.entries(wanted.settings ?? {})) {
+    const now = values.get(name);
+    if (now !== value) differences.push(`${topic}: ${name}=${value} wanted, ${now ?? "nothing"} found`);
+  }
+  return differences;
+}
