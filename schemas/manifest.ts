@@ -15,6 +15,8 @@ import { engineInfoSchema } from "./segment.js";
 export const MANIFEST_VERSION = 1;
 
 const count = z.int().nonnegative();
+/** What every store can keep: segments of these characters, none of them empty, "." or ".." */
+const objectKey = z.string().regex(/^(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9._=-]+(\/[A-Za-z0-9._=-]+)*$/);
 const sha256Text = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const manifestSchema = z.strictObject({
@@ -52,7 +54,7 @@ export const manifestSchema = z.strictObject({
     /** over the frontier: in = scored + copied + quarantined + lost */
     records: z.strictObject({ in: count, scored: count, copied: count, quarantined: count, lost: count }),
   }),
-  files: z.array(z.strictObject({ key: z.string(), sizeBytes: count, sha256: sha256Text, rows: count.nullable() })),
+  files: z.array(z.strictObject({ key: objectKey, sizeBytes: count, sha256: sha256Text, rows: count.nullable() })),
   provenance: z.strictObject({
     parent: z.strictObject({ number: z.int().positive(), id: sha256Text }).nullable(),
     stream: z.string(),

@@ -114,7 +114,7 @@ describe("finds each statement of the manifest that was tampered with", async ()
           ? !value
           : value === null
             ? 1
-            : `${JSON.stringify(value)}0`;
+            : (value as string) + "0";
     const text = path.join(".");
     // What nothing else says: where the version came from, and the teacher's name.
     const unproven = /^(provenance\.(?!parent)|teacher\.(name|temperature))/.test(text);
@@ -141,6 +141,19 @@ describe("finds each statement of the manifest that was tampered with", async ()
   }
   test("which leaves were tried", () => {
     assert.ok(leaves.filter(([, , unproven]) => !unproven).length > 60);
+  });
+  test("files outside the store, or of another version's folder", async () => {
+    for (const key of [
+      "../../etc/passwd",
+      "/etc/passwd",
+      "versions/wild/data/../x",
+      "versions/wild/data/other/README.md",
+    ]) {
+      const { store, manifest: tampered } = await published();
+      tampered.files[0]!.key = key;
+      store.objects.set(MANIFEST, new TextEncoder().encode(JSON.stringify(tampered)));
+      assert.ok((await verify(store)).findingCount > 0, key);
+    }
   });
   test("bytes that are no manifest", async () => {
     const { store } = await published();
