@@ -1,11 +1,10 @@
-import { lstat, mkdir, realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat, realpath, stat } from "node:fs/promises";
 import picomatch from "picomatch";
-import { sha256Hex } from "../../schemas/canonical.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ImageRecord } from "../../schemas/image-record.js";
 import { bytePath, fsPath, percentEncode, shownPath, type BytePath } from "./byte-path.js";
-import { formatMark, parseMark, Pass, type Mark } from "./listing.js";
+import { formatMark, parseMark, type Mark } from "./mark.js";
+import { passes, type Pass } from "./pass.js";
 import type { Source, SourceEstimate, SourceItem } from "./source.js";
 import { sourceName } from "./source-name.js";
 import { walk, type Walked } from "./walk.js";
@@ -19,7 +18,7 @@ export interface FolderSourceOptions {
   /** Absolute paths of folders that are left out: a data folder may lie among the pictures. */
   readonly skip?: readonly string[] | undefined;
   /**
-   * A folder, one for each topic, in which the source remembers what it has taken (see listing.ts). With it, `items`
+   * A folder, one for each topic, in which the source remembers what it has taken (see pass.ts). With it, `items`
    * gives what is new or changed since the last run, whatever its name. Without it, `items` gives what sorts after
    * the cursor, and everything again for the cursor null.
    */
@@ -53,9 +52,6 @@ export async function openFolderSource(folder: string, options: FolderSourceOpti
     skipped.count += 1;
     skipped.first ??= shownPath(`${root}/${path}`);
   };
-  const listing =
-    options.listings === undefined ? null : join(options.listings, `${sha256Hex(name).slice(0, 32)}.listing`);
-
   async function* walkFrom(
     after: BytePath | null,
     onPassedOver?: (path: BytePath) => void,
@@ -82,24 +78,20 @@ export async function openFolderSource(folder: string, options: FolderSourceOpti
     },
     async *items(cursor): AsyncGenerator<SourceItem> {
       const mark = parseMark(cursor);
-      if (listing === null) {
-        for await (const group of groups(walkFrom(mark?.path ?? null, countSkipped))) {
-          for (const file of await looked(
-            root,
-            group.filter(({ included }) => included),
-          )) {
-            yield item(root, file, { pass: 0, path: file.path, index: 0 });
-          }
-        }
+      if (options.listings !== undefined) {
+        for await (const pass of passes(options.listings, name, mark)) yield* newItems(pass);
         return;
       }
-      await mkdir(options.listings!, { recursive: true });
-      yield* newItems(await Pass.begin(listing, mark));
+      for await (const group of groups(walkFrom(mark?.path ?? null, countSkipped))) {
+        const included = group.filter((found) => found.included);
+        for (const file of await looked(root, included)) {
+          yield item(root, file, { pass: 0, path: file.path, index: 0 });
+        }
+      }
     },
   };
 
   async function* newItems(pass: Pass): AsyncGenerator<SourceItem> {
-    let last: Mark | null = pass.resumeAfter;
     try {
       for await (const group of groups(walkFrom(pass.resumeAfter?.path ?? null, countSkipped))) {
         const fresh: Looked[] = [];
@@ -114,11 +106,10 @@ export async function openFolderSource(folder: string, options: FolderSourceOpti
         }
         await pass.flush();
         for (const file of fresh) {
-          last = { pass: pass.number, path: file.path, index: 0 };
-          yield item(root, file, last);
+          yield item(root, file, pass.mark(file.path));
         }
       }
-      await pass.end(last);
+      await pass.end();
     } finally {
       await pass.close();
     }

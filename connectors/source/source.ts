@@ -19,12 +19,16 @@ export interface Source {
   /** Names the source in the log's cursors: equal for the same folder or shards. */
   readonly name: string;
   estimate(): Promise<SourceEstimate>;
-  /** Items after `cursor` (null: from the start). */
+  /**
+   * Items after `cursor` (null: from the start), which must be that of the last item appended. A source that remembers
+   * what it has taken also gives, after the last item of one run, what has been added or changed since.
+   */
   items(cursor: string | null): AsyncIterable<SourceItem>;
 }
 
 /**
- * Reads an image that a record only refers to. Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE.
+ * Reads an image that a record only refers to. Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE; E_SOURCE_READ
+ * (retryable) where not the image is at fault but this process short of something.
  */
 export interface ImageOpener {
   open(uri: string, maxBytes: number): Promise<Uint8Array>;

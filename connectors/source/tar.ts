@@ -1,10 +1,11 @@
-import { mkdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import picomatch from "picomatch";
-import { sha256Hex } from "../../schemas/canonical.js";
 import { SluiceError } from "../../schemas/errors.js";
+import type { ImageRecord } from "../../schemas/image-record.js";
 import { bytePath, fsPath, percentEncode, shownPath, type BytePath } from "./byte-path.js";
-import { formatMark, parseMark, Pass, type Mark } from "./listing.js";
+import { formatMark, parseMark, type Mark } from "./mark.js";
+import { passes, type Pass } from "./pass.js";
 import { expandShards } from "./shard-list.js";
 import type { Source, SourceEstimate, SourceItem } from "./source.js";
 import { sourceName } from "./source-name.js";
@@ -59,36 +60,31 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
     estimate: async (): Promise<SourceEstimate> => ({ items: null }),
     async *items(cursor): AsyncGenerator<SourceItem> {
       const mark = parseMark(cursor);
-      const pass = options.listings === undefined ? null : await begin(options.listings, mark);
-      const resumeAfter = pass === null ? mark : pass.resumeAfter;
-      let last: Mark | null = resumeAfter;
-      try {
-        for (const shard of await expandShards(patterns)) {
-          if (resumeAfter !== null && shard < resumeAfter.path) continue;
-          const resumed = resumeAfter !== null && shard === resumeAfter.path;
-          const { mtimeMs, size: sizeBytes } = await statOf(shard);
-          if (pass !== null && !resumed) {
-            const taken = await pass.isTaken({ path: shard, mtimeMs, sizeBytes });
-            pass.add({ path: shard, mtimeMs, sizeBytes });
-            await pass.flush();
-            if (taken) continue;
-          }
-          const from = resumed ? resumeAfter.index : 0;
-          for await (const { item, index } of imagesOf(shard, mtimeMs, from)) {
-            last = { pass: pass?.number ?? 0, path: shard, index };
-            yield { record: item, cursor: formatMark(last) };
-          }
-        }
-        await pass?.end(last);
-      } finally {
-        await pass?.close();
-      }
+      if (options.listings === undefined) yield* itemsAfter(mark, null);
+      else for await (const pass of passes(options.listings, name, mark)) yield* itemsAfter(pass.resumeAfter, pass);
     },
   };
 
-  async function begin(listings: string, mark: Mark | null): Promise<Pass> {
-    await mkdir(listings, { recursive: true });
-    return Pass.begin(join(listings, `${sha256Hex(name).slice(0, 32)}.listing`), mark);
+  async function* itemsAfter(after: Mark | null, pass: Pass | null): AsyncGenerator<SourceItem> {
+    try {
+      for (const shard of await expandShards(patterns)) {
+        if (after !== null && shard < after.path) continue;
+        const resumed = after !== null && shard === after.path;
+        const { mtimeMs, size: sizeBytes } = await statOf(shard);
+        if (pass !== null && !resumed) {
+          const taken = await pass.isTaken({ path: shard, mtimeMs, sizeBytes });
+          pass.add({ path: shard, mtimeMs, sizeBytes });
+          await pass.flush();
+          if (taken) continue;
+        }
+        for await (const { record, index } of imagesOf(shard, mtimeMs, resumed ? after.index : 0)) {
+          yield { record, cursor: formatMark(pass?.mark(shard, index) ?? { pass: 0, path: shard, index }) };
+        }
+      }
+      await pass?.end();
+    } finally {
+      await pass?.close();
+    }
   }
 
   /** Images of a shard after the `from` first ones. `index` counts from 1. */
@@ -96,17 +92,17 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
     shard: BytePath,
     shardMtimeMs: number,
     from: number,
-  ): AsyncGenerator<{ item: SourceItem["record"]; index: number }> {
+  ): AsyncGenerator<{ record: ImageRecord; index: number }> {
     let index = 0;
     let key: string | null = null;
     let waiting: { member: Member; bytes: Uint8Array | null; index: number }[] = [];
     let waitingBytes = 0;
     let rights: Rights = NO_RIGHTS;
-    const flush = function* (): Generator<{ item: SourceItem["record"]; index: number }> {
+    const flush = function* (): Generator<{ record: ImageRecord; index: number }> {
       for (const { member, bytes, index: at } of waiting) {
         const uri = `tar:${percentEncode(shard)}#${percentEncode(member.name)}`;
         const eventTimeMs = Math.max(0, Math.floor(member.mtimeMs > 0 ? member.mtimeMs : shardMtimeMs));
-        yield { item: { uri, bytes, eventTimeMs, ...rights, retryOf: null }, index: at };
+        yield { record: { uri, bytes, eventTimeMs, ...rights, retryOf: null }, index: at };
       }
       waiting = [];
       waitingBytes = 0;
@@ -139,8 +135,8 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
     yield* flush();
     if (failure === null || index + 1 <= from) return;
     const uri = `tar:${percentEncode(shard)}#`;
-    const item = { uri, bytes: null, eventTimeMs: Math.floor(shardMtimeMs), ...NO_RIGHTS, retryOf: null };
-    yield { item, index: index + 1 };
+    const record = { uri, bytes: null, eventTimeMs: Math.floor(shardMtimeMs), ...NO_RIGHTS, retryOf: null };
+    yield { record, index: index + 1 };
   }
 }
 
