@@ -35,6 +35,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/rebuild.js"),
   },
   {
+    name: "reproduce",
+    summary: "make a version again from the archive and compare the ids",
+    load: () => import("./commands/reproduce.js"),
+  },
+  {
+    name: "train",
+    summary: "train a teacher, or a student on a version",
+    load: () => import("./commands/train.js"),
+  },
+  {
     name: "versions",
     summary: "list, show, compare and verify versions",
     load: () => import("./commands/versions.js"),

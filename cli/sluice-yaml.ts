@@ -37,7 +37,7 @@ datasets:
   - name: ${first.name}
     select:
       # K: images a class.
-      k: ${first.select.k}
+      k: ${JSON.stringify(first.select.k)}
       # P: each image stands for its P best classes only.
       p: ${first.select.p}
       # Least probability of a chosen row, from 0 to 1.

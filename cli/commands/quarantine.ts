@@ -1,6 +1,8 @@
+import { resolve } from "node:path";
 import { ERROR_CODES, SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { nearest } from "../config/nearest.js";
+import { wholeNumber } from "../number-argument.js";
 import { openExistingStore } from "../existing-store.js";
 import { ingestCounts } from "../report/ingest-counts.js";
 import { publishedObject, publishedText } from "../report/published.js";
@@ -27,13 +29,13 @@ export const declare: DeclareCommand = (command, invocation) => {
     .description("Lists the images that could not be used, and have not been taken up again since.")
     .option("--code <code>", "only this reason; repeatable", collected)
     .option("--match <text>", "only the image with this digest or uri")
-    .option("--limit <n>", "lines printed; --json has all", "50")
+    .option("--limit <n>", "lines printed; --json has all", wholeNumber, 50)
     .option("--teacher-digest <digest>", "the first digits of the teacher's digest, where several have scored")
     .addHelpText("after", exampleText([["sluice quarantine list --code E_IMAGE_TRUNCATED", "only broken-off files"]]))
-    .action(async (flags: Filter & { limit: string; teacherDigest?: string }) => {
+    .action(async (flags: Filter & { limit: number; teacherDigest?: string }) => {
       const run = invocation();
       const { config } = await run.loadConfig();
-      const limit = wholeNumber("--limit", flags.limit);
+      const { limit } = flags;
       const { listQuarantine } = await import("../../pipelines/quarantine.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
       const store = await openExistingStore(config);
@@ -59,6 +61,36 @@ export const declare: DeclareCommand = (command, invocation) => {
               ].join("\n"),
           { count: entries.length, byCode, entries },
         );
+      } finally {
+        await store.close();
+      }
+    });
+
+  command
+    .command("export")
+    .summary("write the quarantine to a Parquet file")
+    .description("Writes what is in quarantine to a Parquet file, one row an image.")
+    .argument("<file>", "where to write it")
+    .option("--code <code>", "only this reason; repeatable", collected)
+    .option("--match <text>", "only the image with this digest or uri")
+    .option("--teacher-digest <digest>", "the first digits of the teacher's digest, where several have scored")
+    .addHelpText(
+      "after",
+      exampleText([["sluice quarantine export quarantine.parquet", "for DuckDB, Polars or pandas"]]),
+    )
+    .action(async (path: string, flags: Filter & { teacherDigest?: string }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const { listQuarantine } = await import("../../pipelines/quarantine.js");
+      const { exportQuarantine } = await import("../../pipelines/quarantine-export.js");
+      const { archivedTeacher } = await import("../../pipelines/rebuild.js");
+      const store = await openExistingStore(config);
+      try {
+        const { digest } = await archivedTeacher(store, flags.teacherDigest);
+        const file = resolve(run.terminal.folder, path);
+        const place = { teacher: digest, stream: config.stream };
+        const rows = await exportQuarantine(listQuarantine(store, place, filterOf(flags)), file);
+        run.result(`Wrote ${plural(rows, "row")} to ${file}.`, { file, rows });
       } finally {
         await store.close();
       }
@@ -147,9 +179,4 @@ function errorCode(text: string): ErrorCode {
     "E_USAGE",
     `Expected an error code for --code, found "${text}"${likely === null ? "; docs/errors.md lists them" : `, did you mean ${likely}?`}`,
   );
-}
-
-function wholeNumber(flag: string, text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new SluiceError("E_USAGE", `Expected a whole number for ${flag}, found "${text}".`);
 }

@@ -1,55 +1,137 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { InvalidArgumentError } from "commander";
+import type { RebuildOptions } from "../../pipelines/rebuild.js";
+import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { cronAfter } from "../../schemas/trigger.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { datasetNamed, openExistingStore } from "../existing-store.js";
 import { publishedObject, publishedText } from "../report/published.js";
+import { gapText } from "../report/gap.js";
+import { timeArgument } from "../time-argument.js";
+import { versionNamed } from "../version-name.js";
+
+interface Flags {
+  readonly teacherDigest?: string;
+  readonly allowGaps?: boolean;
+  readonly at?: string;
+  readonly until?: number;
+  readonly window?: number;
+  readonly schedule?: string;
+}
 
 export const declare: DeclareCommand = (command, invocation) => {
   command
+    .description(
+      "Makes a version from the archived scores alone: nothing is scored, and the teacher is not needed. Of a windowed dataset, the newest window as far as it has come.",
+    )
     .argument("[dataset]", "a declared dataset; without one, the first")
     .option(
       "--teacher-digest <digest>",
       "whose scores: the first digits of the teacher's digest, where several have scored",
     )
+    .option("--at <version>", "only what that version was made from: its frontier (latest, 3 or dataset/3)")
+    .option(
+      "--until <time>",
+      "only images before this event time (2026-11-01, or ms since the epoch); of a windowed dataset, the newest window that had ended by then",
+      timeArgument,
+    )
+    .option("--window <start>", "the window that starts then", timeArgument)
     .option("--allow-gaps", "leave out what is missing or corrupt in the archive; the version is marked incomplete")
+    .option("--schedule <cron>", 'again and again, until Ctrl-C: a cron line in UTC, such as "0 3 * * *"', cronArgument)
     .addHelpText(
       "after",
       exampleText([
         ["sluice rebuild", "a version from the archived scores; the teacher is not needed"],
         ["sluice rebuild --set datasets[0].select.k=500", "the same scores, with 500 images a class"],
+        ["sluice rebuild --at 12 --set datasets[0].select.p=5", "what version 12 would have been with P = 5"],
+        ["sluice rebuild --until 2026-11-01", "only images from before November"],
+        ['sluice rebuild --schedule "0 3 * * *"', "every night at three"],
       ]),
     )
-    .action(async (name: string | undefined, flags: { teacherDigest?: string; allowGaps?: boolean }) => {
+    .action(async (name: string | undefined, flags: Flags) => {
+      refuseTogether(flags);
       const run = invocation();
       const { config } = await run.loadConfig();
       const dataset = datasetNamed(config, name);
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
+      const { rebuildOnSchedule } = await import("../../pipelines/rebuild-schedule.js");
+      const { readManifest } = await import("../../pipelines/versions.js");
       const { assertFits } = await import("../../pipelines/memory-estimate.js");
       const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
       await run.work(async ({ onProgress, stop, note }) => {
         const store = await openExistingStore(config);
+        const report = (published: PublishedCut): void => {
+          run.result(publishedText(published, store.place), publishedObject(published, store.place));
+        };
         try {
           const { digest, card } = await archivedTeacher(store, flags.teacherDigest);
           assertFits({ ...config, datasets: [dataset] }, card.labels.length);
-          const published = await rebuild({
+          const at = flags.at === undefined ? undefined : versionNamed(config, flags.at);
+          const gaps = new Set<string>();
+          const options: RebuildOptions = {
             store,
             dataset,
             stream: config.stream,
             teacher: digest,
             ...publishingParts(config),
-            onProgress,
-            onWarning: note,
-            signal: stop,
+            ...(at === undefined ? {} : { at: await readManifest(store, at.dataset, at.version) }),
+            ...(flags.until === undefined ? {} : { untilMs: flags.until }),
+            ...(flags.window === undefined ? {} : { windowMs: flags.window }),
             ...(flags.allowGaps === true
               ? {
-                  onGap: ({ chain, start, end }): void => {
-                    note(`left out: offsets [${start}, ${end}) of ${chain.stream}/${chain.partition}`);
+                  onGap: (gap): void => {
+                    // Met twice: on the way to the chain's end, and by the cut.
+                    const text = gapText(gap);
+                    if (!gaps.has(text)) note(text);
+                    gaps.add(text);
                   },
                 }
               : {}),
-          });
-          run.result(publishedText(published, store.place), publishedObject(published, store.place));
+            onProgress,
+            onWarning: note,
+            signal: stop,
+          };
+          if (flags.schedule === undefined) {
+            report(await rebuild(options));
+            return;
+          }
+          const { nowMs } = run.terminal;
+          const waitUntil = async (timeMs: number): Promise<void> => {
+            while (nowMs() < timeMs && !stop.aborted) {
+              // A timer holds no more than 2^31 ms, and a machine may have slept.
+              await sleep(Math.min(timeMs - nowMs(), 60_000), undefined, { signal: stop }).catch(() => undefined);
+            }
+          };
+          const onWaiting = (untilMs: number): void => {
+            note(`next rebuild at ${new Date(untilMs).toISOString()}`);
+          };
+          const scheduled = { ...options, schedule: flags.schedule, nowMs, waitUntil, onWaiting, signal: stop };
+          for await (const published of rebuildOnSchedule(scheduled)) report(published);
         } finally {
           await store.close();
         }
       });
     });
 };
+
+function refuseTogether({ at, until, window, schedule }: Flags): void {
+  const refuse = (first: string, second: string): never => {
+    throw new SluiceError("E_USAGE", `Expected ${first} or ${second}, found both. See \`sluice rebuild --help\`.`);
+  };
+  if (until !== undefined && window !== undefined) refuse("--until", "--window");
+  if (schedule === undefined) return;
+  if (at !== undefined) refuse("--schedule", "--at");
+  if (until !== undefined) refuse("--schedule", "--until");
+  if (window !== undefined) refuse("--schedule", "--window");
+}
+
+/** Throws commander's error where a line is no cron line, or one that never fires. */
+function cronArgument(line: string): string {
+  try {
+    if (cronAfter(line, 0) !== null) return line;
+  } catch {
+    throw new InvalidArgumentError("Expected a cron line (minute hour day month weekday), such as 0 3 * * *.");
+  }
+  throw new InvalidArgumentError("Expected a cron line that fires, found one that never does.");
+}

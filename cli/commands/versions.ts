@@ -2,6 +2,7 @@ import type { Manifest } from "../../schemas/manifest.js";
 import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { datasetNamed, openExistingStore } from "../existing-store.js";
+import { wholeNumber } from "../number-argument.js";
 import { diffText, listText, manifestText, verifyText } from "../report/versions.js";
 import { versionNamed } from "../version-name.js";
 
@@ -57,9 +58,9 @@ export const declare: DeclareCommand = (command, invocation) => {
     .summary("what a version holds")
     .description("Prints a version's manifest: parameters, classes, totals, provenance.")
     .argument("<version>", VERSION)
-    .option("--classes <n>", "classes printed; --json has all", "20")
+    .option("--classes <n>", "classes printed; --json has all", wholeNumber, 20)
     .addHelpText("after", exampleText([["sluice versions show latest --json", "the manifest itself"]]))
-    .action(async (text: string, flags: { classes: string }) => {
+    .action(async (text: string, flags: { classes: number }) => {
       const run = invocation();
       const { config } = await run.loadConfig();
       const { dataset, version } = versionNamed(config, text);
@@ -67,7 +68,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const store = await openExistingStore(config);
       try {
         const manifest = await readManifest(store, dataset, version);
-        run.result(manifestText(manifest, store.place, Number(flags.classes)), manifest);
+        run.result(manifestText(manifest, store.place, flags.classes), manifest);
       } finally {
         await store.close();
       }

@@ -1,6 +1,6 @@
 import { parse } from "yaml";
 import { nearest } from "./nearest.js";
-import { pathText, propertiesOf, shapeAt, type Path, type Shape } from "./settings-shape.js";
+import { freeOf, itemOf, pathText, propertiesOf, shapeAt, type Path, type Shape } from "./settings-shape.js";
 
 /** One setting given by an environment variable or a flag. */
 export interface Override {
@@ -77,13 +77,15 @@ function resolve(steps: readonly string[], plain: (name: string) => string): { p
   for (const [at, step] of steps.entries()) {
     const shape = shapeAt(path);
     if (shape === null) return { path, unknownAt: at };
-    if (shape.items !== undefined && /^\d{1,6}$/.test(step)) {
+    if (itemOf(shape) !== undefined && /^\d{1,6}$/.test(step)) {
       path.push(Number(step));
       continue;
     }
     const name = Object.keys(propertiesOf(shape)).find((property) => plain(property) === plain(step));
-    if (name === undefined) return { path, unknownAt: at };
-    path.push(name);
+    // A variable's name is in capitals, and cannot say what a free name is.
+    const free = plain(step) === step && freeOf(shape) !== undefined;
+    if (name === undefined && !free) return { path, unknownAt: at };
+    path.push(name ?? step);
   }
   return { path, unknownAt: null };
 }
@@ -96,7 +98,11 @@ function namesAt(path: Path): string[] {
 function knownText(path: Path): string {
   const names = namesAt(path);
   const where = pathText(path) || "the configuration";
-  if (shapeAt(path)?.items !== undefined) return `${where} is a list, and takes a number, counted from 0`;
+  const shape = shapeAt(path);
+  if (shape !== null && itemOf(shape) !== undefined) return `${where} is a list, and takes a number, counted from 0`;
+  if (shape !== null && freeOf(shape) !== undefined) {
+    return `${where} has names of its own: give it whole, such as '{name: value}'`;
+  }
   return names.length === 0 ? `${where} has nothing below it` : `${where} has ${names.join(", ")}`;
 }
 

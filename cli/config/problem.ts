@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { nearest } from "./nearest.js";
-import { expectationText, foundText, propertiesOf, shapeAt, type Path } from "./settings-shape.js";
+import { expectationText, formsFor, foundText, propertiesOf, shapeAt, type Path } from "./settings-shape.js";
 
 type Issue = z.core.$ZodIssue;
 
@@ -30,12 +30,26 @@ function problemsOf(issue: Issue, root: unknown): SettingProblem[] {
       return { path: [...path, name], at: "name", message: `no such setting${hint}` };
     });
   }
+  if (issue.code === "invalid_union") {
+    const near = nearestChoice(issue.errors);
+    if (near !== null) {
+      return near.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, root));
+    }
+  }
   // Texts written for a setting already say what was expected; the library's own are replaced by words from its shape.
   if (issue.code === "custom") return [{ path, at: "value", message: issue.message }];
   const own = /^expected /.test(issue.message) ? issue.message : null;
-  let expected = own ?? (shape === null ? issue.message : `expected ${expectationText(shape)}`);
+  let expected = own ?? (shape === null ? issue.message : `expected ${expectationText(formsFor(shape, value))}`);
   if (issue.code === "too_small" && issue.origin === "string") expected = "expected text that is not empty";
   return [{ path, at: "value", message: `${expected}, found ${found}` }];
+}
+
+/** Of a choice, what is wrong by the form that was most likely meant; null where the value has none of the forms. */
+function nearestChoice(choices: readonly (readonly Issue[])[]): readonly Issue[] | null {
+  const ofThatForm = choices.filter(
+    (issues) => !issues.some(({ code, path }) => code === "invalid_type" && path.length === 0),
+  );
+  return ofThatForm.toSorted((a, b) => a.length - b.length)[0] ?? null;
 }
 
 export function valueAt(root: unknown, path: Path): unknown {

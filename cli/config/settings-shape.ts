@@ -21,6 +21,8 @@ export interface Shape {
   readonly items?: Shape;
   readonly oneOf?: readonly Shape[];
   readonly anyOf?: readonly Shape[];
+  /** Of a mapping whose names are free */
+  readonly additionalProperties?: Shape | false;
 }
 
 let settings: Shape | undefined;
@@ -35,16 +37,39 @@ export function settingsShape(): Shape {
 export function shapeAt(path: Path, root: Shape = settingsShape()): Shape | null {
   let shape: Shape = root;
   for (const step of path) {
-    const next = typeof step === "number" ? shape.items : propertiesOf(shape)[step];
+    const next = typeof step === "number" ? itemOf(shape) : (propertiesOf(shape)[step] ?? freeOf(shape));
     if (next === undefined) return null;
     shape = next;
   }
   return shape;
 }
 
+/** What the choices of a setting are: itself, where it is none. */
+function choicesOf(shape: Shape): readonly Shape[] {
+  const choices = shape.oneOf ?? shape.anyOf;
+  return choices === undefined ? [shape] : choices.flatMap(choicesOf);
+}
+
+/** What a list's entries are. */
+export function itemOf(shape: Shape): Shape | undefined {
+  return choicesOf(shape).find(({ items }) => items !== undefined)?.items;
+}
+
+/** What stands under the free names of a mapping. */
+export function freeOf(shape: Shape): Shape | undefined {
+  for (const { additionalProperties } of choicesOf(shape)) if (additionalProperties) return additionalProperties;
+  return undefined;
+}
+
+/** Whether a value of another kind than a mapping may stand here as well. */
+export function takesPlainValue(shape: Shape): boolean {
+  return choicesOf(shape).some(({ type }) => type !== "object");
+}
+
 export function propertiesOf(shape: Shape): Readonly<Record<string, Shape>> {
   const own = Object.fromEntries(Object.entries(shape.properties ?? {}));
-  for (const choice of shape.oneOf ?? shape.anyOf ?? []) {
+  for (const choice of choicesOf(shape)) {
+    if (choice === shape) continue;
     for (const [name, property] of Object.entries(propertiesOf(choice))) {
       const before = own[name];
       own[name] = before === undefined ? property : bothOf(before, property);
@@ -68,12 +93,25 @@ export function pathText(path: Path): string {
   return text;
 }
 
+/** Of a choice, the forms that a value of that kind can be meant as: for 0, the numbers; all where it fits none. */
+export function formsFor(shape: Shape, value: unknown): Shape {
+  const kind = Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
+  const fitting = choicesOf(shape).filter(({ type }) => (type === "integer" ? "number" : type) === kind);
+  return fitting.length === 0 ? shape : { anyOf: fitting };
+}
+
 /** What a setting takes, in words: "a whole number above 0", "one of auto, onnx, tfjs". */
 export function expectationText(shape: Shape): string {
+  const choices = choicesOf(shape);
+  const [only] = choices;
+  if (only !== undefined && only !== shape && choices.length === 1) return expectationText(only);
+  if (choices.length > 1) return [...new Set(choices.map(expectationText))].join(" or ");
   if (shape.const !== undefined) return String(shape.const);
   if (shape.enum !== undefined) {
     return shape.enum.length === 1 ? String(shape.enum[0]) : `one of ${shape.enum.map(String).join(", ")}`;
   }
+  const free = freeOf(shape);
+  if (free !== undefined) return `a mapping of names, each to ${expectationText(free)}`;
   switch (shape.type) {
     case "integer":
       return `a whole number${rangeText(shape)}`;

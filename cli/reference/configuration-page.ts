@@ -1,4 +1,11 @@
-import { expectationText, propertiesOf, settingsShape, type Shape } from "../config/settings-shape.js";
+import {
+  expectationText,
+  itemOf,
+  propertiesOf,
+  takesPlainValue,
+  settingsShape,
+  type Shape,
+} from "../config/settings-shape.js";
 
 interface Row {
   readonly path: string;
@@ -47,10 +54,10 @@ function rowsBelow(shape: Shape, prefix: string): Row[] {
   const required = shape.required ?? [];
   return Object.entries(propertiesOf(shape)).flatMap(([name, property]) => {
     const path = `${prefix}${name}`;
-    const inner = propertiesOf(property);
-    return Object.keys(inner).length > 0
-      ? rowsBelow(property, `${path}.`)
-      : [rowOf(path, property, required.includes(name) && prefix === "")];
+    const own = rowOf(path, property, required.includes(name) && prefix === "");
+    const item = itemOf(property);
+    const below = rowsBelow(item ?? property, item === undefined ? `${path}.` : `${path}[].`);
+    return below.length === 0 ? [own] : item !== undefined || takesPlainValue(property) ? [own, ...below] : below;
   });
 }
 

@@ -44,7 +44,7 @@ export function publishedText({ manifest, outcome }: PublishedLike, place: strin
 
 export function classesText({ classes, select }: Manifest): string {
   const full = classes.filter(({ starving }) => !starving).length;
-  return `${countText(full)} of ${plural(classes.length, "class", "classes")} full (K = ${countText(select.k)})`;
+  return `${countText(full)} of ${plural(classes.length, "class", "classes")} full (K = ${JSON.stringify(select.k)})`;
 }
 
 /** Past this many, starving classes are counted. */

@@ -32,7 +32,7 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
     `  id          ${id}`,
     `  rows        ${countText(totals.rows)} of ${plural(totals.images, "image")}, ${classesText(manifest)}`,
     `  selection   ${Object.entries(select)
-      .map(([name, value]) => `${name} ${String(value)}`)
+      .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
       .join(", ")}`,
     `  teacher     ${teacher.name} (${teacher.digest.slice(0, 12)}), temperature ${teacher.temperature}`,
     `  records     ${countText(records.in)} in = ${countText(records.scored)} scored + ${countText(records.copied)} copied + ${countText(records.quarantined)} quarantined + ${countText(records.lost)} lost`,

@@ -5,8 +5,10 @@ import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { runProgram } from "../../cli/program.js";
 import { writePictures } from "../fixtures/pictures.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
+import { recordedTerminal } from "./recorded-terminal.js";
 
 const MAIN = join(import.meta.dirname, "..", "..", "cli", "main.js");
 
@@ -46,10 +48,17 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }));
 
-/** The command as a process of its own, as a person starts it. `onErr` sees what it writes to stderr so far. */
-async function sluice(
+/** The command within this process: most of what it takes is loading libraries, which then happens once. */
+async function sluice(args: string[]): Promise<Ran> {
+  const terminal = recordedTerminal({ folder });
+  const code = await runProgram(args, terminal);
+  return { code, out: terminal.stdout.text, err: terminal.stderr.text };
+}
+
+/** The command as a process of its own, as a person starts it. `onErr` sees what it has written to stderr so far. */
+async function started(
   args: string[],
-  onErr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
+  onErr: (text: string, kill: (signal: NodeJS.Signals) => void) => void = () => undefined,
 ): Promise<Ran> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: folder,
@@ -61,7 +70,7 @@ async function sluice(
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => {
     err += chunk.toString();
-    onErr?.(err, (signal) => child.kill(signal));
+    onErr(err, (signal) => child.kill(signal));
   });
   const [code] = (await once(child, "close")) as [number | null];
   return { code, out, err };
@@ -151,6 +160,58 @@ test("quarantine: listed with reasons, retried once the file is whole, empty by 
   assert.equal((await json<{ count: number }>(["quarantine", "list"])).count, 3);
 });
 
+test("quarantine export writes every row to a Parquet file", async () => {
+  const { rows } = await json<{ rows: number }>(["quarantine", "export", "quarantine.parquet"]);
+  assert.equal(rows, (await json<{ count: number }>(["quarantine", "list"])).count);
+  const bytes = await readFile(join(folder, "quarantine.parquet"));
+  assert.equal(bytes.subarray(0, 4).toString(), "PAR1");
+});
+
+test("train: a teacher from labelled pictures, a version scored by it, a student that has seen both", async () => {
+  await writePictures(join(folder, "labelled"), { images: 24 }, 7);
+  const data = ["--data", "trained"];
+  interface Trained {
+    card: { labels: string[] };
+    evaluations: Record<string, { accuracy: number; confusion: number[][] } | null>;
+    versionImages: number;
+  }
+  const small = ["--side", "16", "--backend", "cpu"];
+  const teacher = await json<Trained>(["train", "teacher", "labelled", "--out", "first", "--steps", "5", ...small]);
+  assert.deepEqual(teacher.card.labels, ["0", "1", "2"]);
+  await json<Ingested>([
+    "ingest",
+    "pictures",
+    "--teacher",
+    "first",
+    "--batch",
+    "16",
+    "--p",
+    "1",
+    "--set",
+    "bytes=keep",
+    ...data,
+  ]);
+  const student = await json<Trained>([
+    ...["train", "student", "labelled", "--test", "labelled", "--out", "second", "--baseline", ...small, ...data],
+    ...["--baseline-steps", "3", "--pretrain-steps", "5", "--fine-tune-steps", "3"],
+  ]);
+  assert.ok(student.versionImages > 0);
+  for (const name of ["baseline", "pretrained", "fineTuned"]) {
+    const evaluation = student.evaluations[name]!;
+    assert.ok(evaluation.accuracy >= 0 && evaluation.accuracy <= 1);
+    assert.deepEqual(
+      evaluation.confusion.map((row) => row.reduce((sum, count) => sum + count, 0)),
+      [8, 8, 8],
+    );
+  }
+  const next = await json<Ingested>(["ingest", "pictures", "--teacher", "second", ...data]);
+  assert.equal(next.counts.scored, 120, "the student is a teacher like any other");
+
+  const wrong = await sluice(["train", "teacher", "labelled", "--out", "x", "--steps", "0"]);
+  assert.deepEqual([wrong.code, wrong.out], [2, ""]);
+  assert.match(wrong.err, /'--steps <n>' argument '0' is invalid\. Expected a whole number above 0/);
+});
+
 test("check: a line for each thing, code 0; what fails has its code, a wrong configuration its line", async () => {
   const fine = await json<{ ok: boolean; lines: { subject: string; state: string; message: string }[] }>(["check"]);
   assert.equal(fine.ok, true);
@@ -201,7 +262,7 @@ test("more memory than there is is refused before anything starts, with the esti
 test("Ctrl-C: exit code 130, what was scored stays, and the same command gives the version of an undisturbed run", async () => {
   const run = ["ingest", "pictures", "--data", "stopped", "--batch", "1", "--set", "archive.segmentRecords=1"];
   let isSent = false;
-  const stopped = await sluice([...run, "--progress", "json"], (err, kill) => {
+  const stopped = await started([...run, "--progress", "json"], (err, kill) => {
     if (isSent || !err.includes('"progress"')) return;
     isSent = true;
     kill("SIGINT");
@@ -219,8 +280,8 @@ test("Ctrl-C: exit code 130, what was scored stays, and the same command gives t
 test("two writers on one data folder: the second is refused with the holder's pid, code 4", async () => {
   let second: Promise<Ran> | undefined;
   const run = ["ingest", "pictures", "--data", "shared", "--batch", "1", "--set", "archive.segmentRecords=1"];
-  const first = await sluice([...run, "--progress", "json"], (err) => {
-    if (err.includes('"progress"')) second ??= sluice(["ingest", "pictures", "--data", "shared"]);
+  const first = await started([...run, "--progress", "json"], (err) => {
+    if (err.includes('"progress"')) second ??= started(["ingest", "pictures", "--data", "shared"]);
   });
   assert.equal(first.code, 0, first.err);
   const refused = await second!;

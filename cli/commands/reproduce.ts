@@ -1,0 +1,37 @@
+import { EXIT } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { openExistingStore } from "../existing-store.js";
+import { reproducedObject, reproducedText } from "../report/reproduced.js";
+import { versionNamed } from "../version-name.js";
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command
+    .description(
+      "Cuts a version again from the archived scores alone, at its own frontier, with its own selection and teacher, and compares the ids. " +
+        `Publishes nothing. Exits with ${EXIT.verification} where the ids differ.`,
+    )
+    .argument("<version>", "latest, a number, or dataset/number")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice reproduce latest", "exits with 0 only if the archive gives the same version again"],
+        ["sluice reproduce flowers/3 --json", "both ids, and the first rows that differ"],
+      ]),
+    )
+    .action(async (text: string) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const { dataset, version } = versionNamed(config, text);
+      const { reproduce } = await import("../../pipelines/reproduce.js");
+      const store = await openExistingStore(config);
+      try {
+        await run.work(async ({ onProgress, stop }) => {
+          const made = await reproduce({ store, dataset, version, onProgress, signal: stop });
+          if (!made.same) run.exitCode = EXIT.verification;
+          run.result(reproducedText(made), reproducedObject(made));
+        });
+      } finally {
+        await store.close();
+      }
+    });
+};

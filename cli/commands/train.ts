@@ -1,0 +1,182 @@
+import { Option, type Command } from "commander";
+import { basename, resolve } from "node:path";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { openExistingStore } from "../existing-store.js";
+import { evaluationObject, evaluationTable, recallTable, skippedText } from "../report/trained.js";
+import { positiveNumber, wholeNumber } from "../number-argument.js";
+import { versionNamed } from "../version-name.js";
+import { countText } from "../wording.js";
+
+interface TrainFlags {
+  readonly out: string;
+  readonly test?: string;
+  readonly name?: string;
+  readonly seed: number;
+  readonly backend: string;
+  readonly side?: number;
+  readonly colour: "rgb" | "grey";
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command.addHelpText(
+    "after",
+    exampleText([
+      ["sluice train teacher labelled/ --out teacher", "a first teacher from a few labelled pictures"],
+      ["sluice ingest photographs/ --teacher teacher", "scores with it, and publishes version 1"],
+      [
+        "sluice train student labelled/ --out student --baseline",
+        "a student that has seen that version, and one that has not",
+      ],
+    ]),
+  );
+
+  declareTraining(command.command("teacher"))
+    .summary("train a teacher on labelled pictures")
+    .description("Trains a small classifier on a folder of labelled pictures, for `ingest --teacher`.")
+    .option("--steps <n>", "training steps", positiveNumber)
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice train teacher labelled/ --test test/ --out teacher --side 28 --colour grey", "trains and evaluates"],
+      ]),
+    )
+    .action(async (folder: string, flags: TrainFlags & { readonly steps?: number }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const at = (path: string): string => resolve(run.terminal.folder, path);
+      const { trainTeacherRun } = await import("../../pipelines/train-teacher.js");
+      const { openTraining } = await import("../../pipelines/runtime/open-training.js");
+      await run.work(async ({ onProgress, stop }) => {
+        const side = flags.side ?? 32;
+        const { card, evaluation, trainingCounts, skipped } = await trainTeacherRun({
+          ...(await openTraining(config, flags.backend)),
+          decode: config.decode,
+          labelled: at(folder),
+          test: flags.test === undefined ? undefined : at(flags.test),
+          out: at(flags.out),
+          name: flags.name ?? basename(at(flags.out)),
+          input: { width: side, height: side, colour: flags.colour },
+          ...(flags.steps === undefined ? {} : { schedule: { steps: flags.steps } }),
+          seed: flags.seed,
+          signal: stop,
+          onProgress,
+        });
+        run.result(
+          [
+            `Teacher ${card.name} of ${card.labels.length} classes written to ${at(flags.out)}.`,
+            ...skippedText(skipped),
+            ...(evaluation === null
+              ? []
+              : [evaluationTable([["teacher", evaluation]]), "", recallTable(card.labels, evaluation, trainingCounts)]),
+          ].join("\n"),
+          { folder: at(flags.out), card, evaluation: evaluationObject(evaluation), trainingCounts, skipped },
+        );
+      });
+    });
+
+  declareTraining(command.command("student"))
+    .summary("pre-train a student on a version, and fine-tune it on labelled pictures")
+    .description(
+      "Pre-trains a student on a published version, fine-tunes it on a folder of labelled pictures, and writes it as a model for `ingest --teacher`.",
+    )
+    .option("--on <version>", "latest, a number, or dataset/number", "latest")
+    .option("--baseline", "train the same student on the labelled pictures alone as well, to compare")
+    .option("--baseline-steps <n>", "training steps of that one", positiveNumber)
+    .option("--pretrain-steps <n>", "training steps on the version", positiveNumber)
+    .option("--fine-tune-steps <n>", "training steps on the labelled pictures", positiveNumber)
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice train student labelled/ --test test/ --out student --baseline", "what the newest version is worth"],
+        ["sluice train student labelled/ --out student --on 3", "from version 3"],
+      ]),
+    )
+    .action(async (folder: string, flags: StudentFlags) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const at = (path: string): string => resolve(run.terminal.folder, path);
+      const { dataset, version } = versionNamed(config, flags.on);
+      const { trainStudentRun } = await import("../../pipelines/train-student.js");
+      const { readManifest } = await import("../../pipelines/versions.js");
+      const { openTraining } = await import("../../pipelines/runtime/open-training.js");
+      const store = await openExistingStore(config);
+      try {
+        await run.work(async ({ onProgress, stop }) => {
+          const manifest = await readManifest(store, dataset, version);
+          const trained = await trainStudentRun({
+            ...(await openTraining(config, flags.backend)),
+            decode: config.decode,
+            store,
+            manifest,
+            labelled: at(folder),
+            test: flags.test === undefined ? undefined : at(flags.test),
+            out: at(flags.out),
+            name: flags.name ?? basename(at(flags.out)),
+            input:
+              flags.side === undefined ? undefined : { width: flags.side, height: flags.side, colour: flags.colour },
+            baseline: flags.baseline === true,
+            ...(flags.baselineSteps === undefined ? {} : { baselineSchedule: { steps: flags.baselineSteps } }),
+            ...(flags.pretrainSteps === undefined ? {} : { pretrain: { steps: flags.pretrainSteps } }),
+            ...(flags.fineTuneSteps === undefined ? {} : { fineTune: { steps: flags.fineTuneSteps } }),
+            seed: flags.seed,
+            signal: stop,
+            onProgress,
+          });
+          const { card, evaluations, trainingCounts, versionImages, skipped } = trained;
+          const { baseline, pretrained, fineTuned } = evaluations;
+          run.result(
+            [
+              `Student ${card.name} written to ${at(flags.out)}: pre-trained on ${countText(versionImages)} images of version ${manifest.number}, fine-tuned on ${countText(trainingCounts.reduce((sum, count) => sum + count, 0))}.`,
+              ...skippedText(skipped),
+              ...(fineTuned === null
+                ? []
+                : [
+                    evaluationTable([
+                      ["labels alone", baseline],
+                      ["pre-trained", pretrained],
+                      ["fine-tuned", fineTuned],
+                    ]),
+                    "",
+                    recallTable(card.labels, fineTuned, trainingCounts),
+                  ]),
+            ].join("\n"),
+            {
+              folder: at(flags.out),
+              version: { dataset, number: manifest.number, id: manifest.id },
+              card,
+              versionImages,
+              trainingCounts,
+              evaluations: {
+                baseline: evaluationObject(baseline),
+                pretrained: evaluationObject(pretrained),
+                fineTuned: evaluationObject(fineTuned),
+              },
+              skipped,
+            },
+          );
+        });
+      } finally {
+        await store.close();
+      }
+    });
+};
+
+interface StudentFlags extends TrainFlags {
+  readonly on: string;
+  readonly baseline?: boolean;
+  readonly baselineSteps?: number;
+  readonly pretrainSteps?: number;
+  readonly fineTuneSteps?: number;
+}
+
+function declareTraining(command: Command): Command {
+  return command
+    .argument("<labelled>", "a folder with one subfolder of pictures a class, named after it")
+    .requiredOption("--out <folder>", "where the model and its card go")
+    .option("--test <folder>", "labelled pictures of the same form, to evaluate with; never trained on")
+    .option("--name <name>", "the model's name; by default the folder's")
+    .option("--side <px>", "side of the square that the model sees", positiveNumber)
+    .addOption(new Option("--colour <kind>", "what the model sees").choices(["rgb", "grey"]).default("rgb"))
+    .option("--seed <n>", "weights, order and movements of the pictures", wholeNumber, 1)
+    .option("--backend <name>", "what to train on: node-gpu, node, wasm, cpu, or auto", "auto");
+}

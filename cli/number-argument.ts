@@ -1,0 +1,13 @@
+import { InvalidArgumentError } from "commander";
+
+/** Parsers for commander: what does not fit is an error that names the option. */
+
+export function positiveNumber(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Expected a whole number above 0.");
+}
+
+export function wholeNumber(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Expected a whole number of at least 0.");
+}

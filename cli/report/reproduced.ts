@@ -1,0 +1,39 @@
+import type { Reproduction } from "../../pipelines/reproduce.js";
+import { plural } from "../wording.js";
+
+/** What became of a reproduction, as the members of a `--json` result. */
+export function reproducedObject({ manifest, id, same, differences }: Reproduction): object {
+  const { dataset, number, provenance } = manifest;
+  return { dataset, number, same, published: manifest.id, archive: id, incomplete: provenance.incomplete, differences };
+}
+
+/** The same for people. */
+export function reproducedText({ manifest, id, same, differences }: Reproduction): string {
+  const { dataset, number, totals, provenance } = manifest;
+  return [
+    same
+      ? `Dataset ${dataset}, version ${number}: the archive gives the same ${plural(totals.rows, "row")} again`
+      : `Dataset ${dataset}, version ${number}: the archive gives another version`,
+    `  published  ${manifest.id}`,
+    `  archive    ${id}`,
+    ...(provenance.incomplete ? ["  incomplete: the gaps that it left out were left out again"] : []),
+    ...(same ? [] : differenceLines(differences)),
+  ].join("\n");
+}
+
+function differenceLines(differences: Reproduction["differences"]): string[] {
+  if (differences.length === 0) {
+    return ["  the rows are the same: the manifest's selection, span or teacher is not the one that its id was made from"];
+  }
+  return [
+    "  the first rows that differ:",
+    ...differences.map(
+      ({ label, rank, published, cut }) =>
+        `    ${label}, rank ${rank}: published ${rowText(published)}, archive ${rowText(cut)}`,
+    ),
+  ];
+}
+
+function rowText(row: { readonly sha256: string; readonly key: number } | null): string {
+  return row === null ? "none" : `${row.sha256.slice(0, 12)} (${row.key})`;
+}
