@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   E_ENGINE_CRASH: "An engine worker ended unexpectedly.",
 
   E_LOG_IO: "The log cannot be read or written.",
+  E_LOG_ACCESS: "The log refuses the credentials or lacks a permission for them.",
   E_LOG_RANGE: "The offset asked for is not in the log.",
   E_LOG_RECREATED: "The log ends below the archive's chain end: the topic was deleted and made anew.",
 

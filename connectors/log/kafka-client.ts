@@ -4,7 +4,7 @@ import type { Admin, Kafka, SASLOptions } from "kafkajs";
 import { SluiceError } from "../../schemas/errors.js";
 import { withRetries, type RetryEvent, type RetryPolicy } from "../bounded-retry.js";
 import { registerCodecs, type Compression } from "./kafka-codecs.js";
-import { kafkaFailure } from "./kafka-errors.js";
+import { isUnknownTopic, kafkaFailure } from "./kafka-errors.js";
 
 export interface KafkaConnection {
   /** host:port of some brokers; they name the others. */
@@ -20,6 +20,8 @@ export interface KafkaConnection {
   readonly openPatienceMs?: number;
   /** A broker that says nothing for this long is taken for gone, ms. Default 30,000. */
   readonly requestTimeoutMs?: number;
+  /** How soon partitions that were added are noticed, ms. Default 30,000. */
+  readonly metadataMaxAgeMs?: number;
   /** Of what is appended. Default none: images are compressed already. */
   readonly compression?: Compression;
   /** Hears of every wait for a broker that failed. */
@@ -37,14 +39,17 @@ export class KafkaClient {
   /** For people: the brokers */
   readonly place: string;
   readonly compression: Compression;
+  readonly metadataMaxAgeMs: number;
   readonly #connection: KafkaConnection;
   readonly #closed = new AbortController();
+  readonly #topics = new Set<string>();
   #admin: Promise<Admin> | null = null;
 
   constructor(connection: KafkaConnection) {
     registerCodecs();
     this.#connection = connection;
     this.compression = connection.compression ?? "none";
+    this.metadataMaxAgeMs = connection.metadataMaxAgeMs ?? 30_000;
     this.place = `kafka://${connection.brokers.join(",")}`;
     const { onLog } = connection;
     this.kafka = new kafkajs.Kafka({
@@ -68,17 +73,25 @@ export class KafkaClient {
     return this.#closed.signal;
   }
 
-  /** Tries within bounds; what it throws is a SluiceError. */
+  /**
+   * Tries within bounds; what it throws is a SluiceError. A `topic` that was there before is expected to come back: a
+   * broker that has just been started may not have heard of it yet.
+   */
   async retrying<T>(
     doing: string,
-    attempt: (progress: () => void) => Promise<T>,
-    options: { patienceMs?: number; signal?: AbortSignal } = {},
+    attempt: () => Promise<T>,
+    options: { patienceMs?: number; signal?: AbortSignal; topic?: string } = {},
   ): Promise<T> {
-    return withRetries(this.policy(options), `${doing} in ${this.place}`, async (progress) => {
+    const { topic } = options;
+    return withRetries(this.policy(options), `${doing} in ${this.place}`, async () => {
       try {
-        return await attempt(progress);
+        const result = await attempt();
+        if (topic !== undefined) this.#topics.add(topic);
+        return result;
       } catch (error) {
-        throw kafkaFailure(error, doing, this.place);
+        const failure = kafkaFailure(error, doing, this.place);
+        if (!isUnknownTopic(failure) || topic === undefined || !this.#topics.has(topic)) throw failure;
+        throw new SluiceError(failure.code, failure.message, { ...failure.context, cause: error, retryable: true });
       }
     });
   }
@@ -100,11 +113,15 @@ export class KafkaClient {
   /** Checks that a broker answers and lets this client in. */
   async open(): Promise<void> {
     const patienceMs = this.#connection.openPatienceMs ?? 5_000;
-    await this.administer("reach a broker", (admin) => admin.describeCluster(), patienceMs);
+    await this.administer("reach a broker", (admin) => admin.describeCluster(), { patienceMs });
   }
 
   /** Through one administrative connection, built anew after an error. */
-  async administer<T>(doing: string, work: (admin: Admin) => Promise<T>, patienceMs?: number): Promise<T> {
+  async administer<T>(
+    doing: string,
+    work: (admin: Admin) => Promise<T>,
+    options: { patienceMs?: number; topic?: string } = {},
+  ): Promise<T> {
     return this.retrying(
       doing,
       async () => {
@@ -117,7 +134,7 @@ export class KafkaClient {
           throw error;
         }
       },
-      patienceMs === undefined ? {} : { patienceMs },
+      options,
     );
   }
 

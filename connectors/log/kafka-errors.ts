@@ -25,9 +25,25 @@ export function typeOf(error: unknown): string {
   return typeof type === "string" ? type : "";
 }
 
-/** Another producer has taken over the name, or this one was too slow and its transaction was ended. */
-export function isFenced(error: unknown): boolean {
-  return ["INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED", "INVALID_PRODUCER_ID_MAPPING"].includes(typeOf(error));
+const TRANSACTION_LOST: ReadonlySet<string> = new Set([
+  "INVALID_PRODUCER_EPOCH",
+  "INVALID_PRODUCER_ID_MAPPING",
+  "INVALID_TXN_STATE",
+  "TRANSACTION_COORDINATOR_FENCED",
+  "CONCURRENT_TRANSACTIONS",
+  "OUT_OF_ORDER_SEQUENCE_NUMBER",
+  "DUPLICATE_SEQUENCE_NUMBER",
+  "UNKNOWN_PRODUCER_ID",
+]);
+/** Kafka's number of PRODUCER_FENCED, which the client has no name for */
+const PRODUCER_FENCED = 90;
+
+/**
+ * The transaction has ended, or cannot go on, without saying anything against what was sent in it: it took too long,
+ * another producer took over, the broker lost count of it.
+ */
+export function isTransactionLost(error: unknown): boolean {
+  return TRANSACTION_LOST.has(typeOf(error)) || originOf(error).code === PRODUCER_FENCED;
 }
 
 /** The group has gone on without this member: what it holds is no longer its own. */
@@ -35,6 +51,11 @@ export function isExpelled(error: unknown): boolean {
   return ["ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "REBALANCE_IN_PROGRESS", "FENCED_INSTANCE_ID"].includes(
     typeOf(error),
   );
+}
+
+/** Of a failure as the log reports it */
+export function isUnknownTopic(failure: SluiceError): boolean {
+  return failure.context["type"] === "UNKNOWN_TOPIC_OR_PARTITION";
 }
 
 const ACCESS = /_AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION_FAILED$|^UNSUPPORTED_SASL_MECHANISM$|^ILLEGAL_SASL_STATE$/;

@@ -25,7 +25,8 @@ export interface FetchPlace {
 }
 
 interface Want extends FetchPlace {
-  readonly resolve: (fetched: Fetched) => void;
+  /** null: ask again, the request failed because of another partition in it */
+  readonly resolve: (fetched: Fetched | null) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -79,9 +80,12 @@ export class KafkaFetcher {
           `Expected a partition ${partition} of topic "${topic}" in ${this.#client.place}, found none.`,
         );
       }
-      return await new Promise<Fetched>((resolve, reject) => {
-        this.#want(cluster, leader, { ...place, resolve, reject });
-      });
+      for (;;) {
+        const fetched = await new Promise<Fetched | null>((resolve, reject) => {
+          this.#want(cluster, leader, { ...place, resolve, reject });
+        });
+        if (fetched !== null) return fetched;
+      }
     } catch (error) {
       // Connections, leaders or metadata may be of yesterday: the next attempt starts anew.
       if (!isOutOfRange(error)) this.#forget();
@@ -134,7 +138,7 @@ export class KafkaFetcher {
       const { topic, partition } = error as { topic?: string; partition?: number };
       for (const want of wants) {
         if (!isOutOfRange(error) || (want.topic === topic && want.partition === partition)) want.reject(error);
-        else want.resolve({ raw: [], aborted: [], logEnd: want.offset });
+        else want.resolve(null);
       }
       return;
     }
@@ -142,11 +146,14 @@ export class KafkaFetcher {
       const found = response.responses
         .find(({ topicName }) => topicName === want.topic)
         ?.partitions.find(({ partition }) => partition === want.partition);
-      want.resolve({
-        raw: found?.messages ?? [],
-        aborted: found?.abortedTransactions ?? [],
-        logEnd: Number(found?.highWatermark ?? want.offset),
-      });
+      if (found === undefined) want.reject(new SluiceError("E_INTERNAL", "A fetch's answer lacks a partition."));
+      else {
+        want.resolve({
+          raw: found.messages,
+          aborted: found.abortedTransactions ?? [],
+          logEnd: Number(found.highWatermark),
+        });
+      }
     }
   }
 
@@ -162,7 +169,7 @@ export class KafkaFetcher {
     const taken: Cluster[] = [];
     const consumer = this.#client.kafka.consumer({
       groupId: `sluice-no-group-${randomUUID()}`,
-      metadataMaxAge: 30_000,
+      metadataMaxAge: this.#client.metadataMaxAgeMs,
       allowAutoTopicCreation: false,
       partitionAssigners: [
         (config) => {

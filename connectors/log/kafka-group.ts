@@ -1,10 +1,11 @@
+import { once } from "node:events";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import kafkajs from "kafkajs";
 import type { Cluster, Consumer } from "kafkajs";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaClient } from "./kafka-client.js";
-import { isExpelled, kafkaFailure, originOf } from "./kafka-errors.js";
+import { isExpelled, kafkaFailure } from "./kafka-errors.js";
 
 export interface GroupTimes {
   /** A member that gives no sign for this long loses its partitions, ms. Default 10,000. */
@@ -30,6 +31,8 @@ export interface Holding {
 }
 
 const LEAVE_WITHIN_MS = 15_000;
+/** How long a task's last commit goes on trying */
+const LAST_COMMIT_MS = 5_000;
 
 /**
  * One member of a consumer group on one topic. kafkajs's consumer does the membership and nothing else: all partitions are
@@ -47,8 +50,10 @@ export class KafkaMember {
   readonly #task: (holding: Holding) => Promise<void>;
   readonly #consumer: Consumer;
   readonly #held = new Map<number, Held>();
-  readonly #committed = new Map<number, number>();
-  readonly #finished: PromiseWithResolvers<void> = withResolvers();
+  /** Commits that the group has acknowledged, of those under way */
+  readonly #acknowledged = new Set<string>();
+  readonly #failures: unknown[] = [];
+  readonly #finish = new AbortController();
   #assigned: readonly number[] = [];
   #aliveMs = performance.now();
   #stopping = false;
@@ -72,9 +77,14 @@ export class KafkaMember {
       heartbeatInterval: this.#times.heartbeatMs,
       // With every partition paused this is how often the consumer looks whether it is time for a sign of life.
       maxWaitTimeInMs: 100,
-      metadataMaxAge: 30_000,
+      metadataMaxAge: client.metadataMaxAgeMs,
       allowAutoTopicCreation: false,
-      retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: async () => this.#mayRestart() },
+      retry: {
+        retries: 5,
+        initialRetryTime: 100,
+        maxRetryTime: 1_000,
+        restartOnFailure: async () => this.#mayRestart(),
+      },
       partitionAssigners: [
         (config) => {
           this.#beforeEachJoin(config.cluster);
@@ -86,30 +96,29 @@ export class KafkaMember {
 
   /** Returns when every task has ended or `signal` aborts. The first error of a task, or of the group, is thrown. */
   async run(signal: AbortSignal): Promise<void> {
-    const stop = (): void => {
-      this.#finished.resolve();
-    };
-    if (signal.aborted) return;
-    signal.addEventListener("abort", stop, { once: true });
-    this.#client.closed.addEventListener("abort", stop, { once: true });
+    const finished = AbortSignal.any([signal, this.#client.closed, this.#finish.signal]);
+    const ended = once(finished, "abort");
+    if (finished.aborted) return;
     const watch = setInterval(() => {
       if (performance.now() - this.#aliveMs > this.#times.sessionMs) void this.#revoke();
     }, 500);
     try {
       await this.#join();
-      await this.#finished.promise;
-    } catch (error) {
-      throw kafkaFailure(error, `read topic "${this.#topic}" as group "${this.#group}"`, this.#client.place);
+      await ended;
     } finally {
       this.#stopping = true;
       clearInterval(watch);
-      signal.removeEventListener("abort", stop);
-      this.#client.closed.removeEventListener("abort", stop);
       // Still a member: what the tasks commit while they end counts.
       await this.#revoke();
-      await Promise.race([this.#consumer.disconnect().catch(() => undefined), sleep(LEAVE_WITHIN_MS, null, { ref: false })]);
+      const left = this.#consumer.disconnect().catch(() => undefined);
+      await Promise.race([left, sleep(LEAVE_WITHIN_MS, null, { ref: false })]);
     }
-    await this.#finished.promise;
+    if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  #fail(error: unknown): void {
+    this.#failures.push(error);
+    this.#finish.abort();
   }
 
   async #join(): Promise<void> {
@@ -124,13 +133,13 @@ export class KafkaMember {
     });
     this.#consumer.on(COMMIT_OFFSETS, ({ payload }) => {
       for (const { partitions } of payload.topics) {
-        for (const { partition, offset } of partitions) this.#committed.set(partition, Number(offset));
+        for (const { partition, offset } of partitions) this.#acknowledged.add(`${partition} ${offset}`);
       }
     });
     this.#consumer.on(CRASH, ({ payload }) => {
-      if (!payload.restart) this.#finished.reject(payload.error);
+      if (!payload.restart) this.#fail(kafkaFailure(payload.error, this.#doing, this.#client.place));
     });
-    await this.#client.retrying(`read topic "${this.#topic}" as group "${this.#group}"`, async () => {
+    await this.#client.retrying(this.#doing, async () => {
       await this.#consumer.connect();
       await this.#consumer.subscribe({ topic: this.#topic, fromBeginning: true });
     });
@@ -147,6 +156,10 @@ export class KafkaMember {
       await Promise.race([this.#revoke(), sleep(this.#times.rebalanceMs * 0.8, null, { ref: false })]);
       return find(group);
     };
+  }
+
+  get #doing(): string {
+    return `read topic "${this.#topic}" as group "${this.#group}"`;
   }
 
   #give(partitions: readonly number[]): void {
@@ -171,7 +184,7 @@ export class KafkaMember {
         this.#finishWhenAllEnded();
       } catch (error) {
         // Work that was taken away has not failed.
-        if (!(abort.signal.aborted && isSluiceError(error, "E_CANCELLED"))) this.#finished.reject(error);
+        if (!(abort.signal.aborted && isSluiceError(error, "E_CANCELLED"))) this.#fail(error);
       }
     };
     const held: Held = { abort, ended: false, done: Promise.resolve().then(run) };
@@ -180,7 +193,7 @@ export class KafkaMember {
 
   #finishWhenAllEnded(): void {
     const all = this.#assigned.every((partition) => this.#held.get(partition)?.ended === true);
-    if (all && this.#assigned.length > 0) this.#finished.resolve();
+    if (all && this.#assigned.length > 0) this.#finish.abort();
   }
 
   /** Tells the tasks to end and waits for them. */
@@ -193,19 +206,24 @@ export class KafkaMember {
 
   async #commit(partition: number, offset: number, abort: AbortController): Promise<void> {
     const doing = `commit ${offset} of ${this.#topic}/${partition} for group "${this.#group}"`;
-    await this.#client.retrying(doing, async () => {
-      this.#committed.delete(partition);
+    const key = `${partition} ${offset}`;
+    const attempt = async (): Promise<void> => {
+      this.#acknowledged.delete(key);
       try {
         await this.#consumer.commitOffsets([{ topic: this.#topic, partition, offset: String(offset) }]);
       } catch (error) {
         if (isExpelled(error)) throw this.#lost(partition, abort, error);
         throw error;
       }
-      if (this.#committed.get(partition) === offset) return;
+      if (this.#acknowledged.delete(key)) return;
       // kafkajs returns without an error where its consumer is just being restarted.
-      if (abort.signal.aborted) throw this.#lost(partition, abort);
-      throw new SluiceError("E_LOG_IO", `Expected to ${doing}, found the consumer being restarted.`, { retryable: true });
-    });
+      throw new SluiceError("E_LOG_IO", `Expected to ${doing}, found the membership being renewed.`, {
+        retryable: true,
+      });
+    };
+    // Once the task is to end, nobody waits long for it.
+    const bounds = abort.signal.aborted ? { patienceMs: LAST_COMMIT_MS } : { signal: abort.signal };
+    await this.#client.retrying(doing, attempt, bounds);
   }
 
   #lost(partition: number, abort: AbortController, cause?: unknown): SluiceError {
@@ -219,31 +237,7 @@ export class KafkaMember {
 
   /** After a failure that the client's own retries did not get over. */
   #mayRestart(): boolean {
-    return !this.#stopping && performance.now() - this.#aliveMs < this.#client.policy().patienceMs;
+    if (this.#stopping || this.#client.closed.aborted) return false;
+    return performance.now() - this.#aliveMs < this.#client.policy().patienceMs;
   }
-}
-
-interface PromiseWithResolvers<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-function withResolvers(): PromiseWithResolvers<void> {
-  const settle: { resolve?: () => void; reject?: (error: unknown) => void } = {};
-  const promise = new Promise<void>((resolve, reject) => {
-    settle.resolve = resolve;
-    settle.reject = reject;
-  });
-  // Whether somebody waits for it depends on how far joining got.
-  promise.catch(() => undefined);
-  return {
-    promise,
-    resolve: () => settle.resolve?.(),
-    reject: (error) => settle.reject?.(originOfClient(error)),
-  };
-}
-
-function originOfClient(error: unknown): unknown {
-  return error instanceof SluiceError ? error : error instanceof Error && error.name.startsWith("KafkaJS") ? originOf(error) : error;
 }

@@ -28,11 +28,11 @@ export async function* readKafkaPartition(
 ): AsyncGenerator<LogBatch> {
   const { signal } = reading;
   const until = new ReadingEnd(options.until);
-  if (signal.aborted) return;
+  if (isAborted(signal)) return;
   let position = Math.max(offset, (await startingBounds(reading, offset)).start);
   let fetching: Promise<Fetched | number> | null = null;
   for (;;) {
-    if (signal.aborted) return;
+    if (isAborted(signal)) return;
     if (position >= until.limit) return;
     fetching ??= fetchFrom(reading, position);
     const fetched = await firstOf(fetching, until, signal);
@@ -52,7 +52,7 @@ export async function* readKafkaPartition(
       fetching.catch(() => undefined);
     }
     for (const batch of inBatches(records, options, position, fetched.logEnd)) {
-      if (signal.aborted) return;
+      if (isAborted(signal)) return;
       const within = below(batch, until.limit, from);
       if (within !== null) yield within;
       if (batch.end >= until.limit) return;
@@ -81,7 +81,10 @@ async function startingBounds(reading: KafkaReading, offset: number): Promise<Pa
 async function boundsOf({ client, topic, partition }: KafkaReading): Promise<PartitionEnds> {
   const bounds = (await topicEnds(client, topic))[partition];
   if (bounds !== undefined) return bounds;
-  throw new SluiceError("E_LOG_IO", `Expected a partition ${partition} of topic "${topic}" in ${client.place}, found none.`);
+  throw new SluiceError(
+    "E_LOG_IO",
+    `Expected a partition ${partition} of topic "${topic}" in ${client.place}, found none.`,
+  );
 }
 
 /** What comes at `position`, or the offset to go on at where the log no longer has it. */
@@ -103,7 +106,7 @@ async function fetchFrom(reading: KafkaReading, position: number): Promise<Fetch
         );
       }
     },
-    { signal },
+    { signal, topic },
   );
 }
 
@@ -141,4 +144,9 @@ function* inBatches(
     yield { records: records.slice(from, to), end: last ? end : records[to - 1]!.offset + 1, logEnd };
     from = to;
   }
+}
+
+/** It may abort at any `await`; the compiler would take the first look for the last. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

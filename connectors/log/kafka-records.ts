@@ -1,6 +1,6 @@
 import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
 
-type HeaderValue = Buffer | string | undefined;
+type HeaderValue = Buffer | string | null | undefined;
 
 /** A record as the client decodes it. */
 export interface RawRecord {
@@ -68,7 +68,7 @@ function storedRecord({ offset, timestamp, key, value, headers }: RawRecord): St
   for (const [name, found] of Object.entries(headers)) {
     // Kafka lets a header repeat: the last one holds.
     const one = Array.isArray(found) ? (found as readonly HeaderValue[]).at(-1) : (found as HeaderValue);
-    const text = one === undefined || one === null ? "" : one.toString();
+    const text = one?.toString() ?? "";
     Object.defineProperty(texts, name, { value: text, enumerable: true, configurable: true, writable: true });
   }
   return { offset: Number(offset), timestampMs: Number(timestamp), key, value, headers: texts };

@@ -39,7 +39,9 @@ export async function ensureTopic(
 
 /** Throws E_LOG_IO where there is no such topic. `end` is where committed records end: an open transaction is beyond it. */
 export async function topicEnds(client: KafkaClient, topic: string): Promise<readonly PartitionEnds[]> {
-  const offsets = await client.administer(`find topic "${topic}"`, (admin) => admin.fetchTopicOffsets(topic));
+  const offsets = await client.administer(`find topic "${topic}"`, (admin) => admin.fetchTopicOffsets(topic), {
+    topic,
+  });
   return [...offsets]
     .sort((a, b) => a.partition - b.partition)
     .map(({ low, high }) => ({ start: Number(low), end: Number(high) }));
@@ -47,8 +49,10 @@ export async function topicEnds(client: KafkaClient, topic: string): Promise<rea
 
 /** Of each partition, the first offset whose record's time is at or after `timestampMs`; the end where there is none. */
 export async function offsetsAt(client: KafkaClient, topic: string, timestampMs: number): Promise<readonly number[]> {
-  const offsets = await client.administer(`find topic "${topic}"`, (admin) =>
-    admin.fetchTopicOffsetsByTimestamp(topic, timestampMs),
+  const offsets = await client.administer(
+    `find topic "${topic}"`,
+    (admin) => admin.fetchTopicOffsetsByTimestamp(topic, timestampMs),
+    { topic },
   );
   return [...offsets].sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
 }
@@ -72,7 +76,9 @@ export async function checkTopic(
       resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: names }],
     }),
   );
-  const values = new Map(resources.flatMap(({ configEntries }) => configEntries).map((e) => [e.configName, e.configValue]));
+  const values = new Map(
+    resources.flatMap(({ configEntries }) => configEntries).map((e) => [e.configName, e.configValue]),
+  );
   for (const [name, value] of Object.entries(wanted.settings ?? {})) {
     const now = values.get(name);
     if (now !== value) differences.push(`${topic}: ${name}=${value} wanted, ${now ?? "nothing"} found`);

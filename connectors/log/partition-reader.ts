@@ -3,6 +3,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import type { LmdbFolder } from "./lmdb-folder.js";
 import type { LogBatch, ReadOptions } from "./log.js";
 import type { PartitionTable } from "./partition-table.js";
+import { ReadingEnd } from "./reading-end.js";
 import type { WakeUps } from "./wake-ups.js";
 
 /** A log opened read-only hears nothing of the writer's appends, so it looks. */
@@ -23,7 +24,7 @@ export async function* readPartition(
   offset: number,
   { maxRecords, maxBytes, until }: ReadOptions,
 ): AsyncGenerator<LogBatch> {
-  const stop = watch(until);
+  const stop = new ReadingEnd(until);
   folder.refresh();
   const { end } = table.bounds(topic, partition);
   if (offset > end) {
@@ -36,7 +37,6 @@ export async function* readPartition(
   let position = offset;
   for (;;) {
     if (signal.aborted) return;
-    if (stop.failure !== null) throw stop.failure.error;
     folder.refresh();
     position = Math.max(position, table.bounds(topic, partition).start);
     if (position >= stop.limit) return;
@@ -59,29 +59,4 @@ export async function* readPartition(
 
 export function partitionName(topic: string, partition: number): string {
   return `${topic}/${partition}`;
-}
-
-interface Stop {
-  limit: number;
-  failure: { error: unknown } | null;
-  wake: () => void;
-}
-
-/** The offset to stop at, as far as it is known yet. */
-function watch(until: number | Promise<number> | undefined): Stop {
-  const stop: Stop = { limit: Infinity, failure: null, wake: () => undefined };
-  if (typeof until === "number") stop.limit = until;
-  else if (until !== undefined) {
-    until.then(
-      (limit) => {
-        stop.limit = limit;
-        stop.wake();
-      },
-      (error: unknown) => {
-        stop.failure = { error };
-        stop.wake();
-      },
-    );
-  }
-  return stop;
 }

@@ -394,5 +394,7 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reje
     resolve = yes;
     reject = no;
   });
+  // It may be rejected before a reader that still joins its group looks at it.
+  promise.catch(() => undefined);
   return { promise, resolve, reject };
 }

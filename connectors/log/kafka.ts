@@ -1,0 +1,194 @@
+import { SluiceError } from "../../schemas/errors.js";
+import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
+import { KafkaAppender } from "./kafka-append.js";
+import { KafkaClient, type KafkaConnection } from "./kafka-client.js";
+import { KafkaCursors } from "./kafka-cursor.js";
+import { isOutOfRange, KafkaFetcher, type Fetched } from "./kafka-fetch.js";
+import { KafkaMember, type GroupTimes } from "./kafka-group.js";
+import { readKafkaPartition } from "./kafka-reader.js";
+import { committedRecords, endOf } from "./kafka-records.js";
+import { checkTopic, ensureTopic, offsetsAt, topicEnds, type TopicSettings } from "./kafka-topics.js";
+import type { Assignment, Cursor, Log, PartitionEnds } from "./log.js";
+
+export interface KafkaLogOptions extends KafkaConnection {
+  readonly group?: GroupTimes;
+  /** Of topics that this log makes. Default 1; a cluster wants 3. */
+  readonly replicationFactor?: number;
+  /** Kafka's settings of a topic that this log makes, on top of kafka-topics.ts's */
+  readonly topicSettings?: (topic: string) => TopicSettings;
+  /** About how much one fetch brings of a partition, bytes. Twice that is held for each that is read. Default 2 MiB. */
+  readonly fetchBytes?: number;
+  /** Records are sent in batches of at most this; below the topic's max.message.bytes. Default 900 KiB (Kafka's is 1 MiB). */
+  readonly maxBatchBytes?: number;
+  /** Where cursors are kept. Default "sluice-cursors". */
+  readonly cursorTopic?: string;
+  /** Before a cursor's name in Kafka's transactional ids. Default "sluice-cursor-". */
+  readonly transactionPrefix?: string;
+  /** After this the transaction of a producer that died is undone, and readers go on, ms. Default 20,000. */
+  readonly transactionTimeoutMs?: number;
+}
+
+/** Beyond the contract: what only Kafka has. */
+export interface KafkaLog extends Log {
+  /** What of `wanted` a topic does not have, one line each. Throws E_LOG_IO for no topic. */
+  checkTopic(
+    topic: string,
+    wanted: { readonly partitions?: number; readonly settings?: TopicSettings },
+  ): Promise<string[]>;
+  /** Of each partition, the first offset whose record's time is at or after `timestampMs`; its end where there is none. */
+  offsetsAt(topic: string, timestampMs: number): Promise<readonly number[]>;
+  /** The offset that a group has committed in a partition, or null: for those who look on. */
+  committed(group: string, topic: string, partition: number): Promise<number | null>;
+}
+
+/**
+ * Opens topics of a Kafka cluster (brokers 2.5 to 4.x) as a log. Throws E_LOG_ACCESS, or E_LOG_IO where no broker answers
+ * within `openPatienceMs`.
+ */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
+  const client = new KafkaClient(options);
+  try {
+    await client.open();
+    return new BrokerLog(client, options);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+class BrokerLog implements KafkaLog {
+  readonly #client: KafkaClient;
+  readonly #options: KafkaLogOptions;
+  readonly #fetcher: KafkaFetcher;
+  readonly #appender: KafkaAppender;
+  readonly #cursors: KafkaCursors;
+  readonly #fetchBytes: number;
+
+  constructor(client: KafkaClient, options: KafkaLogOptions) {
+    const { maxBatchBytes = 900 * 1024, replicationFactor = 1 } = options;
+    this.#client = client;
+    this.#options = options;
+    this.#fetchBytes = options.fetchBytes ?? 2 * 1024 * 1024;
+    this.#fetcher = new KafkaFetcher(client);
+    this.#appender = new KafkaAppender(client, maxBatchBytes);
+    this.#cursors = new KafkaCursors(client, this.#fetcher, {
+      topic: options.cursorTopic ?? "sluice-cursors",
+      transactionPrefix: options.transactionPrefix ?? "sluice-cursor-",
+      transactionTimeoutMs: options.transactionTimeoutMs ?? 20_000,
+      replicationFactor,
+      maxBatchBytes,
+    });
+  }
+
+  async ensureTopic(topic: string, partitions: number): Promise<void> {
+    const { replicationFactor = 1, topicSettings } = this.#options;
+    await ensureTopic(this.#client, topic, partitions, { replicationFactor, settings: topicSettings?.(topic) ?? {} });
+  }
+
+  async checkTopic(
+    topic: string,
+    wanted: { readonly partitions?: number; readonly settings?: TopicSettings },
+  ): Promise<string[]> {
+    return checkTopic(this.#client, topic, wanted);
+  }
+
+  async ends(topic: string): Promise<readonly PartitionEnds[]> {
+    return topicEnds(this.#client, topic);
+  }
+
+  async offsetsAt(topic: string, timestampMs: number): Promise<readonly number[]> {
+    return offsetsAt(this.#client, topic, timestampMs);
+  }
+
+  async append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number> {
+    if (cursor !== undefined) return this.#cursors.append(topic, partition, records, cursor);
+    if (records.length > 0) return this.#appender.append(topic, partition, records);
+    return (await this.#bounds(topic, partition)).end;
+  }
+
+  async cursor(name: string): Promise<string | null> {
+    return this.#cursors.read(name);
+  }
+
+  async fetch(topic: string, partition: number, offsets: readonly number[]): Promise<readonly StoredRecord[]> {
+    const wanted = [...new Set(offsets)].sort((a, b) => a - b);
+    const found: StoredRecord[] = [];
+    let end = Infinity;
+    while (wanted.length > 0) {
+      const offset = wanted[0]!;
+      const { start, end: now } = await this.#bounds(topic, partition);
+      end = Math.min(end, now);
+      if (offset < start || offset >= end) {
+        wanted.shift();
+        continue;
+      }
+      const attempt = async (): Promise<Fetched | null> => {
+        try {
+          return await this.#fetcher.fetch({ topic, partition, offset, maxBytes: this.#fetchBytes });
+        } catch (error) {
+          // Retention has just taken it.
+          if (isOutOfRange(error)) return null;
+          throw error;
+        }
+      };
+      const fetched = await this.#client.retrying(`fetch from ${topic}/${partition}`, attempt, { topic });
+      const to = fetched === null ? null : endOf(fetched.raw);
+      const records = fetched === null ? [] : committedRecords(fetched.raw, fetched.aborted, offset);
+      const passed = new Set(wanted.filter((one) => one === offset || (to !== null && one < to)));
+      wanted.splice(0, passed.size);
+      for (const record of records) if (passed.has(record.offset)) found.push(record);
+    }
+    return found;
+  }
+
+  async consume(
+    topic: string,
+    group: string,
+    task: (assignment: Assignment) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const member = new KafkaMember(this.#client, topic, group, this.#options.group ?? {}, async (holding) => {
+      const reading = {
+        client: this.#client,
+        fetcher: this.#fetcher,
+        topic,
+        partition: holding.partition,
+        fetchBytes: this.#fetchBytes,
+        signal: holding.signal,
+      };
+      await task({
+        partition: holding.partition,
+        signal: holding.signal,
+        read: (offset, options) => readKafkaPartition(reading, offset, options),
+        commit: (offset) => holding.commit(offset),
+        committed: () => this.committed(group, topic, holding.partition),
+      });
+    });
+    await member.run(signal);
+  }
+
+  async committed(group: string, topic: string, partition: number): Promise<number | null> {
+    const found = await this.#client.administer(
+      `read the commits of group "${group}"`,
+      (admin) => admin.fetchOffsets({ groupId: group, topics: [topic] }),
+      { topic },
+    );
+    const offset = found[0]?.partitions.find((one) => one.partition === partition)?.offset;
+    return offset === undefined || Number(offset) < 0 ? null : Number(offset);
+  }
+
+  async #bounds(topic: string, partition: number): Promise<PartitionEnds> {
+    const bounds = (await topicEnds(this.#client, topic))[partition];
+    if (bounds !== undefined) return bounds;
+    throw new SluiceError(
+      "E_LOG_IO",
+      `Expected a partition ${partition} of topic "${topic}" in ${this.#client.place}, found none.`,
+    );
+  }
+
+  async close(): Promise<void> {
+    // First, so that nothing goes on trying.
+    await this.#client.close();
+    await Promise.all([this.#appender.close(), this.#cursors.close(), this.#fetcher.close()]);
+  }
+}
