@@ -11,6 +11,7 @@ import type { Config, EngineConfig } from "../schemas/config.js";
 import { messageOf, SluiceError, type ErrorCode } from "../schemas/errors.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import { pixelBytes } from "../schemas/pixels.js";
+import { assertAnswerable } from "./answerable.js";
 import { estimateMemory, memoryLimit } from "./memory-estimate.js";
 import { holderOf } from "./runtime/folder-holder.js";
 
@@ -25,7 +26,7 @@ export interface CheckLine {
 }
 
 /** package.json says the same under `engines`; a test compares them. */
-export const NODE_RANGE = { from: [20, 19], below: 25 } as const;
+export const RUNTIME_RANGE = { from: [20, 19], below: 25 } as const;
 
 /** Less free disk than this is worth a word. */
 const LITTLE_DISK_BYTES = 1024 ** 3;
@@ -35,7 +36,7 @@ const LITTLE_DISK_BYTES = 1024 ** 3;
  * known; nothing is changed.
  */
 export async function* check(config: Config | null): AsyncGenerator<CheckLine> {
-  yield nodeLine(process.versions.node);
+  yield runtimeLine(process.versions.node);
   yield {
     subject: "machine",
     state: "ok",
@@ -45,13 +46,13 @@ export async function* check(config: Config | null): AsyncGenerator<CheckLine> {
   yield decoderLine();
   if (config === null) return;
   const card = yield* teacherLines(config);
-  if (card !== null) yield memoryLine(config, card.labels.length);
+  if (card !== null) yield* selectionLines(config, card);
   yield* dataFolderLines(config);
 }
 
-export function nodeLine(version: string): CheckLine {
+export function runtimeLine(version: string): CheckLine {
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  const { from, below } = NODE_RANGE;
+  const { from, below } = RUNTIME_RANGE;
   const old = major < from[0] || (major === from[0] && minor < from[1]);
   const expected = `${from.join(".")} to ${below - 1}`;
   return old || major >= below
@@ -161,8 +162,18 @@ async function trialLine(teacher: { card: ModelCard; folder: string }, config: C
   }
 }
 
-function memoryLine(config: Config, classes: number): CheckLine {
-  const { stateBytes, memoryBytes } = estimateMemory(config, classes);
+/** Whether the selections fit the teacher, and the machine. */
+function* selectionLines(config: Config, card: ModelCard): Generator<CheckLine> {
+  try {
+    assertAnswerable(config, card);
+    yield memoryLine(config, card);
+  } catch (error) {
+    yield failure("selection", error);
+  }
+}
+
+function memoryLine(config: Config, card: ModelCard): CheckLine {
+  const { stateBytes, memoryBytes } = estimateMemory(config, card);
   const message = `the datasets' top-K states take up to ${stateBytes} bytes (${sizeText(stateBytes)}) of ${sizeText(memoryBytes)}`;
   if (stateBytes > memoryBytes) {
     return { subject: "memory", state: "fail", message: `${message}: choose a smaller k or reserve`, code: "E_MEMORY" };

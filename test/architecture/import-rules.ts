@@ -16,6 +16,8 @@ const below =
 
 /** `connectors/store/store.ts`: the interface, as against its implementations beside it. */
 const isInterface = (path: string): boolean => /^connectors\/([^/]+)\/\1\.ts$/.test(path);
+/** What all connectors share lies beside their folders. */
+const isShared = (path: string): boolean => /^connectors\/[^/]+\.ts$/.test(path);
 const connectorOf = (path: string): string | undefined => /^connectors\/([^/]+)\//.exec(path)?.[1];
 
 const PARTS: readonly Part[] = [
@@ -41,8 +43,11 @@ const PARTS: readonly Part[] = [
     name: "connectors",
     holds: below("connectors"),
     mayImport: (target, importer) =>
-      below("schemas")(target) || isInterface(target) || connectorOf(target) === connectorOf(importer),
-    said: "connectors/ imports schemas/, its own folder and other interfaces",
+      below("schemas")(target) ||
+      isInterface(target) ||
+      isShared(target) ||
+      connectorOf(target) === connectorOf(importer),
+    said: "connectors/ imports schemas/, its own folder, other interfaces and what lies beside the folders",
   },
   {
     name: "pipelines",
@@ -57,10 +62,16 @@ const PARTS: readonly Part[] = [
     said: "cli/ and web/ import pipelines/ and schemas/",
   },
   {
-    name: "deploy, examples and bench",
-    holds: below("deploy", "examples", "bench"),
-    mayImport: (target) => !below("test")(target),
-    said: "nothing outside test/ imports test/",
+    name: "bench",
+    holds: below("bench"),
+    mayImport: (target) => !below("test")(target) || below("test/fixtures")(target),
+    said: "bench/ imports of test/ only its fixtures",
+  },
+  {
+    name: "deploy and examples",
+    holds: below("deploy", "examples"),
+    mayImport: (target) => !below("test", "bench")(target),
+    said: "nothing that people run imports test/ or bench/",
   },
 ];
 

@@ -19,7 +19,11 @@ const FORBIDDEN = [
 const MAX_LINES = 400;
 
 /** Names that hold a forbidden word for a reason of their own. */
-const ALLOWED: Readonly<Record<string, string>> = {};
+const ALLOWED: Readonly<Record<string, string>> = {
+  EngineInfo: "what the contract `Engine` calls what an engine says of itself; segments already written hold it",
+  engineInfoSchema: "as EngineInfo",
+  GraphNode: "TensorFlow's word for one operation of a graph model",
+};
 
 /** Files and exported names that break the naming rules, files past the greatest length. */
 export function namingViolations(files: readonly SourceFile[]): Violation[] {

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { missingLine, type Block } from "./blocks.js";
 
-/** The command as compiled with this test. */
+/** The command as compiled with this test, and what hidden blocks make pictures and a model with. */
 const MAIN = join(import.meta.dirname, "..", "..", "cli", "main.js");
+const FIXTURES = join(import.meta.dirname, "fixtures.js");
 
 /**
  * Runs a document's blocks in their order, in one fresh folder, with `sluice` and `npx sluice` as they are compiled here.
@@ -22,6 +23,7 @@ export function executeBlocks(document: string, blocks: readonly Block[]): strin
       writeFileSync(join(commands, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     };
     command("sluice", `exec "${process.execPath}" "${MAIN}" "$@"`);
+    command("fixtures", `exec "${process.execPath}" "${FIXTURES}" "$@"`);
     command("npx", `[ "$1" = sluice ] || { echo "here npx runs sluice alone" >&2; exit 64; }\nshift\nexec sluice "$@"`);
 
     const environment = Object.entries(process.env).filter(([name]) => !/^(SLUICE_|NODE_TEST_CONTEXT)/.test(name));
