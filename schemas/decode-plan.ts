@@ -11,8 +11,8 @@ export interface ImageHeader {
   readonly bitsPerChannel: number;
   /** EXIF orientation, 1 to 8 */
   readonly orientation: number;
-  /** `srgb`: a profile that says no more than sRGB. Where it stands in no known place, `none`. */
-  readonly colourProfile: "none" | "srgb" | "other";
+  /** The embedded ICC profile; null where there is none, or none that can be read */
+  readonly colourProfile: Uint8Array | null;
 }
 
 /** What to do with an image: made by the pure decode plan from its header and the teacher's card. */

@@ -61,7 +61,7 @@ export function readBmpHeader(reader: ByteReader): ImageHeader {
     colourSpace: "srgb",
     bitsPerChannel: 8,
     orientation: 1,
-    colourProfile: "none",
+    colourProfile: null,
   };
 }
 

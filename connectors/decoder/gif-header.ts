@@ -17,7 +17,7 @@ export function readGifHeader(reader: ByteReader): ImageHeader {
     colourSpace: "srgb",
     bitsPerChannel: 8,
     orientation: 1,
-    colourProfile: "none",
+    colourProfile: null,
   };
 }
 

@@ -4,7 +4,6 @@ import { SluiceError } from "../../schemas/errors.js";
 import { isWholeBmp, readBmpHeader } from "./bmp.js";
 import { ByteReader, truncated } from "./byte-reader.js";
 import { isWholeGif, readGifHeader } from "./gif-header.js";
-import { profileKind } from "./icc-profile.js";
 import { isWholeIsoMedia } from "./iso-media-end.js";
 import { isWholeJpeg, readJpegHeader } from "./jpeg-header.js";
 import { isWholePng, readPngHeader } from "./png-header.js";
@@ -88,7 +87,7 @@ async function libvipsHeader(bytes: Uint8Array, format: Format): Promise<ImageHe
       colourSpace: found.space === "grey16" ? "b-w" : found.space === "rgb16" ? "srgb" : found.space,
       bitsPerChannel: found.bitsPerSample ?? BITS[found.depth] ?? 32,
       orientation: found.orientation ?? 1,
-      colourProfile: found.icc === undefined ? "none" : profileKind(found.icc),
+      colourProfile: found.icc ?? null,
     };
   } catch (error) {
     throw isWhole(bytes, format) ? refusalOfLibvips(error, format) : truncated(format, bytes.length);

@@ -1,7 +1,6 @@
 import type { ImageHeader } from "../../schemas/decode-plan.js";
 import { corrupt, type ByteReader } from "./byte-reader.js";
 import { exifOrientation } from "./exif-orientation.js";
-import { profileKind } from "./icc-profile.js";
 
 const SOI = 0xd8;
 const EOI = 0xd9;
@@ -67,11 +66,12 @@ export function readJpegHeader(reader: ByteReader): ImageHeader {
     colourSpace: components === 1 ? "b-w" : components === 4 ? "cmyk" : "srgb",
     bitsPerChannel: reader.u8(frame),
     orientation,
-    colourProfile: profile.size === 0 ? "none" : profileKind(joined(profile)),
+    colourProfile: joined(profile),
   };
 }
 
-function joined(parts: ReadonlyMap<number, Uint8Array>): Uint8Array {
+function joined(parts: ReadonlyMap<number, Uint8Array>): Uint8Array | null {
+  if (parts.size === 0) return null;
   return Buffer.concat([...parts].sort(([a], [b]) => a - b).map(([, part]) => part));
 }
 

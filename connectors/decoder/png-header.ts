@@ -2,7 +2,6 @@ import { inflateSync } from "node:zlib";
 import type { ImageHeader } from "../../schemas/decode-plan.js";
 import { corrupt, type ByteReader } from "./byte-reader.js";
 import { exifOrientation } from "./exif-orientation.js";
-import { profileKind } from "./icc-profile.js";
 
 const SIGNATURE_BYTES = 8;
 /** length, type and CRC around a chunk's content */
@@ -14,7 +13,7 @@ export function readPngHeader(reader: ByteReader): ImageHeader {
   const colourType = reader.u8(25);
   let frames = 1;
   let orientation = 1;
-  let colourProfile: ImageHeader["colourProfile"] = "none";
+  let colourProfile: ImageHeader["colourProfile"] = null;
   for (let at = SIGNATURE_BYTES; at + 8 <= reader.length; at += CHUNK_OVERHEAD_BYTES + reader.u32(at)) {
     const type = reader.text(at + 4, 4);
     if (type === "IDAT" || type === "IEND") break;
@@ -41,9 +40,9 @@ const LARGEST_PROFILE_BYTES = 4 * 1024 * 1024;
 function profileOf(reader: ByteReader, at: number, size: number): ImageHeader["colourProfile"] {
   const packed = reader.bytes.subarray(reader.bytes.indexOf(0, at) + 2, at + size);
   try {
-    return profileKind(inflateSync(packed, { maxOutputLength: LARGEST_PROFILE_BYTES }));
+    return inflateSync(packed, { maxOutputLength: LARGEST_PROFILE_BYTES });
   } catch {
-    return "other";
+    return null;
   }
 }
 

@@ -5,6 +5,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import { decodeBmp } from "./bmp.js";
 import { ByteReader, corrupt, truncated } from "./byte-reader.js";
 import { toChannels } from "./channels.js";
+import { conversionOf } from "./to-srgb.js";
 import type { DecodedImage, Decoder } from "./decoder.js";
 import { isWhole, readImageHeader } from "./image-header.js";
 import { decodeSmallPng } from "./small-png.js";
@@ -68,17 +69,22 @@ async function render(
   options: SharpOptions,
 ): Promise<DecodedImage> {
   const { output } = plan;
-  const image = pipeline(open(bytes, header, options), header, plan);
+  const conversion = header.colourSpace === "srgb" ? conversionOf(header.colourProfile) : "libvips";
+  // Whatever converts the colours of RGB, it does so at the end, to the few pixels that the teacher sees. sharp itself would begin
+  // with it, on the whole image, and would leave images of 16 bits in the colours of Display P3.
+  const late = header.colourSpace === "srgb";
+  const image = pipeline(open(bytes, header, { ...options, ignoreIcc: late }), header, plan);
+  if (late && conversion === "libvips") image.withIccProfile("srgb");
   const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
   if (info.width !== output.width || info.height !== output.height) {
     throw corrupt(header.format, `${info.width} x ${info.height} px where the header promised another size`);
   }
+  if (typeof conversion === "function" && info.channels === 3) conversion(data);
   return { pixels: toChannels(data, info.channels, output.channels) };
 }
 
 function open(bytes: Uint8Array, header: ImageHeader, options: SharpOptions): Sharp {
-  const ignoreIcc = header.colourProfile === "srgb" || isConvertedLate(header);
-  if (header.format !== "bmp") return sharp(bytes, { ...options, ignoreIcc });
+  if (header.format !== "bmp") return sharp(bytes, options);
   const { width, height } = header;
   return sharp(decodeBmp(new ByteReader(bytes, "bmp")), { raw: { width, height, channels: 3 } });
 }
@@ -105,22 +111,9 @@ function pipeline(image: Sharp, header: ImageHeader, plan: DecodePlan): Sharp {
       background: "black",
     });
   }
-  if (isConvertedLate(header)) image.withIccProfile("srgb");
-  if (isPlainGrey(header)) image.toColourspace("b-w");
+  // Grey stays one channel where nothing asks for colour: half the work.
+  if (header.colourSpace === "b-w" && header.colourProfile === null) image.toColourspace("b-w");
   return image.flatten({ background: "black" });
-}
-
-/**
- * A profile of RGB images is applied at the end, to the few pixels that the teacher sees; sharp itself would apply it to all
- * of the image, at twice the cost of decoding, and would leave 16-bit images in the colours of Display P3.
- */
-function isConvertedLate({ colourProfile, colourSpace }: ImageHeader): boolean {
-  return colourProfile === "other" && colourSpace === "srgb";
-}
-
-/** Grey stays one channel where nothing asks for colour: half the work. */
-function isPlainGrey({ colourProfile, colourSpace }: ImageHeader): boolean {
-  return colourSpace === "b-w" && colourProfile === "none";
 }
 
 /** Undoes EXIF orientation. libvips flips (top to bottom), then flops (left to right), then turns clockwise. */

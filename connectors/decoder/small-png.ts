@@ -25,7 +25,7 @@ export function decodeSmallPng(
     header.format === "png" &&
     header.bitsPerChannel === 8 &&
     header.orientation === 1 &&
-    header.colourProfile !== "other" &&
+    header.colourProfile === null &&
     width * height <= MOST_PIXELS &&
     plan.crop.width === width &&
     plan.crop.height === height &&

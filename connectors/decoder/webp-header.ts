@@ -1,7 +1,6 @@
 import type { ImageHeader } from "../../schemas/decode-plan.js";
 import { corrupt, type ByteReader } from "./byte-reader.js";
 import { exifOrientation } from "./exif-orientation.js";
-import { profileKind } from "./icc-profile.js";
 
 const RIFF_HEADER_BYTES = 12;
 const ANIMATION_FLAG = 0x02;
@@ -10,7 +9,7 @@ const ANIMATION_FLAG = 0x02;
 export function readWebpHeader(reader: ByteReader): ImageHeader {
   const first = reader.text(RIFF_HEADER_BYTES, 4);
   const at = RIFF_HEADER_BYTES + 8;
-  const still = { frames: 1, orientation: 1, colourProfile: "none" } as const;
+  const still = { frames: 1, orientation: 1, colourProfile: null } as const;
   const common = { format: "webp", colourSpace: "srgb", bitsPerChannel: 8 } as const;
   if (first === "VP8 ") {
     if (reader.u24le(at + 3) !== 0x2a019d) throw corrupt("webp", "no start code of a key frame");
@@ -36,13 +35,13 @@ export function readWebpHeader(reader: ByteReader): ImageHeader {
 
 function walk(reader: ByteReader): Pick<ImageHeader, "frames" | "orientation" | "colourProfile"> {
   let frames = 0;
-  let colourProfile: ImageHeader["colourProfile"] = "none";
+  let colourProfile: ImageHeader["colourProfile"] = null;
   let orientation = 1;
   for (let at = RIFF_HEADER_BYTES; at + 8 <= reader.length;) {
     const kind = reader.text(at, 4);
     const size = reader.u32(at + 4, true);
     if (kind === "ANMF") frames += 1;
-    if (kind === "ICCP") colourProfile = profileKind(reader.bytes.subarray(at + 8, at + 8 + size));
+    if (kind === "ICCP") colourProfile = reader.bytes.subarray(at + 8, at + 8 + size);
     if (kind === "EXIF") {
       const start = at + 8;
       const prefixed = start + 6 <= reader.length && reader.text(start, 6) === "Exif\0\0";

@@ -14,7 +14,7 @@ const HEADER: ImageHeader = {
   colourSpace: "srgb",
   bitsPerChannel: 8,
   orientation: 1,
-  colourProfile: "none",
+  colourProfile: null,
 };
 
 function card(
