@@ -1,15 +1,18 @@
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
-import { currentFrontier, type CutOptions } from "../operators/stages/cut.js";
+import type { CutOptions } from "../operators/stages/cut.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
-import type { Dataset } from "../schemas/dataset.js";
+import { findManifest, versionNumbers } from "../operators/stages/manifests.js";
+import type { Dataset, Span } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
+import type { Manifest } from "../schemas/manifest.js";
 import type { ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
+import { rebuildPlace, type RebuildAim } from "./rebuild-place.js";
 import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
 
-export interface RebuildOptions {
+export interface RebuildOptions extends RebuildAim {
   readonly store: Store;
   readonly dataset: Dataset;
   readonly stream: string;
@@ -17,6 +20,8 @@ export interface RebuildOptions {
   readonly teacher?: string;
   readonly opener: ImageOpener;
   readonly sheets: SheetRenderer | null;
+  /** For the manifest. Default `rebuild`. */
+  readonly trigger?: string;
   /** Leave out ranges whose segments are missing or corrupt, and mark the version incomplete */
   readonly onGap?: CutOptions["onGap"];
   readonly onProgress?: OnProgress;
@@ -26,17 +31,21 @@ export interface RebuildOptions {
 
 /** archive -> candidates -> topk -> cut -> training set: a version from archived scores, nothing is scored. */
 export async function rebuild(options: RebuildOptions): Promise<PublishedCut> {
-  const { store, stream, onGap } = options;
+  const { store, dataset, stream, trigger = "rebuild" } = options;
   const { digest, card } = await archivedTeacher(store, options.teacher);
-  const frontier = await currentFrontier(store, { teacher: digest, stream }, onGap);
-  if (frontier.length === 0) {
-    throw new SluiceError(
-      "E_SOURCE_MISSING",
-      `Expected archived scores of stream "${stream}" under teacher ${digest.slice(0, 12)} in ${store.place}, found none. ` +
-        "Run `sluice ingest` first, or name another stream.",
-    );
+  const { frontier, span } = await rebuildPlace(store, { teacher: digest, stream }, dataset, options, options);
+  const same = await newestOfSpan(store, dataset.name, digest, span);
+  return cutAndPublish({ ...options, card, frontier, span, same, trigger, automatic: false });
+}
+
+/** The newest version of a span under a teacher: what a rebuild of it may repeat. */
+async function newestOfSpan(store: Store, dataset: string, teacher: string, span: Span): Promise<Manifest | null> {
+  for (const number of (await versionNumbers(store, dataset)).reverse()) {
+    const manifest = await findManifest(store, dataset, number);
+    if (manifest?.teacher.digest !== teacher) continue;
+    if (manifest.span.startMs === span.startMs && manifest.span.endMs === span.endMs) return manifest;
   }
-  return cutAndPublish({ ...options, card, frontier, trigger: "rebuild", automatic: false });
+  return null;
 }
 
 /**

@@ -43,7 +43,7 @@ export async function status(config: Config, store: Store, log: EmbeddedLog | nu
   for (const [digest, card] of await readCards(store)) {
     const place = { teacher: digest, stream: config.stream };
     // A gap is `verify`'s and `rebuild`'s to report; status says what there is.
-    const frontier = await currentFrontier(store, place, () => undefined);
+    const frontier = await currentFrontier(store, place, { onGap: () => undefined });
     const quarantined: Record<string, number> = {};
     for await (const { code } of listQuarantine(store, place)) quarantined[code] = (quarantined[code] ?? 0) + 1;
     const ends = log === null ? null : await log.ends(config.stream);

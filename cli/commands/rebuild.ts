@@ -43,8 +43,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       "after",
       exampleText([
         ["sluice rebuild", "a version from the archived scores; the teacher is not needed"],
-        ["sluice rebuild --set datasets[0].select.k=500", "the same scores, with 500 images a class"],
-        ["sluice rebuild --at 12 --set datasets[0].select.p=5", "what version 12 would have been with P = 5"],
+        ["sluice rebuild --set datasets.0.select.k=500", "the same scores, with 500 images a class"],
+        ["sluice rebuild --at 12 --set datasets.0.select.p=5", "what version 12 would have been with P = 5"],
         ["sluice rebuild --until 2026-11-01", "only images from before November"],
         ['sluice rebuild --schedule "0 3 * * *"', "every night at three"],
       ]),
@@ -66,7 +66,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         };
         try {
           const { digest, card } = await archivedTeacher(store, flags.teacherDigest);
-          assertFits({ ...config, datasets: [dataset] }, card.labels.length);
+          assertFits({ ...config, datasets: [dataset] }, card);
           const at = flags.at === undefined ? undefined : versionNamed(config, flags.at);
           const gaps = new Set<string>();
           const options: RebuildOptions = {

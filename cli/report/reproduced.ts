@@ -23,7 +23,9 @@ export function reproducedText({ manifest, id, same, differences }: Reproduction
 
 function differenceLines(differences: Reproduction["differences"]): string[] {
   if (differences.length === 0) {
-    return ["  the rows are the same: the manifest's selection, span or teacher is not the one that its id was made from"];
+    return [
+      "  the rows are the same: the manifest's selection, span or teacher is not the one that its id was made from",
+    ];
   }
   return [
     "  the first rows that differ:",

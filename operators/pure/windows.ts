@@ -37,6 +37,20 @@ export function newestSpan(window: Window, eventTimeMs: number): Span {
   return { startMs: pane.endMs - window.sizeMs, endMs: pane.endMs };
 }
 
+/** The newest window that ends at or before a time; the part of a global window before it. */
+export function spanUntil(window: Window, untilMs: number): Span {
+  if (window.kind === "global") return { startMs: window.startMs ?? null, endMs: untilMs };
+  const everyMs = paneMs(window);
+  const endMs = Math.floor((untilMs - window.offsetMs) / everyMs) * everyMs + window.offsetMs;
+  return { startMs: endMs - window.sizeMs, endMs };
+}
+
+/** The window that starts at a time, null where none does; all of a global window at its start. */
+export function spanFrom(window: Window, startMs: number): Span | null {
+  if (window.kind === "global") return window.startMs === startMs ? paneSpan(window, 0) : null;
+  return (startMs - window.offsetMs) % paneMs(window) === 0 ? { startMs, endMs: startMs + window.sizeMs } : null;
+}
+
 /** Whether an event time lies in a span. */
 export function isIn(span: Span, eventTimeMs: number): boolean {
   return (span.startMs === null || eventTimeMs >= span.startMs) && (span.endMs === null || eventTimeMs < span.endMs);

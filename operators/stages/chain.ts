@@ -1,5 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import type { Frontier } from "../../schemas/frontier.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import {
   decodeSegment,
@@ -109,7 +110,7 @@ export async function followToEnd(
     }
     const next = await nextStart(store, chain, at);
     if (failure === null && next === null) return at;
-    const error = failure ?? gapError(chain, at, next!);
+    const error = failure === null ? gapError(chain, at, next!) : corruptError(chain, at, next, failure);
     if (onGap === undefined) throw error;
     // The last segment of a chain is corrupt: nothing says where it ended.
     if (next === null) return at;
@@ -138,7 +139,7 @@ export async function* followSegments(
       const corrupt = isSluiceError(error, "E_SEGMENT_CORRUPT");
       if (!corrupt && !isSluiceError(error, "E_STORE_MISSING")) throw error;
       const next = Math.min((await nextStart(store, chain, at)) ?? until, until);
-      const gap = corrupt ? error : gapError(chain, at, next);
+      const gap = corrupt ? corruptError(chain, at, next, error) : gapError(chain, at, next);
       if (onGap === undefined) throw gap;
       onGap({ start: at, end: next, error: gap });
       at = next;
@@ -166,6 +167,73 @@ function gapError(chain: ChainName, start: number, end: number): SluiceError {
       `next one at ${end}. Restore the object, or leave its range out with \`sluice rebuild --allow-gaps\`.`,
     { start, end },
   );
+}
+
+/** The same error with its offsets; `end` is null where no segment follows. */
+function corruptError(chain: ChainName, start: number, end: number | null, cause: SluiceError): SluiceError {
+  const range = end === null ? `from ${start} on` : `[${start}, ${end})`;
+  return new SluiceError(
+    "E_SEGMENT_CORRUPT",
+    `${cause.message} Offsets ${range} of ${chain.stream}/${chain.partition} are in it.`,
+    { cause, start, end, key: keys.segment(chain, start) },
+  );
+}
+
+/** A segment that starts within a range that another one of its chain covers. */
+export interface Repeat {
+  readonly start: number;
+  /** null where it cannot be read */
+  readonly end: number | null;
+  /** The segment that the chain has there, [start, end) */
+  readonly within: { readonly start: number; readonly end: number };
+  /** What it is, and how to repair it, for people */
+  readonly message: string;
+}
+
+/**
+ * Segments that the store has and the chain does not lead to. They are in no version: the chain decides. `followed` are
+ * the ranges that it leads to, ascending.
+ */
+export async function* repeatedSegments(
+  store: Store,
+  chain: ChainName,
+  followed: readonly { readonly start: number; readonly end: number }[],
+): AsyncGenerator<Repeat, void, undefined> {
+  let at = 0;
+  for await (const { key } of store.list(keys.chain(chain))) {
+    const start = segmentStart(key);
+    while (at < followed.length && followed[at]!.end <= start) at++;
+    const within = followed[at];
+    if (within === undefined || start <= within.start) continue;
+    const end = await readSegmentHeader(store, chain, start).then(
+      (header) => header?.end ?? null,
+      () => null,
+    );
+    const message =
+      `Expected the segments of ${chain.stream}/${chain.partition} to follow on each other, found one over [${start}, ${end ?? "unreadable"}) ` +
+      `inside [${within.start}, ${within.end}), which is archived already. It is left out of every version; delete ${key}.`;
+    yield { start, end, within: { start: within.start, end: within.end }, message };
+  }
+}
+
+/** The greatest event time that chains tell of up to a frontier, ms; null where none does. */
+export async function lastEventMs(
+  store: Store,
+  place: { readonly teacher: string; readonly stream: string },
+  frontier: Frontier,
+): Promise<number | null> {
+  let lastMs: number | null = null;
+  for (const { end, ...origin } of frontier) {
+    const chain = { ...place, ...origin };
+    let last: number | null = null;
+    for await (const { key } of store.list(keys.chain(chain))) {
+      if (segmentStart(key) < end) last = segmentStart(key);
+    }
+    const header = last === null ? null : await readSegmentHeader(store, chain, last);
+    if (header !== null && header.watermarkMs !== null)
+      lastMs = Math.max(lastMs ?? header.watermarkMs, header.watermarkMs);
+  }
+  return lastMs;
 }
 
 /** The first listed start after an offset: the listing only says where to look. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Store } from "../../connectors/store/store.js";
 import { coverageSchema, type CoverageValue } from "../pure/coverage.js";
 import { DatasetState, SpanState, type DatasetStateOptions } from "../pure/dataset-state.js";
-import { panesOf } from "../pure/windows.js";
+import { panesOf, paneSpan } from "../pure/windows.js";
 import { canonicalJson, sha256Hex } from "../../schemas/canonical.js";
 import { parametersDigest, type Span } from "../../schemas/dataset.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
@@ -115,7 +115,7 @@ export async function restoreLive(
   return restored ?? { state: new DatasetState(options), spilled: new Map() };
 }
 
-/** The state of a span, likewise. */
+/** The state of a span, likewise. A span that is no union of panes has no checkpoint: panes cannot be taken apart. */
 export async function restoreSpan(
   store: Store,
   options: DatasetStateOptions,
@@ -123,7 +123,11 @@ export async function restoreSpan(
   frontier: Frontier,
   onWarning?: (message: string) => void,
 ): Promise<SpanState> {
-  const { first, end } = panesOf(options.dataset.window, span);
+  const { window } = options.dataset;
+  const { first, end } = panesOf(window, span);
+  if (paneSpan(window, first).startMs !== span.startMs || paneSpan(window, end - 1).endMs !== span.endMs) {
+    return new SpanState(options, span);
+  }
   const restored = await fromNewest(store, options, frontier, onWarning, async (checkpoint) => {
     const state = new SpanState(options, span, checkpoint.coverage);
     for (const { pane, parts } of checkpoint.panes) {

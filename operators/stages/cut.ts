@@ -1,12 +1,12 @@
 import type { Store } from "../../connectors/store/store.js";
-import type { SpanState } from "../pure/dataset-state.js";
+import { SpanState } from "../pure/dataset-state.js";
 import { paneSpan } from "../pure/windows.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import { sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
-import { followSegments, followToEnd, liveChains, type Gap } from "./chain.js";
+import { followSegments, followToEnd, liveChains, repeatedSegments, type Gap } from "./chain.js";
 import { restoreSpan } from "./checkpoint.js";
 import { chosenRows } from "./chosen-rows.js";
 
@@ -20,7 +20,12 @@ export interface CutOptions {
   /** Event times to choose from; all of a global window's where left out */
   readonly span?: Span;
   readonly trigger: string;
-  /** Leave out ranges whose segments are missing or corrupt; the version is marked incomplete */
+  /** false: read every archived segment, as if no checkpoint had ever been written. Default true. */
+  readonly checkpoints?: boolean;
+  /**
+   * Leave out ranges whose segments are missing or corrupt; the version is marked incomplete. No checkpoint is used: it may
+   * have rows of them.
+   */
   readonly onGap?: ((gap: Gap & { readonly chain: ChainName }) => void) | undefined;
   readonly onSegment?: (segments: number) => void;
   readonly onWarning?: (message: string) => void;
@@ -36,7 +41,10 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const teacher = teacherDigest(card);
   const stateOptions = { dataset, teacher, stream, classCount: card.labels.length };
   let incomplete = false;
-  const state = await restoreSpan(store, stateOptions, span, frontier, options.onWarning);
+  const state =
+    options.checkpoints === false || onGap !== undefined
+      ? new SpanState(stateOptions, span)
+      : await restoreSpan(store, stateOptions, span, frontier, options.onWarning);
   const { coverage } = state;
   let segments = 0;
   for (const end of frontier) {
@@ -96,12 +104,12 @@ async function* classesOf(
 
 /**
  * Where the live chains of (teacher, stream) end now. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; with `onGap` those ranges
- * are passed over.
+ * are passed over. `onWarning` hears of repeated segments.
  */
 export async function currentFrontier(
   store: Store,
   place: { teacher: string; stream: string },
-  onGap?: CutOptions["onGap"],
+  { onGap, onWarning }: Pick<CutOptions, "onGap" | "onWarning"> = {},
 ): Promise<Frontier> {
   const ends: ChainEnd[] = [];
   for (const chain of await liveChains(store, place)) {
@@ -111,7 +119,19 @@ export async function currentFrontier(
         : (gap: Gap): void => {
             onGap({ chain, ...gap });
           };
-    const end = await followToEnd(store, chain, chain.origin, () => undefined, report);
+    const followed: { start: number; end: number }[] = [];
+    const end = await followToEnd(
+      store,
+      chain,
+      chain.origin,
+      (header) => {
+        followed.push({ start: header.start, end: header.end });
+      },
+      report,
+    );
+    if (onWarning !== undefined) {
+      for await (const { message } of repeatedSegments(store, chain, followed)) onWarning(message);
+    }
     ends.push({ partition: chain.partition, origin: chain.origin, end });
   }
   return sortFrontier(ends);

@@ -127,7 +127,7 @@ test("a cut chooses what sorting everything chooses, whatever the segments and c
         assert.equal(whole.records.in, whole.records.scored + whole.records.copied + whole.records.quarantined);
 
         // From a checkpoint in the middle, the same.
-        const state = new DatasetState({ dataset, teacher, stream, classCount: CLASSES });
+        const state = new DatasetState({ dataset, teacher, stream, card: testCard(CLASSES) });
         for await (const segment of followSegments(store, chains[0]!, 0, frontier[0]!.end)) {
           if (segment.header.start >= checkpointAfter) break;
           state.apply(segment);
@@ -163,7 +163,7 @@ test("a missing segment is a gap with its offsets, and is left out only on reque
   });
   const gaps: [number, number][] = [];
   const onGap = (gap: { start: number; end: number }) => gaps.push([gap.start, gap.end]);
-  const frontier = await currentFrontier(store, { teacher, stream }, onGap);
+  const frontier = await currentFrontier(store, { teacher, stream }, { onGap });
   const made = await cut({ store, dataset, card, stream, frontier, trigger: "test", onGap });
   const rows = (await rowsOf(made)).flat();
   assert.equal(made.incomplete, true);
@@ -184,7 +184,7 @@ test("a corrupt segment is named, and passed over only on request", async () => 
     assert.ok(error.message.includes(key));
     return true;
   });
-  const frontier = await currentFrontier(store, { teacher, stream }, () => undefined);
+  const frontier = await currentFrontier(store, { teacher, stream }, { onGap: () => undefined });
   const made = await cut({ store, dataset, card, stream, frontier, trigger: "test", onGap: () => undefined });
   assert.equal((await rowsOf(made)).flat().length, 30);
 });
@@ -204,7 +204,7 @@ test("a corrupt checkpoint is passed over with a warning, and the archive gives 
 async function checkCorrupt(kind: string): Promise<void> {
   const { store, chain } = await archive([10]);
   const frontier = await currentFrontier(store, { teacher, stream });
-  const state = new DatasetState({ dataset, teacher, stream, classCount: CLASSES });
+  const state = new DatasetState({ dataset, teacher, stream, card: testCard(CLASSES) });
   for await (const segment of followSegments(store, chain, 0, 20)) state.apply(segment);
   await writeCheckpoint(store, state, new Map(), new Map());
   const key = [...store.objects.keys()].find((name) => name.includes(kind))!;
@@ -228,7 +228,7 @@ async function checkCorrupt(kind: string): Promise<void> {
 
 test("a checkpoint beyond the frontier is not used for a cut below it", async () => {
   const { store, chain } = await archive([10]);
-  const state = new DatasetState({ dataset, teacher, stream, classCount: CLASSES });
+  const state = new DatasetState({ dataset, teacher, stream, card: testCard(CLASSES) });
   for await (const segment of followSegments(store, chain, 0, 40)) state.apply(segment);
   await writeCheckpoint(store, state, new Map(), new Map());
   const made = await cut({

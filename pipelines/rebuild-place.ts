@@ -1,0 +1,75 @@
+import type { Store } from "../connectors/store/store.js";
+import { currentFrontier, type CutOptions } from "../operators/stages/cut.js";
+import { lastEventMs } from "../operators/stages/chain.js";
+import { newestSpan, spanFrom, spanUntil } from "../operators/pure/windows.js";
+import type { Dataset, Span } from "../schemas/dataset.js";
+import { SluiceError } from "../schemas/errors.js";
+import type { Frontier } from "../schemas/frontier.js";
+import type { Manifest } from "../schemas/manifest.js";
+
+/** Which scores a rebuild is made from, as asked for. */
+export interface RebuildAim {
+  /** The frontier of a published version; by default all that is archived now */
+  readonly at?: Manifest;
+  /** Event times before this, ms: the newest window that had ended by then; of a global window the part before it */
+  readonly untilMs?: number;
+  /** The window that starts at this time, ms */
+  readonly windowMs?: number;
+}
+
+/** The frontier and span that a rebuild cuts at. Throws E_SOURCE_MISSING, E_USAGE, E_CHAIN_GAP, E_SEGMENT_CORRUPT. */
+export async function rebuildPlace(
+  store: Store,
+  archive: { readonly teacher: string; readonly stream: string },
+  dataset: Dataset,
+  aim: RebuildAim,
+  reports: Pick<CutOptions, "onGap" | "onWarning">,
+): Promise<{ readonly frontier: Frontier; readonly span: Span }> {
+  const frontier = aim.at === undefined ? await currentFrontier(store, archive, reports) : frontierOf(aim.at, archive);
+  if (frontier.length === 0) {
+    throw new SluiceError(
+      "E_SOURCE_MISSING",
+      `Expected archived scores of stream "${archive.stream}" under teacher ${archive.teacher.slice(0, 12)} in ${store.place}, found none. ` +
+        "Run `sluice ingest` first, or name another stream.",
+    );
+  }
+  return { frontier, span: await spanOf(store, archive, dataset, aim, frontier) };
+}
+
+function frontierOf(at: Manifest, archive: { readonly teacher: string; readonly stream: string }): Frontier {
+  const { teacher, provenance, dataset, number } = at;
+  if (teacher.digest === archive.teacher && provenance.stream === archive.stream) return provenance.frontier;
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected a version made of stream "${archive.stream}" under teacher ${archive.teacher.slice(0, 12)}, found ${dataset}/${number}, ` +
+      `made of stream "${provenance.stream}" under teacher ${teacher.digest.slice(0, 12)}. Name that one with --teacher-digest, or another version.`,
+  );
+}
+
+async function spanOf(
+  store: Store,
+  archive: { readonly teacher: string; readonly stream: string },
+  { window, name }: Dataset,
+  { untilMs, windowMs }: RebuildAim,
+  frontier: Frontier,
+): Promise<Span> {
+  if (windowMs !== undefined) {
+    const span = spanFrom(window, windowMs);
+    if (span !== null) return span;
+    const before = newestSpan(window, windowMs);
+    const near = window.kind === "global" ? "its window is global" : `one starts at ${isoOf(before.startMs)}`;
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected the start of a window of dataset "${name}", found ${isoOf(windowMs)}: ${near}.`,
+    );
+  }
+  if (untilMs !== undefined) return spanUntil(window, untilMs);
+  if (window.kind === "global") return newestSpan(window, 0);
+  const lastMs = await lastEventMs(store, archive, frontier);
+  // As far as it has come: to a window that has ended, `untilMs` leads.
+  return newestSpan(window, lastMs ?? 0);
+}
+
+function isoOf(timeMs: number | null): string {
+  return timeMs === null ? "ever" : new Date(timeMs).toISOString();
+}

@@ -1,0 +1,69 @@
+import type { Store } from "../connectors/store/store.js";
+import { cut } from "../operators/stages/cut.js";
+import { readManifest } from "../operators/stages/manifests.js";
+import { versionId } from "../operators/stages/publish.js";
+import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
+import type { Cut } from "../schemas/chosen-rows.js";
+import { datasetSchema } from "../schemas/dataset.js";
+import type { Manifest } from "../schemas/manifest.js";
+import type { ModelCard } from "../schemas/model-card.js";
+import type { OnProgress } from "../schemas/progress.js";
+import { firstDifferences, type RowDifference } from "./row-differences.js";
+import { archivedTeacher } from "./rebuild.js";
+
+export interface ReproduceOptions {
+  readonly store: Store;
+  readonly dataset: string;
+  readonly version: number | "latest";
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+export interface Reproduction {
+  readonly manifest: Manifest;
+  /** What the archive gives */
+  readonly id: string;
+  readonly same: boolean;
+  /** The first rows that differ, in the order (class, rank); none where the ids are the same */
+  readonly differences: readonly RowDifference[];
+}
+
+/** Rows that differ, at most: the first says where to look, the rest how much of it there is */
+const DIFFERENCES = 10;
+
+/**
+ * Cuts a version again from the archive alone, checkpoints left aside, with all that its manifest says it is a function
+ * of: frontier, span, selection, teacher. What an incomplete version left out is left out again.
+ * Throws E_VERSION_MISSING, E_TEACHER_CARD, E_CHAIN_GAP, E_SEGMENT_CORRUPT.
+ */
+export async function reproduce(options: ReproduceOptions): Promise<Reproduction> {
+  const { store } = options;
+  const manifest = await readManifest(store, options.dataset, options.version);
+  const { card } = await archivedTeacher(store, manifest.teacher.digest);
+  const id = await versionId(await cutAgain(options, manifest, card));
+  const same = id === manifest.id;
+  const differences = same
+    ? []
+    : await firstDifferences(store, manifest, await cutAgain(options, manifest, card), DIFFERENCES);
+  return { manifest, id, same, differences };
+}
+
+async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: ModelCard): Promise<Cut> {
+  const { store, onProgress, signal } = options;
+  const { provenance, select, span } = manifest;
+  return cut({
+    store,
+    dataset: datasetSchema.parse({ name: manifest.dataset, select }),
+    card,
+    stream: provenance.stream,
+    frontier: provenance.frontier,
+    span,
+    trigger: provenance.trigger,
+    checkpoints: false,
+    onGap: provenance.incomplete ? () => undefined : undefined,
+    onSegment: (done) => {
+      throwIfStopped(signal, "The reproduction was stopped on request; it changes nothing.");
+      onProgress?.({ phase: "cut", done, total: null, kept: 0, scored: 0, copied: 0, quarantined: 0 });
+    },
+  });
+}

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { runProgram } from "../../cli/program.js";
+import { writePictures } from "../fixtures/pictures.js";
+import { writeSmallTeacher } from "../fixtures/models.js";
+import { recordedTerminal } from "./recorded-terminal.js";
+
+let folder = "";
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-rebuild-commands-"));
+  await writePictures(join(folder, "pictures"), { images: 60, duplicates: 4, broken: 2 });
+  await writeSmallTeacher(join(folder, "teacher"), "onnx");
+  const settings = [
+    "teacher: teacher",
+    "engine: { workers: 1, batch: 8 }",
+    "archive: { topM: 10, segmentRecords: 8 }",
+    "datasets: [{ name: flowers, select: { k: 20, p: 3 } }]",
+  ];
+  await writeFile(join(folder, "sluice.yaml"), settings.join("\n"));
+  assert.equal((await sluice(["ingest", "pictures"])).code, 0);
+});
+
+after(() => rm(folder, { recursive: true, force: true }));
+
+async function sluice(args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const terminal = recordedTerminal({ folder });
+  const code = await runProgram(args, terminal);
+  return { code, out: terminal.stdout.text, err: terminal.stderr.text };
+}
+
+interface Published {
+  readonly number: number;
+  readonly id: string;
+  readonly outcome: string;
+}
+
+test("reproduce prints both ids, and exits with 3 where the archive gives another version", async () => {
+  const good = await sluice(["reproduce", "latest"]);
+  assert.equal(good.code, 0, good.err);
+  const [, published, archive] = /published {2}(\w{64})\n {2}archive {4}(\w{64})/.exec(good.out) ?? [];
+  assert.ok(published !== undefined);
+  assert.equal(published, archive);
+
+  const { out } = await sluice(["reproduce", "flowers/1", "--json"]);
+  assert.deepEqual(JSON.parse(out), {
+    dataset: "flowers",
+    number: 1,
+    same: true,
+    published,
+    archive,
+    incomplete: false,
+    differences: [],
+  });
+  assert.equal((await sluice(["reproduce", "7"])).code, 1);
+});
+
+test("rebuild takes a version's frontier, a time, other parameters; what cannot go together is refused", async () => {
+  const first = JSON.parse((await sluice(["rebuild", "--at", "1", "--json"])).out) as Published;
+  assert.equal(first.outcome, "unchanged");
+  const smaller = await sluice(["rebuild", "--at", "1", "--set", "datasets[0].select.k=5", "--json"]);
+  assert.equal((JSON.parse(smaller.out) as Published).outcome, "created", smaller.err);
+  const early = await sluice(["rebuild", "--until", "2001-01-01", "--json"]);
+  assert.equal((JSON.parse(early.out) as { rows: number }).rows, 0, early.err);
+
+  for (const [args, said] of [
+    [["--until", "2026-01-01", "--window", "2026-01-01"], /Expected --until or --window, found both/],
+    [["--schedule", "* * * * *", "--at", "1"], /Expected --schedule or --at, found both/],
+    [["--until", "soon"], /Expected a date/],
+    [["--schedule", "0 0 30 2 *"], /found one that never does/],
+    [["--schedule", "often"], /Expected a cron line/],
+    [["--window", "2026-01-01"], /its window is global/],
+  ] as const) {
+    const { code, err } = await sluice(["rebuild", ...args]);
+    assert.equal(code, 2, `${args.join(" ")}: ${err}`);
+    assert.match(err, said);
+  }
+});
+
+test("a gap stops rebuild and reproduce; rebuild --allow-gaps says what it leaves out and how it comes back", async () => {
+  const scores = join(folder, "sluice-data", "store", "scores");
+  const segments = (await readdir(scores, { recursive: true })).filter((name) => name.endsWith(".arrow")).sort();
+  const gone = segments[1]!;
+  await rm(join(scores, gone));
+  for (const command of [["rebuild"], ["reproduce", "1"]]) {
+    const { code, err } = await sluice(command);
+    assert.equal(code, 1);
+    assert.match(err, /E_CHAIN_GAP/);
+    assert.ok(err.includes(gone));
+  }
+  const { code, out, err } = await sluice(["rebuild", "--allow-gaps"]);
+  assert.equal(code, 0, err);
+  assert.match(out, /incomplete: gaps in the archive were left out/);
+  const [line] = err.split("\n").filter((text) => text.includes("left out: offsets ["));
+  assert.ok(line?.includes(`Restore scores/${gone} from a copy`), err);
+  assert.equal(err.split("left out: offsets").length, 2, "each gap is named once");
+});
