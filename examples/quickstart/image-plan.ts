@@ -123,17 +123,17 @@ export function planImages(mnist: { train: Digits; test: Digits }, options: Imag
 }
 
 /**
- * `total` things shared out over `classes` by Zipf's law, largest first, at least `least` each (as far as the total
- * goes); the sum is `total`.
+ * `total` things shared out over `classes` by Zipf's law, largest first; the sum is `total`. Where the law gives a class
+ * fewer than `least`, it gets `least` at the expense of the largest (as far as the total goes).
  */
 export function zipfCounts(total: number, classes: number, exponent: number, least: number): number[] {
   const weights = Array.from({ length: classes }, (_, rank) => (rank + 1) ** -exponent);
   const sum = weights.reduce((all, weight) => all + weight, 0);
   const floor = Math.min(least, Math.floor(total / classes));
-  const counts = weights.map((weight) => floor + Math.floor(((total - floor * classes) * weight) / sum));
-  for (let rank = 0, left = total - counts.reduce((all, n) => all + n, 0); left > 0; left--, rank++) {
-    counts[rank % classes]!++;
-  }
+  const counts = weights.map((weight) => Math.max(floor, Math.floor((total * weight) / sum)));
+  let left = total - counts.reduce((all, n) => all + n, 0);
+  for (let rank = 0; left > 0; left--, rank++) counts[rank % classes]!++;
+  for (; left < 0; left++) counts[counts.indexOf(Math.max(...counts))]!--;
   return counts;
 }
 

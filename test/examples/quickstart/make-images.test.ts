@@ -204,6 +204,8 @@ describe("the quickstart's images", () => {
 });
 
 test("Zipf's counts add up, fall with rank and keep to the least", () => {
+  assert.deepEqual(zipfCounts(100, 10, 1, 3), [35, 18, 12, 9, 7, 5, 4, 4, 3, 3]);
+  assert.deepEqual(zipfCounts(100, 10, 2, 3), [55, 16, 7, 4, 3, 3, 3, 3, 3, 3]);
   for (const [total, least] of [
     [100, 3],
     [23_100, 0],
