@@ -1,14 +1,17 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine, TeacherFiles } from "../connectors/engine/engine.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener, Source } from "../connectors/source/source.js";
 import type { Frontier } from "../schemas/frontier.js";
+import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { EngineInfo } from "../schemas/segment.js";
-import { teacherDigest } from "../schemas/model-card.js";
 import { produce } from "./produce.js";
 import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
+import { CutScheduler, type DueCut } from "./runtime/cut-scheduler.js";
 import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
+import type { LiveDatasets } from "./runtime/live-datasets.js";
 import { openScoreIndex } from "./runtime/score-index.js";
 import type { Workspace } from "./runtime/workspace.js";
 import { scoreTopic } from "./score.js";
@@ -22,8 +25,11 @@ export interface IngestOptions {
   readonly sheets: SheetRenderer | null;
   /** Absent: only what the log already has is scored */
   readonly source?: Source;
-  /** Make a version of each dataset when everything is scored */
+  /** Make the versions that are due: with a source that ends, when everything is scored; following, when triggers fire */
   readonly publish: boolean;
+  /** Go on until stopped: look for new images in the source this often, and at the triggers */
+  readonly follow?: { readonly rescanMs: number; readonly judgeMs: number };
+  readonly onPublished?: (published: PublishedCut) => void;
   readonly onProgress?: OnProgress;
   readonly onWarning?: (message: string) => void;
   /** Graceful: reading stops, what was read is scored and archived, nothing is published */
@@ -42,80 +48,117 @@ export interface IngestResult {
 
 /** source -> log -> decode -> score -> archive -> candidates -> topk -> cut -> training set */
 export async function ingest(options: IngestOptions): Promise<IngestResult> {
-  const { workspace, teacher, engine, source, stop, nowMs = Date.now } = options;
+  const { workspace, teacher, engine, source, stop, follow, nowMs = Date.now } = options;
   const { config, log, store } = workspace;
+  const { card } = teacher;
   const topic = config.stream;
   await log.ensureTopic(topic, config.partitions);
   const partitions = (await log.ends(topic)).length;
-  const index = openScoreIndex(workspace, teacherDigest(teacher.card));
   const progress = new IngestProgress(options.onProgress);
+  const published: PublishedCut[] = [];
 
   // Whatever fails first ends the rest: scorers must not wait for records that a failed producer will never append.
   const failure = new AbortController();
   const halt = AbortSignal.any([stop, failure.signal]);
-  const fail = (error: unknown): void => {
-    failure.abort(error);
+  const guard = <T>(work: Promise<T>): Promise<T> => {
+    work.catch((error: unknown) => {
+      failure.abort(error);
+    });
+    return work;
   };
-  const produced =
-    source === undefined
-      ? Promise.resolve(0)
-      : produce({
+
+  const publishDue = async (due: readonly DueCut[], scheduler: CutScheduler, frontier: Frontier): Promise<void> => {
+    for (const cut of due) {
+      const made = await cutAndPublish({
+        ...options,
+        ...cut,
+        store,
+        card,
+        stream: topic,
+        frontier,
+        automatic: true,
+        signal: stop,
+      });
+      scheduler.published(cut.dataset, made.manifest);
+      published.push(made);
+      options.onPublished?.(made);
+    }
+  };
+
+  const started: { live?: { readonly datasets: LiveDatasets; readonly scheduler: CutScheduler } } = {};
+  const produced = guard(
+    (async () => {
+      for (let before = 0; source !== undefined && !halt.aborted;) {
+        before += await produce({
           log,
           source,
           topic,
           partitions,
           stop: halt,
           onAppended: (records) => {
-            progress.onAppended(records);
+            progress.onAppended(before + records);
           },
         });
-  produced.catch(fail);
-  const until = produced.then(async () => {
-    const ends = (await log.ends(topic)).map(({ end }) => end);
-    progress.onEnds(ends);
-    return ends;
-  });
+        if (follow === undefined) break;
+        await sleepUntil(follow.rescanMs, halt);
+      }
+    })(),
+  );
+  const until =
+    follow === undefined
+      ? produced.then(async () => {
+          const ends = (await log.ends(topic)).map(({ end }) => end);
+          progress.onEnds(ends);
+          return ends;
+        })
+      : new Promise<never>(() => undefined);
   until.catch(() => undefined);
 
-  const scored = scoreTopic({
-    ...options,
-    config,
-    log,
-    store,
-    index,
-    card: teacher.card,
-    until,
-    signal: halt,
-    nowMs,
-    onStart: (frontier) => {
-      progress.onStart(frontier);
-    },
-    onSegment: (segment, datasets) => {
-      progress.onSegment(segment, datasets);
-    },
-  });
-  scored.catch(fail);
-  await Promise.allSettled([produced, scored]);
+  const scored = guard(
+    scoreTopic({
+      ...options,
+      config,
+      log,
+      store,
+      index: openScoreIndex(workspace, teacherDigest(card)),
+      card,
+      until,
+      signal: halt,
+      nowMs,
+      onStart: async (frontier, datasets) => {
+        progress.onStart(frontier, datasets);
+        const scheduler = await CutScheduler.open({ store, card, live: datasets, frontier, nowMs: nowMs() });
+        datasets.closedMs = () => scheduler.closedMs(nowMs());
+        started.live = { datasets, scheduler };
+      },
+      onSegment: (segment) => {
+        started.live?.scheduler.observe(segment.header, nowMs());
+        progress.onSegment(segment);
+      },
+    }),
+  );
+  const judged = guard(
+    (async () => {
+      while (follow !== undefined && options.publish && !halt.aborted) {
+        const { live } = started;
+        const due = live?.scheduler.due(nowMs()) ?? [];
+        if (live !== undefined && due.length > 0)
+          await publishDue(due, live.scheduler, await live.datasets.checkpoint());
+        await sleepUntil(follow.judgeMs, halt);
+      }
+    })(),
+  );
+  await Promise.allSettled([produced, scored, judged]);
   await produced;
+  await judged;
   const frontier = await scored;
-
-  const published: PublishedCut[] = [];
-  if (options.publish && !stop.aborted) {
-    for (const dataset of config.datasets) {
-      published.push(
-        await cutAndPublish({
-          ...options,
-          store,
-          dataset,
-          card: teacher.card,
-          stream: topic,
-          frontier,
-          trigger: "end",
-          automatic: true,
-          signal: stop,
-        }),
-      );
-    }
+  const { live } = started;
+  if (follow === undefined && options.publish && !stop.aborted && live !== undefined) {
+    await publishDue(live.scheduler.dueAtEnd(), live.scheduler, frontier);
   }
   return { counts: progress.counts, stopped: stop.aborted, frontier, engine: engine.info, published };
+}
+
+async function sleepUntil(delayMs: number, signal: AbortSignal): Promise<void> {
+  await sleep(delayMs, undefined, { signal }).catch(() => undefined);
 }

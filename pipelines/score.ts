@@ -32,9 +32,9 @@ export interface ScoreTopicOptions {
   readonly opener: ImageOpener;
   /** Where each partition ends for this run; scoring goes on until there. Never settling means for ever. */
   readonly until: Promise<readonly number[]>;
-  /** Where the archive ends as scoring starts */
-  readonly onStart?: (frontier: Frontier) => void;
-  readonly onSegment?: (segment: Segment, datasets: LiveDatasets) => void;
+  /** Where the archive ends as scoring starts, and the states that follow it */
+  readonly onStart?: (frontier: Frontier, datasets: LiveDatasets) => Promise<void>;
+  readonly onSegment?: (segment: Segment) => void;
   readonly onWarning?: (message: string) => void;
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
@@ -57,14 +57,14 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       datasets: config.datasets,
       teacher,
       stream,
-      classCount: card.labels.length,
+      card,
       ...config.checkpoint,
       ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
     },
     frontierOf(chains),
   );
   for (const { chain, position } of chains) await datasets.catchUp(chain, position.end);
-  options.onStart?.(frontierOf(chains));
+  await options.onStart?.(frontierOf(chains), datasets);
 
   const dedupe = new Dedupe(index);
   const budget = new ByteBudget(config.maxInFlightBytes);
@@ -76,7 +76,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       await datasets.onSegment(segment);
       await assignment.commit(segment.header.end);
       open.position = segment.header;
-      options.onSegment?.(segment, datasets);
+      options.onSegment?.(segment);
     };
     const { start } = (await log.ends(stream))[assignment.partition]!;
     if (start > open.position.end) {

@@ -24,7 +24,7 @@ let scored = 0;
 const lane = async (): Promise<void> => {
   while (next < files.length) {
     const batch = files.slice(next, (next += config.engine.batch));
-    const pixels = new Uint8Array(new SharedArrayBuffer(batch.length * size));
+    const pixels = new Uint8Array(batch.length * size);
     await Promise.all(
       batch.map(async (name, index) => {
         const bytes = await readFile(join(images, name));

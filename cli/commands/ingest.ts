@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import type { SettingFlag } from "../invocation.js";
+import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { ingestCounts } from "../report/ingest-counts.js";
 import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
@@ -11,7 +12,12 @@ interface IngestFlags extends ScoringFlags {
   readonly p?: string;
   readonly include?: readonly string[];
   readonly publish: boolean;
+  readonly follow?: boolean;
+  readonly rescan: number;
 }
+
+/** How often triggers are looked at, ms */
+const JUDGE_MS = 1000;
 
 export const declare: DeclareCommand = (command, invocation) => {
   declareScoringFlags(command)
@@ -20,12 +26,15 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option("--k <n>", "images a class, where one dataset is declared")
     .option("--p <n>", "classes that an image stands for, where one dataset is declared")
     .option("--no-publish", "score and archive only")
+    .option("--follow", "go on until stopped: take in what is new, and publish when the datasets' triggers fire")
+    .option("--rescan <seconds>", "with --follow: look for new pictures this often", positiveNumber, 10)
     .addHelpText(
       "after",
       exampleText([
         ["sluice ingest photographs/ --teacher model.onnx", "scores every picture below the folder, and publishes"],
         ["sluice ingest photographs/", "the same again: only what is new is scored"],
         ["sluice ingest 'shards/train-{000..099}.tar'", "takes WebDataset shards"],
+        ["sluice ingest photographs/ --follow", "goes on; versions as `trigger` in sluice.yaml says"],
         ["sluice ingest photographs/ --include '**/*.jpg' --k 500", "leaves other files out; 500 images a class"],
       ]),
     )
@@ -51,6 +60,10 @@ export const declare: DeclareCommand = (command, invocation) => {
               ...scoring,
               ...(opened === null ? {} : { source: opened.source }),
               publish: flags.publish,
+              ...(flags.follow === true ? { follow: { rescanMs: flags.rescan * 1000, judgeMs: JUDGE_MS } } : {}),
+              onPublished: (one) => {
+                if (flags.follow === true) note(publishedText(one, workspace.store.place));
+              },
               stop,
               onProgress,
               onWarning: note,
@@ -63,7 +76,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               frontier,
               published: published.map((one) => publishedObject(one, workspace.store.place)),
             };
-            if (stopped) {
+            if (stopped && flags.follow !== true) {
               throw new SluiceError(
                 "E_CANCELLED",
                 `Stopped on request. ${ingestCounts(counts)} The same command goes on from there.`,
@@ -95,6 +108,6 @@ function assertOneDataset({ k, p }: IngestFlags, datasets: number): void {
   if ((k === undefined && p === undefined) || datasets === 1) return;
   throw new SluiceError(
     "E_USAGE",
-    `Expected one declared dataset for --k and --p, found ${datasets}. Use --set datasets[0].select.k=… for one of them.`,
+    `Expected one declared dataset for --k and --p, found ${datasets}. Use --set datasets.0.select.k=… for one of them.`,
   );
 }

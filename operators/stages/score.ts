@@ -42,8 +42,7 @@ export async function scoreGroup(group: readonly Scorable[], options: ScoreOptio
 async function scoreImages(images: readonly Decoded[], options: ScoreOptions): Promise<Scored[]> {
   const { scorer, card, settle } = options;
   const size = pixelBytes(card.input);
-  // Shared memory: engine workers read it where it lies.
-  const pixels = new Uint8Array(new SharedArrayBuffer(images.length * size));
+  const pixels = new Uint8Array(images.length * size);
   images.forEach((image, index) => {
     pixels.set(image.pixels, index * size);
   });

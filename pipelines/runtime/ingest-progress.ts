@@ -28,7 +28,8 @@ export class IngestProgress {
     this.#onProgress = onProgress;
   }
 
-  onStart(frontier: Frontier): void {
+  onStart(frontier: Frontier, datasets: LiveDatasets): void {
+    this.#datasets = datasets;
     for (const { partition, end } of frontier) this.#archived.set(partition, end);
   }
 
@@ -42,9 +43,8 @@ export class IngestProgress {
     this.#report();
   }
 
-  onSegment(segment: Segment, datasets: LiveDatasets): void {
+  onSegment(segment: Segment): void {
     const { counts, partition, end } = segment.header;
-    this.#datasets = datasets;
     this.#archived.set(partition, end);
     this.counts.scored += counts.scored;
     this.counts.copied += counts.copied;

@@ -1,4 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
+import type { CoverageValue } from "../../operators/pure/coverage.js";
 import type { DatasetState } from "../../operators/pure/dataset-state.js";
 import { paneOf, paneSpan } from "../../operators/pure/windows.js";
 import type { Keeper } from "../../operators/stages/archive.js";
@@ -10,8 +11,10 @@ import {
 } from "../../operators/stages/checkpoint.js";
 import { followSegments } from "../../operators/stages/chain.js";
 import type { Dataset } from "../../schemas/dataset.js";
+import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
+import type { ModelCard } from "../../schemas/model-card.js";
 import type { ClassFill } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
 
@@ -20,7 +23,7 @@ export interface LiveOptions {
   readonly datasets: readonly Dataset[];
   readonly teacher: string;
   readonly stream: string;
-  readonly classCount: number;
+  readonly card: Pick<ModelCard, "labels" | "temperature">;
   /** Segments between two checkpoints */
   readonly everySegments: number;
   /** Checkpoints kept a dataset */
@@ -48,6 +51,9 @@ export class LiveDatasets {
   readonly #options: LiveOptions;
   readonly #live: readonly Live[];
   #sinceCheckpoint = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Event time before which panes are closed and may leave memory, ms */
+  closedMs: () => number = () => Number.NEGATIVE_INFINITY;
 
   private constructor(options: LiveOptions, live: readonly Live[]) {
     this.#options = options;
@@ -84,6 +90,13 @@ export class LiveDatasets {
     return this.#live;
   }
 
+  /** What of the archive a dataset's state has taken in */
+  coverageOf(dataset: Dataset): CoverageValue {
+    const live = this.#live.find((one) => one.dataset.name === dataset.name);
+    if (live === undefined) throw new SluiceError("E_DATASET_UNKNOWN", `Expected a live dataset "${dataset.name}".`);
+    return live.state.coverage.value;
+  }
+
   /** Takes in what the archive has beyond a restored state. */
   async catchUp(chain: ChainName, end: number): Promise<void> {
     for (const { state } of this.#live) {
@@ -97,19 +110,36 @@ export class LiveDatasets {
 
   /** Takes in a segment just archived; checkpoints when it is time. */
   async onSegment(segment: Segment): Promise<void> {
-    for (const { state } of this.#live) state.apply(segment);
-    this.#sinceCheckpoint++;
-    if (this.#sinceCheckpoint >= this.#options.everySegments) await this.checkpoint();
+    await this.#inTurn(async () => {
+      for (const { state } of this.#live) state.apply(segment);
+      this.#sinceCheckpoint++;
+      if (this.#sinceCheckpoint >= this.#options.everySegments) await this.#checkpoint();
+    });
+  }
+
+  /** One at a time: a snapshot is a view of its state, which must not change while it is written. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
   }
 
   /**
-   * Makes the states durable at their frontier, unless nothing came since the last time. Panes that end at or before
-   * `closedMs` (the watermark, less the lateness allowed) leave memory.
+   * Makes the states durable at their frontier, unless nothing came since the last time, and returns that frontier.
+   * Panes that end at or before `closedMs` leave memory.
    */
-  async checkpoint(closedMs: number = Number.NEGATIVE_INFINITY): Promise<void> {
+  async checkpoint(): Promise<Frontier> {
+    return this.#inTurn(async () => {
+      await this.#checkpoint();
+      return this.#live[0]?.state.coverage.frontier ?? [];
+    });
+  }
+
+  async #checkpoint(): Promise<void> {
     if (this.#sinceCheckpoint === 0) return;
     this.#sinceCheckpoint = 0;
     const { store, keep } = this.#options;
+    const closedMs = this.closedMs();
     for (const live of this.#live) {
       const { dataset, state } = live;
       const thresholds = thresholdsOf(state);
@@ -130,6 +160,7 @@ export class LiveDatasets {
       dataset: dataset.name,
       parameters: state.parameters,
       p: dataset.select.p,
+      ranking: state.ranking,
       thresholdsAt,
       thresholdsFor: (eventTimeMs) => {
         const pane = paneOf(dataset.window, eventTimeMs);
@@ -144,14 +175,14 @@ export class LiveDatasets {
   fill(): { kept: number; fill: ClassFill | undefined } {
     let kept = 0;
     let first: ClassFill | undefined;
-    for (const { dataset, state } of this.#live) {
-      const { k } = dataset.select;
+    for (const { state } of this.#live) {
+      const { quota } = state;
       for (const pane of state.resident.toReversed()) {
         const counts = state.stateOf(pane)!.counts();
         let full = 0;
-        for (const count of counts) {
-          kept += Math.min(count, k);
-          if (count >= k) full++;
+        for (const [index, count] of counts.entries()) {
+          kept += Math.min(count, quota[index]!);
+          if (count >= quota[index]!) full++;
         }
         first ??= { full, starving: counts.length - full, classes: counts.length };
       }

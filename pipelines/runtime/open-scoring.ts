@@ -9,6 +9,7 @@ import { openUri } from "../../connectors/source/open-uri.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
+import { assertAnswerable } from "../answerable.js";
 import { assertFits } from "../memory-estimate.js";
 
 /** What scoring needs beside the workspace. */
@@ -33,7 +34,8 @@ export async function openScoring(config: Config): Promise<ScoringParts> {
     );
   }
   const teacher = await loadTeacher(config.teacher);
-  assertFits(config, teacher.card.labels.length);
+  assertFits(config, teacher.card);
+  assertAnswerable(config, teacher.card);
   const engine = await openEngine(teacher, config.engine);
   return { teacher, engine, ...publishingParts(config), close: () => engine.close() };
 }

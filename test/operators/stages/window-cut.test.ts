@@ -64,7 +64,7 @@ test("hopping windows cut from panes and checkpoints hold what sorting their eve
           datasets: [dataset],
           teacher,
           stream: "images",
-          classCount: CLASSES,
+          card,
           everySegments: 2,
           keep: 2,
         };
@@ -85,7 +85,8 @@ test("hopping windows cut from panes and checkpoints hold what sorting their eve
           await writeSegment(store, chain, segment);
           await live.onSegment(segment);
           // Closed panes leave memory at every checkpoint; later rows for them are late.
-          await live.checkpoint(watermarkMs);
+          live.closedMs = () => watermarkMs;
+          await live.checkpoint();
           if (start % 3 === 0) {
             const frontier = [{ partition: 0, origin: 0, end: segment.header.end }];
             live = await LiveDatasets.restore(options, frontier);

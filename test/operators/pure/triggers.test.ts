@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { judge, type TriggerFacts } from "../../../operators/pure/triggers.js";
+import { cronAfter, triggerSchema, type Trigger } from "../../../schemas/trigger.js";
+
+const HOUR_MS = 3_600_000;
+const facts: TriggerFacts = {
+  nowMs: Date.UTC(2026, 10, 1, 2, 59),
+  sinceMs: Date.UTC(2026, 10, 1, 0, 0),
+  imagesSince: 900,
+  images: 5000,
+  full: 8,
+  starving: ["owl", "newt"],
+  classes: 10,
+  endedWindows: 0,
+  watermarkMs: Date.UTC(2026, 9, 31, 23, 0),
+  nextEndMs: Date.UTC(2026, 10, 1),
+};
+
+function fired(trigger: Trigger, change: Partial<TriggerFacts> = {}): boolean {
+  return judge(triggerSchema.parse(trigger), { ...facts, ...change }).fired;
+}
+
+test("each condition fires exactly when it is reached", () => {
+  assert.equal(fired({ everyImages: 901 }), false);
+  assert.equal(fired({ everyImages: 900 }), true);
+  assert.equal(fired({ filled: 0.9 }), false);
+  assert.equal(fired({ filled: 0.8 }), true);
+  assert.equal(fired({ perLabelled: { labelled: 500, ratio: 10 } }), true);
+  assert.equal(fired({ perLabelled: { labelled: 501, ratio: 10 } }), false);
+  assert.equal(fired({ elapsedMs: 3 * HOUR_MS }), false);
+  assert.equal(fired({ elapsedMs: 2 * HOUR_MS }), true);
+  assert.equal(fired({ windowEnd: true }), false);
+  assert.equal(fired({ windowEnd: true }, { endedWindows: 2 }), true);
+});
+
+test("a cron line fires once after the last version, in UTC", () => {
+  assert.equal(fired({ cron: "0 3 * * *" }), false);
+  const atThree = Date.UTC(2026, 10, 1, 3, 0);
+  assert.equal(fired({ cron: "0 3 * * *" }, { nowMs: atThree }), true);
+  assert.equal(fired({ cron: "0 3 * * *" }, { nowMs: atThree + HOUR_MS, sinceMs: atThree }), false);
+  assert.equal(cronAfter("0 3 * * *", atThree), atThree + 24 * HOUR_MS);
+});
+
+test("any and all combine like or and and, however deep", () => {
+  const leaf: fc.Arbitrary<Trigger> = fc.constantFrom({ everyImages: 1 } as const, { everyImages: 10_000 } as const);
+  const { tree } = fc.letrec<{ tree: Trigger }>((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 3 },
+      leaf,
+      fc.array(tie("tree"), { minLength: 1, maxLength: 3 }).map((any): Trigger => ({ any })),
+      fc.array(tie("tree"), { minLength: 1, maxLength: 3 }).map((all): Trigger => ({ all })),
+    ),
+  }));
+  const model = (trigger: Trigger): boolean => {
+    if ("any" in trigger) return trigger.any.some(model);
+    if ("all" in trigger) return trigger.all.every(model);
+    return "everyImages" in trigger && trigger.everyImages === 1;
+  };
+  fc.assert(
+    fc.property(tree, (trigger) => {
+      assert.equal(fired(trigger), model(trigger));
+    }),
+  );
+});
+
+test("a trigger that has not fired says what is missing", () => {
+  assert.equal(
+    judge({ any: [{ filled: 0.95 }, { elapsedMs: 24 * HOUR_MS }] }, facts).why,
+    "8 of 10 classes full; starving: owl, newt; nor: 10740000 of 86400000 ms since the last version",
+  );
+  assert.match(
+    judge({ windowEnd: true }, facts).why,
+    /ends at 2026-11-01T00:00:00.000Z, the watermark is at 2026-10-31T23/,
+  );
+});
+
+test("triggers that cannot work are refused", () => {
+  for (const [trigger, reason] of [
+    [{ cron: "0 0 31 2 *" }, /never/],
+    [{ cron: "nonsense" }, /expected a cron line/],
+    [{ everyImages: 0 }, /./],
+    [{ filled: 1.5 }, /./],
+    [{ any: [] }, /./],
+    [{ hourly: true }, /./],
+  ] as const) {
+    const result = triggerSchema.safeParse(trigger);
+    assert.equal(result.success, false);
+    assert.match(JSON.stringify(result.error.issues), reason);
+  }
+});
