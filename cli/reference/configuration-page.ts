@@ -30,7 +30,7 @@ export function configurationPage(): string {
     "2. the environment: `SLUICE_` and the setting's name in capitals, two underscores for each level down, such as",
     "   `SLUICE_TEACHER`, `SLUICE_ENGINE__MAX_DELAY_MS` or `SLUICE_DATASETS__0__SELECT__K`; an empty variable counts as not set;",
     "3. flags: `--data`, a command's own flags, and for everything else `--set`, such as `--set engine.batch=32` or",
-    "   `--set datasets[0].select.k=500`.",
+    "   `--set datasets.0.select.k=500`.",
     "",
     "Paths in the file are relative to the file, paths in variables and flags to the current folder. Whatever is wrong is",
     "reported at once, with its line (`sluice.yaml:12:5 datasets[0].select.k: expected a whole number above 0, found 0`), and",
