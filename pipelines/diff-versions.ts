@@ -1,7 +1,7 @@
 import type { Store } from "../connectors/store/store.js";
 import { canonicalJson, type Json } from "../schemas/canonical.js";
 import { SluiceError } from "../schemas/errors.js";
-import type { Manifest } from "../schemas/manifest.js";
+import { versionLabels, type Manifest } from "../schemas/manifest.js";
 import { readIndexColumns, type IndexColumns } from "./index-reader.js";
 
 export interface ClassDiff {
@@ -32,15 +32,15 @@ export interface VersionDiff {
 
 /**
  * Compares two versions class by class, reading both indexes once; memory holds one class of each. Throws E_USAGE
- * where their teachers have other labels (their classes are not the same classes), and what reading an index throws.
+ * where their classes are not the same, and what reading an index throws.
  */
 export async function diffVersions(store: Store, before: Manifest, after: Manifest): Promise<VersionDiff> {
-  const { labels } = before.teacher;
-  if (canonicalJson(labels) !== canonicalJson(after.teacher.labels)) {
+  const labels = versionLabels(before);
+  if (canonicalJson(labels) !== canonicalJson(versionLabels(after))) {
     throw new SluiceError(
       "E_USAGE",
       `Expected two versions with the same classes, found ${before.dataset} ${before.number} with ${labels.length} labels and ` +
-        `${after.dataset} ${after.number} with ${after.teacher.labels.length}, not all equal. Compare versions of teachers with the same labels.`,
+        `${after.dataset} ${after.number} with ${after.classes.length}, not all equal. Compare versions of the same classes.`,
     );
   }
   const older = classReader(store, before);
@@ -114,10 +114,10 @@ function classReader(store: Store, manifest: Manifest) {
 
 function changedParameters(before: Manifest, after: Manifest): VersionDiff["parameters"] {
   const parameters = (manifest: Manifest): Record<string, Json> => ({
-    ...manifest.select,
+    ...(manifest.select as Record<string, Json>),
     span: manifest.span,
     teacher: manifest.teacher.digest,
-    temperature: manifest.teacher.temperature,
+    temperature: manifest.select.temperature ?? manifest.teacher.temperature,
   });
   const old = parameters(before);
   const young = parameters(after);

@@ -24,6 +24,7 @@ export interface IndexColumns {
   readonly origin: ArrayLike<string | null>;
   readonly bytes: ArrayLike<"shard" | "absent">;
   readonly shard: ArrayLike<string | null>;
+  readonly repeat: ArrayLike<number>;
 }
 
 /** A version's index, a Parquet row group at a time. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO. */
@@ -121,5 +122,6 @@ function indexRow(columns: IndexColumns, row: number): IndexRow {
     origin: columns.origin[row] ?? null,
     bytes: columns.bytes[row]!,
     shard: columns.shard[row] ?? null,
+    repeat: columns.repeat[row]!,
   };
 }

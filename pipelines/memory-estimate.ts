@@ -1,8 +1,11 @@
 import { totalmem } from "node:os";
+import { quota } from "../operators/pure/quota.js";
+import { ranking } from "../operators/pure/ranking.js";
 import { estimateTopkBytes } from "../operators/pure/topk-size.js";
 import type { Config } from "../schemas/config.js";
 import { reserveOf } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
+import type { ModelCard } from "../schemas/model-card.js";
 
 export interface MemoryEstimate {
   /** Of the top-K states when all their classes are full */
@@ -12,12 +15,16 @@ export interface MemoryEstimate {
   readonly datasets: readonly { readonly name: string; readonly bytes: number }[];
 }
 
-/** What the datasets' states need for a teacher of that many classes. Throws E_SELECTION. */
-export function estimateMemory(config: Config, classes: number): MemoryEstimate {
-  const datasets = config.datasets.map((dataset) => ({
-    name: dataset.name,
-    bytes: estimateTopkBytes({ classes, k: dataset.select.k, reserve: reserveOf(dataset) }),
-  }));
+/** What the datasets' states need for a teacher. Throws E_SELECTION, also for labels that it does not have. */
+export function estimateMemory(config: Config, card: Pick<ModelCard, "labels" | "temperature">): MemoryEstimate {
+  const datasets = config.datasets.map((dataset) => {
+    const { labels } = ranking(dataset.select, card);
+    const k = quota(dataset.select.k, labels, "most");
+    return {
+      name: dataset.name,
+      bytes: estimateTopkBytes({ classes: labels.length, k, reserve: reserveOf(dataset) }),
+    };
+  });
   return {
     stateBytes: datasets.reduce((sum, { bytes }) => sum + bytes, 0),
     memoryBytes: memoryLimit(),
@@ -26,8 +33,9 @@ export function estimateMemory(config: Config, classes: number): MemoryEstimate 
 }
 
 /** Throws E_MEMORY, with the estimate in bytes, where the states cannot fit. */
-export function assertFits(config: Config, classes: number): void {
-  const { stateBytes, memoryBytes, datasets } = estimateMemory(config, classes);
+export function assertFits(config: Config, card: Pick<ModelCard, "labels" | "temperature">): void {
+  const classes = card.labels.length;
+  const { stateBytes, memoryBytes, datasets } = estimateMemory(config, card);
   if (stateBytes <= memoryBytes) return;
   const largest = datasets.reduce((most, one) => (one.bytes > most.bytes ? one : most));
   throw new SluiceError(

@@ -1,5 +1,6 @@
 import type { EmbeddedLog } from "../connectors/log/embedded.js";
 import type { Store } from "../connectors/store/store.js";
+import { ranking } from "../operators/pure/ranking.js";
 import { newestSpan } from "../operators/pure/windows.js";
 import { newestCoverage, restoreSpan } from "../operators/stages/checkpoint.js";
 import { currentFrontier } from "../operators/stages/cut.js";
@@ -53,15 +54,17 @@ export async function status(config: Config, store: Store, log: EmbeddedLog | nu
     );
     const datasets: DatasetStatus[] = [];
     for (const dataset of config.datasets) {
-      const options = { dataset, ...place, classCount: card.labels.length };
+      const options = { dataset, ...place, card };
       const coverage = await newestCoverage(store, parametersDigest(dataset, digest, config.stream));
       const span = newestSpan(dataset.window, coverage?.lastMs ?? 0);
       const state = await restoreSpan(store, options, span, frontier);
       const counts = [...state.topk.counts()];
-      const { k } = dataset.select;
+      const { labels } = ranking(dataset.select, card);
+      const { quota } = state;
       const starving = counts
-        .map((count, index) => ({ label: card.labels[index]!, count }))
-        .filter(({ count }) => count < k)
+        .map((count, index) => ({ label: labels[index]!, count, short: count < quota[index]! }))
+        .filter(({ short }) => short)
+        .map(({ label, count }) => ({ label, count }))
         .sort((a, b) => a.count - b.count);
       const newest = await newestManifest(store, dataset.name);
       datasets.push({

@@ -13,7 +13,7 @@ import {
 import { readCards } from "../operators/stages/teacher-registry.js";
 import type { DecodeConfig } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
-import type { Manifest } from "../schemas/manifest.js";
+import { versionLabels, type Manifest } from "../schemas/manifest.js";
 import { channelsOf, modelCardSchema, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { openLabelledFolder } from "./labelled-folder.js";
@@ -73,7 +73,7 @@ export async function trainStudentRun(run: TrainStudentRun): Promise<TrainedStud
     input: run.input ?? { ...inputOf(teacher, manifest), layout: "NHWC", fixedBatch: undefined },
     resize: teacher?.resize ?? {},
   });
-  const { labels } = manifest.teacher;
+  const labels = versionLabels(manifest);
   const version = await read(run, { input, resize }, samplesOf(store, manifest));
   const labelled = await read(run, { input, resize }, await folderOf(run.labelled, labels, run.decode));
   const test =

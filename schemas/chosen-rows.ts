@@ -6,10 +6,14 @@ import type { EngineInfo } from "./segment.js";
 /** The rows that a cut chose for one class, rank ascending: row i has rank i + 1. */
 export interface ChosenRows {
   readonly class: number;
-  /** n, at most K; 0 for a class that nothing stands for */
+  /** n, at most K unless the rank is over all classes; 0 for a class that nothing stands for */
   readonly count: number;
-  /** log-probability, [n] */
+  /** rank key: the log-probability, unless the selection ranks by something else, [n] */
   readonly keys: Float64Array;
+  /** under the selection's labels and temperature, [n] */
+  readonly probability: Float64Array;
+  /** how often the row was there before: 0, or more where a scarce class's rows are repeated, [n] */
+  readonly repeat: Uint32Array;
   /** SHA-256 of each image's bytes, [n x 32] */
   readonly digest: Uint8Array;
   /** the recorded occurrence: greatest score, then lowest (partition, offset), [n] */
@@ -31,6 +35,10 @@ export interface ChosenRows {
 export interface Cut {
   readonly dataset: Dataset;
   readonly teacher: Manifest["teacher"];
+  /** The version's classes: the teacher's, or those of the label map, [L] */
+  readonly labels: readonly string[];
+  /** K of each class, [L] */
+  readonly quota: Int32Array;
   readonly stream: string;
   readonly frontier: Frontier;
   /** Event times that the rows were chosen from */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { datasetSchema } from "./dataset.js";
+import { datasetFaults, datasetSchema } from "./dataset.js";
 
 /** How images are read and decoded, and which are refused. */
 export const decodeSchema = z.strictObject({
@@ -108,7 +108,9 @@ export const configSchema = settingsSchema.superRefine((config, context) => {
   for (const [at, dataset] of config.datasets.entries()) {
     const { p } = dataset.select;
     // An image's classes past the archived ones are not known to a cut, so that a larger P could not be answered.
-    if (p > topM) refuse(["datasets", at, "select", "p"], `expected at most archive.topM (${topM}), found ${p}`);
+    if (p > topM && config.archive.logits !== "all")
+      refuse(["datasets", at, "select", "p"], `expected at most archive.topM (${topM}), found ${p}`);
+    for (const { path, message } of datasetFaults(dataset)) refuse(["datasets", at, ...path], message);
     if (seen.has(dataset.name)) {
       refuse(["datasets", at, "name"], `expected a name that no other dataset has, found "${dataset.name}" again`);
     }

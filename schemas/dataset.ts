@@ -1,13 +1,101 @@
 import { z } from "zod";
+import { triggerSchema } from "./trigger.js";
 import { canonicalJson, sha256Hex, type Json } from "./canonical.js";
+
+const kOfClass = z.int().positive();
+
+/** K: one number; one a class, by the version's labels; or a share of the images scored, as in the paper. */
+export const kSchema = z.union([
+  kOfClass,
+  z.strictObject({
+    default: kOfClass.describe("K of the classes that are not named"),
+    classes: z.record(z.string(), kOfClass).describe("K by label"),
+  }),
+  z.strictObject({
+    share: z.number().positive().describe("K = share x |U| / L: |U| images scored, L classes"),
+    most: kOfClass.describe("the greatest K, which the state is sized for"),
+  }),
+]);
 
 /** What a version is a function of, beside scores and labels. All of it is in the version's id; defaults leave no trace. */
 export const selectionSchema = z.strictObject({
-  k: z.int().positive().default(1000).describe("K: images a class"),
+  k: kSchema
+    .default(1000)
+    .describe("K: images a class; by class with default and classes, or by |U| with share and most"),
   p: z.int().positive().default(10).describe("P: each image stands for its P best classes only; at most archive.topM"),
   floor: z.number().min(0).lt(1).default(0).describe("least probability of a chosen row"),
+  temperature: z
+    .number()
+    .positive()
+    .optional()
+    .describe("divides the logits, in place of the card's; needs archive.logits: all, unless it is the card's"),
+  labels: z
+    .record(z.string().min(1), z.array(z.string()).min(1))
+    .optional()
+    .describe("new label: [the teacher's labels that it stands for]; those not named are left out"),
+  decay: z
+    .strictObject({
+      halfLifeMs: z.number().positive().describe("an image that much younger ranks as one twice as probable, ms"),
+      landmarkMs: z
+        .int()
+        .default(0)
+        .describe("event time of weight 1, ms since the epoch; near the images keeps digits"),
+    })
+    .optional()
+    .describe("fresh images weigh more"),
+  order: z.enum(["ranked", "random"]).default("ranked").describe("random: K at random of those at or above the floor"),
+  seed: z.int().nonnegative().optional().describe("with order: random, which random order"),
+  balanced: z.boolean().default(true).describe("false: the K x L best rows of all classes together"),
+  overlap: z
+    .enum(["all", "best"])
+    .default("all")
+    .describe("best: an image stays in one class only, where it ranks best"),
+  repeat: z.boolean().default(false).describe("rows of a scarce class are repeated up to K, and marked"),
 });
 export type Selection = z.infer<typeof selectionSchema>;
+
+/** Parameters that contradict each other, each with its place below `select`. */
+export function selectionFaults(selection: Selection): { path: string[]; message: string }[] {
+  const faults: { path: string[]; message: string }[] = [];
+  const refuse = (condition: boolean, path: string[], message: string): void => {
+    if (condition) faults.push({ path, message });
+  };
+  const { k, decay, order, seed, balanced, overlap, repeat, labels } = selection;
+  const random = order === "random";
+  refuse(random && seed === undefined, ["order"], "expected a seed with order: random, found none");
+  refuse(!random && seed !== undefined, ["seed"], "expected order: random with a seed, found order: ranked");
+  refuse(random && decay !== undefined, ["decay"], "expected no decay with order: random: the order is not by score");
+  refuse(
+    random && overlap === "best",
+    ["overlap"],
+    "expected overlap: all with order: random: no class is an image's best by a random order; p: 1 gives each image its best class",
+  );
+  refuse(!balanced && repeat, ["repeat"], "expected no repeat with balanced: false: no class is filled up to K there");
+  refuse(
+    !balanced && typeof k !== "number" && "classes" in k,
+    ["k"],
+    "expected one K with balanced: false: the rank is over all classes",
+  );
+  const taken = new Map<string, string>();
+  for (const [label, members] of Object.entries(labels ?? {})) {
+    for (const [at, member] of members.entries()) {
+      const before = taken.get(member);
+      refuse(
+        before !== undefined,
+        ["labels", label, String(at)],
+        `expected each of the teacher's labels once, found "${member}" in "${before ?? ""}" and in "${label}"`,
+      );
+      taken.set(member, label);
+    }
+  }
+  return faults;
+}
+
+/** The greatest K of a class: what a state is sized by. */
+export function mostK(k: Selection["k"]): number {
+  if (typeof k === "number") return k;
+  return "share" in k ? k.most : Math.max(k.default, ...Object.values(k.classes));
+}
 
 const lengthMs = z.int().positive();
 const offsetMs = z.int().default(0).describe("where windows begin: this long after the epoch, ms; 0 is midnight UTC");
@@ -55,11 +143,37 @@ export const datasetSchema = z.strictObject({
     .optional()
     .describe("R: rows a class held beyond K, against retractions; by default K/10, at least 8"),
   window: windowSchema.default({ kind: "global" }).describe("the stretch of event time that is chosen from"),
+  allowedLatenessMs: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("after a window's end, ms of event time in which late images still give a corrected version"),
+  idleAfterMs: z
+    .int()
+    .positive()
+    .default(60_000)
+    .describe("a partition without new images for this long does not hold event time back"),
+  trigger: triggerSchema
+    .optional()
+    .describe("when `ingest --follow` makes the next version; by default at each window's end"),
 });
 export type Dataset = z.infer<typeof datasetSchema>;
 
+/** Parameters of a dataset that contradict each other, each with its place below the dataset. */
+export function datasetFaults({ select, window }: Dataset): { path: string[]; message: string }[] {
+  const faults = selectionFaults(select).map(({ path, message }) => ({ path: ["select", ...path], message }));
+  const global = window.kind === "global" && window.startMs === undefined;
+  if (typeof select.k !== "number" && "share" in select.k && !global) {
+    faults.push({
+      path: ["select", "k"],
+      message: "expected a global window without a start with K by share: |U| counts every image scored",
+    });
+  }
+  return faults;
+}
+
 export function reserveOf(dataset: Dataset): number {
-  return dataset.reserve ?? Math.max(8, Math.ceil(dataset.select.k / 10));
+  return dataset.reserve ?? Math.max(8, Math.ceil(mostK(dataset.select.k) / 10));
 }
 
 /** Selection without the members that have their default value. */
@@ -67,7 +181,9 @@ export function canonicalSelection(selection: Selection): Json {
   const defaults = selectionSchema.parse({});
   const members: Record<string, Json> = { k: selection.k, p: selection.p };
   for (const [name, value] of Object.entries(selection)) {
-    if (canonicalJson(value) !== canonicalJson(defaults[name as keyof Selection])) members[name] = value;
+    if (value === undefined) continue;
+    const byDefault = defaults[name as keyof Selection];
+    if (byDefault === undefined || canonicalJson(value) !== canonicalJson(byDefault)) members[name] = value;
   }
   return members;
 }

@@ -6,7 +6,7 @@ export interface IndexRow {
   readonly rank: number;
   /** SHA-256 of the image's bytes, hexadecimal */
   readonly sha256: string;
-  /** log-probability */
+  /** what the rank goes by: the log-probability, unless the selection says otherwise */
   readonly key: number;
   readonly probability: number;
   readonly uri: string;
@@ -22,6 +22,8 @@ export interface IndexRow {
   readonly bytes: "shard" | "absent";
   /** Name of the tar shard, null where the bytes are absent */
   readonly shard: string | null;
+  /** 0, or more for rows that repeat a scarce class's earlier ones */
+  readonly repeat: number;
 }
 
 /** Column name, Parquet type, and whether it may be null: what a writer of the index needs to know. */
@@ -43,4 +45,5 @@ export const INDEX_COLUMNS = [
   { name: "origin", type: "STRING", nullable: true },
   { name: "bytes", type: "STRING" },
   { name: "shard", type: "STRING", nullable: true },
+  { name: "repeat", type: "INT32" },
 ] as const;

@@ -32,17 +32,22 @@ export const manifestSchema = z.strictObject({
     digest: sha256Text,
     name: z.string(),
     labels: z.array(z.string()),
+    /** the card's */
     temperature: z.number().positive(),
   }),
   classes: z.array(
     z.strictObject({
       class: count,
       label: z.string(),
+      /** K of this class */
+      k: z.int().positive(),
       count,
+      /** rows of `count` that repeat earlier ones */
+      repeated: count,
       /** probability of the first and the last row; null without rows */
       best: z.number().nullable(),
       worst: z.number().nullable(),
-      /** `count` is below K */
+      /** Fewer than K rows, repeats not counted */
       starving: z.boolean(),
     }),
   ),
@@ -71,6 +76,19 @@ export const manifestSchema = z.strictObject({
   }),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
+/** The version's classes: the teacher's labels, or those of the selection's label map. */
+export function versionLabels({ classes }: Pick<Manifest, "classes">): string[] {
+  return classes.map(({ label }) => label);
+}
+
+/** `1000`, or `10 to 500` where the classes' K differ. */
+export function kText(k: ArrayLike<number>): string {
+  const each = Array.from(k).sort((a, b) => a - b);
+  const least = each[0] ?? 0;
+  const most = each.at(-1) ?? 0;
+  return least === most ? String(most) : `${least} to ${most}`;
+}
+
 export type ManifestFile = Manifest["files"][number];
 
 /**

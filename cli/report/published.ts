@@ -1,4 +1,4 @@
-import type { Manifest } from "../../schemas/manifest.js";
+import { kText, type Manifest } from "../../schemas/manifest.js";
 import { keys } from "../../schemas/keys.js";
 import { countText, plural } from "../wording.js";
 
@@ -42,9 +42,9 @@ export function publishedText({ manifest, outcome }: PublishedLike, place: strin
   ].join("\n");
 }
 
-export function classesText({ classes, select }: Manifest): string {
+export function classesText({ classes }: Manifest): string {
   const full = classes.filter(({ starving }) => !starving).length;
-  return `${countText(full)} of ${plural(classes.length, "class", "classes")} full (K = ${JSON.stringify(select.k)})`;
+  return `${countText(full)} of ${plural(classes.length, "class", "classes")} full (K = ${kText(classes.map(({ k }) => k))})`;
 }
 
 /** Past this many, starving classes are counted. */

@@ -1,7 +1,8 @@
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { SluiceError } from "../../schemas/errors.js";
-import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import type { Operator, OperatorState, Out } from "./operator.js";
+import { EMPTY_PLACE, type RankedBatch } from "./ranking.js";
 import { MAX_OFFSET, MAX_PARTITION } from "./topk-entry.js";
 
 export interface CandidateParameters {
@@ -15,7 +16,7 @@ export interface CandidateParameters {
   readonly thresholds?: Float64Array | undefined;
 }
 
-export type CandidatesState = OperatorState<ScoredBatch, CandidateBatch>;
+export type CandidatesState = OperatorState<RankedBatch, CandidateBatch>;
 
 /**
  * Makes a candidate of each of an image's P best classes. Keeps nothing between batches.
@@ -30,12 +31,17 @@ export function candidates(parameters: CandidateParameters): Operator<Candidates
   if (thresholds !== undefined && thresholds.length !== classes) {
     throw new SluiceError("E_INTERNAL", `Expected ${classes} thresholds, found ${thresholds.length}.`);
   }
-  const least = thresholds ?? new Float64Array(classes).fill(floorKey);
+  const least = new Float64Array(classes).fill(floorKey);
+  let places = new Uint32Array(0);
   const state: CandidatesState = {
     onBatch: (batch, out) => {
       const best = bestOfRow(p, batch.topM, classes);
-      const passed = choose(batch, best, classes, floorKey, least, out);
-      if (passed.length > 0) out.emit(materialise(batch, best, passed));
+      if (thresholds !== undefined) {
+        for (let i = 0; i < classes; i++) least[i] = Math.max(floorKey, thresholds[i]!);
+      }
+      if (places.length < batch.count * best) places = new Uint32Array(batch.count * best);
+      const count = choose(batch, best, least, places, out);
+      if (count > 0) out.emit(materialise(batch, places.subarray(0, count)));
     },
     onWatermark: () => undefined,
     snapshot: () => new Uint8Array(0),
@@ -63,51 +69,60 @@ function bestOfRow(p: number, topM: number, classes: number): number {
   );
 }
 
-/** Places in [n x M] of the candidates, ascending. */
+/**
+ * Writes the places in [n x M] of the candidates, ascending, and returns how many there are. What is no number is below
+ * no threshold, so that only minus infinity needs a look where most places end.
+ */
 function choose(
-  batch: ScoredBatch,
+  batch: RankedBatch,
   best: number,
-  classes: number,
-  floorKey: number,
   least: Float64Array,
+  places: Uint32Array,
   out: Out<CandidateBatch>,
-): Uint32Array {
-  const { count, topM } = batch;
-  const places = new Uint32Array(count * best);
+): number {
+  const { count, topM, keys, classes } = batch;
   const refused: number[] = [];
   let passed = 0;
-  for (let row = 0; row < count; row++) {
+  for (let row = 0, start = 0; row < count; row++, start += topM) {
     const before = passed;
-    for (let place = row * topM; place < row * topM + best; place++) {
-      const key = batch.keys[place]!;
-      const classIndex = batch.classes[place]!;
-      if (key - key !== 0) {
-        refused.push(row);
-        passed = before;
-        break;
+    let finite = true;
+    for (let place = start; place < start + best; place++) {
+      const key = keys[place]!;
+      const classIndex = classes[place]!;
+      if (classIndex === EMPTY_PLACE) continue;
+      if (key < least[classIndex]!) {
+        if (key === -Infinity) finite = false;
+        continue;
       }
-      if (classIndex < 0 || classIndex >= classes) throw unknownClass(batch, row, classIndex, classes);
-      if (key >= floorKey && key >= least[classIndex]!) places[passed++] = place;
+      if (classIndex >>> 0 >= least.length) throw unknownClass(batch, row, classIndex, least.length);
+      if (key - key !== 0) finite = false;
+      places[passed++] = place;
     }
+    if (finite) continue;
+    refused.push(row);
+    passed = before;
   }
   if (refused.length > 0) out.reject(refused, "E_IMAGE_SCORES", "expected finite rank keys for the best classes");
-  return places.subarray(0, passed);
+  return passed;
 }
 
-function materialise(batch: ScoredBatch, best: number, places: Uint32Array): CandidateBatch {
+/** Columns in one allocation: the widest first, so that each is aligned. */
+function materialise(batch: RankedBatch, places: Uint32Array): CandidateBatch {
   const count = places.length;
+  const memory = new ArrayBuffer(38 * count);
+  const keys = new Float64Array(memory, 0, count);
+  const offset = new Float64Array(memory, 8 * count, count);
+  const identity = new Uint32Array(memory, 16 * count, 4 * count);
+  const classes = new Int32Array(memory, 32 * count, count);
+  const partition = new Uint16Array(memory, 36 * count, count);
   const { topM, digest } = batch;
-  const classes = new Int32Array(count);
-  const keys = new Float64Array(count);
-  const identity = new Uint32Array(4 * count);
-  const partition = new Uint16Array(count);
-  const offset = new Float64Array(count);
   const offsetWords = new Uint32Array(batch.offset.buffer, batch.offset.byteOffset, 2 * batch.count);
+  let row = 0;
   for (let i = 0; i < count; i++) {
     const place = places[i]!;
-    const row = best === 1 && topM === 1 ? place : Math.floor(place / topM);
-    classes[i] = batch.classes[place]!;
+    while (place >= (row + 1) * topM) row++;
     keys[i] = batch.keys[place]!;
+    classes[i] = batch.classes[place]!;
     for (let word = 0; word < 4; word++) {
       const at = row * DIGEST_BYTES + 4 * word;
       identity[4 * i + word] = (digest[at]! << 24) | (digest[at + 1]! << 16) | (digest[at + 2]! << 8) | digest[at + 3]!;
@@ -121,7 +136,7 @@ function materialise(batch: ScoredBatch, best: number, places: Uint32Array): Can
   return { count, classes, keys, identity, partition, offset };
 }
 
-function unknownClass(batch: ScoredBatch, row: number, found: number, classes: number): SluiceError {
+function unknownClass(batch: RankedBatch, row: number, found: number, classes: number): SluiceError {
   return new SluiceError(
     "E_SEGMENT_CORRUPT",
     `Expected classes in [0, ${classes}), found ${found} in row ${row} (partition ${batch.partition[row]!}, offset ${batch.offset[row]!}). ` +

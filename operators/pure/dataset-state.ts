@@ -1,12 +1,15 @@
 import { candidates } from "./candidates.js";
 import { Coverage, type CoverageValue } from "./coverage.js";
 import type { Out } from "./operator.js";
+import { quota } from "./quota.js";
+import { ranking, type Ranking } from "./ranking.js";
 import { selectRows } from "./select-rows.js";
 import { topk, type TopkOperator, type TopkState } from "./topk.js";
 import { isIn, paneOf } from "./windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { parametersDigest, reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
+import type { ModelCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
 
@@ -14,40 +17,45 @@ export interface DatasetStateOptions {
   readonly dataset: Dataset;
   readonly teacher: string;
   readonly stream: string;
-  /** C */
-  readonly classCount: number;
+  /** The teacher's labels and temperature */
+  readonly card: Pick<ModelCard, "labels" | "temperature">;
 }
 
-/** The operator that each of a dataset's states is made by. */
-export function datasetTopk({ dataset, classCount }: DatasetStateOptions): TopkOperator {
-  const { k } = dataset.select;
-  return topk({ classes: classCount, k, reserve: reserveOf(dataset), floorKey: floorKeyOf(dataset) });
-}
-
-function floorKeyOf(dataset: Dataset): number {
-  return dataset.select.floor > 0 ? Math.log(dataset.select.floor) : Number.NEGATIVE_INFINITY;
+/**
+ * The operator that each of a dataset's states is made by. `depth`: rows a class beside the reserve, in place of the greatest K that
+ * the selection may come to, [L].
+ */
+export function datasetTopk({ dataset, card }: DatasetStateOptions, depth?: Int32Array): TopkOperator {
+  const { labels, floorKey } = ranking(dataset.select, card);
+  return topk({
+    classes: labels.length,
+    k: depth ?? quota(dataset.select.k, labels, "most"),
+    reserve: reserveOf(dataset),
+    floorKey,
+  });
 }
 
 /** Turns scored rows into the candidates of one state. */
 class Intake {
   readonly state: TopkState;
   readonly #candidates;
+  readonly #ranking;
 
-  constructor(options: DatasetStateOptions, state: TopkState) {
-    const { dataset, classCount } = options;
+  constructor({ dataset, card }: DatasetStateOptions, state: TopkState) {
     this.state = state;
+    this.#ranking = ranking(dataset.select, card);
     // Candidates below the state's own thresholds are not even made: they could not enter it.
     this.#candidates = candidates({
       p: dataset.select.p,
-      classes: classCount,
-      floorKey: floorKeyOf(dataset),
+      classes: this.#ranking.labels.length,
+      floorKey: this.#ranking.floorKey,
       thresholds: state.thresholds,
     }).restore();
   }
 
   onBatch(batch: ScoredBatch): void {
     if (batch.count === 0) return;
-    this.#candidates.onBatch(batch, {
+    this.#candidates.onBatch(this.#ranking.rank(batch), {
       emit: (made: CandidateBatch) => {
         this.state.onBatch(made, REFUSE);
       },
@@ -73,6 +81,7 @@ export class DatasetState {
   readonly parameters: string;
   readonly coverage: Coverage;
   readonly #options: DatasetStateOptions;
+  readonly ranking: Ranking;
   readonly #operator: TopkOperator;
   readonly #panes = new Map<number, Intake>();
   readonly #changed = new Set<number>();
@@ -81,7 +90,13 @@ export class DatasetState {
     this.parameters = parametersDigest(options.dataset, options.teacher, options.stream);
     this.coverage = new Coverage(covered);
     this.#options = options;
+    this.ranking = ranking(options.dataset.select, options.card);
     this.#operator = datasetTopk(options);
+  }
+
+  /** K of each class, as of what the state covers, [L] */
+  get quota(): Int32Array {
+    return quotaOf(this.#options, this.coverage);
   }
 
   /** Returns whether the segment was new. Throws E_CHAIN_GAP where it starts beyond what the state covers. */
@@ -142,18 +157,30 @@ export class DatasetState {
   }
 }
 
+function quotaOf({ dataset, card }: DatasetStateOptions, coverage: Coverage): Int32Array {
+  return quota(dataset.select.k, ranking(dataset.select, card).labels, coverage.value.records.scored);
+}
+
 /** One state over a span, from panes' snapshots and archived segments: what a version is cut from. */
 export class SpanState {
   readonly coverage: Coverage;
   readonly topk: TopkState;
   readonly #intake: Intake;
   readonly #span: Span;
+  readonly #options: DatasetStateOptions;
 
-  constructor(options: DatasetStateOptions, span: Span, covered?: CoverageValue) {
+  /** `depth`: see `datasetTopk` */
+  constructor(options: DatasetStateOptions, span: Span, covered?: CoverageValue, depth?: Int32Array) {
     this.coverage = new Coverage(covered);
-    this.topk = datasetTopk(options).restore();
+    this.topk = datasetTopk(options, depth).restore();
     this.#intake = new Intake(options, this.topk);
     this.#span = span;
+    this.#options = options;
+  }
+
+  /** K of each class, as of what the state covers, [L] */
+  get quota(): Int32Array {
+    return quotaOf(this.#options, this.coverage);
   }
 
   /** Returns whether the segment was new; rows outside the span are counted and no more. */

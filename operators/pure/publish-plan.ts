@@ -4,19 +4,21 @@ import { VersionIdHash, type Manifest } from "../../schemas/manifest.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { DigestSet } from "./digest-set.js";
 
+type SummaryOf = Pick<Cut, "dataset" | "span" | "teacher" | "labels" | "quota">;
+
 export type ClassSummary = Manifest["classes"][number];
 
 /** What a version is, gathered while its rows pass once: the id, the table of classes, the totals. */
 export class VersionSummary {
   readonly classes: ClassSummary[] = [];
-  readonly #cut: Pick<Cut, "dataset" | "span" | "teacher">;
+  readonly #cut: SummaryOf;
   readonly #hash: VersionIdHash;
   readonly #images: DigestSet | null;
   #id: string | null = null;
   #rows = 0;
 
   /** `countImages`: whether distinct images are counted, which takes 21 to 32 bytes an image. */
-  constructor(cut: Pick<Cut, "dataset" | "span" | "teacher">, { countImages = true } = {}) {
+  constructor(cut: SummaryOf, { countImages = true } = {}) {
     this.#cut = cut;
     this.#hash = new VersionIdHash({
       select: cut.dataset.select,
@@ -29,16 +31,19 @@ export class VersionSummary {
   /** Takes the next class. Throws E_INTERNAL where a cut breaks its contract: order, length, K. */
   add(rows: ChosenRows): void {
     const expected = this.classes.length;
-    const { k } = this.#cut.dataset.select;
-    const label = this.#cut.teacher.labels[expected];
-    if (rows.class !== expected || label === undefined) {
-      throw brokenCut(`expected class ${expected} of ${this.#cut.teacher.labels.length}, found class ${rows.class}`);
+    const { labels, dataset } = this.#cut;
+    const label = labels[expected];
+    const k = this.#cut.quota[expected];
+    if (rows.class !== expected || label === undefined || k === undefined) {
+      throw brokenCut(`expected class ${expected} of ${labels.length}, found class ${rows.class}`);
     }
-    if (rows.count > k) throw brokenCut(`expected at most K = ${k} rows of class ${rows.class}, found ${rows.count}`);
+    if (rows.count > k && dataset.select.balanced)
+      throw brokenCut(`expected at most K = ${k} rows of class ${rows.class}, found ${rows.count}`);
     for (let row = 0; row < rows.count; row++) {
       const key = rows.keys[row]!;
       if (!Number.isFinite(key)) throw brokenCut(`expected finite rank keys, found ${key} in class ${rows.class}`);
-      if (row > 0 && !ranksBefore(rows, row - 1, row)) {
+      const again = rows.repeat[row]! > 0 && rows.repeat[row] !== rows.repeat[row - 1];
+      if (row > 0 && !again && !ranksBefore(rows, row - 1, row)) {
         throw brokenCut(`expected ascending ranks, found ranks ${row} and ${row + 1} of class ${rows.class} swapped`);
       }
       const at = row * DIGEST_BYTES;
@@ -46,19 +51,23 @@ export class VersionSummary {
       this.#images?.add(rows.digest, at);
     }
     this.#rows += rows.count;
+    const first = rows.repeat.indexOf(1);
+    const distinct = first < 0 ? rows.count : first;
     this.classes.push({
       class: rows.class,
       label,
+      k,
       count: rows.count,
-      best: rows.count === 0 ? null : Math.exp(rows.keys[0]!),
-      worst: rows.count === 0 ? null : Math.exp(rows.keys[rows.count - 1]!),
-      starving: rows.count < k,
+      repeated: rows.count - distinct,
+      best: rows.count === 0 ? null : rows.probability[0]!,
+      worst: rows.count === 0 ? null : rows.probability[distinct - 1]!,
+      starving: distinct < k,
     });
   }
 
   /** The version's id; no class is taken after it. Throws E_INTERNAL where classes are missing. */
   id(): string {
-    const { labels } = this.#cut.teacher;
+    const { labels } = this.#cut;
     if (this.classes.length !== labels.length) {
       throw brokenCut(`expected ${labels.length} classes, found ${this.classes.length}`);
     }

@@ -83,6 +83,11 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
     return this.buffers.thresholds;
   }
 
+  /** K + R of each class: a class with fewer images has all that ever came, down to the floor, [L] */
+  get kept(): Int32Array {
+    return this.buffers.kept;
+  }
+
   /** Rejects keys that are not finite. Throws E_INTERNAL for a class, partition or offset out of range. */
   onBatch(batch: CandidateBatch, out: Out<never>): void {
     const refused = this.buffers.take(batch);

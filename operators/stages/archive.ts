@@ -1,5 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
-import { SegmentBuilder, type RowScores } from "../pure/segment-builder.js";
+import type { RankableBatch, Ranking } from "../pure/ranking.js";
+import { SegmentBuilder, type RowOrigin, type RowScores } from "../pure/segment-builder.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { BYTES, type BytesState } from "../../schemas/scored-batch.js";
@@ -14,6 +15,8 @@ export interface Keeper {
   readonly parameters: string;
   /** P */
   readonly p: number;
+  /** How the dataset ranks; thresholds are rank keys of its classes */
+  readonly ranking: Ranking;
   /** Records covered by the durable checkpoint that the thresholds come from; null while there is none */
   readonly thresholdsAt: number | null;
   /** Rank key a candidate of that event time needs at least, by class; null keeps everything */
@@ -66,7 +69,7 @@ export async function archiveSegment(
       continue;
     }
     const { origin, scores, copied, bytes } = outcome;
-    const state = bytes === null ? BYTES.refer : bytesState(scores, origin.eventTimeMs, keepers, options.retainBytes);
+    const state = bytes === null ? BYTES.refer : bytesState({ origin, scores }, keepers, options.retainBytes);
     if (bytes !== null && state === BYTES.kept) blobs.set(hexDigest(origin.digest), bytes);
     builder.add(origin, scores, copied, state);
   }
@@ -130,14 +133,14 @@ async function write(store: Store, chain: ChainName, segment: Segment): Promise<
   );
 }
 
-function bytesState(
-  scores: RowScores,
-  eventTimeMs: number,
-  keepers: readonly Keeper[],
-  retain: "winners" | "all",
-): BytesState {
+interface ScoredRow {
+  readonly origin: RowOrigin;
+  readonly scores: RowScores;
+}
+
+function bytesState(row: ScoredRow, keepers: readonly Keeper[], retain: "winners" | "all"): BytesState {
   if (retain === "all") return BYTES.kept;
-  return keepers.some((keeper) => wants(keeper, scores, eventTimeMs)) ? BYTES.kept : BYTES.absent;
+  return keepers.some((keeper) => wants(keeper, row)) ? BYTES.kept : BYTES.absent;
 }
 
 /** Whether an image's bytes are ours to store: `refer` leaves them where they are, if they are anywhere but in the log. */
@@ -146,14 +149,32 @@ export function storesBytes(mode: "refer" | "keep", uri: string): boolean {
 }
 
 /** Whether one of the image's P best classes may still rank it: at or above the threshold, ties included. */
-function wants(keeper: Keeper, scores: RowScores, eventTimeMs: number): boolean {
-  const thresholds = keeper.thresholdsFor(eventTimeMs);
+function wants(keeper: Keeper, row: ScoredRow): boolean {
+  const thresholds = keeper.thresholdsFor(row.origin.eventTimeMs);
   if (thresholds === null) return true;
-  const ranks = Math.min(keeper.p, scores.classes.length);
+  const { topM, classes, keys } = keeper.ranking.rank(oneRow(row));
+  const ranks = Math.min(keeper.p, topM);
   for (let rank = 0; rank < ranks; rank++) {
-    if (scores.keys[rank]! >= thresholds[scores.classes[rank]!]!) return true;
+    // An empty place reads no threshold, and no key is greater than that.
+    if (keys[rank]! >= thresholds[classes[rank]!]!) return true;
   }
   return false;
+}
+
+/** What ranking reads of a batch, for one row. */
+function oneRow({ origin, scores }: ScoredRow): RankableBatch {
+  return {
+    count: 1,
+    topM: scores.classes.length,
+    digest: origin.digest,
+    partition: new Int32Array(1),
+    offset: new BigInt64Array(1),
+    eventTimeMs: BigInt64Array.of(BigInt(origin.eventTimeMs)),
+    classes: scores.classes,
+    keys: scores.keys,
+    logits: scores.logits,
+    allLogits: scores.allLogits,
+  };
 }
 
 async function writeBlobs(store: Store, blobs: ReadonlyMap<string, Uint8Array>, concurrency: number): Promise<void> {

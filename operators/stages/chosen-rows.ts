@@ -2,23 +2,35 @@ import type { Store } from "../../connectors/store/store.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
-import { keys, type ChainName } from "../../schemas/keys.js";
+import type { ChainName } from "../../schemas/keys.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import type { ClassScores, Ranking } from "../pure/ranking.js";
 import type { TopkRows } from "../pure/topk.js";
-import { readSegment, segmentStart } from "./chain.js";
+import { SegmentLookup } from "./segment-lookup.js";
 
-interface ClassEntries {
+/** What is chosen of a class, as its state has it. */
+export interface ClassEntries {
   readonly class: number;
   readonly rows: TopkRows;
+  /** How often each row was there before, [n] */
+  readonly repeat: Uint32Array;
+}
+
+/** Where the rows are archived, and how their scores are read. */
+export interface RowArchive {
+  readonly teacher: string;
+  readonly stream: string;
+  readonly frontier: Frontier;
+  readonly ranking: Ranking;
 }
 
 /** Reads the archived row behind each ranked entry: the state keeps 32 bytes an entry, the archive all the rest. */
 export async function chosenRows(
   store: Store,
-  archive: { teacher: string; stream: string; frontier: Frontier },
+  archive: RowArchive,
   group: readonly ClassEntries[],
 ): Promise<ChosenRows[]> {
-  const chosen = group.map(({ class: index, rows }) => emptyRows(index, rows));
+  const chosen = group.map(emptyRows);
   const places = group.flatMap(({ rows }, at) =>
     Array.from({ length: rows.count }, (_, row) => ({
       at,
@@ -47,7 +59,7 @@ interface Place {
 
 async function fillPartition(
   store: Store,
-  archive: { teacher: string; stream: string; frontier: Frontier },
+  archive: RowArchive,
   partition: number,
   places: readonly Place[],
   chosen: readonly ChosenRows[],
@@ -57,26 +69,21 @@ async function fillPartition(
   const unfound = new Set(places);
   for (const { origin, end } of chains) {
     const chain: ChainName = { teacher: archive.teacher, stream: archive.stream, partition, origin };
-    // The listing only says where to look; that a segment covers an offset is read from the segment itself.
-    const starts: number[] = [];
-    for await (const { key } of store.list(keys.chain(chain))) {
-      if (key.endsWith(".arrow")) starts.push(segmentStart(key));
-    }
-    let at = 0;
-    let batch: ScoredBatch | null = null;
-    let loaded = -1;
+    const lookup = await SegmentLookup.open(store, chain);
+    let scored: ScoredBatch | null = null;
+    let scores: ClassScores | null = null;
     for (const place of places) {
-      if (place.offset >= end || !unfound.has(place)) continue;
-      while (at + 1 < starts.length && starts[at + 1]! <= place.offset) at++;
-      const start = starts[at];
-      if (start === undefined || start > place.offset) continue;
-      if (loaded !== start) {
-        batch = (await readSegment(store, chain, start)).batch;
-        loaded = start;
+      if (place.offset < origin || place.offset >= end || !unfound.has(place)) continue;
+      const { rows } = group[place.at]!;
+      const found = await lookup.find(place.offset, (batch, row) => isImage(batch, row, rows, place.row));
+      if (found === null) continue;
+      const { batch, row } = found;
+      if (batch !== scored) {
+        scores = archive.ranking.byProbability ? null : archive.ranking.scores(batch);
+        scored = batch;
       }
-      const row = batch === null ? -1 : rowAt(batch, place.offset);
-      if (batch === null || row < 0) continue;
-      fillRow(chosen[place.at]!, place.row, batch, row, group[place.at]!.rows);
+      fillRow(chosen[place.at]!, place.row, batch, row);
+      if (scores !== null) fillProbability(chosen[place.at]!, place.row, scores, row);
       unfound.delete(place);
     }
   }
@@ -85,22 +92,9 @@ async function fillPartition(
     throw new SluiceError(
       "E_CHAIN_GAP",
       `Expected ${unfound.size} archived rows of ${archive.stream}/${partition} behind ranked entries, the first at offset ` +
-        `${missing.offset}, found no segment that holds them. Restore the missing segments.`,
+        `${missing.offset}, found no segment that holds them and those images. Restore the segments that are missing or were replaced.`,
     );
   }
-}
-
-/** Row of an offset in a batch of one partition, whose offsets ascend; -1 where it has none. */
-function rowAt(batch: ScoredBatch, offset: number): number {
-  const wanted = BigInt(offset);
-  let low = 0;
-  let high = batch.count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (batch.offset[middle]! < wanted) low = middle + 1;
-    else high = middle;
-  }
-  return low < batch.count && batch.offset[low] === wanted ? low : -1;
 }
 
 type Filled = ChosenRows & {
@@ -109,12 +103,15 @@ type Filled = ChosenRows & {
   readonly origin: (string | null)[];
 };
 
-function emptyRows(index: number, rows: TopkRows): Filled {
+function emptyRows({ class: index, rows, repeat }: ClassEntries): Filled {
   const { count } = rows;
   return {
     class: index,
     count,
     keys: rows.keys,
+    // Where another thing ranks, the archived row says; it is filled in with the rest.
+    probability: rows.keys.map(Math.exp),
+    repeat,
     digest: new Uint8Array(count * DIGEST_BYTES),
     partition: Int32Array.from(rows.partition),
     offset: rows.offset,
@@ -129,17 +126,18 @@ function emptyRows(index: number, rows: TopkRows): Filled {
   };
 }
 
-function fillRow(chosen: ChosenRows, to: number, batch: ScoredBatch, row: number, ranked: TopkRows): void {
-  const digest = batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
-  const view = new DataView(digest.buffer, digest.byteOffset, DIGEST_BYTES);
+/** Whether an archived row is the image of a ranked entry. */
+function isImage(batch: ScoredBatch, row: number, ranked: TopkRows, entry: number): boolean {
   for (let word = 0; word < 4; word++) {
-    if (view.getUint32(word * 4) !== ranked.identity[to * 4 + word]!) {
-      throw new SluiceError(
-        "E_SEGMENT_CORRUPT",
-        `Expected another image at offset ${batch.offset[row]!} than the archive has: a segment was replaced after it was ranked.`,
-      );
-    }
+    const at = row * DIGEST_BYTES + 4 * word;
+    const found = new DataView(batch.digest.buffer, batch.digest.byteOffset + at, 4).getUint32(0);
+    if (found !== ranked.identity[4 * entry + word]!) return false;
   }
+  return true;
+}
+
+function fillRow(chosen: ChosenRows, to: number, batch: ScoredBatch, row: number): void {
+  const digest = batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
   const filled = chosen as Filled;
   filled.digest.set(digest, to * DIGEST_BYTES);
   filled.eventTimeMs[to] = Number(batch.eventTimeMs[row]!);
@@ -150,4 +148,16 @@ function fillRow(chosen: ChosenRows, to: number, batch: ScoredBatch, row: number
   filled.licence[to] = batch.licence.get(row);
   filled.origin[to] = batch.origin.get(row);
   filled.bytes[to] = batch.bytes[row]!;
+}
+
+function fillProbability(chosen: ChosenRows, to: number, scores: ClassScores, row: number): void {
+  for (let place = row * scores.topM; place < (row + 1) * scores.topM; place++) {
+    if (scores.classes[place] !== chosen.class) continue;
+    chosen.probability[to] = Math.exp(scores.keys[place]!);
+    return;
+  }
+  throw new SluiceError(
+    "E_SEGMENT_CORRUPT",
+    `Expected class ${chosen.class} among the best of a ranked image, found other classes: a segment was replaced after it was ranked.`,
+  );
 }

@@ -1,5 +1,6 @@
 import { INDEX_COLUMNS } from "../../schemas/index-row.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
+import { selectionWords } from "../pure/selection-words.js";
 import type { Described } from "./version-readme.js";
 
 const CONTEXT = {
@@ -50,12 +51,12 @@ const DATA_TYPES = {
 } as const;
 
 const ABOUT: Record<(typeof INDEX_COLUMNS)[number]["name"], string> = {
-  class: "Index of the class among the teacher's labels",
+  class: "Index of the class among the version's classes",
   label: "The class's label",
   rank: "Rank within the class, from 1",
   sha256: "SHA-256 of the image's bytes, hexadecimal",
-  key: "Log-probability of the class: what the rank goes by",
-  probability: "exp(key)",
+  key: "What the rank goes by: the log-probability of the class, unless the selection says otherwise",
+  probability: "The teacher's probability of the class",
   uri: "Where the image was found",
   partition: "Partition of the stream that brought the image",
   offset: "Offset in that partition",
@@ -67,6 +68,7 @@ const ABOUT: Record<(typeof INDEX_COLUMNS)[number]["name"], string> = {
   origin: "Origin as the source says, if it does",
   bytes: "shard: the image is in a shard of this version; absent: nothing kept it",
   shard: "Name of the shard, null where the image is absent",
+  repeat: "How often the class has this image at better ranks already: 0, or more where a scarce class is repeated",
 };
 
 /**
@@ -83,8 +85,11 @@ export function croissant(version: Described, folder: string, files: readonly Ma
     conformsTo: "http://mlcommons.org/croissant/1.0",
     name: version.dataset,
     description:
-      `For each of ${version.classes.length} classes the ${version.select.k} images that the teacher "${version.teacher.name}" ` +
-      "scored highest. Labels are the teacher's guesses.",
+      selectionWords(
+        version.select,
+        version.classes.map(({ k }) => k),
+        `"${version.teacher.name}"`,
+      ) + " Labels are the teacher's guesses.",
     identifier: `sha256:${version.id}`,
     version: `1.0.0+${version.id.slice(0, 12)}`,
     citeAs:

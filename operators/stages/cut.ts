@@ -1,14 +1,18 @@
 import type { Store } from "../../connectors/store/store.js";
 import { SpanState } from "../pure/dataset-state.js";
+import { ranking } from "../pure/ranking.js";
+import { estimateTopkBytes } from "../pure/topk-size.js";
 import { paneSpan } from "../pure/windows.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
-import type { Dataset, Span } from "../../schemas/dataset.js";
+import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
+import { SluiceError } from "../../schemas/errors.js";
 import { sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import { followSegments, followToEnd, liveChains, repeatedSegments, type Gap } from "./chain.js";
 import { restoreSpan } from "./checkpoint.js";
-import { chosenRows } from "./chosen-rows.js";
+import { chooseRows, type ChosenClass } from "./choose-rows.js";
+import { chosenRows, type RowArchive } from "./chosen-rows.js";
 
 export interface CutOptions {
   readonly store: Store;
@@ -27,44 +31,62 @@ export interface CutOptions {
    * have rows of them.
    */
   readonly onGap?: ((gap: Gap & { readonly chain: ChainName }) => void) | undefined;
+  /** What a state may take that is deeper than the dataset's own; by default there is no limit */
+  readonly maxStateBytes?: number | undefined;
   readonly onSegment?: (segments: number) => void;
   readonly onWarning?: (message: string) => void;
 }
 
 /**
  * The one cut: the newest checkpoint at or below the frontier, then the archived segments up to it, then the K best of
- * each class with their rows read back from the archive. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT.
+ * each class with their rows read back from the archive. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT, E_SELECTION (also for
+ * what the archive has too little to tell).
  */
 export async function cut(options: CutOptions): Promise<Cut> {
   const { store, dataset, card, stream, frontier, onGap, onSegment } = options;
   const span = options.span ?? paneSpan(dataset.window, 0);
   const teacher = teacherDigest(card);
-  const stateOptions = { dataset, teacher, stream, classCount: card.labels.length };
+  const stateOptions = { dataset, teacher, stream, card };
+  const ranked = ranking(dataset.select, card);
   let incomplete = false;
   const state =
     options.checkpoints === false || onGap !== undefined
       ? new SpanState(stateOptions, span)
       : await restoreSpan(store, stateOptions, span, frontier, options.onWarning);
-  const { coverage } = state;
   let segments = 0;
-  for (const end of frontier) {
-    const chain: ChainName = { teacher, stream, ...end };
-    const skip =
-      onGap === undefined
-        ? undefined
-        : (gap: Gap) => {
-            incomplete = true;
-            coverage.skip({ partition: chain.partition, origin: chain.origin, end: gap.end });
-            onGap({ chain, ...gap });
-          };
-    for await (const segment of followSegments(store, chain, coverage.endIn(chain), end.end, skip)) {
-      state.apply(segment);
-      onSegment?.(++segments);
+  const takeIn = async (into: SpanState, report: CutOptions["onGap"]): Promise<void> => {
+    const { coverage } = into;
+    for (const end of frontier) {
+      const chain: ChainName = { teacher, stream, ...end };
+      const skip =
+        report === undefined
+          ? undefined
+          : (gap: Gap) => {
+              incomplete = true;
+              coverage.skip({ partition: chain.partition, origin: chain.origin, end: gap.end });
+              report({ chain, ...gap });
+            };
+      for await (const segment of followSegments(store, chain, coverage.endIn(chain), end.end, skip)) {
+        into.apply(segment);
+        onSegment?.(++segments);
+      }
     }
-  }
+  };
+  await takeIn(state, onGap);
+  const { coverage } = state;
+  const k = state.quota;
+  const deeper = async (depth: Int32Array): Promise<SpanState> => {
+    assertDepth(dataset, depth, options.maxStateBytes);
+    const state = new SpanState(stateOptions, span, undefined, depth);
+    // Gaps have been reported by the first reading.
+    await takeIn(state, onGap === undefined ? undefined : () => undefined);
+    return state;
+  };
   return {
     dataset,
     teacher: { digest: teacher, name: card.name, labels: card.labels, temperature: card.temperature },
+    labels: ranked.labels,
+    quota: k,
     stream,
     frontier,
     span,
@@ -72,7 +94,9 @@ export async function cut(options: CutOptions): Promise<Cut> {
     records: coverage.value.records,
     incomplete,
     trigger: options.trigger,
-    classes: classesOf(store, { teacher, stream, frontier }, state, dataset, card.labels.length),
+    classes: classesOf(store, { teacher, stream, frontier, ranking: ranked }, () =>
+      chooseRows(state, { policy: dataset.select, k, deeper }),
+    ),
   };
 }
 
@@ -81,25 +105,31 @@ const GROUP_ROWS = 500_000;
 
 async function* classesOf(
   store: Store,
-  archive: { teacher: string; stream: string; frontier: Frontier },
-  state: SpanState,
-  dataset: Dataset,
-  classCount: number,
+  archive: RowArchive,
+  choose: () => Promise<readonly ChosenClass[]>,
 ): AsyncGenerator<ChosenRows, void, undefined> {
-  const counts = state.topk.counts();
-  for (let first = 0; first < classCount;) {
+  const chosen = await choose();
+  for (let first = 0; first < chosen.length;) {
     let last = first;
-    for (let rows = 0; last < classCount; last++) {
-      rows += Math.min(counts[last]!, dataset.select.k);
+    for (let rows = 0; last < chosen.length; last++) {
+      rows += chosen[last]!.count;
       if (rows > GROUP_ROWS && last > first) break;
     }
-    const group = Array.from({ length: last - first }, (_, index) => ({
-      class: first + index,
-      rows: state.topk.rows(first + index, dataset.select.k),
-    }));
+    const group = chosen.slice(first, last).map(({ entries }) => entries());
     yield* await chosenRows(store, archive, group);
     first = last;
   }
+}
+
+function assertDepth(dataset: Dataset, depth: Int32Array, mostBytes = Number.POSITIVE_INFINITY): void {
+  const stateBytes = estimateTopkBytes({ classes: depth.length, k: depth, reserve: reserveOf(dataset) });
+  if (stateBytes <= mostBytes) return;
+  throw new SluiceError(
+    "E_MEMORY",
+    `Expected a state of at most ${mostBytes} bytes to choose among the classes of "${dataset.name}", found that ${stateBytes} bytes are ` +
+      "needed: too many images rank in several classes. Choose a smaller k or p, or a floor.",
+    { stateBytes, memoryBytes: mostBytes },
+  );
 }
 
 /**

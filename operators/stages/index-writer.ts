@@ -96,6 +96,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     origin: optional(),
     bytes: text(),
     shard: optional(),
+    repeat: new Int32Array(count),
   } satisfies Record<ColumnName, Column>;
   const shardNames = new Map<number, string>();
   eachRow(group, start, end, (rows, row, position) => {
@@ -105,7 +106,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     columns.rank[at] = row + 1;
     columns.sha256[at] = digestText(rows, row);
     columns.key[at] = rows.keys[row]!;
-    columns.probability[at] = Math.exp(rows.keys[row]!);
+    columns.probability[at] = rows.probability[row]!;
     columns.uri[at] = rows.uri[row]!;
     columns.partition[at] = rows.partition[row]!;
     columns.offset[at] = BigInt(rows.offset[row]!);
@@ -120,6 +121,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     let name = shardNames.get(shard);
     if (name === undefined && shard >= 0) shardNames.set(shard, (name = `${fileNumber(shard)}.tar`));
     columns.shard[at] = name ?? null;
+    columns.repeat[at] = rows.repeat[row]!;
   });
   return INDEX_COLUMNS.map(({ name }) => ({
     name,

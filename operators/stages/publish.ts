@@ -42,13 +42,15 @@ export interface PublishOptions extends CommitPolicy {
   readonly shardBytes?: number;
   /** Image bytes read ahead. Default 32 MiB. */
   readonly aheadBytes?: number;
+  /** The version that this cut may repeat: the newest one of its span. By default the dataset's newest. */
+  readonly same?: Manifest | null | undefined;
   readonly onProgress?: (progress: PublishProgress) => void;
   readonly signal?: AbortSignal;
 }
 
 export interface Published {
   readonly manifest: Manifest;
-  /** `unchanged`: the newest version is this one already. `exists`: another publisher published it meanwhile. */
+  /** `unchanged`: the newest version (of the span) is this one already. `exists`: another publisher published it meanwhile. */
   readonly outcome: "created" | "unchanged" | "exists";
 }
 
@@ -67,11 +69,12 @@ export async function publish(cut: Cut, options: PublishOptions): Promise<Publis
   refuseRegress(policed, parent, options);
   let committing = false;
   try {
-    const written = await writeVersion(cut, folder, options, parent);
-    if (written === null) return { manifest: parent!, outcome: "unchanged" };
-    if (written.id === parent?.id) {
+    const same = options.same === undefined ? parent : options.same;
+    const written = await writeVersion(cut, folder, options, same);
+    if (written === null) return { manifest: same!, outcome: "unchanged" };
+    if (written.id === same?.id) {
       await removeAttempt(store, folder);
-      return { manifest: parent, outcome: "unchanged" };
+      return { manifest: same, outcome: "unchanged" };
     }
     await claimAttempt(store, folder, commitId, written.files);
     throwIfStopped(signal, STOPPED);
@@ -96,15 +99,15 @@ export async function versionId(cut: Cut): Promise<string> {
   return summary.id();
 }
 
-/** Writes the attempt's files. Null where nothing was written because `parent` is this version: known early when all rows fit one group. */
+/** Writes the attempt's files. Null where nothing was written because `same` is this version: known early when all rows fit one group. */
 async function writeVersion(
   cut: Cut,
   folder: string,
   options: PublishOptions,
-  parent: Manifest | null,
+  same: Manifest | null,
 ): Promise<Draft | null> {
   const { store, bytesOf, sheets, signal, onProgress } = options;
-  const { labels } = cut.teacher;
+  const { labels } = cut;
   const summary = new VersionSummary(cut);
   const totals = { rows: 0, bytesAbsent: 0, classes: 0 };
   const report = (phase: PublishProgress["phase"]): void =>
@@ -131,7 +134,7 @@ async function writeVersion(
   for await (const { group, last } of groups(cut.classes, options.groupRows ?? 2 ** 19)) {
     throwIfStopped(signal, STOPPED);
     for (const rows of group.classes) summary.add(rows);
-    if (last && totals.classes === 0 && parent !== null && summary.id() === parent.id) return null;
+    if (last && totals.classes === 0 && same !== null && summary.id() === same.id) return null;
     const shardOf = await shards.write(group);
     await index.write(group, shardOf);
     if (sheets !== null) {

@@ -135,7 +135,7 @@ function sampleEntries(
     label: labels[rows.class],
     rank: row + 1,
     key: rows.keys[row],
-    probability: Math.exp(rows.keys[row]!),
+    probability: rows.probability[row],
     sha256: digest,
     uri: rows.uri[row],
     event_time_ms: rows.eventTimeMs[row],

@@ -1,5 +1,6 @@
 import type { Span } from "../../schemas/dataset.js";
-import type { Manifest } from "../../schemas/manifest.js";
+import { kText, type Manifest } from "../../schemas/manifest.js";
+import { selectionWords } from "../pure/selection-words.js";
 
 export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "teacher" | "totals"> & {
   readonly classes: readonly Manifest["classes"][number][];
@@ -11,16 +12,14 @@ export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "t
  */
 export function versionReadme(version: Described, hasSheets: boolean): string {
   const { dataset, id, select, teacher, totals, classes } = version;
+  const k = classes.map((entry) => entry.k);
   const starving = classes.filter((entry) => entry.starving);
   const share = (value: number | null): string => (value === null ? "" : value.toPrecision(4));
   return `# ${dataset}: a training set chosen by a teacher
 
 Version id \`${id}\`.
 
-For each of ${classes.length} classes the ${select.k} images that the teacher "${teacher.name}" (digest \`${teacher.digest.slice(0, 12)}…\`,
-temperature ${teacher.temperature}) gave the highest probability, each image standing for its ${select.p} best ${select.p === 1 ? "class" : "classes"} only${
-    select.floor > 0 ? `, none below a probability of ${select.floor}` : ""
-  }.
+${selectionWords(select, k, `"${teacher.name}" (digest \`${teacher.digest.slice(0, 12)}…\`, temperature ${select.temperature ?? teacher.temperature})`)}
 The labels are the teacher's guesses, not the truth: pre-train on them, then fine-tune on labelled data
 (Yalniz et al. 2019, arXiv 1905.00546). The images keep the licences of their sources: column \`licence\`.
 
@@ -32,7 +31,7 @@ The labels are the teacher's guesses, not the truth: pre-train on them, then fin
 | rows whose image nothing kept | ${totals.bytesAbsent} |
 | records read | ${totals.records.in} |
 | of them scored, copied, quarantined, lost | ${totals.records.scored}, ${totals.records.copied}, ${totals.records.quarantined}, ${totals.records.lost} |
-| starving classes (fewer than ${select.k} rows) | ${starving.length} |
+| starving classes (fewer than ${kText(k)} rows) | ${starving.length} |
 
 ## Files
 - \`index/*.parquet\`: one row per (class, image), ordered by class and rank. \`bytes\` says whether the image is in a shard.

@@ -152,7 +152,10 @@ describe("training, from image files to models", () => {
       assert.equal((await evaluate({ model: student, test: digits })).accuracy, fineTuned!.accuracy);
       student.dispose();
 
-      const other = { ...manifest, teacher: { ...manifest.teacher, labels: ["a", "b"] } };
+      const other = {
+        ...manifest,
+        classes: manifest.classes.map((entry) => ({ ...entry, label: `not ${entry.label}` })),
+      };
       await assert.rejects(trainStudentRun({ ...run, manifest: other }), (error) =>
         isSluiceError(error, "E_TRAIN_DATA"),
       );

@@ -39,6 +39,7 @@ describe("publish", () => {
         origin: null,
         bytes: "shard",
         shard: "000000.tar",
+        repeat: 0,
       })),
     );
     assert.deepEqual(rows, expected);

@@ -81,6 +81,7 @@ describe("the index", () => {
         "origin VARCHAR",
         "bytes VARCHAR",
         "shard VARCHAR",
+        "repeat INTEGER",
       ],
     );
     const nullable = await query(`SELECT name FROM parquet_schema('${file}') WHERE repetition_type = 'OPTIONAL'`);
@@ -279,5 +280,5 @@ test("README and Croissant metadata say what the version is", async (t) => {
       .filter(({ key }) => key.endsWith(".parquet"))
       .map(({ key, sha256 }) => [key.split("/").slice(4).join("/"), sha256]),
   );
-  assert.equal(croissant.recordSet[0]?.field.length, 17);
+  assert.equal(croissant.recordSet[0]?.field.length, 18);
 });

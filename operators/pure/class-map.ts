@@ -1,0 +1,54 @@
+import { SluiceError } from "../../schemas/errors.js";
+import { labelIndex } from "./label-index.js";
+
+/** How the teacher's C classes become the version's L classes. */
+export interface ClassMap {
+  /** [L] */
+  readonly labels: readonly string[];
+  /** The teacher's classes that each stands for, ascending, [L] */
+  readonly members: readonly Int32Array[];
+  /** The version's class of each of the teacher's, -1 for those left out, [C] */
+  readonly classOf: Int32Array;
+  /** Some class stands for more than one */
+  readonly merges: boolean;
+}
+
+/**
+ * Reads a label map. Classes are in the order of their first members among the teacher's, whatever the order of the map:
+ * the classes' numbers are part of a version's id. Throws E_SELECTION for labels that are unknown, ambiguous or named twice.
+ */
+export function classMap(map: Readonly<Record<string, readonly string[]>>, teacherLabels: readonly string[]): ClassMap {
+  const classOf = new Int32Array(teacherLabels.length).fill(-1);
+  const names = Object.keys(map);
+  const found = names.map((label, at) => {
+    const members = map[label]!.map((member) => {
+      const index = labelIndex(teacherLabels, member, `select.labels.${label}`);
+      if (classOf[index] !== -1) {
+        throw new SluiceError(
+          "E_SELECTION",
+          `Expected each of the teacher's labels once in select.labels, found "${member}" in "${names[classOf[index]!]!}" and in "${label}".`,
+          { label: member },
+        );
+      }
+      classOf[index] = at;
+      return index;
+    });
+    return { label, members: Int32Array.from(members).sort() };
+  });
+  found.sort((a, b) => a.members[0]! - b.members[0]!);
+  found.forEach(({ members }, index) => {
+    for (const member of members) classOf[member] = index;
+  });
+  return {
+    labels: found.map(({ label }) => label),
+    members: found.map(({ members }) => members),
+    classOf,
+    merges: found.some(({ members }) => members.length > 1),
+  };
+}
+
+/** Every class stands for itself. */
+export function sameClasses(labels: readonly string[]): ClassMap {
+  const each = Int32Array.from(labels, (_, index) => index);
+  return { labels, members: labels.map((_, index) => each.subarray(index, index + 1)), classOf: each, merges: false };
+}

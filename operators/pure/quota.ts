@@ -1,0 +1,20 @@
+import type { Selection } from "../../schemas/dataset.js";
+import { labelIndex } from "./label-index.js";
+
+/**
+ * K of each class, [L]. `labels`: the version's classes. `images`: |U|, the images scored at the frontier (copies of an
+ * earlier image's scores do not count); `"most"` gives the greatest K that there may be, which states are sized by.
+ * By share, K = round(share x |U| / L), at least 1 and at most `most`. Throws E_SELECTION for an unknown label.
+ * Source: Yalniz et al. 2019, section 3: K follows |U|.
+ */
+export function quota(k: Selection["k"], labels: readonly string[], images: number | "most"): Int32Array {
+  const each = new Int32Array(labels.length);
+  if (typeof k === "number") return each.fill(k);
+  if ("share" in k) {
+    if (images === "most") return each.fill(k.most);
+    return each.fill(Math.min(k.most, Math.max(1, Math.round((k.share * images) / labels.length))));
+  }
+  each.fill(k.default);
+  for (const [label, one] of Object.entries(k.classes)) each[labelIndex(labels, label, "select.k.classes")] = one;
+  return each;
+}

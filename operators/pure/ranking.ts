@@ -1,0 +1,208 @@
+import { selectionFaults, type Selection } from "../../schemas/dataset.js";
+import { SluiceError } from "../../schemas/errors.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { classMap, sameClasses, type ClassMap } from "./class-map.js";
+import { MappedScores } from "./mapped-scores.js";
+import { randomRank } from "./random-rank.js";
+
+/** The class of a place where the image has no further class at or above the floor; its key is 0. */
+export const EMPTY_PLACE = -0x80000000;
+
+/** What of an archived row its scores are made of. */
+export type ArchivedScores = Pick<ScoredBatch, "count" | "topM" | "classes" | "keys" | "logits" | "allLogits">;
+
+/** The version's classes of each image: classes and log-probabilities, best first, [n x topM]. */
+export type ClassScores = Pick<ScoredBatch, "count" | "topM" | "classes" | "keys">;
+
+/** What of an archived row its rank is made of. */
+export type RankableBatch = ArchivedScores & Pick<ScoredBatch, "digest" | "partition" | "offset" | "eventTimeMs">;
+
+/** What candidates are made of: `keys` are rank keys, best first. */
+export type RankedBatch = Pick<ScoredBatch, "count" | "topM" | "digest" | "partition" | "offset" | "classes" | "keys">;
+
+export interface Ranking {
+  /** The version's classes, [L] */
+  readonly labels: readonly string[];
+  /** Least rank key: the floor's logarithm where rank keys are log-probabilities, else -Infinity: `rank` has applied it */
+  readonly floorKey: number;
+  /** Whether rank keys are log-probabilities */
+  readonly byProbability: boolean;
+  /** What `scores` needs of the archive: the M best classes of each image, or all logits of it */
+  readonly needs: "top-M" | "full softmax";
+  /** Whether `scores` answers for any image that has its `topM` best classes archived and, with `all`, its logits. */
+  readonly alwaysAnswers: (topM: number, all: boolean) => boolean;
+  /**
+   * The log-probabilities under the selection's labels and temperature, at least of the P best classes; the batch's own
+   * where they are the archive's. Throws E_SELECTION where the archive has too little to tell, saying what.
+   */
+  scores(batch: ArchivedScores): ClassScores;
+  /** The same with the selection's rank keys and floor. The batch itself where nothing is set. Throws as `scores`. */
+  rank(batch: RankableBatch): RankedBatch;
+}
+
+/**
+ * How a selection ranks what a teacher has scored. Throws E_SELECTION for parameters that contradict each other and for
+ * labels that the teacher does not have.
+ */
+export function ranking(selection: Selection, card: Pick<ModelCard, "labels" | "temperature">): Ranking {
+  const fault = selectionFaults(selection)[0];
+  if (fault !== undefined) {
+    throw new SluiceError("E_SELECTION", `select.${fault.path.join(".")}: ${fault.message}.`, { path: fault.path });
+  }
+  const { p, floor, decay, order, seed = 0 } = selection;
+  const map = selection.labels === undefined ? sameClasses(card.labels) : classMap(selection.labels, card.labels);
+  const floorKey = floor > 0 ? Math.log(floor) : Number.NEGATIVE_INFINITY;
+  const byProbability = decay === undefined && order === "ranked";
+  const scored = scoring({
+    map,
+    card,
+    p,
+    floorKey,
+    temperature: selection.temperature,
+    mapped: selection.labels !== undefined,
+  });
+  const keyOf =
+    order === "random"
+      ? (batch: RankableBatch, row: number): ((logProbability: number) => number) => {
+          const key = randomRank(seed, batch.digest, row * DIGEST_BYTES);
+          return () => key;
+        }
+      : (batch: RankableBatch, row: number): ((logProbability: number) => number) => {
+          const bonus = decayBonus(decay!, Number(batch.eventTimeMs[row]!));
+          return (logProbability) => logProbability + bonus;
+        };
+  return {
+    ...scored,
+    labels: map.labels,
+    byProbability,
+    floorKey: byProbability ? floorKey : Number.NEGATIVE_INFINITY,
+    rank(batch) {
+      const scores = scored.scores(batch);
+      if (byProbability) return scores === batch ? batch : { ...placesOf(batch), ...scores };
+      const width = Math.min(p, scores.topM);
+      const classes = new Int32Array(batch.count * width);
+      const keys = new Float64Array(batch.count * width);
+      for (let row = 0; row < batch.count; row++) {
+        const rankKey = keyOf(batch, row);
+        for (let place = 0; place < width; place++) {
+          const from = row * scores.topM + place;
+          const to = row * width + place;
+          const key = scores.keys[from]!;
+          classes[to] = key < floorKey ? EMPTY_PLACE : scores.classes[from]!;
+          // What is no finite number stays none, for the candidates to refuse.
+          keys[to] = Number.isFinite(key) || classes[to] === EMPTY_PLACE ? rankKey(key) : Number.NaN;
+        }
+      }
+      return { ...placesOf(batch), topM: width, classes, keys };
+    },
+  };
+}
+
+/** What forward decay adds to a log-probability: ln 2 a half-life. It is the same for all classes of an image. */
+export function decayBonus(decay: NonNullable<Selection["decay"]>, eventTimeMs: number): number {
+  return ((eventTimeMs - decay.landmarkMs) * Math.LN2) / decay.halfLifeMs;
+}
+
+function placesOf({ count, digest, partition, offset }: RankableBatch) {
+  return { count, digest, partition, offset };
+}
+
+interface Scoring {
+  readonly map: ClassMap;
+  readonly card: Pick<ModelCard, "labels" | "temperature">;
+  readonly p: number;
+  readonly floorKey: number;
+  readonly temperature: number | undefined;
+  /** There is a label map */
+  readonly mapped: boolean;
+}
+
+function scoring(options: Scoring): Pick<Ranking, "needs" | "alwaysAnswers" | "scores"> {
+  const { map, card, p, floorKey, mapped } = options;
+  const temperature = options.temperature ?? card.temperature;
+  const classCount = card.labels.length;
+  const width = Math.min(p, map.labels.length);
+  const computed = map.merges || temperature !== card.temperature;
+  const whole = new MappedScores(map, temperature);
+  const leftOut = map.classOf.reduce((sum, at) => sum + (at < 0 ? 1 : 0), 0);
+  return {
+    needs: computed ? "full softmax" : "top-M",
+    alwaysAnswers: (topM, all) => all || topM >= classCount || (!computed && width + leftOut <= topM),
+    scores(batch) {
+      const { count, topM } = batch;
+      // Whoever asks for more classes than are archived and mapped is told so by the candidates.
+      const enough = width <= topM || (batch.allLogits === null && topM < classCount);
+      if (!computed && !mapped && enough) return batch;
+      const classes = new Int32Array(count * width);
+      const keys = new Float64Array(count * width);
+      const logits = new LogitsOfRow(batch, classCount);
+      for (let row = 0; row < count; row++) {
+        if (!computed && fromTop(batch, row, map, floorKey, classes, keys, width)) continue;
+        const all = logits.of(row);
+        if (all === null) throw cannotTell(options, computed, topM);
+        whole.write(all, classes, keys, row * width, width);
+      }
+      return { count, topM: width, classes, keys };
+    },
+  };
+}
+
+/** The best classes of a row from its top M; false where some that could be among them are not listed. */
+function fromTop(
+  batch: ArchivedScores,
+  row: number,
+  { classOf }: ClassMap,
+  floorKey: number,
+  classes: Int32Array,
+  keys: Float64Array,
+  width: number,
+): boolean {
+  let taken = 0;
+  const end = (row + 1) * batch.topM;
+  for (let place = row * batch.topM; place < end && taken < width; place++) {
+    const of = classOf[batch.classes[place]!];
+    if (of === undefined || of < 0) continue;
+    classes[row * width + taken] = of;
+    keys[row * width + taken] = batch.keys[place]!;
+    taken++;
+  }
+  if (taken < width && !(batch.keys[end - 1]! < floorKey)) return false;
+  classes.fill(EMPTY_PLACE, row * width + taken, (row + 1) * width);
+  keys.fill(0, row * width + taken, (row + 1) * width);
+  return true;
+}
+
+/** All logits of a row: as archived, or put in order where the M best are all. */
+class LogitsOfRow {
+  readonly #batch: ArchivedScores;
+  readonly #classCount: number;
+  readonly #ordered: Float32Array | null;
+
+  constructor(batch: ArchivedScores, classCount: number) {
+    this.#batch = batch;
+    this.#classCount = classCount;
+    this.#ordered = batch.allLogits === null && batch.topM === classCount ? new Float32Array(classCount) : null;
+  }
+
+  of(row: number): Float32Array | null {
+    const { allLogits, topM, classes, logits } = this.#batch;
+    if (allLogits !== null) return allLogits.subarray(row * this.#classCount, (row + 1) * this.#classCount);
+    if (this.#ordered === null) return null;
+    for (let place = row * topM; place < (row + 1) * topM; place++) this.#ordered[classes[place]!] = logits[place]!;
+    return this.#ordered;
+  }
+}
+
+function cannotTell({ map, p, temperature, card }: Scoring, computed: boolean, topM: number): SluiceError {
+  const archived = `the archive has the ${topM} best of ${card.labels.length} classes of some images`;
+  const advice = "Archive all logits (`archive.logits: all`) for images scored from then on";
+  return new SluiceError(
+    "E_SELECTION",
+    computed
+      ? `Expected all logits of every image for ${map.merges ? "merged classes" : `another temperature (${temperature ?? "?"})`}, but ${archived} only. ${advice}.`
+      : `Expected the ${p} best of the ${map.labels.length} chosen classes of every image, but ${archived}, and fewer than ${p} of the chosen are among them. ` +
+          `${advice}, or set a lower \`select.p\`, or a \`select.floor\` that the classes not archived cannot reach.`,
+    { topM, p, classes: map.labels.length },
+  );
+}
