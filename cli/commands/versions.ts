@@ -1,9 +1,10 @@
+import type { LateRecord } from "../../pipelines/late.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { datasetNamed, openExistingStore } from "../existing-store.js";
 import { wholeNumber } from "../number-argument.js";
-import { diffText, listText, manifestText, verifyText } from "../report/versions.js";
+import { diffText, lateText, listText, manifestText, verifyText } from "../report/versions.js";
 import { versionNamed } from "../version-name.js";
 
 const VERSION = "latest, a number, or dataset/number";
@@ -15,6 +16,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       ["sluice versions list", "every version, newest last"],
       ["sluice versions show latest", "what the newest one holds, class by class"],
       ["sluice versions diff 1 2", "which images came and went"],
+      ["sluice versions late latest", "what came too late for it, and what that would change"],
       ["sluice versions verify latest", "reads it whole: files, digests, ranks, totals, archive"],
     ]),
   );
@@ -94,6 +96,32 @@ export const declare: DeclareCommand = (command, invocation) => {
           await readManifest(store, newer.dataset, newer.version),
         );
         run.result(diffText(diff), diff);
+      } finally {
+        await store.close();
+      }
+    });
+
+  command
+    .command("late")
+    .summary("what came after a version was cut, for its window")
+    .description(
+      "Lists the images whose event time lies in a version's window and which were archived after it was cut, and the classes that each would change. For versions of tumbling and hopping windows.",
+    )
+    .argument("<version>", VERSION)
+    .option("--list <n>", "images listed; with --json all", wholeNumber, 20)
+    .addHelpText("after", exampleText([["sluice versions late latest", "which version would this have changed?"]]))
+    .action(async (text: string, flags: { list: number }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const { dataset, version } = versionNamed(config, text);
+      const { readManifest } = await import("../../pipelines/versions.js");
+      const { lateRecords } = await import("../../pipelines/late.js");
+      const store = await openExistingStore(config);
+      try {
+        const manifest = await readManifest(store, dataset, version);
+        const late: LateRecord[] = [];
+        for await (const one of lateRecords(store, manifest)) late.push(one);
+        run.result(lateText(late, manifest, flags.list), { dataset, number: manifest.number, late });
       } finally {
         await store.close();
       }

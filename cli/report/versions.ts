@@ -1,3 +1,4 @@
+import type { LateRecord } from "../../pipelines/late.js";
 import type { VersionDiff, VerifyReport } from "../../pipelines/versions.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
@@ -86,6 +87,22 @@ export function diffText(diff: VersionDiff): string {
             ]),
           ),
         ]),
+  ].join("\n");
+}
+
+export function lateText(late: readonly LateRecord[], manifest: Manifest, most: number): string {
+  const name = `${manifest.dataset}/${manifest.number}`;
+  if (late.length === 0) return `Nothing came for version ${name} after it was cut.`;
+  const changing = late.filter(({ changes }) => changes.length > 0);
+  return [
+    `${plural(late.length, "image")} came for version ${name} after it was cut; ${countText(changing.length)} would change it.`,
+    ...[...changing, ...late.filter(({ changes }) => changes.length === 0)]
+      .slice(0, most)
+      .map(
+        ({ uri, eventTimeMs, changes }) =>
+          `  ${new Date(eventTimeMs).toISOString()}  ${uri}  ${changes.length === 0 ? "changes nothing" : `changes ${changes.join(", ")}`}`,
+      ),
+    ...(late.length > most ? [`  … and ${countText(late.length - most)} more (--list, --json)`] : []),
   ].join("\n");
 }
 
