@@ -1,5 +1,5 @@
 import { constants, existsSync } from "node:fs";
-import { access, statfs } from "node:fs/promises";
+import { access, stat, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import { decodableFormats } from "../connectors/decoder/formats.js";
@@ -189,6 +189,7 @@ async function* dataFolderLines(config: Config): AsyncGenerator<CheckLine> {
   const place = isThere ? folder : nearestFolder(folder);
   try {
     await access(place, constants.W_OK);
+    if (!(await stat(place)).isDirectory()) throw new Error(`${place} is a file`);
     const { bavail, bsize } = await statfs(place);
     const freeBytes = bavail * bsize;
     yield {
