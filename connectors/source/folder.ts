@@ -1,4 +1,5 @@
 import { lstat, realpath, stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import picomatch from "picomatch";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ImageRecord } from "../../schemas/image-record.js";
@@ -45,7 +46,7 @@ const COUNTED_AT_MOST = 1_000_000;
 export async function openFolderSource(folder: string, options: FolderSourceOptions = {}): Promise<FolderSource> {
   const root = await rootOf(folder);
   const name = sourceName("folder", root);
-  const skip = new Set((options.skip ?? []).map(bytePath));
+  const skip = new Set(await Promise.all((options.skip ?? []).map(whereItIs)));
   const isIncluded = options.include === undefined ? () => true : picomatch([...options.include], { dot: true });
   const skipped: { count: number; first: string | null } = { count: 0, first: null };
   const countSkipped = (path: BytePath): void => {
@@ -128,6 +129,16 @@ async function rootOf(folder: string): Promise<BytePath> {
     throw unreadable(folder, error);
   }
   return path === "/" ? "" : path;
+}
+
+/** A folder may not be there yet: then its parent says where it will be. */
+async function whereItIs(path: string): Promise<BytePath> {
+  try {
+    return bytePath(await realpath(path, { encoding: "buffer" }));
+  } catch {
+    const parent = await realpath(dirname(path), { encoding: "buffer" }).catch(() => Buffer.from(dirname(path)));
+    return `${bytePath(parent)}/${bytePath(basename(path))}`;
+  }
 }
 
 function unreadable(folder: string, error: unknown): Error {

@@ -6,14 +6,14 @@ import { walk } from "./walk.js";
 
 /**
  * The shards that absolute paths, globs and WebDataset ranges (`{000..099}`) name, in byte order, each once.
- * Throws E_SOURCE_MISSING for one that names nothing.
+ * Throws E_SOURCE_MISSING for one that names nothing, E_SOURCE_READ for a path that names another kind of file.
  */
 export async function expandShards(patterns: readonly string[]): Promise<readonly BytePath[]> {
   const shards = new Set<BytePath>();
   for (const pattern of patterns) {
     for (const path of ranged(pattern)) {
       const found: BytePath[] = [];
-      if (await isFile(path)) found.push(bytePath(path));
+      if (await isFile(path)) found.push(bytePath(shardNamed(path)));
       else for await (const shard of matching(path)) found.push(shard);
       if (found.length === 0) throw missing(path);
       for (const shard of found) shards.add(shard);
@@ -31,6 +31,15 @@ function ranged(pattern: string): readonly string[] {
   const tails = ranged(tail);
   return numbers.flatMap((number) =>
     tails.map((rest) => `${head}${String(number).padStart(first.length, "0")}${rest}`),
+  );
+}
+
+/** Someone who gives a picture should hear so before it stands in the quarantine as a broken shard. */
+function shardNamed(path: string): string {
+  if (/\.(tar|tgz|tar\.gz)$/i.test(path) || !/\.[^./]*$/.test(path)) return path;
+  throw new SluiceError(
+    "E_SOURCE_READ",
+    `Expected a folder of images or tar shards (.tar, .tar.gz, .tgz), found another kind of file: ${path}. Give the folder that it lies in, with --include for a part of it.`,
   );
 }
 
@@ -56,6 +65,6 @@ async function* matching(pattern: string): AsyncGenerator<BytePath> {
 function missing(pattern: string): SluiceError {
   return new SluiceError(
     "E_SOURCE_MISSING",
-    `Expected tar shards, found none at ${pattern}. Check the path; in a shell, quote globs.`,
+    `Expected a folder of images or tar shards, found nothing at ${pattern}. Check the path; in a shell, quote globs.`,
   );
 }

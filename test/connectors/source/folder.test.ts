@@ -123,6 +123,15 @@ describe("folder source", () => {
     assert.deepEqual(await source.estimate(), { items: 2 });
   });
 
+  test("skips a data folder that is reached through a link, or made only later", async () => {
+    const folder = await folderOf(["a.jpg", "data/log.jpg"]);
+    const link = join(await temporaryFolder(), "link");
+    await symlink(folder, link);
+    const source = await openFolderSource(folder, { skip: [join(link, "data"), join(link, "later")] });
+    await put(folder, "later/log.jpg", "made during the run");
+    assert.deepEqual(await pathsOf(source), ["a.jpg"]);
+  });
+
   test("is named by where it really is", async () => {
     const folder = await folderOf(["a.jpg"]);
     const elsewhere = join(await temporaryFolder(), "link");

@@ -125,6 +125,8 @@ describe("tar source", () => {
     assert.deepEqual(await found("t-{08..10}.tar"), ["8", "9", "10"]);
     assert.deepEqual(await found("t-*.tar", "v.tar", "t-09.tar"), ["8", "9", "10", "v"]);
     assert.deepEqual(await found("{t-1*,v}.tar"), ["10", "v"]);
+    await writeFile(join(folder, "photo.jpg"), "a photograph");
+    await assert.rejects(openTarSource([join(folder, "photo.jpg")]), { code: "E_SOURCE_READ" });
     for (const missing of ["t-{09..11}.tar", "none.tar", "x*.tar"]) {
       await assert.rejects(openTarSource([join(folder, missing)]), { code: "E_SOURCE_MISSING" }, missing);
     }
