@@ -6,12 +6,39 @@ import type { TopkScratch } from "./topk-scratch.js";
  * (partition, offset). Returns how many images there are; they lie at the front, in no particular order.
  */
 export function keepDistinct(words: Uint32Array, count: number, scratch: TopkScratch): number {
+  return mayRepeat(words, count, scratch) ? removeRepeats(words, count, scratch) : count;
+}
+
+/**
+ * Whether two identities have the same 32-bit hash: certain to be so for two entries of an image, and chance for others
+ * (5 % of the time among 20,000). The table holds hashes only, so that no entry is looked at twice.
+ */
+function mayRepeat(words: Uint32Array, count: number, scratch: TopkScratch): boolean {
   const mask = scratch.clearSlots(count) - 1;
+  const { slots } = scratch;
+  for (let at = 0; at < count * WORDS; at += WORDS) {
+    // 0 says that a slot is empty.
+    const hash = identityHash(words, at) | 1;
+    let slot = (hash >>> 1) & mask;
+    for (;;) {
+      const taken = slots[slot]!;
+      if (taken === 0) break;
+      if (taken === hash >>> 0) return true;
+      slot = (slot + 1) & mask;
+    }
+    slots[slot] = hash;
+  }
+  return false;
+}
+
+function removeRepeats(words: Uint32Array, count: number, scratch: TopkScratch): number {
+  const mask = scratch.clearSlots(count) - 1;
+  // Here a slot holds an entry's number + 1.
   const { slots } = scratch;
   let kept = 0;
   for (let entry = 0; entry < count; entry++) {
     const at = entry * WORDS;
-    let slot = identityHash(words, at) & mask;
+    let slot = (identityHash(words, at) >>> 1) & mask;
     for (;;) {
       const taken = slots[slot]!;
       if (taken === 0) {

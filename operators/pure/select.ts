@@ -9,39 +9,45 @@ import { DIGIT_BITS, type TopkScratch } from "./topk-scratch.js";
 export function selectRank(words: Uint32Array, count: number, rank: number, scratch: TopkScratch): number {
   scratch.reserveOrder(count);
   const { order, values, bins } = scratch;
+  let least = 0xffffffff;
+  let greatest = 0;
   for (let i = 0, at = 0; i < count; i++, at += WORDS) {
+    const value = words[at]!;
     order[i] = i;
-    values[i] = words[at]!;
+    values[i] = value;
+    least = value < least ? value : least;
+    greatest = value > greatest ? value : greatest;
   }
   let left = count;
   let wanted = rank;
-  for (let word = 0; ;) {
-    let least = 0xffffffff;
-    let greatest = 0;
+  for (let word = 0; left > 1;) {
+    if (least === greatest) {
+      if (++word === ORDER_WORDS) break;
+      for (let i = 0; i < left; i++) values[i] = words[order[i]! * WORDS + word]!;
+    } else {
+      const shift = Math.max(0, 32 - Math.clz32(greatest - least) - DIGIT_BITS);
+      bins.fill(0);
+      for (let i = 0; i < left; i++) bins[(values[i]! - least) >>> shift]!++;
+      let bin = 0;
+      while (wanted >= bins[bin]!) wanted -= bins[bin++]!;
+      let kept = 0;
+      for (let i = 0; i < left; i++) {
+        const value = values[i]!;
+        if ((value - least) >>> shift !== bin) continue;
+        values[kept] = value;
+        order[kept++] = order[i]!;
+      }
+      left = kept;
+    }
+    least = 0xffffffff;
+    greatest = 0;
     for (let i = 0; i < left; i++) {
       const value = values[i]!;
       least = value < least ? value : least;
       greatest = value > greatest ? value : greatest;
     }
-    if (least === greatest) {
-      if (left === 1 || ++word === ORDER_WORDS) return order[0]!;
-      for (let i = 0; i < left; i++) values[i] = words[order[i]! * WORDS + word]!;
-      continue;
-    }
-    const shift = Math.max(0, 32 - Math.clz32(greatest - least) - DIGIT_BITS);
-    bins.fill(0);
-    for (let i = 0; i < left; i++) bins[(values[i]! - least) >>> shift]!++;
-    let bin = 0;
-    while (wanted >= bins[bin]!) wanted -= bins[bin++]!;
-    let kept = 0;
-    for (let i = 0; i < left; i++) {
-      const value = values[i]!;
-      if ((value - least) >>> shift !== bin) continue;
-      values[kept] = value;
-      order[kept++] = order[i]!;
-    }
-    left = kept;
   }
+  return order[0]!;
 }
 
 /** Moves the `keep` entries that do not come after the entry numbered `pivot` to the front, in no particular order. */

@@ -12,7 +12,7 @@ export class TopkScratch {
   orderNext = new Uint32Array(0);
   values = new Uint32Array(0);
   valuesNext = new Uint32Array(0);
-  /** open addressing, a power of two of at least 2 n slots; entry number + 1, 0 for an empty slot */
+  /** open addressing, a power of two of at least 2 n slots, 0 for an empty one */
   slots = new Uint32Array(0);
   /** n entries */
   entries = new Uint32Array(0);
@@ -36,6 +36,26 @@ export class TopkScratch {
   reserveEntries(count: number): Uint32Array {
     if (this.entries.length < count * WORDS) this.entries = new Uint32Array(count * WORDS);
     return this.entries;
+  }
+}
+
+/** The rows of a batch, chained up by class. Numbers are rows + 1, 0 ends a chain. All zero between batches. */
+export class ClassChains {
+  /** Last row of each class, [L] */
+  readonly heads: Int32Array;
+  /** Classes that have a chain, the first so many of [L] */
+  readonly touched: Int32Array;
+  /** The row before in the same class, [n] */
+  next = new Int32Array(0);
+
+  constructor(classes: number) {
+    this.heads = new Int32Array(classes);
+    this.touched = new Int32Array(classes);
+  }
+
+  /** Makes room for a batch of `count` rows. */
+  reserve(count: number): void {
+    if (this.next.length < count) this.next = new Int32Array(count);
   }
 }
 
