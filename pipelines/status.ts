@@ -6,13 +6,17 @@ import { newestCoverage, restoreSpan } from "../operators/stages/checkpoint.js";
 import { currentFrontier } from "../operators/stages/cut.js";
 import { newestManifest } from "../operators/stages/manifests.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
+import type { Judgement } from "../operators/pure/triggers.js";
 import type { Config } from "../schemas/config.js";
 import { parametersDigest, type Span } from "../schemas/dataset.js";
 import type { Frontier } from "../schemas/frontier.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
+import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import { listQuarantine } from "./quarantine.js";
+import { CutScheduler } from "./runtime/cut-scheduler.js";
+import { LiveDatasets } from "./runtime/live-datasets.js";
 
 export interface TeacherStatus {
   readonly digest: string;
@@ -33,13 +37,20 @@ export interface DatasetStatus {
   readonly fill: ClassFill;
   /** Classes with fewer than K, the emptiest first */
   readonly starving: readonly { readonly label: string; readonly count: number }[];
+  /** Whether the dataset's trigger has fired since the newest version, and why, or why not */
+  readonly trigger: Judgement;
   readonly records: Manifest["totals"]["records"];
   readonly engines: readonly EngineInfo[];
   readonly newest: { readonly number: number; readonly id: string; readonly createdAt: string } | null;
 }
 
 /** What each teacher has scored, what waits, and how full the declared datasets are. Reads; never writes. */
-export async function status(config: Config, store: Store, log: EmbeddedLog | null): Promise<TeacherStatus[]> {
+export async function status(
+  config: Config,
+  store: Store,
+  log: EmbeddedLog | null,
+  nowMs: number,
+): Promise<TeacherStatus[]> {
   const all: TeacherStatus[] = [];
   for (const [digest, card] of await readCards(store)) {
     const place = { teacher: digest, stream: config.stream };
@@ -52,6 +63,7 @@ export async function status(config: Config, store: Store, log: EmbeddedLog | nu
       (sum, { end }, partition) => sum + end - (frontier.find((chain) => chain.partition === partition)?.end ?? 0),
       0,
     );
+    const judged = await judgeTriggers(config, store, card, frontier, nowMs);
     const datasets: DatasetStatus[] = [];
     for (const dataset of config.datasets) {
       const options = { dataset, ...place, card };
@@ -71,6 +83,7 @@ export async function status(config: Config, store: Store, log: EmbeddedLog | nu
         name: dataset.name,
         fill: { full: counts.length - starving.length, starving: starving.length, classes: counts.length },
         starving,
+        trigger: judged.get(dataset.name)!,
         span,
         records: state.coverage.value.records,
         engines: state.coverage.value.engines,
@@ -81,4 +94,25 @@ export async function status(config: Config, store: Store, log: EmbeddedLog | nu
     all.push({ digest, name: card.name, waiting: waiting ?? null, frontier, quarantined, datasets });
   }
   return all;
+}
+
+/** What the triggers say of the archive as it is, by dataset. */
+async function judgeTriggers(
+  config: Config,
+  store: Store,
+  card: ModelCard,
+  frontier: Frontier,
+  nowMs: number,
+): Promise<Map<string, Judgement>> {
+  const { stream, datasets, checkpoint } = config;
+  const live = await LiveDatasets.restore(
+    { store, datasets, teacher: teacherDigest(card), stream, card, ...checkpoint },
+    frontier,
+  );
+  const scheduler = await CutScheduler.open({ store, card, live, frontier, nowMs });
+  for (const { dataset } of live.datasets) {
+    const { lastMs } = live.coverageOf(dataset);
+    for (const { partition } of frontier) scheduler.observe({ partition, watermarkMs: lastMs }, nowMs);
+  }
+  return new Map(scheduler.judge(nowMs).map(({ dataset, judgement }) => [dataset.name, judgement]));
 }

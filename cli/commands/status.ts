@@ -21,9 +21,11 @@ export const declare: DeclareCommand = (command, invocation) => {
       const store = await openExistingStore(config);
       try {
         const holder = await holderOf(config);
+        const nowMs = run.terminal.nowMs();
         const teachers =
-          (await withLog(config, (log) => status(config, store, log))) ?? (await status(config, store, null));
-        run.result(statusText(config.data, holder, teachers, run.terminal.nowMs()), {
+          (await withLog(config, (log) => status(config, store, log, nowMs))) ??
+          (await status(config, store, null, nowMs));
+        run.result(statusText(config.data, holder, teachers, nowMs), {
           folder: config.data,
           stream: config.stream,
           holder,
@@ -69,7 +71,7 @@ function teacherLines(teacher: TeacherStatus): string[] {
 /** Past this many, starving classes are counted. */
 const NAMED = 8;
 
-function datasetLines({ name, fill, starving, newest }: DatasetStatus): string[] {
+function datasetLines({ name, fill, starving, newest, trigger }: DatasetStatus): string[] {
   const named = starving.slice(0, NAMED).map(({ label, count }) => `${label} ${countText(count)}`);
   const more = starving.length > NAMED ? `, and ${countText(starving.length - NAMED)} more` : "";
   return [
@@ -78,5 +80,6 @@ function datasetLines({ name, fill, starving, newest }: DatasetStatus): string[]
     newest === null
       ? "    no version yet"
       : `    newest     version ${newest.number} of ${newest.createdAt}, id ${newest.id.slice(0, 12)}`,
+    `    trigger    ${trigger.fired ? "due" : "not yet"}: ${trigger.why}`,
   ];
 }

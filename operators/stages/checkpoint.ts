@@ -97,14 +97,14 @@ export async function restoreLive(
   store: Store,
   options: DatasetStateOptions,
   frontier: Frontier,
-  wanted: (pane: number) => boolean,
+  wanted: (pane: number, covered: CoverageValue) => boolean,
   onWarning?: (message: string) => void,
 ): Promise<Restored> {
   const restored = await fromNewest(store, options, frontier, onWarning, async (checkpoint) => {
     const state = new DatasetState(options, checkpoint.coverage);
     const spilled: SpilledParts = new Map();
     for (const { pane, parts } of checkpoint.panes) {
-      if (!wanted(pane)) {
+      if (!wanted(pane, checkpoint.coverage)) {
         spilled.set(pane, parts);
         continue;
       }

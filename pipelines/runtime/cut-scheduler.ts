@@ -79,7 +79,7 @@ export class CutScheduler {
   }
 
   /** An archived segment tells how far its partition's event time has come. */
-  observe({ partition, watermarkMs }: SegmentHeader, nowMs: number): void {
+  observe({ partition, watermarkMs }: Pick<SegmentHeader, "partition" | "watermarkMs">, nowMs: number): void {
     for (const { watermarks } of this.#schedules) watermarks.observe(partition, watermarkMs, nowMs);
   }
 

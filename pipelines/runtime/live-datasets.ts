@@ -1,7 +1,7 @@
 import type { Store } from "../../connectors/store/store.js";
 import type { CoverageValue } from "../../operators/pure/coverage.js";
 import type { DatasetState } from "../../operators/pure/dataset-state.js";
-import { paneOf, paneSpan } from "../../operators/pure/windows.js";
+import { newestSpan, paneOf, panesOf, paneSpan } from "../../operators/pure/windows.js";
 import type { Keeper } from "../../operators/stages/archive.js";
 import {
   pruneCheckpoints,
@@ -64,8 +64,9 @@ export class LiveDatasets {
   static async restore(options: LiveOptions, frontier: Frontier): Promise<LiveDatasets> {
     const live: Live[] = [];
     for (const dataset of options.datasets) {
-      // Of windowed datasets nothing is held until rows come for it: a closed pane need not be in memory.
-      const wanted = (): boolean => dataset.window.kind === "global";
+      // Of windowed datasets the panes of the newest window; closed ones need not be in memory.
+      const wanted = (pane: number, { lastMs }: CoverageValue): boolean =>
+        lastMs !== null && pane >= panesOf(dataset.window, newestSpan(dataset.window, lastMs)).first;
       const { state, spilled } = await restoreLive(
         options.store,
         { ...options, dataset },
