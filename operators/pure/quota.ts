@@ -1,10 +1,11 @@
 import type { Selection } from "../../schemas/dataset.js";
+import { SluiceError } from "../../schemas/errors.js";
 import { labelIndex } from "./label-index.js";
 
 /**
  * K of each class, [L]. `labels`: the version's classes. `images`: |U|, the images scored at the frontier (copies of an
  * earlier image's scores do not count); `"most"` gives the greatest K that there may be, which states are sized by.
- * By share, K = round(share x |U| / L), at least 1 and at most `most`. Throws E_SELECTION for an unknown label.
+ * By share, K = round(share x |U| / L), at least 1 and at most `most`. Throws E_SELECTION for an unknown label, or one named twice.
  * Source: Yalniz et al. 2019, section 3: K follows |U|.
  */
 export function quota(k: Selection["k"], labels: readonly string[], images: number | "most"): Int32Array {
@@ -15,6 +16,16 @@ export function quota(k: Selection["k"], labels: readonly string[], images: numb
     return each.fill(Math.min(k.most, Math.max(1, Math.round((k.share * images) / labels.length))));
   }
   each.fill(k.default);
-  for (const [label, one] of Object.entries(k.classes)) each[labelIndex(labels, label, "select.k.classes")] = one;
+  const named = new Set<number>();
+  for (const [label, one] of Object.entries(k.classes)) {
+    const index = labelIndex(labels, label, "select.k.classes");
+    if (named.has(index)) {
+      throw new SluiceError("E_SELECTION", `Expected each class once in select.k.classes, found "${label}" again.`, {
+        label,
+      });
+    }
+    named.add(index);
+    each[index] = one;
+  }
   return each;
 }
