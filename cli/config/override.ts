@@ -19,11 +19,12 @@ export interface UnknownSetting {
 const PREFIX = "SLUICE_";
 
 /** Variables that are no settings: read by the command itself, or by the repository's own scripts. */
-const RESERVED = new Set(["SLUICE_CONFIG", "SLUICE_DEBUG", "SLUICE_BUILD"]);
+const RESERVED = /^SLUICE_(CONFIG|DEBUG|BUILD|CACHE|PYTHON)$/;
 
 /**
  * Settings from the environment: `SLUICE_TEACHER`, `SLUICE_ENGINE__MAX_DELAY_MS`, `SLUICE_DATASETS__0__SELECT__K`.
- * Two underscores go one level down; an empty variable counts as not set.
+ * Two underscores go one level down; an empty variable counts as not set, and one that resembles
+ * no setting is not ours.
  */
 export function environmentOverrides(
   environment: Readonly<Record<string, string | undefined>>,
@@ -31,7 +32,7 @@ export function environmentOverrides(
   const found: (Override | UnknownSetting)[] = [];
   for (const name of Object.keys(environment).sort()) {
     const text = environment[name];
-    if (!name.startsWith(PREFIX) || RESERVED.has(name) || text === undefined || text === "") continue;
+    if (!name.startsWith(PREFIX) || RESERVED.test(name) || text === undefined || text === "") continue;
     const steps = name.slice(PREFIX.length).split("__");
     const { path, unknownAt } = resolve(steps, plainName);
     if (unknownAt === null) {
@@ -39,6 +40,8 @@ export function environmentOverrides(
       continue;
     }
     const likely = nearest(plainName(steps[unknownAt]!), namesAt(path));
+    // Others may use the prefix for purposes of their own; a slip, or a path that leads nowhere, is no such purpose.
+    if (likely === null && steps.length === 1) continue;
     const suggestion =
       likely === null
         ? ""

@@ -136,6 +136,17 @@ bytes:
   ]);
 });
 
+test("variables of others are left alone, slips and paths that lead nowhere are not", async (t) => {
+  const folder = await temporaryFolder(t);
+  const others = { SLUICE_CACHE: "/cache", SLUICE_PYTHON: "python3", SLUICE_BUILD: "x", SLUICE_HOME_OF_THINGS: "y" };
+  assert.equal((await load(folder, null, { environment: others })).config.stream, "images");
+  const slips = { ...others, SLUICE_TEECHER: "m", SLUICE_FOO__BAR: "1" };
+  const [nowhere, slip, ...rest] = await problems(folder, null, { environment: slips });
+  assert.match(nowhere!, /^SLUICE_FOO__BAR: no such setting: the configuration has data, stream, /);
+  assert.equal(slip, "SLUICE_TEECHER: no such setting, did you mean SLUICE_TEACHER?");
+  assert.deepEqual(rest, []);
+});
+
 test("of a setting that takes several forms, the form that was meant is judged", async (t) => {
   const folder = await temporaryFolder(t);
   const k = (value: string): Promise<string[]> =>
