@@ -1,5 +1,5 @@
 import type { Store } from "../connectors/store/store.js";
-import { cut } from "../operators/stages/cut.js";
+import { cut, type CutOptions } from "../operators/stages/cut.js";
 import { readManifest } from "../operators/stages/manifests.js";
 import { versionId } from "../operators/stages/publish.js";
 import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
@@ -15,6 +15,8 @@ export interface ReproduceOptions {
   readonly store: Store;
   readonly dataset: string;
   readonly version: number | "latest";
+  /** Reads the archive with several threads; see `parallelReader` */
+  readonly reader?: CutOptions["reader"];
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -60,6 +62,7 @@ async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: Mod
     span,
     trigger: provenance.trigger,
     checkpoints: false,
+    reader: options.reader,
     onGap: provenance.incomplete ? () => undefined : undefined,
     onSegment: (done) => {
       throwIfStopped(signal, "The reproduction was stopped on request; it changes nothing.");

@@ -6,6 +6,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import { cronAfter } from "../../schemas/trigger.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { datasetNamed, openExistingStore } from "../existing-store.js";
+import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { gapText } from "../report/gap.js";
 import { timeArgument } from "../time-argument.js";
@@ -18,6 +19,7 @@ interface Flags {
   readonly until?: number;
   readonly window?: number;
   readonly schedule?: string;
+  readonly threads?: number;
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
@@ -38,6 +40,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .option("--window <start>", "the window that starts then", timeArgument)
     .option("--allow-gaps", "leave out what is missing or corrupt in the archive; the version is marked incomplete")
+    .option("--threads <n>", "threads that read the archive; by default as many as cores, at most 4", positiveNumber)
     .option("--schedule <cron>", 'again and again, until Ctrl-C: a cron line in UTC, such as "0 3 * * *"', cronArgument)
     .addHelpText(
       "after",
@@ -57,7 +60,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
       const { rebuildOnSchedule } = await import("../../pipelines/rebuild-schedule.js");
       const { readManifest } = await import("../../pipelines/versions.js");
-      const { assertFits } = await import("../../pipelines/memory-estimate.js");
+      const { archiveReader } = await import("../../pipelines/runtime/archive-reader.js");
       const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
       await run.work(async ({ onProgress, stop, note }) => {
         const store = await openExistingStore(config);
@@ -66,7 +69,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         };
         try {
           const { digest, card } = await archivedTeacher(store, flags.teacherDigest);
-          assertFits({ ...config, datasets: [dataset] }, card);
+          const reader = archiveReader(store, config, dataset, card, flags.threads);
           const at = flags.at === undefined ? undefined : versionNamed(config, flags.at);
           const gaps = new Set<string>();
           const options: RebuildOptions = {
@@ -74,6 +77,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             dataset,
             stream: config.stream,
             teacher: digest,
+            reader,
             ...publishingParts(config),
             ...(at === undefined ? {} : { at: await readManifest(store, at.dataset, at.version) }),
             ...(flags.until === undefined ? {} : { untilMs: flags.until }),

@@ -71,30 +71,68 @@ export class Coverage {
     }
     this.#ends.set(chainKey(header), { partition, origin, end });
     this.#engines.set(canonicalJson(header.engine), header.engine);
-    const records = this.#records;
-    this.#records = {
-      in: records.in + counts.in,
-      scored: records.scored + counts.scored,
-      copied: records.copied + counts.copied,
-      quarantined: records.quarantined + counts.quarantined,
-      lost: records.lost + counts.lost,
-    };
+    this.#records = sumOf(this.#records, counts);
     return true;
+  }
+
+  /**
+   * Takes in what another has covered of ranges that follow on what this one has; `parts` says where the other began.
+   * Throws E_CHAIN_GAP where a part does not follow.
+   */
+  absorb(
+    other: CoverageValue,
+    parts: readonly { readonly chain: { partition: number; origin: number }; readonly from: number }[],
+  ): void {
+    for (const { chain, from } of parts) {
+      if (this.endIn(chain) === from) continue;
+      throw new SluiceError(
+        "E_CHAIN_GAP",
+        `Expected a range of partition ${chain.partition} that starts at ${this.endIn(chain)}, found one from ${from} on.`,
+        { start: this.endIn(chain), end: from },
+      );
+    }
+    for (const end of other.frontier) this.#ends.set(chainKey(end), end);
+    for (const engine of other.engines) this.#engines.set(canonicalJson(engine), engine);
+    this.#records = sumOf(this.#records, other.records);
+    this.#widen(other.firstMs, other.lastMs);
+  }
+
+  #widen(firstMs: number | null, lastMs: number | null): void {
+    if (firstMs !== null && (this.#firstMs === null || firstMs < this.#firstMs)) this.#firstMs = firstMs;
+    if (lastMs !== null && (this.#lastMs === null || lastMs > this.#lastMs)) this.#lastMs = lastMs;
   }
 
   /** Event times of rows taken in, ms */
   observe(eventTimesMs: BigInt64Array): void {
-    for (const time of eventTimesMs) {
-      const timeMs = Number(time);
-      if (this.#firstMs === null || timeMs < this.#firstMs) this.#firstMs = timeMs;
-      if (this.#lastMs === null || timeMs > this.#lastMs) this.#lastMs = timeMs;
+    const count = eventTimesMs.length;
+    if (count === 0) return;
+    // As pairs of words, low first: no BigInt is made for a row.
+    const low = new Uint32Array(eventTimesMs.buffer, eventTimesMs.byteOffset, 2 * count);
+    const high = new Int32Array(eventTimesMs.buffer, eventTimesMs.byteOffset, 2 * count);
+    let firstMs = Number.POSITIVE_INFINITY;
+    let lastMs = Number.NEGATIVE_INFINITY;
+    for (let word = 0; word < 2 * count; word += 2) {
+      const timeMs = high[word + 1]! * 2 ** 32 + low[word]!;
+      if (timeMs < firstMs) firstMs = timeMs;
+      if (timeMs > lastMs) lastMs = timeMs;
     }
+    this.#widen(firstMs, lastMs);
   }
 
   /** Counts a range as taken in although its segment cannot be read. */
   skip(chain: ChainEnd): void {
     this.#ends.set(chainKey(chain), chain);
   }
+}
+
+function sumOf(a: RecordTotals, b: RecordTotals): RecordTotals {
+  return {
+    in: a.in + b.in,
+    scored: a.scored + b.scored,
+    copied: a.copied + b.copied,
+    quarantined: a.quarantined + b.quarantined,
+    lost: a.lost + b.lost,
+  };
 }
 
 function chainKey(chain: { partition: number; origin: number }): string {

@@ -11,7 +11,7 @@ import {
 } from "../../schemas/segment.js";
 
 /** Enough for the header of nearly every segment; a longer one is read again, whole. */
-const HEADER_READ_BYTES = 64 * 1024;
+const HEADER_READ_BYTES = 16 * 1024;
 
 /** Throws E_STORE_MISSING where the chain has no segment at `start`, E_SEGMENT_CORRUPT where it cannot be read. */
 export async function readSegment(store: Store, chain: ChainName, start: number): Promise<Segment> {
@@ -97,6 +97,7 @@ export async function followToEnd(
   onGap?: (gap: Gap) => void,
 ): Promise<number> {
   let at = from;
+  let missedAt = -1;
   for (;;) {
     let failure: SluiceError | null = null;
     try {
@@ -110,6 +111,11 @@ export async function followToEnd(
     }
     const next = await nextStart(store, chain, at);
     if (failure === null && next === null) return at;
+    if (failure === null && missedAt !== at) {
+      // A scorer may have written both between the two looks: only a segment that is missing still is a gap.
+      missedAt = at;
+      continue;
+    }
     const error = failure === null ? gapError(chain, at, next!) : corruptError(chain, at, next, failure);
     if (onGap === undefined) throw error;
     // The last segment of a chain is corrupt: nothing says where it ended.
@@ -131,11 +137,14 @@ export async function* followSegments(
   until: number,
   onGap?: (gap: Gap) => void,
 ): AsyncGenerator<Segment, void, undefined> {
+  let ahead: Promise<Segment> | null = null;
   for (let at = from; at < until;) {
     let segment: Segment;
     try {
-      segment = await readSegment(store, chain, at);
+      segment = await (ahead ?? readSegment(store, chain, at));
+      ahead = null;
     } catch (error) {
+      ahead = null;
       const corrupt = isSluiceError(error, "E_SEGMENT_CORRUPT");
       if (!corrupt && !isSluiceError(error, "E_STORE_MISSING")) throw error;
       const next = Math.min((await nextStart(store, chain, at)) ?? until, until);
@@ -155,8 +164,13 @@ export async function* followSegments(
     if (segment.header.end === at) {
       throw new SluiceError("E_SEGMENT_CORRUPT", `The segment ${keys.segment(chain, at)} is empty of offsets.`);
     }
-    yield segment;
     at = segment.header.end;
+    if (at < until) {
+      // Read while the caller works on this one.
+      ahead = readSegment(store, chain, at);
+      ahead.catch(() => undefined);
+    }
+    yield segment;
   }
 }
 

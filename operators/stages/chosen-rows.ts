@@ -31,68 +31,94 @@ export async function chosenRows(
   group: readonly ClassEntries[],
 ): Promise<ChosenRows[]> {
   const chosen = group.map(emptyRows);
-  const places = group.flatMap(({ rows }, at) =>
-    Array.from({ length: rows.count }, (_, row) => ({
-      at,
-      row,
-      partition: rows.partition[row]!,
-      offset: rows.offset[row]!,
-    })),
-  );
-  places.sort((a, b) => a.partition - b.partition || a.offset - b.offset);
-  for (let from = 0; from < places.length;) {
-    const { partition } = places[from]!;
-    let to = from;
-    while (to < places.length && places[to]!.partition === partition) to++;
-    await fillPartition(store, archive, partition, places.slice(from, to), chosen, group);
-    from = to;
+  for (const [partition, places] of placesByPartition(group)) {
+    await fillPartition(store, archive, partition, places, chosen, group);
   }
   return chosen;
 }
 
-interface Place {
-  readonly at: number;
-  readonly row: number;
-  readonly partition: number;
-  readonly offset: number;
+/** Where ranked entries are archived: columns, since a version may have millions of rows. */
+interface Places {
+  readonly count: number;
+  /** Number of the class in the group, [n] */
+  readonly at: Uint32Array;
+  /** Row of the class, [n] */
+  readonly row: Uint32Array;
+  /** Ascending, [n] */
+  readonly offset: Float64Array;
+}
+
+function placesByPartition(group: readonly ClassEntries[]): Map<number, Places> {
+  const counts = new Map<number, number>();
+  for (const { rows } of group) {
+    for (const partition of rows.partition) counts.set(partition, (counts.get(partition) ?? 0) + 1);
+  }
+  const found = [...counts].sort(([a], [b]) => a - b);
+  return new Map(found.map(([partition, count]) => [partition, placesOf(group, partition, count)]));
+}
+
+function placesOf(group: readonly ClassEntries[], partition: number, count: number): Places {
+  const at = new Uint32Array(count);
+  const row = new Uint32Array(count);
+  const offset = new Float64Array(count);
+  let taken = 0;
+  group.forEach(({ rows }, index) => {
+    for (let entry = 0; entry < rows.count; entry++) {
+      if (rows.partition[entry] !== partition) continue;
+      at[taken] = index;
+      row[taken] = entry;
+      offset[taken] = rows.offset[entry]!;
+      taken++;
+    }
+  });
+  const order = Uint32Array.from({ length: count }, (_, place) => place).sort((a, b) => offset[a]! - offset[b]!);
+  return {
+    count,
+    at: at.map((_, place) => at[order[place]!]!),
+    row: row.map((_, place) => row[order[place]!]!),
+    offset: offset.map((_, place) => offset[order[place]!]!),
+  };
 }
 
 async function fillPartition(
   store: Store,
   archive: RowArchive,
   partition: number,
-  places: readonly Place[],
+  places: Places,
   chosen: readonly ChosenRows[],
   group: readonly ClassEntries[],
 ): Promise<void> {
-  const chains = archive.frontier.filter((chain) => chain.partition === partition);
-  const unfound = new Set(places);
-  for (const { origin, end } of chains) {
+  const filled = new Uint8Array(places.count);
+  for (const { origin, end } of archive.frontier.filter((chain) => chain.partition === partition)) {
     const chain: ChainName = { teacher: archive.teacher, stream: archive.stream, partition, origin };
     const lookup = await SegmentLookup.open(store, chain);
     let scored: ScoredBatch | null = null;
     let scores: ClassScores | null = null;
-    for (const place of places) {
-      if (place.offset < origin || place.offset >= end || !unfound.has(place)) continue;
-      const { rows } = group[place.at]!;
-      const found = await lookup.find(place.offset, (batch, row) => isImage(batch, row, rows, place.row));
+    for (let place = 0; place < places.count; place++) {
+      const offset = places.offset[place]!;
+      if (offset < origin || offset >= end || filled[place] === 1) continue;
+      const [at, to] = [places.at[place]!, places.row[place]!];
+      const { rows } = group[at]!;
+      const isWanted = (batch: ScoredBatch, row: number): boolean => isImage(batch, row, rows, to);
+      const found = lookup.here(offset, isWanted) ?? (await lookup.find(offset, isWanted));
       if (found === null) continue;
       const { batch, row } = found;
       if (batch !== scored) {
         scores = archive.ranking.byProbability ? null : archive.ranking.scores(batch);
         scored = batch;
       }
-      fillRow(chosen[place.at]!, place.row, batch, row);
-      if (scores !== null) fillProbability(chosen[place.at]!, place.row, scores, row);
-      unfound.delete(place);
+      fillRow(chosen[at]!, to, batch, row);
+      if (scores !== null) fillProbability(chosen[at]!, to, scores, row);
+      filled[place] = 1;
     }
   }
-  const missing = unfound.values().next().value;
-  if (missing !== undefined) {
+  const missing = filled.indexOf(0);
+  if (missing >= 0) {
+    const count = filled.reduce((sum, one) => sum + 1 - one, 0);
     throw new SluiceError(
       "E_CHAIN_GAP",
-      `Expected ${unfound.size} archived rows of ${archive.stream}/${partition} behind ranked entries, the first at offset ` +
-        `${missing.offset}, found no segment that holds them and those images. Restore the segments that are missing or were replaced.`,
+      `Expected ${count} archived rows of ${archive.stream}/${partition} behind ranked entries, the first at offset ` +
+        `${places.offset[missing]!}, found no segment that holds them and those images. Restore the segments that are missing or were replaced.`,
     );
   }
 }
@@ -127,11 +153,11 @@ function emptyRows({ class: index, rows, repeat }: ClassEntries): Filled {
 }
 
 /** Whether an archived row is the image of a ranked entry. */
-function isImage(batch: ScoredBatch, row: number, ranked: TopkRows, entry: number): boolean {
+function isImage({ digest }: ScoredBatch, row: number, ranked: TopkRows, entry: number): boolean {
   for (let word = 0; word < 4; word++) {
     const at = row * DIGEST_BYTES + 4 * word;
-    const found = new DataView(batch.digest.buffer, batch.digest.byteOffset + at, 4).getUint32(0);
-    if (found !== ranked.identity[4 * entry + word]!) return false;
+    const found = (digest[at]! << 24) | (digest[at + 1]! << 16) | (digest[at + 2]! << 8) | digest[at + 3]!;
+    if (found >>> 0 !== ranked.identity[4 * entry + word]!) return false;
   }
   return true;
 }

@@ -3,6 +3,11 @@ import { keys, type ChainName } from "../../schemas/keys.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import { readSegment, segmentStart } from "./chain.js";
 
+export interface FoundRow {
+  readonly batch: ScoredBatch;
+  readonly row: number;
+}
+
 /** Finds archived rows of one chain by their offsets, asked for in ascending order: each segment is read once. */
 export class SegmentLookup {
   readonly #store: Store;
@@ -27,14 +32,18 @@ export class SegmentLookup {
     return new SegmentLookup(store, chain, starts);
   }
 
+  /** The same as `find` where the segment read last has the row, else null: nothing has to be waited for. */
+  here(offset: number, isWanted: (batch: ScoredBatch, row: number) => boolean): FoundRow | null {
+    const batch = this.#batch;
+    const row = batch === null ? -1 : rowAt(batch, offset);
+    return batch !== null && row >= 0 && isWanted(batch, row) ? { batch, row } : null;
+  }
+
   /**
    * The row at an offset that `isWanted`; null where the chain has none. A repeated segment may start nearer to the offset
    * than the one that the chain leads to: where it has no such row, the earlier ones are asked.
    */
-  async find(
-    offset: number,
-    isWanted: (batch: ScoredBatch, row: number) => boolean,
-  ): Promise<{ readonly batch: ScoredBatch; readonly row: number } | null> {
+  async find(offset: number, isWanted: (batch: ScoredBatch, row: number) => boolean): Promise<FoundRow | null> {
     const starts = this.#starts;
     while (this.#at + 1 < starts.length && starts[this.#at + 1]! <= offset) this.#at++;
     for (let at = this.#at; at >= 0; at--) {
@@ -57,14 +66,15 @@ export class SegmentLookup {
 }
 
 /** Row of an offset in a batch of one partition, whose offsets ascend; -1 where it has none. */
-function rowAt(batch: ScoredBatch, offset: number): number {
-  const wanted = BigInt(offset);
+function rowAt({ offset: offsets, count }: ScoredBatch, wanted: number): number {
+  // As pairs of words, low first: no BigInt is made.
+  const words = new Uint32Array(offsets.buffer, offsets.byteOffset, 2 * count);
   let low = 0;
-  let high = batch.count;
+  let high = count;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (batch.offset[middle]! < wanted) low = middle + 1;
+    if (words[2 * middle + 1]! * 2 ** 32 + words[2 * middle]! < wanted) low = middle + 1;
     else high = middle;
   }
-  return low < batch.count && batch.offset[low] === wanted ? low : -1;
+  return low < count && words[2 * low + 1]! * 2 ** 32 + words[2 * low]! === wanted ? low : -1;
 }

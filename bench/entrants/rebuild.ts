@@ -1,0 +1,43 @@
+/** `node rebuild.js <folder> <K> <threads>`: a cut of the whole archive, from frontier to id, as a process of its own. */
+import { join } from "node:path";
+import { openFilesystemStore } from "../../connectors/store/filesystem.js";
+import { currentFrontier, cut } from "../../operators/stages/cut.js";
+import { versionId } from "../../operators/stages/publish.js";
+import { datasetSchema } from "../../schemas/dataset.js";
+import { teacherDigest } from "../../schemas/model-card.js";
+import { parallelReader } from "../../pipelines/runtime/parallel-read.js";
+import { benchCard, STREAM } from "../rebuild/archive.js";
+
+const [folder = "", k = "", threads = ""] = process.argv.slice(2);
+const cpuBefore = process.cpuUsage();
+const begin = performance.now();
+const store = await openFilesystemStore(join(folder, "store"));
+const card = benchCard();
+const frontier = await currentFrontier(store, { teacher: teacherDigest(card), stream: STREAM });
+const followed = performance.now();
+const made = await cut({
+  store,
+  dataset: datasetSchema.parse({ name: "bench", select: { k: Number(k), p: 10 } }),
+  card,
+  stream: STREAM,
+  frontier,
+  trigger: "bench",
+  checkpoints: false,
+  reader: Number(threads) > 1 ? parallelReader(store, join(folder, "store"), Number(threads)) : undefined,
+});
+const taken = performance.now();
+const id = await versionId(made);
+const end = performance.now();
+await store.close();
+const cpu = process.cpuUsage(cpuBefore);
+console.error(id, threads);
+console.log(
+  JSON.stringify({
+    seconds: (end - begin) / 1000,
+    frontierSeconds: (followed - begin) / 1000,
+    stateSeconds: (taken - followed) / 1000,
+    rowsSeconds: (end - taken) / 1000,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    images: made.records.in,
+  }),
+);
