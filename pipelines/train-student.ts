@@ -19,7 +19,15 @@ import type { OnProgress } from "../schemas/progress.js";
 import { openLabelledFolder } from "./labelled-folder.js";
 import { readSamples } from "./shard-reader.js";
 import { MAX_TRAINING_BYTES } from "./train-defaults.js";
-import { evaluate, fineTune, pretrainStudent, saveModel, trainBaseline, type ModelEvaluation } from "./train.js";
+import {
+  evaluate,
+  fineTune,
+  NOTHING_SCORED,
+  pretrainStudent,
+  saveModel,
+  trainBaseline,
+  type ModelEvaluation,
+} from "./train.js";
 
 export interface TrainStudentRun {
   readonly trainer: Trainer;
@@ -74,10 +82,13 @@ export async function trainStudentRun(run: TrainStudentRun): Promise<TrainedStud
     resize: teacher?.resize ?? {},
   });
   const labels = versionLabels(manifest);
-  const version = await read(run, { input, resize }, samplesOf(store, manifest));
-  const labelled = await read(run, { input, resize }, await folderOf(run.labelled, labels, run.decode));
+  const card = { input, resize };
+  const version = await read(run, "read version", card, samplesOf(store, manifest));
+  const labelled = await read(run, "read labelled images", card, await folderOf(run.labelled, labels, run.decode));
   const test =
-    run.test === undefined ? null : await read(run, { input, resize }, await folderOf(run.test, labels, run.decode));
+    run.test === undefined
+      ? null
+      : await read(run, "read test images", card, await folderOf(run.test, labels, run.decode));
   const preparation: Preparation = {
     input,
     resize,
@@ -125,11 +136,14 @@ function inputOf(teacher: ModelCard | undefined, manifest: Manifest): ModelCard[
 
 function read(
   run: TrainStudentRun,
+  phase: string,
   card: Pick<ModelCard, "input" | "resize">,
   source: AsyncIterable<EncodedExample>,
 ): Promise<ReadExamples> {
-  const { decoder, decode, signal } = run;
-  return readExamples(source, { decoder, card, config: decode, maxBytes: run.maxBytes ?? MAX_TRAINING_BYTES, signal });
+  const { decoder, decode, signal, onProgress } = run;
+  const maxBytes = run.maxBytes ?? MAX_TRAINING_BYTES;
+  const onExample = (done: number): void => onProgress?.({ ...NOTHING_SCORED, phase, done, total: null });
+  return readExamples(source, { decoder, card, config: decode, maxBytes, signal, onExample });
 }
 
 async function folderOf(

@@ -3,14 +3,14 @@ import type { Architecture, Preparation, Trainer } from "../connectors/trainer/t
 import { classCounts } from "../operators/pure/evaluation.js";
 import { measureNormalise } from "../operators/pure/pixel-statistics.js";
 import type { Schedule } from "../operators/stages/fit.js";
-import { readExamples, type SkippedExample } from "../operators/stages/read-examples.js";
+import { readExamples, type ReadExamples, type SkippedExample } from "../operators/stages/read-examples.js";
 import type { DecodeConfig } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
 import { channelsOf, modelCardSchema, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
-import { openLabelledFolder } from "./labelled-folder.js";
+import { openLabelledFolder, type LabelledFolder } from "./labelled-folder.js";
 import { MAX_TRAINING_BYTES } from "./train-defaults.js";
-import { evaluate, saveModel, trainTeacher, type ModelEvaluation } from "./train.js";
+import { evaluate, NOTHING_SCORED, saveModel, trainTeacher, type ModelEvaluation } from "./train.js";
 
 export interface TrainTeacherRun {
   readonly trainer: Trainer;
@@ -59,29 +59,41 @@ export async function trainTeacherRun(run: TrainTeacherRun): Promise<TrainedTeac
     input,
     resize: run.resize ?? {},
   });
-  const reading = {
-    decoder,
-    card: { input: fullInput, resize },
-    config: run.decode,
-    maxBytes: run.maxBytes ?? MAX_TRAINING_BYTES,
-    signal: run.signal,
-  };
-  const read = await readExamples(folder.examples(labels, run.decode.maxBytes), reading);
+  const read = (phase: string, from: LabelledFolder): Promise<ReadExamples> =>
+    readExamples(from.examples(labels, run.decode.maxBytes), {
+      decoder,
+      card: { input: fullInput, resize },
+      config: run.decode,
+      maxBytes: run.maxBytes ?? MAX_TRAINING_BYTES,
+      signal: run.signal,
+      onExample: (done) => run.onProgress?.({ ...NOTHING_SCORED, phase, done, total: null }),
+    });
+  const labelled = await read("read labelled images", folder);
+  const test = run.test === undefined ? null : await read("read test images", await openLabelledFolder(run.test));
   const preparation: Preparation = {
     input: fullInput,
     resize,
-    normalise: measureNormalise(read.examples.pixels, channelsOf(fullInput)),
+    normalise: measureNormalise(labelled.examples.pixels, channelsOf(fullInput)),
     labels: [...labels],
   };
-  const trainingCounts = [...classCounts(read.examples.labels, labels.length)];
-  const model = await trainTeacher({ ...run, preparation, labelled: read.examples });
+  const trainingCounts = [...classCounts(labelled.examples.labels, labels.length)];
+  const without = labels.filter((_, label) => trainingCounts[label] === 0);
+  if (without.length > 0) {
+    throw new SluiceError(
+      "E_TRAIN_DATA",
+      `Expected a usable image of every class in ${run.labelled}, found none of ${without.join(", ")}: ${labelled.skipped[0]?.reason ?? ""} Mend or remove the folder.`,
+      { folder: run.labelled, without },
+    );
+  }
+  const model = await trainTeacher({ ...run, preparation, labelled: labelled.examples });
   try {
     const card = await saveModel(model, run.out, run.name);
-    if (run.test === undefined) return { card, evaluation: null, trainingCounts, skipped: read.skipped };
-    const testFolder = await openLabelledFolder(run.test);
-    const test = await readExamples(testFolder.examples(labels, run.decode.maxBytes), reading);
-    const evaluation = await evaluate({ model, test: test.examples, trainingCounts });
-    return { card, evaluation, trainingCounts, skipped: [...read.skipped, ...test.skipped] };
+    return {
+      card,
+      evaluation: test === null ? null : await evaluate({ model, test: test.examples, trainingCounts }),
+      trainingCounts,
+      skipped: [...labelled.skipped, ...(test?.skipped ?? [])],
+    };
   } finally {
     model.dispose();
   }

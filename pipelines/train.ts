@@ -16,6 +16,9 @@ import {
   TEACHER,
 } from "./train-defaults.js";
 
+/** The counts of a progress event while nothing goes through a teacher. */
+export const NOTHING_SCORED = { scored: 0, copied: 0, kept: 0, quarantined: 0 } as const;
+
 export interface TrainOptions {
   /** Weights, order and movements of the images: the same seed gives the same model on the same machine and backend */
   readonly seed: number;
@@ -130,8 +133,7 @@ async function fitOrDispose(
       schedule: { ...defaults, ...options.schedule },
       seed,
       signal,
-      onStep: ({ step, steps, loss }) =>
-        onProgress?.({ phase, done: step, total: steps, loss, scored: 0, copied: 0, kept: 0, quarantined: 0 }),
+      onStep: ({ step, steps, loss }) => onProgress?.({ ...NOTHING_SCORED, phase, done: step, total: steps, loss }),
     });
     return model;
   } catch (error) {

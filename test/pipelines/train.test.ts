@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -76,11 +76,12 @@ describe("training, from image files to models", () => {
     assert.equal(trained.trainingCounts[images.order[0]!], Math.max(...trained.trainingCounts));
     // Ten classes: chance gives 0.1.
     assert.ok(trained.evaluation!.accuracy > 0.5, `${trained.evaluation!.accuracy}`);
+    const training = events.filter(({ phase }) => phase === "train teacher");
     assert.deepEqual(
-      events.map(({ phase, done, total }) => [phase, done, total]),
+      training.map(({ phase, done, total }) => [phase, done, total]),
       Array.from({ length: 100 }, (_, step) => ["train teacher", step + 1, 100]),
     );
-    assert.ok(events.at(-1)!.loss! < events[0]!.loss!);
+    assert.ok(training.at(-1)!.loss! < training[0]!.loss!);
 
     const teacher = await loadTeacher(join(folder, "teacher"));
     const digits = await testImages(teacher.card.labels);
@@ -145,7 +146,17 @@ describe("training, from image files to models", () => {
         assert.ok(evaluation!.accuracy > 0.5, `${evaluation!.accuracy}`);
         assert.equal(evaluation!.count, 200);
       }
-      assert.deepEqual([...phases], ["train baseline", "pre-train student", "fine-tune student"]);
+      assert.deepEqual(
+        [...phases],
+        [
+          "read version",
+          "read labelled images",
+          "read test images",
+          "train baseline",
+          "pre-train student",
+          "fine-tune student",
+        ],
+      );
       // What was saved is the fine-tuned student.
       const student = await loadModel(trainer, join(folder, "student"));
       const digits = await testImages(trained.card.labels);
@@ -185,8 +196,8 @@ describe("training, from image files to models", () => {
     const run = teacherRun({
       out,
       signal: stop.signal,
-      onProgress: ({ done }) => {
-        if (done === 3) stop.abort();
+      onProgress: ({ phase, done }) => {
+        if (phase === "train teacher" && done === 3) stop.abort();
       },
     });
     await assert.rejects(trainTeacherRun(run), (error) => isSluiceError(error, "E_CANCELLED"));
@@ -201,8 +212,14 @@ describe("training, from image files to models", () => {
     await mkdir(one);
     await cp(join(images.labelled, "0"), join(one, "0"), { recursive: true });
     await assert.rejects(
-      trainTeacherRun(teacherRun({ labelled: one })),
+      trainTeacherRun(teacherRun({ labelled: one, test: undefined })),
       (error) => isSluiceError(error, "E_TRAIN_DATA") && /found only 0/.test(error.message),
+    );
+    await mkdir(join(one, "1"));
+    await writeFile(join(one, "1", "empty.png"), "");
+    await assert.rejects(
+      trainTeacherRun(teacherRun({ labelled: one, test: undefined })),
+      (error) => isSluiceError(error, "E_TRAIN_DATA") && /found none of 1: /.test(error.message),
     );
   });
 });
