@@ -1,16 +1,20 @@
 import { copyFile, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeQuickstartImages } from "../../examples/quickstart/make-images.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures } from "../fixtures/pictures.js";
 
 /**
  * What the documents' hidden blocks call: `fixtures pictures <folder>` writes 60 pictures in three subfolders, some twice
- * and some broken; `fixtures model <file.onnx>` writes a small classifier without a model card.
+ * and some broken; `fixtures model <file.onnx>` writes a small classifier without a model card; `fixtures digits <folder>` writes
+ * handwritten digits: some labelled, some to test with, some hundred wild.
  */
 const [kind, path] = process.argv.slice(2);
 if (kind === "pictures" && path !== undefined) {
   await writePictures(path, { images: 60, duplicates: 6, broken: 2 });
+} else if (kind === "digits" && path !== undefined) {
+  await makeQuickstartImages(path, { seed: 1, unlabelled: 300, test: 100, broken: 4 });
 } else if (kind === "model" && path !== undefined) {
   const folder = await mkdtemp(join(tmpdir(), "sluice-model-"));
   try {
@@ -21,6 +25,8 @@ if (kind === "pictures" && path !== undefined) {
     await rm(folder, { recursive: true });
   }
 } else {
-  process.stderr.write("expected: fixtures pictures <folder> | fixtures model <file.onnx>\n");
+  process.stderr.write(
+    "expected: fixtures pictures <folder> | fixtures model <file.onnx> | fixtures digits <folder>\n",
+  );
   process.exitCode = 64;
 }
