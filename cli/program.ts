@@ -40,6 +40,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/reproduce.js"),
   },
   {
+    name: "whatif",
+    summary: "what versions would be under other parameters",
+    load: () => import("./commands/whatif.js"),
+  },
+  {
     name: "train",
     summary: "train a teacher, or a student on a version",
     load: () => import("./commands/train.js"),

@@ -12,15 +12,29 @@ export class DigestSet {
 
   /** Adds the digest of 32 bytes at `at`; whether it is new. */
   add(digests: Uint8Array, at: number): boolean {
-    const word = (from: number): number =>
-      digests[at + from]! |
-      (digests[at + from + 1]! << 8) |
-      (digests[at + from + 2]! << 16) |
-      (digests[at + from + 3]! << 24);
-    const added = this.#tables[digests[at]!]!.add(word(0), word(4), word(8), word(12));
+    const added = this.#tables[digests[at]!]!.add(
+      wordAt(digests, at),
+      wordAt(digests, at + 4),
+      wordAt(digests, at + 8),
+      wordAt(digests, at + 12),
+    );
     if (added) this.#size++;
     return added;
   }
+
+  /** Whether the digest at `at` has been added. */
+  has(digests: Uint8Array, at: number): boolean {
+    return this.#tables[digests[at]!]!.has(
+      wordAt(digests, at),
+      wordAt(digests, at + 4),
+      wordAt(digests, at + 8),
+      wordAt(digests, at + 12),
+    );
+  }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
 
 /** Open addressing over four words a slot; an all-zero slot is empty. */
@@ -40,6 +54,17 @@ class Table {
     // Grown by half at 3/4 full: between 1/2 and 3/4 of the slots are in use.
     if (this.#count * 16 > this.#slots.length * 3) this.#grow();
     return true;
+  }
+
+  has(a: number, b: number, c: number, d: number): boolean {
+    if ((a | b | c | d) === 0) return this.#zero;
+    const slots = this.#slots;
+    const length = slots.length;
+    for (let at = ((b >>> 0) % (length >>> 2)) * 4; ; at = at + 4 === length ? 0 : at + 4) {
+      const first = slots[at]!;
+      if (first === a && slots[at + 1] === b && slots[at + 2] === c && slots[at + 3] === d) return true;
+      if ((first | slots[at + 1]! | slots[at + 2]! | slots[at + 3]!) === 0) return false;
+    }
   }
 
   #insert(a: number, b: number, c: number, d: number): boolean {

@@ -1,0 +1,144 @@
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { InvalidArgumentError } from "commander";
+import type { Selection } from "../../schemas/dataset.js";
+import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { datasetNamed, openExistingStore } from "../existing-store.js";
+import { whatifText } from "../report/whatif.js";
+
+interface Flags {
+  readonly k?: number[];
+  readonly p?: number[];
+  readonly temperature?: number[];
+  readonly floor?: number;
+  readonly classes?: string[];
+  readonly teacherDigest?: string;
+  readonly plot?: string;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command
+    .description(
+      "What versions would be under other parameters, from the archived scores alone: every combination of the lists given. Nothing is written.",
+    )
+    .argument("[dataset]", "a declared dataset; without one, the first")
+    .option(
+      "--k <list>",
+      "K: images a class, such as 500,1000,2000; without it the dataset's",
+      numbers(1, 2 ** 29, true),
+    )
+    .option("--p <list>", "P: classes that an image stands for, such as 1,5,10", numbers(1, 2 ** 29, true))
+    .option("--temperature <list>", "temperatures, such as 1,2; the card's is exact from the top M classes", numbers(0))
+    .option("--floor <probability>", "least probability of a chosen row", (text) => numbers(0)(text)[0]!)
+    .option("--classes <labels>", "only these of the teacher's labels, such as cat,dog", (text) => text.split(","))
+    .option(
+      "--teacher-digest <digest>",
+      "whose scores: the first digits of the teacher's digest, where several have scored",
+    )
+    .option("--plot <file>", "fill, cut-off and size over K, as an SVG file")
+    .addHelpText(
+      "after",
+      exampleText([
+        [
+          "sluice whatif --k 500,1000,2000 --p 1,5,10",
+          "size, fill, cut-off and overlap of nine versions that are not made",
+        ],
+        ["sluice whatif --k 100,200 --temperature 1,2 --plot k.svg", "another temperature needs archive.logits: all"],
+        [
+          "sluice whatif --classes cat,dog --p 1 --floor 0.5",
+          "two classes only, and only of images that are likely theirs",
+        ],
+      ]),
+    )
+    .action(async (name: string | undefined, flags: Flags) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const declared = datasetNamed(config, name);
+      const select: Selection = {
+        ...declared.select,
+        ...(flags.floor === undefined ? {} : { floor: floorOf(flags.floor) }),
+        ...(flags.classes === undefined ? {} : { labels: onlyClasses(declared.select, flags.classes) }),
+      };
+      const dataset = { ...declared, select };
+      const { archivedTeacher } = await import("../../pipelines/rebuild.js");
+      const { rebuildPlace } = await import("../../pipelines/rebuild-place.js");
+      const { memoryLimit } = await import("../../pipelines/memory-estimate.js");
+      const { whatif } = await import("../../pipelines/whatif.js");
+      const { whatifPlot } = await import("../../pipelines/whatif-plot.js");
+      await run.work(async ({ onProgress, stop }) => {
+        const store = await openExistingStore(config);
+        try {
+          const { digest, card } = await archivedTeacher(store, flags.teacherDigest);
+          const { stream } = config;
+          const place = await rebuildPlace(store, { teacher: digest, stream }, dataset, {}, {});
+          const result = await whatif({
+            store,
+            dataset,
+            card,
+            stream,
+            ...place,
+            settings: {
+              k: flags.k ?? [select.k],
+              p: flags.p ?? [select.p],
+              temperature: flags.temperature ?? [null],
+            },
+            maxStateBytes: memoryLimit(),
+            onProgress,
+            signal: stop,
+          });
+          const plot = flags.plot === undefined ? null : resolve(run.terminal.folder, flags.plot);
+          if (plot !== null) await writePlot(plot, whatifPlot(result));
+          run.result(whatifText(result, plot), { dataset: dataset.name, ...place, ...result, plot });
+        } finally {
+          await store.close();
+        }
+      });
+    });
+};
+
+/** A list of numbers, commas between; `whole` ones from `least`, or others above it. */
+function numbers(least: number, most = Number.MAX_VALUE, whole = false): (text: string) => number[] {
+  return (text) =>
+    text.split(",").map((part) => {
+      const value = /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(part) ? Number(part) : Number.NaN;
+      const fits = whole ? Number.isInteger(value) && value >= least : value > least;
+      if (fits && value <= most) return value;
+      throw new InvalidArgumentError(
+        whole
+          ? `Expected whole numbers above ${least - 1}, found "${part}".`
+          : `Expected numbers above ${least}, found "${part}".`,
+      );
+    });
+}
+
+function floorOf(floor: number): number {
+  if (floor < 1) return floor;
+  throw new SluiceError("E_USAGE", `Expected a --floor below 1, found ${floor}: it is a probability.`);
+}
+
+/** The label map that leaves only these classes: of the dataset's own where it has one. */
+function onlyClasses({ labels }: Selection, classes: readonly string[]): Record<string, string[]> {
+  const known = labels === undefined ? null : Object.keys(labels);
+  return Object.fromEntries(
+    classes.map((label) => {
+      if (labels !== undefined && labels[label] === undefined) {
+        throw new SluiceError(
+          "E_SELECTION",
+          `Expected --classes from the dataset's label map (${known?.join(", ") ?? ""}), found "${label}".`,
+        );
+      }
+      return [label, labels?.[label] ?? [label]];
+    }),
+  );
+}
+
+async function writePlot(file: string, svg: string): Promise<void> {
+  try {
+    await writeFile(file, svg);
+  } catch (cause) {
+    throw new SluiceError("E_USAGE", `Expected to write the plot to ${file}: ${messageOf(cause)}. Name another file.`, {
+      cause,
+    });
+  }
+}

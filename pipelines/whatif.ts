@@ -1,0 +1,176 @@
+import type { Store } from "../connectors/store/store.js";
+import { SpanState } from "../operators/pure/dataset-state.js";
+import { quota } from "../operators/pure/quota.js";
+import { ranking } from "../operators/pure/ranking.js";
+import { estimateTopkBytes } from "../operators/pure/topk-size.js";
+import { followSegments } from "../operators/stages/chain.js";
+import { chooseRows } from "../operators/stages/choose-rows.js";
+import { newestManifest } from "../operators/stages/manifests.js";
+import { mostK, reserveOf, type Dataset, type Selection, type Span } from "../schemas/dataset.js";
+import { isSluiceError, SluiceError } from "../schemas/errors.js";
+import type { Frontier } from "../schemas/frontier.js";
+import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
+import type { OnProgress } from "../schemas/progress.js";
+import type { Segment } from "../schemas/segment.js";
+import { answerOf, type SettingAnswer } from "./whatif-answer.js";
+import { versionRows } from "./whatif-overlap.js";
+
+export interface WhatifOptions {
+  readonly store: Store;
+  /** Where the settings do not say otherwise */
+  readonly dataset: Dataset;
+  readonly card: ModelCard;
+  readonly stream: string;
+  readonly frontier: Frontier;
+  readonly span: Span;
+  /** Every combination is answered: K varies fastest, then P, then the temperature */
+  readonly settings: WhatifSettings;
+  readonly maxStateBytes: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+export interface WhatifSettings {
+  readonly k: readonly Selection["k"][];
+  readonly p: readonly number[];
+  /** null: the dataset's, or the card's */
+  readonly temperature: readonly (number | null)[];
+}
+
+export interface Whatif {
+  /** What the overlap is with; null where nothing is published */
+  readonly newest: { readonly number: number; readonly id: string } | null;
+  readonly segments: number;
+  readonly answers: readonly (SettingAnswer | RefusedSetting)[];
+}
+
+interface Setting {
+  readonly select: Selection;
+  readonly k: Selection["k"];
+}
+
+/** A setting that the archive has too little to answer exactly. */
+export interface RefusedSetting {
+  readonly k: Selection["k"];
+  readonly p: number;
+  readonly temperature: number;
+  readonly refused: string;
+}
+
+/** One state that answers for every K, which differ only in how far down its lists they reach. */
+interface Group {
+  readonly settings: readonly Setting[];
+  readonly dataset: Dataset;
+  readonly from: "top-M" | "full softmax";
+  state: SpanState | null;
+  refused: string | null;
+}
+
+/**
+ * What versions would be under other parameters, from the archive alone: read once for all settings, and again only where a choice
+ * across classes needs longer lists. Nothing is written. Throws E_SELECTION for parameters that contradict each other, E_MEMORY
+ * before anything is read, E_CHAIN_GAP, E_SEGMENT_CORRUPT, E_CANCELLED.
+ */
+export async function whatif(options: WhatifOptions): Promise<Whatif> {
+  const { store, dataset, card, settings } = options;
+  const temperatures = settings.temperature.length === 0 ? [null] : settings.temperature;
+  const groups = temperatures.flatMap((temperature) => settings.p.map((p) => groupOf(options, p, temperature)));
+  assertMemory(groups, options);
+  let segments = 0;
+  await eachSegment(options, (segment) => {
+    segments++;
+    for (const group of groups) take(group, segment);
+  });
+  const newest = await newestManifest(store, dataset.name);
+  const before = newest === null ? null : await versionRows(store, newest);
+  const answers: (SettingAnswer | RefusedSetting)[] = [];
+  for (const group of groups) {
+    const temperature = group.dataset.select.temperature ?? card.temperature;
+    for (const { select, k } of group.settings) {
+      if (group.state === null) {
+        answers.push({ k, p: select.p, temperature, refused: group.refused ?? "" });
+        continue;
+      }
+      const ranked = ranking(select, card);
+      const wanted = quota(k, ranked.labels, group.state.coverage.value.records.scored);
+      const deeper = async (depth: Int32Array): Promise<SpanState> => {
+        assertDepth(depth, options);
+        const state = new SpanState(stateOptions(options, group.dataset), options.span, undefined, depth);
+        await eachSegment(options, (segment) => state.apply(segment));
+        return state;
+      };
+      const chosen = await chooseRows(group.state, { policy: select, k: wanted, deeper });
+      answers.push(answerOf(chosen, { k, wanted, select, temperature, ranked, from: group.from, before }));
+    }
+    group.state = null;
+  }
+  return { newest: newest === null ? null : { number: newest.number, id: newest.id }, segments, answers };
+}
+
+function groupOf(options: WhatifOptions, p: number, temperature: number | null): Group {
+  const { dataset, card, settings, span } = options;
+  const base: Selection = { ...dataset.select, p, ...(temperature === null ? {} : { temperature }) };
+  const list = settings.k.map((k) => ({ k, select: { ...base, k } }));
+  // Refused here rather than after the archive is read.
+  for (const { select, k } of list) quota(k, ranking(select, card).labels, "most");
+  const deepest = list.reduce((most, one) => (mostK(one.k) > mostK(most.k) ? one : most));
+  const grouped: Dataset = { ...dataset, select: { ...base, k: mostK(deepest.k) } };
+  if (!base.balanced) grouped.select = { ...grouped.select, repeat: false };
+  const state = new SpanState(stateOptions(options, grouped), span);
+  return { settings: list, dataset: grouped, from: ranking(base, card).needs, state, refused: null };
+}
+
+function stateOptions({ card, stream }: WhatifOptions, dataset: Dataset) {
+  return { dataset, card, stream, teacher: teacherDigest(card) };
+}
+
+/** A setting that an image cannot be ranked under is refused; the others go on. */
+function take(group: Group, segment: Segment): void {
+  try {
+    group.state?.apply(segment);
+  } catch (error) {
+    if (!isSluiceError(error, "E_SELECTION")) throw error;
+    group.state = null;
+    group.refused = error.message;
+  }
+}
+
+async function eachSegment(options: WhatifOptions, take: (segment: Segment) => void): Promise<void> {
+  const { store, card, stream, frontier, onProgress, signal } = options;
+  const counts = { scored: 0, copied: 0, quarantined: 0, kept: 0 };
+  let done = 0;
+  for (const end of frontier) {
+    const chain = { teacher: teacherDigest(card), stream, ...end };
+    for await (const segment of followSegments(store, chain, chain.origin, end.end)) {
+      if (signal?.aborted === true) {
+        throw new SluiceError("E_CANCELLED", "Stopped on request; nothing was written.", {});
+      }
+      take(segment);
+      onProgress?.({ phase: "read", done: ++done, total: null, ...counts });
+    }
+  }
+}
+
+function assertMemory(groups: readonly Group[], options: WhatifOptions): void {
+  const stateBytes = groups.reduce((sum, { dataset }) => {
+    const { labels } = ranking(dataset.select, options.card);
+    const k = quota(dataset.select.k, labels, "most");
+    return sum + estimateTopkBytes({ classes: labels.length, k, reserve: reserveOf(dataset) });
+  }, 0);
+  refuseMemory(stateBytes, options, "Ask for fewer values of P and temperature at once, or a smaller K");
+}
+
+function assertDepth(depth: Int32Array, options: WhatifOptions): void {
+  const { dataset } = options;
+  const stateBytes = estimateTopkBytes({ classes: depth.length, k: depth, reserve: reserveOf(dataset) });
+  refuseMemory(stateBytes, options, "Choose a smaller K or P, or a floor");
+}
+
+function refuseMemory(stateBytes: number, { maxStateBytes }: WhatifOptions, advice: string): void {
+  if (stateBytes <= maxStateBytes) return;
+  throw new SluiceError(
+    "E_MEMORY",
+    `Expected states that fit into ${maxStateBytes} bytes of memory, found an estimate of ${stateBytes} bytes. ${advice}.`,
+    { stateBytes, memoryBytes: maxStateBytes },
+  );
+}
