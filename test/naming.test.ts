@@ -32,4 +32,5 @@ test("the naming rule finds forbidden words, other cases, index files and long f
   assert.match(found("cli/x.ts", "export type RawData = 1;")[0]!, /exports RawData/);
   assert.deepEqual(found("cli/x.ts", "\n".repeat(400)), []);
   assert.match(found("cli/x.ts", "\n".repeat(401))[0]!, /has 401 lines/);
+  assert.deepEqual(found("test/cli/x.test.ts", "\n".repeat(401)), []);
 });
