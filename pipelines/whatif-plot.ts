@@ -81,7 +81,8 @@ function panelText(
       `<text x="${left - 8}" y="${round(at + 4)}" text-anchor="end" fill="#555">${text(part * greatest)}</text>`
     );
   });
-  const ticks = ticksOf(k).map(
+  const asked = curves.flatMap(({ answers }) => answers.map((one) => Number(one.k)));
+  const ticks = ticksOf(asked, x).map(
     (at) => `<text x="${round(x(at))}" y="${bottom + 18}" text-anchor="middle" fill="#555">${shortNumber(at)}</text>`,
   );
   const paths = curves.map(({ answers }, curve) => {
@@ -129,9 +130,14 @@ function isAnswer(one: SettingAnswer | RefusedSetting): one is SettingAnswer {
   return "rows" in one && typeof one.k === "number";
 }
 
-function ticksOf({ least, most }: { least: number; most: number }): number[] {
-  if (least === most) return [least];
-  return [0, 1, 2, 3].map((part) => Math.round(least + (part / 3) * (most - least)));
+/** The K that were asked for, as far as their numbers have room beside each other. */
+function ticksOf(ks: readonly number[], x: (k: number) => number): number[] {
+  const shown: number[] = [];
+  for (const k of [...new Set(ks)].sort((a, b) => b - a)) {
+    const before = shown.at(-1);
+    if (before === undefined || x(before) - x(k) >= 36) shown.push(k);
+  }
+  return shown;
 }
 
 /** 1, 2 or 5 times a power of ten, at or above */

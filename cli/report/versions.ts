@@ -1,5 +1,6 @@
 import type { LateRecord } from "../../pipelines/late.js";
 import type { VersionDiff, VerifyReport } from "../../pipelines/versions.js";
+import { canonicalSelection } from "../../schemas/dataset.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { bytesText, countText, plural, tableText } from "../wording.js";
@@ -32,7 +33,7 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
     `Dataset ${dataset}, version ${number}`,
     `  id          ${id}`,
     `  rows        ${countText(totals.rows)} of ${plural(totals.images, "image")}, ${classesText(manifest)}`,
-    `  selection   ${Object.entries(select)
+    `  selection   ${Object.entries(canonicalSelection(select) as object)
       .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
       .join(", ")}`,
     `  teacher     ${teacher.name} (${teacher.digest.slice(0, 12)}), temperature ${teacher.temperature}`,
