@@ -1,10 +1,11 @@
 import type { Store } from "../connectors/store/store.js";
 import { currentFrontier, type CutOptions } from "../operators/stages/cut.js";
+import { findManifest, versionNumbers } from "../operators/stages/manifests.js";
 import { lastEventMs } from "../operators/stages/chain.js";
 import { newestSpan, spanFrom, spanUntil } from "../operators/pure/windows.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
-import type { Frontier } from "../schemas/frontier.js";
+import { endIn, type Frontier } from "../schemas/frontier.js";
 import type { Manifest } from "../schemas/manifest.js";
 
 /** Which scores a rebuild is made from, as asked for. */
@@ -25,7 +26,10 @@ export async function rebuildPlace(
   aim: RebuildAim,
   reports: Pick<CutOptions, "onGap" | "onWarning">,
 ): Promise<{ readonly frontier: Frontier; readonly span: Span }> {
-  const frontier = aim.at === undefined ? await currentFrontier(store, archive, reports) : frontierOf(aim.at, archive);
+  const frontier =
+    aim.at === undefined
+      ? reaching(await currentFrontier(store, archive, reports), await publishedFrontier(store, archive, dataset.name))
+      : frontierOf(aim.at, archive);
   if (frontier.length === 0) {
     throw new SluiceError(
       "E_SOURCE_MISSING",
@@ -34,6 +38,25 @@ export async function rebuildPlace(
     );
   }
   return { frontier, span: await spanOf(store, archive, dataset, aim, frontier) };
+}
+
+/** A chain that ends before a published version's frontier has lost its last segments: the cut will meet that gap. */
+function reaching(frontier: Frontier, published: Frontier): Frontier {
+  return frontier.map((chain) => ({ ...chain, end: Math.max(chain.end, endIn(published, chain)) }));
+}
+
+/** The frontier of the dataset's newest version under a teacher; nothing where there is none. */
+async function publishedFrontier(
+  store: Store,
+  { teacher, stream }: { readonly teacher: string; readonly stream: string },
+  dataset: string,
+): Promise<Frontier> {
+  for (const number of (await versionNumbers(store, dataset)).reverse()) {
+    const manifest = await findManifest(store, dataset, number);
+    if (manifest?.teacher.digest === teacher && manifest.provenance.stream === stream)
+      return manifest.provenance.frontier;
+  }
+  return [];
 }
 
 function frontierOf(at: Manifest, archive: { readonly teacher: string; readonly stream: string }): Frontier {

@@ -4,7 +4,7 @@ import { readManifest } from "../operators/stages/manifests.js";
 import { versionId } from "../operators/stages/publish.js";
 import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
 import type { Cut } from "../schemas/chosen-rows.js";
-import { datasetSchema } from "../schemas/dataset.js";
+import { datasetSchema, type Dataset } from "../schemas/dataset.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
@@ -15,8 +15,8 @@ export interface ReproduceOptions {
   readonly store: Store;
   readonly dataset: string;
   readonly version: number | "latest";
-  /** Reads the archive with several threads; see `parallelReader` */
-  readonly reader?: CutOptions["reader"];
+  /** How the archive is read, with several threads for one; see `archiveReader` */
+  readonly readerFor?: (dataset: Dataset, card: ModelCard) => CutOptions["reader"];
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -53,16 +53,17 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
 async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: ModelCard): Promise<Cut> {
   const { store, onProgress, signal } = options;
   const { provenance, select, span } = manifest;
+  const dataset = datasetSchema.parse({ name: manifest.dataset, select });
   return cut({
     store,
-    dataset: datasetSchema.parse({ name: manifest.dataset, select }),
+    dataset,
     card,
     stream: provenance.stream,
     frontier: provenance.frontier,
     span,
     trigger: provenance.trigger,
     checkpoints: false,
-    reader: options.reader,
+    reader: options.readerFor?.(dataset, card),
     onGap: provenance.incomplete ? () => undefined : undefined,
     onSegment: (done) => {
       throwIfStopped(signal, "The reproduction was stopped on request; it changes nothing.");

@@ -23,10 +23,18 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config } = await run.loadConfig();
       const { dataset, version } = versionNamed(config, text);
       const { reproduce } = await import("../../pipelines/reproduce.js");
+      const { archiveReader } = await import("../../pipelines/runtime/archive-reader.js");
       const store = await openExistingStore(config);
       try {
         await run.work(async ({ onProgress, stop }) => {
-          const made = await reproduce({ store, dataset, version, onProgress, signal: stop });
+          const made = await reproduce({
+            store,
+            dataset,
+            version,
+            readerFor: (selected, card) => archiveReader(store, config, selected, card),
+            onProgress,
+            signal: stop,
+          });
           if (!made.same) run.exitCode = EXIT.verification;
           run.result(reproducedText(made), reproducedObject(made));
         });

@@ -147,8 +147,9 @@ export async function* followSegments(
       ahead = null;
       const corrupt = isSluiceError(error, "E_SEGMENT_CORRUPT");
       if (!corrupt && !isSluiceError(error, "E_STORE_MISSING")) throw error;
-      const next = Math.min((await nextStart(store, chain, at)) ?? until, until);
-      const gap = corrupt ? corruptError(chain, at, next, error) : gapError(chain, at, next);
+      const behind = await nextStart(store, chain, at);
+      const next = Math.min(behind ?? until, until);
+      const gap = corrupt ? corruptError(chain, at, next, error) : gapError(chain, at, next, behind !== null);
       if (onGap === undefined) throw gap;
       onGap({ start: at, end: next, error: gap });
       at = next;
@@ -174,11 +175,13 @@ export async function* followSegments(
   }
 }
 
-function gapError(chain: ChainName, start: number, end: number): SluiceError {
+/** `more`: whether segments follow; else the archive ends before it should. */
+function gapError(chain: ChainName, start: number, end: number, more = true): SluiceError {
+  const behind = more ? `the next one at ${end}` : `nothing behind it, although it was archived up to ${end}`;
   return new SluiceError(
     "E_CHAIN_GAP",
-    `Expected a segment of ${chain.stream}/${chain.partition} at offset ${start}, found none at ${keys.segment(chain, start)}, and the ` +
-      `next one at ${end}. Restore the object, or leave its range out with \`sluice rebuild --allow-gaps\`.`,
+    `Expected a segment of ${chain.stream}/${chain.partition} at offset ${start}, found none at ${keys.segment(chain, start)}, and ${behind}. ` +
+      "Restore the object, or leave its range out with `sluice rebuild --allow-gaps`.",
     { start, end },
   );
 }

@@ -116,6 +116,22 @@ test("gaps and corrupt segments stop a rebuild with their offsets; left out on r
   assert.equal(manifest.totals.records.in, 85);
 });
 
+test("an archive that has lost its last segments is found out by the versions made of it", async () => {
+  const archive = await archivedStream({ records: [60] });
+  await rebuild(optionsOf(archive));
+  for (const start of [40, 50]) await archive.store.delete(keys.segment(archive.chains[0]!, start));
+  await assert.rejects(rebuild(optionsOf(archive)), (error: unknown) => {
+    assert.ok(isSluiceError(error, "E_CHAIN_GAP"));
+    assert.deepEqual([error.context.start, error.context.end], [40, 60]);
+    assert.match(error.message, /nothing behind it, although it was archived up to 60/);
+    return true;
+  });
+  const gaps: unknown[] = [];
+  const { manifest } = await rebuild(optionsOf(archive, { onGap: ({ start, end }) => gaps.push([start, end]) }));
+  assert.deepEqual(gaps, [[40, 60]]);
+  assert.equal(manifest.provenance.incomplete, true);
+});
+
 test("a version under another teacher is no frontier for this one", async () => {
   const archive = await archivedStream();
   const { manifest } = await rebuild(optionsOf(archive));
