@@ -91,7 +91,7 @@ async function fillPartition(
   const filled = new Uint8Array(places.count);
   for (const { origin, end } of archive.frontier.filter((chain) => chain.partition === partition)) {
     const chain: ChainName = { teacher: archive.teacher, stream: archive.stream, partition, origin };
-    const lookup = await SegmentLookup.open(store, chain);
+    const lookup = await SegmentLookup.open(store, chain, places.count);
     let scored: ScoredBatch | null = null;
     let scores: ClassScores | null = null;
     for (let place = 0; place < places.count; place++) {

@@ -16,20 +16,24 @@ export class SegmentLookup {
   #at = 0;
   #loaded = -1;
   #batch: ScoredBatch | null = null;
+  readonly #readsAhead: boolean;
+  #ahead: { readonly start: number; readonly batch: Promise<ScoredBatch> } | null = null;
 
-  private constructor(store: Store, chain: ChainName, starts: readonly number[]) {
+  private constructor(store: Store, chain: ChainName, starts: readonly number[], readsAhead: boolean) {
     this.#store = store;
     this.#chain = chain;
     this.#starts = starts;
+    this.#readsAhead = readsAhead;
   }
 
-  static async open(store: Store, chain: ChainName): Promise<SegmentLookup> {
+  /** `rows`: how many will be asked for; where they are as many as segments, the next segment is read ahead. */
+  static async open(store: Store, chain: ChainName, rows: number): Promise<SegmentLookup> {
     // The listing only says where to look; that a segment covers an offset is read from the segment itself.
     const starts: number[] = [];
     for await (const { key } of store.list(keys.chain(chain))) {
       if (key.endsWith(".arrow")) starts.push(segmentStart(key));
     }
-    return new SegmentLookup(store, chain, starts);
+    return new SegmentLookup(store, chain, starts, rows >= starts.length);
   }
 
   /** The same as `find` where the segment read last has the row, else null: nothing has to be waited for. */
@@ -58,10 +62,21 @@ export class SegmentLookup {
 
   async #read(start: number): Promise<ScoredBatch> {
     if (this.#loaded !== start || this.#batch === null) {
-      this.#batch = (await readSegment(this.#store, this.#chain, start)).batch;
+      const ahead = this.#ahead?.start === start ? this.#ahead.batch : null;
+      this.#batch = await (ahead ?? this.#fetch(start));
       this.#loaded = start;
+      const next = this.#readsAhead ? this.#starts[this.#at + 1] : undefined;
+      if (next !== undefined && this.#ahead?.start !== next) {
+        this.#ahead = { start: next, batch: this.#fetch(next) };
+        // Whoever asks for it hears of it.
+        this.#ahead.batch.catch(() => undefined);
+      }
     }
     return this.#batch;
+  }
+
+  async #fetch(start: number): Promise<ScoredBatch> {
+    return (await readSegment(this.#store, this.#chain, start)).batch;
   }
 }
 
