@@ -1,7 +1,7 @@
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
-import type { Operator, OperatorState, Out } from "./operator.js";
+import type { Operator, OperatorState } from "./operator.js";
 import { EMPTY_PLACE, type RankedBatch } from "./ranking.js";
 import { MAX_OFFSET, MAX_PARTITION } from "./topk-entry.js";
 
@@ -12,14 +12,18 @@ export interface CandidateParameters {
   readonly classes: number;
   /** Least rank key of a candidate; by default none */
   readonly floorKey?: number | undefined;
-  /** Read anew for every batch: candidates strictly below their class's are not made, [L] */
+  /** Live, read anew for every batch emitted: candidates strictly below their class's are not made, [L] */
   readonly thresholds?: Float64Array | undefined;
 }
 
 export type CandidatesState = OperatorState<RankedBatch, CandidateBatch>;
 
+/** Rows of an emitted batch at most, unless P is greater: its columns (38 bytes a row) stay in the second-level cache. */
+const CHUNK_ROWS = 8192;
+
 /**
- * Makes a candidate of each of an image's P best classes. Keeps nothing between batches.
+ * Makes a candidate of each of an image's P best classes. Keeps nothing between batches. An emitted batch's memory is
+ * used again for the next: whoever keeps it must copy it.
  * Rows with a key that is not finite among them are rejected with E_IMAGE_SCORES. Throws E_SELECTION if P is no positive
  * integer, or greater than the M classes archived an image while there are more classes than M.
  */
@@ -31,17 +35,17 @@ export function candidates(parameters: CandidateParameters): Operator<Candidates
   if (thresholds !== undefined && thresholds.length !== classes) {
     throw new SluiceError("E_INTERNAL", `Expected ${classes} thresholds, found ${thresholds.length}.`);
   }
-  const least = new Float64Array(classes).fill(floorKey);
-  let places = new Uint32Array(0);
+  const writer = new CandidateWriter(new Float64Array(classes).fill(floorKey), Math.max(p, CHUNK_ROWS));
   const state: CandidatesState = {
     onBatch: (batch, out) => {
       const best = bestOfRow(p, batch.topM, classes);
-      if (thresholds !== undefined) {
-        for (let i = 0; i < classes; i++) least[i] = Math.max(floorKey, thresholds[i]!);
+      const refused: number[] = [];
+      for (let row = 0; row < batch.count;) {
+        if (thresholds !== undefined) writer.raise(floorKey, thresholds);
+        row = writer.fill(batch, row, best, refused);
+        if (writer.count > 0) out.emit(writer.batch());
       }
-      if (places.length < batch.count * best) places = new Uint32Array(batch.count * best);
-      const count = choose(batch, best, least, places, out);
-      if (count > 0) out.emit(materialise(batch, places.subarray(0, count)));
+      if (refused.length > 0) out.reject(refused, "E_IMAGE_SCORES", "expected finite rank keys for the best classes");
     },
     onWatermark: () => undefined,
     snapshot: () => new Uint8Array(0),
@@ -69,71 +73,129 @@ function bestOfRow(p: number, topM: number, classes: number): number {
   );
 }
 
-/**
- * Writes the places in [n x M] of the candidates, ascending, and returns how many there are. What is no number is below
- * no threshold, so that only minus infinity needs a look where most places end.
- */
-function choose(
-  batch: RankedBatch,
-  best: number,
-  least: Float64Array,
-  places: Uint32Array,
-  out: Out<CandidateBatch>,
-): number {
-  const { count, topM, keys, classes } = batch;
-  const refused: number[] = [];
-  let passed = 0;
-  for (let row = 0, start = 0; row < count; row++, start += topM) {
-    const before = passed;
-    let finite = true;
-    for (let place = start; place < start + best; place++) {
-      const key = keys[place]!;
-      const classIndex = classes[place]!;
-      if (classIndex === EMPTY_PLACE) continue;
-      if (key < least[classIndex]!) {
-        if (key === -Infinity) finite = false;
-        continue;
-      }
-      if (classIndex >>> 0 >= least.length) throw unknownClass(batch, row, classIndex, least.length);
-      if (key - key !== 0) finite = false;
-      places[passed++] = place;
-    }
-    if (finite) continue;
-    refused.push(row);
-    passed = before;
+/** Columns that are filled, emitted and filled again. */
+class CandidateWriter {
+  /** Least key of a candidate, [L] */
+  readonly #least: Float64Array;
+  readonly #rows: number;
+  readonly #keys: Float64Array;
+  readonly #offset: Float64Array;
+  readonly #identity: Uint32Array;
+  readonly #classes: Int32Array;
+  readonly #partition: Uint16Array;
+  count = 0;
+
+  constructor(least: Float64Array, rows: number) {
+    this.#least = least;
+    this.#rows = rows;
+    this.#keys = new Float64Array(rows);
+    this.#offset = new Float64Array(rows);
+    this.#identity = new Uint32Array(4 * rows);
+    this.#classes = new Int32Array(rows);
+    this.#partition = new Uint16Array(rows);
   }
-  if (refused.length > 0) out.reject(refused, "E_IMAGE_SCORES", "expected finite rank keys for the best classes");
-  return passed;
+
+  raise(floorKey: number, thresholds: Float64Array): void {
+    const least = this.#least;
+    for (let i = 0; i < least.length; i++) least[i] = Math.max(floorKey, thresholds[i]!);
+  }
+
+  /**
+   * Writes the candidates of the rows from `first` on, until there is no room for another row's, and returns the row to
+   * go on from. What is no number is below no threshold, so that only minus infinity needs a look where most places end.
+   */
+  fill(batch: RankedBatch, first: number, best: number, refused: number[]): number {
+    const least = this.#least;
+    const madeKeys = this.#keys;
+    const madeClasses = this.#classes;
+    const { count, topM, keys, classes } = batch;
+    const places = new PlaceReader(batch);
+    const last = this.#rows - best;
+    let made = 0;
+    let row = first;
+    for (; row < count && made <= last; row++) {
+      const before = made;
+      const end = row * topM + best;
+      let finite = true;
+      for (let place = row * topM; place < end; place++) {
+        const key = keys[place]!;
+        const classIndex = classes[place]!;
+        if (classIndex === EMPTY_PLACE) continue;
+        if (key < least[classIndex]!) {
+          if (key === -Infinity) finite = false;
+          continue;
+        }
+        if (classIndex >>> 0 >= least.length) throw unknownClass(batch, row, classIndex, least.length);
+        if (key - key !== 0) finite = false;
+        madeKeys[made] = key;
+        madeClasses[made++] = classIndex;
+      }
+      if (!finite) {
+        refused.push(row);
+        made = before;
+      } else if (made > before) this.#writePlace(places, row, before, made);
+    }
+    this.count = made;
+    return row;
+  }
+
+  batch(): CandidateBatch {
+    const { count } = this;
+    return {
+      count,
+      classes: this.#classes.subarray(0, count),
+      keys: this.#keys.subarray(0, count),
+      identity: this.#identity.subarray(0, 4 * count),
+      partition: this.#partition.subarray(0, count),
+      offset: this.#offset.subarray(0, count),
+    };
+  }
+
+  /** Writes who the image of `row` is, and where it was seen, for candidates [from, until). */
+  #writePlace(places: PlaceReader, row: number, from: number, until: number): void {
+    const identity = this.#identity;
+    const [a, b, c, d] = [places.word(row, 0), places.word(row, 1), places.word(row, 2), places.word(row, 3)];
+    const partition = places.partition(row);
+    const offset = places.offset(row);
+    for (let i = from; i < until; i++) {
+      identity[4 * i] = a;
+      identity[4 * i + 1] = b;
+      identity[4 * i + 2] = c;
+      identity[4 * i + 3] = d;
+      this.#partition[i] = partition;
+      this.#offset[i] = offset;
+    }
+  }
 }
 
-/** Columns in one allocation: the widest first, so that each is aligned. */
-function materialise(batch: RankedBatch, places: Uint32Array): CandidateBatch {
-  const count = places.length;
-  const memory = new ArrayBuffer(38 * count);
-  const keys = new Float64Array(memory, 0, count);
-  const offset = new Float64Array(memory, 8 * count, count);
-  const identity = new Uint32Array(memory, 16 * count, 4 * count);
-  const classes = new Int32Array(memory, 32 * count, count);
-  const partition = new Uint16Array(memory, 36 * count, count);
-  const { topM, digest } = batch;
-  const offsetWords = new Uint32Array(batch.offset.buffer, batch.offset.byteOffset, 2 * batch.count);
-  let row = 0;
-  for (let i = 0; i < count; i++) {
-    const place = places[i]!;
-    while (place >= (row + 1) * topM) row++;
-    keys[i] = batch.keys[place]!;
-    classes[i] = batch.classes[place]!;
-    for (let word = 0; word < 4; word++) {
-      const at = row * DIGEST_BYTES + 4 * word;
-      identity[4 * i + word] = (digest[at]! << 24) | (digest[at + 1]! << 16) | (digest[at + 2]! << 8) | digest[at + 3]!;
-    }
-    const at = batch.partition[row]!;
-    const where = offsetWords[2 * row + 1]! * 2 ** 32 + offsetWords[2 * row]!;
-    if (at < 0 || at > MAX_PARTITION || where > MAX_OFFSET) throw outOfRange(at, where);
-    partition[i] = at;
-    offset[i] = where;
+/** Reads a batch's digests and places without making an object or a big integer a row. */
+class PlaceReader {
+  readonly #digest: DataView;
+  readonly #partition: Int32Array;
+  readonly #offset: Uint32Array;
+
+  constructor({ digest, partition, offset, count }: RankedBatch) {
+    this.#digest = new DataView(digest.buffer, digest.byteOffset, digest.byteLength);
+    this.#partition = partition;
+    this.#offset = new Uint32Array(offset.buffer, offset.byteOffset, 2 * count);
   }
-  return { count, classes, keys, identity, partition, offset };
+
+  /** Words 0 to 3 of the image's identity */
+  word(row: number, word: number): number {
+    return this.#digest.getUint32(row * DIGEST_BYTES + 4 * word);
+  }
+
+  partition(row: number): number {
+    const partition = this.#partition[row]!;
+    if (partition < 0 || partition > MAX_PARTITION) throw outOfRange(partition, this.offset(row));
+    return partition;
+  }
+
+  offset(row: number): number {
+    const offset = this.#offset[2 * row + 1]! * 2 ** 32 + this.#offset[2 * row]!;
+    if (offset > MAX_OFFSET) throw outOfRange(this.#partition[row]!, offset);
+    return offset;
+  }
 }
 
 function unknownClass(batch: RankedBatch, row: number, found: number, classes: number): SluiceError {

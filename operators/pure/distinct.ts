@@ -42,13 +42,13 @@ function removeRepeats(words: Uint32Array, count: number, scratch: TopkScratch):
     for (;;) {
       const taken = slots[slot]!;
       if (taken === 0) {
-        if (kept !== entry) copyEntry(words, at, kept * WORDS);
+        if (kept !== entry) copyEntry(words, at, words, kept * WORDS);
         slots[slot] = ++kept;
         break;
       }
       const seen = (taken - 1) * WORDS;
       if (sameImage(words, at, seen)) {
-        if (comesBefore(words, at, words, seen)) copyEntry(words, at, seen);
+        if (comesBefore(words, at, words, seen)) copyEntry(words, at, words, seen);
         break;
       }
       slot = (slot + 1) & mask;

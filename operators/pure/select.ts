@@ -62,6 +62,6 @@ export function cutAfter(words: Uint32Array, count: number, keep: number, pivot:
     if (value < lead || (value === lead && !comesBefore(last, 0, words, front, 1))) continue;
     do back -= WORDS;
     while (words[back]! > lead || (words[back] === lead && comesBefore(last, 0, words, back, 1)));
-    copyEntry(words, back, front);
+    copyEntry(words, back, words, front);
   }
 }

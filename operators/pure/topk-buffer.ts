@@ -3,8 +3,8 @@ import { SluiceError } from "../../schemas/errors.js";
 import { keepDistinct } from "./distinct.js";
 import { sortEntries } from "./radix-sort.js";
 import { cutAfter, selectRank } from "./select.js";
-import { IDENTITY_WORD, PLACE_WORD, readKey, WORDS, writeKey } from "./topk-entry.js";
-import { ClassChains, TopkScratch } from "./topk-scratch.js";
+import { copyEntry, IDENTITY_WORD, PLACE_WORD, readKey, WORDS, writeKey } from "./topk-entry.js";
+import { TopkScratch } from "./topk-scratch.js";
 import { bufferEntries, grownEntries, kByClass, type TopkParameters } from "./topk-size.js";
 
 /**
@@ -27,7 +27,6 @@ export class TopkBuffers {
   /** Identity of the last image that is in, [L x 4]; all bits set while a class is not full */
   readonly #lastIdentity: Uint32Array;
   readonly #scratch = new TopkScratch();
-  readonly #chains: ClassChains;
 
   constructor(parameters: TopkParameters) {
     this.kept = kByClass(parameters).map((k) => k + parameters.reserve);
@@ -36,7 +35,6 @@ export class TopkBuffers {
     this.sizes = new Int32Array(classes);
     this.#settled = new Int32Array(classes);
     this.#lastIdentity = new Uint32Array(4 * classes).fill(0xffffffff);
-    this.#chains = new ClassChains(classes);
     const none = new Uint32Array(0);
     this.#words = Array.from({ length: classes }, () => none);
   }
@@ -47,23 +45,20 @@ export class TopkBuffers {
   }
 
   /**
-   * Takes in a batch and returns the rows whose key is not finite. What lies below its threshold costs little more than
-   * reading it. The rest is first chained up by class, so that a class's entries are written one after the other: one
-   * cache miss for several entries instead of one for each. Throws E_INTERNAL for a class or an offset out of range,
-   * after which this state must not be used.
+   * Takes in a batch and returns the rows whose key is not finite. Everything is in local variables: what lies below
+   * its threshold costs little more than reading it. Throws E_INTERNAL for a class or an offset out of range, after
+   * which this state must not be used.
    */
   take(batch: CandidateBatch): number[] | undefined {
-    const { count, classes, keys, offset } = batch;
-    const { thresholds } = this;
-    const chains = this.#chains;
-    chains.reserve(count);
-    const { heads, next, touched } = chains;
-    let chained = 0;
+    const { count, classes, keys, identity, partition, offset } = batch;
+    const { thresholds, sizes } = this;
+    const buffers = this.#words;
     let refused: number[] | undefined;
     for (let i = 0; i < count; i++) {
       const key = keys[i]!;
       const classIndex = classes[i]!;
-      if (key < thresholds[classIndex]!) {
+      const threshold = thresholds[classIndex]!;
+      if (key < threshold) {
         if (key === -Infinity) (refused ??= []).push(i);
         continue;
       }
@@ -72,49 +67,26 @@ export class TopkBuffers {
         continue;
       }
       const where = offset[i]!;
-      if (classIndex >>> 0 >= heads.length || !(where >= 0 && where < 2 ** 48))
-        throw outOfRange(batch, i, heads.length);
-      const head = heads[classIndex]!;
-      if (head === 0) touched[chained++] = classIndex;
-      next[i] = head;
-      heads[classIndex] = i + 1;
-    }
-    for (let i = 0; i < chained; i++) {
-      const classIndex = touched[i]!;
-      this.#append(batch, classIndex, heads[classIndex]!, next);
-      heads[classIndex] = 0;
-    }
-    return refused;
-  }
-
-  /** Appends the rows of a chain, all of one class: row `head - 1`, then what `next` says, until 0. */
-  #append(batch: CandidateBatch, classIndex: number, head: number, next: Int32Array): void {
-    const { keys, identity, partition, offset } = batch;
-    let words = this.#words[classIndex]!;
-    let threshold = this.thresholds[classIndex]!;
-    let at = this.sizes[classIndex]! * WORDS;
-    for (let link = head; link !== 0; link = next[link - 1]!) {
-      const i = link - 1;
-      const key = keys[i]!;
-      if (key <= threshold && (key < threshold || this.#isBehindLast(classIndex, identity, 4 * i))) continue;
+      if (classIndex >>> 0 >= sizes.length || !(where >= 0 && where < 2 ** 48))
+        throw outOfRange(batch, i, sizes.length);
+      if (key === threshold && this.#isBehindLast(classIndex, identity, 4 * i)) continue;
+      let words = buffers[classIndex]!;
+      let at = sizes[classIndex]! * WORDS;
       if (at === words.length) {
-        this.sizes[classIndex] = at / WORDS;
         at = this.#makeRoom(classIndex) * WORDS;
-        words = this.#words[classIndex]!;
-        threshold = this.thresholds[classIndex]!;
+        words = buffers[classIndex]!;
       }
+      sizes[classIndex]!++;
       writeKey(words, at, key);
       words[at + IDENTITY_WORD] = identity[4 * i]!;
       words[at + IDENTITY_WORD + 1] = identity[4 * i + 1]!;
       words[at + IDENTITY_WORD + 2] = identity[4 * i + 2]!;
       words[at + IDENTITY_WORD + 3] = identity[4 * i + 3]!;
-      const where = offset[i]!;
       const high = Math.floor(where / 2 ** 32);
       words[at + PLACE_WORD] = (partition[i]! << 16) | high;
       words[at + PLACE_WORD + 1] = where - high * 2 ** 32;
-      at += WORDS;
     }
-    this.sizes[classIndex] = at / WORDS;
+    return refused;
   }
 
   /** Takes in `count` entries of one class, in any order. */
@@ -127,7 +99,7 @@ export class TopkBuffers {
       let size = this.sizes[classIndex]!;
       if (size * WORDS === this.#words[classIndex]!.length) size = this.#makeRoom(classIndex);
       const words = this.#words[classIndex]!;
-      for (let word = 0; word < WORDS; word++) words[size * WORDS + word] = entries[from + word]!;
+      copyEntry(entries, from, words, size * WORDS);
       this.sizes[classIndex] = size + 1;
     }
   }

@@ -58,13 +58,13 @@ export function comesBefore(words: Uint32Array, a: number, other: Uint32Array, b
   return false;
 }
 
-export function copyEntry(words: Uint32Array, from: number, to: number): void {
-  words[to] = words[from]!;
-  words[to + 1] = words[from + 1]!;
-  words[to + 2] = words[from + 2]!;
-  words[to + 3] = words[from + 3]!;
-  words[to + 4] = words[from + 4]!;
-  words[to + 5] = words[from + 5]!;
-  words[to + 6] = words[from + 6]!;
-  words[to + 7] = words[from + 7]!;
+export function copyEntry(words: Uint32Array, from: number, to: Uint32Array, at: number): void {
+  to[at] = words[from]!;
+  to[at + 1] = words[from + 1]!;
+  to[at + 2] = words[from + 2]!;
+  to[at + 3] = words[from + 3]!;
+  to[at + 4] = words[from + 4]!;
+  to[at + 5] = words[from + 5]!;
+  to[at + 6] = words[from + 6]!;
+  to[at + 7] = words[from + 7]!;
 }

@@ -39,26 +39,6 @@ export class TopkScratch {
   }
 }
 
-/** The rows of a batch, chained up by class. Numbers are rows + 1, 0 ends a chain. All zero between batches. */
-export class ClassChains {
-  /** Last row of each class, [L] */
-  readonly heads: Int32Array;
-  /** Classes that have a chain, the first so many of [L] */
-  readonly touched: Int32Array;
-  /** The row before in the same class, [n] */
-  next = new Int32Array(0);
-
-  constructor(classes: number) {
-    this.heads = new Int32Array(classes);
-    this.touched = new Int32Array(classes);
-  }
-
-  /** Makes room for a batch of `count` rows. */
-  reserve(count: number): void {
-    if (this.next.length < count) this.next = new Int32Array(count);
-  }
-}
-
 export function slotsFor(count: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(1, count) * 2));
 }
