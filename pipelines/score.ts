@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine } from "../connectors/engine/engine.js";
-import type { Assignment, Log } from "../connectors/log/log.js";
+import type { Assignment, Log, LogBatch } from "../connectors/log/log.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
 import { archiveLoss, type ArchiveOptions, type ChainPosition } from "../operators/stages/archive.js";
@@ -78,24 +78,37 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       open.position = segment.header;
       options.onSegment?.(segment);
     };
-    const { start } = (await log.ends(stream))[assignment.partition]!;
-    if (start > open.position.end) {
-      const reason = `the log starts at ${start}: its retention removed what lay before`;
-      await take(await archiveLoss(open.position, start, reason, archive));
+    const logStart = async (): Promise<number> => (await log.ends(stream))[assignment.partition]!.start;
+    for (let more = true; more;) {
+      more = false;
+      const start = await logStart();
+      if (start > open.position.end) {
+        const reason = `the log starts at ${start}: its retention removed what lay before`;
+        await take(await archiveLoss(open.position, start, reason, archive));
+      }
+      const flow = scoreFlow(
+        {
+          ...options,
+          partition: assignment.partition,
+          read: (offset, how) =>
+            stopAtLoss(assignment.read(offset, how), offset, logStart, () => {
+              more = true;
+            }),
+          dedupe,
+          budget,
+          archive,
+          decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
+          until: options.until.then((ends) => ends[assignment.partition]!),
+        },
+        open.position,
+      );
+      try {
+        for await (const segment of flow) await take(segment);
+      } catch (error) {
+        dedupe.fail(error);
+        throw error;
+      }
     }
-    const flow = scoreFlow(
-      {
-        ...options,
-        assignment,
-        dedupe,
-        budget,
-        archive,
-        decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
-        until: options.until.then((ends) => ends[assignment.partition]!),
-      },
-      open.position,
-    );
-    for await (const segment of flow) await take(segment);
   };
   try {
     await log.consume(stream, `score-${teacher.slice(0, 16)}`, scorePartition, signal);
@@ -103,6 +116,28 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
     await datasets.checkpoint();
   }
   return frontierOf(chains);
+}
+
+/**
+ * Batches of a partition, up to where the log's retention has removed records that were not read yet: their range is
+ * archived as lost before what follows is. Offsets may have holes of their own, which are not.
+ */
+async function* stopAtLoss(
+  read: AsyncIterable<LogBatch>,
+  from: number,
+  logStart: () => Promise<number>,
+  onLoss: () => void,
+): AsyncGenerator<LogBatch, void, undefined> {
+  let position = from;
+  for await (const batch of read) {
+    const first = batch.records[0]?.offset ?? batch.end;
+    if (first > position && (await logStart()) > position) {
+      onLoss();
+      return;
+    }
+    yield batch;
+    position = batch.end;
+  }
 }
 
 interface OpenChain {
@@ -124,12 +159,14 @@ async function openChains(options: ScoreTopicOptions, teacher: string): Promise<
   for (const [partition, ends] of (await log.ends(stream)).entries()) {
     const chain = await liveChain(store, { teacher, stream, partition }, ends.start);
     const position = await index.catchUp(chain);
-    if (position.end > ends.end) {
+    // Another scorer may have archived what came after the log was asked: only a log that still ends below is another one.
+    const logEnd = position.end > ends.end ? (await log.ends(stream))[partition]!.end : ends.end;
+    if (position.end > logEnd) {
       throw new SluiceError(
         "E_LOG_RECREATED",
-        `Expected the log of ${stream}/${partition} to reach offset ${position.end}, where its archive ends, found its end at ${ends.end}: ` +
+        `Expected the log of ${stream}/${partition} to reach offset ${position.end}, where its archive ends, found its end at ${logEnd}: ` +
           "the topic was deleted and made anew, or another log stands in its place. Give the new topic another stream name.",
-        { partition, chainEnd: position.end, logEnd: ends.end },
+        { partition, chainEnd: position.end, logEnd },
       );
     }
     chains.push({ chain, position });

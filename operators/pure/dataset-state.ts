@@ -152,6 +152,11 @@ export class DatasetState {
     return changed;
   }
 
+  /** Puts back panes that were taken and could not be made durable. */
+  markChanged(panes: Iterable<number>): void {
+    for (const pane of panes) this.#changed.add(pane);
+  }
+
   release(pane: number): void {
     this.#panes.delete(pane);
   }

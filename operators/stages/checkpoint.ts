@@ -46,9 +46,26 @@ export async function writeCheckpoint(
   spilled: SpilledParts,
   closed: (pane: number) => boolean = () => false,
 ): Promise<SpilledParts> {
+  const changed = new Set(state.takeChanged());
+  try {
+    return await writeChanged(store, state, changed, durable, spilled, closed);
+  } catch (error) {
+    // Whoever tries again must write them: the durable parts are older than the frontier will say.
+    state.markChanged(changed);
+    throw error;
+  }
+}
+
+async function writeChanged(
+  store: Store,
+  state: DatasetState,
+  changed: ReadonlySet<number>,
+  durable: SpilledParts,
+  spilled: SpilledParts,
+  closed: (pane: number) => boolean,
+): Promise<SpilledParts> {
   const { parameters } = state;
   const coverage = state.coverage.value;
-  const changed = new Set(state.takeChanged());
   const panes: SpilledParts = new Map(spilled);
   for (const pane of state.resident) {
     const parts = spilled.get(pane) ?? [];

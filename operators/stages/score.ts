@@ -1,5 +1,4 @@
 import { rankRows } from "../pure/rank-rows.js";
-import { messageOf } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import { refusal, type Decoded, type Outcome, type Scorable, type Scored } from "./image-in-flight.js";
@@ -15,6 +14,8 @@ export interface ScoreOptions {
   readonly keepBytes: (uri: string) => boolean;
   /** Called for each image that the engine saw */
   readonly settle: (digest: Uint8Array, scored: Scored) => void;
+  /** Called when a run of the engine failed: what waits for its scores waits in vain */
+  readonly fail: (error: unknown) => void;
 }
 
 /** Scores the decoded images of a group in one run of the engine; the outcomes keep the group's order. */
@@ -54,8 +55,7 @@ async function scoreImages(images: readonly Decoded[], options: ScoreOptions): P
       return scored;
     });
   } catch (error) {
-    // The run is about to end; images that wait for these must not wait for ever.
-    for (const { origin } of images) settle(origin.digest, { code: "E_CANCELLED", reason: messageOf(error) });
+    options.fail(error);
     throw error;
   }
 }

@@ -16,11 +16,22 @@ export async function* mapOrdered<In, Made>(
   const iterator = source[Symbol.asyncIterator]();
   const running: Promise<Made>[] = [];
   let pending: Promise<IteratorResult<In>> | undefined;
+  let admitted: Promise<void> | undefined;
   let ended = false;
   try {
     while (!ended || running.length > 0) {
       if (!ended && running.length < concurrency) {
-        if (admit !== undefined) await admit();
+        if (admit !== undefined && pending === undefined) {
+          admitted ??= admit();
+          // What is done must go on meanwhile: it may be what holds the room that is waited for.
+          const oldest = running[0];
+          const room = await Promise.race(oldest === undefined ? [admitted] : [admitted, settled(oldest)]);
+          if (room === SETTLED) {
+            yield await running.shift()!;
+            continue;
+          }
+          admitted = undefined;
+        }
         pending ??= iterator.next();
         // The oldest result may be ready before the source has another item: it must not wait for it.
         const next = running.length === 0 ? await pending : await Promise.race([pending, settled(running[0]!)]);
@@ -160,5 +171,37 @@ export class ByteBudget {
       this.#waiting = [];
       for (const resolve of waiting) resolve();
     }
+  }
+}
+
+/** One flow's share of a budget. What it still holds when it ends goes back, so that a flow that fails holds up no other. */
+export class BudgetShare {
+  readonly #budget: ByteBudget;
+  #heldBytes = 0;
+  #ended = false;
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget;
+  }
+
+  admit(): Promise<void> {
+    return this.#budget.admit();
+  }
+
+  take(sizeBytes: number): void {
+    if (this.#ended) return;
+    this.#heldBytes += sizeBytes;
+    this.#budget.take(sizeBytes);
+  }
+
+  release(sizeBytes: number): void {
+    if (this.#ended) return;
+    this.#heldBytes -= sizeBytes;
+    this.#budget.release(sizeBytes);
+  }
+
+  end(): void {
+    this.release(this.#heldBytes);
+    this.#ended = true;
   }
 }

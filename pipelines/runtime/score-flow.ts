@@ -19,10 +19,12 @@ import type { StoredRecord } from "../../schemas/image-record.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import type { Segment } from "../../schemas/segment.js";
-import { batches, mapOrdered, type ByteBudget } from "./flow.js";
+import { batches, BudgetShare, mapOrdered, type ByteBudget } from "./flow.js";
 
 export interface ScoreFlowOptions {
-  readonly assignment: Assignment;
+  readonly partition: number;
+  /** As `Assignment.read` */
+  readonly read: Assignment["read"];
   readonly config: Config;
   readonly card: ModelCard;
   readonly engine: Engine;
@@ -49,8 +51,8 @@ export async function* scoreFlow(
   options: ScoreFlowOptions,
   position: ChainPosition,
 ): AsyncGenerator<Segment, void, undefined> {
-  const { assignment, config, card, engine, decoder, opener, dedupe, budget, nowMs } = options;
-  const { partition } = assignment;
+  const { partition, config, card, engine, decoder, opener, dedupe, nowMs } = options;
+  const budget = new BudgetShare(options.budget);
   const fetchOptions = {
     stream: config.stream,
     partition,
@@ -68,9 +70,10 @@ export async function* scoreFlow(
     allLogits: config.archive.logits === "all",
     keepBytes: (uri: string) => storesBytes(config.bytes, uri),
     settle,
+    fail: dedupe.fail.bind(dedupe),
   };
 
-  const read = assignment.read(position.end, { ...READ, until: options.until });
+  const read = options.read(position.end, { ...READ, until: options.until });
   const fetched = mapOrdered(
     recordsOf(read),
     options.decodeConcurrency * 2,
@@ -108,18 +111,22 @@ export async function* scoreFlow(
   });
 
   let at = position;
-  for await (const outcomes of ranges) {
-    const segment = await archiveSegment(outcomes, at, options.archive);
-    at = { end: segment.header.end, watermarkMs: segment.header.watermarkMs };
-    yield segment;
-    for (const outcome of outcomes) {
-      if (outcome.kind === "row") {
-        budget.release(outcome.bytes?.length ?? 0);
-        dedupe.forget(hexDigest(outcome.origin.digest));
-      } else if (outcome.rejected.sha256 !== null) {
-        dedupe.forget(outcome.rejected.sha256);
+  try {
+    for await (const outcomes of ranges) {
+      const segment = await archiveSegment(outcomes, at, options.archive);
+      at = { end: segment.header.end, watermarkMs: segment.header.watermarkMs };
+      yield segment;
+      for (const outcome of outcomes) {
+        if (outcome.kind === "row") {
+          budget.release(outcome.bytes?.length ?? 0);
+          dedupe.forget(hexDigest(outcome.origin.digest));
+        } else if (outcome.rejected.sha256 !== null) {
+          dedupe.forget(outcome.rejected.sha256);
+        }
       }
     }
+  } finally {
+    budget.end();
   }
 }
 
