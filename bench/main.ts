@@ -1,0 +1,63 @@
+import { parseArgs } from "node:util";
+import { machine, type Bench } from "./harness.js";
+
+/** Every benchmark: a line that says what it shows, and where it is. */
+const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: () => Promise<{ bench: Bench }> }>> = {
+  rebuild: {
+    shows: "a version of ten million archived images, from the archive alone, against merely reading the files",
+    load: () => import("./rebuild.js"),
+  },
+  pipeline: {
+    shows: "images/s of ingest against a bare loop that only decodes and scores the same files",
+    load: () => import("./pipeline.js"),
+  },
+  memory: {
+    shows: "peak anonymous memory of ingest over n and over 3n images",
+    load: () => import("./memory.js"),
+  },
+  quickstart: {
+    shows:
+      "accuracy of the quickstart's student, pre-trained on its version, over the same student on the labels alone",
+    load: () => import("./quickstart.js"),
+  },
+};
+
+const HELP = `Usage: npm run bench -- <name> [--tiny] [--json]
+
+  --tiny   a run of seconds that shows that everything works; its figures mean nothing
+  --names  print the names, one a line
+  --json   end with one JSON object {name, machine, ours, peers, ratios} on a line of its own
+
+${Object.entries(BENCHES)
+  .map(([name, { shows }]) => `  ${name.padEnd(12)} ${shows}`)
+  .join("\n")}
+
+Peers are installed into ~/.cache/sluice-bench, or $SLUICE_CACHE, when they are first needed.`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    tiny: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean" },
+    names: { type: "boolean" },
+  },
+});
+if (values.names === true) {
+  console.log(Object.keys(BENCHES).join("\n"));
+  process.exit(0);
+}
+const chosen = BENCHES[positionals[0] ?? ""];
+if (values.help === true || chosen === undefined || positionals.length !== 1) {
+  console.error(HELP);
+  process.exit(values.help === true ? 0 : 2);
+}
+const { bench } = await chosen.load();
+const report = await bench({
+  tiny: values.tiny,
+  print: (line) => {
+    (values.json ? console.error : console.log)(line);
+  },
+});
+for (const [name, ratio] of Object.entries(report.ratios)) console.error(`${name.padEnd(60)} ${ratio.toFixed(2)}`);
+if (values.json) console.log(JSON.stringify({ machine: machine(), ...report }));
