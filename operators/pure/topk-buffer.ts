@@ -7,6 +7,9 @@ import { copyEntry, IDENTITY_WORD, PLACE_WORD, readKey, WORDS, writeKey } from "
 import { TopkScratch } from "./topk-scratch.js";
 import { bufferEntries, grownEntries, kByClass, type TopkParameters } from "./topk-size.js";
 
+/** Words of a class that has none */
+const NONE = new Uint32Array(0);
+
 /**
  * Buffers of all classes: entries in order of arrival, more than are kept, until a full buffer is cut back. Duplicates
  * are removed before the cut, so that they neither evict an image nor raise a threshold.
@@ -16,13 +19,16 @@ export class TopkBuffers {
   readonly kept: Int32Array;
   /**
    * Least key of a candidate that may still enter a class, [L]: the floor until K + R images have been cut to. It may
-   * lag behind what the buffer holds, never be ahead of it; after `settle` it is exact.
+   * lag behind what the buffer holds, never be ahead of it; after `trim` it is exact.
    */
   readonly thresholds: Float64Array;
   /** Entries in each class's buffer, [L] */
   readonly sizes: Int32Array;
-  /** As many as `sizes` where a class's entries are its best images, sorted; fewer where more have come, [L] */
+  /** As many as `sizes` where a class's entries are its best images; fewer where more have come, [L] */
+  readonly #trimmed: Int32Array;
+  /** The same where they are sorted, too, [L] */
   readonly #settled: Int32Array;
+  readonly #floorKey: number;
   readonly #words: Uint32Array[];
   /** Identity of the last image that is in, [L x 4]; all bits set while a class is not full */
   readonly #lastIdentity: Uint32Array;
@@ -31,12 +37,13 @@ export class TopkBuffers {
   constructor(parameters: TopkParameters) {
     this.kept = kByClass(parameters).map((k) => k + parameters.reserve);
     const { classes, floorKey = -Infinity } = parameters;
+    this.#floorKey = floorKey;
     this.thresholds = new Float64Array(classes).fill(floorKey);
     this.sizes = new Int32Array(classes);
+    this.#trimmed = new Int32Array(classes);
     this.#settled = new Int32Array(classes);
     this.#lastIdentity = new Uint32Array(4 * classes).fill(0xffffffff);
-    const none = new Uint32Array(0);
-    this.#words = Array.from({ length: classes }, () => none);
+    this.#words = Array.from({ length: classes }, () => NONE);
   }
 
   /** Words of a class's entries. Valid until the class changes. */
@@ -104,29 +111,67 @@ export class TopkBuffers {
     }
   }
 
-  /** Sorts a class's images and drops what is beyond K + R. Returns how many are left. */
-  settle(classIndex: number): number {
+  /** Drops repeats and what is beyond K + R. Returns how many are left, in no particular order. */
+  trim(classIndex: number): number {
     const size = this.sizes[classIndex]!;
-    if (this.#settled[classIndex] === size) return size;
+    if (this.#trimmed[classIndex] === size) return size;
     const words = this.#words[classIndex]!;
-    const distinct = keepDistinct(words, size, this.#scratch);
-    sortEntries(words, distinct, this.#scratch);
-    return this.settleAt(classIndex, distinct);
+    const most = this.kept[classIndex]!;
+    let left = keepDistinct(words, size, this.#scratch);
+    if (left >= most) {
+      const last = selectRank(words, left, most - 1, this.#scratch);
+      this.#setThreshold(classIndex, last);
+      cutAfter(words, left, most, last, this.#scratch);
+      left = most;
+    }
+    this.sizes[classIndex] = left;
+    this.#trimmed[classIndex] = left;
+    this.#settled[classIndex] = 0;
+    return left;
   }
 
-  /** Where the words of `count` sorted images of an empty class go; `settleAt` must follow. */
+  /** The same, sorted. */
+  settle(classIndex: number): number {
+    const size = this.trim(classIndex);
+    if (this.#settled[classIndex] !== size) sortEntries(this.#words[classIndex]!, size, this.#scratch);
+    this.#settled[classIndex] = size;
+    return size;
+  }
+
+  /** Entries of a class, which is empty from then on: they are the caller's. */
+  release(classIndex: number): Uint32Array {
+    const entries = this.#words[classIndex]!.subarray(0, this.sizes[classIndex]! * WORDS);
+    this.#words[classIndex] = NONE;
+    this.sizes[classIndex] = 0;
+    this.#trimmed[classIndex] = 0;
+    this.#settled[classIndex] = 0;
+    this.thresholds[classIndex] = this.#floorKey;
+    this.#lastIdentity.fill(0xffffffff, 4 * classIndex, 4 * classIndex + 4);
+    return entries;
+  }
+
+  /** Takes in entries of a class, which are this state's from then on: an empty class needs no copy. */
+  adopt(classIndex: number, entries: Uint32Array): void {
+    const count = entries.length / WORDS;
+    if (this.sizes[classIndex] !== 0 || count > bufferEntries(this.kept[classIndex]!)) {
+      this.takeEntries(classIndex, entries, count);
+      return;
+    }
+    this.#words[classIndex] = entries;
+    this.sizes[classIndex] = count;
+  }
+
+  /** Where the words of `count` sorted images of an empty class go; `opened` must follow. */
   open(classIndex: number, count: number): Uint32Array {
     return this.#grow(classIndex, count).subarray(0, count * WORDS);
   }
 
-  /** Says that a class's first `sorted` entries are its images, sorted. Returns how many are kept of them. */
-  settleAt(classIndex: number, sorted: number): number {
-    const most = this.kept[classIndex]!;
-    const left = Math.min(sorted, most);
-    this.sizes[classIndex] = left;
-    this.#settled[classIndex] = left;
-    if (left === most) this.#setThreshold(classIndex, left - 1);
-    return left;
+  /** Says that the `count` sorted images are there. */
+  opened(classIndex: number, count: number): void {
+    this.sizes[classIndex] = count;
+    this.#trimmed[classIndex] = count;
+    this.#settled[classIndex] = count;
+    if (count === this.kept[classIndex]) this.#setThreshold(classIndex, count - 1);
   }
 
   #setThreshold(classIndex: number, last: number): void {
@@ -155,17 +200,7 @@ export class TopkBuffers {
       this.#grow(classIndex, size + 1);
       return size;
     }
-    const words = this.#words[classIndex]!;
-    let left = keepDistinct(words, size, this.#scratch);
-    if (left > most) {
-      const last = selectRank(words, left, most - 1, this.#scratch);
-      this.#setThreshold(classIndex, last);
-      cutAfter(words, left, most, last, this.#scratch);
-      left = most;
-    }
-    this.#settled[classIndex] = 0;
-    this.sizes[classIndex] = left;
-    return left;
+    return this.trim(classIndex);
   }
 
   #grow(classIndex: number, needed: number): Uint32Array {

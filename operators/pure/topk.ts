@@ -101,7 +101,7 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
 
   /** Distinct images of each class, at most K + R, [L]. */
   counts(): Int32Array {
-    return this.buffers.kept.map((_, classIndex) => this.buffers.settle(classIndex));
+    return this.buffers.kept.map((_, classIndex) => this.buffers.trim(classIndex));
   }
 
   /** The best images of a class, at most `limit`; by default all that are kept. */
@@ -121,6 +121,19 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
     return { count, keys, identity, partition, offset };
   }
 
+  /**
+   * Gives up a class's entries, in no particular order, 32 bytes each as topk-entry.ts has them; the class is empty from
+   * then on. Together with `adopt` this moves classes between the states of several threads without sorting or copying.
+   */
+  release(classIndex: number): Uint32Array {
+    return this.buffers.release(classIndex);
+  }
+
+  /** Takes in what `release` of a state with the same parameters gave; `entries` belongs to this state from then on. */
+  adopt(classIndex: number, entries: Uint32Array): void {
+    this.buffers.adopt(classIndex, entries);
+  }
+
   snapshot(): Uint8Array {
     const bytes = new Uint8Array(snapshotBytes(this.counts()));
     let end = 0;
@@ -136,7 +149,7 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
    * it before the state changes.
    */
   *snapshotChunks(): Generator<Uint8Array, void> {
-    const counts = this.counts();
+    const counts = this.buffers.kept.map((_, classIndex) => this.buffers.settle(classIndex));
     const hash = createHash("sha256");
     const header = encodeHeader({ ...shapeOf(VERSION, this.parameters, this.#k), counts });
     hash.update(header);
@@ -196,7 +209,7 @@ function restoringSink(state: TopkState): SnapshotSink {
     expected: shapeOf(VERSION, parameters, kByClass(parameters)),
     open: (classIndex, count) => bytesOf(buffers.open(classIndex, count)),
     close: (classIndex, count) => {
-      buffers.settleAt(classIndex, count);
+      buffers.opened(classIndex, count);
     },
   };
 }
