@@ -1,0 +1,323 @@
+import type { Store } from "../../connectors/store/store.js";
+import { DatasetState } from "../../operators/pure/dataset-state.js";
+import { SegmentBuilder } from "../../operators/pure/segment-builder.js";
+import { paneOf } from "../../operators/pure/windows.js";
+import type { Keeper } from "../../operators/stages/archive.js";
+import { LiveDatasets } from "../../pipelines/runtime/live-datasets.js";
+import { canonicalJson, sha256Hex, type Json } from "../../schemas/canonical.js";
+import type { ChosenRows } from "../../schemas/chosen-rows.js";
+import { endIn, type Frontier } from "../../schemas/frontier.js";
+import type { LogRecord } from "../../schemas/image-record.js";
+import type { Segment } from "../../schemas/segment.js";
+import type { Bug } from "./bug.js";
+
+/** Puts another property in place of a prototype's; returns what puts the old one back. */
+function replace(prototype: object, name: string, make: (old: PropertyDescriptor) => PropertyDescriptor): () => void {
+  const old = Object.getOwnPropertyDescriptor(prototype, name)!;
+  Object.defineProperty(prototype, name, { ...old, ...make(old) });
+  return () => {
+    Object.defineProperty(prototype, name, old);
+  };
+}
+
+const isCheckpoint = (key: string): boolean => key.startsWith("checkpoints/") && key.includes("/at/");
+const isManifest = (key: string): boolean => key.endsWith("/manifest.json");
+const isSegment = (key: string): boolean => key.endsWith(".arrow");
+const isBlob = (key: string): boolean => key.startsWith("images/");
+
+interface CheckpointText {
+  parameters: string;
+  coverage: { frontier: Frontier; [name: string]: Json | Frontier };
+  panes: Json[];
+}
+
+/** A checkpoint's bytes with something changed, and a digest that says that all is well. */
+function changedCheckpoint(bytes: Uint8Array, change: (checkpoint: CheckpointText) => void): Uint8Array {
+  const { checkpoint } = JSON.parse(Buffer.from(bytes).toString()) as { checkpoint: CheckpointText };
+  change(checkpoint);
+  const value = checkpoint as unknown as Json;
+  return Buffer.from(canonicalJson({ checkpoint: value, sha256: sha256Hex(canonicalJson(value)) }));
+}
+
+/** Writes of some keys that replace what is there and say that nothing was. */
+const overwriting =
+  (matches: (key: string) => boolean) =>
+  (store: Store): Store => ({
+    ...store,
+    putIfAbsent: async (key, bytes) => {
+      if (!matches(key)) return store.putIfAbsent(key, bytes);
+      await store.put(key, bytes);
+      return "created";
+    },
+  });
+
+const nextUp = (value: number): number => value + Math.abs(value) * 2 ** -50;
+
+/** Keepers whose thresholds are something else than they should be. */
+const keepersWith = (change: (keeper: Keeper, live: LiveDatasets) => Keeper) => () =>
+  replace(LiveDatasets.prototype, "keepers", (old) => ({
+    value(this: LiveDatasets) {
+      return (old.value as () => Keeper[]).call(this).map((keeper) => change(keeper, this));
+    },
+  }));
+
+export const BUGS: readonly Bug[] = [
+  {
+    name: "checkpoint-forgets-newest-pane",
+    what: "a checkpoint does not name the newest pane's parts",
+    store: (store) => ({
+      ...store,
+      putIfAbsent: (key, bytes) =>
+        store.putIfAbsent(key, isCheckpoint(key) ? changedCheckpoint(bytes, ({ panes }) => panes.pop()) : bytes),
+    }),
+  },
+  {
+    name: "checkpoint-forgets-what-changed",
+    likelySeed: 34,
+    what: "a checkpoint that is tried again takes the parts of the one before for panes that have changed since",
+    install: () => replace(DatasetState.prototype, "markChanged", () => ({ value: () => undefined })),
+  },
+  {
+    name: "end-offset-off-by-one",
+    what: "a segment ends one offset after its last record's end",
+    install: () =>
+      replace(SegmentBuilder.prototype, "end", (old) => ({
+        get(this: SegmentBuilder) {
+          const end = (old.get as () => number).call(this);
+          return this.records % 3 === 0 ? end + 1 : end;
+        },
+      })),
+  },
+  {
+    name: "commit-not-idempotent",
+    likelySeed: 19,
+    what: "a publisher does not know its own manifest again when the answer to its commit was lost",
+    store: (store) => ({
+      ...store,
+      putIfAbsent: (key, bytes) => {
+        if (!isManifest(key)) return store.putIfAbsent(key, bytes);
+        return store.putIfAbsent(
+          key,
+          Buffer.from(
+            Buffer.from(bytes)
+              .toString()
+              .replace(/"commitId": ?"/, "$&anew-"),
+          ),
+        );
+      },
+    }),
+  },
+  {
+    name: "segments-replaced",
+    what: "segments are put, not created only if absent",
+    store: overwriting(isSegment),
+  },
+  {
+    name: "manifest-replaced",
+    likelySeed: 6,
+    what: "a manifest is put, not created only if absent",
+    store: overwriting(isManifest),
+  },
+  {
+    name: "thresholds-not-durable",
+    likelySeed: 38,
+    what: "bytes are left out by the thresholds of the state in memory, under the name of the durable checkpoint",
+    install: keepersWith((keeper, live) => {
+      const found = live.datasets.find(({ dataset }) => dataset.name === keeper.dataset);
+      if (found === undefined || keeper.thresholdsAt === null) return keeper;
+      return {
+        ...keeper,
+        thresholdsFor: (eventTimeMs) => {
+          const pane = paneOf(found.dataset.window, eventTimeMs);
+          if (pane === null) return new Float64Array(0);
+          const state = found.state.stateOf(pane);
+          // Counting makes the thresholds exact.
+          state?.counts();
+          return state?.thresholds.slice() ?? null;
+        },
+      };
+    }),
+  },
+  {
+    name: "pruning-at-the-threshold",
+    what: "images that tie with a threshold lose their bytes",
+    install: keepersWith((keeper) => ({
+      ...keeper,
+      thresholdsFor: (eventTimeMs) => keeper.thresholdsFor(eventTimeMs)?.map(nextUp) ?? null,
+    })),
+  },
+  {
+    name: "duplicate-counted-twice",
+    what: "an image that came twice takes two places of a class",
+    cut: (cut) => ({
+      ...cut,
+      classes: {
+        async *[Symbol.asyncIterator]() {
+          for await (const rows of cut.classes) yield rows.count < 2 ? rows : withFirstTwice(rows);
+        },
+      },
+    }),
+  },
+  {
+    name: "copies-the-wrong-row",
+    what: "an image that came before gets the scores of another",
+    index: (index) => {
+      let last: ReturnType<typeof index.find> = null;
+      return {
+        catchUp: (chain) => index.catchUp(chain),
+        onSegment: (segment) => index.onSegment(segment),
+        find: (digest) => {
+          const found = index.find(digest);
+          const given = found === null ? null : (last ?? found);
+          if (found !== null) last = found;
+          return given;
+        },
+      };
+    },
+  },
+  {
+    name: "watermark-regresses",
+    what: "a segment's watermark is that of its last record",
+    install: () => {
+      const last = new WeakMap<SegmentBuilder, number>();
+      const add = replace(SegmentBuilder.prototype, "add", (old) => ({
+        value(this: SegmentBuilder, ...row: Parameters<SegmentBuilder["add"]>) {
+          last.set(this, row[0].eventTimeMs);
+          (old.value as (...row: unknown[]) => void).apply(this, row);
+        },
+      }));
+      const watermark = replace(SegmentBuilder.prototype, "watermarkMs", (old) => ({
+        get(this: SegmentBuilder) {
+          return last.get(this) ?? (old.get as () => number | null).call(this);
+        },
+      }));
+      return () => {
+        add();
+        watermark();
+      };
+    },
+  },
+  {
+    name: "late-rows-dropped",
+    likelySeed: 8,
+    what: "rows of a pane that has been closed are left out of the state",
+    install: () => {
+      const closed = new WeakMap<DatasetState, Set<number>>();
+      const pane = replace(DatasetState.prototype, "pane", (old) => ({
+        value(this: DatasetState, number: number) {
+          const intake = (old.value as DatasetState["pane"]).call(this, number);
+          return closed.get(this)?.has(number) === true ? { state: intake.state, onBatch: () => undefined } : intake;
+        },
+      }));
+      const release = replace(DatasetState.prototype, "release", (old) => ({
+        value(this: DatasetState, number: number) {
+          closed.set(this, (closed.get(this) ?? new Set()).add(number));
+          (old.value as (pane: number) => void).call(this, number);
+        },
+      }));
+      return () => {
+        pane();
+        release();
+      };
+    },
+  },
+  {
+    name: "loss-not-archived",
+    what: "what retention removed before it was read is stepped over",
+    log: (log) => ({
+      ...log,
+      ends: async (topic) => (await log.ends(topic)).map(({ end }) => ({ start: 0, end })),
+    }),
+  },
+  {
+    name: "checkpoint-beyond-the-frontier",
+    what: "a cut starts from a checkpoint that has more in it than its frontier",
+    cutStore: (store, frontier) => ({
+      ...store,
+      get: async (key) => {
+        const bytes = await store.get(key);
+        if (!isCheckpoint(key)) return bytes;
+        try {
+          return changedCheckpoint(bytes, ({ coverage }) => {
+            coverage.frontier = coverage.frontier.map((chain) => ({
+              ...chain,
+              end: Math.min(chain.end, endIn(frontier, chain)),
+            }));
+          });
+        } catch {
+          return bytes;
+        }
+      },
+    }),
+  },
+  {
+    name: "retry-without-its-offset",
+    likelySeed: 6,
+    what: "a retry does not say which record it takes up again",
+    producerLog: (log) => ({
+      ...log,
+      append: (topic, partition, records, cursor) => log.append(topic, partition, records.map(withoutRetryOf), cursor),
+    }),
+  },
+  {
+    name: "segment-before-bytes",
+    what: "a segment is written before the bytes that it names",
+    store: (store) => {
+      const held: (() => Promise<unknown>)[] = [];
+      return {
+        ...store,
+        putIfAbsent: async (key, bytes) => {
+          if (isBlob(key)) {
+            held.push(() => store.putIfAbsent(key, bytes));
+            return "created";
+          }
+          const outcome = await store.putIfAbsent(key, bytes);
+          if (isSegment(key)) for (const write of held.splice(0)) await write();
+          return outcome;
+        },
+      };
+    },
+  },
+  {
+    name: "automatic-cuts-as-by-hand",
+    what: "versions that a trigger makes may be cut below their parent's frontier",
+    automatic: false,
+  },
+  {
+    name: "refusals-not-counted",
+    what: "a quarantined record is in the header's list and not in its counts",
+    install: () =>
+      replace(SegmentBuilder.prototype, "counts", (old) => ({
+        value(this: SegmentBuilder) {
+          const counts = (old.value as () => ReturnType<SegmentBuilder["counts"]>).call(this);
+          return { ...counts, in: counts.in - counts.quarantined };
+        },
+      })),
+  },
+  {
+    name: "ranks-what-is-not-archived",
+    what: "the live state takes scores whose last bits are not the archived ones",
+    install: () =>
+      replace(LiveDatasets.prototype, "onSegment", (old) => ({
+        value(this: LiveDatasets, { header, batch }: Segment) {
+          const scoredAnew = { ...batch, keys: batch.keys.map((key) => key - 2 ** -40) };
+          return (old.value as (segment: Segment) => Promise<void>).call(this, { header, batch: scoredAnew });
+        },
+      })),
+  },
+];
+
+function withFirstTwice(rows: ChosenRows): ChosenRows {
+  const digest = rows.digest.slice();
+  digest.copyWithin(32, 0, 32);
+  return { ...rows, digest };
+}
+
+function withoutRetryOf(record: LogRecord): LogRecord {
+  const headers = Object.entries(record.headers).filter(([name]) => name !== "sluice-retry-of");
+  return { ...record, headers: Object.fromEntries(headers) };
+}
+
+export function bugNamed(name: string): Bug | undefined {
+  return BUGS.find((bug) => bug.name === name);
+}

@@ -1,0 +1,358 @@
+import { readIndex } from "../../pipelines/index-reader.js";
+import { cut } from "../../operators/stages/cut.js";
+import { versionId } from "../../operators/stages/publish.js";
+import { paneOf, paneSpan } from "../../operators/pure/windows.js";
+import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { sha256Hex } from "../../schemas/canonical.js";
+import { messageOf, type ErrorCode } from "../../schemas/errors.js";
+import type { Dataset, Span } from "../../schemas/dataset.js";
+import { atOrBelow, endIn, type Frontier } from "../../schemas/frontier.js";
+import { keys } from "../../schemas/keys.js";
+import { manifestSchema, VersionIdHash, type Manifest } from "../../schemas/manifest.js";
+import { BYTES } from "../../schemas/scored-batch.js";
+import type { StoredRecord } from "../../schemas/image-record.js";
+import {
+  promisedRanks,
+  readArchive,
+  segmentsBelow,
+  sortEverything,
+  type ArchivedChain,
+  type ArchivedSegment,
+} from "./model.js";
+import { TEACHER, type Place } from "./participants.js";
+import { CARD, CLASSES, imageOf, logitsOf } from "./sim-teacher.js";
+
+/** What the simulation itself knows: what was appended, what retention took, which checkpoints there ever were. */
+export interface Witness {
+  /** Records of each partition, by offset */
+  readonly appended: readonly (readonly StoredRecord[])[];
+  /** Images are numbered below this */
+  readonly images: number;
+  /** Those that a retry appended: `partition/offset` */
+  readonly retries: ReadonlySet<string>;
+  /** Offsets below these have been removed from each partition's log */
+  readonly eaten: readonly number[];
+  /** Frontiers of durable checkpoints, by `parameters:records covered` */
+  readonly checkpoints: ReadonlyMap<string, readonly Frontier[]>;
+  /** Bytes of each manifest as first written */
+  readonly manifests: ReadonlyMap<string, string>;
+  /** Where each partition's live chain must have come to, null where the run ended without draining */
+  readonly drainedTo: readonly number[] | null;
+}
+
+/** Checks a run's end state against a model that knows nothing but archived rows. */
+export async function checkInvariants(place: Place, witness: Witness, random: SeededRandom): Promise<void> {
+  const { world, store } = place;
+  const chains = readArchive(store.objects);
+  const live = chains.filter(({ partition, origin }) => {
+    const name = { teacher: TEACHER, stream: place.config.stream, partition };
+    const known = store.objects.get(keys.liveChain(name));
+    return known !== undefined && (JSON.parse(Buffer.from(known).toString()) as { origin: number }).origin === origin;
+  });
+  for (const chain of chains) checkChain(place, witness, chain);
+  checkScores(place, witness.images, chains);
+  if (witness.drainedTo !== null) checkDrained(place, live, witness.drainedTo);
+  if (world.violations.length > 0) return;
+  for (const [key, digest] of witness.manifests) {
+    const bytes = store.objects.get(key);
+    if (bytes === undefined || sha256Hex(bytes) !== digest) {
+      world.violate("published", `${key} is not what was published first`);
+      continue;
+    }
+    const manifest = manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+    checkFiles(place, manifest);
+    if (world.violations.length > 0) return;
+    await checkVersion(place, witness, chains, manifest);
+  }
+  checkAutomatic(place, [...witness.manifests.keys()]);
+  checkPromised(place, witness, live, random);
+}
+
+/** What an image or a record of a scenario may be refused for: its own fault only */
+const DESERVED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "E_IMAGE_CORRUPT",
+  "E_IMAGE_SCORES",
+  "E_IMAGE_VANISHED",
+  "E_RECORD_FUTURE",
+  "E_RECORD_SCHEMA",
+]);
+
+function checkChain(
+  { world }: Place,
+  { appended, eaten, retries }: Witness,
+  { partition, origin, segments }: ArchivedChain,
+): void {
+  const name = `${partition}@${origin}`;
+  let at = origin;
+  let watermarkMs: number | null = null;
+  const archived = new Set<number>();
+  for (const { header, rows, key } of segments) {
+    if (header.start !== at) {
+      world.violate("chain", `${name}: expected a segment at ${at}, found ${header.start}`);
+      return;
+    }
+    at = header.end;
+    const { counts } = header;
+    const copied = rows.filter((row) => row.copied).length;
+    const found = rows.length + header.rejected.length + counts.lost;
+    if (counts.in !== found || counts.copied !== copied || counts.scored !== rows.length - copied) {
+      world.violate("counts", `${key}: ${JSON.stringify(counts)} for ${rows.length} rows, ${copied} copied`);
+    }
+    if (watermarkMs !== null && (header.watermarkMs === null || header.watermarkMs < watermarkMs)) {
+      world.violate("watermark", `${key}: ${String(header.watermarkMs)} after ${watermarkMs}`);
+    }
+    watermarkMs = header.watermarkMs;
+    for (const { code, offset } of header.rejected) {
+      if (!DESERVED.has(code)) world.violate("quarantine", `${name}: ${offset} is refused with ${code}`);
+    }
+    for (const { offset } of [...rows, ...header.rejected]) {
+      if (offset < header.start || offset >= header.end) world.violate("chain", `${key}: holds offset ${offset}`);
+      if (archived.has(offset)) world.violate("once", `${name}: offset ${offset} is archived twice`);
+      archived.add(offset);
+    }
+    if (counts.lost === 0) continue;
+    if (counts.lost !== header.end - header.start) world.violate("counts", `${key}: ${counts.lost} lost of its range`);
+    if (header.end > eaten[partition]!)
+      world.violate("lost", `${key}: says that ${header.end - 1} is lost, which is not`);
+    for (let offset = header.start; offset < header.end; offset++) archived.add(offset);
+  }
+  const known = new Set(appended[partition]!.map(({ offset }) => offset));
+  for (const offset of known) {
+    if (offset >= origin && offset < at && !archived.has(offset)) {
+      world.violate("once", `${name}: record ${offset} is in no segment`);
+    }
+  }
+  for (const { offset } of segments.flatMap((segment) => segment.rows)) {
+    if (!known.has(offset)) world.violate("once", `${name}: a row of offset ${offset}, which nobody appended`);
+  }
+  checkRetries(world, name, segments, (offset) => retries.has(`${partition}/${offset}`));
+}
+
+/** A record that takes up another says so, and has the other's event time. */
+function checkRetries(
+  world: Place["world"],
+  name: string,
+  segments: readonly ArchivedSegment[],
+  isRetry: (offset: number) => boolean,
+): void {
+  const first = new Map<number, number>();
+  for (const { header, rows, key } of segments) {
+    for (const row of [...rows, ...header.rejected]) {
+      const of = row.retryOf ?? -1;
+      if (isRetry(row.offset) && of < 0) {
+        world.violate("retry", `${name}: ${row.offset} does not say that it retries a record`);
+      }
+      const eventTimeMs = first.get(of);
+      if (eventTimeMs !== undefined && eventTimeMs !== row.eventTimeMs) {
+        world.violate("retry", `${name}: ${row.offset} has another event time than ${of}, which it retries`);
+      }
+      if ("copied" in row && of >= 0 && !header.retried.includes(of)) {
+        world.violate("retry", `${key}: its header does not list ${of}, which ${row.offset} retries`);
+      }
+    }
+    for (const { offset, eventTimeMs } of header.rejected) first.set(offset, eventTimeMs);
+  }
+}
+
+/** Greater than what last bits come to, less than the step between two logits */
+const TOLERANCE = 1e-3;
+
+/** Whoever scored a row, or copied its scores from wherever: they are the scores of the row's own image. */
+function checkScores({ world, seed }: Place, images: number, chains: readonly ArchivedChain[]): void {
+  const expected = new Map<string, readonly number[]>();
+  for (let image = 0; image < images; image++) {
+    const logits = logitsOf(seed, image);
+    const logSumExp = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
+    expected.set(
+      sha256Hex(imageOf(image)),
+      logits.map((logit) => logit - logSumExp),
+    );
+  }
+  for (const row of chains.flatMap(({ segments }) => segments.flatMap((segment) => segment.rows))) {
+    const own = expected.get(row.sha256);
+    if (own === undefined || row.classes.some((index, at) => !(Math.abs(own[index]! - row.keys[at]!) < TOLERANCE))) {
+      world.violate("scores", `the scores at ${row.partition}/${row.offset} are not those of its image`);
+    }
+  }
+}
+
+function checkDrained({ world }: Place, live: readonly ArchivedChain[], ends: readonly number[]): void {
+  for (const [partition, end] of ends.entries()) {
+    const chain = live.find((one) => one.partition === partition);
+    const found = chain?.segments.at(-1)?.header.end ?? chain?.origin ?? 0;
+    if (found < end) world.violate("progress", `partition ${partition} is archived up to ${found} of ${end}`);
+  }
+}
+
+function checkFiles({ world, store }: Place, { number, dataset, files }: Manifest): void {
+  for (const { key, sha256 } of files) {
+    const bytes = store.objects.get(key);
+    if (bytes === undefined || sha256Hex(bytes) !== sha256) {
+      world.violate("published", `version ${dataset} ${number}: ${key} is ${bytes === undefined ? "gone" : "changed"}`);
+    }
+  }
+}
+
+async function checkVersion(
+  place: Place,
+  witness: Witness,
+  chains: readonly ArchivedChain[],
+  manifest: Manifest,
+): Promise<void> {
+  const { world, store, config } = place;
+  const { number, span, provenance } = manifest;
+  const { frontier } = provenance;
+  const name = `version ${manifest.dataset} ${number}`;
+  const dataset = config.datasets.find((one) => one.name === manifest.dataset)!;
+  const segments = segmentsBelow(chains, frontier);
+  const expected = sortEverything(segments, dataset, span, Number(dataset.select.k), CLASSES);
+  const wanted = expected.flatMap((rows, index) => rows.map((row, at) => ({ class: index, rank: at + 1, ...row })));
+  const hash = new VersionIdHash({ select: dataset.select, span, teacher: TEACHER });
+  let at = 0;
+  const promised = isPromised(witness, segments, frontier, dataset, span);
+  for await (const row of readIndex(store.memory, manifest)) {
+    const model = wanted[at++];
+    const { class: index, rank, sha256, key, partition, offset } = row;
+    const found = { class: index, rank, sha256, key, partition, offset };
+    if (model === undefined || JSON.stringify(found) !== JSON.stringify(ordered(model))) {
+      world.violate("rows", `${name}: found ${JSON.stringify(found)}, expected ${JSON.stringify(model ?? null)}`);
+      return;
+    }
+    hash.row(index, rank, Buffer.from(sha256, "hex"), key);
+    if (promised && row.bytes === "absent") world.violate("bytes", `${name}: class ${index} rank ${rank} has no bytes`);
+  }
+  if (at !== wanted.length) world.violate("rows", `${name}: ${at} rows, expected ${wanted.length}`);
+  if (hash.digest() !== manifest.id) world.violate("id", `${name}: its id is not that of its rows`);
+  const counts = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
+  for (const { header } of segments) for (const kind of COUNTS) counts[kind] += header.counts[kind];
+  const { records } = manifest.totals;
+  if (COUNTS.some((kind) => counts[kind] !== records[kind])) {
+    world.violate("counts", `${name}: ${JSON.stringify(records)}, the archive has ${JSON.stringify(counts)}`);
+  }
+  const again = { store: store.memory, dataset, card: CARD, stream: config.stream, frontier, span, trigger: "again" };
+  try {
+    const id = await versionId(await cut(again));
+    if (id !== manifest.id) world.violate("id", `${name}: cut again it is ${id.slice(0, 8)}`);
+  } catch (error) {
+    world.violate("id", `${name} cannot be cut again: ${messageOf(error)}`);
+  }
+}
+
+const COUNTS = ["in", "scored", "copied", "quarantined", "lost"] as const;
+
+function ordered(row: { class: number; rank: number; sha256: string; key: number; partition: number; offset: number }) {
+  return {
+    class: row.class,
+    rank: row.rank,
+    sha256: row.sha256,
+    key: row.key,
+    partition: row.partition,
+    offset: row.offset,
+  };
+}
+
+/** Whether a frontier is at or above every checkpoint by whose thresholds bytes were left out below it. */
+function guaranteed(witness: Witness, segments: readonly ArchivedSegment[], frontier: Frontier): boolean {
+  return segments.every(({ header }) =>
+    header.keepers.every(({ parameters, thresholdsAt }) => {
+      if (thresholdsAt === null) return true;
+      return (witness.checkpoints.get(`${parameters}:${thresholdsAt}`) ?? []).every((at) => atOrBelow(at, frontier));
+    }),
+  );
+}
+
+function isPromised(
+  witness: Witness,
+  segments: readonly ArchivedSegment[],
+  frontier: Frontier,
+  { window }: Dataset,
+  span: Span,
+): boolean {
+  if (segments.some(({ header }) => header.lostReason === null && header.keepers.length === 0)) return false;
+  const aligned = (timeMs: number | null): boolean =>
+    timeMs === null || paneSpan(window, paneOf(window, timeMs) ?? 0).startMs === timeMs;
+  return aligned(span.startMs) && aligned(span.endMs) && guaranteed(witness, segments, frontier);
+}
+
+/** Frontiers of a dataset's automatic versions never regress. */
+function checkAutomatic({ world, store }: Place, manifests: readonly string[]): void {
+  const all = manifests.map((key) => manifestSchema.parse(JSON.parse(Buffer.from(store.objects.get(key)!).toString())));
+  for (const manifest of all) {
+    const { trigger, parent, frontier } = manifest.provenance;
+    const before = all.find((one) => one.dataset === manifest.dataset && one.number === parent?.number);
+    if (trigger === "hand" || before === undefined) continue;
+    if (!atOrBelow(before.provenance.frontier, frontier)) {
+      world.violate("automatic", `version ${manifest.dataset} ${manifest.number} is cut below its parent`);
+    }
+  }
+}
+
+/** Frontiers that are tried beside those that versions were cut at */
+const FRONTIERS = 10;
+
+/** Whatever frontier somebody may cut at, the bytes of the best K + R of each pane are there. */
+function checkPromised(place: Place, witness: Witness, live: readonly ArchivedChain[], random: SeededRandom): void {
+  const { world, store, config } = place;
+  for (const { key, header } of live.flatMap(({ segments }) => segments)) {
+    for (const { parameters, thresholdsAt } of header.keepers) {
+      if (thresholdsAt !== null && !witness.checkpoints.has(`${parameters}:${thresholdsAt}`)) {
+        world.violate("bytes", `${key}: its thresholds name a checkpoint that never was durable (${thresholdsAt})`);
+      }
+    }
+  }
+  const tried = random.shuffle(lowestFrontiers(witness, live)).slice(0, FRONTIERS);
+  for (const frontier of [
+    live.map((chain) => ({ partition: chain.partition, origin: chain.origin, end: endOf(chain) })),
+    ...tried,
+  ]) {
+    const segments = segmentsBelow(live, frontier);
+    if (!guaranteed(witness, segments, frontier)) continue;
+    for (const dataset of config.datasets) {
+      for (const span of panes(dataset, segments)) {
+        const best = sortEverything(segments, dataset, span, promisedRanks(dataset), CLASSES);
+        for (const [index, rows] of best.entries()) {
+          for (const [rank, { sha256, partition, offset }] of rows.entries()) {
+            if (store.objects.has(keys.image(sha256))) continue;
+            world.violate(
+              "bytes",
+              `${dataset.name}: no bytes of ${partition}/${offset}, rank ${rank + 1} of class ${index} at ${JSON.stringify(frontier)}`,
+            );
+            return;
+          }
+        }
+      }
+    }
+  }
+}
+
+const endOf = ({ origin, segments }: ArchivedChain): number => segments.at(-1)?.header.end ?? origin;
+
+/** For each segment the lowest frontier that holds it and the checkpoints whose thresholds it was archived by. */
+function lowestFrontiers(witness: Witness, live: readonly ArchivedChain[]): Frontier[] {
+  return live.flatMap((holding) =>
+    holding.segments.map(({ header }) => {
+      const used = header.keepers.flatMap(({ parameters, thresholdsAt }) =>
+        thresholdsAt === null ? [] : (witness.checkpoints.get(`${parameters}:${thresholdsAt}`) ?? []),
+      );
+      return live.map((chain) => ({
+        partition: chain.partition,
+        origin: chain.origin,
+        end: Math.max(chain === holding ? header.end : chain.origin, ...used.map((frontier) => endIn(frontier, chain))),
+      }));
+    }),
+  );
+}
+
+function panes({ window }: Dataset, segments: readonly ArchivedSegment[]): Span[] {
+  const numbers = new Set(segments.flatMap(({ rows }) => rows.flatMap((row) => paneOf(window, row.eventTimeMs) ?? [])));
+  return [...numbers].map((pane) => paneSpan(window, pane));
+}
+
+/** The bytes of a segment's rows must be there before the segment is. */
+export function checkBlobs({ world, store }: Place, { key, rows }: ArchivedSegment): void {
+  for (const { sha256, bytes, offset } of rows) {
+    if (bytes === BYTES.kept && !store.objects.has(keys.image(sha256))) {
+      world.violate("bytes", `${key}: says that the bytes of ${offset} are kept, which they are not`);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import type { Dataset, Span } from "../../schemas/dataset.js";
+import { reserveOf } from "../../schemas/dataset.js";
+import type { Frontier } from "../../schemas/frontier.js";
+import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
+import { decodeSegment, type SegmentHeader } from "../../schemas/segment.js";
+
+/** One archived row, as plain values. */
+export interface ArchivedRow {
+  readonly sha256: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly eventTimeMs: number;
+  readonly copied: boolean;
+  readonly bytes: number;
+  readonly retryOf: number;
+  readonly classes: readonly number[];
+  readonly keys: readonly number[];
+}
+
+export interface ArchivedSegment {
+  readonly key: string;
+  readonly header: SegmentHeader;
+  readonly rows: readonly ArchivedRow[];
+}
+
+export interface ArchivedChain {
+  readonly partition: number;
+  readonly origin: number;
+  /** In the order of their starts */
+  readonly segments: readonly ArchivedSegment[];
+}
+
+/** All that the archive has, read without any of the code that follows chains. */
+export function readArchive(objects: ReadonlyMap<string, Uint8Array>): ArchivedChain[] {
+  const chains = new Map<string, ArchivedSegment[]>();
+  for (const key of [...objects.keys()].filter((name) => name.endsWith(".arrow")).sort()) {
+    const folder = key.slice(0, key.lastIndexOf("/"));
+    const segments = chains.get(folder) ?? [];
+    chains.set(folder, segments);
+    segments.push(readSegment(key, objects.get(key)!));
+  }
+  return [...chains.values()].map((segments) => {
+    const { partition, origin } = segments[0]!.header;
+    return { partition, origin, segments };
+  });
+}
+
+export function readSegment(key: string, bytes: Uint8Array): ArchivedSegment {
+  const { header, batch } = decodeSegment(bytes, key);
+  const { topM } = batch;
+  const rows = Array.from({ length: batch.count }, (_, row) => ({
+    sha256: Buffer.from(batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES)).toString("hex"),
+    partition: batch.partition[row]!,
+    offset: Number(batch.offset[row]!),
+    eventTimeMs: Number(batch.eventTimeMs[row]!),
+    copied: batch.copied[row] === 1,
+    bytes: batch.bytes[row]!,
+    retryOf: Number(batch.retryOf[row]!),
+    classes: [...batch.classes.subarray(row * topM, (row + 1) * topM)],
+    keys: [...batch.keys.subarray(row * topM, (row + 1) * topM)],
+  }));
+  return { key, header, rows };
+}
+
+export interface RankedRow {
+  readonly sha256: string;
+  readonly key: number;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** The segments of a frontier's chains below its ends. */
+export function segmentsBelow(chains: readonly ArchivedChain[], frontier: Frontier): ArchivedSegment[] {
+  return frontier.flatMap(({ partition, origin, end }) =>
+    chains
+      .filter((chain) => chain.partition === partition && chain.origin === origin)
+      .flatMap(({ segments }) => segments.filter(({ header }) => header.end <= end)),
+  );
+}
+
+/** Sorts everything of some segments that lies in the span: each class's best `most`. */
+export function sortEverything(
+  segments: readonly ArchivedSegment[],
+  { select }: Pick<Dataset, "select">,
+  span: Span,
+  most: number,
+  classCount: number,
+): RankedRow[][] {
+  const floorKey = Math.log(select.floor);
+  return Array.from({ length: classCount }, (_, wanted) => {
+    const best = new Map<string, RankedRow>();
+    for (const { rows } of segments) {
+      for (const { sha256, partition, offset, eventTimeMs, classes, keys } of rows) {
+        if (
+          (span.startMs !== null && eventTimeMs < span.startMs) ||
+          (span.endMs !== null && eventTimeMs >= span.endMs)
+        ) {
+          continue;
+        }
+        const at = classes.slice(0, select.p).indexOf(wanted);
+        if (at < 0 || keys[at]! < floorKey) continue;
+        const row = { sha256, key: keys[at]!, partition, offset };
+        const seen = best.get(sha256);
+        if (seen === undefined || isEarlier(row, seen)) best.set(sha256, row);
+      }
+    }
+    return [...best.values()].sort((a, b) => b.key - a.key || (a.sha256 < b.sha256 ? -1 : 1)).slice(0, most);
+  });
+}
+
+/** The recorded occurrence: the greatest score, then the lowest place. */
+function isEarlier(a: RankedRow, b: RankedRow): boolean {
+  return (
+    a.key > b.key ||
+    (a.key === b.key && (a.partition < b.partition || (a.partition === b.partition && a.offset < b.offset)))
+  );
+}
+
+/** Ranks down to which the bytes of a dataset's images are promised: K + R */
+export function promisedRanks(dataset: Dataset): number {
+  if (typeof dataset.select.k !== "number") throw new RangeError("the simulation declares one K");
+  return dataset.select.k + reserveOf(dataset);
+}

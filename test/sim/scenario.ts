@@ -1,0 +1,109 @@
+import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { configSchema, type Config } from "../../schemas/config.js";
+import { encodeImageRecord, type LogRecord } from "../../schemas/image-record.js";
+import { imageOf, uriOf } from "./sim-teacher.js";
+
+/** What a seed decides before anything happens. */
+export interface Scenario {
+  readonly config: Config;
+  /** Records that producers append in all, retries aside */
+  readonly records: number;
+  /** Images there are: fewer than records, so that many come again */
+  readonly images: number;
+  /** Scorers at work at the same time, each with partitions of its own */
+  readonly scorers: number;
+  readonly faults: { readonly errors: number; readonly crashes: number; readonly slow: number };
+  /** Chance in a thousand of each at every step */
+  readonly chances: Readonly<Record<Action, number>>;
+  /** The topic is deleted and made anew in the end */
+  readonly recreates: boolean;
+}
+
+export type Action =
+  "produce" | "zombie" | "thaw" | "stop" | "retain" | "retry" | "cut" | "replay" | "damage-checkpoint";
+
+export const TOP_M = 4;
+export const MAX_SKEW_MS = 10_000;
+
+export function drawScenario(seed: number): Scenario {
+  const random = new SeededRandom(seed, "scenario");
+  const partitions = 1 + random.below(3);
+  const select = (): object => ({
+    k: 1 + random.below(4),
+    p: 1 + random.below(3),
+    ...(random.below(4) === 0 ? { floor: 0.15 } : {}),
+  });
+  const windows = [
+    { kind: "global" },
+    { kind: "tumbling", sizeMs: 900 },
+    { kind: "hopping", sizeMs: 1_500, everyMs: 500, offsetMs: 100 },
+  ];
+  const triggers = [
+    { everyImages: 15 },
+    { any: [{ filled: 0.8 }, { elapsedMs: 4_000 }] },
+    { all: [{ everyImages: 8 }, { elapsedMs: 1_000 }] },
+  ];
+  const datasets = [random.below(3), random.below(3)].slice(0, 1 + random.below(2)).map((window, index) => ({
+    name: `d${index}`,
+    select: select(),
+    reserve: random.below(3),
+    window: windows[window],
+    allowedLatenessMs: random.pick([0, 700, 2_000]),
+    idleAfterMs: 3_000,
+    ...(window === 0 ? { trigger: random.pick(triggers) } : {}),
+  }));
+  const config = configSchema.parse({
+    stream: "images",
+    partitions,
+    engine: { batch: random.pick([1, 3]), maxDelayMs: 40 },
+    decode: { concurrency: 2 },
+    archive: { topM: TOP_M, segmentRecords: 2 + random.below(8), segmentDelayMs: 150 },
+    bytes: "keep",
+    retainBytes: "winners",
+    maxFutureSkewMs: MAX_SKEW_MS,
+    checkpoint: { everySegments: 1 + random.below(4), keep: 1 + random.below(3) },
+    maxInFlightBytes: random.pick([60, 200, 500, 2_000]),
+    datasets,
+  });
+  const records = 40 + random.below(60);
+  return {
+    config,
+    records,
+    images: Math.max(10, Math.floor(records * random.between(0.4, 1.2))),
+    scorers: partitions > 1 && random.below(4) === 0 ? 2 : 1,
+    faults: { errors: random.pick([0, 4, 10]), crashes: random.pick([0, 1, 4]), slow: random.pick([0, 3]) },
+    chances: {
+      produce: random.pick([30, 80]),
+      zombie: random.pick([0, 4]),
+      thaw: 8,
+      stop: random.pick([0, 2]),
+      retain: random.pick([0, 0, 8]),
+      retry: 2,
+      cut: random.pick([1, 4, 12]),
+      replay: random.pick([0, 2]),
+      "damage-checkpoint": random.pick([0, 4]),
+    },
+    recreates: random.below(4) === 0,
+  };
+}
+
+/** One image as a producer sends it: by reference or inline, in time, late, or from a clock that runs ahead. */
+export function drawRecord(random: SeededRandom, scenario: Scenario, nowMs: number): LogRecord {
+  const image = random.below(scenario.images);
+  const drawn = random.below(100);
+  let eventTimeMs = nowMs - random.below(400);
+  if (drawn < 16) eventTimeMs = nowMs - random.below(4_000);
+  else if (drawn < 19) eventTimeMs = nowMs + MAX_SKEW_MS + 1 + random.below(1_000_000);
+  else if (drawn < 21) eventTimeMs = nowMs + random.below(600);
+  const inline = random.below(3) === 0;
+  const record = encodeImageRecord({
+    uri: inline && random.below(2) === 0 ? `file:///sim/inline/${image}.png` : uriOf(image),
+    bytes: inline ? imageOf(image) : null,
+    eventTimeMs,
+    licence: null,
+    origin: null,
+    retryOf: null,
+  });
+  // A record that breaks the wire format costs itself only.
+  return random.below(60) === 0 ? { ...record, headers: { ...record.headers, "sluice-schema": "99" } } : record;
+}
