@@ -23,10 +23,7 @@ test("the naming rule finds forbidden words, other cases, index files and long f
   assert.match(found("cli/Utils/x.ts")[0]!, /not in kebab-case/);
   assert.match(found("cli/event-handler.ts")[0]!, /"handler" names nothing/);
   assert.match(found("cli/helpers/x.ts")[0]!, /"helpers" names nothing/);
-  assert.match(
-    found("cli/x.ts", "\nexport const modelInfoSchema = 1;")[0]!,
-    /^cli\/x\.ts:2: exports modelInfoSchema/,
-  );
+  assert.match(found("cli/x.ts", "\nexport const modelInfoSchema = 1;")[0]!, /^cli\/x\.ts:2: exports modelInfoSchema/);
   assert.match(found("cli/x.ts", "const TopKManager = 1; export { TopKManager };")[0]!, /exports TopKManager/);
   assert.match(found("cli/x.ts", "export class HTTPHandler {}")[0]!, /exports HTTPHandler/);
   assert.match(found("cli/x.ts", "export type RawData = 1;")[0]!, /exports RawData/);
