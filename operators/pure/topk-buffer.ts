@@ -132,10 +132,14 @@ export class TopkBuffers {
 
   /** The same, sorted. */
   settle(classIndex: number): number {
-    const size = this.trim(classIndex);
-    if (this.#settled[classIndex] !== size) sortEntries(this.#words[classIndex]!, size, this.#scratch);
-    this.#settled[classIndex] = size;
-    return size;
+    const size = this.sizes[classIndex]!;
+    if (this.#settled[classIndex] === size) return size;
+    const words = this.#words[classIndex]!;
+    const distinct = this.#trimmed[classIndex] === size ? size : keepDistinct(words, size, this.#scratch);
+    sortEntries(words, distinct, this.#scratch);
+    const left = Math.min(distinct, this.kept[classIndex]!);
+    this.opened(classIndex, left);
+    return left;
   }
 
   /** Entries of a class, which is empty from then on: they are the caller's. */
@@ -166,7 +170,7 @@ export class TopkBuffers {
     return this.#grow(classIndex, count).subarray(0, count * WORDS);
   }
 
-  /** Says that the `count` sorted images are there. */
+  /** Says that the first `count` entries are a class's images, sorted. */
   opened(classIndex: number, count: number): void {
     this.sizes[classIndex] = count;
     this.#trimmed[classIndex] = count;

@@ -15,9 +15,11 @@ export interface TopkParameters {
 
 /** A buffer of fewer spare entries would be cut back too often. */
 const LEAST_SPARE = 32;
-/** Entries of a class's first buffer, and how much larger the next one is: memory is not touched before it is used. */
+/** Entries of a class's first buffer, and how much larger the next one is. */
 const FIRST_ENTRIES = 16;
 const GROWTH = 4;
+/** From this part of the whole on, a buffer is allocated whole: what has not been written yet takes no memory. */
+const WHOLE_FROM = 1 / 16;
 
 /** K of each class, [L]. Throws E_SELECTION. */
 export function kByClass({ classes, k, reserve, floorKey }: TopkParameters): Int32Array {
@@ -52,7 +54,7 @@ export function bufferEntries(kept: number): number {
 export function grownEntries(needed: number, most: number): number {
   let entries = FIRST_ENTRIES;
   while (entries < needed) entries *= GROWTH;
-  return entries * GROWTH > most ? most : entries;
+  return entries > most * WHOLE_FROM ? most : entries;
 }
 
 /**
