@@ -199,7 +199,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "late-rows-dropped",
-    likelySeed: 8,
+    likelySeed: 15,
     what: "rows of a pane that has been closed are left out of the state",
     install: () => {
       const closed = new WeakMap<DatasetState, Set<number>>();

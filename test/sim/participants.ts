@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import type { ArchiveOptions } from "../../operators/stages/archive.js";
+import { archiveLoss, type ArchiveOptions } from "../../operators/stages/archive.js";
 import { followToEnd, liveChains } from "../../operators/stages/chain.js";
 import { currentFrontier, cut } from "../../operators/stages/cut.js";
 import { Dedupe } from "../../operators/stages/dedupe.js";
@@ -139,6 +139,7 @@ export async function scorer(
         if (due.length === 0) continue;
         const frontier = await datasets.checkpoint();
         for (const one of due) {
+          if (isStopped()) break;
           const manifest = await cutAndPublish(place, process, store, { ...one, frontier, automatic: true });
           scheduler.published(one.dataset, manifest);
         }
@@ -214,6 +215,9 @@ export async function replay(place: Place, process: SimProcess, chain: ChainName
     keepers: () => [],
     writeConcurrency: 2,
   };
+  const { start } = place.log.partitions[chain.partition]!;
+  if (start > position.end)
+    position = (await archiveLoss(position, start, "removed before the replay", archive)).header;
   const stop = new AbortController();
   await log.consume(
     config.stream,
@@ -222,7 +226,15 @@ export async function replay(place: Place, process: SimProcess, chain: ChainName
       const flow = scoreFlow(
         {
           partition: chain.partition,
-          read: (offset, how) => assignment.read(offset, how),
+          read: async function* (offset, how) {
+            let at = offset;
+            for await (const batch of assignment.read(offset, how)) {
+              // Retention was quicker: the next replay goes on behind what is lost.
+              if (place.log.partitions[chain.partition]!.start > at) return;
+              yield batch;
+              at = batch.end;
+            }
+          },
           config,
           card: CARD,
           engine: simEngine(world, process, place.seed, place.scored),

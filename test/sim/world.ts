@@ -90,7 +90,8 @@ export class World {
   }
 
   violate(invariant: string, message: string): void {
-    this.log(`VIOLATION ${invariant}: ${message}`);
+    // Stacks differ by who called.
+    this.log(`VIOLATION ${invariant}: ${message.split("\n", 1)[0]!}`);
     this.violations.push(new Violation(invariant, message));
   }
 
