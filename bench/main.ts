@@ -3,6 +3,14 @@ import { machine, type Bench } from "./harness.js";
 
 /** Every benchmark: a line that says what it shows, and where it is. */
 const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: () => Promise<{ bench: Bench }> }>> = {
+  topk: {
+    shows: "rows/s and memory of the top-K operator against DuckDB, Polars, DataFusion and numpy",
+    load: () => import("./topk.js"),
+  },
+  billion: {
+    shows: "a billion candidates through the operator, its snapshot and back, and over four shards merged",
+    load: () => import("./billion.js"),
+  },
   rebuild: {
     shows: "a version of ten million archived images, from the archive alone, against merely reading the files",
     load: () => import("./rebuild.js"),

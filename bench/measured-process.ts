@@ -7,18 +7,27 @@ const SAMPLE_MS = 20;
 /**
  * Runs a command whose last line of output is a JSON object of measures, and adds `peakAnonBytes`: the greatest sum of
  * RssAnon over the process and its children, sampled every 20 ms. The measure is left out where /proc is missing.
- * Throws with the end of what the command wrote if it fails.
+ * Throws with the end of what the command wrote if it fails. `onLine` is given what it writes to standard error.
  */
 export async function measureProcess(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  onLine?: (line: string) => void,
 ): Promise<Measures> {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   let output = "";
   let complaints = "";
+  /** Up to where `onLine` has been given them */
+  let told = 0;
   child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => {
+    complaints += chunk.toString();
+    for (let end = complaints.indexOf("\n", told); end >= 0; end = complaints.indexOf("\n", told)) {
+      onLine?.(complaints.slice(told, end));
+      told = end + 1;
+    }
+  });
   let peak = 0;
   const sampling = setInterval(() => {
     if (child.pid !== undefined) peak = Math.max(peak, anonBytes(child.pid));

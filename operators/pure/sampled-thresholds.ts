@@ -1,10 +1,9 @@
-import type { TopkState } from "./topk.js";
 import { kByClass, type TopkParameters } from "./topk-size.js";
 
 /**
  * Thresholds guessed from a sample, for whoever can read a stream twice. Without them the first K + R candidates of a
  * class all enter its state, and in random order K (1 + ln(n / K)) of n do; with them little more than K + R do. A guess
- * may be too high: then the class ends with fewer than K + R images, `shortClasses` names it, and it is read again
+ * may be too high: then the class ends with fewer than K + R images, `mayLack` says so, and it is read again
  * without one. A class that is full is exact, since whatever was left out is strictly below all that it holds.
  */
 
@@ -23,10 +22,10 @@ export function sampleParameters(parameters: TopkParameters, share: number): Top
   return { ...parameters, k, reserve: 0 };
 }
 
-/** Classes that may lack images which were left out because `guessed` was too high for them. */
-export function shortClasses(state: TopkState, guessed: Float64Array): number[] {
-  const { floorKey = -Infinity, reserve } = state.parameters;
-  const k = kByClass(state.parameters);
-  const counts = state.counts();
-  return [...counts.keys()].filter((i) => counts[i]! < k[i]! + reserve && guessed[i]! > floorKey);
+/**
+ * Whether a class that ended with `count` images may lack some that were left out because `guess`, its guessed
+ * threshold, was too high.
+ */
+export function mayLack(parameters: TopkParameters, kept: number, count: number, guess: number): boolean {
+  return count < kept && guess > (parameters.floorKey ?? -Infinity);
 }

@@ -154,15 +154,18 @@ export class TopkBuffers {
     return entries;
   }
 
-  /** Takes in entries of a class, which are this state's from then on: an empty class needs no copy. */
+  /**
+   * Takes in entries of a class from a state with the same parameters; they are this state's from then on. An empty
+   * class needs no copy; one that has room for all takes them as they are, for `trim` to judge.
+   */
   adopt(classIndex: number, entries: Uint32Array): void {
     const count = entries.length / WORDS;
-    if (this.sizes[classIndex] !== 0 || count > bufferEntries(this.kept[classIndex]!)) {
-      this.takeEntries(classIndex, entries, count);
-      return;
-    }
-    this.#words[classIndex] = entries;
-    this.sizes[classIndex] = count;
+    const size = this.sizes[classIndex]!;
+    const most = bufferEntries(this.kept[classIndex]!);
+    if (size + count > most) this.takeEntries(classIndex, entries, count);
+    else if (size === 0) this.#words[classIndex] = entries;
+    else this.#grow(classIndex, size + count).set(entries, size * WORDS);
+    if (size + count <= most) this.sizes[classIndex] = size + count;
   }
 
   /** Where the words of `count` sorted images of an empty class go; `opened` must follow. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { sampleParameters, shortClasses } from "../../../operators/pure/sampled-thresholds.js";
+import { mayLack, sampleParameters } from "../../../operators/pure/sampled-thresholds.js";
 import { topk, type TopkParameters, type TopkState } from "../../../operators/pure/topk.js";
 import { batchOf, rowsOf, sortEverything, type Seen } from "./topk-model.js";
 
@@ -46,7 +46,10 @@ test("two passes with guessed thresholds, short classes read again, give what on
           select,
           rows.filter((one) => one.key >= guessed[one.class]!),
         );
-        const short = new Set(shortClasses(state, guessed));
+        const counts = state.counts();
+        const short = new Set(
+          [...counts.keys()].filter((i) => mayLack(select, state.kept[i]!, counts[i]!, guessed[i]!)),
+        );
         const again = fed(
           select,
           rows.filter((one) => short.has(one.class)),
