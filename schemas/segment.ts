@@ -96,9 +96,24 @@ export function decodeSegment(bytes: Uint8Array, key: string): Segment {
   }
 }
 
-/** Reads only the header, which needs no more than the file's schema message. Throws E_SEGMENT_CORRUPT. */
-export function decodeSegmentHeader(bytes: Uint8Array, key: string): SegmentHeader {
+/** What an Arrow file begins with, padded. It ends with the footer, the footer's length (4 bytes) and the magic. */
+const MAGIC = Buffer.from("ARROW1\0\0");
+const MAGIC_LENGTH = 6;
+const TRAILER_BYTES = 4 + MAGIC_LENGTH;
+
+/**
+ * Reads only the header, from a segment's last bytes: it is in the file's footer, which must be whole.
+ * Throws E_SEGMENT_CORRUPT.
+ */
+export function decodeSegmentHeader(tail: Uint8Array, key: string): SegmentHeader {
   try {
+    // A reader of Arrow files looks at the magic and at the footer. What lies between need not be there.
+    const bytes = Buffer.concat([MAGIC, tail]);
+    const end = bytes.length - TRAILER_BYTES;
+    const footerBytes = bytes.readInt32LE(end);
+    if (!bytes.subarray(-MAGIC_LENGTH).equals(MAGIC.subarray(0, MAGIC_LENGTH)) || footerBytes > end - MAGIC.length) {
+      throw new TypeError("it does not end with a whole footer");
+    }
     return parseHeader(RecordBatchReader.from(bytes).open().schema.metadata.get(METADATA_KEY));
   } catch (error) {
     throw corrupt(key, error);

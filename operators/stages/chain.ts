@@ -10,8 +10,8 @@ import {
   type SegmentHeader,
 } from "../../schemas/segment.js";
 
-/** Enough for the header of nearly every segment; a longer one is read again, whole. */
-const HEADER_READ_BYTES = 16 * 1024;
+/** Enough for the footer of nearly every segment, which the header is in; where it is longer, all is read. */
+const FOOTER_READ_BYTES = 16 * 1024;
 
 /** Throws E_STORE_MISSING where the chain has no segment at `start`, E_SEGMENT_CORRUPT where it cannot be read. */
 export async function readSegment(store: Store, chain: ChainName, start: number): Promise<Segment> {
@@ -24,18 +24,21 @@ export async function readSegment(store: Store, chain: ChainName, start: number)
 /** The header alone; null where the chain has no segment at `start`. */
 export async function readSegmentHeader(store: Store, chain: ChainName, start: number): Promise<SegmentHeader | null> {
   const key = keys.segment(chain, start);
-  let prefix: Uint8Array;
+  const object = await store.head(key);
+  if (object === null) return null;
+  const { sizeBytes } = object;
+  let tail: Uint8Array;
   try {
-    prefix = await store.getRange(key, 0, HEADER_READ_BYTES);
+    tail = await store.getRange(key, Math.max(0, sizeBytes - FOOTER_READ_BYTES), sizeBytes);
   } catch (error) {
     if (isSluiceError(error, "E_STORE_MISSING")) return null;
     throw error;
   }
   let header: SegmentHeader;
   try {
-    header = decodeSegmentHeader(prefix, key);
+    header = decodeSegmentHeader(tail, key);
   } catch (error) {
-    if (prefix.length < HEADER_READ_BYTES) throw error;
+    if (sizeBytes <= FOOTER_READ_BYTES) throw error;
     header = decodeSegmentHeader(await store.get(key), key);
   }
   checkPlace(header, chain, start, key);
