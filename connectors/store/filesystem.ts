@@ -156,6 +156,18 @@ class FilesystemStore implements Store {
     return this.#reading(key, (file) => readFile(file));
   }
 
+  async getInto(key: string, room: (sizeBytes: number) => Uint8Array): Promise<Uint8Array> {
+    return this.#reading(key, async (file) => {
+      const handle = await open(file, "r");
+      try {
+        const bytes = room((await handle.stat()).size);
+        return bytes.subarray(0, await readAll(handle, bytes, 0));
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+
   async getRange(key: string, start: number, end: number): Promise<Uint8Array> {
     return this.#reading(key, async (file) => {
       const handle = await open(file, "r");

@@ -25,6 +25,11 @@ export interface Store {
   putStream(key: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<WrittenObject>;
   /** Throws E_STORE_MISSING. */
   get(key: string): Promise<Uint8Array>;
+  /**
+   * The same into memory of the caller's, for whoever reads many objects one after the other: `room` is asked for exactly
+   * as many bytes as the object has. Absent where a store cannot read without memory of its own.
+   */
+  getInto?(key: string, room: (sizeBytes: number) => Uint8Array): Promise<Uint8Array>;
   /** Bytes [start, end) as far as they exist. Throws E_STORE_MISSING. */
   getRange(key: string, start: number, end: number): Promise<Uint8Array>;
   getStream(key: string): AsyncIterable<Uint8Array>;

@@ -3,46 +3,77 @@ import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import {
-  decodeSegment,
-  decodeSegmentHeader,
+  decodeArchived,
+  decodeSegmentHead,
   encodeSegment,
   type Segment,
+  type SegmentHead,
   type SegmentHeader,
 } from "../../schemas/segment.js";
+import { followStub } from "./follow-stub.js";
 
 /** Enough for the footer of nearly every segment, which the header is in; where it is longer, all is read. */
 const FOOTER_READ_BYTES = 16 * 1024;
 
-/** Throws E_STORE_MISSING where the chain has no segment at `start`, E_SEGMENT_CORRUPT where it cannot be read. */
-export async function readSegment(store: Store, chain: ChainName, start: number): Promise<Segment> {
+/** Memory that one segment after the other is read into: fresh memory for each costs more than reading it. */
+export class SegmentMemory {
+  #bytes = new Uint8Array(0);
+
+  /** Until the next call. */
+  readonly room = (sizeBytes: number): Uint8Array => {
+    if (this.#bytes.length < sizeBytes) this.#bytes = new Uint8Array(Math.ceil(sizeBytes * SPARE));
+    return this.#bytes.subarray(0, sizeBytes);
+  };
+}
+
+/** Segments of one chain differ by little. */
+const SPARE = 1.125;
+
+/**
+ * The segment is read into `memory` where that is given and the store can; it is valid until the next one is.
+ * Throws E_STORE_MISSING where the chain has no segment at `start`, E_SEGMENT_CORRUPT where it cannot be read.
+ */
+export async function readSegment(
+  store: Store,
+  chain: ChainName,
+  start: number,
+  memory?: SegmentMemory,
+): Promise<Segment> {
   const key = keys.segment(chain, start);
-  const segment = decodeSegment(await store.get(key), key);
-  checkPlace(segment.header, chain, start, key);
-  return segment;
+  const bytes = memory === undefined ? undefined : store.getInto?.(key, memory.room);
+  const found = decodeArchived(await (bytes ?? store.get(key)), key);
+  checkPlace(found.header, chain, start, key);
+  return "batch" in found ? found : followStub(store, chain, found, memory?.room);
 }
 
 /** The header alone; null where the chain has no segment at `start`. */
 export async function readSegmentHeader(store: Store, chain: ChainName, start: number): Promise<SegmentHeader | null> {
+  return (await readSegmentHead(store, chain, start))?.header ?? null;
+}
+
+/** The header, and where the rows are if the segment has been compacted; null where the chain has none at `start`. */
+export async function readSegmentHead(store: Store, chain: ChainName, start: number): Promise<SegmentHead | null> {
   const key = keys.segment(chain, start);
   const object = await store.head(key);
   if (object === null) return null;
   const { sizeBytes } = object;
-  let tail: Uint8Array;
+  let head: SegmentHead | null = null;
   try {
-    tail = await store.getRange(key, Math.max(0, sizeBytes - FOOTER_READ_BYTES), sizeBytes);
+    if (sizeBytes > FOOTER_READ_BYTES) {
+      const tail = await store.getRange(key, sizeBytes - FOOTER_READ_BYTES, sizeBytes);
+      try {
+        head = decodeSegmentHead(tail, key);
+      } catch {
+        // A longer footer; or the segment has just been replaced by its stub, which has another size.
+      }
+    }
+    head ??= decodeSegmentHead(await store.get(key), key);
   } catch (error) {
     if (isSluiceError(error, "E_STORE_MISSING")) return null;
     throw error;
   }
-  let header: SegmentHeader;
-  try {
-    header = decodeSegmentHeader(tail, key);
-  } catch (error) {
-    if (sizeBytes <= FOOTER_READ_BYTES) throw error;
-    header = decodeSegmentHeader(await store.get(key), key);
-  }
-  checkPlace(header, chain, start, key);
-  return header;
+  checkPlace(head.header, chain, start, key);
+  return head;
 }
 
 function checkPlace(header: SegmentHeader, chain: ChainName, start: number, key: string): void {
@@ -129,7 +160,7 @@ export async function followToEnd(
 }
 
 /**
- * Segments over exactly [from, until), in order; both are segment boundaries.
+ * Segments over exactly [from, until), in order; both are segment boundaries. Each is valid until the next one is asked for.
  * Throws E_CHAIN_GAP where one is missing, E_SEGMENT_CORRUPT where one cannot be read; with `onGap` those ranges are
  * reported and left out (a corrupt segment up to the next start that the store lists).
  */
@@ -141,10 +172,12 @@ export async function* followSegments(
   onGap?: (gap: Gap) => void,
 ): AsyncGenerator<Segment, void, undefined> {
   let ahead: Promise<Segment> | null = null;
+  let memory = new SegmentMemory();
+  let other = new SegmentMemory();
   for (let at = from; at < until;) {
     let segment: Segment;
     try {
-      segment = await (ahead ?? readSegment(store, chain, at));
+      segment = await (ahead ?? readSegment(store, chain, at, memory));
       ahead = null;
     } catch (error) {
       ahead = null;
@@ -170,8 +203,9 @@ export async function* followSegments(
     }
     at = segment.header.end;
     if (at < until) {
-      // Read while the caller works on this one.
-      ahead = readSegment(store, chain, at);
+      // Read while the caller works on this one, which stays in the memory that it is in.
+      [memory, other] = [other, memory];
+      ahead = readSegment(store, chain, at, memory);
       ahead.catch(() => undefined);
     }
     yield segment;

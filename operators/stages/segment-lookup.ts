@@ -1,14 +1,17 @@
 import type { Store } from "../../connectors/store/store.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
-import { readSegment, segmentStart } from "./chain.js";
+import { readSegment, SegmentMemory, segmentStart } from "./chain.js";
 
 export interface FoundRow {
   readonly batch: ScoredBatch;
   readonly row: number;
 }
 
-/** Finds archived rows of one chain by their offsets, asked for in ascending order: each segment is read once. */
+/**
+ * Finds archived rows of one chain by their offsets, asked for in ascending order: each segment is read once. A found row
+ * is valid until the next `find`.
+ */
 export class SegmentLookup {
   readonly #store: Store;
   readonly #chain: ChainName;
@@ -16,6 +19,9 @@ export class SegmentLookup {
   #at = 0;
   #loaded = -1;
   #batch: ScoredBatch | null = null;
+  /** Where `#batch` is, and where the next segment is read to meanwhile */
+  #memory = new SegmentMemory();
+  #memoryAhead = new SegmentMemory();
   readonly #readsAhead: boolean;
   #ahead: { readonly start: number; readonly batch: Promise<ScoredBatch> } | null = null;
 
@@ -62,12 +68,18 @@ export class SegmentLookup {
 
   async #read(start: number): Promise<ScoredBatch> {
     if (this.#loaded !== start || this.#batch === null) {
-      const ahead = this.#ahead?.start === start ? this.#ahead.batch : null;
-      this.#batch = await (ahead ?? this.#fetch(start));
+      this.#batch = null;
+      if (this.#ahead?.start === start) {
+        [this.#memory, this.#memoryAhead] = [this.#memoryAhead, this.#memory];
+        const { batch } = this.#ahead;
+        this.#ahead = null;
+        this.#batch = await batch;
+      } else this.#batch = await this.#fetch(start, this.#memory);
       this.#loaded = start;
       const next = this.#readsAhead ? this.#starts[this.#at + 1] : undefined;
       if (next !== undefined && this.#ahead?.start !== next) {
-        this.#ahead = { start: next, batch: this.#fetch(next) };
+        await this.#ahead?.batch.catch(() => undefined);
+        this.#ahead = { start: next, batch: this.#fetch(next, this.#memoryAhead) };
         // Whoever asks for it hears of it.
         this.#ahead.batch.catch(() => undefined);
       }
@@ -75,8 +87,8 @@ export class SegmentLookup {
     return this.#batch;
   }
 
-  async #fetch(start: number): Promise<ScoredBatch> {
-    return (await readSegment(this.#store, this.#chain, start)).batch;
+  async #fetch(start: number, memory: SegmentMemory): Promise<ScoredBatch> {
+    return (await readSegment(this.#store, this.#chain, start, memory)).batch;
   }
 }
 

@@ -95,6 +95,24 @@ export function storeConformance({ name, skip = false, open, afterwards, runs = 
       }
     });
 
+    test("where a store reads into memory of the caller's, it is exactly that memory", async () => {
+      const key = under("into");
+      for (const bytes of [patterned(3_000_001), patterned(10), new Uint8Array(0)]) {
+        await store.put(key, bytes);
+        const memory = new Uint8Array(bytes.length + 16).fill(0xee);
+        const read = await store.getInto?.(key, (sizeBytes) => {
+          assert.equal(sizeBytes, bytes.length);
+          return memory.subarray(8, 8 + sizeBytes);
+        });
+        if (read === undefined) continue;
+        assertBytes(read, bytes);
+        assert.equal(read.buffer, memory.buffer);
+        assert.ok([...memory.subarray(0, 8), ...memory.subarray(8 + bytes.length)].every((byte) => byte === 0xee));
+      }
+      const missing = store.getInto?.(under("not-there"), (sizeBytes) => new Uint8Array(sizeBytes));
+      if (missing !== undefined) await rejects("E_STORE_MISSING", missing);
+    });
+
     test("an empty object is an object", async () => {
       const key = under("empty");
       await store.put(key, new Uint8Array(0));
