@@ -5,7 +5,8 @@ export const ERROR_CODES = {
   E_MEMORY: "The parameters need more memory than there is; the estimate in bytes is in the message.",
   E_LOCKED: "Another process works on this data folder; its pid is in the message.",
   E_CANCELLED: "The work was stopped on request; it resumes where it stopped.",
-  E_SERVICE: "A local server (Kafka, object store) cannot be built or started; the message says what is missing.",
+  E_SERVICE:
+    "A local server (Kafka, object store) or the native TensorFlow.js cannot be built or started; the message says what is missing.",
   E_INTERNAL: "An invariant of Sluice itself is broken: please report it.",
 
   E_SOURCE_MISSING: "The source (a folder, a shard) does not exist.",

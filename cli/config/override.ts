@@ -19,7 +19,7 @@ export interface UnknownSetting {
 const PREFIX = "SLUICE_";
 
 /** Variables that are no settings: read by the command itself, or by the repository's own scripts. */
-const RESERVED = /^SLUICE_(CONFIG|DEBUG|BUILD|CACHE|PYTHON)$/;
+const RESERVED = /^SLUICE_(CONFIG|DEBUG|BUILD|CACHE|PYTHON|TFJS_NATIVE)$/;
 
 /**
  * Settings from the environment: `SLUICE_TEACHER`, `SLUICE_ENGINE__MAX_DELAY_MS`, `SLUICE_DATASETS__0__SELECT__K`.

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { SluiceError } from "../../schemas/errors.js";
 import type { EngineConfig } from "../../schemas/config.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import { nativeAbsence, type NativeBackend } from "../native-tfjs.js";
 
 export type EngineKind = "onnx" | "tfjs";
 /** `thread` shares the process: quick, but a native crash ends everything. `process`: a crash costs one worker. */
@@ -52,8 +53,8 @@ export const BACKENDS: readonly Backend[] = [
     isolation: "thread",
     absence: () => noPackage("onnxruntime-node"),
   },
-  nativeTfjs("node-gpu", "@tensorflow/tfjs-node-gpu", "gpu"),
-  nativeTfjs("node", "@tensorflow/tfjs-node", "cpu"),
+  nativeTfjs("node-gpu", "gpu"),
+  nativeTfjs("node", "cpu"),
   portableTfjs("wasm", "@tensorflow/tfjs-backend-wasm"),
   portableTfjs("cpu", "@tensorflow/tfjs-backend-cpu"),
 ];
@@ -104,13 +105,8 @@ function portableTfjs(name: string, packageName: string): Backend {
   };
 }
 
-function nativeTfjs(name: string, packageName: string, device: Backend["device"]): Backend {
-  const absence = () => {
-    const folder = packageFolder(packageName);
-    if (folder === null) return `package ${packageName} is not installed`;
-    const built = filesBelow(join(folder, "lib")).some((file) => file.endsWith("tfjs_binding.node"));
-    return built ? null : `package ${packageName} is installed without its native binding`;
-  };
+function nativeTfjs(name: NativeBackend, device: Backend["device"]): Backend {
+  const absence = () => nativeAbsence(name);
   return { kind: "tfjs", name, formats: TFJS_NATIVE, device, isolation: "process", absence };
 }
 

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { SluiceError, messageOf } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import { loadNativeTfjs, type LoadedNative, type NativeTfjs } from "../native-tfjs.js";
 import { packageVersion, unavailable } from "./backends.js";
 import { checkInput, inputDims, loadFailure, type ModelRunner, type RunnerSetup } from "./model-runner.js";
 import { tfjsFiles } from "./tfjs-files.js";
@@ -15,32 +16,20 @@ interface TfjsModel {
   dispose(): void;
 }
 
-/** What of tfjs-node's own namespace is used here; the package is an optional peer, so its types are not there. */
-interface NativeTfjs {
-  readonly node: {
-    loadSavedModel(folder: string): Promise<{
-      /** Dimensions as protobuf objects, whatever the package's own types say; -1 where open */
-      readonly inputs: readonly { readonly shape?: readonly { getSize(): number }[] }[];
-      predict(input: tf.Tensor): tf.Tensor | Record<string, tf.Tensor>;
-      dispose(): void;
-    }>;
-  };
-}
-
 /** Loads a layers model, graph model or SavedModel. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE, E_ENGINE_UNAVAILABLE. */
 export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<ModelRunner> {
   const { card } = setup;
   const path = join(setup.folder, card.weights.files[0]!.path);
   const native = await startBackend(backend, setup.threads);
-  const model = await loadModel(card, path, native).catch((cause: unknown) => {
+  const model = await loadModel(card, path, native?.tfjs ?? null).catch((cause: unknown) => {
     throw cause instanceof SluiceError ? cause : loadFailure(card, path, cause);
   });
   const fixedBatch = checkInput(card, model.inputDims ?? [null, null, null, null]);
   return {
     name: "tfjs",
-    version: packageVersion("@tensorflow/tfjs-core"),
+    version: packageVersion("@tensorflow/tfjs-core") + (native === null ? "" : ` with TensorFlow ${native.tensorflow}`),
     backend,
-    device: backend === "node-gpu" ? "gpu 0" : `cpu (${cpus()[0]?.model ?? process.arch})`,
+    device: native?.isOnGpu === true ? "gpu 0" : `cpu (${cpus()[0]?.model ?? process.arch})`,
     fixedBatch,
     async run(tensor, count) {
       const output = tf.tidy(() => model.predict(tf.tensor4d(tensor, inputDims(card, count))));
@@ -58,20 +47,15 @@ export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<Mod
   };
 }
 
-/** Makes `backend` the one that runs. Returns tfjs-node's namespace where it is native. */
-async function startBackend(backend: string, threads: number): Promise<NativeTfjs | null> {
+/** Makes `backend` the one that runs. Returns the native binding where it is one. */
+async function startBackend(backend: string, threads: number): Promise<LoadedNative | null> {
   // Otherwise the library prints advertisements for its other backends.
   tf.enableProdMode();
   try {
     if (backend === "node" || backend === "node-gpu") {
-      // TensorFlow reads these when its library is loaded; a thread's own environment does not reach it.
-      process.env.TF_NUM_INTRAOP_THREADS ??= String(threads);
-      process.env.TF_NUM_INTEROP_THREADS ??= "1";
-      process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
-      // The name is put together so that the compiler does not look for an optional package.
-      const native = (await import(`@tensorflow/tfjs-${backend}`)) as NativeTfjs & { default?: NativeTfjs };
+      const native = loadNativeTfjs(backend, { threads });
       if (!(await tf.setBackend("tensorflow"))) throw new Error("tf.setBackend refused tensorflow");
-      return native.default ?? native;
+      return native;
     }
     await (backend === "wasm" ? import("@tensorflow/tfjs-backend-wasm") : import("@tensorflow/tfjs-backend-cpu"));
     if (!(await tf.setBackend(backend))) throw new Error(`tf.setBackend refused ${backend}`);
@@ -121,7 +105,7 @@ async function loadModel(card: ModelCard, path: string, native: NativeTfjs | nul
       return {
         inputDims: sizes === undefined ? null : sizes.map((size) => (size < 0 ? null : size)),
         predict: (input) => {
-          const result = model.predict(input);
+          const result = model.predict(input as never) as tf.Tensor | Record<string, tf.Tensor>;
           if (result instanceof tf.Tensor) return result;
           const names = Object.keys(result);
           return result[names[chooseOutput(card, names)]!]!;

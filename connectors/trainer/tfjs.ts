@@ -3,12 +3,13 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { loadLayersModel } from "@tensorflow/tfjs-layers";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { loadNativeTfjs } from "../native-tfjs.js";
 import { buildLayers } from "./layers.js";
 import { loadingFrom } from "./layers-files.js";
 import { trainableModel } from "./tfjs-model.js";
 import type { Trainer } from "./trainer.js";
 
-/** `node` and `node-gpu` are the native library (optional packages of those names after `tfjs-`). */
+/** `node` and `node-gpu` are the native library (docs/engines.md). */
 export const TRAINER_BACKENDS = ["node-gpu", "node", "wasm", "cpu"] as const;
 export type TrainerBackend = (typeof TRAINER_BACKENDS)[number];
 
@@ -41,8 +42,7 @@ export async function openTfjsTrainer({ backend = "auto" }: TfjsTrainerOptions =
 /** Makes `name` the backend that runs. Returns why it cannot, or null. */
 async function start(name: TrainerBackend): Promise<string | null> {
   try {
-    // The native packages' names are put together so that the compiler does not look for optional packages.
-    if (name === "node" || name === "node-gpu") await import(`@tensorflow/tfjs-${name}`);
+    if (name === "node" || name === "node-gpu") loadNativeTfjs(name);
     else if (name === "wasm") await import("@tensorflow/tfjs-backend-wasm");
     else await import("@tensorflow/tfjs-backend-cpu");
     if (!(await tf.setBackend(name.startsWith("node") ? "tensorflow" : name))) return "it does not initialise";

@@ -1,20 +1,17 @@
-import { mkdir, mkdtemp, open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { cacheFolder } from "../../connectors/cache-folder.js";
 
 /** How often a builder shows that it lives, and how long a waiter believes an older sign. */
 const SIGN_OF_LIFE_MS = 2_000;
 const DEAD_AFTER_MS = 30_000;
+/** No build takes that long. */
+const ABANDONED_AFTER_MS = 3_600_000;
 
 /** Says what goes on, a line at a time. */
 export type Report = (line: string) => void;
-
-/** Where built servers are kept, outside any checkout: $SLUICE_CACHE, else ~/.cache/sluice. */
-export function cacheFolder(): string {
-  return process.env["SLUICE_CACHE"] ?? join(homedir(), ".cache", "sluice");
-}
 
 /**
  * The folder `name` of the cache, made by `build` where it is not there yet. `build` fills a folder of its own, which
@@ -34,6 +31,7 @@ export async function cachedFolder(
   if (unlock === null) return whole;
   try {
     if (await exists(whole)) return whole;
+    await removeAbandoned(cache, name);
     const partial = await mkdtemp(join(cache, `.building-${name}-`));
     try {
       await build(partial);
@@ -46,6 +44,16 @@ export async function cachedFolder(
     return whole;
   } finally {
     await unlock();
+  }
+}
+
+/** Removes what builders of `name` left that were killed: nothing has changed there for an hour. */
+async function removeAbandoned(cache: string, name: string): Promise<void> {
+  for (const entry of await readdir(cache)) {
+    if (!entry.startsWith(`.building-${name}-`)) continue;
+    const path = join(cache, entry);
+    const changedMs = (await stat(path).catch(() => null))?.mtimeMs ?? 0;
+    if (Date.now() - changedMs > ABANDONED_AFTER_MS) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -26,6 +26,8 @@ export interface CommandOptions {
   /** What the command does, for the report and the error. */
   readonly doing: string;
   readonly input?: string;
+  /** Ends the program. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs a program to its end and returns its standard output. Throws E_SERVICE with the last lines of what it said. */
@@ -34,6 +36,7 @@ export async function run(program: string, args: readonly string[], options: Com
     cwd: options.folder,
     env: { ...process.env, ...options.environment },
     stdio: ["pipe", "pipe", "pipe"],
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   const out: Buffer[] = [];
   const err: Buffer[] = [];

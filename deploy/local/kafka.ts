@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Report } from "./cache.js";
-import { cacheFolder } from "./cache.js";
+import { cacheFolder } from "../../connectors/cache-folder.js";
 import { run } from "./command.js";
 import { LOG_PROPERTIES, READY_LINE, serverProperties, type SaslUser } from "./kafka-properties.js";
 import { requirePrograms, serviceFolder, startService, type LocalService, type StartOptions } from "./local-service.js";
