@@ -12,10 +12,30 @@ export interface ChainName {
   readonly origin: number;
 }
 
+/** What tells one compacted file of a chain from another. */
+export interface CompactedName {
+  readonly start: number;
+  readonly end: number;
+  /** When it was begun, ms since the epoch */
+  readonly createdMs: number;
+  /** Of this writing alone: [a-z0-9]+ */
+  readonly attempt: string;
+}
+
 export const keys = {
   chain: ({ teacher, stream, partition, origin }: ChainName): string =>
     `scores/${teacher}/${stream}/${partition}/${digits(origin)}/`,
   segment: (chain: ChainName, start: number): string => `${keys.chain(chain)}${digits(start)}.arrow`,
+
+  /** All segments of (teacher, stream), of every chain. */
+  chains: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">): string => `scores/${teacher}/${stream}/`,
+
+  /** The Parquet files that segments of a chain were compacted into. */
+  compactedChain: ({ teacher, stream, partition, origin }: ChainName): string =>
+    `compacted/${teacher}/${stream}/${partition}/${digits(origin)}/`,
+  /** One of them, over offsets [start, end); of two over the same range the older one has the lesser key. */
+  compacted: (chain: ChainName, { start, end, createdMs, attempt }: CompactedName): string =>
+    `${keys.compactedChain(chain)}${digits(start)}-${digits(end)}-${String(createdMs).padStart(15, "0")}-${attempt}.parquet`,
 
   /** Says where the live chain of a partition starts; replays start elsewhere. */
   liveChain: ({ teacher, stream, partition }: Omit<ChainName, "origin">): string =>
@@ -32,6 +52,10 @@ export const keys = {
   checkpointPart: (parameters: string, shard: number, pane: number, frontier: Frontier): string =>
     `${keys.checkpointParts(parameters, shard)}${pane}/${frontierName(frontier)}.topk`,
 
+  labels: (stream: string): string => `labels/${stream}/`,
+  labelSegment: (stream: string, partition: number, start: number): string =>
+    `${keys.labels(stream)}${partition}/${digits(start)}.json`,
+
   versions: (dataset: string): string => `versions/${dataset}/`,
   manifest: (dataset: string, number: number): string => `versions/${dataset}/${number}/manifest.json`,
   /**
@@ -43,3 +67,25 @@ export const keys = {
 
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
 } as const;
+
+/** The place that the key of a label segment names; null for another key. */
+export function labelPlace(key: string): { readonly partition: number; readonly start: number } | null {
+  const [, partition, start] = /\/(\d+)\/(\d{20})\.json$/.exec(key) ?? [];
+  return partition === undefined || start === undefined ? null : { partition: Number(partition), start: Number(start) };
+}
+
+/** The chain and the start that a segment's key names; null for another key. */
+export function segmentPlace(key: string): { readonly chain: ChainName; readonly start: number } | null {
+  const found = /^scores\/([^/]+)\/([^/]+)\/(\d+)\/(\d{20})\/(\d{20})\.arrow$/.exec(key);
+  if (found === null) return null;
+  const [, teacher = "", stream = "", partition, origin, start] = found;
+  return { chain: { teacher, stream, partition: Number(partition), origin: Number(origin) }, start: Number(start) };
+}
+
+/** What the key of a compacted file says of it; null for another key. */
+export function compactedName(key: string): CompactedName | null {
+  const found = /\/(\d{20})-(\d{20})-(\d{15})-([a-z0-9]+)\.parquet$/.exec(key);
+  if (found === null) return null;
+  const [, start, end, createdMs, attempt = ""] = found;
+  return { start: Number(start), end: Number(end), createdMs: Number(createdMs), attempt };
+}

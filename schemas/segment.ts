@@ -2,9 +2,9 @@ import { RecordBatchFileWriter, RecordBatchReader, Table } from "apache-arrow";
 import { z } from "zod";
 import { SluiceError, ERROR_CODES, type ErrorCode } from "./errors.js";
 import { fromRecordBatch, scoredSchema, toRecordBatch, type ScoredBatch } from "./scored-batch.js";
+import { SEGMENT_METADATA, stubIn, type SegmentStub } from "./segment-stub.js";
 
 export const SEGMENT_VERSION = 1;
-const METADATA_KEY = "sluice";
 
 const count = z.int().nonnegative();
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
@@ -72,15 +72,37 @@ export interface Segment {
 /** An Arrow IPC file of one record batch, the header as JSON in the schema's metadata. Equal input gives equal bytes. */
 export function encodeSegment({ header, batch }: Segment): Uint8Array {
   const classCount = batch.allLogits === null || batch.count === 0 ? null : batch.allLogits.length / batch.count;
-  const schema = scoredSchema(batch.topM, classCount, new Map([[METADATA_KEY, JSON.stringify(header)]]));
+  const schema = scoredSchema(batch.topM, classCount, new Map([[SEGMENT_METADATA.header, JSON.stringify(header)]]));
   return RecordBatchFileWriter.writeAll(new Table(schema, [toRecordBatch(batch, schema)])).toUint8Array(true);
 }
 
-/** Reads a segment; its columns are views of `bytes`. Throws E_SEGMENT_CORRUPT, naming `key`. */
+/** A segment whose rows are in a compacted file. */
+export interface StubbedSegment {
+  readonly header: SegmentHeader;
+  readonly stub: SegmentStub;
+}
+
+/**
+ * Reads a segment whose rows are in its own object; its columns are views of `bytes`. Throws E_SEGMENT_CORRUPT, naming
+ * `key`, also for a stub.
+ */
 export function decodeSegment(bytes: Uint8Array, key: string): Segment {
+  const found = decodeArchived(bytes, key);
+  if ("batch" in found) return found;
+  throw corrupt(key, new TypeError(`the segment was compacted into ${found.stub.key}`));
+}
+
+/** Reads a segment as `decodeSegment`, or what was left in its place when it was compacted. */
+export function decodeArchived(bytes: Uint8Array, key: string): Segment | StubbedSegment {
   try {
     const reader = RecordBatchReader.from(bytes).open();
-    const header = parseHeader(reader.schema.metadata.get(METADATA_KEY));
+    const stub = stubIn(reader.schema.metadata);
+    const header = parseHeader(reader.schema.metadata.get(SEGMENT_METADATA.header));
+    if (stub !== null) {
+      const { counts } = header;
+      if (stub.place.rows === counts.scored + counts.copied) return { header, stub };
+      throw new TypeError(`the header counts ${counts.scored + counts.copied} rows, the stub ${stub.place.rows}`);
+    }
     const batches = [...reader];
     const only = batches[0];
     if (only === undefined || batches.length !== 1)
@@ -106,6 +128,18 @@ const TRAILER_BYTES = 4 + MAGIC_LENGTH;
  * Throws E_SEGMENT_CORRUPT.
  */
 export function decodeSegmentHeader(tail: Uint8Array, key: string): SegmentHeader {
+  return decodeSegmentHead(tail, key).header;
+}
+
+/** What can be known of a segment without its rows. */
+export interface SegmentHead {
+  readonly header: SegmentHeader;
+  /** Where its rows are, if not in its own object */
+  readonly stub: SegmentStub | null;
+}
+
+/** The header as `decodeSegmentHeader`, and whether it is a stub's. */
+export function decodeSegmentHead(tail: Uint8Array, key: string): SegmentHead {
   try {
     // A reader of Arrow files looks at the magic and at the footer. What lies between need not be there.
     const bytes = Buffer.concat([MAGIC, tail]);
@@ -114,14 +148,15 @@ export function decodeSegmentHeader(tail: Uint8Array, key: string): SegmentHeade
     if (!bytes.subarray(-MAGIC_LENGTH).equals(MAGIC.subarray(0, MAGIC_LENGTH)) || footerBytes > end - MAGIC.length) {
       throw new TypeError("it does not end with a whole footer");
     }
-    return parseHeader(RecordBatchReader.from(bytes).open().schema.metadata.get(METADATA_KEY));
+    const { metadata } = RecordBatchReader.from(bytes).open().schema;
+    return { header: parseHeader(metadata.get(SEGMENT_METADATA.header)), stub: stubIn(metadata) };
   } catch (error) {
     throw corrupt(key, error);
   }
 }
 
 function parseHeader(text: string | undefined): SegmentHeader {
-  if (text === undefined) throw new TypeError(`the schema's metadata has no "${METADATA_KEY}"`);
+  if (text === undefined) throw new TypeError(`the schema's metadata has no "${SEGMENT_METADATA.header}"`);
   return segmentHeaderSchema.parse(JSON.parse(text));
 }
 

@@ -7,7 +7,7 @@ import { errnoOf, isAbsence, missing, storeError } from "./file-errors.js";
 import { Gate } from "./gate.js";
 import { listObjects } from "./listing.js";
 import { fileOf } from "./object-key.js";
-import type { Store, StoredObject, WrittenObject } from "./store.js";
+import type { ByteRange, Store, StoredObject, WrittenObject } from "./store.js";
 import { TemporaryFiles } from "./temporary-files.js";
 
 export interface FilesystemStoreOptions {
@@ -156,12 +156,14 @@ class FilesystemStore implements Store {
     return this.#reading(key, (file) => readFile(file));
   }
 
-  async getInto(key: string, room: (sizeBytes: number) => Uint8Array): Promise<Uint8Array> {
+  async getInto(key: string, room: (sizeBytes: number) => Uint8Array, range?: ByteRange): Promise<Uint8Array> {
     return this.#reading(key, async (file) => {
       const handle = await open(file, "r");
       try {
-        const bytes = room((await handle.stat()).size);
-        return bytes.subarray(0, await readAll(handle, bytes, 0));
+        const { size } = await handle.stat();
+        const { start, end } = range ?? { start: 0, end: size };
+        const bytes = room(Math.max(0, Math.min(end, size) - start));
+        return bytes.subarray(0, await readAll(handle, bytes, start));
       } finally {
         await handle.close();
       }

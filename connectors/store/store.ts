@@ -3,6 +3,12 @@ export interface StoredObject {
   readonly sizeBytes: number;
 }
 
+/** Bytes [start, end) of an object, as far as they exist. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface WrittenObject {
   readonly sizeBytes: number;
   /** hexadecimal */
@@ -27,9 +33,9 @@ export interface Store {
   get(key: string): Promise<Uint8Array>;
   /**
    * The same into memory of the caller's, for whoever reads many objects one after the other: `room` is asked for exactly
-   * as many bytes as the object has. Absent where a store cannot read without memory of its own.
+   * as many bytes as the object has, or as `range` has of it. Absent where a store cannot read without memory of its own.
    */
-  getInto?(key: string, room: (sizeBytes: number) => Uint8Array): Promise<Uint8Array>;
+  getInto?(key: string, room: (sizeBytes: number) => Uint8Array, range?: ByteRange): Promise<Uint8Array>;
   /** Bytes [start, end) as far as they exist. Throws E_STORE_MISSING. */
   getRange(key: string, start: number, end: number): Promise<Uint8Array>;
   getStream(key: string): AsyncIterable<Uint8Array>;

@@ -109,6 +109,17 @@ export function storeConformance({ name, skip = false, open, afterwards, runs = 
         assert.equal(read.buffer, memory.buffer);
         assert.ok([...memory.subarray(0, 8), ...memory.subarray(8 + bytes.length)].every((byte) => byte === 0xee));
       }
+      const bytes = patterned(5000);
+      await store.put(key, bytes);
+      for (const [start, end] of [
+        [0, 5000],
+        [8, 4000],
+        [4990, 5010],
+        [6000, 6010],
+      ] as const) {
+        const read = await store.getInto?.(key, (sizeBytes) => new Uint8Array(sizeBytes), { start, end });
+        if (read !== undefined) assertBytes(read, bytes.subarray(start, end));
+      }
       const missing = store.getInto?.(under("not-there"), (sizeBytes) => new Uint8Array(sizeBytes));
       if (missing !== undefined) await rejects("E_STORE_MISSING", missing);
     });

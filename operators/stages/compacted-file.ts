@@ -1,0 +1,315 @@
+import { crc32 } from "node:zlib";
+import type { ColumnChunk, ParquetType, RowGroup, SchemaElement } from "hyparquet";
+import { ByteWriter, ParquetWriter } from "hyparquet-writer";
+import { writePageHeader } from "hyparquet-writer/src/datapage.js";
+import { sha256Hex } from "../../schemas/canonical.js";
+import { COMPACTED_COLUMNS, type CompactedColumn, type CompactedKind } from "../../schemas/compacted-rows.js";
+import { DIGEST_BYTES, type ScoredBatch, type TextColumn } from "../../schemas/scored-batch.js";
+import type { RowGroupPlace } from "../../schemas/segment-stub.js";
+import type { SegmentHeader } from "../../schemas/segment.js";
+
+/** The key of the file's own metadata that lists its segments. */
+export const COMPACTED_METADATA = "sluice-segments";
+
+/** Values of 8 bytes are read as views of the file's bytes. */
+const ALIGN = 8;
+
+const PHYSICAL: Readonly<Record<CompactedKind, ParquetType>> = {
+  digest: "FIXED_LEN_BYTE_ARRAY",
+  int32: "INT32",
+  int64: "INT64",
+  time: "INT64",
+  uint8: "INT32",
+  uint32: "INT32",
+  uint64: "INT64",
+  float64: "DOUBLE",
+  text: "BYTE_ARRAY",
+  "optional text": "BYTE_ARRAY",
+  "int32 list": "INT32",
+  "float32 list": "FLOAT",
+  "float64 list": "DOUBLE",
+};
+
+/** A segment of a compacted file, as the file's own metadata lists it. */
+export interface PlacedSegment {
+  readonly header: SegmentHeader;
+  readonly place: RowGroupPlace;
+}
+
+/** What a file begins with: Parquet's magic, and padding up to the first row group. */
+export const FILE_START: Uint8Array = Buffer.from("PAR1\0\0\0\0");
+
+/**
+ * Makes a Parquet file of segments of one shape, a row group each. Pages are plain and not compressed, one a column, and
+ * lie such that a reader who knows where their values begin decodes nothing. Equal segments give equal row groups.
+ */
+export class CompactedFile {
+  readonly placed: PlacedSegment[] = [];
+  readonly #rowGroups: RowGroup[] = [];
+  readonly #topM: number;
+  readonly #classCount: number | null;
+  #at = FILE_START.length;
+
+  constructor(first: ScoredBatch) {
+    this.#topM = first.topM;
+    this.#classCount = classCountOf(first);
+  }
+
+  /** Whether a batch has the columns of this file. */
+  fits(batch: ScoredBatch): boolean {
+    return batch.topM === this.#topM && classCountOf(batch) === this.#classCount;
+  }
+
+  /** The next row group's bytes. */
+  add(header: SegmentHeader, batch: ScoredBatch): Uint8Array {
+    const { bytes, chunks } = rowGroupBytes(batch);
+    const start = this.#at;
+    const place: RowGroupPlace = {
+      rowGroup: this.#rowGroups.length,
+      start,
+      end: start + bytes.length,
+      rows: batch.count,
+      topM: this.#topM,
+      classCount: this.#classCount,
+      columns: Object.fromEntries(chunks.map(({ column, valuesAt }) => [column.name, valuesAt])),
+      crc32: crc32(bytes),
+      sha256: sha256Hex(bytes),
+    };
+    this.placed.push({ header, place });
+    const total = BigInt(chunks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+    this.#rowGroups.push({
+      columns: chunks.map((chunk) => columnChunk(chunk, start, batch)),
+      total_byte_size: total,
+      total_compressed_size: total,
+      num_rows: BigInt(batch.count),
+    });
+    this.#at += bytes.length;
+    return bytes;
+  }
+
+  /** What the file ends with. */
+  end(): Uint8Array {
+    const writer = new ByteWriter();
+    const kvMetadata = [{ key: COMPACTED_METADATA, value: JSON.stringify(this.placed) }];
+    const schema = schemaElements(this.#classCount);
+    const parquet = new ParquetWriter({ writer, schema, codec: "UNCOMPRESSED", kvMetadata, createdBy: "sluice" });
+    parquet.row_groups.push(...this.#rowGroups);
+    parquet.num_rows = this.#rowGroups.reduce((sum, { num_rows }) => sum + num_rows, 0n);
+    void parquet.finish();
+    // The writer begins a file of its own; the magic at its start is written already.
+    return writer.getBytes().slice(4);
+  }
+}
+
+function classCountOf({ allLogits, count }: ScoredBatch): number | null {
+  return allLogits === null ? null : allLogits.length / count;
+}
+
+function columnsOf(classCount: number | null): readonly CompactedColumn[] {
+  return COMPACTED_COLUMNS.filter(({ field }) => field !== "allLogits" || classCount !== null);
+}
+
+function schemaElements(classCount: number | null): SchemaElement[] {
+  const columns = columnsOf(classCount);
+  return [
+    { name: "segment", num_children: columns.length },
+    ...columns.flatMap(({ name, kind }): SchemaElement[] => {
+      const type = PHYSICAL[kind];
+      const required = { name, type, repetition_type: "REQUIRED" } as const;
+      switch (kind) {
+        case "digest":
+          return [{ ...required, type_length: DIGEST_BYTES }];
+        case "time":
+          // Without the logical type, readers disagree whether the time is UTC or of no zone.
+          return [
+            {
+              ...required,
+              converted_type: "TIMESTAMP_MILLIS",
+              logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MILLIS" },
+            },
+          ];
+        case "uint8":
+        case "uint32":
+        case "uint64":
+          return [{ ...required, converted_type: `UINT_${Number(kind.slice(4)) as 8 | 32 | 64}` }];
+        case "text":
+        case "optional text":
+          return [
+            {
+              ...required,
+              repetition_type: kind === "text" ? "REQUIRED" : "OPTIONAL",
+              converted_type: "UTF8",
+              logical_type: { type: "STRING" },
+            },
+          ];
+        case "int32 list":
+        case "float32 list":
+        case "float64 list":
+          return [
+            {
+              name,
+              repetition_type: "REQUIRED",
+              num_children: 1,
+              converted_type: "LIST",
+              logical_type: { type: "LIST" },
+            },
+            { name: "list", repetition_type: "REPEATED", num_children: 1 },
+            { name: "element", type, repetition_type: "REQUIRED" },
+          ];
+        case "int32":
+        case "int64":
+        case "float64":
+          return [required];
+      }
+    }),
+  ];
+}
+
+interface Page {
+  /** Repetition and definition levels, each behind its length */
+  readonly levels: Uint8Array;
+  readonly values: Uint8Array;
+  readonly valueCount: number;
+}
+
+interface Chunk {
+  readonly column: CompactedColumn;
+  /** Of its page's header and of its values, from the row group's start */
+  readonly at: number;
+  readonly valuesAt: number;
+  readonly sizeBytes: number;
+  readonly valueCount: number;
+}
+
+function rowGroupBytes(batch: ScoredBatch): { bytes: Uint8Array; chunks: readonly Chunk[] } {
+  const parts: { at: number; bytes: Uint8Array }[] = [];
+  const chunks: Chunk[] = [];
+  let end = 0;
+  for (const column of columnsOf(classCountOf(batch))) {
+    const page = pageOf(column, batch);
+    const header = pageHeader(page);
+    const before = header.length + page.levels.length;
+    const at = end + ((ALIGN - ((end + before) % ALIGN)) % ALIGN);
+    const valuesAt = at + before;
+    parts.push(
+      { at, bytes: header },
+      { at: at + header.length, bytes: page.levels },
+      { at: valuesAt, bytes: page.values },
+    );
+    end = valuesAt + page.values.length;
+    chunks.push({ column, at, valuesAt, sizeBytes: end - at, valueCount: page.valueCount });
+  }
+  const bytes = new Uint8Array(Math.ceil(end / ALIGN) * ALIGN);
+  for (const part of parts) bytes.set(part.bytes, part.at);
+  return { bytes, chunks };
+}
+
+function pageHeader({ levels, values, valueCount }: Page): Uint8Array {
+  const writer = new ByteWriter();
+  const sizeBytes = levels.length + values.length;
+  writePageHeader(writer, {
+    type: "DATA_PAGE",
+    uncompressed_page_size: sizeBytes,
+    compressed_page_size: sizeBytes,
+    // Parquet's is signed.
+    crc: crc32(values, crc32(levels)) | 0,
+    data_page_header: {
+      num_values: valueCount,
+      encoding: "PLAIN",
+      definition_level_encoding: "RLE",
+      repetition_level_encoding: "RLE",
+    },
+  });
+  return writer.getBytes().slice();
+}
+
+const NO_LEVELS = new Uint8Array(0);
+
+function pageOf({ field, kind }: CompactedColumn, batch: ScoredBatch): Page {
+  const { count } = batch;
+  const column = batch[field];
+  if (kind === "text" || kind === "optional text") {
+    const texts = Array.from({ length: count }, (_, row) => (column as TextColumn).get(row));
+    const levels = kind === "text" ? NO_LEVELS : leveled(bitPacked(count, (row) => texts[row] !== null));
+    return { levels, values: textValues(texts), valueCount: count };
+  }
+  const values = kind === "uint8" ? Uint32Array.from(column as Uint8Array) : (column as Uint32Array);
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  if (!kind.endsWith("list")) return { levels: NO_LEVELS, values: bytes, valueCount: count };
+  const length = values.length / count;
+  const repetition = leveled(bitPacked(values.length, (index) => index % length !== 0));
+  const definition = leveled(Uint8Array.of(...varint(values.length * 2), 1));
+  return { levels: Buffer.concat([repetition, definition]), values: bytes, valueCount: values.length };
+}
+
+/** Each text in UTF-8 behind its length; null is left out. */
+function textValues(texts: readonly (string | null)[]): Uint8Array {
+  const encoded = texts.flatMap((text) => {
+    if (text === null) return [];
+    const length = Buffer.alloc(4);
+    const bytes = Buffer.from(text);
+    length.writeUInt32LE(bytes.length);
+    return [length, bytes];
+  });
+  return Buffer.concat(encoded);
+}
+
+/** Levels behind their length, as in pages of version 1. */
+function leveled(levels: Uint8Array): Uint8Array {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(levels.length);
+  return Buffer.concat([length, levels]);
+}
+
+/** Levels of one bit as one bit-packed run of Parquet's hybrid encoding: groups of 8, the first one in the lowest bit. */
+function bitPacked(count: number, isSet: (index: number) => boolean): Uint8Array {
+  const groups = Math.ceil(count / 8);
+  const header = varint(groups * 2 + 1);
+  const bytes = new Uint8Array(header.length + groups);
+  bytes.set(header);
+  for (let index = 0; index < count; index++) {
+    if (isSet(index)) bytes[header.length + (index >> 3)]! |= 1 << (index & 7);
+  }
+  return bytes;
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+  bytes.push(rest);
+  return bytes;
+}
+
+function columnChunk({ column, at, sizeBytes, valueCount }: Chunk, start: number, batch: ScoredBatch): ColumnChunk {
+  const { name, kind } = column;
+  const size = BigInt(sizeBytes);
+  const statistics = statisticsOf(column, batch);
+  return {
+    file_offset: BigInt(start + at),
+    meta_data: {
+      type: PHYSICAL[kind],
+      encodings: ["PLAIN", "RLE"],
+      path_in_schema: kind.endsWith("list") ? [name, "list", "element"] : [name],
+      codec: "UNCOMPRESSED",
+      num_values: BigInt(valueCount),
+      total_uncompressed_size: size,
+      total_compressed_size: size,
+      data_page_offset: BigInt(start + at),
+      ...(statistics === undefined ? {} : { statistics }),
+    },
+  };
+}
+
+/** What lets a reader skip row groups that are of another time or place. */
+function statisticsOf({ field }: CompactedColumn, { offset, eventTimeMs }: ScoredBatch) {
+  if (field !== "offset" && field !== "eventTimeMs") return undefined;
+  const values = field === "offset" ? offset : eventTimeMs;
+  let min_value = values[0]!;
+  let max_value = min_value;
+  for (const value of values) {
+    if (value < min_value) min_value = value;
+    if (value > max_value) max_value = value;
+  }
+  return { min_value, max_value, null_count: 0n };
+}
