@@ -5,6 +5,14 @@ declare module "snappyjs" {
 }
 
 declare module "lz4js" {
-  export function compress(bytes: Uint8Array): Uint8Array;
+  export function compressBound(sizeBytes: number): number;
+  /** Returns how much of `to` it has filled, 0 where nothing is gained. */
+  export function compressBlock(
+    from: Uint8Array,
+    to: Uint8Array,
+    start: number,
+    length: number,
+    hashTable: Uint32Array,
+  ): number;
   export function decompress(bytes: Uint8Array): Uint8Array;
 }

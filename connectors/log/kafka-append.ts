@@ -1,5 +1,5 @@
 import kafkajs from "kafkajs";
-import type { Message, Producer, RecordMetadata } from "kafkajs";
+import type { Producer, RecordMetadata } from "kafkajs";
 import { SluiceError } from "../../schemas/errors.js";
 import type { LogRecord } from "../../schemas/image-record.js";
 import { disconnectQuietly, type KafkaClient } from "./kafka-client.js";
@@ -16,34 +16,19 @@ const BROKEN_SEQUENCE = new Set([
 ]);
 
 /** Records in the groups that are sent as one batch each: as many as fit into `maxBytes`, one at least. */
-export function* inMessageBatches(
-  records: readonly LogRecord[],
-  partition: number,
-  maxBytes: number,
-): Generator<Message[]> {
-  let batch: Message[] = [];
-  let bytes = 0;
+export function inBatches(records: readonly LogRecord[], maxBytes: number): LogRecord[][] {
+  const batches: LogRecord[][] = [];
+  let bytes = Infinity;
   for (const record of records) {
     const size = sizeOf(record);
-    if (batch.length > 0 && bytes + size > maxBytes) {
-      yield batch;
-      batch = [];
+    if (bytes + size > maxBytes) {
+      batches.push([]);
       bytes = 0;
     }
-    batch.push(outgoing(record, partition));
+    batches.at(-1)!.push(record);
     bytes += size;
   }
-  if (batch.length > 0) yield batch;
-}
-
-/** The offset that the first record of a batch got. kafkajs sends nothing, and says nothing, for an unknown partition. */
-export function firstOffset(sent: readonly RecordMetadata[], topic: string, partition: number, place: string): number {
-  const offset = sent.find((one) => one.topicName === topic && one.partition === partition)?.baseOffset;
-  if (offset !== undefined && offset !== "-1") return Number(offset);
-  throw new SluiceError("E_LOG_IO", `Expected a partition ${partition} of topic "${topic}" in ${place}, found none.`, {
-    topic,
-    partition,
-  });
+  return batches;
 }
 
 /**
@@ -52,20 +37,25 @@ export function firstOffset(sent: readonly RecordMetadata[], topic: string, part
  */
 export class KafkaAppender {
   readonly #client: KafkaClient;
-  readonly #maxBatchBytes: number;
   readonly #turns = new Map<string, Promise<unknown>>();
   #current: Lease | null = null;
 
-  constructor(client: KafkaClient, maxBatchBytes: number) {
+  constructor(client: KafkaClient) {
     this.#client = client;
-    this.#maxBatchBytes = maxBatchBytes;
   }
 
-  /** Returns the first record's offset. `records` are not empty. */
-  async append(topic: string, partition: number, records: readonly LogRecord[]): Promise<number> {
+  /**
+   * Appends batches, each whole or not at all, with nothing of this process between them; returns each one's first offset.
+   * An error that is retryable leaves open whether the batch that failed is there.
+   */
+  async append(topic: string, partition: number, batches: readonly (readonly LogRecord[])[]): Promise<number[]> {
     const key = `${partition} ${topic}`;
     const earlier = this.#turns.get(key) ?? Promise.resolve();
-    const turn = earlier.then(() => this.#send(topic, partition, records));
+    const turn = earlier.then(async () => {
+      const firsts: number[] = [];
+      for (const batch of batches) firsts.push(await this.#send(topic, partition, batch));
+      return firsts;
+    });
     const settled = turn.catch(() => undefined);
     this.#turns.set(key, settled);
     try {
@@ -76,16 +66,9 @@ export class KafkaAppender {
   }
 
   async #send(topic: string, partition: number, records: readonly LogRecord[]): Promise<number> {
-    let first: number | null = null;
-    for (const messages of inMessageBatches(records, partition, this.#maxBatchBytes)) {
-      const offset = await this.#sendBatch(topic, partition, messages);
-      first ??= offset;
-    }
-    return first ?? 0;
-  }
-
-  async #sendBatch(topic: string, partition: number, messages: Message[]): Promise<number> {
     const { compression, place } = this.#client;
+    const nowMs = Date.now();
+    const messages = records.map((record) => outgoing(record, partition, nowMs));
     // Through all attempts the same producer: only it can tell these records from new ones.
     const lease = (this.#current ??= new Lease(this.#client));
     lease.users++;
@@ -99,7 +82,7 @@ export class KafkaAppender {
       return await this.#client.retrying(`append to ${topic}/${partition}`, attempt, { topic });
     } catch (error) {
       // Whether the batch arrived is not known, and so not which number the partition's next one has to have.
-      const unknown = error instanceof SluiceError && (error.retryable || BROKEN_SEQUENCE.has(typeOf(error.cause)));
+      const unknown = error instanceof SluiceError && (error.retryable || BROKEN_SEQUENCE.has(typeOf(error)));
       if (unknown && this.#current === lease) this.#current = null;
       throw error;
     } finally {
@@ -113,6 +96,16 @@ export class KafkaAppender {
     await this.#current?.end();
     this.#current = null;
   }
+}
+
+/** kafkajs sends nothing, and says nothing, for a partition that is not there. */
+function firstOffset(sent: readonly RecordMetadata[], topic: string, partition: number, place: string): number {
+  const offset = sent.find((one) => one.topicName === topic && one.partition === partition)?.baseOffset;
+  if (offset !== undefined && offset !== "-1") return Number(offset);
+  throw new SluiceError("E_LOG_IO", `Expected a partition ${partition} of topic "${topic}" in ${place}, found none.`, {
+    topic,
+    partition,
+  });
 }
 
 /** A producer, connected when it is first needed, and how many appends use it. */

@@ -4,7 +4,7 @@ import type { Admin, Kafka, SASLOptions } from "kafkajs";
 import { SluiceError } from "../../schemas/errors.js";
 import { withRetries, type RetryEvent, type RetryPolicy } from "../bounded-retry.js";
 import { registerCodecs, type Compression } from "./kafka-codecs.js";
-import { isUnknownTopic, kafkaFailure } from "./kafka-errors.js";
+import { isUnknownTopic, kafkaFailure, typeOf } from "./kafka-errors.js";
 
 export interface KafkaConnection {
   /** host:port of some brokers; they name the others. */
@@ -40,6 +40,7 @@ export class KafkaClient {
   readonly place: string;
   readonly compression: Compression;
   readonly metadataMaxAgeMs: number;
+  readonly patienceMs: number;
   readonly #connection: KafkaConnection;
   readonly #closed = new AbortController();
   readonly #topics = new Set<string>();
@@ -49,6 +50,7 @@ export class KafkaClient {
     registerCodecs();
     this.#connection = connection;
     this.compression = connection.compression ?? "none";
+    this.patienceMs = connection.patienceMs ?? 120_000;
     this.metadataMaxAgeMs = connection.metadataMaxAgeMs ?? 30_000;
     this.place = `kafka://${connection.brokers.join(",")}`;
     const { onLog } = connection;
@@ -102,7 +104,7 @@ export class KafkaClient {
     }
     const { onRetry } = this.#connection;
     return {
-      patienceMs: patienceMs ?? this.#connection.patienceMs ?? 120_000,
+      patienceMs: patienceMs ?? this.patienceMs,
       firstDelayMs: 50,
       greatestDelayMs: 1_000,
       ...(onRetry === undefined ? {} : { onRetry }),
@@ -125,13 +127,17 @@ export class KafkaClient {
     return this.retrying(
       doing,
       async () => {
-        const connecting = (this.#admin ??= this.#connectAdmin());
-        try {
-          return await work(await connecting);
-        } catch (error) {
-          if (this.#admin === connecting) this.#admin = null;
-          disconnectQuietly(connecting);
-          throw error;
+        for (;;) {
+          const used = this.#admin;
+          const connecting = (this.#admin ??= this.#connectAdmin());
+          try {
+            return await work(await connecting);
+          } catch (error) {
+            if (this.#admin === connecting) this.#admin = null;
+            disconnectQuietly(connecting);
+            // It may be another topic, of an earlier call, that is gone: the client asks for all of them each time.
+            if (used === null || typeOf(error) !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
+          }
         }
       },
       options,

@@ -75,8 +75,30 @@ async function snappy(): Promise<Codec> {
   };
 }
 
+/** Magic, version 1 with blocks that stand alone (Java's reader takes no others), blocks of at most 64 KiB, checksum of these */
+const LZ4_FRAME_START = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]);
+const LZ4_BLOCK_BYTES = 64 * 1024;
+const LZ4_STORED = 0x80000000;
+
 async function lz4(): Promise<Codec> {
-  return import("lz4js");
+  const { compressBlock, compressBound, decompress } = await import("lz4js");
+  const packed = Buffer.alloc(compressBound(LZ4_BLOCK_BYTES));
+  return {
+    // The package's own frames have blocks that refer to the ones before.
+    compress: (bytes) => {
+      const pieces: Buffer[] = [LZ4_FRAME_START];
+      for (let at = 0; at < bytes.length; at += LZ4_BLOCK_BYTES) {
+        const block = bytes.subarray(at, at + LZ4_BLOCK_BYTES);
+        const size = compressBlock(block, packed, 0, block.length, new Uint32Array(1 << 16));
+        const stored = size === 0 || size >= block.length;
+        const length = Buffer.alloc(4);
+        length.writeUInt32LE(stored ? LZ4_STORED + block.length : size);
+        pieces.push(length, stored ? block : Buffer.from(packed.subarray(0, size)));
+      }
+      return Buffer.concat([...pieces, Buffer.alloc(4)]);
+    },
+    decompress,
+  };
 }
 
 /** What Node 22.15 and newer have built in */

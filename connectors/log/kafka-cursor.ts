@@ -1,230 +1,276 @@
 import { randomUUID } from "node:crypto";
+import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import kafkajs from "kafkajs";
-import type { Producer } from "kafkajs";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
-import type { LogRecord } from "../../schemas/image-record.js";
-import { firstOffset, inMessageBatches } from "./kafka-append.js";
-import { disconnectQuietly, type KafkaClient } from "./kafka-client.js";
-import { COMPRESSION_TYPE } from "./kafka-codecs.js";
-import { isTransactionLost, isUnknownTopic, typeOf } from "./kafka-errors.js";
-import type { KafkaFetcher } from "./kafka-fetch.js";
-import { endOf, endsTransaction } from "./kafka-records.js";
+import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
+import { inBatches, type KafkaAppender } from "./kafka-append.js";
+import type { KafkaClient } from "./kafka-client.js";
+import {
+  CursorScan,
+  markBatches,
+  matchOrphans,
+  placeName,
+  type CursorNote,
+  type CursorPlace,
+  type CursorState,
+} from "./kafka-cursor-records.js";
+import { isUnknownTopic } from "./kafka-errors.js";
+import { isOutOfRange, type Fetched, type KafkaFetcher } from "./kafka-fetch.js";
+import { committedRecords, endOf, sizeOf } from "./kafka-records.js";
 import { ensureTopic, topicEnds } from "./kafka-topics.js";
 import type { Cursor } from "./log.js";
-
-/** What the cursor topic holds under a cursor's name. */
-interface StoredCursor {
-  readonly value: string;
-  /** Names the append that stored it, so that its outcome can be found out when its answer was lost */
-  readonly append: string;
-  /** Where that append's first record went */
-  readonly offset: number;
-}
 
 export interface CursorSettings {
   /** A compacted topic of one partition; made where it is absent */
   readonly topic: string;
   readonly replicationFactor: number;
-  /** Stands before the cursor's name in Kafka's transactional id: access rules can name it. */
-  readonly transactionPrefix: string;
-  /** After this a transaction whose producer has gone silent is undone, ms. Until then readers wait at it. */
-  readonly transactionTimeoutMs: number;
   readonly maxBatchBytes: number;
 }
 
-/** How long a reader of a cursor waits for a transaction that is just being ended. */
-const ENDING_MS = 3_000;
+/** How soon one producer hears that another has taken its cursor. */
+const LOOK_EVERY_MS = 250;
+/** A new note is written after so much was appended: whoever resumes reads about that much at most. */
+const NOTE_EVERY_APPENDS = 64;
+const NOTE_EVERY_BYTES = 16 * 1024 * 1024;
+/** Compacted soon, in small segments: whoever looks for a cursor reads the topic. */
+const TOPIC_SETTINGS = {
+  "cleanup.policy": "compact",
+  "segment.bytes": "16777216",
+  "segment.ms": "600000",
+  "min.cleanable.dirty.ratio": "0.1",
+};
+
+/** A cursor that this process appends under */
+interface Owned {
+  state: CursorState;
+  /** Where batches can be that the latest note does not know of; those in `noted` are in it, maybe with an earlier `from`. */
+  places: readonly CursorPlace[];
+  noted: ReadonlySet<string>;
+  /** Offset in the cursor topic after the latest note that this process knows of */
+  seen: number;
+  lookedMs: number;
+  appends: number;
+  bytes: number;
+}
 
 /**
- * Appends that store a cursor with their records: one Kafka transaction over both. Its producer's transactional id is the
- * cursor's name, so that of two processes with one cursor Kafka shuts the older one out. After any error the producer is
- * thrown away; the new one's first request makes Kafka end what the old one left open, and the cursor topic then says
- * whether the append had come about. Readers see records of ended transactions alone (`read_committed`).
+ * Appends that store a cursor with their records, without Kafka's transactions: kafka-cursor-records.ts says how, and
+ * docs/decisions/008-kafka-log.md why. One process at a time may append under a name; of two the older is
+ * told, after at most `LOOK_EVERY_MS`.
  */
 export class KafkaCursors {
   readonly #client: KafkaClient;
   readonly #fetcher: KafkaFetcher;
+  readonly #appender: KafkaAppender;
   readonly #settings: CursorSettings;
+  readonly #self = randomUUID();
   readonly #turns = new Map<string, Promise<unknown>>();
-  readonly #producers = new Map<string, Producer>();
-  /** The stored cursor (null: none) as this process last saw or wrote it, under its name */
-  readonly #known = new Map<string, StoredCursor | null>();
+  readonly #owned = new Map<string, Owned>();
+  /** The count of the last append under a name that this process's caller knows of */
+  readonly #known = new Map<string, number>();
   #topicMade: Promise<void> | null = null;
 
-  constructor(client: KafkaClient, fetcher: KafkaFetcher, settings: CursorSettings) {
+  constructor(client: KafkaClient, fetcher: KafkaFetcher, appender: KafkaAppender, settings: CursorSettings) {
     this.#client = client;
     this.#fetcher = fetcher;
+    this.#appender = appender;
     this.#settings = settings;
   }
 
   /** Does not disturb a producer that is at work under this cursor. */
   async read(name: string): Promise<string | null> {
     return this.#inTurn(name, async () => {
-      if (this.#producers.has(name)) return this.#known.get(name)?.value ?? null;
-      const stored = await this.#stored(name);
-      this.#known.set(name, stored);
-      return stored?.value ?? null;
+      const state = this.#owned.get(name)?.state ?? (await this.#find(name, await this.#latestNote(name)));
+      this.#known.set(name, state.append);
+      return state.value;
     });
   }
 
-  /** Returns the first record's offset. Throws E_LOG_IO where another process has appended under the cursor meanwhile. */
+  /**
+   * Returns the first record's offset. Throws E_LOG_IO where more has been appended under the cursor than this process's
+   * caller knows of. After a retryable error the same append may be repeated: it is not doubled.
+   */
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor: Cursor): Promise<number> {
     return this.#inTurn(cursor.name, async () => {
-      const append = randomUUID();
-      const { name } = cursor;
-      const doing = `append to ${topic}/${partition} with cursor "${name}"`;
-      const attempt = async (): Promise<number> => {
-        const producer = this.#producers.get(name) ?? (await this.#begin(name, append));
-        // The answer to an earlier attempt was lost, but the append came about.
-        if (producer === "done") return this.#known.get(name)?.offset ?? 0;
-        try {
-          return await this.#transact(producer, topic, partition, records, { ...cursor, append });
-        } catch (error) {
-          this.#producers.delete(name);
-          disconnectQuietly(Promise.resolve(producer));
-          // A new producer finds out what has become of it.
-          throw isTransactionLost(error) ? lost(error, doing, this.#client.place) : error;
-        }
-      };
-      return this.#client.retrying(doing, attempt, { topic });
+      try {
+        return await this.#append({ topic, partition }, records, cursor);
+      } catch (error) {
+        // What has come about is found out when it matters.
+        this.#owned.delete(cursor.name);
+        throw error;
+      }
     });
   }
 
-  async #transact(
-    producer: Producer,
-    topic: string,
-    partition: number,
+  async #append(
+    at: { topic: string; partition: number },
     records: readonly LogRecord[],
-    { name, value, append }: Cursor & { append: string },
+    { name, value }: Cursor,
   ): Promise<number> {
-    const { maxBatchBytes, topic: cursorTopic } = this.#settings;
-    const compression = COMPRESSION_TYPE[this.#client.compression];
-    const transaction = await producer.transaction();
-    try {
-      let first: number | null = null;
-      for (const messages of inMessageBatches(records, partition, maxBatchBytes)) {
-        const sent = await transaction.send({ topic, acks: -1, compression, messages });
-        first ??= firstOffset(sent, topic, partition, this.#client.place);
-      }
-      const offset = first ?? (await topicEnds(this.#client, topic))[partition]?.end ?? 0;
-      const stored: StoredCursor = { value, append, offset };
-      await transaction.send({
-        topic: cursorTopic,
-        acks: -1,
-        messages: [{ partition: 0, key: name, value: JSON.stringify(stored) }],
-      });
-      await transaction.commit();
-      this.#known.set(name, stored);
-      return offset;
-    } catch (error) {
-      // So that readers need not wait for its time to run out; where this fails, the next producer's start ends it.
-      await transaction.abort().catch(() => undefined);
-      throw error;
+    const owned = this.#owned.get(name) ?? (await this.#take(name));
+    const known = this.#known.get(name);
+    if (known !== undefined && known !== owned.state.append) {
+      // Maybe by this very append, whose answer was lost.
+      const own = owned.state.owner === this.#self && owned.state.append === known + 1 && owned.state.value === value;
+      if (!own) throw this.#overtaken(name);
+      this.#known.set(name, owned.state.append);
+      return owned.state.first ?? 0;
     }
+    if (performance.now() - owned.lookedMs > LOOK_EVERY_MS) await this.#lookForOthers(name, owned);
+
+    const place = placeName(at);
+    const elsewhere = owned.state.orphans.filter((orphan) => orphan.place !== place);
+    const here = owned.state.orphans.filter((orphan) => orphan.place === place);
+    const { matched, left } = matchOrphans(here, records);
+    const rest = records.slice(matched.length);
+    const append = owned.state.append + 1;
+    if (!owned.noted.has(place)) {
+      owned.places = [...owned.places, { ...at, from: (await this.#ends(at)).end }];
+      await this.#note(name, owned);
+    }
+    let first = matched[0]?.offset ?? null;
+    if (rest.length > 0) {
+      const batches = inBatches(rest, this.#settings.maxBatchBytes);
+      const marked = markBatches(batches, { name, owner: this.#self, append, value });
+      const firsts = await this.#appender.append(at.topic, at.partition, marked);
+      first ??= firsts[0]!;
+      owned.places = moved(owned.places, place, firsts.at(-1)! + batches.at(-1)!.length);
+      owned.state = { append, value, owner: this.#self, first, orphans: elsewhere };
+    } else {
+      // Nothing to send: the note stores the cursor.
+      first ??= (await this.#ends(at)).end;
+      const from = left[0]?.offset ?? (matched.length === 0 ? null : matched.at(-1)!.offset + 1);
+      if (from !== null) owned.places = moved(owned.places, place, from);
+      owned.state = { append, value, owner: this.#self, first, orphans: [...elsewhere, ...left] };
+      await this.#note(name, owned);
+    }
+    this.#known.set(name, append);
+    owned.appends++;
+    for (const record of rest) owned.bytes += sizeOf(record);
+    if (owned.appends >= NOTE_EVERY_APPENDS || owned.bytes >= NOTE_EVERY_BYTES) await this.#note(name, owned);
+    return first;
   }
 
-  /**
-   * A new producer for a cursor, after whose first transaction request nothing of an older one is left open. "done" where
-   * `append` is what the cursor's last append was.
-   */
-  async #begin(name: string, append: string): Promise<Producer | "done"> {
+  /** Makes this process the one that appends under a name. */
+  async #take(name: string): Promise<Owned> {
     await this.#makeTopic();
-    const producer = this.#client.kafka.producer({
-      transactionalId: `${this.#settings.transactionPrefix}${name}`,
-      transactionTimeout: this.#settings.transactionTimeoutMs,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      metadataMaxAge: this.#client.metadataMaxAgeMs,
-      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
-    });
-    try {
-      await producer.connect();
-      // Empty, so that Kafka is asked for the producer's number, and ends the old one's transaction first.
-      await (await producer.transaction()).abort();
-      const known = this.#known.get(name);
-      const stored = await this.#stored(name);
-      this.#known.set(name, stored);
-      this.#producers.set(name, producer);
-      if (stored?.append === append) return "done";
-      if (known !== undefined && known?.append !== stored?.append) throw this.#overtaken(name);
-      return producer;
-    } catch (error) {
-      this.#producers.delete(name);
-      disconnectQuietly(Promise.resolve(producer));
-      throw error;
+    const earlier = await this.#latestNote(name);
+    const note = earlier ?? { owner: this.#self, append: 0, value: null, places: [] };
+    const seen = (await this.#write(name, { ...note, owner: this.#self })) + 1;
+    // The owner until now, should it live, hears of this before its next append; what it has under way arrives.
+    if (earlier !== null && earlier.owner !== this.#self) await sleep(LOOK_EVERY_MS + 50);
+    const owned: Owned = {
+      state: await this.#find(name, note),
+      places: note.places,
+      noted: new Set(note.places.map(placeName)),
+      seen,
+      lookedMs: 0,
+      appends: 0,
+      bytes: 0,
+    };
+    this.#owned.set(name, owned);
+    return owned;
+  }
+
+  /** Throws where another process has taken the cursor. */
+  async #lookForOthers(name: string, owned: Owned): Promise<void> {
+    const end = (await topicEnds(this.#client, this.#settings.topic))[0]?.end ?? 0;
+    if (end > owned.seen) {
+      await this.#readRaw({ topic: this.#settings.topic, partition: 0, from: owned.seen }, (records) => {
+        for (const { key, value } of records) {
+          if (textOf(key) !== name || value === null) continue;
+          if ((JSON.parse(textOf(value)) as CursorNote).owner !== this.#self) throw this.#overtaken(name);
+        }
+      });
+      owned.seen = end;
     }
+    owned.lookedMs = performance.now();
+  }
+
+  async #latestNote(name: string): Promise<CursorNote | null> {
+    const found: { note: CursorNote | null } = { note: null };
+    await this.#readRaw({ topic: this.#settings.topic, partition: 0, from: 0 }, (records) => {
+      for (const { key, value } of records) {
+        if (textOf(key) === name && value !== null) found.note = JSON.parse(textOf(value)) as CursorNote;
+      }
+    });
+    return found.note;
+  }
+
+  /** What has been appended under a cursor: what its note says, and what its places hold beyond that. */
+  async #find(name: string, note: CursorNote | null): Promise<CursorState> {
+    const scan = new CursorScan(name, note);
+    for (const place of note?.places ?? []) {
+      await this.#readRaw(place, (records) => {
+        scan.add(placeName(place), records);
+      });
+    }
+    return scan.state;
   }
 
   /**
-   * The last committed cursor of a name. Reads the topic as it is, with records of open transactions, because one
-   * producer's open transaction would hide what others have committed after it.
+   * Gives everything in a partition from an offset to its present end, with records of open transactions (others' may stay
+   * open for long); nothing where there is no such topic.
    */
-  async #stored(name: string): Promise<StoredCursor | null> {
-    const startedMs = Date.now();
-    for (;;) {
-      const { stored, open } = await this.#scan(name);
-      if (!open || Date.now() - startedMs > ENDING_MS) return stored;
-      await sleep(50);
-    }
-  }
-
-  async #scan(name: string): Promise<{ stored: StoredCursor | null; open: boolean }> {
-    const start = await this.#cursorStart();
-    let stored: StoredCursor | null = null;
-    /** Of producers whose transaction has not ended yet, by their number */
-    const open = new Map<string, StoredCursor>();
-    let end: number | null = null;
-    for (let position = start; position !== null && (end === null || position < end);) {
-      const place = {
-        topic: this.#settings.topic,
-        partition: 0,
-        offset: position,
-        maxBytes: 1 << 20,
-        uncommitted: true,
-      };
-      const fetched = await this.#client.retrying(`read cursor "${name}"`, () => this.#fetcher.fetch(place));
-      end ??= fetched.logEnd;
-      for (const record of fetched.raw) {
-        if (Number(record.offset) < position) continue;
-        const { producerId, inTransaction } = record.batchContext;
-        const ending = endsTransaction(record);
-        if (ending !== null) {
-          if (ending === "commit") stored = open.get(producerId) ?? stored;
-          open.delete(producerId);
-        } else if (record.key?.toString() === name && record.value !== null) {
-          const found = JSON.parse(record.value.toString()) as StoredCursor;
-          if (inTransaction) open.set(producerId, found);
-          else stored = found;
-        }
-      }
-      // Compaction may have left nothing of what comes last.
-      position = endOf(fetched.raw) ?? end;
-    }
-    return { stored, open: open.size > 0 };
-  }
-
-  /** Null where no cursor was ever stored. */
-  async #cursorStart(): Promise<number | null> {
-    try {
-      return (await topicEnds(this.#client, this.#settings.topic))[0]?.start ?? null;
-    } catch (error) {
-      if (isSluiceError(error) && isUnknownTopic(error)) return null;
+  async #readRaw({ topic, partition, from }: CursorPlace, take: (records: StoredRecord[]) => void): Promise<void> {
+    const { start } = await this.#ends({ topic, partition }).catch((error: unknown) => {
+      if (isSluiceError(error) && isUnknownTopic(error)) return { start: null };
       throw error;
+    });
+    if (start === null) return;
+    let end: number | null = null;
+    for (let offset = Math.max(start, from); end === null || offset < end;) {
+      const place = { topic, partition, offset, maxBytes: 2 * 1024 * 1024, uncommitted: true };
+      const attempt = (): Promise<Fetched | null> =>
+        this.#fetcher.fetch(place).catch((error: unknown) => {
+          // The topic was made anew since the place was noted.
+          if (isOutOfRange(error)) return null;
+          throw error;
+        });
+      const fetched = await this.#client.retrying(`read ${topic}/${partition}`, attempt, { topic });
+      if (fetched === null) return;
+      end ??= fetched.logEnd;
+      take(committedRecords(fetched.raw, [], offset));
+      // Compaction may have left nothing of what comes last.
+      offset = endOf(fetched.raw) ?? end;
     }
+  }
+
+  async #ends({ topic, partition }: { topic: string; partition: number }): Promise<{ start: number; end: number }> {
+    const ends = (await topicEnds(this.#client, topic))[partition];
+    if (ends !== undefined) return ends;
+    throw new SluiceError(
+      "E_LOG_IO",
+      `Expected a partition ${partition} of topic "${topic}" in ${this.#client.place}, found none.`,
+    );
+  }
+
+  /** Stores what this process knows of its cursor. */
+  async #note(name: string, owned: Owned): Promise<void> {
+    const { append, value } = owned.state;
+    await this.#lookForOthers(name, owned);
+    owned.seen = (await this.#write(name, { owner: this.#self, append, value, places: owned.places })) + 1;
+    owned.noted = new Set(owned.places.map(placeName));
+    owned.appends = 0;
+    owned.bytes = 0;
+  }
+
+  /** Returns the note's offset. */
+  async #write(name: string, note: CursorNote): Promise<number> {
+    const record = {
+      key: Buffer.from(name),
+      value: Buffer.from(JSON.stringify(note)),
+      headers: {},
+      timestampMs: Date.now(),
+    };
+    const [offset] = await this.#appender.append(this.#settings.topic, 0, [[record]]);
+    return offset!;
   }
 
   #makeTopic(): Promise<void> {
     const { topic, replicationFactor } = this.#settings;
-    // Small segments, compacted soon: whoever looks for a cursor reads the topic.
-    const settings = {
-      "cleanup.policy": "compact",
-      "segment.bytes": "16777216",
-      "segment.ms": "600000",
-      "min.cleanable.dirty.ratio": "0.1",
-      "delete.retention.ms": "3600000",
-    };
-    this.#topicMade ??= ensureTopic(this.#client, topic, 1, { replicationFactor, settings }).catch((error: unknown) => {
+    const settings = { replicationFactor, settings: TOPIC_SETTINGS };
+    this.#topicMade ??= ensureTopic(this.#client, topic, 1, settings).catch((error: unknown) => {
       this.#topicMade = null;
       throw error;
     });
@@ -234,7 +280,7 @@ export class KafkaCursors {
   #overtaken(name: string): SluiceError {
     return new SluiceError(
       "E_LOG_IO",
-      `Expected to be the only producer with cursor "${name}" in ${this.#client.place}, found that another has appended since. Stop one of them, then start again: it goes on from the stored cursor.`,
+      `Expected to be the only producer with cursor "${name}" in ${this.#client.place}, found that another has taken it. Stop one of them; what goes on has to look at the cursor again.`,
       { cursor: name },
     );
   }
@@ -253,12 +299,13 @@ export class KafkaCursors {
 
   async close(): Promise<void> {
     await Promise.all(this.#turns.values());
-    await Promise.all([...this.#producers.values()].map((producer) => producer.disconnect().catch(() => undefined)));
-    this.#producers.clear();
   }
 }
 
-function lost(cause: unknown, doing: string, place: string): SluiceError {
-  const message = `Expected to ${doing} in ${place}, found that Kafka has ended the transaction (${typeOf(cause)}).`;
-  return new SluiceError("E_LOG_IO", message, { cause, retryable: true });
+function moved(places: readonly CursorPlace[], name: string, from: number): CursorPlace[] {
+  return places.map((place) => (placeName(place) === name ? { ...place, from } : place));
+}
+
+function textOf(bytes: Uint8Array | null): string {
+  return bytes === null ? "" : Buffer.from(bytes).toString();
 }

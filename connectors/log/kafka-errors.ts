@@ -19,31 +19,10 @@ export function originOf(error: unknown): ClientError {
   return wrapped && error.cause instanceof Error && error.cause !== error ? originOf(error.cause) : error;
 }
 
-/** Kafka's name of a protocol error, "" for any other error. */
+/** Kafka's name of a protocol error, also behind an error of ours; "" for any other error. */
 export function typeOf(error: unknown): string {
-  const { type } = originOf(error);
+  const { type } = originOf(error instanceof SluiceError ? error.cause : error);
   return typeof type === "string" ? type : "";
-}
-
-const TRANSACTION_LOST: ReadonlySet<string> = new Set([
-  "INVALID_PRODUCER_EPOCH",
-  "INVALID_PRODUCER_ID_MAPPING",
-  "INVALID_TXN_STATE",
-  "TRANSACTION_COORDINATOR_FENCED",
-  "CONCURRENT_TRANSACTIONS",
-  "OUT_OF_ORDER_SEQUENCE_NUMBER",
-  "DUPLICATE_SEQUENCE_NUMBER",
-  "UNKNOWN_PRODUCER_ID",
-]);
-/** Kafka's number of PRODUCER_FENCED, which the client has no name for */
-const PRODUCER_FENCED = 90;
-
-/**
- * The transaction has ended, or cannot go on, without saying anything against what was sent in it: it took too long,
- * another producer took over, the broker lost count of it.
- */
-export function isTransactionLost(error: unknown): boolean {
-  return TRANSACTION_LOST.has(typeOf(error)) || originOf(error).code === PRODUCER_FENCED;
 }
 
 /** The group has gone on without this member: what it holds is no longer its own. */
@@ -100,10 +79,20 @@ export function kafkaFailure(error: unknown, doing: string, place: string): Slui
   }
 }
 
-/** Of the network, and what the client itself says of Kafka's answers. A bug (TypeError …) is neither. */
+/** Of the network, and what the client itself says of Kafka's answers. A bug of ours (TypeError …) is neither. */
 function isRetryable(origin: ClientError): boolean {
+  if (isClientAstray(origin)) return true;
   if (["TypeError", "RangeError", "ReferenceError", "SyntaxError"].includes(origin.name)) return false;
   if (typeOf(origin) !== "") return origin.retriable === true;
-  if (origin.name.startsWith("KafkaJS")) return origin.retriable !== false || origin.name === "KafkaJSLockTimeout";
+  // "Group coordinator not found" is what a broker that has just been started says.
+  if (["KafkaJSLockTimeout", "KafkaJSGroupCoordinatorNotFound"].includes(origin.name)) return true;
+  if (origin.name.startsWith("KafkaJS")) return origin.retriable !== false;
   return /^E[A-Z]+$/.test(typeof origin.code === "string" ? origin.code : "");
+}
+
+/** What kafkajs throws where a connection goes while another call is at work on it */
+function isClientAstray({ name, message, stack = "" }: ClientError): boolean {
+  if (message === "Broker not connected") return true;
+  const thrower = stack.split("\n").find((line) => line.trim().startsWith("at ")) ?? "";
+  return name === "TypeError" && /[\\/]kafkajs[\\/]src[\\/]/.test(thrower);
 }

@@ -3,6 +3,7 @@ import kafkajs from "kafkajs";
 import type { Broker, Cluster, Consumer } from "kafkajs";
 import { SluiceError } from "../../schemas/errors.js";
 import { disconnectQuietly, type KafkaClient } from "./kafka-client.js";
+import { typeOf } from "./kafka-errors.js";
 import type { AbortedTransaction, RawRecord } from "./kafka-records.js";
 
 /** What one request has brought of one partition. */
@@ -70,8 +71,12 @@ export class KafkaFetcher {
   async fetch(place: FetchPlace): Promise<Fetched> {
     const { topic, partition } = place;
     const { cluster } = await this.#connect();
+    // Where the topic is unknown the client takes it back from those it asks for, and others can be read on.
+    await cluster.addTargetTopic(topic).catch((error: unknown) => {
+      if (typeOf(error) !== "UNKNOWN_TOPIC_OR_PARTITION") this.#forget();
+      throw error;
+    });
     try {
-      await cluster.addTargetTopic(topic);
       await cluster.refreshMetadataIfNecessary();
       const leader = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0];
       if (leader === undefined) {

@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import kafkajs from "kafkajs";
 import type { Cluster, Consumer } from "kafkajs";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, messageOf, SluiceError } from "../../schemas/errors.js";
 import type { KafkaClient } from "./kafka-client.js";
 import { isExpelled, kafkaFailure } from "./kafka-errors.js";
 
@@ -31,7 +31,7 @@ export interface Holding {
 }
 
 const LEAVE_WITHIN_MS = 15_000;
-/** How long a task's last commit goes on trying */
+/** How long a commit goes on trying once its task is to end: of what it says done nothing is read again elsewhere. */
 const LAST_COMMIT_MS = 5_000;
 
 /**
@@ -55,8 +55,14 @@ export class KafkaMember {
   readonly #failures: unknown[] = [];
   readonly #finish = new AbortController();
   #assigned: readonly number[] = [];
+  /** Whether kafkajs is between asking to join and having joined */
+  #joining = false;
   #aliveMs = performance.now();
+  /** The group's, as of the first sign of life after joining */
+  #generation: number | null = null;
+  #anew = false;
   #stopping = false;
+  #left = false;
 
   constructor(
     client: KafkaClient,
@@ -79,8 +85,9 @@ export class KafkaMember {
       maxWaitTimeInMs: 100,
       metadataMaxAge: client.metadataMaxAgeMs,
       allowAutoTopicCreation: false,
+      // As long as it goes on trying it is the same member, for whom a broker's restart is no rebalance.
       retry: {
-        retries: 5,
+        retries: Math.ceil(client.patienceMs / 1_000) + 5,
         initialRetryTime: 100,
         maxRetryTime: 1_000,
         restartOnFailure: async () => this.#mayRestart(),
@@ -110,10 +117,16 @@ export class KafkaMember {
       clearInterval(watch);
       // Still a member: what the tasks commit while they end counts.
       await this.#revoke();
-      const left = this.#consumer.disconnect().catch(() => undefined);
-      await Promise.race([left, sleep(LEAVE_WITHIN_MS, null, { ref: false })]);
+      await Promise.race([this.#leave(), sleep(LEAVE_WITHIN_MS, null, { ref: false })]);
+      this.#left = true;
     }
     if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  /** kafkajs's consumer cannot be told to leave while it joins. */
+  async #leave(): Promise<void> {
+    while (this.#joining) await sleep(20);
+    await this.#consumer.disconnect().catch(() => undefined);
   }
 
   #fail(error: unknown): void {
@@ -123,10 +136,20 @@ export class KafkaMember {
 
   async #join(): Promise<void> {
     const { GROUP_JOIN, HEARTBEAT, CRASH, COMMIT_OFFSETS } = this.#consumer.events;
-    this.#consumer.on(HEARTBEAT, () => {
+    this.#consumer.on(HEARTBEAT, ({ payload }) => {
+      this.#joining = false;
       this.#aliveMs = performance.now();
+      this.#generation ??= payload.groupGenerationId;
+      // The membership holds, also where joining was begun and failed (a broker that went away) or no sign of life got
+      // through for long: the tasks that were ended for that go on.
+      if (payload.groupGenerationId === this.#generation) this.#give(this.#assigned);
+      else void this.#joinAnew();
     });
     this.#consumer.on(GROUP_JOIN, ({ payload }) => {
+      this.#joining = false;
+      this.#generation = null;
+      // Thrown into kafkajs, which then gives up joining: it would go on for ever in a consumer that is disconnected.
+      if (this.#left) throw new SluiceError("E_CANCELLED", `The membership in group "${this.#group}" has ended.`);
       this.#aliveMs = performance.now();
       this.#consumer.pause([{ topic: this.#topic }]);
       this.#give(payload.memberAssignment[this.#topic] ?? []);
@@ -137,13 +160,49 @@ export class KafkaMember {
       }
     });
     this.#consumer.on(CRASH, ({ payload }) => {
-      if (!payload.restart) this.#fail(kafkaFailure(payload.error, this.#doing, this.#client.place));
+      this.#joining = false;
+      if (!payload.restart) void this.#runAgain(kafkaFailure(payload.error, this.#doing, this.#client.place));
     });
     await this.#client.retrying(this.#doing, async () => {
       await this.#consumer.connect();
       await this.#consumer.subscribe({ topic: this.#topic, fromBeginning: true });
     });
+    await this.#run();
+  }
+
+  async #run(): Promise<void> {
     await this.#consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async () => undefined });
+  }
+
+  /** kafkajs has joined a generation without having heard what it was given. */
+  async #joinAnew(): Promise<void> {
+    if (this.#stopping || this.#anew) return;
+    this.#anew = true;
+    await this.#revoke();
+    await this.#consumer.stop().catch(() => undefined);
+    this.#anew = false;
+    this.#generation = null;
+    this.#assigned = [];
+    if (this.#isStopping()) return;
+    await this.#run().catch((error: unknown) => {
+      this.#fail(kafkaFailure(error, this.#doing, this.#client.place));
+    });
+  }
+
+  /** It may begin at any `await`. */
+  #isStopping(): boolean {
+    return this.#stopping;
+  }
+
+  /** kafkajs gives up on some errors that pass, such as a coordinator that a starting broker does not know yet. */
+  async #runAgain(failure: SluiceError): Promise<void> {
+    if (failure.retryable && this.#mayRestart()) {
+      await sleep(500);
+      if (this.#isStopping()) return;
+      await this.#run().catch((error: unknown) => {
+        this.#fail(kafkaFailure(error, this.#doing, this.#client.place));
+      });
+    } else this.#fail(failure);
   }
 
   /**
@@ -153,8 +212,15 @@ export class KafkaMember {
   #beforeEachJoin(cluster: Cluster): void {
     const find = cluster.findGroupCoordinator.bind(cluster);
     cluster.findGroupCoordinator = async (group) => {
+      if (this.#stopping) throw new SluiceError("E_CANCELLED", `The membership in group "${this.#group}" has ended.`);
+      this.#joining = true;
       await Promise.race([this.#revoke(), sleep(this.#times.rebalanceMs * 0.8, null, { ref: false })]);
-      return find(group);
+      try {
+        return await find(group);
+      } catch (error) {
+        this.#joining = false;
+        throw error;
+      }
     };
   }
 
@@ -165,17 +231,22 @@ export class KafkaMember {
   #give(partitions: readonly number[]): void {
     this.#assigned = partitions;
     // A task that ended by itself has done its partition, until the partition was somebody else's.
-    for (const partition of this.#held.keys()) if (!partitions.includes(partition)) this.#held.delete(partition);
-    if (this.#stopping) return;
+    for (const [partition, { abort }] of this.#held) {
+      if (partitions.includes(partition)) continue;
+      abort.abort();
+      this.#held.delete(partition);
+    }
+    if (this.#stopping || this.#anew) return;
     for (const partition of partitions) if (!this.#held.has(partition)) this.#start(partition);
   }
 
   #start(partition: number): void {
     const abort = new AbortController();
+    const late = soonAfter(abort.signal, LAST_COMMIT_MS);
     const holding: Holding = {
       partition,
       signal: abort.signal,
-      commit: (offset) => this.#commit(partition, offset, abort),
+      commit: (offset) => this.#commit(partition, offset, abort, late),
     };
     const run = async (): Promise<void> => {
       try {
@@ -204,40 +275,68 @@ export class KafkaMember {
     for (const [partition, held] of running) if (this.#held.get(partition) === held) this.#held.delete(partition);
   }
 
-  async #commit(partition: number, offset: number, abort: AbortController): Promise<void> {
+  async #commit(partition: number, offset: number, abort: AbortController, late: AbortSignal): Promise<void> {
     const doing = `commit ${offset} of ${this.#topic}/${partition} for group "${this.#group}"`;
     const key = `${partition} ${offset}`;
+    // A rebalance waits for the task, and so for a commit that is under way as the task is told to end; kafkajs goes on
+    // trying behind.
+    const signal = abort.signal.aborted ? AbortSignal.timeout(LAST_COMMIT_MS) : late;
     const attempt = async (): Promise<void> => {
       this.#acknowledged.delete(key);
-      try {
-        await this.#consumer.commitOffsets([{ topic: this.#topic, partition, offset: String(offset) }]);
-      } catch (error) {
-        if (isExpelled(error)) throw this.#lost(partition, abort, error);
-        throw error;
-      }
+      // kafkajs throws, or returns without an error, while its consumer is being started again.
+      const committing = this.#consumer
+        .commitOffsets([{ topic: this.#topic, partition, offset: String(offset) }])
+        .catch((error: unknown) => {
+          if (!/not initialized/.test(messageOf(error))) throw error;
+        });
+      await untilAborted(committing, signal);
       if (this.#acknowledged.delete(key)) return;
-      // kafkajs returns without an error where its consumer is just being restarted.
       throw new SluiceError("E_LOG_IO", `Expected to ${doing}, found the membership being renewed.`, {
         retryable: true,
       });
     };
-    // Once the task is to end, nobody waits long for it.
-    const bounds = abort.signal.aborted ? { patienceMs: LAST_COMMIT_MS } : { signal: abort.signal };
-    await this.#client.retrying(doing, attempt, bounds);
-  }
-
-  #lost(partition: number, abort: AbortController, cause?: unknown): SluiceError {
-    abort.abort();
-    return new SluiceError(
-      "E_CANCELLED",
-      `${this.#topic}/${partition} is no longer this member's of group "${this.#group}": another one goes on from the last commit.`,
-      { cause },
-    );
+    try {
+      await this.#client.retrying(doing, attempt, { signal });
+    } catch (error) {
+      if (isExpelled(error)) abort.abort();
+      if (!abort.signal.aborted) throw error;
+      throw new SluiceError(
+        "E_CANCELLED",
+        `${this.#topic}/${partition} is no longer this member's of group "${this.#group}": another one goes on from the last commit.`,
+        { cause: error },
+      );
+    }
   }
 
   /** After a failure that the client's own retries did not get over. */
   #mayRestart(): boolean {
     if (this.#stopping || this.#client.closed.aborted) return false;
-    return performance.now() - this.#aliveMs < this.#client.policy().patienceMs;
+    return performance.now() - this.#aliveMs < this.#client.patienceMs;
+  }
+}
+
+/** Aborts `delayMs` after `signal` does. */
+function soonAfter(signal: AbortSignal, delayMs: number): AbortSignal {
+  const late = new AbortController();
+  const abort = (): void => {
+    setTimeout(() => {
+      late.abort();
+    }, delayMs).unref();
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  return late.signal;
+}
+
+/** Waits for `work`, but not after `signal` has aborted. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let leave = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    if (!signal.aborted) await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", leave);
   }
 }

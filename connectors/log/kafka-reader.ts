@@ -2,6 +2,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import type { KafkaClient } from "./kafka-client.js";
 import { isOutOfRange, type Fetched, type KafkaFetcher } from "./kafka-fetch.js";
+import { withoutMark } from "./kafka-cursor-records.js";
 import { committedRecords, endOf, sizeOf } from "./kafka-records.js";
 import { topicEnds } from "./kafka-topics.js";
 import type { LogBatch, PartitionEnds, ReadOptions } from "./log.js";
@@ -43,7 +44,7 @@ export async function* readKafkaPartition(
       position = fetched;
       continue;
     }
-    const records = committedRecords(fetched.raw, fetched.aborted, position);
+    const records = committedRecords(fetched.raw, fetched.aborted, position).map(withoutMark);
     const from = position;
     position = Math.max(position, endOf(fetched.raw) ?? 0);
     if (position < until.limit) {

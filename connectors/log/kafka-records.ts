@@ -25,11 +25,9 @@ export interface AbortedTransaction {
   readonly firstOffset: string;
 }
 
-/** Version 0 of a control record's key, type 0: the transaction was aborted. 1: committed. */
-export function endsTransaction(record: RawRecord): "commit" | "abort" | null {
-  if (!record.isControlRecord || record.key === null || record.key.length < 4) return null;
-  const type = record.key.readInt16BE(2);
-  return type === 0 ? "abort" : type === 1 ? "commit" : null;
+/** A control record's key: version i16, type i16. 0: the transaction was aborted. 1: committed. */
+function isAbort({ key }: RawRecord): boolean {
+  return key !== null && key.length >= 4 && key.readInt16BE(2) === 0;
 }
 
 /**
@@ -49,7 +47,7 @@ export function committedRecords(
     const { producerId, inTransaction } = record.batchContext;
     while (pending.length > 0 && Number(pending[0]!.firstOffset) <= offset) inAborted.add(pending.shift()!.producerId);
     if (record.isControlRecord) {
-      if (endsTransaction(record) === "abort") inAborted.delete(producerId);
+      if (isAbort(record)) inAborted.delete(producerId);
     } else if (offset >= from && !(inTransaction && inAborted.has(producerId))) {
       records.push(storedRecord(record));
     }
@@ -65,29 +63,39 @@ export function endOf(raw: readonly RawRecord[]): number | null {
 
 function storedRecord({ offset, timestamp, key, value, headers }: RawRecord): StoredRecord {
   const texts: Record<string, string> = {};
+  let timestampMs = Number(timestamp);
   for (const [name, found] of Object.entries(headers)) {
     // Kafka lets a header repeat: the last one holds.
     const one = Array.isArray(found) ? (found as readonly HeaderValue[]).at(-1) : (found as HeaderValue);
     const text = one?.toString() ?? "";
-    Object.defineProperty(texts, name, { value: text, enumerable: true, configurable: true, writable: true });
+    if (name === TIME_HEADER && text !== "" && Number.isFinite(Number(text))) timestampMs = Number(text);
+    else Object.defineProperty(texts, name, { value: text, enumerable: true, configurable: true, writable: true });
   }
-  return { offset: Number(offset), timestampMs: Number(timestamp), key, value, headers: texts };
+  return { offset: Number(offset), timestampMs, key, value, headers: texts };
 }
 
+/**
+ * A record's time, ms since the epoch, when Sluice has appended it. Kafka's own timestamp is then that of the append: a
+ * broker judges by it how old a producer is, and forgets one whose last records are more than a day old, and with it what
+ * tells a batch that is sent again from a new one. Photographs of last year would so be doubled by a broker's restart.
+ * Records of other producers carry no such header: their time is Kafka's timestamp.
+ */
+const TIME_HEADER = "sluice-timestamp";
+
 /** What the client sends of a record. */
-export function outgoing(record: LogRecord, partition: number) {
+export function outgoing({ key, value, headers, timestampMs }: LogRecord, partition: number, nowMs: number) {
   return {
     partition,
-    key: record.key === null ? null : asBuffer(record.key),
-    value: record.value === null ? null : asBuffer(record.value),
-    headers: { ...record.headers },
-    timestamp: String(record.timestampMs),
+    key: key === null ? null : asBuffer(key),
+    value: value === null ? null : asBuffer(value),
+    headers: { ...headers, [TIME_HEADER]: String(timestampMs) },
+    timestamp: String(nowMs),
   };
 }
 
 /** About what a record takes on the wire, before compression */
 export function sizeOf({ key, value, headers }: LogRecord): number {
-  let bytes = 32 + (key?.length ?? 0) + (value?.length ?? 0);
+  let bytes = 64 + (key?.length ?? 0) + (value?.length ?? 0);
   for (const [name, text] of Object.entries(headers)) bytes += 8 + Buffer.byteLength(name) + Buffer.byteLength(text);
   return bytes;
 }

@@ -7,9 +7,10 @@ import type { PartitionEnds } from "./log.js";
 export type TopicSettings = Readonly<Record<string, string>>;
 
 /**
- * Records carry their event times, and Kafka by default refuses times more than an hour ahead and forgets what is older
- * than a week: a photograph of last year would go as soon as it came. Topics made here take any time and keep everything;
- * bound them by `retention.bytes`, or by time of arrival with `message.timestamp.type=LogAppendTime`.
+ * Other producers may use Kafka's timestamp for their event times. Kafka by default refuses times more than an hour ahead,
+ * and forgets what is older than a week: a photograph of last year would go as soon as it came. Topics made here take any
+ * time and keep everything; bound them by `retention.bytes`, or by the time of arrival with `retention.ms` where every
+ * producer is Sluice or `message.timestamp.type` is LogAppendTime.
  */
 const DEFAULTS: TopicSettings = {
   "message.timestamp.after.max.ms": "9223372036854775807",
@@ -47,7 +48,10 @@ export async function topicEnds(client: KafkaClient, topic: string): Promise<rea
     .map(({ low, high }) => ({ start: Number(low), end: Number(high) }));
 }
 
-/** Of each partition, the first offset whose record's time is at or after `timestampMs`; the end where there is none. */
+/**
+ * Of each partition, the first offset whose Kafka timestamp (of what Sluice appends: when it did) is at or after
+ * `timestampMs`; the end where there is none.
+ */
 export async function offsetsAt(client: KafkaClient, topic: string, timestampMs: number): Promise<readonly number[]> {
   const offsets = await client.administer(
     `find topic "${topic}"`,

@@ -1,8 +1,9 @@
 import { SluiceError } from "../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
-import { KafkaAppender } from "./kafka-append.js";
+import { inBatches, KafkaAppender } from "./kafka-append.js";
 import { KafkaClient, type KafkaConnection } from "./kafka-client.js";
 import { KafkaCursors } from "./kafka-cursor.js";
+import { withoutMark } from "./kafka-cursor-records.js";
 import { isOutOfRange, KafkaFetcher, type Fetched } from "./kafka-fetch.js";
 import { KafkaMember, type GroupTimes } from "./kafka-group.js";
 import { readKafkaPartition } from "./kafka-reader.js";
@@ -22,10 +23,6 @@ export interface KafkaLogOptions extends KafkaConnection {
   readonly maxBatchBytes?: number;
   /** Where cursors are kept. Default "sluice-cursors". */
   readonly cursorTopic?: string;
-  /** Before a cursor's name in Kafka's transactional ids. Default "sluice-cursor-". */
-  readonly transactionPrefix?: string;
-  /** After this the transaction of a producer that died is undone, and readers go on, ms. Default 20,000. */
-  readonly transactionTimeoutMs?: number;
 }
 
 /** Beyond the contract: what only Kafka has. */
@@ -35,7 +32,7 @@ export interface KafkaLog extends Log {
     topic: string,
     wanted: { readonly partitions?: number; readonly settings?: TopicSettings },
   ): Promise<string[]>;
-  /** Of each partition, the first offset whose record's time is at or after `timestampMs`; its end where there is none. */
+  /** Of each partition, the first offset whose Kafka timestamp is at or after `timestampMs`; its end where there is none. */
   offsetsAt(topic: string, timestampMs: number): Promise<readonly number[]>;
   /** The offset that a group has committed in a partition, or null: for those who look on. */
   committed(group: string, topic: string, partition: number): Promise<number | null>;
@@ -63,6 +60,7 @@ class BrokerLog implements KafkaLog {
   readonly #appender: KafkaAppender;
   readonly #cursors: KafkaCursors;
   readonly #fetchBytes: number;
+  readonly #maxBatchBytes: number;
 
   constructor(client: KafkaClient, options: KafkaLogOptions) {
     const { maxBatchBytes = 900 * 1024, replicationFactor = 1 } = options;
@@ -70,11 +68,10 @@ class BrokerLog implements KafkaLog {
     this.#options = options;
     this.#fetchBytes = options.fetchBytes ?? 2 * 1024 * 1024;
     this.#fetcher = new KafkaFetcher(client);
-    this.#appender = new KafkaAppender(client, maxBatchBytes);
-    this.#cursors = new KafkaCursors(client, this.#fetcher, {
+    this.#appender = new KafkaAppender(client);
+    this.#maxBatchBytes = maxBatchBytes;
+    this.#cursors = new KafkaCursors(client, this.#fetcher, this.#appender, {
       topic: options.cursorTopic ?? "sluice-cursors",
-      transactionPrefix: options.transactionPrefix ?? "sluice-cursor-",
-      transactionTimeoutMs: options.transactionTimeoutMs ?? 20_000,
       replicationFactor,
       maxBatchBytes,
     });
@@ -102,8 +99,9 @@ class BrokerLog implements KafkaLog {
 
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number> {
     if (cursor !== undefined) return this.#cursors.append(topic, partition, records, cursor);
-    if (records.length > 0) return this.#appender.append(topic, partition, records);
-    return (await this.#bounds(topic, partition)).end;
+    const batches = inBatches(records, this.#maxBatchBytes);
+    const [first] = await this.#appender.append(topic, partition, batches);
+    return first ?? (await this.#bounds(topic, partition)).end;
   }
 
   async cursor(name: string): Promise<string | null> {
@@ -136,7 +134,7 @@ class BrokerLog implements KafkaLog {
       const records = fetched === null ? [] : committedRecords(fetched.raw, fetched.aborted, offset);
       const passed = new Set(wanted.filter((one) => one === offset || (to !== null && one < to)));
       wanted.splice(0, passed.size);
-      for (const record of records) if (passed.has(record.offset)) found.push(record);
+      for (const record of records) if (passed.has(record.offset)) found.push(withoutMark(record));
     }
     return found;
   }

@@ -50,6 +50,16 @@ const CASES: readonly [string, unknown, ErrorCode, boolean, RegExp][] = [
     false,
     /POLICY_VIOLATION/,
   ],
+  ["a connection gone under the client", new Error("Broker not connected"), "E_LOG_IO", true, /Broker not connected/],
+  [
+    "the same, where the client did not expect it",
+    Object.assign(new TypeError("no pool"), {
+      stack: "TypeError: no pool\n    at x (/a/node_modules/kafkajs/src/cluster.js:1:1)",
+    }),
+    "E_LOG_IO",
+    true,
+    /no pool/,
+  ],
   ["a bug", new TypeError("no function"), "E_LOG_IO", false, /no function/],
 ];
 

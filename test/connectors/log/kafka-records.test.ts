@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { committedRecords, endOf, type RawRecord } from "../../../connectors/log/kafka-records.js";
+import { committedRecords, endOf, outgoing, type RawRecord } from "../../../connectors/log/kafka-records.js";
 
 /** A log of batches as a broker keeps it: records of transactions among others', each ended by a marker. */
 interface Written {
@@ -80,6 +80,26 @@ test("a reader sees committed records, each once, wherever it starts", () => {
       assert.equal(endOf(raw), end === 0 ? null : end);
     }),
   );
+});
+
+test("a record's own time travels beside Kafka's, and comes back", () => {
+  const own = { key: null, value: Buffer.from("v"), headers: { own: "header" }, timestampMs: 1_000 };
+  const sent = outgoing(own, 3, 1_800_000_000_000);
+  assert.equal(sent.timestamp, "1800000000000");
+  const headers = Object.fromEntries(Object.entries(sent.headers).map(([name, text]) => [name, Buffer.from(text)]));
+  const raw: RawRecord = {
+    ...record(7, "-1", false),
+    timestamp: sent.timestamp,
+    value: sent.value,
+    headers,
+  };
+  assert.deepEqual(committedRecords([raw], [], 0), [{ ...own, offset: 7 }]);
+  // Another producer's
+  assert.equal(committedRecords([record(8, "-1", false)], [], 0)[0]!.timestampMs, 1_700_000_000_000);
+  for (const text of ["", "yesterday", "NaN"]) {
+    const garbage = { ...record(9, "-1", false), headers: { "sluice-timestamp": Buffer.from(text) } };
+    assert.equal(committedRecords([garbage], [], 0)[0]!.timestampMs, 1_700_000_000_000);
+  }
 });
 
 test("the end is after what compaction took from the last batch", () => {
