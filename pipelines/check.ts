@@ -4,14 +4,14 @@ import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import { decodableFormats } from "../connectors/decoder/formats.js";
 import { openSharpDecoder } from "../connectors/decoder/sharp.js";
-import { BACKENDS } from "../connectors/engine/backends.js";
 import { openEngine } from "../connectors/engine/open.js";
 import { loadTeacher } from "../connectors/engine/teacher-files.js";
-import type { Config, EngineConfig } from "../schemas/config.js";
+import type { Config } from "../schemas/config.js";
 import { messageOf, SluiceError, type ErrorCode } from "../schemas/errors.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import { pixelBytes } from "../schemas/pixels.js";
 import { assertAnswerable } from "./answerable.js";
+import { engineLines } from "./check-engines.js";
 import { estimateMemory, memoryLimit } from "./memory-estimate.js";
 import { holderOf } from "./runtime/folder-holder.js";
 
@@ -23,6 +23,8 @@ export interface CheckLine {
   readonly message: string;
   /** With `fail`, where an error says more */
   readonly code?: ErrorCode;
+  /** The same for programs, where the message holds a list */
+  readonly facts?: Readonly<Record<string, unknown>>;
 }
 
 /** package.json says the same under `engines`; a test compares them. */
@@ -62,28 +64,6 @@ export function runtimeLine(version: string): CheckLine {
         message: `expected Node ${expected}, found ${version}: install one of these`,
       }
     : { subject: "node", state: "ok", message: `Node ${version} (${expected} are supported)` };
-}
-
-function* engineLines(engine: EngineConfig | null): Generator<CheckLine> {
-  for (const kind of ["onnx", "tfjs"] as const) {
-    const backends = BACKENDS.filter((backend) => backend.kind === kind);
-    const present = backends.filter((backend) => backend.absence() === null).map(({ name }) => name);
-    const absent = backends.flatMap((backend) => {
-      const absence = backend.absence();
-      return absence === null ? [] : [`${backend.name} (${absence})`];
-    });
-    const asked = engine !== null && (engine.kind === kind || engine.kind === "auto") ? engine.backend : "auto";
-    const missing = backends.some(({ name }) => name === asked) && !present.includes(asked);
-    const mayFallBack = engine?.allowFallback === true;
-    yield {
-      subject: `engine ${kind}`,
-      state: missing ? (mayFallBack ? "warn" : "fail") : present.length === 0 ? "warn" : "ok",
-      message:
-        (present.length === 0 ? "no backend" : present.join(", ")) +
-        (absent.length === 0 ? "" : `; not here: ${absent.join(", ")}`),
-      ...(missing && !mayFallBack ? { code: "E_ENGINE_UNAVAILABLE" as const } : {}),
-    };
-  }
 }
 
 function decoderLine(): CheckLine {

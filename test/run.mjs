@@ -1,5 +1,6 @@
 // Runs the compiled tests of one kind under node's own runner: `node test/run.mjs unit|integration [part of a path …]`.
-// `*.test.ts` are unit tests (no network, server or GPU), `*.integration.ts` start the real services themselves.
+// `*.test.ts` are unit tests (no network, server or GPU), `*.integration.ts` start the real services themselves. `*.native.ts` need a
+// native TensorFlow.js and are run by engines.ts; unit tests do without it where it is built, so that they are the same everywhere.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -19,6 +20,6 @@ if (files.length === 0) {
 const run = spawnSync(
   process.execPath,
   ["--enable-source-maps", "--test", "--test-reporter=spec", "--test-concurrency=2", ...files],
-  { stdio: "inherit" },
+  { stdio: "inherit", env: kind === "unit" ? { SLUICE_TFJS_NATIVE: "none", ...process.env } : process.env },
 );
 process.exit(run.status ?? 1);

@@ -112,12 +112,19 @@ function nativeTfjs(name: NativeBackend, device: Backend["device"]): Backend {
 
 /** onnxruntime's providers are libraries beside its binding; the CPU one is inside it. */
 function noProvider(provider: string): string | null {
-  const folder = packageFolder("onnxruntime-node");
-  if (folder === null) return noPackage("onnxruntime-node");
-  const library = `onnxruntime_providers_${provider}.`;
-  const here = filesBelow(join(folder, "bin")).filter((file) => file.includes(join(process.platform, process.arch)));
-  if (here.some((file) => file.includes(library))) return null;
-  return `onnxruntime-node has no ${provider} library (${library}so or .dll) for ${process.platform} ${process.arch}`;
+  if (packageFolder("onnxruntime-node") === null) return noPackage("onnxruntime-node");
+  if (providerLibrary(provider) !== null) return null;
+  return `onnxruntime-node has no ${provider} library (onnxruntime_providers_${provider}.so or .dll) for ${process.platform} ${process.arch}`;
+}
+
+/** The file of one of onnxruntime's providers, or null. */
+export function providerLibrary(provider: string): string | null {
+  const bin = join(packageFolder("onnxruntime-node") ?? "", "bin");
+  const file = filesBelow(bin).find(
+    (path) =>
+      path.includes(join(process.platform, process.arch)) && path.includes(`onnxruntime_providers_${provider}.`),
+  );
+  return file === undefined ? null : join(bin, file);
 }
 
 function noPackage(packageName: string): string | null {

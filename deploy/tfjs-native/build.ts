@@ -121,7 +121,6 @@ async function installPackage(folder: string, { report, signal }: Doing): Promis
 async function unpackTensorflow(wheel: string, target: string, doing: Doing): Promise<void> {
   const unpacked = join(target, "unpacked");
   const members = LIBRARIES.map((name) => `tensorflow/${name}`);
-  await mkdir(unpacked);
   await unpackWheel(wheel, unpacked, [...members, "tensorflow/include/tensorflow/", "tensorflow/include/tsl/"], doing);
   await mkdir(join(target, "deps", "lib"), { recursive: true });
   for (const name of LIBRARIES) await rename(join(unpacked, "tensorflow", name), join(target, "deps", "lib", name));

@@ -96,6 +96,7 @@ export async function unpackWheel(
   { report, signal }: Doing,
 ): Promise<void> {
   const doing = "unpacking";
+  await mkdir(folder, { recursive: true });
   await run(python(), ["-c", UNPACK, path, folder, ...prefixes], { folder, doing, report, ...given(signal) });
 }
 
