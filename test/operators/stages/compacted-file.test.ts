@@ -1,0 +1,287 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { tableFromIPC } from "apache-arrow";
+import fc from "fast-check";
+import { parquetReadObjects } from "hyparquet";
+import { differenceOf } from "../../../operators/stages/compact-run.js";
+import { CompactedFile, FILE_START } from "../../../operators/stages/compacted-file.js";
+import { compactedBatch } from "../../../schemas/compacted-rows.js";
+import { DIGEST_BYTES, type ScoredBatch } from "../../../schemas/scored-batch.js";
+import { encodeSegment, type Segment } from "../../../schemas/segment.js";
+import { testSegment } from "../../fixtures/archive.js";
+import { temporaryFolder } from "../../fixtures/temporary-folder.js";
+
+const chain = { teacher: "ab".repeat(32), stream: "images", partition: 3, origin: 0 };
+
+interface Shape {
+  readonly rows: number;
+  readonly topM: number;
+  readonly classCount: number | null;
+}
+
+const text = fc.oneof(fc.constant(""), fc.string({ unit: "grapheme", maxLength: 12 }));
+const bits32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+const bits64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+
+/** Any bits in every number: NaN, -0 and the ends of each range. */
+function batches({ rows, topM, classCount }: Shape): fc.Arbitrary<ScoredBatch> {
+  const many = <T>(one: fc.Arbitrary<T>, length = rows): fc.Arbitrary<T[]> =>
+    fc.array(one, { minLength: length, maxLength: length });
+  const words = (length: number): fc.Arbitrary<Uint32Array> => many(bits32, length).map((all) => Uint32Array.from(all));
+  const wide = (length = rows): fc.Arbitrary<BigUint64Array> =>
+    many(bits64, length).map((all) => BigUint64Array.from(all));
+  const int64 = wide().map(({ buffer }) => new BigInt64Array(buffer));
+  const float32 = (length: number): fc.Arbitrary<Float32Array> =>
+    words(length).map(({ buffer }) => new Float32Array(buffer));
+  const float64 = (length: number): fc.Arbitrary<Float64Array> =>
+    wide(length).map(({ buffer }) => new Float64Array(buffer));
+  const bytes = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
+  const column = (values: (string | null)[]) => ({ get: (row: number) => values[row] ?? null });
+  return fc.record({
+    count: fc.constant(rows),
+    topM: fc.constant(topM),
+    digest: bytes(rows * DIGEST_BYTES),
+    partition: words(rows).map(({ buffer }) => new Int32Array(buffer)),
+    offset: int64,
+    eventTimeMs: int64,
+    copied: bytes(rows),
+    bytes: bytes(rows),
+    uri: many(text).map(column),
+    sizeBytes: words(rows),
+    width: words(rows),
+    height: words(rows),
+    perceptualHash: wide(),
+    licence: many(fc.option(text)).map(column),
+    origin: many(fc.option(text, { freq: 2 })).map(column),
+    retryOf: int64,
+    classes: words(rows * topM).map(({ buffer }) => new Int32Array(buffer)),
+    keys: float64(rows * topM),
+    logits: float32(rows * topM),
+    logSumExp: float64(rows),
+    allLogits: classCount === null ? fc.constant(null) : float32(rows * classCount),
+  });
+}
+
+const shapes = fc.record({
+  rows: fc.integer({ min: 1, max: 20 }),
+  topM: fc.integer({ min: 1, max: 5 }),
+  classCount: fc.option(fc.integer({ min: 1, max: 9 })),
+});
+
+const { header } = testSegment(chain, 0, [], 2);
+
+function fileOf(segments: readonly Segment[]): { bytes: Buffer; file: CompactedFile } {
+  const file = new CompactedFile(segments[0]!.batch);
+  const groups = segments.map((segment) => file.add(segment.header, segment.batch));
+  return { bytes: Buffer.concat([FILE_START, ...groups, file.end()]), file };
+}
+
+test("a row group gives the batch back bit for bit, wherever its bytes lie in memory", () => {
+  fc.assert(
+    fc.property(
+      shapes.chain((shape) => fc.tuple(batches(shape), batches({ ...shape, rows: shape.rows + 3 }))),
+      fc.integer({ min: 0, max: 9 }),
+      ([first, second], shift) => {
+        const { bytes, file } = fileOf([first, second].map((batch) => ({ header, batch })));
+        for (const [index, batch] of [first, second].entries()) {
+          const { place } = file.placed[index]!;
+          const memory = new Uint8Array(shift + place.end - place.start);
+          memory.set(bytes.subarray(place.start, place.end), shift);
+          assert.equal(differenceOf(compactedBatch(memory.subarray(shift), place), batch), null);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("equal rows give equal row groups, wherever they stand in a file", () => {
+  fc.assert(
+    fc.property(
+      fc.constant({ rows: 5, topM: 2, classCount: 3 }).chain((shape) => fc.tuple(batches(shape), batches(shape))),
+      ([first, second]) => {
+        const alone = fileOf([{ header, batch: second }]).file.placed[0]!.place;
+        const behind = fileOf([first, second].map((batch) => ({ header, batch }))).file.placed[1]!.place;
+        assert.deepEqual({ ...behind, rowGroup: 0, start: alone.start, end: alone.end }, alone);
+      },
+    ),
+    { numRuns: 20 },
+  );
+});
+
+test("a place that reaches beyond the bytes, or a column too few, is refused", () => {
+  const { bytes, file } = fileOf([testSegment(chain, 0, [{ image: 1, logits: [1, 2] }], 2)]);
+  const { place } = file.placed[0]!;
+  const group = bytes.subarray(place.start, place.end);
+  assert.throws(() => compactedBatch(group, { ...place, rows: 1000 }), /do not lie at byte/);
+  const columns = Object.fromEntries(Object.entries(place.columns).filter(([name]) => name !== "keys"));
+  assert.throws(() => compactedBatch(group, { ...place, columns }), /has a column "keys"/);
+});
+
+/** Segments as a scorer writes them, with nulls, refusals and letters of many bytes. */
+function manySegments(allLogits: number | null): Segment[] {
+  return [0, 30, 41].map((start, index) => {
+    const records = Array.from({ length: [30, 11, 1][index]! }, (_, at) =>
+      at % 7 === 5
+        ? { refused: "no image" }
+        : { image: start + at, logits: [Math.sin(start + at), at, -at / 3, 0.1 * start] },
+    );
+    const segment = testSegment(chain, start, records, 3, { allLogits });
+    const { batch } = segment;
+    batch.perceptualHash.fill(2n ** 64n - 1n - BigInt(start));
+    const origin = { get: (row: number) => (row % 3 === 0 ? null : `Übersee ${row} 🦊`) };
+    return { ...segment, batch: { ...batch, origin } };
+  });
+}
+
+interface ArrowRow {
+  readonly digest: Uint8Array;
+  readonly event_time: number;
+  readonly offset: bigint;
+  readonly perceptual_hash: bigint;
+  readonly uri: string;
+  readonly licence: string | null;
+  readonly origin: string | null;
+  readonly copied: number;
+  readonly size_bytes: number;
+  readonly classes: Iterable<number>;
+  readonly keys: Iterable<number>;
+  readonly logits: Iterable<number>;
+  readonly all_logits?: Iterable<number>;
+  readonly log_sum_exp: number;
+}
+
+/** What any Arrow reader says of the segments. */
+function arrowRows(segments: readonly Segment[]): unknown[] {
+  return segments.flatMap((segment) =>
+    [...(tableFromIPC(encodeSegment(segment)) as Iterable<{ toJSON(): unknown }>)].map((row) => {
+      const one = row.toJSON() as ArrowRow;
+      return {
+        digest: Buffer.from(one.digest).toString("hex"),
+        offset: one.offset,
+        event_time: BigInt(one.event_time),
+        perceptual_hash: one.perceptual_hash,
+        uri: one.uri,
+        licence: one.licence,
+        origin: one.origin,
+        copied: one.copied,
+        size_bytes: one.size_bytes,
+        log_sum_exp: one.log_sum_exp,
+        classes: [...one.classes],
+        keys: [...one.keys],
+        logits: [...one.logits],
+        all_logits: one.all_logits === undefined ? null : [...one.all_logits],
+      };
+    }),
+  );
+}
+
+for (const allLogits of [null, 4]) {
+  test(`DuckDB reads the rows that the Arrow segments have, ${allLogits ?? "no"} logits archived`, async (t) => {
+    const folder = await temporaryFolder(t);
+    const segments = manySegments(allLogits);
+    const path = join(folder, "compacted.parquet");
+    await writeFile(path, fileOf(segments).bytes);
+    const database = await DuckDBInstance.create();
+    const connection = await database.connect();
+    try {
+      const all = allLogits === null ? "NULL" : "all_logits";
+      const reader = await connection.runAndReadAll(
+        `SELECT lower(hex(digest)) AS digest, "offset", epoch_ms(event_time) AS event_time, perceptual_hash, uri, licence,
+          origin, copied, size_bytes, log_sum_exp, classes, keys, logits, ${all} AS all_logits
+         FROM read_parquet('${path}', file_row_number = true) ORDER BY file_row_number`,
+      );
+      const rows = reader.getRowObjectsJS().map((row) => ({ ...row }));
+      assert.deepEqual(rows, arrowRows(segments));
+      const types = await connection.runAndReadAll(`DESCRIBE SELECT * FROM read_parquet('${path}')`);
+      const named: Record<string, unknown> = Object.fromEntries(
+        types.getRowObjectsJS().map((row) => [row["column_name"] as string, row["column_type"]]),
+      );
+      assert.deepEqual(
+        [named["event_time"], named["copied"], named["width"], named["perceptual_hash"], named["classes"]],
+        ["TIMESTAMP WITH TIME ZONE", "UTINYINT", "UINTEGER", "UBIGINT", "INTEGER[]"],
+      );
+      // The statistics let it skip row groups: they must not lie.
+      const some = await connection.runAndReadAll(
+        `SELECT count(*)::INT AS n FROM read_parquet('${path}') WHERE "offset" >= 30 AND event_time < make_timestamptz(1041000)`,
+      );
+      assert.equal(some.getRowObjectsJS()[0]!["n"], 10);
+      const groups = await connection.runAndReadAll(
+        `SELECT DISTINCT row_group_id, row_group_num_rows AS n FROM parquet_metadata('${path}') ORDER BY 1`,
+      );
+      assert.deepEqual(
+        groups.getRowObjectsJS().map((row) => Number(row["n"])),
+        segments.map(({ batch }) => batch.count),
+      );
+    } finally {
+      connection.closeSync();
+      database.closeSync();
+    }
+  });
+}
+
+test("hyparquet reads it, and the list of segments in the file's metadata", async () => {
+  const segments = manySegments(null);
+  const { bytes } = fileOf(segments);
+  const file = Uint8Array.from(bytes).buffer;
+  const rows = (await parquetReadObjects({ file, columns: ["uri", "origin", "classes"] })) as {
+    uri: string;
+    origin: string | null;
+    classes: number[];
+  }[];
+  const expected = segments.flatMap(({ batch }) =>
+    Array.from({ length: batch.count }, (_, row) => ({
+      uri: batch.uri.get(row),
+      origin: batch.origin.get(row),
+      classes: [...batch.classes.subarray(row * batch.topM, (row + 1) * batch.topM)],
+    })),
+  );
+  assert.deepEqual(
+    rows.map(({ uri, origin, classes }) => ({ uri, origin, classes: [...classes] })),
+    expected,
+  );
+});
+
+const PROGRAM = `
+import sys
+import pyarrow.parquet as pq, polars as pl
+path = sys.argv[1]
+table = pq.read_table(path, page_checksum_verification=True)
+frame = pl.read_parquet(path)
+assert table.num_rows == len(frame)
+assert table.column("classes").to_pylist() == frame["classes"].to_list()
+assert table.column("uri").to_pylist() == frame["uri"].to_list()
+assert table.column("origin").to_pylist() == frame["origin"].to_list()
+assert table.column("perceptual_hash").to_pylist() == frame["perceptual_hash"].to_list()
+print(table.num_rows, sum(map(sum, table.column("keys").to_pylist())), table.column("event_time").type)
+`;
+
+test("pyarrow, checking each page's checksum, and Polars read it", async (t) => {
+  const cache = process.env.SLUICE_CACHE ?? join(homedir(), ".cache", "sluice-bench");
+  const python = (existsSync(cache) ? readdirSync(cache) : [])
+    .map((name) => join(cache, name, "bin", "python"))
+    .find((path) => existsSync(path));
+  if (python === undefined) {
+    t.skip(`no Python with pyarrow and Polars in ${cache}: \`npm run bench -- topk --tiny\` installs one`);
+    return;
+  }
+  const segments = manySegments(4);
+  const path = join(await temporaryFolder(t), "compacted.parquet");
+  await writeFile(path, fileOf(segments).bytes);
+  const { status, stdout, stderr } = spawnSync(python, ["-c", PROGRAM, path], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  const [rows, sum, type] = stdout.trim().split(" ");
+  assert.equal(
+    Number(rows),
+    segments.reduce((all, { batch }) => all + batch.count, 0),
+  );
+  const keys = segments.flatMap(({ batch }) => [...batch.keys]);
+  assert.ok(Math.abs(Number(sum) - keys.reduce((a, b) => a + b, 0)) < 1e-9 * keys.length);
+  assert.equal(type, "timestamp[ms,");
+});
