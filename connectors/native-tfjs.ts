@@ -120,7 +120,8 @@ export function loadNativeTfjs(backend: NativeBackend, { threads }: NativeOption
   // TensorFlow reads these when its library is loaded; a thread's own environment does not reach it.
   if (threads !== undefined) process.env["TF_NUM_INTRAOP_THREADS"] ??= String(threads);
   process.env["TF_NUM_INTEROP_THREADS"] ??= "1";
-  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
+  // The library for GPUs reports as errors that CUDA's parts are registered twice, which they always are.
+  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= build.variant === "cpu" ? "2" : "3";
   if (backend === "node") process.env["CUDA_VISIBLE_DEVICES"] = "-1";
   return loadBuild(build.folder, backend === "node-gpu");
 }

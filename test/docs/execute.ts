@@ -26,7 +26,9 @@ export function executeBlocks(document: string, blocks: readonly Block[]): strin
     command("fixtures", `exec "${process.execPath}" "${FIXTURES}" "$@"`);
     command("npx", `[ "$1" = sluice ] || { echo "here npx runs sluice alone" >&2; exit 64; }\nshift\nexec sluice "$@"`);
 
-    const environment = Object.entries(process.env).filter(([name]) => !/^(SLUICE_|NODE_TEST_CONTEXT)/.test(name));
+    const environment = Object.entries(process.env).filter(
+      ([name]) => !/^(SLUICE_(?!TFJS_NATIVE)|NODE_TEST_CONTEXT)/.test(name),
+    );
     for (const { line, script, exitCode, output } of blocks) {
       const run = spawnSync("sh", ["-e", "-c", script], {
         cwd: folder,
