@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/whatif.js"),
   },
   {
+    name: "compact",
+    summary: "write archived scores into larger Parquet files",
+    load: () => import("./commands/compact.js"),
+  },
+  {
     name: "train",
     summary: "train a teacher, or a student on a version",
     load: () => import("./commands/train.js"),

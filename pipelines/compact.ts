@@ -2,7 +2,8 @@ import type { Store } from "../connectors/store/store.js";
 import { putStub, writeRun, type RefusedSegment } from "../operators/stages/compact-run.js";
 import { CompactedChain, type ChainSegment } from "../operators/stages/compacted-chain.js";
 import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
-import { isSluiceError } from "../schemas/errors.js";
+import { readCards } from "../operators/stages/teacher-registry.js";
+import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import { keys, segmentPlace, type ChainName } from "../schemas/keys.js";
 import type { OnProgress } from "../schemas/progress.js";
 
@@ -132,6 +133,19 @@ const NOTHING_SCORED = { scored: 0, copied: 0, kept: 0, quarantined: 0 } as cons
 
 function rowsOf({ header: { counts } }: Pick<ChainSegment, "header">): number {
   return counts.scored + counts.copied;
+}
+
+/** Digests of the teachers that have scored into this store, those that start with `prefix`. Throws E_TEACHER_CARD where there is none. */
+export async function archivedTeachers(store: Store, prefix: string): Promise<string[]> {
+  const all = [...(await readCards(store)).keys()].sort();
+  const found = all.filter((digest) => digest.startsWith(prefix));
+  if (found.length > 0) return found;
+  const known = all.map((digest) => digest.slice(0, 12)).join(", ");
+  throw new SluiceError(
+    "E_TEACHER_CARD",
+    `Expected a teacher${prefix === "" ? "" : ` whose digest starts with "${prefix}"`} among those that have scored into ${store.place}, ` +
+      `found ${known === "" ? "no teacher at all; run `sluice ingest`" : `only ${known}`}.`,
+  );
 }
 
 /** Segments without rows (lost ranges, nothing but refusals) stay as they are. */

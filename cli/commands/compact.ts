@@ -1,0 +1,83 @@
+import { randomBytes } from "node:crypto";
+import { EXIT, SluiceError } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { durationArgument } from "../duration-argument.js";
+import { openExistingStore } from "../existing-store.js";
+import { positiveNumber } from "../number-argument.js";
+import { compactedObject, compactedText, type TeacherCompacted } from "../report/compacted.js";
+
+interface Flags {
+  readonly teacherDigest?: string;
+  readonly stream?: string;
+  readonly olderThan?: number;
+  readonly segments: number;
+  readonly dryRun?: boolean;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command
+    .description(
+      "Writes the archive's segments into larger Parquet files, one row group a segment, for DuckDB, Polars and pyarrow. A stub stays in " +
+        "each segment's place: versions, rebuilds and scoring go on as before, also while this runs.",
+    )
+    .option("--teacher-digest <digest>", "only of this teacher: the first digits of its digest; without it, of all")
+    .option("--stream <name>", "the stream; without it, the configuration's")
+    .option(
+      "--older-than <duration>",
+      "only segments whose images are all from longer ago (90s, 30m, 12h, 7d, 2w)",
+      durationArgument,
+    )
+    .option("--segments <n>", "greatest number of segments in a file", positiveNumber, 64)
+    .option("--dry-run", "say what would be compacted, and write nothing")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice compact", "every segment that has not been compacted yet"],
+        ["sluice compact --older-than 7d", "leaves the last week's as they are, so that files come full"],
+        ["sluice compact --dry-run", "how many segments and bytes that would be"],
+      ]),
+    )
+    .action(async (flags: Flags) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const { olderThan, teacherDigest = "", stream = config.stream, segments, dryRun = false } = flags;
+      const { archivedTeachers, compact } = await import("../../pipelines/compact.js");
+      const nowMs = run.terminal.nowMs();
+      await run.work(async ({ onProgress, stop, note }) => {
+        const store = await openExistingStore(config);
+        try {
+          const done: TeacherCompacted[] = [];
+          for (const teacher of await archivedTeachers(store, teacherDigest)) {
+            const compacted = await compact({
+              store,
+              teacher,
+              stream,
+              beforeMs: olderThan === undefined ? null : nowMs - olderThan,
+              segmentsPerFile: segments,
+              dryRun,
+              nowMs,
+              attempt: () => randomBytes(6).toString("hex"),
+              onProgress,
+              onWarning: note,
+              signal: stop,
+            });
+            done.push({ teacher, stream, dryRun, ...compacted });
+            if (compacted.refused.length > 0) run.exitCode = EXIT.failed;
+            if (compacted.stopped) break;
+          }
+          const object = { teachers: done.map(compactedObject) };
+          const text = done.map(compactedText).join("\n");
+          if (done.at(-1)?.stopped === true) {
+            throw new SluiceError(
+              "E_CANCELLED",
+              `Stopped on request. ${text} Every segment is as it was or compacted whole; \`sluice compact\` goes on from there.`,
+              object,
+            );
+          }
+          run.result(text, object);
+        } finally {
+          await store.close();
+        }
+      });
+    });
+};
