@@ -3,7 +3,8 @@ import { cached, repositoryFolder } from "./cache.js";
 import { interleave, type Bench, type Entrant, type Measures } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
 import { pythonWith } from "./python-peers.js";
-import { CLASSES, makeRows, TOP_M } from "./topk/rows.js";
+import { makeRows } from "./topk/rows.js";
+import { CLASSES, TOP_M } from "./topk/shape.js";
 
 const PEER_PACKAGES = ["duckdb==2.0.0", "polars==2.1.0", "datafusion==55.0.0", "pyarrow==26.0.1", "numpy==2.4.6"];
 const ENGINES = ["DuckDB window", "DuckDB max_by", "Polars", "DataFusion"];

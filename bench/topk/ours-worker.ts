@@ -2,124 +2,107 @@ import { parentPort } from "node:worker_threads";
 import { candidates } from "../../operators/pure/candidates.js";
 import { mayLack, sampleParameters } from "../../operators/pure/sampled-thresholds.js";
 import { topk, type TopkParameters, type TopkState } from "../../operators/pure/topk.js";
-import type { Found, FromWorker, Handover, Task, ToWorker } from "./ours.js";
-import { CLASSES, TOP_M } from "./rows.js";
+import { CandidateExchange } from "../../pipelines/runtime/candidate-exchange.js";
+import type { Found, FromWorker, Task } from "./ours.js";
 import { rankedColumns } from "./segment-columns.js";
+import { CLASSES, TOP_M } from "./shape.js";
 
 /** One in so many segments is read for the guess. */
-const SAMPLE_EVERY = 32;
+const SAMPLE_EVERY = 16;
 
-const say = (message: FromWorker, moved: ArrayBuffer[] = []): void => parentPort?.postMessage(message, moved);
 const refuse = (): never => {
   throw new Error("made rows are finite");
 };
+const refused = { emit: refuse, reject: refuse };
 
-/** Ranks all candidates of these segments that are not below `least`. */
-function rank(parameters: TopkParameters, files: readonly string[], least: Float64Array | null): TopkState {
-  const state = topk(parameters).restore();
-  const chosen = candidates({ p: TOP_M, classes: CLASSES, thresholds: least ?? state.thresholds }).restore();
-  const take = { emit: refuse, reject: refuse };
-  for (const batch of rankedColumns(files)) {
-    chosen.onBatch(batch, {
-      emit: (made) => {
-        state.onBatch(made, take);
-      },
-      reject: refuse,
-    });
-  }
-  return state;
-}
-
-/** One worker's part: guess, rank a run of segments, hand over the classes of others, end with its own. */
+/** One worker's part: every so many-th segment for a guess, then all segments; it ends with the rows of its classes. */
 class RankWorker {
   readonly #task: Task;
-  readonly #parameters: TopkParameters;
-  readonly #state: TopkState;
-  #awaited: number;
+  readonly #exchange: CandidateExchange;
+  readonly #owned: readonly number[];
 
   constructor(task: Task) {
-    const { files, k, index, workers, guessed } = task;
     this.#task = task;
-    this.#parameters = { classes: CLASSES, k, reserve: 0 };
-    this.#awaited = workers - 1;
-    const share = Math.ceil(files.length / workers);
-    const mine = files.slice(index * share, (index + 1) * share);
-    const sampled = mine.filter((_, i) => i % SAMPLE_EVERY === 0);
-    const sample = rank(sampleParameters(this.#parameters, sampled.length / files.length), sampled, null);
+    this.#exchange = new CandidateExchange(task.memory, task.index);
+    this.#owned = Array.from({ length: CLASSES }, (_, i) => i).filter((i) => this.#exchange.owns(i));
+  }
+
+  run(): Found {
+    const { files, k, guessed } = this.#task;
+    const parameters: TopkParameters = { classes: CLASSES, k, reserve: 0 };
+    const sampled = files.filter((_, i) => i % SAMPLE_EVERY === 0);
+    // A guess may be whatever it is: it is verified at the end.
+    const publish = (state: TopkState): void => {
+      for (const i of this.#owned) guessed[i] = state.thresholds[i]!;
+    };
+    const sample = this.#rank(sampleParameters(parameters, sampled.length / files.length), sampled, 0, publish);
     sample.counts();
-    // Another worker may have guessed higher from its share: neither is certain, both are verified at the end.
-    sample.thresholds.forEach((key, i) => (guessed[i] = Math.max(key, guessed[i]!)));
-    this.#state = rank(this.#parameters, mine, guessed);
-    for (let to = 0; to < workers; to++) if (to !== index) this.#handOver(to);
-    this.#endIfWhole();
+    publish(sample);
+    this.#meet();
+    const state = this.#rank(parameters, files, 1);
+    const found = { rows: 0, imageSum: 0, readAgain: 0 };
+    for (const i of this.#owned) {
+      const { count, offset } = state.rows(i);
+      const again = mayLack(parameters, state.kept[i]!, count, guessed[i]!);
+      if (again) found.readAgain++;
+      else add(found, offset);
+      guessed[i] = again ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+    }
+    this.#meet();
+    if (!guessed.includes(Number.NEGATIVE_INFINITY)) return found;
+    const whole = this.#rank(parameters, files, 2);
+    for (const i of this.#owned) add(found, whole.rows(i).offset);
+    return found;
   }
 
-  takeOver({ entries, lengths }: Handover): void {
-    const { index, workers } = this.#task;
-    let start = 0;
-    for (const [i, classIndex] of classesOf(index, workers).entries()) {
-      this.#state.adopt(classIndex, entries.subarray(start, start + lengths[i]!));
-      start += lengths[i]!;
+  /** Ranks what is not below the guess, together with the others, who take files from the same list. */
+  #rank(
+    parameters: TopkParameters,
+    files: readonly string[],
+    counter: number,
+    onTaken?: (state: TopkState) => void,
+  ): TopkState {
+    const state = topk(parameters).restore();
+    const chosen = candidates({ p: TOP_M, classes: CLASSES, thresholds: this.#task.guessed }).restore();
+    this.#exchange.begin((batch) => {
+      state.onBatch(batch, refused);
+      onTaken?.(state);
+    });
+    const give = {
+      emit: this.#exchange.give.bind(this.#exchange),
+      reject: refuse,
+    };
+    for (const batch of rankedColumns(this.#next(files, counter))) {
+      chosen.onBatch(batch, give);
+      this.#exchange.takeSent();
     }
-    this.#awaited--;
-    this.#endIfWhole();
+    this.#exchange.end();
+    return state;
   }
 
-  #handOver(to: number): void {
-    const released = classesOf(to, this.#task.workers).map((classIndex) => this.#state.release(classIndex));
-    const lengths = released.map(({ length }) => length);
-    const entries = new Uint32Array(lengths.reduce((sum, length) => sum + length, 0));
-    let start = 0;
-    for (const part of released) {
-      entries.set(part, start);
-      start += part.length;
+  *#next(files: readonly string[], counter: number): Generator<string> {
+    for (;;) {
+      const file = files[Atomics.add(this.#task.counters, counter, 1)];
+      if (file === undefined) return;
+      yield file;
     }
-    say({ handover: { to, entries, lengths } }, [entries.buffer]);
   }
 
-  #endIfWhole(): void {
-    if (this.#awaited > 0) return;
-    const { files, index, workers, guessed } = this.#task;
-    const sums = { rows: 0, imageSum: 0 };
-    const short: number[] = [];
-    for (const classIndex of classesOf(index, workers)) {
-      const { count, offset } = this.#state.rows(classIndex);
-      if (mayLack(this.#parameters, this.#state.kept[classIndex]!, count, guessed[classIndex]!)) short.push(classIndex);
-      else add(sums, count, offset);
-    }
-    if (short.length > 0) {
-      const least = new Float64Array(CLASSES).fill(Infinity);
-      for (const classIndex of short) least[classIndex] = -Infinity;
-      const whole = rank(this.#parameters, files, least);
-      for (const classIndex of short) {
-        const { count, offset } = whole.rows(classIndex);
-        add(sums, count, offset);
-      }
-    }
-    say({ found: { ...sums, readAgain: short.length } satisfies Found });
+  /** Waits until all are here. */
+  #meet(): void {
+    this.#exchange.begin(refuse);
+    this.#exchange.end();
   }
 }
 
-function add(sums: { rows: number; imageSum: number }, count: number, offset: Float64Array): void {
+function add(found: { rows: number; imageSum: number }, offset: Float64Array): void {
   let imageSum = 0;
-  for (let i = 0; i < count; i++) imageSum += offset[i]!;
-  sums.rows += count;
-  sums.imageSum += imageSum;
+  for (let i = 0; i < offset.length; i++) imageSum += offset[i]!;
+  found.rows += offset.length;
+  found.imageSum += imageSum;
 }
 
-function classesOf(index: number, workers: number): number[] {
-  return Array.from({ length: CLASSES }, (_, i) => i).filter((i) => i % workers === index);
-}
-
-let worker: RankWorker | undefined;
-let early: Handover[] = [];
-parentPort?.on("message", (message: ToWorker) => {
-  if ("task" in message) {
-    worker = undefined;
-    worker = new RankWorker(message.task);
-    for (const handover of early) worker.takeOver(handover);
-    early = [];
-  } else if (worker === undefined) early.push(message.handover);
-  else worker.takeOver(message.handover);
+parentPort?.on("message", (task: Task) => {
+  parentPort?.postMessage({ found: new RankWorker(task).run() } satisfies FromWorker);
 });
-say({ ready: true });
+parentPort?.postMessage({ ready: true } satisfies FromWorker);

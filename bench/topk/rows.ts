@@ -16,10 +16,7 @@ import { pipeline } from "node:stream/promises";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { encodeSegment, SEGMENT_VERSION, type SegmentHeader } from "../../schemas/segment.js";
 import { randomWords, zipfTable } from "../random.js";
-
-export const CLASSES = 1000;
-/** Classes an image: a row is an (image, class, score) */
-export const TOP_M = 10;
+import { CLASSES, TOP_M } from "./shape.js";
 
 /**
  * Writes the same rows twice: `archive/*.arrow`, segments as Sluice's archive has them, and `rows.arrow`, one Arrow

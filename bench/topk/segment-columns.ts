@@ -14,7 +14,7 @@ const TRAILER_BYTES = 10;
  * Segments one after the other, of which only the columns that a rank is made of are read: digest, partition, offset,
  * classes and keys. The others hold whatever the buffer held. A batch is valid until the next one.
  */
-export function* rankedColumns(files: readonly string[]): Generator<ScoredBatch> {
+export function* rankedColumns(files: Iterable<string>): Generator<ScoredBatch> {
   let buffer = new Uint8Array(0);
   for (const file of files) {
     const descriptor = openSync(file, "r");

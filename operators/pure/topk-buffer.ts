@@ -28,7 +28,6 @@ export class TopkBuffers {
   readonly #trimmed: Int32Array;
   /** The same where they are sorted, too, [L] */
   readonly #settled: Int32Array;
-  readonly #floorKey: number;
   readonly #words: Uint32Array[];
   /** Identity of the last image that is in, [L x 4]; all bits set while a class is not full */
   readonly #lastIdentity: Uint32Array;
@@ -37,7 +36,6 @@ export class TopkBuffers {
   constructor(parameters: TopkParameters) {
     this.kept = kByClass(parameters).map((k) => k + parameters.reserve);
     const { classes, floorKey = -Infinity } = parameters;
-    this.#floorKey = floorKey;
     this.thresholds = new Float64Array(classes).fill(floorKey);
     this.sizes = new Int32Array(classes);
     this.#trimmed = new Int32Array(classes);
@@ -140,32 +138,6 @@ export class TopkBuffers {
     const left = Math.min(distinct, this.kept[classIndex]!);
     this.opened(classIndex, left);
     return left;
-  }
-
-  /** Entries of a class, which is empty from then on: they are the caller's. */
-  release(classIndex: number): Uint32Array {
-    const entries = this.#words[classIndex]!.subarray(0, this.sizes[classIndex]! * WORDS);
-    this.#words[classIndex] = NONE;
-    this.sizes[classIndex] = 0;
-    this.#trimmed[classIndex] = 0;
-    this.#settled[classIndex] = 0;
-    this.thresholds[classIndex] = this.#floorKey;
-    this.#lastIdentity.fill(0xffffffff, 4 * classIndex, 4 * classIndex + 4);
-    return entries;
-  }
-
-  /**
-   * Takes in entries of a class from a state with the same parameters; they are this state's from then on. An empty
-   * class needs no copy; one that has room for all takes them as they are, for `trim` to judge.
-   */
-  adopt(classIndex: number, entries: Uint32Array): void {
-    const count = entries.length / WORDS;
-    const size = this.sizes[classIndex]!;
-    const most = bufferEntries(this.kept[classIndex]!);
-    if (size + count > most) this.takeEntries(classIndex, entries, count);
-    else if (size === 0) this.#words[classIndex] = entries;
-    else this.#grow(classIndex, size + count).set(entries, size * WORDS);
-    if (size + count <= most) this.sizes[classIndex] = size + count;
   }
 
   /** Where the words of `count` sorted images of an empty class go; `opened` must follow. */

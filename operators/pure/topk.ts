@@ -121,19 +121,6 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
     return { count, keys, identity, partition, offset };
   }
 
-  /**
-   * Gives up a class's entries, in no particular order, 32 bytes each as topk-entry.ts has them; the class is empty from
-   * then on. Together with `adopt` this moves classes between the states of several threads without sorting or copying.
-   */
-  release(classIndex: number): Uint32Array {
-    return this.buffers.release(classIndex);
-  }
-
-  /** Takes in what `release` of a state with the same parameters gave; `entries` belongs to this state from then on. */
-  adopt(classIndex: number, entries: Uint32Array): void {
-    this.buffers.adopt(classIndex, entries);
-  }
-
   snapshot(): Uint8Array {
     const bytes = new Uint8Array(snapshotBytes(this.counts()));
     let end = 0;

@@ -224,30 +224,6 @@ test("merging is the union: associative, commutative, the same from states and f
   );
 });
 
-test("classes released by one state and adopted by another are merged, and gone from the first", () => {
-  fc.assert(
-    fc.property(parameters, stream, cuts, (select, rows, at) => {
-      const operator = topk(select);
-      const [a, b, c, d] = split(rows, at).map((run) => feed(operator.restore(), run, 13)) as [
-        TopkState,
-        TopkState,
-        TopkState,
-        TopkState,
-      ];
-      a.counts();
-      b.rows(1);
-      for (let classIndex = 0; classIndex < CLASSES; classIndex++) {
-        for (const other of [b, c, d]) a.adopt(classIndex, other.release(classIndex));
-      }
-      assertExact(a, rows, select);
-      feed(b, rows, 50);
-      assertExact(b, rows, select);
-      assert.deepEqual(c.snapshot(), operator.restore().snapshot());
-      assert.deepEqual(a.snapshot(), b.snapshot());
-    }),
-  );
-});
-
 test("keys that are not finite are rejected whatever the state, the rest of the batch is taken", () => {
   const rows = [NaN, -1, Infinity, -2, -Infinity].map((one, i): Seen => ({
     class: 0,
