@@ -65,6 +65,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/quarantine.js"),
   },
   {
+    name: "topics",
+    summary: "create and check the topics on Kafka",
+    load: () => import("./commands/topics.js"),
+  },
+  {
     name: "status",
     summary: "what is scored, what waits, how full the classes are",
     load: () => import("./commands/status.js"),

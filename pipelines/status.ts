@@ -1,4 +1,4 @@
-import type { EmbeddedLog } from "../connectors/log/embedded.js";
+import type { Log } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
 import { ranking } from "../operators/pure/ranking.js";
 import { newestSpan } from "../operators/pure/windows.js";
@@ -48,7 +48,7 @@ export interface DatasetStatus {
 export async function status(
   config: Config,
   store: Store,
-  log: EmbeddedLog | null,
+  log: Pick<Log, "ends"> | null,
   nowMs: number,
 ): Promise<TeacherStatus[]> {
   const all: TeacherStatus[] = [];

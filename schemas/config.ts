@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { datasetFaults, datasetSchema } from "./dataset.js";
+import { kafkaSchema } from "./kafka-config.js";
 
 /** How images are read and decoded, and which are refused. */
 export const decodeSchema = z.strictObject({
@@ -58,6 +59,7 @@ const settingsSchema = z.strictObject({
     .default("images")
     .describe("the topic that the images are in"),
   partitions: z.int().positive().max(65_536).default(1).describe("partitions of that topic, when it is created"),
+  kafka: kafkaSchema.optional().describe("the log is this Kafka cluster; without it, it lies in the data folder"),
   teacher: z
     .string()
     .min(1)

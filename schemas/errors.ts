@@ -27,7 +27,7 @@ export const ERROR_CODES = {
   E_IMAGE_VANISHED: "The image was listed, but is no longer there.",
   E_IMAGE_SCORES: "The teacher gave this image a score that is not a finite number.",
 
-  E_RECORD_SCHEMA: "A record of the images topic does not follow the documented format.",
+  E_RECORD_SCHEMA: "A record of a topic does not follow its documented format.",
   E_RECORD_FUTURE: "A record's event time lies further in the future than the accepted skew.",
 
   E_TEACHER_CARD: "The teacher's model card is missing or wrong.",

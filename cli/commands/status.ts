@@ -17,13 +17,13 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { config } = await run.loadConfig();
       const { status } = await import("../../pipelines/status.js");
-      const { holderOf, withLog } = await import("../../pipelines/runtime/folder-holder.js");
+      const { holderOf, withConfiguredLog } = await import("../../pipelines/runtime/folder-holder.js");
       const store = await openExistingStore(config);
       try {
         const holder = await holderOf(config);
         const nowMs = run.terminal.nowMs();
         const teachers =
-          (await withLog(config, (log) => status(config, store, log, nowMs))) ??
+          (await withConfiguredLog(config, (log) => status(config, store, log, nowMs))) ??
           (await status(config, store, null, nowMs));
         run.result(statusText(config.data, holder, teachers, nowMs), {
           folder: config.data,

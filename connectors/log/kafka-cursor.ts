@@ -33,7 +33,7 @@ const LOOK_EVERY_MS = 250;
 const NOTE_EVERY_APPENDS = 64;
 const NOTE_EVERY_BYTES = 16 * 1024 * 1024;
 /** Compacted soon, in small segments: whoever looks for a cursor reads the topic. */
-const TOPIC_SETTINGS = {
+export const CURSOR_TOPIC_SETTINGS = {
   "cleanup.policy": "compact",
   "segment.bytes": "16777216",
   "segment.ms": "600000",
@@ -269,7 +269,7 @@ export class KafkaCursors {
 
   #makeTopic(): Promise<void> {
     const { topic, replicationFactor } = this.#settings;
-    const settings = { replicationFactor, settings: TOPIC_SETTINGS };
+    const settings = { replicationFactor, settings: CURSOR_TOPIC_SETTINGS };
     this.#topicMade ??= ensureTopic(this.#client, topic, 1, settings).catch((error: unknown) => {
       this.#topicMade = null;
       throw error;

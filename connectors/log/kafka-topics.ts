@@ -61,31 +61,27 @@ export async function offsetsAt(client: KafkaClient, topic: string, timestampMs:
   return [...offsets].sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
 }
 
-/** What of `wanted` a topic does not have: one line each, empty where all is as wanted. Throws E_LOG_IO for no topic. */
-export async function checkTopic(
+export interface TopicDescription {
+  readonly partitions: number;
+  readonly settings: TopicSettings;
+}
+
+/** A topic as it is, with those of its settings that are named in `settings`; null where there is none. */
+export async function describeTopic(
   client: KafkaClient,
   topic: string,
-  wanted: { readonly partitions?: number; readonly settings?: TopicSettings },
-): Promise<string[]> {
-  const differences: string[] = [];
-  const found = (await topicEnds(client, topic)).length;
-  if (wanted.partitions !== undefined && found !== wanted.partitions) {
-    differences.push(`${topic}: ${wanted.partitions} partitions wanted, ${found} found`);
-  }
-  const names = Object.keys(wanted.settings ?? {});
-  if (names.length === 0) return differences;
+  settings: readonly string[],
+): Promise<TopicDescription | null> {
+  const names = await client.administer("list the topics", (admin) => admin.listTopics());
+  if (!names.includes(topic)) return null;
+  const partitions = (await topicEnds(client, topic)).length;
+  if (settings.length === 0) return { partitions, settings: {} };
   const { resources } = await client.administer(`read the settings of topic "${topic}"`, (admin) =>
     admin.describeConfigs({
       includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: names }],
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [...settings] }],
     }),
   );
-  const values = new Map(
-    resources.flatMap(({ configEntries }) => configEntries).map((e) => [e.configName, e.configValue]),
-  );
-  for (const [name, value] of Object.entries(wanted.settings ?? {})) {
-    const now = values.get(name);
-    if (now !== value) differences.push(`${topic}: ${name}=${value} wanted, ${now ?? "nothing"} found`);
-  }
-  return differences;
+  const entries = resources.flatMap(({ configEntries }) => configEntries);
+  return { partitions, settings: Object.fromEntries(entries.map((e) => [e.configName, e.configValue])) };
 }

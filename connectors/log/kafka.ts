@@ -8,7 +8,14 @@ import { isOutOfRange, KafkaFetcher, type Fetched } from "./kafka-fetch.js";
 import { KafkaMember, type GroupTimes } from "./kafka-group.js";
 import { readKafkaPartition } from "./kafka-reader.js";
 import { committedRecords, endOf } from "./kafka-records.js";
-import { checkTopic, ensureTopic, offsetsAt, topicEnds, type TopicSettings } from "./kafka-topics.js";
+import {
+  describeTopic,
+  ensureTopic,
+  offsetsAt,
+  topicEnds,
+  type TopicDescription,
+  type TopicSettings,
+} from "./kafka-topics.js";
 import type { Assignment, Cursor, Log, PartitionEnds } from "./log.js";
 
 export interface KafkaLogOptions extends KafkaConnection {
@@ -27,11 +34,10 @@ export interface KafkaLogOptions extends KafkaConnection {
 
 /** Beyond the contract: what only Kafka has. */
 export interface KafkaLog extends Log {
-  /** What of `wanted` a topic does not have, one line each. Throws E_LOG_IO for no topic. */
-  checkTopic(
-    topic: string,
-    wanted: { readonly partitions?: number; readonly settings?: TopicSettings },
-  ): Promise<string[]>;
+  /** As the contract's, with settings of Kafka's for a topic that is made here. */
+  ensureTopic(topic: string, partitions: number, settings?: TopicSettings): Promise<void>;
+  /** A topic as it is, with those of its settings that are named; null where there is none. */
+  describeTopic(topic: string, settings: readonly string[]): Promise<TopicDescription | null>;
   /** Of each partition, the first offset whose Kafka timestamp is at or after `timestampMs`; its end where there is none. */
   offsetsAt(topic: string, timestampMs: number): Promise<readonly number[]>;
   /** The offset that a group has committed in a partition, or null: for those who look on. */
@@ -77,16 +83,14 @@ class BrokerLog implements KafkaLog {
     });
   }
 
-  async ensureTopic(topic: string, partitions: number): Promise<void> {
+  async ensureTopic(topic: string, partitions: number, settings: TopicSettings = {}): Promise<void> {
     const { replicationFactor = 1, topicSettings } = this.#options;
-    await ensureTopic(this.#client, topic, partitions, { replicationFactor, settings: topicSettings?.(topic) ?? {} });
+    const own = topicSettings?.(topic) ?? {};
+    await ensureTopic(this.#client, topic, partitions, { replicationFactor, settings: { ...own, ...settings } });
   }
 
-  async checkTopic(
-    topic: string,
-    wanted: { readonly partitions?: number; readonly settings?: TopicSettings },
-  ): Promise<string[]> {
-    return checkTopic(this.#client, topic, wanted);
+  async describeTopic(topic: string, settings: readonly string[]): Promise<TopicDescription | null> {
+    return describeTopic(this.#client, topic, settings);
   }
 
   async ends(topic: string): Promise<readonly PartitionEnds[]> {

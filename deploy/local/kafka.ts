@@ -78,7 +78,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<LocalKafka
         ready: async (log) => log.includes(READY_LINE),
       };
     },
-    (address) => ({ SLUICE_KAFKA_BROKERS: address }),
+    (address) => ({ SLUICE_KAFKA__BROKERS: address }),
   );
   return Object.assign(service, { loginAddress: saslPort === null ? null : `127.0.0.1:${saslPort}` });
 }

@@ -34,7 +34,7 @@ const OPEN_SEGMENTS = 8;
 
 /** Opens the index of one teacher's scores over a stream, in the workspace's local tables. */
 export function openScoreIndex(workspace: Workspace, teacher: string): ChainFollower {
-  return new LocalScoreIndex(workspace.store, workspace.log.table(`scores-${teacher.slice(0, 32)}`), {
+  return new LocalScoreIndex(workspace.store, workspace.tables.table(`scores-${teacher.slice(0, 32)}`), {
     teacher,
     stream: workspace.config.stream,
   });

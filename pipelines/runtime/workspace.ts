@@ -2,9 +2,11 @@ import { resolve } from "node:path";
 import { mkdir } from "node:fs/promises";
 import { openEmbeddedLog, type EmbeddedLog } from "../../connectors/log/embedded.js";
 import { openFilesystemStore } from "../../connectors/store/filesystem.js";
+import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
+import { openKafka } from "./open-kafka.js";
 
 /** What lies in the data folder. */
 export const FOLDERS = { log: "log", store: "store", listings: "listings" } as const;
@@ -14,33 +16,34 @@ export interface Workspace {
   readonly config: Config;
   /** Absolute */
   readonly folder: string;
-  readonly log: EmbeddedLog;
+  readonly log: Log;
+  /** What this machine remembers of the archive, on its disk */
+  readonly tables: Pick<EmbeddedLog, "table">;
   readonly store: Store;
   close(): Promise<void>;
 }
 
 /**
  * Opens the data folder for the one process that writes to it; it is made where it is absent. `command` is shown to
- * whoever is refused meanwhile. Throws E_LOCKED, E_STORE_READONLY, E_STORE_FULL, E_LOG_IO.
+ * whoever is refused meanwhile. Throws E_LOCKED, E_STORE_READONLY, E_STORE_FULL, E_LOG_IO, E_LOG_ACCESS.
  */
 export async function openWorkspace(config: Config, command: string): Promise<Workspace> {
   const folder = resolve(config.data);
   await makeFolder(folder);
-  const log = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of opened.reverse()) await one.close();
+  };
   try {
+    const embedded = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
+    opened.push(embedded);
+    const log = config.kafka === undefined ? embedded : await openKafka(config.kafka);
+    if (log !== embedded) opened.push(log);
     const store = await openStore(config);
-    return {
-      config,
-      folder,
-      log,
-      store,
-      close: async () => {
-        await store.close();
-        await log.close();
-      },
-    };
+    opened.push(store);
+    return { config, folder, log, tables: embedded, store, close };
   } catch (error) {
-    await log.close();
+    await close();
     throw error;
   }
 }

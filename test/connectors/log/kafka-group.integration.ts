@@ -267,7 +267,9 @@ describe("groups and failures, on kafka", { skip: await cannotStart("kafka") }, 
     await kafkaTool("org.apache.kafka.tools.TopicCommand", [...at, "--alter", "--topic", topic, "--partitions", "3"]);
     await consuming;
     assert.deepEqual([...new Set(started)].sort(), [0, 1, 2]);
-    assert.deepEqual(await log.checkTopic(topic, { partitions: 1 }), [`${topic}: 1 partitions wanted, 3 found`]);
+    const described = await log.describeTopic(topic, ["cleanup.policy", "retention.ms"]);
+    assert.deepEqual(described, { partitions: 3, settings: { "cleanup.policy": "delete", "retention.ms": "-1" } });
+    assert.equal(await log.describeTopic(`no-${topic}`, []), null);
   });
 
   test("records that retention took are a hole, before a reading and in it", async (t) => {

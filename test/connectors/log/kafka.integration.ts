@@ -12,19 +12,7 @@ logConformance({
   runs: 15,
   open: async () => {
     conforming.broker ??= await startKafka();
-    return openKafkaLog({
-      brokers: [conforming.broker.address],
-      ...(process.env["KLOG"]
-        ? {
-            onLog: (l) => {
-              console.error(l);
-            },
-            onRetry: (e) => {
-              console.error(e);
-            },
-          }
-        : {}),
-    });
+    return openKafkaLog({ brokers: [conforming.broker.address] });
   },
   afterwards: async () => conforming.broker?.stop(),
 });

@@ -1,0 +1,51 @@
+import { z } from "zod";
+
+const topicName = z.string().regex(/^[a-zA-Z0-9._-]{1,249}$/, "expected letters, digits, dot, dash, underscore");
+
+/** Where the log is a Kafka cluster. */
+export const kafkaSchema = z.strictObject({
+  brokers: z.string().min(1).describe("host:port of some brokers, separated by commas; they name the others"),
+  tls: z.boolean().default(false).describe("whether connections are encrypted"),
+  sasl: z
+    .strictObject({
+      mechanism: z.enum(["plain", "scram-sha-256", "scram-sha-512"]).default("plain").describe("how to log in"),
+      username: z.string().min(1).describe("who logs in"),
+      password: z.string().describe("better in the environment: SLUICE_KAFKA__SASL__PASSWORD"),
+    })
+    .optional()
+    .describe("the login, where the brokers ask for one"),
+  replicationFactor: z.int().positive().default(1).describe("copies of topics that are created; a cluster wants 3"),
+  shards: z
+    .int()
+    .positive()
+    .max(65_536)
+    .default(1)
+    .describe("class shards: partitions of the candidates topic, each kept by one top-K worker"),
+  maxMessageBytes: z
+    .int()
+    .min(128 * 1024)
+    .default(4 * 1024 * 1024)
+    .describe("the largest message that topics take"),
+  inlineBytes: z
+    .int()
+    .nonnegative()
+    .default(1024 * 1024)
+    .describe("`sluice produce` sends images up to this size inside the message, larger ones by reference"),
+  imagesRetentionMs: z
+    .int()
+    .min(-1)
+    .default(-1)
+    .describe("how long the images topic keeps a message, ms; -1: for ever"),
+  topics: z
+    .strictObject({
+      candidates: topicName.default("sluice-candidates").describe("what segments give the class shards"),
+      thresholds: topicName.default("sluice-thresholds").describe("below what the class shards need nothing"),
+      labels: topicName.default("sluice-labels").describe("what people say that images are"),
+      versions: topicName.default("sluice-versions").describe("which versions were published"),
+      quarantine: topicName.default("sluice-quarantine").describe("what could not be used"),
+      cursors: topicName.default("sluice-cursors").describe("up to where producers have read their sources"),
+    })
+    .prefault({})
+    .describe("names of the topics beside the images topic, which is `stream`"),
+});
+export type KafkaConfig = z.infer<typeof kafkaSchema>;

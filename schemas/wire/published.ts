@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { canonicalJson } from "../canonical.js";
+import type { LogRecord, StoredRecord } from "../image-record.js";
+import { jsonOf, readVersioned, VERSION_HEADER, type RecordPlace } from "./format-version.js";
+
+export const PUBLISHED_VERSION = "1";
+
+const count = z.int().nonnegative();
+
+/** Says that a version was published: the manifest in the store is the truth, this is how one hears of it. */
+const publishedSchema = z.strictObject({
+  dataset: z.string(),
+  number: z.int().positive(),
+  /** SHA-256 of the version's content, hexadecimal */
+  id: z.string(),
+  parent: z.string().nullable(),
+  teacher: z.string(),
+  stream: z.string(),
+  /** Where the manifest lies in the store */
+  manifest: z.string(),
+  rows: count,
+  images: count,
+  createdAtMs: count,
+});
+export type Published = z.infer<typeof publishedSchema>;
+
+/** Keyed by dataset, so that one dataset's versions stay in order. */
+export function encodePublished(published: Published): LogRecord {
+  return {
+    key: Buffer.from(published.dataset),
+    value: Buffer.from(canonicalJson(published)),
+    headers: { [VERSION_HEADER]: PUBLISHED_VERSION },
+    timestampMs: published.createdAtMs,
+  };
+}
+
+/** Throws E_RECORD_SCHEMA. */
+export function decodePublished(record: StoredRecord, place: RecordPlace): Published {
+  return readVersioned(record, place, "versions", { "1": (one) => publishedSchema.parse(jsonOf(one)) });
+}

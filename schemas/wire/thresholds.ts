@@ -1,0 +1,77 @@
+import { z } from "zod";
+import { canonicalJson } from "../canonical.js";
+import type { LogRecord, StoredRecord } from "../image-record.js";
+import { readVersioned, valueOf, VERSION_HEADER, type RecordPlace } from "./format-version.js";
+
+export const THRESHOLDS_VERSION = "1";
+
+const count = z.int().nonnegative();
+
+const headerSchema = z.strictObject({
+  dataset: z.string(),
+  parameters: z.string(),
+  teacher: z.string(),
+  paneMs: z.int().nullable(),
+  shard: count,
+  shards: z.int().positive(),
+  at: count,
+});
+
+/**
+ * Below which rank keys a class shard needs no candidates of one dataset, teacher and pane any more. Only ever from a
+ * durable checkpoint. The topic is compacted: the newest under a key holds.
+ */
+export interface Thresholds extends z.infer<typeof headerSchema> {
+  /** Rank keys, one for each class c with c mod shards = shard, ascending; -Infinity: everything is needed, [n] */
+  readonly keys: Float64Array;
+}
+
+/** A record's key: what a newer threshold replaces. `paneMs` null: the global window. */
+export function thresholdsKey({
+  dataset,
+  teacher,
+  paneMs,
+  shard,
+}: Pick<Thresholds, "dataset" | "teacher" | "paneMs" | "shard">): string {
+  return `${dataset}/${teacher}/${paneMs ?? "global"}/${shard}`;
+}
+
+/** Length of the header (u32 little-endian), header (JSON), then the keys as float64 little-endian. */
+export function encodeThresholds({ keys, ...header }: Thresholds, nowMs: number): LogRecord {
+  const text = Buffer.from(canonicalJson(header));
+  const value = Buffer.alloc(4 + text.length + 8 * keys.length);
+  value.writeUInt32LE(text.length, 0);
+  text.copy(value, 4);
+  keys.forEach((key, i) => value.writeDoubleLE(key, 4 + text.length + 8 * i));
+  return {
+    key: Buffer.from(thresholdsKey(header)),
+    value,
+    headers: { [VERSION_HEADER]: THRESHOLDS_VERSION },
+    timestampMs: nowMs,
+  };
+}
+
+/** Ends a key: a pane that is closed takes no candidates, and its thresholds need not stay. */
+export function forgetThresholds(of: Parameters<typeof thresholdsKey>[0], nowMs: number): LogRecord {
+  return { key: Buffer.from(thresholdsKey(of)), value: null, headers: {}, timestampMs: nowMs };
+}
+
+/** null for a record that ends its key. Throws E_RECORD_SCHEMA. */
+export function decodeThresholds(record: StoredRecord, place: RecordPlace): Thresholds | null {
+  if (record.value === null) return null;
+  return readVersioned(record, place, "thresholds", { "1": readVersion1 });
+}
+
+function readVersion1(record: StoredRecord): Thresholds {
+  const value = Buffer.from(valueOf(record));
+  const start = 4 + value.readUInt32LE(0);
+  const header = headerSchema.parse(JSON.parse(value.subarray(4, start).toString()));
+  if ((value.length - start) % 8 !== 0) throw new TypeError(`its keys take ${value.length - start} bytes`);
+  const keys = new Float64Array((value.length - start) / 8);
+  for (let i = 0; i < keys.length; i++) keys[i] = value.readDoubleLE(start + 8 * i);
+  if (keys.some(Number.isNaN)) throw new TypeError("a key is not a number");
+  const key = Buffer.from(record.key ?? []).toString();
+  if (key !== thresholdsKey(header))
+    throw new TypeError(`its key is "${key}", its header says "${thresholdsKey(header)}"`);
+  return { ...header, keys };
+}
