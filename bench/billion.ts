@@ -6,6 +6,7 @@ import { measureProcess } from "./measured-process.js";
 
 const MOST_ANON_BYTES = 1.5 * 2 ** 30;
 const MOST_SNAPSHOT_SECONDS = 5;
+const MOST_BELOW_NS = 10;
 /** The first 48 bits of a state's digest, among the measures: a number, but no figure */
 const DIGEST = "digestHead";
 
@@ -36,6 +37,7 @@ export const bench: Bench = async ({ tiny, print }) => {
         "1.5 GiB / peak RssAnon (at least 1)": MOST_ANON_BYTES / whole.peakAnonBytes!,
         "1.5 GiB / peak RssAnon of the shards (at least 1)": MOST_ANON_BYTES / shards.peakAnonBytes!,
         "5 s / snapshot and restore (at least 1)": MOST_SNAPSHOT_SECONDS / snapshotSeconds,
+        "10 ns / a candidate below the threshold (at least 1)": MOST_BELOW_NS / whole.belowNs!,
         "cost of a candidate in the first tenth / in the last (at least 1)": whole.firstPartNs! / whole.lastPartNs!,
       },
     };
