@@ -71,16 +71,30 @@ export async function writeRun(run: readonly RunSegment[], options: WriteRunOpti
   const { start } = first.header;
   const key = keys.compacted(chain, { start, end: run.at(-1)!.end, createdMs, attempt });
   const { sizeBytes } = await store.putStream(key, chunks());
+  try {
+    await compare(file.placed, { key, sizeBytes }, options);
+  } catch (error) {
+    // Whoever slept for a day finds that others have compacted these segments, and swept this copy.
+    if (isSluiceError(error, "E_STORE_MISSING") && (await store.head(key)) === null) return { file: null, taken };
+    throw error;
+  }
+  return { file: { key, sizeBytes, placed: file.placed }, taken };
+}
+
+async function compare(
+  placed: readonly PlacedSegment[],
+  { key, sizeBytes }: { readonly key: string; readonly sizeBytes: number },
+  { store, chain, signal }: WriteRunOptions,
+): Promise<void> {
   // Whatever is found, the file stays: somebody else may have compared it and made stubs that name it.
   const listed = await placedSegments(store, { key, sizeBytes });
-  if (JSON.stringify(listed) !== JSON.stringify(file.placed)) throw differs(key, "its list of segments");
-  for (const { header, place } of file.placed) {
+  if (JSON.stringify(listed) !== JSON.stringify(placed)) throw differs(key, "its list of segments");
+  for (const { header, place } of placed) {
     throwIfStopped(signal, STOPPED);
     const { batch } = await readSegment(store, chain, header.start);
     const difference = differenceOf(batch, await readRowGroup(store, key, place, header));
     if (difference !== null) throw differs(key, `column ${difference} of offsets [${header.start}, ${header.end})`);
   }
-  return { file: { key, sizeBytes, placed: file.placed }, taken };
 }
 
 /** The segment with its rows; null where it is corrupt or gone, which is reported. */

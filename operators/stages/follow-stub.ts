@@ -6,6 +6,7 @@ import { keys, type ChainName } from "../../schemas/keys.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { RowGroupPlace, SegmentStub } from "../../schemas/segment-stub.js";
 import { decodeArchived, type Segment, type SegmentHeader, type StubbedSegment } from "../../schemas/segment.js";
+import { listCopies, placedSegments } from "./compacted-copies.js";
 
 /** Gives memory of the caller's to read into. */
 type Room = (sizeBytes: number) => Uint8Array;
@@ -40,8 +41,6 @@ export async function followStub(
     const moved = await attempt(now.key, now.place);
     if (moved !== null) return moved;
   }
-  // Only here: whoever reads a sound archive needs no reader of Parquet.
-  const { listCopies, placedSegments } = await import("./compacted-copies.js");
   for (const copy of await listCopies(store, chain)) {
     if (tried.has(copy.key) || header.start < copy.start || header.start >= copy.end) continue;
     for (const { header: placed, place } of await placedSegments(store, copy).catch(() => [])) {

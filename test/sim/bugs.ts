@@ -8,7 +8,8 @@ import { canonicalJson, sha256Hex, type Json } from "../../schemas/canonical.js"
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { endIn, type Frontier } from "../../schemas/frontier.js";
 import type { LogRecord } from "../../schemas/image-record.js";
-import type { Segment } from "../../schemas/segment.js";
+import { encodeStub } from "../../schemas/segment-stub.js";
+import { decodeArchived, type Segment, type StubbedSegment } from "../../schemas/segment.js";
 import type { Bug } from "./bug.js";
 
 /** Puts another property in place of a prototype's; returns what puts the old one back. */
@@ -23,6 +24,7 @@ function replace(prototype: object, name: string, make: (old: PropertyDescriptor
 const isCheckpoint = (key: string): boolean => key.startsWith("checkpoints/") && key.includes("/at/");
 const isManifest = (key: string): boolean => key.endsWith("/manifest.json");
 const isSegment = (key: string): boolean => key.endsWith(".arrow");
+const isCompacted = (key: string): boolean => key.startsWith("compacted/");
 const isBlob = (key: string): boolean => key.startsWith("images/");
 
 interface CheckpointText {
@@ -304,6 +306,37 @@ export const BUGS: readonly Bug[] = [
           return (old.value as (segment: Segment) => Promise<void>).call(this, { header, batch: scoredAnew });
         },
       })),
+  },
+  {
+    name: "stub-names-another-row-group",
+    what: "a stub names the rows of the segment that was compacted before it",
+    store: (store) => {
+      let last: StubbedSegment | null = null;
+      return {
+        ...store,
+        put: async (key, bytes) => {
+          const found = isSegment(key) ? decodeArchived(bytes, key) : null;
+          if (found === null || !("stub" in found)) return store.put(key, bytes);
+          const before = last;
+          last = found;
+          await store.put(key, before === null ? bytes : encodeStub(found.header, before.stub));
+        },
+      };
+    },
+  },
+  {
+    name: "compacted-files-swept-while-named",
+    what: "whoever writes a compacted file deletes the older ones of its chain, which stubs name",
+    store: (store) => ({
+      ...store,
+      putStream: async (key, chunks) => {
+        const written = await store.putStream(key, chunks);
+        if (!isCompacted(key)) return written;
+        const folder = key.slice(0, key.lastIndexOf("/") + 1);
+        for await (const other of store.list(folder)) if (other.key !== key) await store.delete(other.key);
+        return written;
+      },
+    }),
   },
 ];
 

@@ -20,6 +20,7 @@ import {
   type ArchivedSegment,
 } from "./model.js";
 import { TEACHER, type Place } from "./participants.js";
+import { checkCompacted } from "./compacted-rows.js";
 import { CARD, CLASSES, imageOf, logitsOf } from "./sim-teacher.js";
 
 /** What the simulation itself knows: what was appended, what retention took, which checkpoints there ever were. */
@@ -32,6 +33,8 @@ export interface Witness {
   readonly retries: ReadonlySet<string>;
   /** Offsets below these have been removed from each partition's log */
   readonly eaten: readonly number[];
+  /** Each segment's bytes as first written, by key */
+  readonly originals: ReadonlyMap<string, Uint8Array>;
   /** Frontiers of durable checkpoints, by `parameters:records covered` */
   readonly checkpoints: ReadonlyMap<string, readonly Frontier[]>;
   /** Bytes of each manifest as first written */
@@ -43,7 +46,7 @@ export interface Witness {
 /** Checks a run's end state against a model that knows nothing but archived rows. */
 export async function checkInvariants(place: Place, witness: Witness, random: SeededRandom): Promise<void> {
   const { world, store } = place;
-  const chains = readArchive(store.objects);
+  const chains = readArchive(witness.originals);
   const live = chains.filter(({ partition, origin }) => {
     const name = { teacher: TEACHER, stream: place.config.stream, partition };
     const known = store.objects.get(keys.liveChain(name));
@@ -52,6 +55,7 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
   for (const chain of chains) checkChain(place, witness, chain);
   checkScores(place, witness.images, chains);
   if (witness.drainedTo !== null) checkDrained(place, live, witness.drainedTo);
+  await checkCompacted(place, chains);
   if (world.violations.length > 0) return;
   for (const [key, digest] of witness.manifests) {
     const bytes = store.objects.get(key);

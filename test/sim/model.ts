@@ -2,7 +2,7 @@ import type { Dataset, Span } from "../../schemas/dataset.js";
 import { reserveOf } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
-import { decodeSegment, type SegmentHeader } from "../../schemas/segment.js";
+import { decodeSegment, type Segment, type SegmentHeader } from "../../schemas/segment.js";
 
 /** One archived row, as plain values. */
 export interface ArchivedRow {
@@ -46,7 +46,10 @@ export function readArchive(objects: ReadonlyMap<string, Uint8Array>): ArchivedC
 }
 
 export function readSegment(key: string, bytes: Uint8Array): ArchivedSegment {
-  const { header, batch } = decodeSegment(bytes, key);
+  return plainSegment(key, decodeSegment(bytes, key));
+}
+
+export function plainSegment(key: string, { header, batch }: Segment): ArchivedSegment {
   const { topM } = batch;
   const rows = Array.from({ length: batch.count }, (_, row) => ({
     sha256: Buffer.from(batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES)).toString("hex"),

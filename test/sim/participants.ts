@@ -10,6 +10,7 @@ import { ByteBudget } from "../../pipelines/runtime/flow.js";
 import type { LiveDatasets } from "../../pipelines/runtime/live-datasets.js";
 import { scoreFlow } from "../../pipelines/runtime/score-flow.js";
 import { LocalScoreIndex } from "../../pipelines/runtime/score-index.js";
+import { compact } from "../../pipelines/compact.js";
 import { listQuarantine, retryQuarantined } from "../../pipelines/quarantine.js";
 import { scoreTopic } from "../../pipelines/score.js";
 import type { Config } from "../../schemas/config.js";
@@ -257,6 +258,26 @@ export async function replay(place: Place, process: SimProcess, chain: ChainName
     },
     stop.signal,
   );
+}
+
+/** Compacts what is archived, as `sluice compact` does; copies are swept after a second. */
+export async function compaction(place: Place, process: SimProcess, segmentsPerFile: number): Promise<void> {
+  const { world, config } = place;
+  let files = 0;
+  const done = await compact({
+    store: storeOf(place, process),
+    teacher: TEACHER,
+    stream: config.stream,
+    segmentsPerFile,
+    nowMs: world.nowMs,
+    attempt: () => `${process.name}n${files++}`,
+    sweepAfterMs: 1_000,
+    onWarning: (line) => {
+      world.violate("compacted", `${process.name} warns: ${line}`);
+    },
+  });
+  for (const { error } of done.refused) world.violate("compacted", `${process.name} refuses: ${error.message}`);
+  world.log(`${process.name} compacted ${done.segments} into ${done.files}, swept ${done.swept.files}`);
 }
 
 /** Appends what is in quarantine once more, as `sluice quarantine retry` does. */

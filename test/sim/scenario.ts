@@ -15,6 +15,8 @@ export interface Scenario {
   readonly faults: { readonly errors: number; readonly crashes: number; readonly slow: number };
   /** Chance in a thousand of each at every step */
   readonly chances: Readonly<Record<Action, number>>;
+  /** Chance in a thousand at every step that somebody compacts, and the segments of a file; drawn apart from the rest */
+  readonly compaction: { readonly chance: number; readonly segmentsPerFile: number };
   /** The topic is deleted and made anew in the end */
   readonly recreates: boolean;
 }
@@ -52,6 +54,7 @@ export function drawScenario(seed: number): Scenario {
     idleAfterMs: 3_000,
     ...(window === 0 ? { trigger: random.pick(triggers) } : {}),
   }));
+  const apart = new SeededRandom(seed, "compaction");
   const config = configSchema.parse({
     stream: "images",
     partitions,
@@ -83,6 +86,7 @@ export function drawScenario(seed: number): Scenario {
       replay: random.pick([0, 2]),
       "damage-checkpoint": random.pick([0, 4]),
     },
+    compaction: { chance: apart.pick([0, 0, 5, 15]), segmentsPerFile: 1 + apart.below(4) },
     recreates: random.below(4) === 0,
   };
 }

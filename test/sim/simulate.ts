@@ -3,10 +3,11 @@ import { sha256Hex } from "../../schemas/canonical.js";
 import { messageOf, SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import { keys } from "../../schemas/keys.js";
+import { decodeArchived } from "../../schemas/segment.js";
 import type { Bug } from "./bug.js";
 import { checkBlobs, checkInvariants } from "./invariants.js";
 import { readSegment } from "./model.js";
-import { handCut, replay, retry, scorer, TEACHER, type Place } from "./participants.js";
+import { compaction, handCut, replay, retry, scorer, TEACHER, type Place } from "./participants.js";
 import { drawRecord, drawScenario, type Action, type Scenario } from "./scenario.js";
 import { READ_RECORDS, SimLog } from "./sim-log.js";
 import { SimStore, SimTable } from "./sim-store.js";
@@ -43,6 +44,8 @@ interface Running {
 class Simulation {
   readonly #random: SeededRandom;
   readonly #scenario: Scenario;
+  /** Decides when somebody compacts: apart, so that seeds without it are what they were */
+  readonly #compacting: SeededRandom;
   readonly #world: World;
   readonly #place: Place;
   readonly #seed: number;
@@ -66,6 +69,7 @@ class Simulation {
     this.#seed = seed;
     this.#scenario = drawScenario(seed);
     this.#random = new SeededRandom(seed, "actions");
+    this.#compacting = new SeededRandom(seed, "compacting");
     const world = new World(seed);
     this.#world = world;
     const { config } = this.#scenario;
@@ -132,8 +136,15 @@ class Simulation {
       for (const action of Object.keys(chances) as Action[]) {
         if (this.#random.below(1000) < chances[action]) this.#act(action);
       }
+      const { chance } = this.#scenario.compaction;
+      if (chance > 0 && this.#compacting.below(1000) < chance) this.#compact();
       if (!(await this.#world.step())) this.#world.nowMs += 50;
     }
+  }
+
+  #compact(): void {
+    const { segmentsPerFile } = this.#scenario.compaction;
+    this.#launch("hand", 0, (place, process) => compaction(place, process, segmentsPerFile));
   }
 
   /** Nothing fails any more; what was appended must reach the archive, and every process come to its end. */
@@ -152,6 +163,7 @@ class Simulation {
       if (!(await world.step())) world.nowMs += 50;
     }
     if (world.violations.length > 0) return null;
+    if (this.#scenario.compaction.chance > 0) this.#compact();
     this.#act("cut");
     while (this.#goesOn() && this.#running.some(({ kind }) => kind === "hand")) {
       this.#startScorers();
@@ -185,6 +197,8 @@ class Simulation {
     return this.#chainEnds.get(`${partition}/${origin}`) ?? origin;
   }
 
+  /** Every segment's bytes as first written */
+  readonly #originals = new Map<string, Uint8Array>();
   readonly #chainEnds = new Map<string, number>();
 
   async #check(drainedTo: readonly number[] | null): Promise<void> {
@@ -194,6 +208,7 @@ class Simulation {
       retries,
       images: this.#scenario.images,
       eaten: this.#eaten,
+      originals: this.#originals,
       checkpoints: this.#checkpoints,
       manifests: this.#manifests,
       drainedTo,
@@ -221,7 +236,11 @@ class Simulation {
   #onWritten(key: string, bytes: Uint8Array, before: Uint8Array | undefined): void {
     const world = this.#world;
     if (key.endsWith(".arrow")) {
-      if (before !== undefined) world.violate("immutable", `the segment ${key} was written twice`);
+      if (before !== undefined) {
+        this.#onReplaced(key, bytes);
+        return;
+      }
+      this.#originals.set(key, bytes);
       this.#segments++;
       const segment = readSegment(key, bytes);
       const { partition, origin, end } = segment.header;
@@ -236,6 +255,17 @@ class Simulation {
       };
       const name = `${checkpoint.parameters}:${checkpoint.coverage.records.in}`;
       this.#checkpoints.set(name, [...(this.#checkpoints.get(name) ?? []), checkpoint.coverage.frontier]);
+    }
+  }
+
+  /** Only a stub may take a segment's place. Its rows are compared in the end. */
+  #onReplaced(key: string, bytes: Uint8Array): void {
+    const found = decodeArchived(bytes, key);
+    const first = readSegment(key, this.#originals.get(key)!);
+    if ("batch" in found) {
+      this.#world.violate("immutable", `the segment ${key} was written twice`);
+    } else if (JSON.stringify(found.header) !== JSON.stringify(first.header)) {
+      this.#world.violate("immutable", `the stub of ${key} has another header`);
     }
   }
 
