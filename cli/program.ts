@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/check.js"),
   },
   {
+    name: "teacher",
+    summary: "take up a model as teacher, and calibrate it",
+    load: () => import("./commands/teacher.js"),
+  },
+  {
     name: "ingest",
     summary: "score images and publish a training set",
     load: () => import("./commands/ingest.js"),
@@ -58,6 +63,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "versions",
     summary: "list, show, compare and verify versions",
     load: () => import("./commands/versions.js"),
+  },
+  {
+    name: "label",
+    summary: "say what images are, and what they are not",
+    load: () => import("./commands/label.js"),
   },
   {
     name: "quarantine",

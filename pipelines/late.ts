@@ -1,7 +1,10 @@
 import type { Store } from "../connectors/store/store.js";
 import { followSegments, followToEnd } from "../operators/stages/chain.js";
+import { labelFrontier, labelledImages } from "../operators/stages/image-labels.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
+import { selectedClasses } from "../operators/pure/class-map.js";
 import { ranking } from "../operators/pure/ranking.js";
+import { identityOf } from "../operators/pure/retractions.js";
 import { isIn } from "../operators/pure/windows.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { Manifest } from "../schemas/manifest.js";
@@ -35,6 +38,8 @@ export async function* lateRecords(store: Store, manifest: Manifest): AsyncGener
     );
   }
   const ranked = ranking(manifest.select, card);
+  const images = await labelledImages(store, stream, await labelFrontier(store, stream));
+  const retractions = images.retractions(selectedClasses(manifest.select, card.labels), card.labels);
   const last = await lastRows(store, manifest);
   for (const { partition, origin, end } of frontier) {
     const chain = { teacher: manifest.teacher.digest, stream, partition, origin };
@@ -49,7 +54,8 @@ export async function* lateRecords(store: Store, manifest: Manifest): AsyncGener
         const changes: string[] = [];
         for (let place = 0; place < Math.min(topM, manifest.select.p); place++) {
           const bar = last[classes[row * topM + place]!];
-          if (bar?.comesBefore(keys[row * topM + place]!, sha256) === true) changes.push(bar.label);
+          if (bar?.comesBefore(keys[row * topM + place]!, sha256) !== true) continue;
+          if (!retractions.has(classes[row * topM + place]!, identityOf(sha256), 0)) changes.push(bar.label);
         }
         yield {
           partition,

@@ -10,7 +10,7 @@ import type { Manifest } from "../schemas/manifest.js";
 
 /** Which scores a rebuild is made from, as asked for. */
 export interface RebuildAim {
-  /** The frontier of a published version; by default all that is archived now */
+  /** The frontiers of a published version, of scores and of labels; by default all that is archived now */
   readonly at?: Manifest;
   /** Event times before this, ms: the newest window that had ended by then; of a global window the part before it */
   readonly untilMs?: number;

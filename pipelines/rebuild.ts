@@ -37,7 +37,8 @@ export async function rebuild(options: RebuildOptions): Promise<PublishedCut> {
   const { digest, card } = await archivedTeacher(store, options.teacher);
   const { frontier, span } = await rebuildPlace(store, { teacher: digest, stream }, dataset, options, options);
   const same = await newestOfSpan(store, dataset.name, digest, span);
-  return cutAndPublish({ ...options, card, frontier, span, same, trigger, automatic: false });
+  const labels = options.at?.provenance.labels;
+  return cutAndPublish({ ...options, card, frontier, labels, span, same, trigger, automatic: false });
 }
 
 /** The newest version of a span under a teacher: what a rebuild of it may repeat. */

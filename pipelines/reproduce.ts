@@ -60,6 +60,7 @@ async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: Mod
     card,
     stream: provenance.stream,
     frontier: provenance.frontier,
+    labels: provenance.labels,
     span,
     trigger: provenance.trigger,
     checkpoints: false,

@@ -1,10 +1,12 @@
 import type { Store } from "../connectors/store/store.js";
+import { selectedClasses } from "../operators/pure/class-map.js";
 import { SpanState } from "../operators/pure/dataset-state.js";
 import { quota } from "../operators/pure/quota.js";
 import { ranking } from "../operators/pure/ranking.js";
 import { estimateTopkBytes } from "../operators/pure/topk-size.js";
 import { followSegments } from "../operators/stages/chain.js";
 import { chooseRows } from "../operators/stages/choose-rows.js";
+import { labelFrontier, labelledImages } from "../operators/stages/image-labels.js";
 import { newestManifest } from "../operators/stages/manifests.js";
 import { mostK, reserveOf, type Dataset, type Selection, type Span } from "../schemas/dataset.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
@@ -81,6 +83,7 @@ export async function whatif(options: WhatifOptions): Promise<Whatif> {
     segments++;
     for (const group of groups) take(group, segment);
   });
+  const images = await labelledImages(store, options.stream, await labelFrontier(store, options.stream));
   const newest = await newestManifest(store, dataset.name);
   const before = newest === null ? null : await versionRows(store, newest);
   const answers: (SettingAnswer | RefusedSetting)[] = [];
@@ -99,7 +102,8 @@ export async function whatif(options: WhatifOptions): Promise<Whatif> {
         await eachSegment(options, (segment) => state.apply(segment));
         return state;
       };
-      const chosen = await chooseRows(group.state, { policy: select, k: wanted, deeper });
+      const retractions = images.retractions(selectedClasses(select, card.labels), card.labels);
+      const chosen = await chooseRows(group.state, { policy: select, k: wanted, retractions, deeper });
       answers.push(answerOf(chosen, { k, wanted, select, temperature, ranked, from: group.from, before }));
     }
     group.state = null;

@@ -1,5 +1,6 @@
 import type { Dataset, Span } from "./dataset.js";
 import type { Frontier } from "./frontier.js";
+import type { LabelFrontier } from "./image-label.js";
 import type { Manifest } from "./manifest.js";
 import type { EngineInfo } from "./segment.js";
 
@@ -41,6 +42,8 @@ export interface Cut {
   readonly quota: Int32Array;
   readonly stream: string;
   readonly frontier: Frontier;
+  /** Up to where people's labels were heeded */
+  readonly labelFrontier: LabelFrontier;
   /** Event times that the rows were chosen from */
   readonly span: Span;
   readonly engines: readonly EngineInfo[];

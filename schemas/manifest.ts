@@ -10,6 +10,7 @@ import {
   type Span,
 } from "./dataset.js";
 import { frontierSchema } from "./frontier.js";
+import { labelFrontierSchema } from "./image-label.js";
 import { engineInfoSchema } from "./segment.js";
 
 export const MANIFEST_VERSION = 1;
@@ -64,6 +65,8 @@ export const manifestSchema = z.strictObject({
     parent: z.strictObject({ number: z.int().positive(), id: sha256Text }).nullable(),
     stream: z.string(),
     frontier: frontierSchema,
+    /** Up to where people's labels were heeded; none before there were any */
+    labels: labelFrontierSchema.default([]),
     /** engines seen in the segments read */
     engines: z.array(engineInfoSchema),
     /** The cut read past a gap or a corrupt segment on request */

@@ -27,6 +27,7 @@ export function listText(manifests: readonly Manifest[]): string {
 export function manifestText(manifest: Manifest, place: string, limit: number): string {
   const { dataset, number, id, select, teacher, totals, provenance, files } = manifest;
   const { records } = totals;
+  const labelled = provenance.labels.reduce((sum, { end }) => sum + end, 0);
   const classes = manifest.classes.toSorted((a, b) => a.count - b.count || a.class - b.class);
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   return [
@@ -38,6 +39,7 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
       .join(", ")}`,
     `  teacher     ${teacher.name} (${teacher.digest.slice(0, 12)}), temperature ${teacher.temperature}`,
     `  records     ${countText(records.in)} in = ${countText(records.scored)} scored + ${countText(records.copied)} copied + ${countText(records.quarantined)} quarantined + ${countText(records.lost)} lost`,
+    ...(labelled === 0 ? [] : [`  labels      ${countText(labelled)} heeded`]),
     `  engine      ${provenance.engines.map(({ name, version, backend, device }) => `${name} ${version} on ${backend} (${device})`).join("; ")}`,
     `  created     ${provenance.createdAt}, by ${provenance.trigger}, code ${provenance.codeVersion}${provenance.incomplete ? ", incomplete: gaps in the archive were left out" : ""}`,
     `  parent      ${provenance.parent === null ? "none" : `version ${provenance.parent.number}`}`,

@@ -1,3 +1,4 @@
+import type { Selection } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { labelIndex } from "./label-index.js";
 
@@ -45,6 +46,11 @@ export function classMap(map: Readonly<Record<string, readonly string[]>>, teach
     classOf,
     merges: found.some(({ members }) => members.length > 1),
   };
+}
+
+/** The classes of a selection: those of its label map, or the teacher's. Throws E_SELECTION. */
+export function selectedClasses({ labels }: Pick<Selection, "labels">, teacherLabels: readonly string[]): ClassMap {
+  return labels === undefined ? sameClasses(teacherLabels) : classMap(labels, teacherLabels);
 }
 
 /** Every class stands for itself. */

@@ -2,7 +2,7 @@ import { selectionFaults, type Selection } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
-import { classMap, sameClasses, type ClassMap } from "./class-map.js";
+import { selectedClasses, type ClassMap } from "./class-map.js";
 import { MappedScores } from "./mapped-scores.js";
 import { randomRank } from "./random-rank.js";
 
@@ -51,7 +51,7 @@ export function ranking(selection: Selection, card: Pick<ModelCard, "labels" | "
     throw new SluiceError("E_SELECTION", `select.${fault.path.join(".")}: ${fault.message}.`, { path: fault.path });
   }
   const { p, floor, decay, order, seed = 0 } = selection;
-  const map = selection.labels === undefined ? sameClasses(card.labels) : classMap(selection.labels, card.labels);
+  const map = selectedClasses(selection, card.labels);
   const floorKey = floor > 0 ? Math.log(floor) : Number.NEGATIVE_INFINITY;
   const byProbability = decay === undefined && order === "ranked";
   const scored = scoring({

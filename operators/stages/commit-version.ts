@@ -1,6 +1,7 @@
 import type { Store } from "../../connectors/store/store.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { atOrBelow } from "../../schemas/frontier.js";
+import { labelsAtOrBelow } from "../../schemas/image-label.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { encodeManifest, findManifest } from "./manifests.js";
@@ -83,14 +84,15 @@ export function refuseRegress(
   draft: {
     teacher: Manifest["teacher"];
     dataset: string;
-    provenance: { stream: string; frontier: Manifest["provenance"]["frontier"] };
+    provenance: Pick<Manifest["provenance"], "stream" | "frontier" | "labels">;
   },
   parent: Parent,
   policy: CommitPolicy,
 ): void {
   if (!policy.automatic || parent === null) return;
   if (parent.teacher.digest !== draft.teacher.digest || parent.provenance.stream !== draft.provenance.stream) return;
-  if (atOrBelow(parent.provenance.frontier, draft.provenance.frontier)) return;
+  const { frontier, labels } = draft.provenance;
+  if (atOrBelow(parent.provenance.frontier, frontier) && labelsAtOrBelow(parent.provenance.labels, labels)) return;
   throw new SluiceError(
     "E_PUBLISH_CONFLICT",
     `Expected an automatic cut of "${draft.dataset}" at or above the frontier of version ${parent.number}, found one below it: ` +

@@ -1,5 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { SpanState, type DatasetStateOptions } from "../pure/dataset-state.js";
+import { selectedClasses } from "../pure/class-map.js";
 import { ranking } from "../pure/ranking.js";
 import { estimateTopkBytes } from "../pure/topk-size.js";
 import { paneSpan } from "../pure/windows.js";
@@ -7,12 +8,14 @@ import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
+import type { LabelFrontier } from "../../schemas/image-label.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import { followSegments, followToEnd, liveChains, repeatedSegments, type Gap } from "./chain.js";
 import { restoreSpan } from "./checkpoint.js";
 import { chooseRows, type ChosenClass } from "./choose-rows.js";
 import { chosenRows, type RowArchive } from "./chosen-rows.js";
+import { labelFrontier, labelledImages } from "./image-labels.js";
 
 /** What is read of an archive into a state. */
 export interface ReadSpan {
@@ -37,6 +40,8 @@ export interface CutOptions {
   readonly stream: string;
   /** Up to where; see `currentFrontier` */
   readonly frontier: Frontier;
+  /** Up to where people's labels count; by default all that are archived now */
+  readonly labels?: LabelFrontier | undefined;
   /** Event times to choose from; all of a global window's where left out */
   readonly span?: Span;
   readonly trigger: string;
@@ -66,6 +71,9 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const teacher = teacherDigest(card);
   const stateOptions = { dataset, teacher, stream, card };
   const ranked = ranking(dataset.select, card);
+  const labelled = options.labels ?? (await labelFrontier(store, stream));
+  const images = await labelledImages(store, stream, labelled);
+  const retractions = images.retractions(selectedClasses(dataset.select, card.labels), card.labels);
   let incomplete = false;
   const state =
     options.checkpoints === false || onGap !== undefined
@@ -112,13 +120,14 @@ export async function cut(options: CutOptions): Promise<Cut> {
     quota: k,
     stream,
     frontier,
+    labelFrontier: labelled,
     span,
     engines: coverage.value.engines,
     records: coverage.value.records,
     incomplete,
     trigger: options.trigger,
     classes: classesOf(store, { teacher, stream, frontier, ranking: ranked }, () =>
-      chooseRows(state, { policy: dataset.select, k, deeper }),
+      chooseRows(state, { policy: dataset.select, k, retractions, deeper }),
     ),
   };
 }

@@ -65,7 +65,7 @@ export async function publish(cut: Cut, options: PublishOptions): Promise<Publis
   const dataset = cut.dataset.name;
   const folder = keys.attempt(dataset, attempt);
   const parent = await newestManifest(store, dataset);
-  const policed = { dataset, teacher: cut.teacher, provenance: { stream: cut.stream, frontier: cut.frontier } };
+  const policed = { dataset, teacher: cut.teacher, provenance: provenanceOf(cut) };
   refuseRegress(policed, parent, options);
   let committing = false;
   try {
@@ -173,8 +173,7 @@ async function writeVersion(
     classes: [...described.classes],
     files: [...index.files, ...shards.files, ...sheetFiles, readme, metadata],
     provenance: {
-      stream: cut.stream,
-      frontier: cut.frontier,
+      ...provenanceOf(cut),
       engines: [...cut.engines],
       incomplete: cut.incomplete,
       codeVersion: options.codeVersion,
@@ -183,6 +182,10 @@ async function writeVersion(
       trigger: cut.trigger,
     },
   };
+}
+
+function provenanceOf({ stream, frontier, labelFrontier }: Cut) {
+  return { stream, frontier, labels: labelFrontier };
 }
 
 /** Consecutive classes until a group has `groupRows` rows; the last group knows that it is the last. */

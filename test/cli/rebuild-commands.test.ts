@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { runProgram } from "../../cli/program.js";
+import type { VersionDiff } from "../../pipelines/versions.js";
+import type { Manifest } from "../../schemas/manifest.js";
 import { writePictures } from "../fixtures/pictures.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { recordedTerminal } from "./recorded-terminal.js";
@@ -78,6 +80,65 @@ test("rebuild takes a version's frontier, a time, other parameters; what cannot 
     assert.equal(code, 2, `${args.join(" ")}: ${err}`);
     assert.match(err, said);
   }
+});
+
+test("images that are labelled leave the next version; withdrawing gives the first one again", async () => {
+  const shown = async (version: string) =>
+    JSON.parse((await sluice(["versions", "show", version, "--json"])).out) as Manifest;
+  const { id: before } = JSON.parse((await sluice(["rebuild", "--json"])).out) as Published;
+  const manifest = await shown("latest");
+  const full = manifest.classes.find(({ count }) => count > 2)!;
+  const { code, out, err } = await sluice(["label", "not", full.label, "--rows", `${full.label}:1,2`, "--by", "anna"]);
+  assert.equal(code, 0, err);
+  assert.match(out, /^2 images labelled/);
+  const { labels } = JSON.parse((await sluice(["label", "list", "--json"])).out) as { labels: { sha256: string }[] };
+  assert.deepEqual(Object.keys(labels[0]!).sort(), ["by", "class", "sha256", "timeMs", "verdict"]);
+
+  const second = JSON.parse((await sluice(["rebuild", "--json"])).out) as Published;
+  assert.notEqual(second.id, before);
+  const { added, removed } = (
+    JSON.parse((await sluice(["versions", "diff", String(manifest.number), "latest", "--json"])).out) as VersionDiff
+  ).totals;
+  assert.equal(removed, 2);
+  assert.equal(added, (await shown("latest")).totals.rows - manifest.totals.rows + 2);
+  assert.equal((await sluice(["reproduce", "latest"])).code, 0);
+  assert.equal((await sluice(["reproduce", String(manifest.number)])).code, 0);
+  assert.match((await sluice(["versions", "show", "latest"])).out, /labels {6}2 heeded/);
+
+  await writeFile(
+    join(folder, "back.jsonl"),
+    labels.map(({ sha256 }) => JSON.stringify({ sha256, verdict: "withdrawn" })).join("\n"),
+  );
+  assert.equal((await sluice(["label", "import", "back.jsonl"])).code, 0);
+  assert.equal((JSON.parse((await sluice(["rebuild", "--json"])).out) as Published).id, before);
+});
+
+test("labels that cannot be meant are refused, and nothing of them is taken in", async () => {
+  const sha256 = "ab".repeat(32);
+  const { out } = await sluice(["label", "list", "--json"]);
+  await writeFile(
+    join(folder, "bad.jsonl"),
+    `{"sha256":"${sha256}","verdict":"none"}\n{"sha256":"${sha256}","verdict":"is"}\n`,
+  );
+  for (const [args, said] of [
+    [["label", "none"], /Expected images, by their SHA-256 or with --rows, found none/],
+    [["label", "none", "abc"], /Expected an image's SHA-256 .* found "abc"/],
+    [
+      ["label", "is", "no such class", sha256],
+      /Expected one of \d+ labels in a label; --any-class accepts others, found "no such class"/,
+    ],
+    [["label", "none", "--rows", "class 0:0"], /"0" names no ranks/],
+    [["label", "none", "--rows", "class 0"], /Expected a class and its ranks, such as cat:3,7-9/],
+    [["label", "none", "--rows", "nothing:1"], /labels in --rows for version flowers\/\d+, found "nothing"/],
+    [["label", "import", "bad.jsonl"], /line 2 of bad\.jsonl, found one where class is wrong/],
+    [["label", "import", "gone.jsonl"], /Expected a file of labels at gone\.jsonl/],
+  ] as const) {
+    const { code, err } = await sluice([...args]);
+    assert.equal(code, 2, `${args.join(" ")}: ${err}`);
+    assert.match(err, said);
+  }
+  assert.equal((await sluice(["label", "list", "--json"])).out, out);
+  assert.equal((await sluice(["label", "is", "no such class", sha256, "--any-class"])).code, 0);
 });
 
 test("a gap stops rebuild and reproduce; rebuild --allow-gaps says what it leaves out and how it comes back", async () => {

@@ -9,6 +9,29 @@ export interface ModelImage {
   readonly offset: number;
 }
 
+/** What somebody says of an image; `class` is one of the teacher's */
+export interface ModelLabel {
+  readonly image: number;
+  readonly verdict: "is" | "not" | "none" | "withdrawn";
+  readonly class: number;
+}
+
+/** The teacher's classes that an image may still be of, after all that was said. */
+function classesLeft(image: number, said: readonly ModelLabel[], classCount: number): ReadonlySet<number> {
+  const all = Array.from({ length: classCount }, (_, index) => index);
+  const about = said.filter((one) => one.image === image);
+  const from = about.findLastIndex(({ verdict }) => verdict !== "not");
+  const last = about[from];
+  const denied = (after: number) => new Set(about.slice(after).map((one) => one.class));
+  if (last === undefined || last.verdict === "withdrawn") {
+    return new Set(all.filter((index) => !denied(from + 1).has(index)));
+  }
+  if (last.verdict === "none") return new Set();
+  // An image of a class, of which it is later said that it is not of it, may be of any other that was not denied since.
+  const denies = denied(from + 1);
+  return denies.has(last.class) ? new Set(all.filter((index) => !denies.has(index))) : new Set([last.class]);
+}
+
 export interface ModelRow {
   readonly class: number;
   readonly sha256: string;
@@ -67,16 +90,19 @@ export function modelRows(
   select: Selection,
   { members, labels }: ModelClasses,
   cardTemperature: number,
+  said: readonly ModelLabel[] = [],
 ): ModelRow[] {
   const temperature = select.temperature ?? cardTemperature;
   const occurrences = images.flatMap(({ image, logits, timeMs, offset }) => {
     const digest = imageDigest(image);
+    const left = classesLeft(image, said, logits.length);
     const sha256 = Buffer.from(digest).toString("hex");
     return members
       .map((list, index) => ({ class: index, probability: probabilityOf(list, logits, temperature) }))
       .sort((a, b) => b.probability - a.probability)
       .slice(0, select.p)
       .filter(({ probability }) => probability >= select.floor)
+      .filter((row) => members[row.class]!.some((member) => left.has(member)))
       .map((row) => {
         const { decay, seed } = select;
         const weight = decay === undefined ? 0 : ((timeMs - decay.landmarkMs) / decay.halfLifeMs) * Math.log(2);

@@ -1,0 +1,178 @@
+import { readFile } from "node:fs/promises";
+import { text as readAll } from "node:stream/consumers";
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import type { Config } from "../../schemas/config.js";
+import { messageOf, SluiceError } from "../../schemas/errors.js";
+import type { ImageLabel } from "../../schemas/image-label.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { openExistingStore } from "../existing-store.js";
+import type { Invocation } from "../invocation.js";
+import { rowsArgument, type RowsNamed } from "../rows-argument.js";
+import { wholeNumber } from "../number-argument.js";
+import { versionNamed } from "../version-name.js";
+import { countText, plural, tableText } from "../wording.js";
+
+const DIGESTS = "SHA-256 of images, as a version's index has them";
+
+interface Flags {
+  readonly rows?: RowsNamed;
+  readonly of: string;
+  readonly by?: string;
+  readonly anyClass?: boolean;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command.addHelpText(
+    "after",
+    exampleText([
+      ["sluice label not cat --rows cat:3,7-9", "those rows of the newest version are no cats"],
+      ["sluice label is dog 3f0c…", "a dog and nothing else, whatever the teacher says"],
+      ["sluice rebuild", "a version without the rows that were retracted"],
+    ]),
+  );
+
+  const say = (
+    name: string,
+    verdict: "is" | "not" | "none" | "withdrawn",
+    [summary, description]: readonly [string, string],
+  ): void => {
+    const named = verdict === "is" || verdict === "not";
+    const one = command.command(name).summary(summary).description(description);
+    if (named) one.argument("<class>", "one of the teacher's labels");
+    one.argument("[images...]", DIGESTS);
+    declareFlags(one).action(async (...given: unknown[]) => {
+      const [first, second, third] = given;
+      const className = named ? (first as string) : null;
+      const images = (named ? second : first) as string[];
+      const flags = (named ? third : second) as Flags;
+      await append(invocation(), flags, async (config, store, saying) => {
+        const { digestsAt, labelsOf } = await import("../../pipelines/label-images.js");
+        const digests = [...images];
+        if (flags.rows !== undefined) {
+          const { readManifest } = await import("../../pipelines/versions.js");
+          const { dataset, version } = versionNamed(config, flags.of);
+          const manifest = await readManifest(store, dataset, version);
+          digests.push(...(await digestsAt(store, manifest, flags.rows.label, flags.rows.ranks)));
+        }
+        if (digests.length === 0) {
+          throw new SluiceError(
+            "E_USAGE",
+            "Expected images, by their SHA-256 or with --rows, found none. See `sluice label --help`.",
+          );
+        }
+        const statement = verdict === "is" || verdict === "not" ? { verdict, class: className ?? "" } : { verdict };
+        return labelsOf(digests, statement, saying);
+      });
+    });
+  };
+  say("is", "is", ["images are of this class and of no other", "Takes images out of all classes but one."]);
+  say("not", "not", ["images are not of this class", "Takes images out of one class."]);
+  say("none", "none", ["images are of no class at all", "Takes images out of every class."]);
+  say("withdraw", "withdrawn", ["nothing said of images holds any more", "Withdraws all that was said of images."]);
+
+  command
+    .command("import")
+    .summary("labels from a file")
+    .description(
+      'Reads labels as JSON, one a line: {"sha256": "…", "verdict": "is", "class": "cat"}. Verdicts: is, not, none, withdrawn; ' +
+        "timeMs and by may be given. A file with a fault is not taken in at all.",
+    )
+    .argument("<file>", "a path, or - for standard input")
+    .option("--by <name>", "who says so, where a line does not")
+    .option("--any-class", "accept classes that no teacher has")
+    .addHelpText(
+      "after",
+      exampleText([["sluice label import reviewed.jsonl --by anna", "what a labelling tool wrote"]]),
+    )
+    .action(async (path: string, flags: Pick<Flags, "by" | "anyClass">) => {
+      const run = invocation();
+      await append(run, flags, async (_config, _store, saying) => {
+        const { parseLabelLines } = await import("../../pipelines/label-images.js");
+        return parseLabelLines(await readText(run, path), path === "-" ? "standard input" : path, saying);
+      });
+    });
+
+  command
+    .command("list")
+    .summary("all that was said")
+    .description("Lists the labels of the stream in their order; with --json in the form that `label import` reads.")
+    .option("--limit <n>", "the newest n; --json has all", wholeNumber, 50)
+    .addHelpText("after", exampleText([["sluice label list --limit 5", "the last five"]]))
+    .action(async (flags: { limit: number }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const { listLabels } = await import("../../pipelines/label-images.js");
+      const store = await openExistingStore(config);
+      try {
+        const labels: ImageLabel[] = [];
+        for await (const label of listLabels(store, config.stream)) labels.push(label);
+        run.result(listText(labels, flags.limit), { count: labels.length, labels });
+      } finally {
+        await store.close();
+      }
+    });
+};
+
+function declareFlags(command: Command): Command {
+  return command
+    .option("--rows <class:ranks>", "images by their ranks in a version, say cat:3,7-9", rowsArgument)
+    .option("--of <version>", "the version that --rows means", "latest")
+    .option("--by <name>", "who says so")
+    .option("--any-class", "accept a class that no teacher has");
+}
+
+type OpenedStore = Awaited<ReturnType<typeof openExistingStore>>;
+
+async function append(
+  run: Invocation,
+  { by, anyClass = false }: Pick<Flags, "by" | "anyClass">,
+  labelsFrom: (
+    config: Config,
+    store: OpenedStore,
+    saying: { readonly timeMs: number; readonly by: string | null },
+  ) => Promise<ImageLabel[]>,
+): Promise<void> {
+  const { config } = await run.loadConfig();
+  const { labelImages } = await import("../../pipelines/label-images.js");
+  const store = await openExistingStore(config);
+  try {
+    const labels = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
+    const place = await labelImages(store, config.stream, labels, anyClass);
+    run.result(
+      `${plural(labels.length, "image")} labelled. They count in every version from now on: \`sluice rebuild\` makes one at once.`,
+      { labelled: labels.length, stream: config.stream, ...place },
+    );
+  } finally {
+    await store.close();
+  }
+}
+
+async function readText(run: Invocation, path: string): Promise<string> {
+  if (path === "-") return readAll(process.stdin);
+  try {
+    return await readFile(resolve(run.terminal.folder, path), "utf8");
+  } catch (cause) {
+    throw new SluiceError("E_USAGE", `Expected a file of labels at ${path}, found none: ${messageOf(cause)}.`, {
+      cause,
+    });
+  }
+}
+
+function listText(labels: readonly ImageLabel[], limit: number): string {
+  if (labels.length === 0) return "Nothing was said of any image yet.";
+  const rows = labels
+    .slice(Math.max(0, labels.length - limit))
+    .map((label) => [
+      new Date(label.timeMs).toISOString(),
+      label.sha256,
+      label.verdict,
+      "class" in label ? label.class : "",
+      label.by ?? "",
+    ]);
+  const all = plural(labels.length, "label");
+  return [
+    rows.length < labels.length ? `${all}, the newest ${countText(rows.length)}:` : `${all}:`,
+    tableText(["time", "sha256", "verdict", "class", "by"], rows),
+  ].join("\n");
+}

@@ -1,0 +1,122 @@
+import type { Store } from "../connectors/store/store.js";
+import { labelIndex } from "../operators/pure/label-index.js";
+import { appendLabels, archivedLabels, labelFrontier } from "../operators/stages/image-labels.js";
+import { readCards } from "../operators/stages/teacher-registry.js";
+import { SluiceError } from "../schemas/errors.js";
+import { imageLabelSchema, type ImageLabel } from "../schemas/image-label.js";
+import type { Manifest } from "../schemas/manifest.js";
+import { readIndexColumns } from "./index-reader.js";
+
+/** What is said, before it is known of which images, when and by whom. */
+export type Statement =
+  { readonly verdict: "is" | "not"; readonly class: string } | { readonly verdict: "none" | "withdrawn" };
+
+export interface Saying {
+  readonly timeMs: number;
+  readonly by: string | null;
+}
+
+/** One label an image. Throws E_USAGE for what is no SHA-256 in hexadecimal. */
+export function labelsOf(digests: readonly string[], statement: Statement, saying: Saying): ImageLabel[] {
+  return [...new Set(digests)].map((text) => {
+    const sha256 = text.replace(/^sha256:/, "").toLowerCase();
+    const label = imageLabelSchema.safeParse({ sha256, ...statement, ...saying });
+    if (label.success) return label.data;
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected an image's SHA-256 (64 hexadecimal digits, as in a version's index), found "${text}". ` +
+        "Images of a version can also be named by their ranks, with --rows.",
+    );
+  });
+}
+
+/** Labels as JSON, one a line: {"sha256", "verdict", "class"?, "timeMs"?, "by"?}. Throws E_USAGE, naming the line. */
+export function parseLabelLines(text: string, where: string, saying: Saying): ImageLabel[] {
+  const labels: ImageLabel[] = [];
+  for (const [at, line] of text.split("\n").entries()) {
+    if (line.trim() === "") continue;
+    labels.push(parseLabelLine(line, `line ${at + 1} of ${where}`, saying));
+  }
+  return labels;
+}
+
+function parseLabelLine(line: string, where: string, saying: Saying): ImageLabel {
+  const example = '{"sha256": "…64 digits…", "verdict": "not", "class": "cat"}';
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw new SluiceError("E_USAGE", `Expected JSON like ${example} in ${where}, found "${line.slice(0, 80)}".`, {
+      cause,
+    });
+  }
+  const parsed = imageLabelSchema.safeParse(typeof value === "object" ? { ...saying, ...value } : value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected a label like ${example} in ${where}, found one where ${issue.path.join(".") || "the whole"} is wrong: ${issue.message}.`,
+  );
+}
+
+/** The digests of rows of a version: of the class of that label, at those ranks. Throws E_SELECTION, E_USAGE. */
+export async function digestsAt(
+  store: Store,
+  manifest: Manifest,
+  label: string,
+  ranks: readonly number[],
+): Promise<string[]> {
+  const version = `${manifest.dataset}/${manifest.number}`;
+  const labels = manifest.classes.map((one) => one.label);
+  const index = labelIndex(labels, label, `--rows for version ${version}`);
+  const wanted = new Set(ranks);
+  const found = new Map<number, string>();
+  for await (const columns of readIndexColumns(store, manifest)) {
+    for (let row = 0; row < columns.count; row++) {
+      if (columns.class[row] === index && wanted.has(columns.rank[row]!)) {
+        found.set(columns.rank[row]!, columns.sha256[row]!);
+      }
+    }
+  }
+  const missing = ranks.find((rank) => !found.has(rank));
+  if (missing === undefined) return ranks.map((rank) => found.get(rank)!);
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected ranks from 1 to ${manifest.classes[index]!.count} of class "${label}" in version ${version}, found ${missing}.`,
+  );
+}
+
+/**
+ * Appends labels to a stream's label log; they hold for every version cut from then on. `anyClass` accepts classes that
+ * no teacher of the archive has. Throws E_SELECTION for such a class otherwise.
+ */
+export async function labelImages(
+  store: Store,
+  stream: string,
+  labels: readonly ImageLabel[],
+  anyClass: boolean,
+): Promise<{ readonly start: number; readonly end: number } | null> {
+  if (labels.length === 0) return null;
+  if (!anyClass) await assertClasses(store, labels);
+  return appendLabels(store, stream, labels);
+}
+
+async function assertClasses(store: Store, labels: readonly ImageLabel[]): Promise<void> {
+  const names = new Set(labels.flatMap((label) => ("class" in label ? [label.class] : [])));
+  const cards = [...(await readCards(store)).values()];
+  for (const name of names) {
+    if (cards.some((card) => card.labels.includes(name))) continue;
+    const all = [...new Set(cards.flatMap((card) => card.labels))];
+    if (all.length > 0) labelIndex(all, name, "a label; --any-class accepts others");
+    throw new SluiceError(
+      "E_SELECTION",
+      `Expected a class that a teacher of ${store.place} has, found "${name}" and ${cards.length === 0 ? "no teacher" : "no such class"}. ` +
+        "Name the class by its label, or accept any with --any-class.",
+    );
+  }
+}
+
+/** All that was said of a stream's images, in its order. */
+export async function* listLabels(store: Store, stream: string): AsyncGenerator<ImageLabel, void, undefined> {
+  yield* archivedLabels(store, stream, await labelFrontier(store, stream));
+}

@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { canonicalJson } from "./canonical.js";
+import { messageOf, SluiceError } from "./errors.js";
+
+export const LABEL_SEGMENT_VERSION = 1;
+
+const count = z.int().nonnegative();
+
+const said = {
+  /** SHA-256 of the image's bytes */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, "expected 64 lower-case hexadecimal digits"),
+  /** When it was said, ms since the epoch, UTC */
+  timeMs: z.int(),
+  /** Who said it; null where that is not known */
+  by: z.string().min(1).nullable(),
+};
+/** The name of one of the teacher's labels */
+const named = { class: z.string().min(1) };
+
+/**
+ * What somebody says of an image. `is`: of that class and of no other one; `not`: not of that class; `none`: of no class
+ * at all; `withdrawn`: nothing that was said before holds any more.
+ */
+export const imageLabelSchema = z.discriminatedUnion("verdict", [
+  z.strictObject({ verdict: z.literal("is"), ...named, ...said }),
+  z.strictObject({ verdict: z.literal("not"), ...named, ...said }),
+  z.strictObject({ verdict: z.literal("none"), ...said }),
+  z.strictObject({ verdict: z.literal("withdrawn"), ...said }),
+]);
+export type ImageLabel = z.infer<typeof imageLabelSchema>;
+
+/** Up to where each partition of a stream's label log is taken in: offsets below `end`. Ordered by partition. */
+export const labelFrontierSchema = z.array(z.strictObject({ partition: count, end: count }));
+export type LabelFrontier = z.infer<typeof labelFrontierSchema>;
+
+/** Whether every partition of `low` ends at or below its end in `high`. */
+export function labelsAtOrBelow(low: LabelFrontier, high: LabelFrontier): boolean {
+  return low.every(({ partition, end }) => end <= (high.find((at) => at.partition === partition)?.end ?? 0));
+}
+
+/** Labels at offsets [start, end) of one partition of a stream's label log. The next segment starts at `end`. */
+const labelSegmentSchema = z.strictObject({
+  schemaVersion: z.literal(LABEL_SEGMENT_VERSION),
+  stream: z.string(),
+  partition: count,
+  start: count,
+  end: count,
+  labels: z.array(imageLabelSchema),
+});
+export type LabelSegment = z.infer<typeof labelSegmentSchema>;
+
+export function encodeLabelSegment(segment: LabelSegment): Uint8Array {
+  return Buffer.from(canonicalJson(segment) + "\n");
+}
+
+/** Throws E_SEGMENT_CORRUPT, naming `key`. */
+export function decodeLabelSegment(bytes: Uint8Array, key: string): LabelSegment {
+  try {
+    const segment = labelSegmentSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+    if (segment.labels.length > segment.end - segment.start) throw new TypeError("it has more labels than offsets");
+    return segment;
+  } catch (cause) {
+    throw new SluiceError(
+      "E_SEGMENT_CORRUPT",
+      `Expected labels at ${key}, found bytes that do not read as such: ${messageOf(cause)}. Restore the object from a copy.`,
+      { cause, key },
+    );
+  }
+}
