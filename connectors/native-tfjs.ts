@@ -82,6 +82,9 @@ export interface NativeTfjs {
     loadSavedModel(folder: string): Promise<{
       /** Dimensions as protobuf objects, whatever the package's own types say; -1 where open */
       readonly inputs: readonly { readonly shape?: readonly { getSize(): number }[] }[];
+      /** Names of the nodes by the names of the outputs, in the order in which they are returned */
+      readonly outputNodeNames: Readonly<Record<string, string>>;
+      /** A tensor, or an array where the model has several outputs */
       // `never`: which tensor type it is (of which copy of tfjs-core) is the caller's to say.
       predict(input: never): unknown;
       dispose(): void;

@@ -5,6 +5,14 @@ import { SluiceError, messageOf } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { packageVersion, unavailable } from "./backends.js";
 import { checkInput, inputDims, loadFailure, type ModelRunner, type RunnerSetup } from "./model-runner.js";
+import {
+  noSuchOutput,
+  outputKindOf,
+  trialDims,
+  trialInput,
+  type ModelShapes,
+  type ShapeChoices,
+} from "./model-shapes.js";
 
 /** Loads an ONNX model with one of onnxruntime's execution providers. Throws E_ENGINE_LOAD, _SHAPE, _UNAVAILABLE. */
 export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<ModelRunner> {
@@ -35,47 +43,32 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
   }
 }
 
-/** What an ONNX file itself says about its ends. Unknown dimensions are null. */
-export interface OnnxShapes {
-  readonly inputName: string;
-  readonly inputDims: readonly (number | null)[];
-  readonly outputNames: readonly string[];
-  /** The only output, or the first that has one row an image */
-  readonly outputName: string;
-  /** Outputs an image */
-  readonly width: number;
-  /** Told by a trial run on noise: `probabilities` are not negative and sum to 1 */
-  readonly kind: "logits" | "probabilities";
-}
-
-/** Loads an ONNX file on the CPU, runs it once and tells its shapes. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE. */
-export async function inspectOnnx(path: string): Promise<OnnxShapes> {
+/** Loads an ONNX file on the CPU, runs it once and tells its shapes. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE, E_IMAGE_SCORES. */
+export async function inspectOnnx(path: string, choices: ShapeChoices = {}): Promise<ModelShapes> {
   const name = basename(path);
   const session = await createSession({ name, format: "onnx" }, path, "cpu", 1);
   try {
     const input = inputOf({ name }, session);
-    const dims = input.dims.map((dim, axis) => dim ?? (axis === 0 ? 1 : TRIAL_SIDE));
-    const noise = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, at) => Math.sin(at * 12.9898));
-    const outputs = await session.run({ [input.name]: new Tensor("float32", noise, dims) }).catch((cause: unknown) => {
+    const dims = trialDims(input.dims, choices);
+    const feeds = { [input.name]: new Tensor("float32", trialInput(dims), dims) };
+    const outputs = await session.run(feeds).catch((cause: unknown) => {
       throw loadFailure({ format: "onnx" }, path, cause);
     });
-    const outputName = session.outputNames.find((output) => (outputs[output]?.dims.length ?? 0) >= 2);
+    const { outputName: asked } = choices;
+    if (asked !== undefined && !session.outputNames.includes(asked))
+      throw noSuchOutput(asked, path, session.outputNames);
+    const outputName = asked ?? session.outputNames.find((output) => (outputs[output]?.dims.length ?? 0) >= 2);
     const output = outputName === undefined ? undefined : outputs[outputName];
     if (outputName === undefined || output === undefined || !(output.data instanceof Float32Array)) {
       throw notFloat({ name }, "output", session.outputNames.join(", "), output?.type ?? "no tensor of rows");
     }
     const width = output.data.length / dims[0]!;
-    const first = output.data.subarray(0, width);
-    const sum = first.reduce((total, value) => total + value, 0);
-    const kind = first.every((value) => value >= 0) && Math.abs(sum - 1) < 1e-3 ? "probabilities" : "logits";
+    const kind = outputKindOf(output.data.subarray(0, width), path);
     return { inputName: input.name, inputDims: input.dims, outputNames: session.outputNames, outputName, width, kind };
   } finally {
     await session.release();
   }
 }
-
-/** Side of a trial image where the model leaves it open, px */
-export const TRIAL_SIDE = 224;
 
 async function createSession(
   card: Pick<ModelCard, "name" | "format">,

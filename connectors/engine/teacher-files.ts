@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { SluiceError, messageOf } from "../../schemas/errors.js";
 import { MODEL_CARD_FILE, modelCardSchema, weightsDigest, type ModelCard } from "../../schemas/model-card.js";
@@ -6,6 +6,8 @@ import type { TeacherFiles } from "./engine.js";
 import { describeFile, wrongWeights } from "./weights-digest.js";
 
 export interface LoadedTeacher extends TeacherFiles {
+  /** null where the card was inferred */
+  readonly cardPath: string | null;
   /** What was taken for granted because the model has no card, one sentence each: to be shown to the user */
   readonly assumptions: readonly string[];
 }
@@ -22,7 +24,7 @@ export async function loadTeacher(path: string): Promise<LoadedTeacher> {
   const folder = dirname(found.card);
   const card = await readCard(found.card);
   await verifyWeights(card, folder);
-  return { card, folder, assumptions: [] };
+  return { card, folder, cardPath: found.card, assumptions: [] };
 }
 
 /** Writes `card` as `<folder>/model-card.json`, readable by `loadTeacher`. Returns its path. */
@@ -32,13 +34,22 @@ export function writeCard(folder: string, card: ModelCard): Promise<string> {
 
 /** Writes `card` beside a model's file, as `<name>.card.json`. Returns its path. */
 export function writeCardBeside(modelPath: string, card: ModelCard): Promise<string> {
-  return writeCardAt(`${stemOf(modelPath)}.card.json`, card);
+  return writeCardAt(cardPathBeside(modelPath), card);
 }
 
-async function writeCardAt(path: string, card: ModelCard): Promise<string> {
+/** Writes `card` as the file `path`. Returns it. */
+export async function writeCardAt(path: string, card: ModelCard): Promise<string> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `${JSON.stringify(modelCardSchema.parse(card), null, 2)}\n`);
+  // Whole or not at all: a card that is written anew may be the only thing that knows the labels.
+  const partial = `${path}.${process.pid}.partial`;
+  await writeFile(partial, `${JSON.stringify(modelCardSchema.parse(card), null, 2)}\n`);
+  await rename(partial, path);
   return path;
+}
+
+/** Where the card of a model file goes that shares its folder with others. */
+export function cardPathBeside(modelPath: string): string {
+  return `${stemOf(modelPath)}.card.json`;
 }
 
 function stemOf(path: string): string {

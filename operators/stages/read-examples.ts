@@ -102,7 +102,8 @@ export async function readExamples(
   return { examples: { count: parts.length, pixels, labels: Int32Array.from(labels) }, skipped };
 }
 
-async function decodeExample(
+/** One example's pixels, or why it cannot be used. Throws what reading throws for failed I/O. */
+export async function decodeExample(
   { uri, bytes }: EncodedExample,
   { decoder, card, config }: ReadExamplesOptions,
 ): Promise<Uint8Array | SkippedExample> {

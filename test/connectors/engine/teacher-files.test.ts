@@ -24,7 +24,8 @@ describe("a teacher's files", () => {
     await withFolder(async (folder) => {
       const { card } = await writeSmallTeacher(folder, "tfjs-layers");
       for (const path of [folder, join(folder, "model-card.json"), join(folder, "model.json")]) {
-        assert.deepEqual(await loadTeacher(path), { card, folder, assumptions: [] });
+        const cardPath = join(folder, "model-card.json");
+        assert.deepEqual(await loadTeacher(path), { card, folder, cardPath, assumptions: [] });
       }
     });
   });

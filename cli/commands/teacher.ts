@@ -1,0 +1,225 @@
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { CardChoices } from "../../pipelines/add-teacher.js";
+import { messageOf, SluiceError } from "../../schemas/errors.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import type { SettingFlag } from "../invocation.js";
+import { positiveNumber } from "../number-argument.js";
+import { addedText, calibratedText } from "../report/teacher.js";
+
+/** Ways in which models want their pixels, by the names that people know; mean and deviation of values in [0, 1]. */
+const NORMALISATIONS: Readonly<Record<string, ModelCard["normalise"]>> = {
+  imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  unit: { mean: [0], std: [1] },
+  symmetric: { mean: [0.5], std: [0.5] },
+  bytes: { mean: [0], std: [1 / 255] },
+  caffe: { mean: [103.939 / 255, 116.779 / 255, 123.68 / 255], std: [1 / 255] },
+};
+
+interface AddFlags {
+  readonly name?: string;
+  readonly labels?: string;
+  readonly layout?: ModelCard["input"]["layout"];
+  readonly size?: { readonly width: number; readonly height: number };
+  readonly colour?: ModelCard["input"]["colour"];
+  readonly normalise?: string;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly resize?: ModelCard["resize"]["mode"];
+  readonly kernel?: ModelCard["resize"]["kernel"];
+  readonly shortSide?: number;
+  readonly output?: string;
+  readonly kind?: ModelCard["output"]["kind"];
+  readonly try?: string;
+  readonly tryCount: number;
+  readonly overwrite?: boolean;
+  readonly backend?: string;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command.addHelpText(
+    "after",
+    exampleText([
+      ["sluice teacher add model.onnx --try photographs/", "writes its card, and shows what it says of a few images"],
+      ["sluice teacher calibrate model.onnx --on labelled/", "fits how far its probabilities can be believed"],
+    ]),
+  );
+
+  declareCardFlags(command.command("add"))
+    .summary("inspect a model, try it, and write its card")
+    .description(
+      "Inspects an .onnx file, a TensorFlow.js model.json or a SavedModel, infers its model card, tries it, and writes the card beside it.",
+    )
+    .addHelpText(
+      "after",
+      exampleText([
+        [
+          "sluice teacher add resnet50.onnx --labels imagenet.txt --try photographs/",
+          "as torchvision and timm export it",
+        ],
+        ["sluice teacher add saved/ --normalise symmetric --try photographs/", "a Keras model, as a SavedModel"],
+        ["sluice teacher add model.json --normalise unit --size 224 --resize stretch", "a TensorFlow.js graph model"],
+      ]),
+    )
+    .action(async (model: string, flags: AddFlags) => {
+      const run = invocation();
+      const { config } = await run.loadConfig(backendFlag(flags.backend));
+      const at = (path: string): string => resolve(run.terminal.folder, path);
+      const { addTeacher } = await import("../../pipelines/add-teacher.js");
+      const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
+      const choices = await choicesOf(flags, at);
+      await run.work(async ({ stop }) => {
+        const added = await addTeacher({
+          model: at(model),
+          choices,
+          overwrite: flags.overwrite === true,
+          engine: config.engine,
+          decode: config.decode,
+          decoder: publishingParts(config).decoder,
+          tryOn: flags.try === undefined ? undefined : { folder: at(flags.try), count: flags.tryCount },
+          signal: stop,
+        });
+        run.result(addedText(added), added);
+      });
+    });
+
+  command
+    .command("calibrate")
+    .summary("fit a teacher's temperature on labelled images")
+    .description(
+      "Fits the temperature of a teacher on labelled images that it was not trained on, prints likelihood and calibration error before and after, and writes it into the card.",
+    )
+    .argument("<teacher>", "a model file, a model card, or a folder with one")
+    .requiredOption("--on <set>", "labelled images: a folder with a subfolder a class, or a .csv of path,label")
+    .option("--dry-run", "print only, leave the card as it is")
+    .option("--backend <name>", "what the engine runs on, such as cpu, cuda, wasm")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice teacher calibrate model.onnx --on labelled/", "labelled/<class>/<image>"],
+        ["sluice teacher calibrate teacher/ --on validation.csv --dry-run", "what it would change"],
+      ]),
+    )
+    .action(async (teacher: string, flags: { on: string; dryRun?: boolean; backend?: string }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig(backendFlag(flags.backend));
+      const { calibrateTeacher } = await import("../../pipelines/calibrate-teacher.js");
+      const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
+      await run.work(async ({ onProgress, stop }) => {
+        const write = flags.dryRun !== true;
+        const calibrated = await calibrateTeacher({
+          teacher: resolve(run.terminal.folder, teacher),
+          labelled: resolve(run.terminal.folder, flags.on),
+          write,
+          engine: config.engine,
+          decode: config.decode,
+          decoder: publishingParts(config).decoder,
+          signal: stop,
+          onProgress,
+        });
+        run.result(calibratedText(calibrated, write), { ...calibrated, written: write });
+      });
+    });
+};
+
+function declareCardFlags(command: Command): Command {
+  return command
+    .argument("<model>", "an .onnx file, a model.json, or a folder with one or with a SavedModel")
+    .option("--name <name>", "what the teacher is called (default: the file's or folder's name)")
+    .option("--labels <file>", "names of the classes, one a line, in the order of the outputs")
+    .addOption(new Option("--layout <layout>", "where the channels are").choices(["NCHW", "NHWC"]))
+    .option("--size <px>", "the input's size, such as 224 or 320x240 (width x height)", sizeOf)
+    .addOption(new Option("--colour <order>", "the channels").choices(["rgb", "bgr", "grey"]))
+    .addOption(
+      new Option(
+        "--normalise <how>",
+        "the input's values; imagenet: mean and deviation of ImageNet; unit: 0 to 1; symmetric: -1 to 1; bytes: 0 to 255; caffe: BGR bytes less their mean",
+      ).choices(Object.keys(NORMALISATIONS)),
+    )
+    .option("--mean <values>", "instead: means of values in [0, 1], one a channel, such as 0.5,0.5,0.5", numbersOf)
+    .option("--std <values>", "with --mean: deviations", numbersOf)
+    .addOption(
+      new Option("--resize <how>", "how images become the input's size (default: crop)").choices([
+        "crop",
+        "stretch",
+        "pad",
+      ]),
+    )
+    .addOption(
+      new Option("--kernel <name>", "resampling (default: linear)").choices([
+        "nearest",
+        "linear",
+        "cubic",
+        "mitchell",
+        "lanczos2",
+        "lanczos3",
+      ]),
+    )
+    .option("--short-side <px>", "with crop: the short side before the crop (default: 256 for 224)", positiveNumber)
+    .option("--output <name>", "the output with the classes, where there are several")
+    .addOption(
+      new Option("--kind <kind>", "what the output holds (default: told by a trial)").choices([
+        "logits",
+        "probabilities",
+      ]),
+    )
+    .option("--try <folder>", "images to try it on; their best classes are printed")
+    .option("--try-count <n>", "how many of them", positiveNumber, 12)
+    .option("--overwrite", "write the card anew where there is one")
+    .option("--backend <name>", "what the engine runs on, such as cpu, cuda, wasm");
+}
+
+async function choicesOf(flags: AddFlags, at: (path: string) => string): Promise<CardChoices> {
+  const { mean, std, resize, kernel, shortSide } = flags;
+  if ((mean === undefined) !== (std === undefined)) {
+    throw new SluiceError("E_USAGE", "Expected --mean and --std together, found one of them.");
+  }
+  const named = flags.normalise === undefined ? undefined : NORMALISATIONS[flags.normalise];
+  return {
+    name: flags.name,
+    labels: flags.labels === undefined ? undefined : await readLabels(at(flags.labels)),
+    layout: flags.layout,
+    colour: flags.colour ?? (flags.normalise === "caffe" ? "bgr" : undefined),
+    width: flags.size?.width,
+    height: flags.size?.height,
+    normalise: mean !== undefined && std !== undefined ? { mean: [...mean], std: [...std] } : named,
+    resize: {
+      ...(resize === undefined ? {} : { mode: resize }),
+      ...(kernel === undefined ? {} : { kernel }),
+      ...(shortSide === undefined ? {} : { shortSide }),
+    },
+    outputName: flags.output,
+    outputKind: flags.kind,
+  };
+}
+
+async function readLabels(path: string): Promise<string[]> {
+  const { linesOf } = await import("../../pipelines/add-teacher.js");
+  try {
+    return linesOf(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new SluiceError("E_TEACHER_LABELS", `Expected a file of labels at ${path}, found: ${messageOf(cause)}.`, {
+      cause,
+      path,
+    });
+  }
+}
+
+function backendFlag(value: string | undefined): SettingFlag[] {
+  return [{ flag: "--backend", path: ["engine", "backend"], value }];
+}
+
+function sizeOf(text: string): { width: number; height: number } {
+  const match = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(text);
+  if (match === null) throw new InvalidArgumentError("Expected a size in px, such as 224 or 320x240.");
+  const width = Number(match[1]);
+  return { width, height: match[2] === undefined ? width : Number(match[2]) };
+}
+
+function numbersOf(text: string): number[] {
+  const values = text.split(",").map(Number);
+  if ((values.length === 1 || values.length === 3) && values.every(Number.isFinite)) return values;
+  throw new InvalidArgumentError("Expected one number, or three with commas.");
+}

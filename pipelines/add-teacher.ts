@@ -1,0 +1,153 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Decoder } from "../connectors/decoder/decoder.js";
+import type { Engine } from "../connectors/engine/engine.js";
+import { identifyModel } from "../connectors/engine/identify-model.js";
+import { inferCard, type CardChoices } from "../connectors/engine/infer-card.js";
+import { openEngine } from "../connectors/engine/open.js";
+import { cardPathBeside, writeCardAt } from "../connectors/engine/teacher-files.js";
+import { openFolderSource } from "../connectors/source/folder.js";
+import { openUri } from "../connectors/source/open-uri.js";
+import { SeededRandom } from "../operators/pure/seeded-random.js";
+import type { EncodedExample, SkippedExample } from "../operators/stages/read-examples.js";
+import type { DecodeConfig, EngineConfig } from "../schemas/config.js";
+import { SluiceError } from "../schemas/errors.js";
+import { MODEL_CARD_FILE, type ModelCard } from "../schemas/model-card.js";
+import { pixelBytes } from "../schemas/pixels.js";
+import type { EngineInfo } from "../schemas/segment.js";
+import { assertTelling, scoreExamples } from "./score-examples.js";
+
+export { linesOf, type CardChoices } from "../connectors/engine/infer-card.js";
+
+export interface AddTeacherRun {
+  readonly model: string;
+  readonly choices: CardChoices;
+  /** Whether a card that is there may be written anew */
+  readonly overwrite: boolean;
+  readonly engine: EngineConfig;
+  readonly decode: DecodeConfig;
+  readonly decoder: Decoder;
+  /** A folder of images to try it on, and how many of them */
+  readonly tryOn?: { readonly folder: string; readonly count: number } | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What the teacher says of one image: its best classes, best first. */
+export interface TriedImage {
+  readonly uri: string;
+  readonly best: readonly { readonly label: string; readonly probability: number }[];
+}
+
+export interface AddedTeacher {
+  readonly card: ModelCard;
+  readonly cardPath: string;
+  readonly assumptions: readonly string[];
+  readonly engine: EngineInfo;
+  readonly tried: readonly TriedImage[];
+  readonly skipped: readonly SkippedExample[];
+}
+
+/** Classes shown of an image */
+const BEST = 3;
+
+/**
+ * Inspects a model, infers its card or takes what is said, runs it on images (or on noise), and writes the card once all that went well.
+ * Throws E_TEACHER_CARD (also where a card is there), E_TEACHER_LABELS, E_TEACHER_WEIGHTS, E_ENGINE_…, E_IMAGE_SCORES for scores that tell nothing, E_SOURCE_READ
+ * where no image can be tried.
+ */
+export async function addTeacher(run: AddTeacherRun): Promise<AddedTeacher> {
+  const model = await identifyModel(run.model);
+  const cardPath = model.ownsFolder
+    ? join(model.folder, MODEL_CARD_FILE)
+    : cardPathBeside(join(model.folder, model.files[0]!));
+  if (existsSync(cardPath) && !run.overwrite) {
+    throw new SluiceError(
+      "E_TEACHER_CARD",
+      `Expected no card yet for ${run.model}, found ${cardPath}. Edit it, or write it anew with --overwrite.`,
+      { path: cardPath },
+    );
+  }
+  const { card, folder, assumptions } = await inferCard(run.model, run.choices);
+  const engine = await openEngine({ card, folder }, { ...run.engine, workers: run.engine.workers ?? 1 });
+  try {
+    const { tried, skipped } =
+      run.tryOn === undefined
+        ? { tried: await tryNoise(engine, card), skipped: [] }
+        : await tryImages(engine, card, run);
+    await writeCardAt(cardPath, card);
+    return { card, cardPath, assumptions, engine: engine.info, tried, skipped };
+  } finally {
+    await engine.close();
+  }
+}
+
+async function tryImages(
+  engine: Engine,
+  card: ModelCard,
+  { tryOn, decoder, decode, signal }: AddTeacherRun,
+): Promise<Pick<AddedTeacher, "tried" | "skipped">> {
+  const { folder, count } = tryOn!;
+  const rows: Float32Array[] = [];
+  const tried: TriedImage[] = [];
+  const skipped: SkippedExample[] = [];
+  const examples = firstImages(folder, count, decode.maxBytes);
+  for await (const scored of scoreExamples(examples, { engine, card, decoder, decode, signal })) {
+    if ("skipped" in scored) skipped.push(scored.skipped);
+    else {
+      rows.push(scored.logits);
+      tried.push({ uri: scored.example.uri, best: bestClasses(scored.logits, card) });
+    }
+  }
+  if (tried.length === 0) {
+    throw new SluiceError(
+      "E_SOURCE_READ",
+      `Expected images to try the teacher on in ${folder}, found none that can be used${skipped[0] === undefined ? "" : `: ${skipped[0].reason}`}.`,
+      { folder },
+    );
+  }
+  assertDiffers(rows, card);
+  return { tried, skipped };
+}
+
+/** Without images, noise tells NaN, and a model that does not look at its input. */
+async function tryNoise(engine: Engine, card: ModelCard): Promise<TriedImage[]> {
+  const size = pixelBytes(card.input);
+  const random = new SeededRandom(1);
+  const pixels = Uint8Array.from({ length: 2 * size }, (_, at) => random.below(at < size ? 256 : 80));
+  const logits = await engine.score({ count: 2, pixels });
+  const rows = [logits.subarray(0, logits.length / 2), logits.subarray(logits.length / 2)];
+  for (const row of rows) assertTelling(row, "noise", card);
+  assertDiffers(rows, card);
+  return [];
+}
+
+function assertDiffers(rows: readonly Float32Array[], card: ModelCard): void {
+  const [first] = rows;
+  if (first === undefined || rows.length < 2) return;
+  if (rows.some((row) => row.some((value, at) => value !== first[at]))) return;
+  throw new SluiceError(
+    "E_IMAGE_SCORES",
+    `Expected teacher ${card.name} to score images differently, found the same scores for all of ${rows.length}: its input is saturated (another --normalise?), or the model does not depend on it.`,
+    { images: rows.length },
+  );
+}
+
+function bestClasses(logits: Float32Array, card: ModelCard): TriedImage["best"] {
+  const scaled = Array.from(logits, (logit) => logit / card.temperature);
+  const greatest = Math.max(...scaled);
+  const total = scaled.reduce((sum, logit) => sum + Math.exp(logit - greatest), 0);
+  return scaled
+    .map((logit, at) => ({ label: card.labels[at]!, probability: Math.exp(logit - greatest) / total }))
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, BEST);
+}
+
+async function* firstImages(folder: string, count: number, maxBytes: number): AsyncGenerator<EncodedExample> {
+  const source = await openFolderSource(folder);
+  const opener = openUri();
+  let taken = 0;
+  for await (const { record } of source.items(null)) {
+    if (taken++ >= count) return;
+    yield { label: 0, uri: record.uri, bytes: () => opener.open(record.uri, maxBytes) };
+  }
+}
