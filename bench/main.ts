@@ -15,6 +15,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "a version of ten million archived images, from the archive alone, against merely reading the files",
     load: () => import("./rebuild.js"),
   },
+  scores: {
+    shows: "writing and reading archived scores as Parquet, and rebuilding from compacted files against segments",
+    load: () => import("./scores.js"),
+  },
   pipeline: {
     shows: "images/s of ingest against a bare loop that only decodes and scores the same files",
     load: () => import("./pipeline.js"),

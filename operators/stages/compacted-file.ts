@@ -109,7 +109,8 @@ function columnsOf(classCount: number | null): readonly CompactedColumn[] {
   return COMPACTED_COLUMNS.filter(({ field }) => field !== "allLogits" || classCount !== null);
 }
 
-function schemaElements(classCount: number | null): SchemaElement[] {
+/** The schema of a compacted file; `classCount` where all logits are archived. */
+export function schemaElements(classCount: number | null): SchemaElement[] {
   const columns = columnsOf(classCount);
   return [
     { name: "segment", num_children: columns.length },

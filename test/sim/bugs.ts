@@ -2,6 +2,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { DatasetState } from "../../operators/pure/dataset-state.js";
 import { SegmentBuilder } from "../../operators/pure/segment-builder.js";
 import { paneOf } from "../../operators/pure/windows.js";
+import { TopkState } from "../../operators/pure/topk.js";
 import type { Keeper } from "../../operators/stages/archive.js";
 import { LiveDatasets } from "../../pipelines/runtime/live-datasets.js";
 import { canonicalJson, sha256Hex, type Json } from "../../schemas/canonical.js";
@@ -75,7 +76,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "checkpoint-forgets-what-changed",
-    likelySeed: 34,
+    likelySeed: 796,
     what: "a checkpoint that is tried again takes the parts of the one before for panes that have changed since",
     install: () => replace(DatasetState.prototype, "markChanged", () => ({ value: () => undefined })),
   },
@@ -304,6 +305,29 @@ export const BUGS: readonly Bug[] = [
         value(this: LiveDatasets, { header, batch }: Segment) {
           const scoredAnew = { ...batch, keys: batch.keys.map((key) => key - 2 ** -40) };
           return (old.value as (segment: Segment) => Promise<void>).call(this, { header, batch: scoredAnew });
+        },
+      })),
+  },
+  {
+    name: "labels-replaced",
+    what: "labels are put, not created only if absent",
+    store: overwriting((key) => key.startsWith("labels/")),
+  },
+  {
+    name: "labels-beyond-what-is-said",
+    what: "a version heeds labels that its manifest does not tell of",
+    cut: (cut) => ({
+      ...cut,
+      labelFrontier: cut.labelFrontier.map((one) => ({ ...one, end: Math.max(0, one.end - 1) })),
+    }),
+  },
+  {
+    name: "retracted-rows-not-replaced",
+    what: "where retractions have used up the reserve, the archive is not read",
+    install: () =>
+      replace(TopkState.prototype, "kept", () => ({
+        get(this: TopkState) {
+          return this.buffers.kept.map((most) => most + 1);
         },
       })),
   },
