@@ -3,10 +3,11 @@ import { cut } from "../../operators/stages/cut.js";
 import { versionId } from "../../operators/stages/publish.js";
 import { paneOf, paneSpan } from "../../operators/pure/windows.js";
 import { SeededRandom } from "../../operators/pure/seeded-random.js";
-import { sha256Hex } from "../../schemas/canonical.js";
+import { canonicalJson, sha256Hex } from "../../schemas/canonical.js";
 import { messageOf, type ErrorCode } from "../../schemas/errors.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import { atOrBelow, endIn, type Frontier } from "../../schemas/frontier.js";
+import { labelsAtOrBelow } from "../../schemas/image-label.js";
 import { keys } from "../../schemas/keys.js";
 import { manifestSchema, VersionIdHash, type Manifest } from "../../schemas/manifest.js";
 import { BYTES } from "../../schemas/scored-batch.js";
@@ -14,8 +15,10 @@ import type { StoredRecord } from "../../schemas/image-record.js";
 import {
   promisedRanks,
   readArchive,
+  readLabels,
   segmentsBelow,
   sortEverything,
+  standing,
   type ArchivedChain,
   type ArchivedSegment,
 } from "./model.js";
@@ -68,8 +71,20 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
     if (world.violations.length > 0) return;
     await checkVersion(place, witness, chains, manifest);
   }
+  checkLabels(place);
   checkAutomatic(place, [...witness.manifests.keys()]);
   checkPromised(place, witness, live, random);
+}
+
+/** What was answered to somebody who labelled images is in the log, at the offsets that were said. */
+function checkLabels({ world, store, said }: Place): void {
+  const labels = readLabels(store.objects);
+  for (const [start, answered] of said) {
+    const found = labels.slice(start, start + answered.length);
+    if (canonicalJson(found) !== canonicalJson([...answered])) {
+      world.violate("labels", `expected ${JSON.stringify(answered)} at ${start}, found ${JSON.stringify(found)}`);
+    }
+  }
 }
 
 /** What an image or a record of a scenario may be refused for: its own fault only */
@@ -209,10 +224,13 @@ async function checkVersion(
   const name = `version ${manifest.dataset} ${number}`;
   const dataset = config.datasets.find((one) => one.name === manifest.dataset)!;
   const segments = segmentsBelow(chains, frontier);
-  const expected = sortEverything(segments, dataset, span, Number(dataset.select.k), CLASSES);
+  const isStanding = standing(readLabels(store.objects), provenance.labels, CARD.labels);
+  const expected = sortEverything(segments, dataset, span, Number(dataset.select.k), CLASSES, isStanding);
   const wanted = expected.flatMap((rows, index) => rows.map((row, at) => ({ class: index, rank: at + 1, ...row })));
   const hash = new VersionIdHash({ select: dataset.select, span, teacher: TEACHER });
   let at = 0;
+  // Bytes are promised down to K + R of all; rows that took the place of retracted ones may come from further down.
+  const kept = sortEverything(segments, dataset, span, promisedRanks(dataset), CLASSES);
   const promised = isPromised(witness, segments, frontier, dataset, span);
   for await (const row of readIndex(store.memory, manifest)) {
     const model = wanted[at++];
@@ -223,7 +241,9 @@ async function checkVersion(
       return;
     }
     hash.row(index, rank, Buffer.from(sha256, "hex"), key);
-    if (promised && row.bytes === "absent") world.violate("bytes", `${name}: class ${index} rank ${rank} has no bytes`);
+    if (promised && row.bytes === "absent" && kept[index]!.some((one) => one.sha256 === sha256)) {
+      world.violate("bytes", `${name}: class ${index} rank ${rank} has no bytes`);
+    }
   }
   if (at !== wanted.length) world.violate("rows", `${name}: ${at} rows, expected ${wanted.length}`);
   if (hash.digest() !== manifest.id) world.violate("id", `${name}: its id is not that of its rows`);
@@ -233,7 +253,16 @@ async function checkVersion(
   if (COUNTS.some((kind) => counts[kind] !== records[kind])) {
     world.violate("counts", `${name}: ${JSON.stringify(records)}, the archive has ${JSON.stringify(counts)}`);
   }
-  const again = { store: store.memory, dataset, card: CARD, stream: config.stream, frontier, span, trigger: "again" };
+  const again = {
+    store: store.memory,
+    dataset,
+    card: CARD,
+    stream: config.stream,
+    frontier,
+    span,
+    labels: provenance.labels,
+    trigger: "again",
+  };
   try {
     const id = await versionId(await cut(again));
     if (id !== manifest.id) world.violate("id", `${name}: cut again it is ${id.slice(0, 8)}`);
@@ -282,10 +311,10 @@ function isPromised(
 function checkAutomatic({ world, store }: Place, manifests: readonly string[]): void {
   const all = manifests.map((key) => manifestSchema.parse(JSON.parse(Buffer.from(store.objects.get(key)!).toString())));
   for (const manifest of all) {
-    const { trigger, parent, frontier } = manifest.provenance;
+    const { trigger, parent, frontier, labels } = manifest.provenance;
     const before = all.find((one) => one.dataset === manifest.dataset && one.number === parent?.number);
     if (trigger === "hand" || before === undefined) continue;
-    if (!atOrBelow(before.provenance.frontier, frontier)) {
+    if (!atOrBelow(before.provenance.frontier, frontier) || !labelsAtOrBelow(before.provenance.labels, labels)) {
       world.violate("automatic", `version ${manifest.dataset} ${manifest.number} is cut below its parent`);
     }
   }

@@ -1,7 +1,9 @@
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import { reserveOf } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
+import type { ImageLabel, LabelFrontier } from "../../schemas/image-label.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
+import { classesLeft } from "../operators/stages/selection-model.js";
 import { decodeSegment, type Segment, type SegmentHeader } from "../../schemas/segment.js";
 
 /** One archived row, as plain values. */
@@ -81,13 +83,36 @@ export function segmentsBelow(chains: readonly ArchivedChain[], frontier: Fronti
   );
 }
 
-/** Sorts everything of some segments that lies in the span: each class's best `most`. */
+/** The labels of a store's one label log, offset after offset, read without any of the code that follows it. */
+export function readLabels(objects: ReadonlyMap<string, Uint8Array>): ImageLabel[] {
+  const keys = [...objects.keys()].filter((key) => key.startsWith("labels/")).sort();
+  return keys.flatMap(
+    (key) => (JSON.parse(Buffer.from(objects.get(key)!).toString()) as { labels: ImageLabel[] }).labels,
+  );
+}
+
+/** Whether an image may be of a class, after the labels below a frontier. */
+export function standing(
+  labels: readonly ImageLabel[],
+  frontier: LabelFrontier,
+  classNames: readonly string[],
+): (sha256: string, classIndex: number) => boolean {
+  const said = labels.slice(0, frontier[0]?.end ?? 0).map((label) => ({
+    image: label.sha256,
+    verdict: label.verdict,
+    class: "class" in label ? classNames.indexOf(label.class) : -1,
+  }));
+  return (sha256, classIndex) => classesLeft(sha256, said, classNames.length).has(classIndex);
+}
+
+/** Sorts everything of some segments that lies in the span: each class's best `most` that are `standing`. */
 export function sortEverything(
   segments: readonly ArchivedSegment[],
   { select }: Pick<Dataset, "select">,
   span: Span,
   most: number,
   classCount: number,
+  isStanding: (sha256: string, classIndex: number) => boolean = () => true,
 ): RankedRow[][] {
   const floorKey = Math.log(select.floor);
   return Array.from({ length: classCount }, (_, wanted) => {
@@ -107,7 +132,10 @@ export function sortEverything(
         if (seen === undefined || isEarlier(row, seen)) best.set(sha256, row);
       }
     }
-    return [...best.values()].sort((a, b) => b.key - a.key || (a.sha256 < b.sha256 ? -1 : 1)).slice(0, most);
+    return [...best.values()]
+      .filter(({ sha256 }) => isStanding(sha256, wanted))
+      .sort((a, b) => b.key - a.key || (a.sha256 < b.sha256 ? -1 : 1))
+      .slice(0, most);
   });
 }
 

@@ -3,6 +3,7 @@ import { archiveLoss, type ArchiveOptions } from "../../operators/stages/archive
 import { followToEnd, liveChains } from "../../operators/stages/chain.js";
 import { currentFrontier, cut } from "../../operators/stages/cut.js";
 import { Dedupe } from "../../operators/stages/dedupe.js";
+import { appendLabels } from "../../operators/stages/image-labels.js";
 import { imageBytes } from "../../operators/stages/image-bytes.js";
 import { publish } from "../../operators/stages/publish.js";
 import { CutScheduler } from "../../pipelines/runtime/cut-scheduler.js";
@@ -16,6 +17,7 @@ import { scoreTopic } from "../../pipelines/score.js";
 import type { Config } from "../../schemas/config.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import { sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
+import type { ImageLabel } from "../../schemas/image-label.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { teacherDigest } from "../../schemas/model-card.js";
@@ -39,6 +41,8 @@ export interface Place {
   readonly lateFromMs: number;
   readonly scored: Map<number, number>;
   readonly bug: Bug | null;
+  /** Labels that were answered, by their first offset */
+  readonly said: Map<number, readonly ImageLabel[]>;
   /** A process says that records have left its flow */
   readonly onArchived: (process: SimProcess, partition: number, count: number) => void;
 }
@@ -278,6 +282,13 @@ export async function compaction(place: Place, process: SimProcess, segmentsPerF
   });
   for (const { error } of done.refused) world.violate("compacted", `${process.name} refuses: ${error.message}`);
   world.log(`${process.name} compacted ${done.segments} into ${done.files}, swept ${done.swept.files}`);
+}
+
+/** Says something of images, as `sluice label` does; what was answered must stay. */
+export async function label(place: Place, process: SimProcess, labels: readonly ImageLabel[]): Promise<void> {
+  const { start, end } = await appendLabels(storeOf(place, process), place.config.stream, labels);
+  place.said.set(start, labels);
+  place.world.log(`${process.name} labelled [${start}, ${end})`);
 }
 
 /** Appends what is in quarantine once more, as `sluice quarantine retry` does. */

@@ -1,7 +1,9 @@
 import { SeededRandom } from "../../operators/pure/seeded-random.js";
 import { configSchema, type Config } from "../../schemas/config.js";
+import { sha256Hex } from "../../schemas/canonical.js";
+import type { ImageLabel } from "../../schemas/image-label.js";
 import { encodeImageRecord, type LogRecord } from "../../schemas/image-record.js";
-import { imageOf, uriOf } from "./sim-teacher.js";
+import { CARD, imageOf, uriOf } from "./sim-teacher.js";
 
 /** What a seed decides before anything happens. */
 export interface Scenario {
@@ -17,6 +19,8 @@ export interface Scenario {
   readonly chances: Readonly<Record<Action, number>>;
   /** Chance in a thousand at every step that somebody compacts, and the segments of a file; drawn apart from the rest */
   readonly compaction: { readonly chance: number; readonly segmentsPerFile: number };
+  /** Chance in a thousand at every step that somebody labels images; drawn apart from the rest */
+  readonly labelling: number;
   /** The topic is deleted and made anew in the end */
   readonly recreates: boolean;
 }
@@ -87,8 +91,20 @@ export function drawScenario(seed: number): Scenario {
       "damage-checkpoint": random.pick([0, 4]),
     },
     compaction: { chance: apart.pick([0, 0, 5, 15]), segmentsPerFile: 1 + apart.below(4) },
+    labelling: new SeededRandom(seed, "labelling").pick([0, 0, 5, 15]),
     recreates: random.below(4) === 0,
   };
+}
+
+/** What somebody says of one to three images, those of little number more often. */
+export function drawLabels(random: SeededRandom, { images }: Scenario, nowMs: number): ImageLabel[] {
+  return Array.from({ length: 1 + random.below(3) }, () => {
+    const sha256 = sha256Hex(imageOf(Math.min(random.below(images), random.below(images))));
+    const verdict = random.pick(["is", "not", "not", "not", "none", "withdrawn"] as const);
+    const said = { sha256, timeMs: nowMs, by: null };
+    if (verdict === "none" || verdict === "withdrawn") return { ...said, verdict };
+    return { ...said, verdict, class: random.pick(CARD.labels) };
+  });
 }
 
 /** One image as a producer sends it: by reference or inline, in time, late, or from a clock that runs ahead. */

@@ -7,8 +7,8 @@ import { decodeArchived } from "../../schemas/segment.js";
 import type { Bug } from "./bug.js";
 import { checkBlobs, checkInvariants } from "./invariants.js";
 import { readSegment } from "./model.js";
-import { compaction, handCut, replay, retry, scorer, TEACHER, type Place } from "./participants.js";
-import { drawRecord, drawScenario, type Action, type Scenario } from "./scenario.js";
+import { compaction, handCut, label, replay, retry, scorer, TEACHER, type Place } from "./participants.js";
+import { drawLabels, drawRecord, drawScenario, type Action, type Scenario } from "./scenario.js";
 import { READ_RECORDS, SimLog } from "./sim-log.js";
 import { SimStore, SimTable } from "./sim-store.js";
 import { SimProcess, World } from "./world.js";
@@ -46,6 +46,8 @@ class Simulation {
   readonly #scenario: Scenario;
   /** Decides when somebody compacts: apart, so that seeds without it are what they were */
   readonly #compacting: SeededRandom;
+  /** Decides when somebody labels images, and what they say: apart, too */
+  readonly #labelling: SeededRandom;
   readonly #world: World;
   readonly #place: Place;
   readonly #seed: number;
@@ -70,6 +72,7 @@ class Simulation {
     this.#scenario = drawScenario(seed);
     this.#random = new SeededRandom(seed, "actions");
     this.#compacting = new SeededRandom(seed, "compacting");
+    this.#labelling = new SeededRandom(seed, "labels");
     const world = new World(seed);
     this.#world = world;
     const { config } = this.#scenario;
@@ -81,6 +84,7 @@ class Simulation {
       config,
       lateFromMs: world.nowMs + this.#random.below(15_000),
       scored: new Map(),
+      said: new Map(),
       bug,
       onArchived: (process, partition, count) => {
         const name = `${process.name}/${partition}`;
@@ -138,8 +142,14 @@ class Simulation {
       }
       const { chance } = this.#scenario.compaction;
       if (chance > 0 && this.#compacting.below(1000) < chance) this.#compact();
+      if (this.#labelling.below(1000) < this.#scenario.labelling) this.#label();
       if (!(await this.#world.step())) this.#world.nowMs += 50;
     }
+  }
+
+  #label(): void {
+    const labels = drawLabels(this.#labelling, this.#scenario, this.#world.nowMs);
+    this.#launch("hand", 0, (place, process) => label(place, process, labels));
   }
 
   #compact(): void {

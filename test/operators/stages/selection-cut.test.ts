@@ -91,7 +91,7 @@ async function archive(list: readonly ModelImage[], topM: number, all: boolean, 
   return store;
 }
 
-const labels: fc.Arbitrary<ModelLabel[]> = fc.array(
+const labels: fc.Arbitrary<(ModelLabel & { readonly image: number })[]> = fc.array(
   fc.record({
     image: fc.nat(30),
     verdict: fc.constantFrom("is" as const, "not" as const, "not" as const, "none" as const, "withdrawn" as const),
@@ -101,7 +101,7 @@ const labels: fc.Arbitrary<ModelLabel[]> = fc.array(
 );
 
 /** Appends in portions, as people label. */
-async function say(store: MemoryStore, said: readonly ModelLabel[]): Promise<void> {
+async function say(store: MemoryStore, said: readonly (ModelLabel & { readonly image: number })[]): Promise<void> {
   for (let from = 0; from < said.length; from += 7) {
     const portion = said.slice(from, from + 7).map(({ image, verdict, class: index }) => ({
       sha256: Buffer.from(imageDigest(image)).toString("hex"),

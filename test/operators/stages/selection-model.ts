@@ -11,13 +11,18 @@ export interface ModelImage {
 
 /** What somebody says of an image; `class` is one of the teacher's */
 export interface ModelLabel {
-  readonly image: number;
+  /** The number of a made image, or a digest */
+  readonly image: number | string;
   readonly verdict: "is" | "not" | "none" | "withdrawn";
   readonly class: number;
 }
 
 /** The teacher's classes that an image may still be of, after all that was said. */
-function classesLeft(image: number, said: readonly ModelLabel[], classCount: number): ReadonlySet<number> {
+export function classesLeft(
+  image: number | string,
+  said: readonly ModelLabel[],
+  classCount: number,
+): ReadonlySet<number> {
   const all = Array.from({ length: classCount }, (_, index) => index);
   const about = said.filter((one) => one.image === image);
   const from = about.findLastIndex(({ verdict }) => verdict !== "not");
