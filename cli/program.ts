@@ -75,6 +75,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/quarantine.js"),
   },
   {
+    name: "produce",
+    summary: "put images into the images topic on Kafka",
+    load: () => import("./commands/produce.js"),
+  },
+  {
     name: "topics",
     summary: "create and check the topics on Kafka",
     load: () => import("./commands/topics.js"),

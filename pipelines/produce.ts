@@ -1,7 +1,10 @@
+import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../connectors/log/log.js";
-import type { Source, SourceItem } from "../connectors/source/source.js";
+import type { ImageOpener, Source, SourceItem } from "../connectors/source/source.js";
+import { isSluiceError } from "../schemas/errors.js";
 import { encodeImageRecord } from "../schemas/image-record.js";
-import { batches } from "./runtime/flow.js";
+import { batches, mapOrdered } from "./runtime/flow.js";
 
 export interface ProduceOptions {
   readonly log: Log;
@@ -11,10 +14,17 @@ export interface ProduceOptions {
   /** Records appended so far in this run */
   readonly onAppended?: (records: number) => void;
   readonly stop: AbortSignal;
+  /** Images of up to `maxBytes` travel inside their record; by default all by reference */
+  readonly inline?: { readonly opener: ImageOpener; readonly maxBytes: number };
+  /** Records a second at most */
+  readonly perS?: number;
 }
 
 /** Appended at once: a batch and the source's cursor are one transaction, a flush of the disk is shared by this many. */
 const APPEND = { max: 8 * 1024 * 1024, maxItems: 512, maxDelayMs: 200 };
+
+/** Images read at once for going inside their records */
+const READ_CONCURRENCY = 8;
 
 /** What a record takes in the log beside its bytes, about. */
 const RECORD_BYTES = 256;
@@ -24,12 +34,16 @@ const RECORD_BYTES = 256;
  * resumes neither repeats nor skips. Batches go around the partitions. Returns the number of records appended.
  */
 export async function produce(options: ProduceOptions): Promise<number> {
-  const { log, source, topic, partitions, onAppended, stop } = options;
+  const { log, source, topic, partitions, onAppended, stop, inline, perS } = options;
   const name = `produce/${topic}/${source.name}`;
+  const startedMs = performance.now();
   let appended = 0;
   let turn = 0;
-  const groups = batches(source.items(await log.cursor(name)), { ...APPEND, weight: sizeOf });
-  for await (const group of groups) {
+  const listed = source.items(await log.cursor(name));
+  const items = inline === undefined ? listed : mapOrdered(listed, READ_CONCURRENCY, (item) => withBytes(item, inline));
+  const atOnce = perS === undefined ? {} : { maxItems: Math.max(1, Math.min(APPEND.maxItems, Math.floor(perS / 5))) };
+  for await (const group of batches(items, { ...APPEND, ...atOnce, weight: sizeOf })) {
+    if (perS !== undefined && !(await reached(startedMs + (appended * 1000) / perS, stop))) break;
     const value = group[group.length - 1]!.cursor;
     const records = group.map(({ record }) => encodeImageRecord(record));
     await log.append(topic, turn++ % partitions, records, { name, value });
@@ -38,6 +52,30 @@ export async function produce(options: ProduceOptions): Promise<number> {
     if (stop.aborted) break;
   }
   return appended;
+}
+
+/** Waits for a moment, as `performance.now` counts; false where it is to stop before. */
+async function reached(atMs: number, stop: AbortSignal): Promise<boolean> {
+  const delayMs = atMs - performance.now();
+  if (delayMs > 0) await sleep(delayMs, undefined, { signal: stop }).catch(() => undefined);
+  return !stop.aborted;
+}
+
+/** What cannot be read here, or is too large, goes by reference: whoever scores it says what is wrong with it. */
+async function withBytes(
+  item: SourceItem,
+  { opener, maxBytes }: NonNullable<ProduceOptions["inline"]>,
+): Promise<SourceItem> {
+  const { record, cursor } = item;
+  if (record.bytes !== null) return item;
+  try {
+    const bytes = await opener.open(record.uri, maxBytes);
+    // A record without a value, or with an empty one, is one by reference.
+    return bytes.length === 0 ? item : { record: { ...record, bytes }, cursor };
+  } catch (error) {
+    if (isSluiceError(error) && error.code.startsWith("E_IMAGE_")) return item;
+    throw error;
+  }
 }
 
 function sizeOf({ record }: SourceItem): number {

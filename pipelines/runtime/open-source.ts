@@ -16,15 +16,16 @@ export interface OpenedSource {
 
 /**
  * One folder of pictures, or tar shards: paths, globs or ranges (`train-{000..099}.tar`). What was taken before is
- * remembered in the data folder. `include` are globs on paths within the folder or names within the shards.
+ * remembered in the data folder, below `kept`. `include` are globs on paths within the folder or names within the shards.
  * Throws E_SOURCE_MISSING, E_SOURCE_READ, E_USAGE for several folders or a mixture.
  */
 export async function openSource(
   config: Config,
   inputs: readonly string[],
   include?: readonly string[],
+  kept: string = FOLDERS.listings,
 ): Promise<OpenedSource> {
-  const listings = resolve(config.data, FOLDERS.listings, config.stream);
+  const listings = resolve(config.data, kept, config.stream);
   const isFolder = await Promise.all(inputs.map(folderAt));
   if (!isFolder.some(Boolean)) {
     const source = await openTarSource(inputs, { listings, maxBytes: config.decode.maxBytes, include });

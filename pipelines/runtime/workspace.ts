@@ -9,7 +9,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import { openKafka } from "./open-kafka.js";
 
 /** What lies in the data folder. */
-export const FOLDERS = { log: "log", store: "store", listings: "listings" } as const;
+export const FOLDERS = { log: "log", store: "store", listings: "listings", produced: "produced" } as const;
 
 /** Everything that one process on one machine works on, under one data folder. */
 export interface Workspace {

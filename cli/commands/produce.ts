@@ -1,0 +1,52 @@
+import { resolve } from "node:path";
+import { SluiceError } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { positiveNumber } from "../number-argument.js";
+import { collected } from "../setting-flags.js";
+import { plural } from "../wording.js";
+import { kafkaOf } from "./topics.js";
+
+interface ProduceFlags {
+  readonly include?: readonly string[];
+  readonly rate?: number;
+  readonly refer?: boolean;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command
+    .argument("<source...>", "a folder of pictures, or tar shards")
+    .option("--include <glob>", "only files (or members of shards) that match; repeatable", collected)
+    .option("--rate <n>", "images a second at most", positiveNumber)
+    .option("--refer", "send where images are, never their bytes: scorers read them there")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice produce photographs/", "puts every picture below the folder into the images topic"],
+        ["sluice produce photographs/", "the same again: what is new; also after it was stopped or killed"],
+        ["sluice produce 'shards/train-{000..099}.tar' --rate 500", "takes WebDataset shards, 500 images a second"],
+      ]),
+    )
+    .action(async (inputs: string[], flags: ProduceFlags) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const kafka = kafkaOf(config);
+      const { produceToKafka } = await import("../../pipelines/produce-to-kafka.js");
+      const paths = inputs.map((input) => resolve(run.terminal.folder, input));
+
+      await run.work(async ({ onProgress, stop, note }) => {
+        const { include, refer = false, rate } = flags;
+        const made = await produceToKafka({ config, kafka, paths, include, refer, perS: rate, onProgress, stop });
+        if (made.passedOver !== null) note(made.passedOver);
+        const object = { topic: config.stream, appended: made.appended };
+        const said = `Put ${plural(made.appended, "image")} into ${config.stream}.`;
+        if (stop.aborted) {
+          throw new SluiceError(
+            "E_CANCELLED",
+            `Stopped on request. ${said} The same command goes on from there.`,
+            object,
+          );
+        }
+        run.result(said, object);
+      });
+    });
+};

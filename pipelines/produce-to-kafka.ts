@@ -1,0 +1,62 @@
+import { openUri } from "../connectors/source/open-uri.js";
+import type { Config } from "../schemas/config.js";
+import type { KafkaConfig } from "../schemas/kafka-config.js";
+import type { OnProgress } from "../schemas/progress.js";
+import { produce } from "./produce.js";
+import { openKafka } from "./runtime/open-kafka.js";
+import { openSource } from "./runtime/open-source.js";
+import { FOLDERS } from "./runtime/workspace.js";
+
+export interface ProduceToKafkaOptions {
+  readonly config: Config;
+  readonly kafka: KafkaConfig;
+  /** A folder, or tar shards */
+  readonly paths: readonly string[];
+  readonly include?: readonly string[] | undefined;
+  /** Never send bytes, only where images are */
+  readonly refer: boolean;
+  readonly perS?: number | undefined;
+  readonly onProgress: OnProgress;
+  readonly stop: AbortSignal;
+}
+
+export interface ProducedToKafka {
+  readonly appended: number;
+  /** What of the source was passed over, in words; null for nothing */
+  readonly passedOver: string | null;
+}
+
+/**
+ * Puts a folder or tar shards into the images topic, which must be there. What the source has given is remembered in the
+ * data folder and in the log: a run that is stopped or killed is gone on with by the next.
+ */
+export async function produceToKafka(options: ProduceToKafkaOptions): Promise<ProducedToKafka> {
+  const { config, kafka, paths, include, refer, perS, onProgress, stop } = options;
+  const topic = config.stream;
+  // Apart from what `ingest` remembers of its sources: both may work in one data folder.
+  const opened = await openSource(config, paths, include, FOLDERS.produced);
+  const { source } = opened;
+  const log = await openKafka(kafka);
+  try {
+    const partitions = (await log.ends(topic)).length;
+    const isNew = (await log.cursor(`produce/${topic}/${source.name}`)) === null;
+    // Of a source that was read before nobody knows how much is new.
+    const total = isNew ? (await source.estimate()).items : null;
+    const inline = refer || kafka.inlineBytes === 0 ? null : { opener: openUri(), maxBytes: kafka.inlineBytes };
+    const appended = await produce({
+      log,
+      source,
+      topic,
+      partitions,
+      stop,
+      ...(perS === undefined ? {} : { perS }),
+      ...(inline === null ? {} : { inline }),
+      onAppended: (done) => {
+        onProgress({ phase: "append", done, total, scored: 0, copied: 0, kept: 0, quarantined: 0 });
+      },
+    });
+    return { appended, passedOver: opened.passedOver() };
+  } finally {
+    await log.close();
+  }
+}
