@@ -1,5 +1,5 @@
 import type { Store } from "../connectors/store/store.js";
-import { putStub, writeRun, type RefusedSegment } from "../operators/stages/compact-run.js";
+import { putStub, STOPPED, writeRun, type RefusedSegment } from "../operators/stages/compact-run.js";
 import { CompactedChain, type ChainSegment } from "../operators/stages/compacted-chain.js";
 import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
@@ -88,8 +88,8 @@ export async function compact(options: CompactOptions): Promise<Compacted> {
         totals.files += Math.ceil(hotIn(compacted).length / segmentsPerFile);
         continue;
       }
-      throwIfStopped(signal, "Compaction was stopped.");
-      await compacted.adopt({ onWarning }, (segment, sizeBytes) => {
+      throwIfStopped(signal, STOPPED);
+      await compacted.adopt({ onWarning, signal }, (segment, sizeBytes) => {
         totals.adopted++;
         replaced(segment, sizeBytes);
       });
@@ -111,13 +111,13 @@ export async function compact(options: CompactOptions): Promise<Compacted> {
         totals.files++;
         totals.bytesAfter += written.file.sizeBytes;
         for (const placed of written.file.placed) {
-          throwIfStopped(signal, "Compaction was stopped.");
+          throwIfStopped(signal, STOPPED);
           const stubBytes = await putStub(store, chain, written.file.key, placed);
           const segment = run.find(({ header }) => header.start === placed.header.start);
           if (stubBytes !== null && segment !== undefined) replaced(segment, stubBytes);
         }
       }
-      const { files, sizeBytes } = await compacted.sweep({ onWarning, sweepBeforeMs: nowMs - sweepAfterMs });
+      const { files, sizeBytes } = await compacted.sweep({ onWarning, sweepBeforeMs: nowMs - sweepAfterMs, signal });
       swept.files += files;
       swept.sizeBytes += sizeBytes;
     }

@@ -10,7 +10,8 @@ import { CompactedFile, FILE_START, type PlacedSegment } from "./compacted-file.
 import { readRowGroup } from "./follow-stub.js";
 import { throwIfStopped } from "./throw-if-stopped.js";
 
-const STOPPED = "Compaction was stopped. Every segment is as it was or compacted whole; run it again to go on.";
+/** What E_CANCELLED says here */
+export const STOPPED = "Compaction was stopped. Every segment is as it was or compacted whole; run it again to go on.";
 
 /** A segment of the run, [start, end). */
 export interface RunSegment {

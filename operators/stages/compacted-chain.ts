@@ -4,10 +4,11 @@ import { keys, type ChainName } from "../../schemas/keys.js";
 import { encodeStub, STUB_VERSION, type SegmentStub } from "../../schemas/segment-stub.js";
 import type { SegmentHeader } from "../../schemas/segment.js";
 import { readSegment, readSegmentHead, segmentStart } from "./chain.js";
-import { differenceOf, putStub, type RefusedSegment } from "./compact-run.js";
+import { differenceOf, putStub, STOPPED, type RefusedSegment } from "./compact-run.js";
 import { listCopies, placedSegments, type CompactedCopy } from "./compacted-copies.js";
 import type { PlacedSegment } from "./compacted-file.js";
 import { readRowGroup } from "./follow-stub.js";
+import { throwIfStopped } from "./throw-if-stopped.js";
 
 /** A segment that the chain leads to. */
 export interface ChainSegment {
@@ -23,6 +24,7 @@ export interface MendOptions {
   readonly onWarning: (message: string) => void;
   /** Files begun before this are swept if nobody needs them, ms since the epoch */
   readonly sweepBeforeMs: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 type OnAdopted = (segment: ChainSegment, sizeBytes: number) => void;
@@ -82,7 +84,7 @@ export class CompactedChain {
    * that name a file that is gone are given another one with the same rows. `onAdopted` is given each segment replaced,
    * and the bytes of its stub and row group.
    */
-  async adopt({ onWarning }: Pick<MendOptions, "onWarning">, onAdopted: OnAdopted): Promise<void> {
+  async adopt({ onWarning, signal }: Omit<MendOptions, "sweepBeforeMs">, onAdopted: OnAdopted): Promise<void> {
     for (const copy of this.#copies) {
       const hot = this.#within(copy).filter(({ stub }) => stub === null);
       if (hot.length === 0) continue;
@@ -90,6 +92,7 @@ export class CompactedChain {
       for (const segment of hot) {
         const found = placed.get(segment.header.start);
         if (found === undefined) continue;
+        throwIfStopped(signal, STOPPED);
         if (await this.#isSame(copy, found)) {
           const stubBytes = await putStub(this.#store, this.#chain, copy.key, found);
           segment.stub = stubOf(copy, found);
@@ -121,7 +124,7 @@ export class CompactedChain {
    * with a lesser key, read here and found whole: whatever two sweeps do at once, a segment's file with the least key is
    * never deleted, and a stub written late by whoever slept through this finds its rows there. Returns the bytes freed.
    */
-  async sweep({ onWarning, sweepBeforeMs }: MendOptions): Promise<{ files: number; sizeBytes: number }> {
+  async sweep({ onWarning, sweepBeforeMs, signal }: MendOptions): Promise<{ files: number; sizeBytes: number }> {
     const swept = { files: 0, sizeBytes: 0 };
     for (const copy of this.#copies.toReversed()) {
       if (copy.createdMs >= sweepBeforeMs) continue;
@@ -130,6 +133,7 @@ export class CompactedChain {
       const placed = await this.#placedIn(copy, onWarning);
       const others = new Map<number, SegmentStub>();
       for (const { header, place } of placed.values()) {
+        throwIfStopped(signal, STOPPED);
         const other = await this.#otherCopy({ header }, place.sha256, ({ key }) => key < copy.key, onWarning);
         if (other === null) break;
         others.set(header.start, other);
