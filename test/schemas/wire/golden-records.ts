@@ -1,5 +1,7 @@
+import type { ImageLabel } from "../../../schemas/image-label.js";
 import { encodeImageRecord, type LogRecord } from "../../../schemas/image-record.js";
 import { encodeCandidates, type CandidatesMessage } from "../../../schemas/wire/candidates.js";
+import { encodeLabel } from "../../../schemas/wire/labels.js";
 import { encodePublished, type Published } from "../../../schemas/wire/published.js";
 import { encodeQuarantined, type Quarantined } from "../../../schemas/wire/quarantined.js";
 import { encodeThresholds, type Thresholds } from "../../../schemas/wire/thresholds.js";
@@ -77,6 +79,14 @@ export const QUARANTINED: Quarantined = {
   retryOf: 4,
 };
 
+export const LABEL: ImageLabel = {
+  sha256: "0f".repeat(32),
+  verdict: "not",
+  class: "tabby, “striped”",
+  timeMs: NOW_MS,
+  by: null,
+};
+
 /** What today's code writes. The files of the same names in test/fixtures/wire hold what version 1 wrote first. */
 export function goldenRecords(): Readonly<Record<string, LogRecord>> {
   const image = {
@@ -92,6 +102,7 @@ export function goldenRecords(): Readonly<Record<string, LogRecord>> {
     "candidates-empty-1": encodeCandidates(NO_CANDIDATES, NOW_MS),
     "image-inline-1": encodeImageRecord(image),
     "image-reference-1": encodeImageRecord({ ...image, bytes: null, licence: null, origin: null, retryOf: null }),
+    "labels-1": encodeLabel(LABEL),
     "quarantine-1": encodeQuarantined(QUARANTINED, NOW_MS),
     "thresholds-1": encodeThresholds(THRESHOLDS, NOW_MS),
     "versions-1": encodePublished(PUBLISHED),

@@ -6,11 +6,20 @@ import fc from "fast-check";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { decodeImageRecord, type LogRecord, type StoredRecord } from "../../../schemas/image-record.js";
 import { decodeCandidates, encodeCandidates, shardOfClass } from "../../../schemas/wire/candidates.js";
+import { decodeLabel } from "../../../schemas/wire/labels.js";
 import { decodePublished } from "../../../schemas/wire/published.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { decodeThresholds, forgetThresholds } from "../../../schemas/wire/thresholds.js";
 import { ROOT } from "../../architecture/repository.js";
-import { CANDIDATES, goldenRecords, NO_CANDIDATES, PUBLISHED, QUARANTINED, THRESHOLDS } from "./golden-records.js";
+import {
+  CANDIDATES,
+  goldenRecords,
+  LABEL,
+  NO_CANDIDATES,
+  PUBLISHED,
+  QUARANTINED,
+  THRESHOLDS,
+} from "./golden-records.js";
 
 const FOLDER = join(ROOT, "test/fixtures/wire");
 const PLACE = { topic: "t", partition: 0 };
@@ -20,6 +29,7 @@ const DECODERS: Readonly<Record<string, (record: StoredRecord) => unknown>> = {
   "candidates-empty": (record) => decodeCandidates(record, PLACE),
   "image-inline": (record) => decodeImageRecord(record, { stream: "images", partition: 0 }),
   "image-reference": (record) => decodeImageRecord(record, { stream: "images", partition: 0 }),
+  labels: (record) => decodeLabel(record, PLACE),
   quarantine: (record) => decodeQuarantined(record, PLACE),
   thresholds: (record) => decodeThresholds(record, PLACE),
   versions: (record) => decodePublished(record, PLACE),
@@ -37,6 +47,7 @@ const EXPECTED: Readonly<Record<string, unknown>> = {
     retryOf: 3,
   },
   "image-reference-1": { ...IMAGE, bytes: null, licence: null, origin: null, retryOf: null },
+  "labels-1": LABEL,
   "quarantine-1": QUARANTINED,
   "thresholds-1": THRESHOLDS,
   "versions-1": PUBLISHED,

@@ -1,0 +1,21 @@
+import { canonicalJson } from "../canonical.js";
+import { imageLabelSchema, type ImageLabel } from "../image-label.js";
+import type { LogRecord, StoredRecord } from "../image-record.js";
+import { jsonOf, readVersioned, VERSION_HEADER, type RecordPlace } from "./format-version.js";
+
+export const LABELS_VERSION = "1";
+
+/** What one person says of one image. Keyed by the image, so that what is said of it stays in order. */
+export function encodeLabel(label: ImageLabel): LogRecord {
+  return {
+    key: Buffer.from(label.sha256),
+    value: Buffer.from(canonicalJson(label)),
+    headers: { [VERSION_HEADER]: LABELS_VERSION },
+    timestampMs: label.timeMs,
+  };
+}
+
+/** Throws E_RECORD_SCHEMA. */
+export function decodeLabel(record: StoredRecord, place: RecordPlace): ImageLabel {
+  return readVersioned(record, place, "labels", { "1": (one) => imageLabelSchema.parse(jsonOf(one)) });
+}
