@@ -57,21 +57,26 @@ export function isIn(span: Span, eventTimeMs: number): boolean {
 }
 
 /**
- * The windows that hold data of [firstMs, lastMs] and end in (afterMs, untilMs], in the order of their ends.
- * A global window never ends.
+ * The windows that hold any of these panes, ascending, and end in (afterMs, untilMs], in the order of their ends. A global
+ * window never ends.
  */
 export function* windowsEnding(
   window: Window,
-  bounds: { readonly firstMs: number; readonly lastMs: number; readonly afterMs: number; readonly untilMs: number },
+  panes: Iterable<number>,
+  bounds: { readonly afterMs: number; readonly untilMs: number },
 ): Generator<Span, void, undefined> {
   if (window.kind === "global") return;
   const everyMs = paneMs(window);
   const { sizeMs, offsetMs } = window;
-  const ends = (timeMs: number): number => Math.floor((timeMs - offsetMs) / everyMs) * everyMs + offsetMs;
-  // The first window to hold firstMs ends at the next pane boundary; the last one starts at lastMs's pane.
-  let endMs = Math.max(ends(bounds.firstMs) + everyMs, ends(bounds.afterMs) + everyMs);
-  const lastEndMs = Math.min(bounds.untilMs, ends(bounds.lastMs) + sizeMs);
-  for (; endMs <= lastEndMs; endMs += everyMs) yield { startMs: endMs - sizeMs, endMs };
+  let lastMs = bounds.afterMs;
+  for (const pane of panes) {
+    const firstMs = offsetMs + (pane + 1) * everyMs;
+    for (let endMs = firstMs; endMs < firstMs + sizeMs && endMs <= bounds.untilMs; endMs += everyMs) {
+      if (endMs <= lastMs) continue;
+      lastMs = endMs;
+      yield { startMs: endMs - sizeMs, endMs };
+    }
+  }
 }
 
 function paneMs(window: Exclude<Window, { kind: "global" }>): number {

@@ -137,7 +137,7 @@ export class CutScheduler {
     return due;
   }
 
-  /** Windows that have ended and have no version. */
+  /** Windows that have ended, have images, and have no version. */
   #ended(schedule: Schedule, watermarkMs: number): DueCut[] {
     return this.#windows(schedule, Number.NEGATIVE_INFINITY, watermarkMs)
       .filter((span) => !schedule.versions.has(spanKey(span)))
@@ -157,9 +157,7 @@ export class CutScheduler {
   }
 
   #windows({ dataset }: Schedule, afterMs: number, untilMs: number): Span[] {
-    const { firstMs, lastMs } = this.#live.coverageOf(dataset);
-    if (firstMs === null || lastMs === null) return [];
-    return [...windowsEnding(dataset.window, { firstMs, lastMs, afterMs, untilMs })];
+    return [...windowsEnding(dataset.window, this.#live.panesOf(dataset), { afterMs, untilMs })];
   }
 
   #cut(schedule: Schedule, span: Span, trigger: string): DueCut {

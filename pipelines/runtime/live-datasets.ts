@@ -93,9 +93,19 @@ export class LiveDatasets {
 
   /** What of the archive a dataset's state has taken in */
   coverageOf(dataset: Dataset): CoverageValue {
+    return this.#of(dataset).state.coverage.value;
+  }
+
+  /** The panes that have rows, in memory or not, ascending */
+  panesOf(dataset: Dataset): number[] {
+    const { state, spilled } = this.#of(dataset);
+    return [...new Set([...state.resident, ...spilled.keys()])].sort((a, b) => a - b);
+  }
+
+  #of(dataset: Dataset): Live {
     const live = this.#live.find((one) => one.dataset.name === dataset.name);
     if (live === undefined) throw new SluiceError("E_DATASET_UNKNOWN", `Expected a live dataset "${dataset.name}".`);
-    return live.state.coverage.value;
+    return live;
   }
 
   /** Takes in what the archive has beyond a restored state. */

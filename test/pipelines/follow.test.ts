@@ -85,6 +85,8 @@ test("a folder that ends gives a version of every window that has ended, and the
     await picturesAt(pictures, 2, [23, 25]);
     assert.deepEqual(spans((await runIngest(run)).published), [[18, 24, 2]]);
     assert.deepEqual(spans((await runIngest(run)).published), [], "nothing new is due");
+    await picturesAt(pictures, 3, [240]);
+    assert.deepEqual(spans((await runIngest(run)).published), [[24, 30, 1]], "nothing of windows without images");
   });
 });
 
