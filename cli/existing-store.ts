@@ -8,7 +8,7 @@ export async function openExistingStore(
   config: Config,
 ): Promise<Awaited<ReturnType<typeof import("../pipelines/runtime/workspace.js").openStore>>> {
   const { FOLDERS, openStore } = await import("../pipelines/runtime/workspace.js");
-  if (!existsSync(join(config.data, FOLDERS.store))) {
+  if (config.s3 === undefined && !existsSync(join(config.data, FOLDERS.store))) {
     throw new SluiceError(
       "E_STORE_MISSING",
       `Expected a data folder at ${config.data}, found none with anything in it. Run \`sluice ingest\` first, or name another with --data.`,

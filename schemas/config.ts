@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { datasetFaults, datasetSchema } from "./dataset.js";
 import { kafkaSchema } from "./kafka-config.js";
+import { s3Schema } from "./s3-config.js";
 
 /** How images are read and decoded, and which are refused. */
 export const decodeSchema = z.strictObject({
@@ -60,6 +61,7 @@ const settingsSchema = z.strictObject({
     .describe("the topic that the images are in"),
   partitions: z.int().positive().max(65_536).default(1).describe("partitions of that topic, when it is created"),
   kafka: kafkaSchema.optional().describe("the log is this Kafka cluster; without it, it lies in the data folder"),
+  s3: s3Schema.optional().describe("the store is this bucket; without it, it lies in the data folder"),
   teacher: z
     .string()
     .min(1)

@@ -81,9 +81,9 @@ export function objectStoreEnvironment(
   keys: { accessKey: string; secretKey: string },
 ): Record<string, string> {
   return {
-    SLUICE_S3_ENDPOINT: `http://${address}`,
-    SLUICE_S3_ACCESS_KEY: keys.accessKey,
-    SLUICE_S3_SECRET_KEY: keys.secretKey,
-    SLUICE_S3_BUCKET: LOCAL_BUCKET,
+    SLUICE_S3__ENDPOINT: `http://${address}`,
+    SLUICE_S3__ACCESS_KEY: keys.accessKey,
+    SLUICE_S3__SECRET_KEY: keys.secretKey,
+    SLUICE_S3__BUCKET: LOCAL_BUCKET,
   };
 }

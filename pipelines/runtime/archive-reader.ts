@@ -36,5 +36,7 @@ export function archiveReader(
     threads = 1;
     fits(threads);
   }
-  return threads === 1 ? undefined : parallelReader(store, resolve(config.data, FOLDERS.store), threads);
+  return threads === 1 || config.s3 !== undefined
+    ? undefined
+    : parallelReader(store, resolve(config.data, FOLDERS.store), threads);
 }

@@ -6,6 +6,7 @@ import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
+import { openBucket } from "./open-bucket.js";
 import { openKafka } from "./open-kafka.js";
 
 /** What lies in the data folder. */
@@ -50,7 +51,7 @@ export async function openWorkspace(config: Config, command: string): Promise<Wo
 
 /** The object store alone: for commands that read, or that publish from the archive. */
 export async function openStore(config: Config): Promise<Store> {
-  return openFilesystemStore(resolve(config.data, FOLDERS.store));
+  return config.s3 !== undefined ? openBucket(config.s3) : openFilesystemStore(resolve(config.data, FOLDERS.store));
 }
 
 async function makeFolder(folder: string): Promise<void> {

@@ -117,8 +117,8 @@ test(
     });
     let said = "";
     command.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
-    await eventually("the lines to export", () => said.includes("export SLUICE_S3_SECRET_KEY="));
-    const port = Number(/export SLUICE_S3_ENDPOINT=http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
+    await eventually("the lines to export", () => said.includes("export SLUICE_S3__SECRET_KEY="));
+    const port = Number(/export SLUICE_S3__ENDPOINT=http:\/\/127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
     const pid = Number(/\(pid (\d+),/.exec(said)?.[1]);
     assert.equal(await answers(port), true);
     const ended = new Promise((resolve) =>
@@ -138,7 +138,7 @@ test("a server does not outlive a command that was killed", { skip: await cannot
   const command = spawn(process.execPath, [MAIN, "versitygw"], { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   command.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  await eventually("the lines to export", () => said.includes("export SLUICE_S3_SECRET_KEY="));
+  await eventually("the lines to export", () => said.includes("export SLUICE_S3__SECRET_KEY="));
   const [, pid, log] = /\(pid (\d+), log ([^)]+)\)/.exec(said) ?? [];
   command.kill("SIGKILL");
   await eventually("the server's end", () => !alive(Number(pid)));
