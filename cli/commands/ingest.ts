@@ -1,10 +1,12 @@
 import { resolve } from "node:path";
+import type { MemoryEstimate } from "../../pipelines/memory-estimate.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { ingestCounts } from "../report/ingest-counts.js";
+import { bytesText } from "../wording.js";
 import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
 interface IngestFlags extends ScoringFlags {
@@ -43,6 +45,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config } = await run.loadConfig([...scoringSettings(flags), ...selectionSettings(flags)]);
       assertOneDataset(flags, config.datasets.length);
       const { ingest } = await import("../../pipelines/ingest.js");
+      const { estimateMemory } = await import("../../pipelines/memory-estimate.js");
       const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
       const { openSource } = await import("../../pipelines/runtime/open-source.js");
       const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
@@ -55,6 +58,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           const scoring = await openScoring(config);
           try {
             for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
+            note(memoryText(estimateMemory(config, scoring.teacher.card)));
             const { counts, stopped, engine, frontier, published } = await ingest({
               workspace,
               ...scoring,
@@ -96,6 +100,10 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
+
+function memoryText({ stateBytes, memoryBytes }: MemoryEstimate): string {
+  return `memory: top-K states come to ${bytesText(stateBytes)} when every class is full, of ${bytesText(memoryBytes)}`;
+}
 
 function selectionSettings({ k, p }: IngestFlags): SettingFlag[] {
   return [
