@@ -7,9 +7,9 @@ import { paneSpan } from "../pure/windows.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
-import { sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
+import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import type { LabelFrontier } from "../../schemas/image-label.js";
-import type { ChainName } from "../../schemas/keys.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import { followSegments, followToEnd, liveChains, repeatedSegments, type Gap } from "./chain.js";
 import { restoreSpan } from "./checkpoint.js";
@@ -164,8 +164,12 @@ function assertDepth(dataset: Dataset, depth: Int32Array, mostBytes = Number.POS
   );
 }
 
+/** Looks for what was archived while the chains were followed, at most: scorers that are faster are not waited for. */
+const LOOKS = 100;
+
 /**
- * Where the live chains of (teacher, stream) end now. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; with `onGap` those ranges
+ * Where the live chains of (teacher, stream) end now: all of them at one moment, so that no chain lies below a checkpoint
+ * by whose thresholds bytes of another were left out. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; with `onGap` those ranges
  * are passed over. `onWarning` hears of repeated segments.
  */
 export async function currentFrontier(
@@ -173,28 +177,36 @@ export async function currentFrontier(
   place: { teacher: string; stream: string },
   { onGap, onWarning }: Pick<CutOptions, "onGap" | "onWarning"> = {},
 ): Promise<Frontier> {
-  const ends: ChainEnd[] = [];
-  for (const chain of await liveChains(store, place)) {
-    const report =
-      onGap === undefined
-        ? undefined
-        : (gap: Gap): void => {
-            onGap({ chain, ...gap });
-          };
+  const ends = new Map<ChainName, number>();
+  const follow = async (chain: ChainName, from: number): Promise<void> => {
     const followed: { start: number; end: number }[] = [];
     const end = await followToEnd(
       store,
       chain,
-      chain.origin,
+      from,
       (header) => {
         followed.push({ start: header.start, end: header.end });
       },
-      report,
+      onGap === undefined
+        ? undefined
+        : (gap: Gap): void => {
+            onGap({ chain, ...gap });
+          },
     );
-    if (onWarning !== undefined) {
-      for await (const { message } of repeatedSegments(store, chain, followed)) onWarning(message);
+    ends.set(chain, end);
+    if (onWarning === undefined || from !== chain.origin) return;
+    for await (const { message } of repeatedSegments(store, chain, followed)) onWarning(message);
+  };
+  for (const chain of await liveChains(store, place)) await follow(chain, chain.origin);
+  // Where no chain has grown since it was followed, each ended there when the first was looked at again.
+  for (let look = 0; look < LOOKS; look++) {
+    let grown = false;
+    for (const [chain, end] of ends) {
+      if ((await store.head(keys.segment(chain, end))) === null) continue;
+      grown = true;
+      await follow(chain, end);
     }
-    ends.push({ partition: chain.partition, origin: chain.origin, end });
+    if (!grown) break;
   }
-  return sortFrontier(ends);
+  return sortFrontier([...ends].map(([{ partition, origin }, end]) => ({ partition, origin, end })));
 }
