@@ -23,6 +23,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "images/s of ingest against a bare loop that only decodes and scores the same files",
     load: () => import("./pipeline.js"),
   },
+  score: {
+    shows: "images/s of the ONNX engine against Python's onnxruntime, same model, threads and batch",
+    load: () => import("./score.js"),
+  },
   memory: {
     shows: "peak anonymous memory of ingest over n and over 3n images",
     load: () => import("./memory.js"),
