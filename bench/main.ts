@@ -27,6 +27,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "images/s of the ONNX engine against Python's onnxruntime, same model, threads and batch",
     load: () => import("./score.js"),
   },
+  decode: {
+    shows: "JPEG to 224 x 224: images a CPU second against Pillow-SIMD, and the likeness of each to a reference",
+    load: () => import("./decode.js"),
+  },
   memory: {
     shows: "peak anonymous memory of ingest over n and over 3n images",
     load: () => import("./memory.js"),
