@@ -35,30 +35,43 @@ export function datasetTopk({ dataset, card }: DatasetStateOptions, depth?: Int3
   });
 }
 
-/** Turns scored rows into the candidates of one state. */
+/** Where candidates go that are not for the state itself to rank. */
+export interface CandidateSink {
+  /** Least key of a candidate that may enter a class, [L], read before each batch */
+  readonly thresholds: Float64Array;
+  /** The batch is valid until it returns; its columns may be written over. */
+  readonly give: (batch: CandidateBatch) => void;
+}
+
+/** Turns scored rows into the candidates of one state, or of a sink. */
 class Intake {
   readonly state: TopkState;
   readonly #candidates;
   readonly #ranking;
 
-  constructor({ dataset, card }: DatasetStateOptions, state: TopkState) {
+  readonly #give: CandidateSink["give"];
+
+  constructor({ dataset, card }: DatasetStateOptions, state: TopkState, sink?: CandidateSink) {
     this.state = state;
+    this.#give =
+      sink?.give ??
+      ((made) => {
+        state.onBatch(made, REFUSE);
+      });
     this.#ranking = ranking(dataset.select, card);
     // Candidates below the state's own thresholds are not even made: they could not enter it.
     this.#candidates = candidates({
       p: dataset.select.p,
       classes: this.#ranking.labels.length,
       floorKey: this.#ranking.floorKey,
-      thresholds: state.thresholds,
+      thresholds: sink?.thresholds ?? state.thresholds,
     }).restore();
   }
 
   onBatch(batch: ScoredBatch): void {
     if (batch.count === 0) return;
     this.#candidates.onBatch(this.#ranking.rank(batch), {
-      emit: (made: CandidateBatch) => {
-        this.state.onBatch(made, REFUSE);
-      },
+      emit: this.#give,
       reject: (rows, code, reason) => {
         REFUSE.reject(rows, code, reason);
       },
@@ -174,11 +187,17 @@ export class SpanState {
   readonly #span: Span;
   readonly #options: DatasetStateOptions;
 
-  /** `depth`: see `datasetTopk` */
-  constructor(options: DatasetStateOptions, span: Span, covered?: CoverageValue, depth?: Int32Array) {
+  /** `depth`: see `datasetTopk`. With a sink nothing is ranked here but what is given to `topk`. */
+  constructor(
+    options: DatasetStateOptions,
+    span: Span,
+    covered?: CoverageValue,
+    depth?: Int32Array,
+    sink?: CandidateSink,
+  ) {
     this.coverage = new Coverage(covered);
     this.topk = datasetTopk(options, depth).restore();
-    this.#intake = new Intake(options, this.topk);
+    this.#intake = new Intake(options, this.topk, sink);
     this.#span = span;
     this.#options = options;
   }

@@ -25,7 +25,7 @@ export function archiveReader(
   asked?: number,
 ): SpanReader | undefined {
   const fits = (threads: number): void => {
-    const states = threads === 1 ? 1 : threads + 1;
+    const states = threads === 1 ? 1 : 2;
     assertFits({ ...config, datasets: Array.from({ length: states }, () => dataset) }, card);
   };
   let threads = asked ?? Math.min(MOST_THREADS, availableParallelism());

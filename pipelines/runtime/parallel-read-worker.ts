@@ -1,13 +1,22 @@
-/** A thread of `parallelReader`: reads its parts of the archive into a state, and hands it over when asked. */
+/** A thread of `parallelReader`: reads its parts of the archive, ranks its classes, and hands them over when asked. */
 import { parentPort, workerData } from "node:worker_threads";
 import { openFilesystemStore } from "../../connectors/store/filesystem.js";
 import { SpanState } from "../../operators/pure/dataset-state.js";
 import { followSegments } from "../../operators/stages/chain.js";
 import { isSluiceError } from "../../schemas/errors.js";
+import { CandidateExchange } from "./candidate-exchange.js";
+import { SharedThresholds } from "./shared-thresholds.js";
 import type { FromReader, ReadTask } from "./parallel-read.js";
 
-const { folder, parts, options, span, depth } = workerData as ReadTask;
+const { folder, parts, options, span, depth, index, exchange: memory, thresholds } = workerData as ReadTask;
 const say = (message: FromReader, moved: ArrayBuffer[] = []): void => parentPort?.postMessage(message, moved);
+const exchange = new CandidateExchange(memory, index);
+const shared = new SharedThresholds(thresholds);
+const known = new Float64Array(thresholds.byteLength / 4);
+const owned = Array.from(known, (_, classIndex) => classIndex).filter((classIndex) => exchange.owns(classIndex));
+const refuse = (): never => {
+  throw new Error("candidates are finite, and topk emits nothing");
+};
 const state = new SpanState(
   options,
   span,
@@ -19,6 +28,12 @@ const state = new SpanState(
     lastMs: null,
   },
   depth,
+  {
+    thresholds: known,
+    give: (batch) => {
+      exchange.give(batch);
+    },
+  },
 );
 
 parentPort?.on("message", () => {
@@ -30,13 +45,20 @@ parentPort?.on("message", () => {
 });
 
 const store = await openFilesystemStore(folder);
+exchange.begin((batch) => {
+  state.topk.onBatch(batch, { emit: refuse, reject: refuse });
+  shared.publish(state.topk.thresholds, owned);
+});
 try {
   for (const { chain, from, until } of parts) {
     for await (const segment of followSegments(store, chain, from, until)) {
+      shared.read(known);
       state.apply(segment);
+      exchange.takeSent();
       say({ type: "segment" });
     }
   }
+  exchange.end();
   say({ type: "covered", coverage: state.coverage.value });
 } catch (error) {
   if (!isSluiceError(error)) throw error;

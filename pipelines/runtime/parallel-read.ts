@@ -1,4 +1,6 @@
 import { Worker } from "node:worker_threads";
+import { exchangeMemory, type ExchangeMemory } from "./candidate-exchange.js";
+import { SharedThresholds } from "./shared-thresholds.js";
 import type { CoverageValue } from "../../operators/pure/coverage.js";
 import type { ReadSpan, SpanReader } from "../../operators/stages/cut.js";
 import { segmentStart } from "../../operators/stages/chain.js";
@@ -12,8 +14,12 @@ export interface ChainPart {
   readonly until: number;
 }
 
-/** What one thread reads into a state of its own. */
+/** What one of several threads reads. */
 export interface ReadTask extends Omit<ReadSpan, "ranges"> {
+  readonly index: number;
+  readonly exchange: ExchangeMemory;
+  /** See `SharedThresholds` */
+  readonly thresholds: SharedArrayBuffer;
   /** Folder of the object store */
   readonly folder: string;
   readonly parts: readonly ChainPart[];
@@ -29,25 +35,29 @@ export type FromReader =
 const LEAST_SEGMENTS = 32;
 
 /**
- * Reads an archive with several threads, each a run of consecutive segments into a state of its own, and merges the
- * states. Where a part of the archive cannot be read, nothing is taken in: whoever reads one segment after the
- * other meets the same fault, and says which. Takes (threads + 1) times the memory of the state.
+ * Reads an archive with several threads, each a run of consecutive segments, into one state: each thread ranks a part of
+ * the classes, and what it reads for the others' it sends them. Where a part of the archive cannot be read, nothing
+ * is taken in: whoever reads one segment after the other meets the same fault, and says which. Takes twice the memory of
+ * the state.
  */
 export function parallelReader(store: Store, folder: string, threads: number): SpanReader {
   return async (state, span, onSegment) => {
     const listed = await listedParts(store, span.ranges);
     const count = Math.min(threads, Math.floor(listed.length / LEAST_SEGMENTS));
     if (count < 2) return;
+    const exchange = exchangeMemory(count);
+    const thresholds = SharedThresholds.memory(state.topk.kept.length);
     const workers = Array.from({ length: count }, (_, index) => {
       const share = listed.slice(
         Math.floor((index * listed.length) / count),
         Math.floor(((index + 1) * listed.length) / count),
       );
-      return new ReadThread({ ...withoutRanges(span), folder, parts: joined(share) }, onSegment);
+      const task = { ...withoutRanges(span), index, exchange, thresholds, folder, parts: joined(share) };
+      return new ReadThread(task, onSegment);
     });
     try {
-      const covered = await Promise.all(workers.map((worker) => worker.covered));
-      if (covered.includes(null)) return;
+      const covered = await allOrNull(workers.map((worker) => worker.covered));
+      if (covered === null) return;
       for (const [index, worker] of workers.entries()) {
         await worker.mergeInto(state.topk.merging());
         state.coverage.absorb(covered[index]!, worker.task.parts);
@@ -56,6 +66,14 @@ export function parallelReader(store: Store, folder: string, threads: number): S
       await Promise.all(workers.map((worker) => worker.close()));
     }
   };
+}
+
+/** Null as soon as one is: the others wait for that thread. */
+async function allOrNull<T>(promises: readonly Promise<T | null>[]): Promise<T[] | null> {
+  const failed = promises.map((one) =>
+    one.then((value) => (value === null ? null : new Promise<never>(() => undefined))),
+  );
+  return Promise.race([Promise.all(promises) as Promise<T[]>, ...failed]);
 }
 
 function withoutRanges({ options, span, depth }: ReadSpan): Omit<ReadSpan, "ranges"> {
