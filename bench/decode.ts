@@ -9,6 +9,8 @@ import { pythonWith } from "./python-peers.js";
 import { PILLOW_PACKAGES, PILLOW_SIMD_PACKAGES } from "./score/packages.js";
 
 const OURS = "Sluice";
+/** Python runs from the sources, and leaves nothing there. */
+const PYTHON_ENVIRONMENT = { PYTHONDONTWRITEBYTECODE: "1" };
 /** Whether JPEGs are decoded whole, or at a half, a quarter or an eighth where that leaves enough pixels */
 type Way = "full" | "shrunk";
 
@@ -84,12 +86,16 @@ async function measure({
     const script = join(repositoryFolder(), "bench", "decode", "peers.py");
     const args = (file: string) => [folder, way, String(images), String(availableParallelism()), join(work, file)];
     if (python !== null)
-      await measureProcess(python, [script, "reference", folder, way, "0", "1", join(work, "reference")]);
+      await measureProcess(
+        python,
+        [script, "reference", folder, way, "0", "1", join(work, "reference")],
+        PYTHON_ENVIRONMENT,
+      );
     const reference = python === null ? null : new Float64Array((await readFile(join(work, "reference"))).buffer);
     const entrant = (name: string, file: string, command: string, before: readonly string[]): Entrant => ({
       name,
       run: async () => {
-        const measures = await measureProcess(command, [...before, ...args(file)]);
+        const measures = await measureProcess(command, [...before, ...args(file)], PYTHON_ENVIRONMENT);
         return reference === null ? measures : { ...measures, psnr: psnr(await readFile(join(work, file)), reference) };
       },
     });

@@ -31,6 +31,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "JPEG to 224 x 224: images a CPU second against Pillow-SIMD, and the likeness of each to a reference",
     load: () => import("./decode.js"),
   },
+  "end-to-end": {
+    shows: "a folder of JPEGs to archived scores and exact top-K, against Python by hand, Ray Data and Daft",
+    load: () => import("./end-to-end.js"),
+  },
   memory: {
     shows: "peak anonymous memory of ingest over n and over 3n images",
     load: () => import("./memory.js"),
