@@ -11,8 +11,7 @@ export const coverageSchema = z.strictObject({
   frontier: frontierSchema,
   records: z.strictObject({ in: count, scored: count, copied: count, quarantined: count, lost: count }),
   engines: z.array(engineInfoSchema),
-  /** Least and greatest event time of the rows taken in, ms; null before the first */
-  firstMs: z.int().nullable(),
+  /** Greatest event time of the rows taken in, ms; null before the first */
   lastMs: z.int().nullable(),
 });
 export type CoverageValue = z.infer<typeof coverageSchema>;
@@ -23,7 +22,6 @@ export class Coverage {
   readonly #ends = new Map<string, ChainEnd>();
   readonly #engines = new Map<string, EngineInfo>();
   #records: RecordTotals = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
-  #firstMs: number | null = null;
   #lastMs: number | null = null;
 
   constructor(from?: CoverageValue) {
@@ -31,7 +29,6 @@ export class Coverage {
     for (const chain of from.frontier) this.#ends.set(chainKey(chain), chain);
     for (const engine of from.engines) this.#engines.set(canonicalJson(engine), engine);
     this.#records = from.records;
-    this.#firstMs = from.firstMs;
     this.#lastMs = from.lastMs;
   }
 
@@ -44,7 +41,6 @@ export class Coverage {
       frontier: this.frontier,
       records: { ...this.#records },
       engines: [...this.#engines.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, engine]) => engine),
-      firstMs: this.#firstMs,
       lastMs: this.#lastMs,
     };
   }
@@ -94,12 +90,11 @@ export class Coverage {
     for (const end of other.frontier) this.#ends.set(chainKey(end), end);
     for (const engine of other.engines) this.#engines.set(canonicalJson(engine), engine);
     this.#records = sumOf(this.#records, other.records);
-    this.#widen(other.firstMs, other.lastMs);
+    if (other.lastMs !== null) this.#reach(other.lastMs);
   }
 
-  #widen(firstMs: number | null, lastMs: number | null): void {
-    if (firstMs !== null && (this.#firstMs === null || firstMs < this.#firstMs)) this.#firstMs = firstMs;
-    if (lastMs !== null && (this.#lastMs === null || lastMs > this.#lastMs)) this.#lastMs = lastMs;
+  #reach(lastMs: number): void {
+    if (this.#lastMs === null || lastMs > this.#lastMs) this.#lastMs = lastMs;
   }
 
   /** Event times of rows taken in, ms */
@@ -109,14 +104,12 @@ export class Coverage {
     // As pairs of words, low first: no BigInt is made for a row.
     const low = new Uint32Array(eventTimesMs.buffer, eventTimesMs.byteOffset, 2 * count);
     const high = new Int32Array(eventTimesMs.buffer, eventTimesMs.byteOffset, 2 * count);
-    let firstMs = Number.POSITIVE_INFINITY;
     let lastMs = Number.NEGATIVE_INFINITY;
     for (let word = 0; word < 2 * count; word += 2) {
       const timeMs = high[word + 1]! * 2 ** 32 + low[word]!;
-      if (timeMs < firstMs) firstMs = timeMs;
       if (timeMs > lastMs) lastMs = timeMs;
     }
-    this.#widen(firstMs, lastMs);
+    this.#reach(lastMs);
   }
 
   /** Counts a range as taken in although its segment cannot be read. */

@@ -24,7 +24,6 @@ const state = new SpanState(
     frontier: parts.map(({ chain, from }) => ({ partition: chain.partition, origin: chain.origin, end: from })),
     records: { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 },
     engines: [],
-    firstMs: null,
     lastMs: null,
   },
   depth,
