@@ -85,6 +85,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/topics.js"),
   },
   {
+    name: "run",
+    summary: "score, publish and compact on Kafka, until stopped",
+    load: () => import("./commands/run.js"),
+  },
+  {
     name: "status",
     summary: "what is scored, what waits, how full the classes are",
     load: () => import("./commands/status.js"),

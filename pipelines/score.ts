@@ -18,6 +18,7 @@ import type { Segment } from "../schemas/segment.js";
 import { ByteBudget } from "./runtime/flow.js";
 import { LiveDatasets } from "./runtime/live-datasets.js";
 import { scoreFlow } from "./runtime/score-flow.js";
+import type { ScoreOutlet } from "./runtime/score-outlet.js";
 import type { ChainFollower } from "./runtime/score-index.js";
 
 export interface ScoreTopicOptions {
@@ -35,6 +36,10 @@ export interface ScoreTopicOptions {
   /** Where the archive ends as scoring starts, and the states that follow it */
   readonly onStart?: (frontier: Frontier, datasets: LiveDatasets) => Promise<void>;
   readonly onSegment?: (segment: Segment) => void;
+  /** Hears of every archived segment before its offsets are committed */
+  readonly outlet?: ScoreOutlet;
+  /** Whether the states' checkpoints are written here; see `LiveOptions.writes` */
+  readonly checkpoints?: boolean;
   readonly onWarning?: (message: string) => void;
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
@@ -59,6 +64,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       stream,
       card,
       ...config.checkpoint,
+      writes: options.checkpoints ?? true,
       ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
     },
     frontierOf(chains),
@@ -69,11 +75,17 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
   const dedupe = new Dedupe(index);
   const budget = new ByteBudget(config.maxInFlightBytes);
   const scorePartition = async (assignment: Assignment): Promise<void> => {
-    const open = chains[assignment.partition]!;
+    const open = chains[assignment.partition];
+    if (open === undefined) throw partitionAdded(stream, assignment.partition);
     const archive = archiveOptions(options, open.chain, datasets);
+    // Another scorer may have had the partition since: this one goes on from what that one archived.
+    open.position = await index.catchUp(open.chain);
+    await datasets.catchUp(open.chain, open.position.end);
+    await options.outlet?.takeOver(assignment, open.chain, open.position.end);
     const take = async (segment: Segment): Promise<void> => {
       await index.onSegment(segment);
       await datasets.onSegment(segment);
+      await options.outlet?.forward(segment);
       await assignment.commit(segment.header.end);
       open.position = segment.header;
       options.onSegment?.(segment);
@@ -148,6 +160,15 @@ interface OpenChain {
 function frontierOf(chains: readonly OpenChain[]): Frontier {
   return sortFrontier(
     chains.map(({ chain, position }) => ({ partition: chain.partition, origin: chain.origin, end: position.end })),
+  );
+}
+
+/** Retryable: whoever opens the topic anew has it. */
+function partitionAdded(stream: string, partition: number): SluiceError {
+  return new SluiceError(
+    "E_LOG_IO",
+    `Expected the partitions that topic "${stream}" had as scoring began, found a new one, ${partition}. Start scoring anew.`,
+    { retryable: true },
   );
 }
 

@@ -2,6 +2,7 @@ import { CURSOR_TOPIC_SETTINGS } from "../connectors/log/kafka-cursor.js";
 import type { KafkaLog } from "../connectors/log/kafka.js";
 import type { TopicDescription, TopicSettings } from "../connectors/log/kafka-topics.js";
 import type { Config } from "../schemas/config.js";
+import { SluiceError } from "../schemas/errors.js";
 import type { KafkaConfig } from "../schemas/kafka-config.js";
 
 /** A topic as Sluice wants it. */
@@ -88,6 +89,19 @@ export async function checkTopics(log: KafkaLog, topics: readonly DeclaredTopic[
   const found: Deviation[] = [];
   for (const topic of topics) found.push(...deviations(topic, await log.describeTopic(topic.name, CHECKED_SETTINGS)));
   return found;
+}
+
+/** Throws E_LOG_IO where a topic of one of these roles is missing or would not do. */
+export async function assertTopics(
+  log: KafkaLog,
+  config: Config,
+  kafka: KafkaConfig,
+  roles: readonly DeclaredTopic["role"][],
+): Promise<void> {
+  const topics = declaredTopics(config, kafka).filter(({ role }) => roles.includes(role));
+  const failed = (await checkTopics(log, topics)).filter(({ state }) => state === "fail");
+  if (failed.length === 0) return;
+  throw new SluiceError("E_LOG_IO", failed.map(({ topic, message }) => `Topic ${topic}: ${message}`).join("\n"));
 }
 
 /** How one topic differs from what is declared. */

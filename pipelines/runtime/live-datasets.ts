@@ -28,6 +28,11 @@ export interface LiveOptions {
   readonly everySegments: number;
   /** Checkpoints kept a dataset */
   readonly keep: number;
+  /**
+   * false: another process writes the checkpoints, and these states give thresholds alone. They stand on archived segments only, so
+   * that whatever is cut at or above them needs nothing below them. Default true.
+   */
+  readonly writes?: boolean;
   readonly onWarning?: (message: string) => void;
 }
 
@@ -110,13 +115,15 @@ export class LiveDatasets {
 
   /** Takes in what the archive has beyond a restored state. */
   async catchUp(chain: ChainName, end: number): Promise<void> {
-    for (const { state } of this.#live) {
-      const from = state.coverage.endIn(chain);
-      for await (const segment of followSegments(this.#options.store, chain, from, end)) {
-        state.apply(segment);
-        this.#sinceCheckpoint++;
+    await this.#inTurn(async () => {
+      for (const { state } of this.#live) {
+        const from = state.coverage.endIn(chain);
+        for await (const segment of followSegments(this.#options.store, chain, from, end)) {
+          state.apply(segment);
+          this.#sinceCheckpoint++;
+        }
       }
-    }
+    });
   }
 
   /** Takes in a segment just archived; checkpoints when it is time. */
@@ -149,19 +156,21 @@ export class LiveDatasets {
   async #checkpoint(): Promise<void> {
     if (this.#sinceCheckpoint === 0) return;
     this.#sinceCheckpoint = 0;
-    const { store, keep } = this.#options;
+    const { store, keep, writes = true } = this.#options;
     const closedMs = this.closedMs();
     for (const live of this.#live) {
       const { dataset, state } = live;
       const thresholds = thresholdsOf(state);
-      live.durable = await writeCheckpoint(store, state, live.durable, live.spilled, (pane) => {
+      const closed = (pane: number): boolean => {
         const { endMs } = paneSpan(dataset.window, pane);
         return endMs !== null && endMs <= closedMs;
-      });
+      };
+      if (writes) live.durable = await writeCheckpoint(store, state, live.durable, live.spilled, closed);
+      else for (const pane of state.resident.filter(closed)) state.release(pane);
       // Only now are they those of a durable checkpoint.
       live.thresholds = thresholds;
       live.thresholdsAt = state.coverage.value.records.in;
-      await pruneCheckpoints(store, state.parameters, keep);
+      if (writes) await pruneCheckpoints(store, state.parameters, keep);
     }
   }
 

@@ -1,0 +1,225 @@
+import { randomBytes } from "node:crypto";
+import { Option, type Command } from "commander";
+import type { RunScoreResult } from "../../pipelines/run-score.js";
+import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
+import type { Workspace } from "../../pipelines/runtime/workspace.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import type { Config } from "../../schemas/config.js";
+import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { durationArgument } from "../duration-argument.js";
+import type { Invocation, WorkContext } from "../invocation.js";
+import { compactedText } from "../report/compacted.js";
+import { ingestCounts } from "../report/ingest-counts.js";
+import { publishedObject, publishedText } from "../report/published.js";
+import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
+import { plural } from "../wording.js";
+import { kafkaOf } from "./topics.js";
+
+interface RunFlags extends ScoringFlags {
+  readonly teacherDigest?: string;
+  readonly judgeEvery: number;
+  readonly compactEvery: number;
+  readonly olderThan: number;
+}
+
+/** Which of the processes run in this one. */
+interface Parts {
+  readonly score?: true;
+  readonly publish?: true;
+  readonly compact?: true;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command.addHelpText(
+    "after",
+    exampleText([
+      ["sluice run all --teacher model.onnx", "everything in one process"],
+      ["sluice run score --teacher model.onnx --data scorer-1", "a scorer; each has a data folder of its own"],
+      ["sluice run score --teacher model.onnx --data scorer-2", "one more: they share the partitions"],
+      ["sluice run publish --teacher model.onnx", "makes the versions that are due"],
+      ["sluice run compact --older-than 7d", "writes archived scores into larger files"],
+    ]),
+  );
+  const one = (name: string, summary: string, description: string): Command =>
+    command
+      .command(name)
+      .summary(summary)
+      .description(`${description} Goes on until Ctrl-C; killed at any moment, it goes on where it was.`);
+
+  const score = one(
+    "score",
+    "score what is in the images topic",
+    "Scores and archives what is in the images topic, and tells the candidates topic. Run as many as you like, each with a data folder of its own: they share the partitions.",
+  );
+  declareScoringFlags(score).action((flags: RunFlags) => runParts(invocation(), flags, { score: true }));
+
+  const publish = one(
+    "publish",
+    "publish the versions that are due",
+    "Follows the archive, and publishes when the datasets' triggers fire. Of several, one works and the others stand by.",
+  );
+  judging(teacherOption(publish))
+    .option("--teacher-digest <digest>", "of a teacher that has scored: the first digits of its digest")
+    .action((flags: RunFlags) => runParts(invocation(), flags, { publish: true }));
+
+  const compact = one(
+    "compact",
+    "write archived scores into larger files",
+    "Writes archived scores into larger Parquet files, as `sluice compact`, again and again.",
+  );
+  compacting(compact).action((flags: RunFlags) => runParts(invocation(), flags, { compact: true }));
+
+  const all = one("all", "all of these in one process", "Scores, publishes and compacts in one process.");
+  compacting(judging(declareScoringFlags(all))).action((flags: RunFlags) =>
+    runParts(invocation(), flags, { score: true, publish: true, compact: true }),
+  );
+};
+
+const teacherOption = (command: Command): Command =>
+  command.option("-t, --teacher <path>", "the classifier: a model file, a model card, or a folder with one");
+
+const judging = (command: Command): Command =>
+  command.addOption(every("--judge-every", "look at the archive and the triggers this often", 1000, "1s"));
+
+const compacting = (command: Command): Command =>
+  command
+    .addOption(every("--compact-every", "between two compactions", 10 * MINUTE_MS, "10m"))
+    .addOption(every("--older-than", "leave younger images' segments alone", DAY_MS, "1d"));
+
+const every = (flag: string, description: string, byDefault: number, text: string): Option =>
+  new Option(`${flag} <duration>`, description).argParser(durationArgument).default(byDefault, text);
+
+async function runParts(run: Invocation, flags: RunFlags, parts: Parts): Promise<void> {
+  const { config } = await run.loadConfig(scoringSettings(flags));
+  const kafka = kafkaOf(config);
+  await run.work(async (context) => {
+    // What fails first ends the rest.
+    const failure = new AbortController();
+    const signal = AbortSignal.any([context.stop, failure.signal]);
+    const opened: { close(): Promise<void> }[] = [];
+    try {
+      const done = await runAll(run, { config, kafka, flags, parts, opened, signal, failure }, context);
+      run.result(doneText(done), done.object);
+    } finally {
+      for (const one of opened.reverse()) await one.close();
+    }
+  });
+}
+
+interface Running {
+  readonly config: Config;
+  readonly kafka: KafkaConfig;
+  readonly flags: RunFlags;
+  readonly parts: Parts;
+  readonly opened: { close(): Promise<void> }[];
+  readonly signal: AbortSignal;
+  readonly failure: AbortController;
+}
+
+interface Done {
+  readonly scored: RunScoreResult | null;
+  readonly published: readonly string[];
+  readonly compacted: number;
+  readonly object: object;
+}
+
+async function runAll(run: Invocation, running: Running, { onProgress, note }: WorkContext): Promise<Done> {
+  const { config, kafka, flags, parts, opened, signal, failure } = running;
+  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+  const { openStore } = await import("../../pipelines/runtime/workspace.js");
+  const { openScoring, publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
+  const { nowMs } = run.terminal;
+  const opening = async <One extends { close(): Promise<void> }>(one: Promise<One>): Promise<One> => {
+    const made = await one;
+    opened.push(made);
+    return made;
+  };
+  const log = await opening(openKafka(kafka));
+  const workspace = parts.score === undefined ? null : await opening(openScorersFolder(config));
+  const store = workspace?.store ?? (await opening(openStore(config)));
+  const scoring = parts.score === undefined ? null : await opening(openScoring(config));
+  for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
+  const shared = { onWarning: note, signal, nowMs };
+  const work: Promise<unknown>[] = [];
+  let scored: RunScoreResult | null = null as RunScoreResult | null;
+  const published: PublishedCut[] = [];
+  let compacted = 0;
+
+  if (workspace !== null && scoring !== null) {
+    const { runScore } = await import("../../pipelines/run-score.js");
+    const scoringWork = runScore({ ...shared, workspace, log, kafka, scoring, onProgress });
+    work.push(scoringWork.then((result) => (scored = result)));
+  }
+  if (parts.publish !== undefined) {
+    const { publishersCard, runPublish } = await import("../../pipelines/run-publish.js");
+    const card = scoring?.teacher.card ?? (await publishersCard(config, store, flags.teacherDigest));
+    const onPublished = (one: PublishedCut): void => {
+      published.push(one);
+      note(publishedText(one, store.place));
+    };
+    const publishing = { ...publishingParts(config), ...shared, config, kafka, log, store, card };
+    work.push(runPublish({ ...publishing, judgeMs: flags.judgeEvery, onPublished }));
+  }
+  if (parts.compact !== undefined) {
+    const { runCompact } = await import("../../pipelines/run-compact.js");
+    const { stream } = config;
+    const times = { everyMs: flags.compactEvery, olderThanMs: flags.olderThan };
+    work.push(
+      runCompact({
+        ...shared,
+        ...times,
+        store,
+        stream,
+        attempt: () => randomBytes(6).toString("hex"),
+        onCompacted: (teacher, one) => {
+          compacted += one.segments;
+          note(compactedText({ ...one, teacher, stream, dryRun: false }));
+        },
+      }),
+    );
+  }
+  for (const one of work) {
+    one.catch((error: unknown) => {
+      failure.abort(error);
+    });
+  }
+  await Promise.allSettled(work);
+  await Promise.all(work);
+  return {
+    scored,
+    published: published.map(({ manifest }) => `${manifest.dataset}/${manifest.number}`),
+    compacted,
+    object: {
+      ...(scored === null ? {} : { counts: scored.counts, forwardedAgain: scored.forwardedAgain }),
+      ...(parts.publish === undefined ? {} : { published: published.map((one) => publishedObject(one, store.place)) }),
+      ...(parts.compact === undefined ? {} : { compactedSegments: compacted }),
+    },
+  };
+}
+
+/** A scorer's data folder. Throws E_LOCKED where another one has it. */
+async function openScorersFolder(config: Config): Promise<Workspace> {
+  const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
+  try {
+    return await openWorkspace(config, "sluice run score");
+  } catch (error) {
+    if (!isSluiceError(error, "E_LOCKED")) throw error;
+    throw new SluiceError("E_LOCKED", `${error.message} Each scorer needs a data folder of its own: --data scorer-2.`, {
+      ...error.context,
+      cause: error,
+    });
+  }
+}
+
+function doneText({ scored, published, compacted }: Done): string {
+  const lines = [
+    ...(scored === null ? [] : [ingestCounts(scored.counts)]),
+    ...(published.length === 0 ? [] : [`Published ${published.join(", ")}.`]),
+    ...(compacted === 0 ? [] : [`Compacted ${plural(compacted, "segment")}.`]),
+  ];
+  return lines.length === 0 ? "Stopped." : lines.join("\n");
+}

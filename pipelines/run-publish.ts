@@ -1,0 +1,172 @@
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { loadTeacher } from "../connectors/engine/teacher-files.js";
+import type { KafkaLog } from "../connectors/log/kafka.js";
+import type { Assignment } from "../connectors/log/log.js";
+import type { SheetRenderer } from "../connectors/sheet/sheet.js";
+import type { ImageOpener } from "../connectors/source/source.js";
+import type { Store } from "../connectors/store/store.js";
+import { currentFrontier } from "../operators/stages/cut.js";
+import { newestManifest } from "../operators/stages/manifests.js";
+import type { Config } from "../schemas/config.js";
+import { isSluiceError } from "../schemas/errors.js";
+import { frontierName, type Frontier } from "../schemas/frontier.js";
+import type { KafkaConfig } from "../schemas/kafka-config.js";
+import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
+import type { OnProgress } from "../schemas/progress.js";
+import { archivedTeacher } from "./rebuild.js";
+import { ArchiveFollower } from "./runtime/archive-follower.js";
+import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
+import { CutScheduler, type DueCut } from "./runtime/cut-scheduler.js";
+import { keepRunning } from "./runtime/keep-running.js";
+import { LiveDatasets } from "./runtime/live-datasets.js";
+import { VersionNotices } from "./runtime/version-notices.js";
+import { assertTopics } from "./topics.js";
+
+export interface RunPublishOptions {
+  readonly config: Config;
+  readonly kafka: KafkaConfig;
+  readonly log: KafkaLog;
+  readonly store: Store;
+  readonly card: ModelCard;
+  readonly opener: ImageOpener;
+  readonly sheets: SheetRenderer | null;
+  /** How often the archive and the triggers are looked at, ms */
+  readonly judgeMs: number;
+  readonly onPublished?: (published: PublishedCut) => void;
+  readonly onProgress?: OnProgress;
+  readonly onWarning: (message: string) => void;
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+}
+
+/**
+ * archive -> triggers -> cut -> training set -> versions topic, until stopped. Of several publishers that one works which
+ * Kafka gives the candidates topic's first partition, and the others stand by; two at once would do no harm. It follows
+ * the archive itself, not the messages: what it commits says how far.
+ */
+export async function runPublish(options: RunPublishOptions): Promise<void> {
+  const { config, kafka, log, card, signal, onWarning, nowMs } = options;
+  await assertTopics(log, config, kafka, ["candidates", "versions"]);
+  const group = `publish-${teacherDigest(card).slice(0, 16)}`;
+  const task = async (assignment: Assignment): Promise<void> => {
+    const given = AbortSignal.any([assignment.signal, signal]);
+    if (assignment.partition === 0) await publishWhileGiven(options, assignment, given);
+    else await untilAborted(given);
+  };
+  const work = (): Promise<void> => log.consume(kafka.topics.candidates, group, task, signal);
+  await keepRunning(work, { signal, onWarning, nowMs });
+}
+
+/** A cut that gave what the span's newest version is already is not made again at the same frontier for so long, ms. */
+const SAME_FOR_MS = 60_000;
+
+async function publishWhileGiven(
+  options: RunPublishOptions,
+  assignment: Assignment,
+  given: AbortSignal,
+): Promise<void> {
+  const { config, kafka, log, store, card, judgeMs, onWarning, nowMs } = options;
+  const { stream, datasets } = config;
+  const teacher = teacherDigest(card);
+  const notices = await VersionNotices.open({ log, topic: kafka.topics.versions, store, datasets });
+  await notices.send();
+  const frontier = await currentFrontier(store, { teacher, stream });
+  const live = await LiveDatasets.restore(
+    { store, datasets, teacher, stream, card, ...config.checkpoint, onWarning },
+    frontier,
+  );
+  for (const { end, ...chain } of frontier) await live.catchUp({ teacher, stream, ...chain }, end);
+  const scheduler = await CutScheduler.open({ store, card, live, frontier, nowMs: nowMs() });
+  live.closedMs = () => scheduler.closedMs(nowMs());
+  const follower = new ArchiveFollower(store, { teacher, stream }, frontier, async (segment) => {
+    await live.onSegment(segment);
+    scheduler.observe(segment.header, nowMs());
+  });
+  const publisher = new DuePublisher(options, scheduler);
+  let committed = await assignment.committed();
+  while (!given.aborted) {
+    // What was told of before the archive is read is in it.
+    const told = (await log.ends(kafka.topics.candidates))[assignment.partition]?.end ?? 0;
+    await follower.follow();
+    if (scheduler.judge(nowMs()).some(({ judgement }) => judgement.fired)) await publisher.learn();
+    const due = scheduler.due(nowMs());
+    if (due.length > 0 && (await publisher.publish(due, await live.checkpoint(), given))) await notices.send();
+    if (told !== committed) {
+      await live.checkpoint();
+      await assignment.commit(told);
+      committed = told;
+    }
+    await sleep(judgeMs, undefined, { signal: given }).catch(() => undefined);
+  }
+}
+
+/** Publishes what is due, beside other publishers. */
+class DuePublisher {
+  readonly #options: RunPublishOptions;
+  readonly #scheduler: CutScheduler;
+  /** By dataset and span: at which frontier a cut gave nothing new, and when */
+  readonly #unchanged = new Map<string, { readonly frontier: string; readonly atMs: number }>();
+
+  constructor(options: RunPublishOptions, scheduler: CutScheduler) {
+    this.#options = options;
+    this.#scheduler = scheduler;
+  }
+
+  /** What others have published is not due again. */
+  async learn(): Promise<void> {
+    const { store, card, config } = this.#options;
+    const teacher = teacherDigest(card);
+    for (const dataset of config.datasets) {
+      const newest = await newestManifest(store, dataset.name);
+      if (newest?.teacher.digest === teacher) this.#scheduler.published(dataset, newest);
+    }
+  }
+
+  /** Returns whether there is a version more. */
+  async publish(due: readonly DueCut[], frontier: Frontier, given: AbortSignal): Promise<boolean> {
+    const { config, card, onPublished, onWarning, nowMs } = this.#options;
+    let any = false;
+    for (const cut of due) {
+      const place = `${cut.dataset.name} ${cut.span.startMs}..${cut.span.endMs}`;
+      const before = this.#unchanged.get(place);
+      if (before?.frontier === frontierName(frontier) && nowMs() - before.atMs < SAME_FOR_MS) continue;
+      try {
+        const made = await cutAndPublish({
+          ...this.#options,
+          ...cut,
+          card,
+          stream: config.stream,
+          frontier,
+          automatic: true,
+          signal: given,
+        });
+        this.#scheduler.published(cut.dataset, made.manifest);
+        if (made.outcome === "created") {
+          any = true;
+          onPublished?.(made);
+        } else this.#unchanged.set(place, { frontier: frontierName(frontier), atMs: nowMs() });
+      } catch (error) {
+        if (given.aborted && isSluiceError(error, "E_CANCELLED")) return any;
+        if (!isSluiceError(error, "E_PUBLISH_CONFLICT")) throw error;
+        // Another publisher was quicker, with more than this one has seen.
+        onWarning(error.message);
+        await this.learn();
+      }
+    }
+    return any;
+  }
+}
+
+/**
+ * The card of the teacher whose scores are published: one that has scored, by the first digits of its digest; else the
+ * configured one; else the only one that has scored. Throws E_TEACHER_CARD.
+ */
+export async function publishersCard(config: Config, store: Store, prefix: string | undefined): Promise<ModelCard> {
+  if (prefix === undefined && config.teacher !== undefined) return (await loadTeacher(config.teacher)).card;
+  return (await archivedTeacher(store, prefix)).card;
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}

@@ -1,0 +1,99 @@
+import type { KafkaLog } from "../connectors/log/kafka.js";
+import { SluiceError } from "../schemas/errors.js";
+import type { KafkaConfig } from "../schemas/kafka-config.js";
+import { teacherDigest } from "../schemas/model-card.js";
+import type { OnProgress } from "../schemas/progress.js";
+import type { Segment } from "../schemas/segment.js";
+import { CutScheduler } from "./runtime/cut-scheduler.js";
+import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
+import { keepRunning } from "./runtime/keep-running.js";
+import type { ScoringParts } from "./runtime/open-scoring.js";
+import { openScoreIndex } from "./runtime/score-index.js";
+import { TopicOutlet } from "./runtime/score-outlet.js";
+import { SegmentCandidates } from "./runtime/segment-candidates.js";
+import type { Workspace } from "./runtime/workspace.js";
+import { scoreTopic } from "./score.js";
+import { assertTopics } from "./topics.js";
+
+export interface RunScoreOptions {
+  /** Its local tables are this process's alone */
+  readonly workspace: Workspace;
+  readonly log: KafkaLog;
+  readonly kafka: KafkaConfig;
+  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
+  readonly onSegment?: (segment: Segment) => void;
+  readonly onProgress?: OnProgress;
+  readonly onWarning: (message: string) => void;
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+}
+
+export interface RunScoreResult {
+  readonly counts: RunCounts;
+  /** Segments sent again since nobody had committed them */
+  readonly forwardedAgain: number;
+}
+
+/** images topic -> score -> archive -> candidates topic, as a member of the scorers' group, until stopped. */
+export async function runScore(options: RunScoreOptions): Promise<RunScoreResult> {
+  const { workspace, log, kafka, scoring, onSegment, onWarning, signal, nowMs } = options;
+  const { config, store } = workspace;
+  const { card } = scoring.teacher;
+  const teacher = teacherDigest(card);
+  await assertTopics(log, config, kafka, ["images", "candidates", "quarantine"]);
+  const candidates = new SegmentCandidates({ ...config, teacher, card, shards: kafka.shards });
+  assertMessagesFit(candidates, config.archive.segmentRecords, kafka);
+  const progress = new IngestProgress(options.onProgress);
+  let forwardedAgain = 0;
+  const outlet = new TopicOutlet({
+    log,
+    store,
+    candidates,
+    topics: kafka.topics,
+    onForwardedAgain: () => forwardedAgain++,
+    nowMs,
+  });
+  const index = openScoreIndex(workspace, teacher);
+  let watermarks: CutScheduler | null = null as CutScheduler | null;
+  const work = async (): Promise<void> => {
+    await scoreTopic({
+      ...scoring,
+      config,
+      log,
+      store,
+      index,
+      card,
+      outlet,
+      // Several scorers would sweep each other's: the publisher, who follows all partitions, writes them.
+      checkpoints: false,
+      until: new Promise<never>(() => undefined),
+      onStart: async (frontier, datasets) => {
+        progress.onStart(frontier, datasets);
+        const scheduler = await CutScheduler.open({ store, card, live: datasets, frontier, nowMs: nowMs() });
+        datasets.closedMs = () => scheduler.closedMs(nowMs());
+        watermarks = scheduler;
+      },
+      onSegment: (segment) => {
+        watermarks?.observe(segment.header, nowMs());
+        progress.onSegment(segment);
+        onSegment?.(segment);
+      },
+      onWarning,
+      signal,
+      nowMs,
+    });
+  };
+  await keepRunning(work, { signal, onWarning, nowMs });
+  return { counts: progress.counts, forwardedAgain };
+}
+
+/** Said at the start, not when the first full segment comes. */
+function assertMessagesFit(candidates: SegmentCandidates, records: number, { maxMessageBytes }: KafkaConfig): void {
+  const bytes = candidates.greatestBytes(records);
+  if (bytes <= maxMessageBytes) return;
+  throw new SluiceError(
+    "E_CONFIG",
+    `Expected a segment's candidates to fit into one message of ${maxMessageBytes} bytes a class shard, found that they may come to ${bytes}. ` +
+      "Raise kafka.maxMessageBytes or kafka.shards, or lower archive.segmentRecords.",
+  );
+}

@@ -1,0 +1,55 @@
+import type { Store } from "../../connectors/store/store.js";
+import { followSegments, followToEnd, liveChains, readSegmentHead } from "../../operators/stages/chain.js";
+import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
+import { keys } from "../../schemas/keys.js";
+import type { Segment } from "../../schemas/segment.js";
+
+/** Passes over chains that grow all the time; after so many the ends are taken as they were read. */
+const PASSES = 8;
+
+/** Follows a stream's live chains as they grow. */
+export class ArchiveFollower {
+  readonly #store: Store;
+  readonly #archive: { readonly teacher: string; readonly stream: string };
+  readonly #onSegment: (segment: Segment) => Promise<void>;
+  /** By chain */
+  readonly #ends = new Map<string, Frontier[number]>();
+
+  /** `from`: what is known already. */
+  constructor(
+    store: Store,
+    archive: { readonly teacher: string; readonly stream: string },
+    from: Frontier,
+    onSegment: (segment: Segment) => Promise<void>,
+  ) {
+    this.#store = store;
+    this.#archive = archive;
+    this.#onSegment = onSegment;
+    for (const end of from) this.#ends.set(keys.chain({ ...archive, ...end }), end);
+  }
+
+  /**
+   * Hands on what the archive has beyond what is known, each chain in order; returns where all chains ended at one moment, as
+   * `currentFrontier`. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT.
+   */
+  async follow(): Promise<Frontier> {
+    for (let pass = 0, grown = true; grown && pass < PASSES; pass++) {
+      grown = false;
+      for (const chain of await liveChains(this.#store, this.#archive)) {
+        const known = this.#ends.get(keys.chain(chain));
+        const from = known?.end ?? chain.origin;
+        // A gap is looked for where something follows, and once at the start.
+        if (known !== undefined && (await readSegmentHead(this.#store, chain, from)) === null) continue;
+        const end = await followToEnd(this.#store, chain, from, () => undefined);
+        for await (const segment of followSegments(this.#store, chain, from, end)) await this.#onSegment(segment);
+        this.#ends.set(keys.chain(chain), { partition: chain.partition, origin: chain.origin, end });
+        grown ||= end > from;
+      }
+    }
+    return this.frontier;
+  }
+
+  get frontier(): Frontier {
+    return sortFrontier(this.#ends.values());
+  }
+}

@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { isSluiceError } from "../../schemas/errors.js";
+
+export interface KeepRunningOptions {
+  readonly signal: AbortSignal;
+  readonly onWarning: (message: string) => void;
+  readonly nowMs: () => number;
+}
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
+/** Work that went well for so long has got over what had failed before. */
+const WELL_MS = 60_000;
+
+/**
+ * Runs work that resumes by itself until it ends or `signal` aborts, and begins it anew after what may succeed another time (a broker or
+ * a store that is away, a segment that another scorer wrote first). Everything else is thrown; after `signal`, also the
+ * former.
+ */
+export async function keepRunning(work: () => Promise<void>, options: KeepRunningOptions): Promise<void> {
+  const { signal, onWarning, nowMs } = options;
+  let waitMs = FIRST_WAIT_MS;
+  while (!signal.aborted) {
+    const startedMs = nowMs();
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!isSluiceError(error) || !error.retryable || isAborted(signal)) throw error;
+      if (nowMs() - startedMs > WELL_MS) waitMs = FIRST_WAIT_MS;
+      onWarning(`${error.message} Going on from what is written down in ${waitMs / 1000} s.`);
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+      waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
+    }
+  }
+}
+
+/** It may abort at any `await`. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}

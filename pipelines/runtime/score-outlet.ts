@@ -1,0 +1,74 @@
+import type { Assignment, Log } from "../../connectors/log/log.js";
+import type { Store } from "../../connectors/store/store.js";
+import { followSegments, readSegmentHead, segmentStart } from "../../operators/stages/chain.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import type { Segment } from "../../schemas/segment.js";
+import { encodeCandidates } from "../../schemas/wire/candidates.js";
+import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
+import type { SegmentCandidates } from "./segment-candidates.js";
+
+/** Who hears of archived segments: each at least once before its end is committed. */
+export interface ScoreOutlet {
+  /** A partition was given to this process: what is archived of its chain up to `end` and not committed is sent again. */
+  takeOver(assignment: Assignment, chain: ChainName, end: number): Promise<void>;
+  forward(segment: Segment): Promise<void>;
+}
+
+export interface TopicOutletOptions {
+  readonly log: Log;
+  readonly store: Store;
+  readonly candidates: SegmentCandidates;
+  readonly topics: { readonly candidates: string; readonly quarantine: string };
+  readonly onForwardedAgain?: (segment: Segment) => void;
+  readonly nowMs: () => number;
+}
+
+/** Sends a segment's candidates, one message a class shard, and what it quarantined, to their topics. */
+export class TopicOutlet implements ScoreOutlet {
+  readonly #options: TopicOutletOptions;
+
+  constructor(options: TopicOutletOptions) {
+    this.#options = options;
+  }
+
+  async takeOver(assignment: Assignment, chain: ChainName, end: number): Promise<void> {
+    const { store, onForwardedAgain } = this.#options;
+    const from = await segmentHolding(store, chain, await assignment.committed(), end);
+    if (from === end) return;
+    for await (const segment of followSegments(store, chain, from, end)) {
+      if (assignment.signal.aborted) return;
+      await this.forward(segment);
+      await assignment.commit(segment.header.end);
+      onForwardedAgain?.(segment);
+    }
+  }
+
+  async forward(segment: Segment): Promise<void> {
+    const { log, candidates, topics, nowMs } = this.#options;
+    const { teacher, stream, partition, rejected } = segment.header;
+    await Promise.all(
+      candidates
+        .messagesOf(segment)
+        .map((message) => log.append(topics.candidates, message.shard, [encodeCandidates(message, nowMs())])),
+    );
+    if (rejected.length === 0) return;
+    const quarantined = rejected.map((one) => encodeQuarantined({ teacher, stream, partition, ...one }, nowMs()));
+    await log.append(topics.quarantine, 0, quarantined);
+  }
+}
+
+/**
+ * Where the segment starts that holds the first offset not committed; `end` where all is. Somebody may have set the
+ * group's offsets by hand to what is no segment's start.
+ */
+async function segmentHolding(store: Store, chain: ChainName, committed: number | null, end: number): Promise<number> {
+  const from = Math.max(committed ?? chain.origin, chain.origin);
+  if (from >= end) return end;
+  if ((await readSegmentHead(store, chain, from)) !== null) return from;
+  let holding = chain.origin;
+  for await (const { key } of store.list(keys.chain(chain))) {
+    const start = segmentStart(key);
+    if (start <= from) holding = start;
+  }
+  return holding;
+}
