@@ -266,7 +266,7 @@ test("pyarrow, checking each page's checksum, and Polars read it", async (t) => 
   const cache = process.env.SLUICE_CACHE ?? join(homedir(), ".cache", "sluice-bench");
   const python = (existsSync(cache) ? readdirSync(cache) : [])
     .map((name) => join(cache, name, "bin", "python"))
-    .find((path) => existsSync(path));
+    .find((path) => existsSync(path) && spawnSync(path, ["-c", "import pyarrow, polars"]).status === 0);
   if (python === undefined) {
     t.skip(`no Python with pyarrow and Polars in ${cache}: \`npm run bench -- topk --tiny\` installs one`);
     return;
