@@ -8,6 +8,7 @@ export interface ScoringFlags {
   readonly backend?: string;
   readonly workers?: string;
   readonly batch?: string;
+  readonly devices?: string;
 }
 
 export function declareScoringFlags(command: Command): Command {
@@ -16,7 +17,8 @@ export function declareScoringFlags(command: Command): Command {
     .option("--engine <kind>", "onnx, tfjs, or auto")
     .option("--backend <name>", "what the engine runs on, such as cpu, cuda, wasm")
     .option("--workers <n>", "engine workers")
-    .option("--batch <n>", "greatest number of images in one run of the model");
+    .option("--batch <n>", "greatest number of images in one run of the model, or auto: found by timing it")
+    .option("--devices <list>", "GPUs to use, by CUDA's numbers, such as 0,1: one worker each");
 }
 
 export function scoringSettings(flags: ScoringFlags): SettingFlag[] {
@@ -26,6 +28,11 @@ export function scoringSettings(flags: ScoringFlags): SettingFlag[] {
     { flag: "--backend", path: ["engine", "backend"], value: flags.backend },
     { flag: "--workers", path: ["engine", "workers"], value: flags.workers },
     { flag: "--batch", path: ["engine", "batch"], value: flags.batch },
+    {
+      flag: "--devices",
+      path: ["engine", "devices"],
+      value: flags.devices === undefined ? undefined : `[${flags.devices}]`,
+    },
   ];
 }
 

@@ -21,8 +21,8 @@ ${options.teacher === null ? "# teacher: teacher/model.onnx" : `teacher: ${JSON.
 engine:
   # onnx, tfjs, or auto: by the format of the teacher's model.
   kind: ${engine.kind}
-  # Greatest number of images in one run of the model.
-  batch: ${engine.batch}
+  # Greatest number of images in one run of the model. By default 16, on GPUs auto: found by timing the model.
+  # batch: 16
 
 archive:
   # Classes archived an image. A dataset's p is at most this; more lets later questions reach further.

@@ -29,13 +29,25 @@ export type DecodeConfig = z.infer<typeof decodeSchema>;
 export const engineSchema = z.strictObject({
   kind: z.enum(["auto", "onnx", "tfjs"]).default("auto").describe("auto: by the format of the teacher's model"),
   backend: z.string().default("auto").describe("onnx: tensorrt, cuda, cpu; tfjs: node-gpu, node, wasm, cpu"),
-  workers: z.int().positive().optional().describe("engine workers; by default the number of cores"),
+  workers: z
+    .int()
+    .positive()
+    .optional()
+    .describe("engine workers; by default the number of cores, on GPUs one a device"),
+  devices: z
+    .array(z.int().nonnegative())
+    .min(1)
+    .optional()
+    .describe("GPUs to use, by CUDA's numbers, such as [0, 1]; by default the first"),
   threads: z.int().positive().default(1).describe("threads inside one worker"),
   isolation: z
     .enum(["auto", "thread", "process"])
     .default("auto")
     .describe("workers as threads, or as processes that a native crash cannot take everything down with"),
-  batch: z.int().positive().default(16).describe("greatest number of images in one run"),
+  batch: z
+    .union([z.int().positive(), z.literal("auto")])
+    .optional()
+    .describe("greatest number of images in one run; auto: found by timing the model; by default 16, on GPUs auto"),
   maxDelayMs: z.int().nonnegative().default(50).describe("an unfilled batch runs after this long"),
   allowFallback: z.boolean().default(false).describe("use another backend where the one asked for is absent"),
 });
@@ -107,6 +119,11 @@ export const configSchema = settingsSchema.superRefine((config, context) => {
   const refuse = (path: (string | number)[], message: string): void => {
     context.addIssue({ code: "custom", path, message });
   };
+  const { devices, workers } = config.engine;
+  if (devices !== undefined && new Set(devices).size < devices.length)
+    refuse(["engine", "devices"], `expected each GPU once, found ${devices.join(", ")}`);
+  if (devices !== undefined && workers !== undefined && workers < devices.length)
+    refuse(["engine", "workers"], `expected at least one for each of ${devices.length} devices, found ${workers}`);
   const { topM } = config.archive;
   const seen = new Set<string>();
   for (const [at, dataset] of config.datasets.entries()) {

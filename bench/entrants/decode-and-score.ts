@@ -23,7 +23,7 @@ let next = 0;
 let scored = 0;
 const lane = async (): Promise<void> => {
   while (next < files.length) {
-    const batch = files.slice(next, (next += config.engine.batch));
+    const batch = files.slice(next, (next += engine.info.batch));
     const pixels = new Uint8Array(batch.length * size);
     await Promise.all(
       batch.map(async (name, index) => {

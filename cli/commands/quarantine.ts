@@ -122,7 +122,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       await run.work(async ({ onProgress, stop, note }) => {
         const workspace = await openWorkspace(config, "sluice quarantine retry");
         try {
-          const scoring = await openScoring(config);
+          const scoring = await openScoring(config, note);
           try {
             const { log, store } = workspace;
             const place = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };

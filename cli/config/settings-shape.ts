@@ -97,7 +97,9 @@ export function pathText(path: Path): string {
 export function formsFor(shape: Shape, value: unknown): Shape {
   const kind = Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
   const fitting = choicesOf(shape).filter(({ type }) => (type === "integer" ? "number" : type) === kind);
-  return fitting.length === 0 ? shape : { anyOf: fitting };
+  // A word that is none of the words may have been meant as anything: "3" for a number or `auto`.
+  const areWords = fitting.every((choice) => choice.const !== undefined || choice.enum !== undefined);
+  return areWords ? shape : { anyOf: fitting };
 }
 
 /** What a setting takes, in words: "a whole number above 0", "one of auto, onnx, tfjs". */

@@ -5,6 +5,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import type { EngineConfig } from "../../schemas/config.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { nativeAbsence, type NativeBackend } from "../native-tfjs.js";
+import { deviceAbsence } from "./devices.js";
 
 export type EngineKind = "onnx" | "tfjs";
 /** `thread` shares the process: quick, but a native crash ends everything. `process`: a crash costs one worker. */
@@ -67,21 +68,28 @@ export function candidateBackends(format: ModelCard["format"], config: EngineCon
   const kind = config.kind === "auto" ? (format === "onnx" ? "onnx" : "tfjs") : config.kind;
   const able = BACKENDS.filter((backend) => backend.kind === kind && backend.formats.includes(format));
   const present = able.filter((backend) => backend.absence() === null);
+  const absenceOf = (backend: Backend): string | null => backend.absence() ?? deviceAbsence(backend, config);
   if (config.backend === "auto") {
-    if (present.length > 0) return present;
-    const why = able.map((backend) => `${backend.name}: ${backend.absence() ?? ""}`).join("; ");
+    const usable = present.filter((backend) => absenceOf(backend) === null);
+    const others = config.allowFallback ? present.filter((backend) => !usable.includes(backend)) : [];
+    if (usable.length + others.length > 0) return [...usable, ...others];
+    const why = able.map((backend) => `${backend.name}: ${absenceOf(backend) ?? ""}`).join("; ");
+    const mend =
+      present.length === 0 ? "" : " Leave engine.devices out, or allow another backend with engine.allowFallback.";
     throw unavailable(
       able.length === 0
         ? `Expected an engine for a model of format ${format}, found that ${kind} does not run that format. Set engine.kind to auto.`
-        : `Expected a ${kind} backend for a model of format ${format}, found none on this machine (${why}).`,
+        : `Expected a ${kind} backend for a model of format ${format}, found none on this machine (${why}).${mend}`,
       { kind, format },
     );
   }
   const asked = able.find((backend) => backend.name === config.backend);
   const others = config.allowFallback ? present.filter((backend) => backend !== asked) : [];
-  const absence = asked === undefined ? `${kind} has no such backend for ${format} models` : asked.absence();
+  const absence = asked === undefined ? `${kind} has no such backend for ${format} models` : absenceOf(asked);
   if (asked !== undefined && absence === null) return [asked, ...others];
-  if (others.length > 0) return others;
+  // Here, but not with the devices asked for: with them left out it comes first.
+  const fallback = config.allowFallback && asked !== undefined && present.includes(asked) ? [asked, ...others] : others;
+  if (fallback.length > 0) return fallback;
   throw unavailable(
     `Expected engine backend ${config.backend}, found that it cannot be had because ${absence ?? ""}. ` +
       `Here: ${present.map((backend) => backend.name).join(", ") || "none"}. ` +

@@ -8,6 +8,8 @@ export interface RunnerSetup {
   readonly card: ModelCard;
   readonly folder: string;
   readonly threads: number;
+  /** The GPU, by CUDA's number; absent: the library's own choice */
+  readonly device?: number;
 }
 
 /** Raw output of one run: float32, `dims[0]` rows, row-major. Valid until the next run. */

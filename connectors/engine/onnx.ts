@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { SluiceError, messageOf } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
-import { packageVersion, unavailable } from "./backends.js";
+import { packageVersion, providerLibrary, unavailable } from "./backends.js";
 import { checkInput, inputDims, loadFailure, type ModelRunner, type RunnerSetup } from "./model-runner.js";
 import {
   noSuchOutput,
@@ -18,7 +18,7 @@ import {
 export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<ModelRunner> {
   const { card } = setup;
   const path = join(setup.folder, card.weights.files[0]!.path);
-  const session = await createSession(card, path, provider, setup.threads);
+  const session = await createSession(card, path, provider, setup);
   try {
     const input = inputOf(card, session);
     const fixedBatch = checkInput(card, input.dims);
@@ -27,7 +27,7 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
       name: "onnxruntime-node",
       version: packageVersion("onnxruntime-node"),
       backend: provider,
-      device: provider === "cpu" ? `cpu (${cpus()[0]?.model ?? process.arch})` : "gpu 0",
+      device: provider === "cpu" ? `cpu (${cpus()[0]?.model ?? process.arch})` : `gpu ${setup.device ?? 0}`,
       fixedBatch,
       async run(tensor, count) {
         const feeds = { [input.name]: new Tensor("float32", tensor, inputDims(card, count)) };
@@ -46,7 +46,7 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
 /** Loads an ONNX file on the CPU, runs it once and tells its shapes. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE, E_IMAGE_SCORES. */
 export async function inspectOnnx(path: string, choices: ShapeChoices = {}): Promise<ModelShapes> {
   const name = basename(path);
-  const session = await createSession({ name, format: "onnx" }, path, "cpu", 1);
+  const session = await createSession({ name, format: "onnx" }, path, "cpu", { threads: 1 });
   try {
     const input = inputOf({ name }, session);
     const dims = trialDims(input.dims, choices);
@@ -74,12 +74,11 @@ async function createSession(
   card: Pick<ModelCard, "name" | "format">,
   path: string,
   provider: string,
-  threads: number,
+  { threads, device }: Pick<RunnerSetup, "threads" | "device">,
 ): Promise<InferenceSession> {
   const options = { intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3 } as const;
   try {
-    // A provider runs what it can and leaves other operators to the CPU, which must be named for that.
-    const executionProviders = provider === "cpu" ? ["cpu"] : [provider, "cpu"];
+    const executionProviders = providersFor(provider, device, (name) => providerLibrary(name) !== null);
     return await InferenceSession.create(path, { ...options, executionProviders });
   } catch (error) {
     if (provider === "cpu") throw loadFailure(card, path, error);
@@ -91,10 +90,25 @@ async function createSession(
     );
     await plain.release();
     throw unavailable(
-      `Expected onnxruntime's provider ${provider}, found that it does not start: ${messageOf(error)}`,
-      { provider, cause: error },
+      `Expected onnxruntime's provider ${provider}${device === undefined ? "" : ` on GPU ${device} (engine.devices)`}, ` +
+        `found that it does not start: ${messageOf(error)}`,
+      { provider, device, cause: error },
     );
   }
+}
+
+/**
+ * onnxruntime's providers, best first. One runs what it can and leaves other operators to the next: TensorRT to CUDA, where its
+ * library `isHere`, and at last to the processor, which must be named for that.
+ */
+export function providersFor(
+  provider: string,
+  device: number | undefined,
+  isHere: (provider: string) => boolean,
+): InferenceSession.ExecutionProviderConfig[] {
+  if (provider === "cpu") return ["cpu"];
+  const names = provider === "tensorrt" && isHere("cuda") ? ["tensorrt", "cuda"] : [provider];
+  return [...names.map((name) => (device === undefined ? name : { name, deviceId: device })), "cpu"];
 }
 
 function inputOf(card: Pick<ModelCard, "name">, session: InferenceSession): { name: string; dims: (number | null)[] } {

@@ -2,11 +2,18 @@ import { availableParallelism } from "node:os";
 import type { EngineConfig } from "../../schemas/config.js";
 import { SluiceError, isSluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
-import { pixelBytes, type PixelBatch } from "../../schemas/pixels.js";
+import { pixelBytes } from "../../schemas/pixels.js";
 import { candidateBackends, type Backend } from "./backends.js";
 import type { Engine, TeacherFiles } from "./engine.js";
-import { probeBatching, type Batching } from "./probe.js";
+import { batchingOf, RunSize } from "./batching.js";
+import type { Batching } from "./probe.js";
 import { BATCHES_A_WORKER, startPool, type WorkerPool } from "./worker-pool.js";
+
+export interface OpenEngineOptions {
+  readonly nowMs?: () => number;
+  /** Lines for the person: the batch that was found, memory that ran short */
+  readonly onNote?: (line: string) => void;
+}
 
 /**
  * Loads a teacher into a pool of workers, on the best backend that is present and runs it, and probes whether its
@@ -15,11 +22,21 @@ import { BATCHES_A_WORKER, startPool, type WorkerPool } from "./worker-pool.js";
 export async function openEngine(
   teacher: TeacherFiles,
   config: EngineConfig,
-  nowMs: () => number = () => performance.now(),
+  { nowMs = () => performance.now(), onNote = () => undefined }: OpenEngineOptions = {},
 ): Promise<Engine> {
-  const pool = await firstThatRuns(candidateBackends(teacher.card.format, config), teacher, config);
+  const { pool, backend } = await firstThatRuns(candidateBackends(teacher.card.format, config), teacher, config);
   try {
-    return engineOver(pool, teacher.card, await batchingOf(pool, teacher.card, config.batch, nowMs));
+    const { fixedBatch } = pool.runner;
+    const batching = await batchingOf({
+      score: ({ count, pixels }) => pool.run({ count, pixels, mostAtOnce: count, padTo: fixedBatch }),
+      imageBytes: pixelBytes(teacher.card.input),
+      fixedBatch,
+      asked: config.batch,
+      device: backend.device,
+      nowMs,
+      onNote,
+    });
+    return engineOver(pool, teacher.card, batching, onNote);
   } catch (error) {
     await pool.close();
     throw error;
@@ -30,15 +47,19 @@ async function firstThatRuns(
   candidates: readonly Backend[],
   teacher: TeacherFiles,
   config: EngineConfig,
-): Promise<WorkerPool> {
+): Promise<{ pool: WorkerPool; backend: Backend }> {
   const failures: unknown[] = [];
-  for (const { kind, name, device, isolation } of candidates) {
+  for (const backend of candidates) {
+    const { kind, name, device, isolation } = backend;
     const setup = { kind, backend: name, card: teacher.card, folder: teacher.folder, threads: config.threads };
+    const devices = device === "gpu" ? config.devices : undefined;
     try {
-      return await startPool(setup, {
+      const pool = await startPool(setup, {
         isolation: config.isolation === "auto" ? isolation : config.isolation,
-        workers: config.workers ?? (device === "gpu" ? 1 : availableParallelism()),
+        workers: config.workers ?? (device === "gpu" ? (devices?.length ?? 1) : availableParallelism()),
+        ...(devices === undefined ? {} : { devices }),
       });
+      return { pool, backend };
     } catch (error) {
       // The model contradicts its card: no other backend mends that.
       if (isSluiceError(error, "E_ENGINE_SHAPE") || isSluiceError(error, "E_TEACHER_LABELS")) throw error;
@@ -48,20 +69,15 @@ async function firstThatRuns(
   throw failures[0];
 }
 
-async function batchingOf(pool: WorkerPool, card: ModelCard, batch: number, nowMs: () => number): Promise<Batching> {
-  const { fixedBatch } = pool.runner;
-  // Under a fixed batch every run has that size; position and neighbours remain to be probed.
-  const score = ({ count, pixels }: PixelBatch) => pool.run({ count, pixels, mostAtOnce: count, padTo: fixedBatch });
-  return await probeBatching(score, pixelBytes(card.input), fixedBatch ?? batch, { nowMs, fixed: fixedBatch !== null });
-}
-
-function engineOver(pool: WorkerPool, card: ModelCard, batching: Batching): Engine {
+function engineOver(pool: WorkerPool, card: ModelCard, batching: Batching, onNote: (line: string) => void): Engine {
   const { fixedBatch, name, version, backend, device } = pool.runner;
-  const mostAtOnce = batching.batch;
   const padTo = fixedBatch ?? (batching.batchInvariant === "padded" ? batching.batch : null);
+  const runSize = new RunSize(batching.batch, padTo, onNote);
   const imageBytes = pixelBytes(card.input);
   return {
-    info: { name, version, backend, device, ...batching },
+    get info() {
+      return { name, version, backend, device, batchInvariant: batching.batchInvariant, batch: runSize.batch };
+    },
     parallelism: pool.workers * BATCHES_A_WORKER,
     async score({ count, pixels }) {
       if (count === 0) return new Float32Array(0);
@@ -72,7 +88,7 @@ function engineOver(pool: WorkerPool, card: ModelCard, batching: Batching): Engi
           { expected: count * imageBytes, found: pixels.length },
         );
       }
-      return await pool.run({ pixels, count, mostAtOnce, padTo });
+      return await runSize.fit(count, (mostAtOnce) => pool.run({ pixels, count, mostAtOnce, padTo }));
     },
     close: () => pool.close(),
   };

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { packageVersion } from "./backends.js";
+import { onlyDevice } from "./devices.js";
 import { checkInput, inputDims, loadFailure, type ModelRunner, type RunnerSetup } from "./model-runner.js";
 import { loadTfjsModel, startTfjsBackend, type TfjsFormat } from "./tfjs-models.js";
 
@@ -11,6 +12,10 @@ import { loadTfjsModel, startTfjsBackend, type TfjsFormat } from "./tfjs-models.
 export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<ModelRunner> {
   const { card } = setup;
   const path = join(setup.folder, card.weights.files[0]!.path);
+  const { device } = setup;
+  // TensorFlow reads it when its library is loaded; this process is this worker's own.
+  if (device !== undefined)
+    process.env["CUDA_VISIBLE_DEVICES"] = onlyDevice(device, process.env["CUDA_VISIBLE_DEVICES"]);
   const native = await startTfjsBackend(backend, setup.threads);
   const subject = { name: card.name, format: card.format as TfjsFormat };
   const model = await loadTfjsModel(subject, path, native?.tfjs ?? null).catch((cause: unknown) => {
@@ -22,7 +27,7 @@ export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<Mod
     name: "tfjs",
     version: packageVersion("@tensorflow/tfjs-core") + (native === null ? "" : ` with TensorFlow ${native.tensorflow}`),
     backend,
-    device: native?.isOnGpu === true ? "gpu 0" : `cpu (${cpus()[0]?.model ?? process.arch})`,
+    device: native?.isOnGpu === true ? `gpu ${device ?? 0}` : `cpu (${cpus()[0]?.model ?? process.arch})`,
     fixedBatch,
     async run(tensor, count) {
       const output = tf.tidy(() => model.predict(tf.tensor4d(tensor, inputDims(card, count)), outputAt));

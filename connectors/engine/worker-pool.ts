@@ -28,6 +28,8 @@ export interface WorkerPool {
 export interface WorkerPlan {
   readonly isolation: Isolation;
   readonly workers: number;
+  /** GPUs by CUDA's numbers: workers take them in turn. Absent: the library's own choice */
+  readonly devices?: readonly number[];
   /** What a worker runs: by default ./worker.js */
   readonly program?: URL;
 }
@@ -36,9 +38,15 @@ export interface WorkerPlan {
 export async function startPool(setup: RunnerSetup, plan: WorkerPlan): Promise<WorkerPool> {
   const pool = new Pool(setup, plan);
   try {
-    const runner = await pool.start();
-    await Promise.all(Array.from({ length: plan.workers - 1 }, () => pool.start()));
-    return { runner, workers: plan.workers, run: (request) => pool.run(request), close: () => pool.close() };
+    const first = await pool.start();
+    const others = await Promise.all(Array.from({ length: plan.workers - 1 }, () => pool.start()));
+    const device = [...new Set([first, ...others].map((worker) => worker.device))].join(", ");
+    return {
+      runner: { ...first, device },
+      workers: plan.workers,
+      run: (request) => pool.run(request),
+      close: () => pool.close(),
+    };
   } catch (error) {
     await pool.close();
     throw error;
@@ -59,7 +67,10 @@ class Pool {
   }
 
   start(): Promise<RunnerDescription> {
-    const slot = new Slot(this.#setup, this.#plan, {
+    const { devices } = this.#plan;
+    const device = devices?.[this.#slots.length % devices.length];
+    const setup = device === undefined ? this.#setup : { ...this.#setup, device };
+    const slot = new Slot(setup, this.#plan, {
       onFree: () => {
         this.#giveOut();
       },

@@ -24,9 +24,12 @@ export interface ScoringParts {
 
 /**
  * Loads the configured teacher onto the best engine there is. Throws E_CONFIG where none is configured, E_MEMORY where
- * the datasets do not fit, and what loading a teacher and an engine throws.
+ * the datasets do not fit, and what loading a teacher and an engine throws. `onNote` hears what the engine says of itself.
  */
-export async function openScoring(config: Config): Promise<ScoringParts> {
+export async function openScoring(
+  config: Config,
+  onNote: (line: string) => void = () => undefined,
+): Promise<ScoringParts> {
   if (config.teacher === undefined) {
     throw new SluiceError(
       "E_CONFIG",
@@ -36,7 +39,9 @@ export async function openScoring(config: Config): Promise<ScoringParts> {
   const teacher = await loadTeacher(config.teacher);
   assertFits(config, teacher.card);
   assertAnswerable(config, teacher.card);
-  const engine = await openEngine(teacher, config.engine);
+  const engine = await openEngine(teacher, config.engine, { onNote });
+  const { name, version, backend, device, batch } = engine.info;
+  onNote(`engine: ${name} ${version} on ${backend} (${device}), batch ${batch}`);
   return { teacher, engine, ...publishingParts(config), close: () => engine.close() };
 }
 

@@ -88,10 +88,12 @@ export async function* scoreFlow(
   const decoded = mapOrdered(unseen, options.decodeConcurrency, async (image): Promise<Scorable> => {
     return image.kind === "fetched" ? decodeImage(image, decodeOptions) : image;
   });
+  const { batch } = config.engine;
+  const groupSize = typeof batch === "number" ? batch : engine.info.batch;
   const groups = batches(decoded, {
-    max: config.engine.batch,
+    max: groupSize,
     weight: (image) => (image.kind === "decoded" ? 1 : 0),
-    maxItems: config.engine.batch * ITEMS_A_GROUP,
+    maxItems: groupSize * ITEMS_A_GROUP,
     maxDelayMs: config.engine.maxDelayMs,
   });
   const scored = mapOrdered(groups, engine.parallelism, async (group) => {

@@ -123,7 +123,7 @@ bytes:
     "sluice.yaml:2:1 engin: no such setting, did you mean engine?",
     'sluice.yaml:5:9 engine.kind: expected one of auto, onnx, tfjs, found "onx"',
     "sluice.yaml:6:3 engine.wokers: no such setting, did you mean workers?",
-    'sluice.yaml:7:10 engine.batch: expected a whole number above 0, found "3"',
+    'sluice.yaml:7:10 engine.batch: expected a whole number above 0 or auto, found "3"',
     "sluice.yaml:8:13 partitions: expected a whole number above 0 and at most 65536, found 0",
     'sluice.yaml:9:9 stream: expected letters, digits, dot, dash, underscore; at most 100, found "a b"',
     'sluice.yaml:11:11 datasets[0].name: expected lower-case letters, digits, dot, dash, underscore; at most 63, found "A"',
@@ -207,7 +207,7 @@ test("what is no YAML, no mapping or no file is said so", async (t) => {
     "sluice.yaml:1:1: expected a mapping (name: value), found a list",
   ]);
   assert.deepEqual((await load(folder, "")).config.partitions, 1);
-  assert.deepEqual((await load(folder, "engine:\n  # batch: 3\n")).config.engine.batch, 16);
+  assert.deepEqual((await load(folder, "engine:\n  # threads: 3\n")).config.engine.threads, 1);
   await assert.rejects(load(folder, null, { file: "absent.yaml" }), /Expected a configuration file at .*absent\.yaml/);
   await assert.rejects(load(folder, null, { file: "." }), (error: unknown) => isSluiceError(error, "E_CONFIG"));
 });

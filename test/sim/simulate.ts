@@ -286,7 +286,7 @@ class Simulation {
     const waiting = (this.#handedOut.get(name) ?? 0) + count;
     this.#handedOut.set(name, waiting);
     // Read, fetched and decoded ahead; five groups, of which one fills, two are scored and two wait; one segment.
-    const most = READ_RECORDS + 12 + 5 * config.engine.batch * 8 + config.archive.segmentRecords;
+    const most = READ_RECORDS + 12 + 5 * Number(config.engine.batch) * 8 + config.archive.segmentRecords;
     if (waiting > most)
       this.#world.violate("bounded", `${name} has ${waiting} records in flight, at most ${most} expected`);
   }
