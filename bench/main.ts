@@ -35,6 +35,14 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "a folder of JPEGs to archived scores and exact top-K, against Python by hand, Ray Data and Daft",
     load: () => import("./end-to-end.js"),
   },
+  tfjs: {
+    shows: "images/s of the native TensorFlow.js against Python's TensorFlow, same SavedModel, threads and batch",
+    load: () => import("./tfjs.js"),
+  },
+  gpu: {
+    shows: "images/s of ingest over those of the engine alone with decoded pixels, on a GPU, and how busy it is",
+    load: () => import("./gpu.js"),
+  },
   memory: {
     shows: "peak anonymous memory of ingest over n and over 3n images",
     load: () => import("./memory.js"),

@@ -1,4 +1,4 @@
-// `node ingest.js <teacher> <folder of images>`: one ingest into a new data folder; prints its measures as JSON.
+// `node ingest.js <teacher> <folder of images> [engine settings as JSON]`: one ingest into a new data folder; prints its measures as JSON.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,9 +11,10 @@ import { ingest } from "../../pipelines/ingest.js";
 import { openWorkspace } from "../../pipelines/runtime/workspace.js";
 import { configSchema } from "../../schemas/config.js";
 
-const [teacherPath, images] = process.argv.slice(2) as [string, string];
+const [teacherPath, images, engineSettings = "{}"] = process.argv.slice(2) as [string, string, string?];
 const data = await mkdtemp(join(tmpdir(), "sluice-bench-"));
-const config = configSchema.parse({ data, datasets: [{ name: "bench", select: { k: 100, p: 10 } }] });
+const settings: unknown = JSON.parse(engineSettings);
+const config = configSchema.parse({ data, engine: settings, datasets: [{ name: "bench", select: { k: 100, p: 10 } }] });
 const workspace = await openWorkspace(config, "bench");
 const teacher = await loadTeacher(teacherPath);
 const engine = await openEngine(teacher, config.engine);
