@@ -7,12 +7,14 @@ import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { EngineInfo } from "../schemas/segment.js";
+import type { StageShares } from "../schemas/stage-shares.js";
 import { produce } from "./produce.js";
 import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
 import { CutScheduler, type DueCut } from "./runtime/cut-scheduler.js";
 import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
 import type { LiveDatasets } from "./runtime/live-datasets.js";
 import { openScoreIndex } from "./runtime/score-index.js";
+import { StageRecord } from "./runtime/stage-record.js";
 import type { Workspace } from "./runtime/workspace.js";
 import { scoreTopic } from "./score.js";
 
@@ -44,6 +46,8 @@ export interface IngestResult {
   readonly frontier: Frontier;
   readonly engine: EngineInfo;
   readonly published: readonly PublishedCut[];
+  /** How busy each stage of scoring was */
+  readonly stages: StageShares;
 }
 
 /** source -> log -> decode -> score -> archive -> candidates -> topk -> cut -> training set */
@@ -56,6 +60,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   const partitions = (await log.ends(topic)).length;
   const progress = new IngestProgress(options.onProgress);
   const published: PublishedCut[] = [];
+  const stages = new StageRecord(workspace.folder, nowMs, options.onWarning);
 
   // Whatever fails first ends the rest: scorers must not wait for records that a failed producer will never append.
   const failure = new AbortController();
@@ -114,6 +119,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       : new Promise<never>(() => undefined);
   until.catch(() => undefined);
 
+  let shares = stages.clock.shares();
   const scored = guard(
     scoreTopic({
       ...options,
@@ -125,6 +131,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       until,
       signal: halt,
       nowMs,
+      stages: stages.clock,
       onStart: async (frontier, datasets) => {
         progress.onStart(frontier, datasets);
         const scheduler = await CutScheduler.open({ store, card, live: datasets, frontier, nowMs: nowMs() });
@@ -134,7 +141,10 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       onSegment: (segment) => {
         started.live?.scheduler.observe(segment.header, nowMs());
         progress.onSegment(segment);
+        stages.note();
       },
+    }).finally(async () => {
+      shares = await stages.end();
     }),
   );
   const judged = guard(
@@ -156,7 +166,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   if (follow === undefined && options.publish && !stop.aborted && live !== undefined) {
     await publishDue(live.scheduler.dueAtEnd(), live.scheduler, frontier);
   }
-  return { counts: progress.counts, stopped: stop.aborted, frontier, engine: engine.info, published };
+  return { counts: progress.counts, stopped: stop.aborted, frontier, engine: engine.info, published, stages: shares };
 }
 
 async function sleepUntil(delayMs: number, signal: AbortSignal): Promise<void> {

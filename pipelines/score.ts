@@ -18,6 +18,7 @@ import type { Segment } from "../schemas/segment.js";
 import { ByteBudget } from "./runtime/flow.js";
 import { LiveDatasets } from "./runtime/live-datasets.js";
 import { scoreFlow } from "./runtime/score-flow.js";
+import { StageClock } from "./runtime/stage-clock.js";
 import type { ScoreOutlet } from "./runtime/score-outlet.js";
 import type { ChainFollower } from "./runtime/score-index.js";
 
@@ -44,6 +45,8 @@ export interface ScoreTopicOptions {
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
+  /** Told how long each stage is at work; a `StageRecord` keeps it for `status` */
+  readonly stages?: StageClock;
 }
 
 /**
@@ -74,6 +77,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
 
   const dedupe = new Dedupe(index);
   const budget = new ByteBudget(config.maxInFlightBytes);
+  const stages = options.stages ?? new StageClock(options.nowMs);
   const scorePartition = async (assignment: Assignment): Promise<void> => {
     const open = chains[assignment.partition];
     if (open === undefined) throw partitionAdded(stream, assignment.partition);
@@ -108,6 +112,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
             }),
           dedupe,
           budget,
+          stages,
           archive,
           decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
           until: options.until.then((ends) => ends[assignment.partition]!),

@@ -6,6 +6,7 @@ import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { ingestCounts } from "../report/ingest-counts.js";
+import { stageSharesText } from "../report/stage-shares.js";
 import { bytesText } from "../wording.js";
 import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
@@ -59,7 +60,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           try {
             for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
             note(memoryText(estimateMemory(config, scoring.teacher.card)));
-            const { counts, stopped, engine, frontier, published } = await ingest({
+            const { counts, stopped, engine, frontier, published, stages } = await ingest({
               workspace,
               ...scoring,
               ...(opened === null ? {} : { source: opened.source }),
@@ -78,6 +79,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               counts,
               engine,
               frontier,
+              stages,
               published: published.map((one) => publishedObject(one, workspace.store.place)),
             };
             if (stopped && flags.follow !== true) {
@@ -88,7 +90,12 @@ export const declare: DeclareCommand = (command, invocation) => {
               );
             }
             run.result(
-              [ingestCounts(counts), ...published.map((one) => publishedText(one, workspace.store.place))].join("\n"),
+              [
+                ingestCounts(counts),
+                ...published.map((one) => publishedText(one, workspace.store.place)),
+                // Of a run that found nothing new they say nothing.
+                ...(counts.scored === 0 ? [] : stageSharesText(stages)),
+              ].join("\n"),
               object,
             );
           } finally {

@@ -2,6 +2,8 @@ import type { FolderHolder } from "../../pipelines/runtime/folder-holder.js";
 import type { DatasetStatus, TeacherStatus } from "../../pipelines/status.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openExistingStore } from "../existing-store.js";
+import type { StageShares } from "../../schemas/stage-shares.js";
+import { stageSharesText } from "../report/stage-shares.js";
 import { countText, durationText, plural } from "../wording.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
@@ -18,17 +20,20 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config } = await run.loadConfig();
       const { status } = await import("../../pipelines/status.js");
       const { holderOf, withConfiguredLog } = await import("../../pipelines/runtime/folder-holder.js");
+      const { lastStageShares } = await import("../../pipelines/runtime/stage-record.js");
       const store = await openExistingStore(config);
       try {
+        const stages = await lastStageShares(config);
         const holder = await holderOf(config);
         const nowMs = run.terminal.nowMs();
         const teachers =
           (await withConfiguredLog(config, (log) => status(config, store, log, nowMs))) ??
           (await status(config, store, null, nowMs));
-        run.result(statusText(config.data, holder, teachers, nowMs), {
+        run.result(statusText(config.data, holder, teachers, stages, nowMs), {
           folder: config.data,
           stream: config.stream,
           holder,
+          stages,
           teachers,
         });
       } finally {
@@ -41,6 +46,7 @@ function statusText(
   folder: string,
   holder: FolderHolder | null,
   teachers: readonly TeacherStatus[],
+  stages: StageShares | null,
   nowMs: number,
 ): string {
   const held =
@@ -49,6 +55,7 @@ function statusText(
       : `pid ${holder.pid} writes to it (${holder.command}, for ${durationText(Math.max(0, nowMs - holder.sinceMs))})`;
   return [
     `${folder}: ${held}`,
+    ...(stages === null ? [] : stageSharesText(stages)),
     ...(teachers.length === 0
       ? ["No teacher has scored anything yet: run `sluice ingest`."]
       : teachers.flatMap(teacherLines)),
@@ -64,8 +71,20 @@ function teacherLines(teacher: TeacherStatus): string[] {
     `Teacher ${teacher.name} (${teacher.digest.slice(0, 12)})`,
     `  archived     ${plural(archived, "record")}${teacher.waiting === null ? "" : `, ${countText(teacher.waiting)} waiting to be scored`}`,
     `  quarantined  ${countText(quarantined)}${codes.length === 0 ? "" : `: ${codes.map(([code, count]) => `${code} ${countText(count)}`).join(", ")}`}`,
+    ...enginesOf(teacher).map((engine) => `  engine       ${engine}`),
     ...teacher.datasets.flatMap(datasetLines),
   ];
+}
+
+/** What ran the teacher, each once. */
+function enginesOf({ datasets }: TeacherStatus): string[] {
+  const texts = datasets.flatMap(({ engines }) =>
+    engines.map(
+      ({ name, version, backend, device, batch, batchInvariant }) =>
+        `${name} ${version} on ${backend} (${device}), ${batchInvariant === "padded" ? "padded to batches of" : "batch"} ${batch}`,
+    ),
+  );
+  return [...new Set(texts)];
 }
 
 /** Past this many, starving classes are counted. */

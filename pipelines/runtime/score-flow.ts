@@ -19,6 +19,7 @@ import type { StoredRecord } from "../../schemas/image-record.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import type { Segment } from "../../schemas/segment.js";
+import { StageClock } from "./stage-clock.js";
 import { batches, BudgetShare, mapOrdered, type ByteBudget } from "./flow.js";
 
 export interface ScoreFlowOptions {
@@ -38,6 +39,8 @@ export interface ScoreFlowOptions {
   readonly decodeConcurrency: number;
   readonly nowMs: () => number;
   readonly until: Promise<number>;
+  /** Told how long each stage is at work; shared by all partitions of this process */
+  readonly stages?: StageClock;
 }
 
 /** Records a log read asks for at a time, and the greatest size it may have. */
@@ -52,6 +55,7 @@ export async function* scoreFlow(
   position: ChainPosition,
 ): AsyncGenerator<Segment, void, undefined> {
   const { partition, config, card, engine, decoder, opener, dedupe, nowMs } = options;
+  const stages = options.stages ?? new StageClock(nowMs);
   const budget = new BudgetShare(options.budget);
   const fetchOptions = {
     stream: config.stream,
@@ -73,12 +77,21 @@ export async function* scoreFlow(
     fail: dedupe.fail.bind(dedupe),
   };
 
+  const fetchConcurrency = options.decodeConcurrency * 2;
+  stages.setPlaces({
+    fetch: fetchConcurrency,
+    decode: options.decodeConcurrency,
+    // Half of the batches that an engine takes at once wait behind the others: a worker with one is at work.
+    score: Math.max(1, engine.parallelism / 2),
+    archive: 1,
+  });
+
   const read = options.read(position.end, { ...READ, until: options.until });
   const fetched = mapOrdered(
     recordsOf(read),
-    options.decodeConcurrency * 2,
+    fetchConcurrency,
     async (record) => {
-      const image = await fetchImage(record, fetchOptions);
+      const image = await stages.run("fetch", () => fetchImage(record, fetchOptions));
       if (image.kind === "fetched") budget.take(image.bytes.length);
       return image;
     },
@@ -86,7 +99,7 @@ export async function* scoreFlow(
   );
   const unseen = mapOrdered(fetched, 1, (image) => Promise.resolve(dedupe.onImage(image)));
   const decoded = mapOrdered(unseen, options.decodeConcurrency, async (image): Promise<Scorable> => {
-    return image.kind === "fetched" ? decodeImage(image, decodeOptions) : image;
+    return image.kind === "fetched" ? stages.run("decode", () => decodeImage(image, decodeOptions)) : image;
   });
   const { batch } = config.engine;
   const groupSize = typeof batch === "number" ? batch : engine.info.batch;
@@ -97,7 +110,7 @@ export async function* scoreFlow(
     maxDelayMs: config.engine.maxDelayMs,
   });
   const scored = mapOrdered(groups, engine.parallelism, async (group) => {
-    const outcomes = await scoreGroup(group, scoreOptions);
+    const outcomes = await stages.run("score", () => scoreGroup(group, scoreOptions));
     group.forEach((image, index) => {
       const outcome = outcomes[index]!;
       if (outcome.kind === "refused" || outcome.bytes === null) budget.release(bytesInFlight(image));
@@ -115,9 +128,15 @@ export async function* scoreFlow(
   let at = position;
   try {
     for await (const outcomes of ranges) {
-      const segment = await archiveSegment(outcomes, at, options.archive);
-      at = { end: segment.header.end, watermarkMs: segment.header.watermarkMs };
-      yield segment;
+      stages.begin("archive");
+      try {
+        const segment = await archiveSegment(outcomes, at, options.archive);
+        at = { end: segment.header.end, watermarkMs: segment.header.watermarkMs };
+        // What the taker does with it (index, states, commit) is part of it: the flow stands until then.
+        yield segment;
+      } finally {
+        stages.end("archive");
+      }
       for (const outcome of outcomes) {
         if (outcome.kind === "row") {
           budget.release(outcome.bytes?.length ?? 0);

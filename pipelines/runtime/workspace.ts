@@ -10,7 +10,13 @@ import { openBucket } from "./open-bucket.js";
 import { openKafka } from "./open-kafka.js";
 
 /** What lies in the data folder. */
-export const FOLDERS = { log: "log", store: "store", listings: "listings", produced: "produced" } as const;
+export const FOLDERS = {
+  log: "log",
+  store: "store",
+  listings: "listings",
+  produced: "produced",
+  stages: "stages",
+} as const;
 
 /** Everything that one process on one machine works on, under one data folder. */
 export interface Workspace {

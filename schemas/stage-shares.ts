@@ -1,0 +1,22 @@
+import { z } from "zod";
+
+/** The stages of scoring that can be added to, in the order in which an image passes them. */
+export const STAGES = ["fetch", "decode", "score", "archive"] as const;
+export type Stage = (typeof STAGES)[number];
+
+const share = z.number().min(0).max(1);
+
+/** How busy each stage of scoring was, and which one holds up the others. */
+export const stageSharesSchema = z.strictObject({
+  /** The span that the shares are of, ms since the epoch */
+  fromMs: z.int(),
+  untilMs: z.int(),
+  /**
+   * Of a stage: the mean share of its places (decoders, engine workers …) that were at work. `waiting`: the share of the time in which
+   * no stage was. Stages work at the same time, so the sum may pass 1.
+   */
+  shares: z.strictObject({ fetch: share, decode: share, score: share, archive: share, waiting: share }),
+  /** The greatest share; null where no time has passed */
+  limits: z.enum([...STAGES, "waiting"]).nullable(),
+});
+export type StageShares = z.infer<typeof stageSharesSchema>;
