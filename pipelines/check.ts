@@ -107,7 +107,8 @@ async function* teacherLines(config: Config): AsyncGenerator<CheckLine, ModelCar
 }
 
 async function trialLine(teacher: { card: ModelCard; folder: string }, config: Config): Promise<CheckLine> {
-  const engine = await openEngine(teacher, { ...config.engine, workers: 1 });
+  // Every device that is asked for is tried.
+  const engine = await openEngine(teacher, { ...config.engine, workers: config.engine.devices?.length ?? 1 });
   try {
     const { card } = teacher;
     const count = Math.min(2, engine.info.batch);
