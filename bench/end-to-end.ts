@@ -18,13 +18,16 @@ const OURS = "Sluice";
 interface Peer {
   readonly name: string;
   readonly script: string;
+  /** A last argument for the script */
+  readonly way?: string;
   readonly packages: readonly string[];
   readonly goal: number;
 }
 
 const PEERS: readonly Peer[] = [
   { name: "Python by hand", script: "pool.py", packages: PILLOW_SIMD_PACKAGES, goal: 1.1 },
-  { name: "Ray Data", script: "ray_data.py", packages: RAY_PACKAGES, goal: 2 },
+  { name: "Ray Data, one stage", script: "ray_data.py", way: "one", packages: RAY_PACKAGES, goal: 2 },
+  { name: "Ray Data, two stages", script: "ray_data.py", way: "two", packages: RAY_PACKAGES, goal: 2 },
   { name: "Daft", script: "daft_frame.py", packages: DAFT_PACKAGES, goal: 1.3 },
 ];
 
@@ -66,7 +69,7 @@ export const bench: Bench = async ({ tiny, print }) => {
 /** The peers that are here; large ones are not installed for a tiny run. */
 async function entrantsOf(tiny: boolean, print: BenchOptions["print"], args: readonly string[]) {
   const found: { name: string; goal: number; entrant: Entrant }[] = [];
-  for (const { name, script, packages, goal } of PEERS) {
+  for (const { name, script, way, packages, goal } of PEERS) {
     if (tiny && packages !== PILLOW_SIMD_PACKAGES) {
       print(`  skipped: ${name} (too large for a tiny run)`);
       continue;
@@ -75,7 +78,8 @@ async function entrantsOf(tiny: boolean, print: BenchOptions["print"], args: rea
     if (python === null) continue;
     const path = join(repositoryFolder(), "bench", "end-to-end", script);
     // Python is not compiled: it is run from the sources, and leaves nothing there.
-    const run = () => measureProcess(python, [path, ...args], { PYTHONDONTWRITEBYTECODE: "1" });
+    const run = () =>
+      measureProcess(python, [path, ...args, ...(way === undefined ? [] : [way])], { PYTHONDONTWRITEBYTECODE: "1" });
     found.push({ name, goal, entrant: { name, run } });
   }
   return found;

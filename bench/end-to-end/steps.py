@@ -42,6 +42,12 @@ def jpegs(folder):
     )
 
 
+def decode(path):
+    """u8, [224, 224, 3]"""
+    with open(path, "rb") as file:
+        return turbojpeg(file.read(), True)
+
+
 class Teacher:
     """One session of one intra-op thread, and the tensor that it is fed from, used again for every batch."""
 
@@ -56,13 +62,17 @@ class Teacher:
 
     def score_files(self, paths):
         """Classes (u16) and probabilities (float32) of the files, [n, 32] each, best first."""
-        for at, path in enumerate(paths):
-            with open(path, "rb") as file:
-                pixels = turbojpeg(file.read(), True)
-            tensor = self.tensor[at]
+        return self.score(decode(path) for path in paths)
+
+    def score(self, images):
+        """Classes and probabilities of at most a batch of decoded images, u8 [224, 224, 3] each."""
+        count = 0
+        for pixels in images:
+            tensor = self.tensor[count]
             numpy.multiply(pixels.transpose(2, 0, 1), SCALE, out=tensor)
             numpy.add(tensor, SHIFT, out=tensor)
-        logits = self.session.run(None, {self.input: self.tensor[: len(paths)]})[0]
+            count += 1
+        logits = self.session.run(None, {self.input: self.tensor[:count]})[0]
         exponentials = numpy.exp(logits - logits.max(axis=1, keepdims=True))
         some = numpy.argpartition(logits, -TOP_M, axis=1)[:, -TOP_M:]
         order = numpy.argsort(-numpy.take_along_axis(logits, some, 1), axis=1)
