@@ -173,6 +173,7 @@ class Process {
   constructor(name: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
     this.#name = name;
     this.#start = () => {
+      this.said = "";
       const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
       createInterface({ input: child.stderr }).on("line", (line) => {
         this.said = `${this.said}${line}\n`.slice(-4000);
@@ -187,6 +188,11 @@ class Process {
     return exitCode === null && signalCode === null
       ? null
       : `${this.#name} ended (${exitCode ?? signalCode}):\n${this.said}`;
+  }
+
+  /** Whether it ended before it began, for want of a broker or a store: whoever runs it starts it again. */
+  get foundNothing(): boolean {
+    return this.ended !== null && /^error E_(LOG|STORE)_IO: /.test(this.said);
   }
 
   async restart(): Promise<void> {
@@ -207,7 +213,10 @@ class Process {
 async function eventually<T>(t: TestContext, running: readonly Process[], look: () => Promise<T | null>): Promise<T> {
   const until = Date.now() + WITHIN_MS;
   for (;;) {
-    for (const { ended } of running) assert.equal(ended, null);
+    for (const process of running) {
+      if (process.foundNothing) await process.restart();
+      assert.equal(process.ended, null);
+    }
     const found = await look();
     if (found !== null) return found;
     if (Date.now() > until) {
