@@ -139,6 +139,8 @@ function isMemoryRefusal(error: unknown): boolean {
 
 /** `1: 40, 2: 76, 4: 120 images/s; no memory for 8` */
 function trialsText({ trials, tooLarge }: FoundBatch): string {
-  const rates = trials.map(({ batch, imagesPerS }) => `${batch}: ${imagesPerS.toPrecision(3)}`);
+  const rates = trials.map(
+    ({ batch, imagesPerS }) => `${batch}: ${imagesPerS < 100 ? imagesPerS.toPrecision(3) : Math.round(imagesPerS)}`,
+  );
   return `${rates.join(", ")} images/s${tooLarge === null ? "" : `; no memory for ${tooLarge}`}`;
 }
