@@ -34,13 +34,15 @@ export class StageClock {
     Object.assign(this.#places, places);
   }
 
-  async run<Made>(stage: Stage, task: () => Promise<Made>): Promise<Made> {
+  /** The task's own promise comes back: what follows on it runs no later than without the clock. */
+  run<Made>(stage: Stage, task: () => Promise<Made>): Promise<Made> {
     this.begin(stage);
-    try {
-      return await task();
-    } finally {
+    const end = (): void => {
       this.end(stage);
-    }
+    };
+    const made = task();
+    made.then(end, end);
+    return made;
   }
 
   begin(stage: Stage): void {
