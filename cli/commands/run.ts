@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import type { RunScoreResult } from "../../pipelines/run-score.js";
 import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
 import type { Workspace } from "../../pipelines/runtime/workspace.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { Config } from "../../schemas/config.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { exampleText, type DeclareCommand } from "../command.js";
@@ -30,6 +30,8 @@ interface Parts {
   readonly compact?: true;
 }
 
+/** How long what is left of a Kafka client may keep the process, ms */
+const LINGER_MS = 2000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
@@ -97,6 +99,7 @@ async function runParts(run: Invocation, flags: RunFlags, parts: Parts): Promise
   const { config } = await run.loadConfig(scoringSettings(flags));
   const kafka = kafkaOf(config);
   await run.work(async (context) => {
+    let exitCode: number = EXIT.failed;
     // What fails first ends the rest.
     const failure = new AbortController();
     const signal = AbortSignal.any([context.stop, failure.signal]);
@@ -104,8 +107,16 @@ async function runParts(run: Invocation, flags: RunFlags, parts: Parts): Promise
     try {
       const done = await runAll(run, { config, kafka, flags, parts, opened, signal, failure }, context);
       run.result(doneText(done), done.object);
+      exitCode = run.exitCode;
+    } catch (error) {
+      if (isSluiceError(error)) exitCode = error.exitCode;
+      throw error;
     } finally {
       for (const one of opened.reverse()) await one.close();
+      // Everything is closed; but a group's member that could not be told to leave, since it was joining, goes on trying.
+      setTimeout(() => {
+        run.terminal.exit(exitCode);
+      }, LINGER_MS).unref();
     }
   });
 }
