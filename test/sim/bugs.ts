@@ -76,7 +76,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "checkpoint-forgets-what-changed",
-    likelySeed: 796,
+    likelySeed: 1106,
     what: "a checkpoint that is tried again takes the parts of the one before for panes that have changed since",
     install: () => replace(DatasetState.prototype, "markChanged", () => ({ value: () => undefined })),
   },
@@ -123,7 +123,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "thresholds-not-durable",
-    likelySeed: 38,
+    likelySeed: 65,
     what: "bytes are left out by the thresholds of the state in memory, under the name of the durable checkpoint",
     install: keepersWith((keeper, live) => {
       const found = live.datasets.find(({ dataset }) => dataset.name === keeper.dataset);
@@ -310,7 +310,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "labels-replaced",
-    likelySeed: 99,
+    likelySeed: 144,
     what: "labels are put, not created only if absent",
     store: overwriting((key) => key.startsWith("labels/")),
   },

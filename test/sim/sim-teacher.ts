@@ -15,7 +15,7 @@ export const IMAGE_BYTES = 40;
 type Kind = "sound" | "corrupt" | "no-scores" | "crashes" | "comes-late";
 
 function kindOf(image: number): Kind {
-  if (image === 19 || image === 20 || (image % 23 > 14 && image % 23 < 18)) return "crashes";
+  if (image >= 19 && image < 23) return "crashes";
   const kinds: Partial<Record<number, Kind>> = { 7: "corrupt", 13: "no-scores", 5: "comes-late" };
   return kinds[image % 23] ?? "sound";
 }
