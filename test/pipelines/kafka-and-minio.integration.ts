@@ -57,6 +57,6 @@ test(
     assert.ok(rebuilt.includes(remote.published[0]!.id), rebuilt);
     assert.match(await sluice(services, "topics", "check"), /Nothing to mend\./);
     // The data folder holds what this machine remembers, and no objects.
-    assert.deepEqual((await readdir(join(folder, "remote"))).sort(), ["log", "produced"]);
+    assert.deepEqual((await readdir(join(folder, "remote"))).sort(), ["log", "produced", "stages"]);
   },
 );
