@@ -154,7 +154,11 @@ class CandidateWriter {
   /** Writes who the image of `row` is, and where it was seen, for candidates [from, until). */
   #writePlace(places: PlaceReader, row: number, from: number, until: number): void {
     const identity = this.#identity;
-    const [a, b, c, d] = [places.word(row, 0), places.word(row, 1), places.word(row, 2), places.word(row, 3)];
+    // Not as an array: words above 2^31 would be objects in it.
+    const a = places.word(row, 0);
+    const b = places.word(row, 1);
+    const c = places.word(row, 2);
+    const d = places.word(row, 3);
     const partition = places.partition(row);
     const offset = places.offset(row);
     for (let i = from; i < until; i++) {
