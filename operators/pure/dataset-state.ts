@@ -3,9 +3,9 @@ import { Coverage, type CoverageValue } from "./coverage.js";
 import type { Out } from "./operator.js";
 import { quota } from "./quota.js";
 import { ranking, type Ranking } from "./ranking.js";
-import { selectRows } from "./select-rows.js";
+import { rowsByPane, selectRows } from "./select-rows.js";
 import { topk, type TopkOperator, type TopkState } from "./topk.js";
-import { isIn, paneOf } from "./windows.js";
+import { isIn } from "./windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { parametersDigest, reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
@@ -116,27 +116,11 @@ export class DatasetState {
   apply({ header, batch }: Segment): boolean {
     if (!this.coverage.take(header)) return false;
     this.coverage.observe(batch.eventTimeMs);
-    for (const [pane, rows] of this.#byPane(batch)) {
+    for (const [pane, rows] of rowsByPane(this.#options.dataset.window, batch)) {
       this.#changed.add(pane);
       this.pane(pane).onBatch(rows);
     }
     return true;
-  }
-
-  /** Rows by pane; one entry, and nothing copied, where a batch lies in one pane. */
-  #byPane(batch: ScoredBatch): Map<number, ScoredBatch> {
-    const { window } = this.#options.dataset;
-    const rows = new Map<number, number[]>();
-    for (let row = 0; row < batch.count; row++) {
-      const pane = paneOf(window, Number(batch.eventTimeMs[row]!));
-      if (pane === null) continue;
-      const list = rows.get(pane);
-      if (list === undefined) rows.set(pane, [row]);
-      else list.push(row);
-    }
-    return new Map(
-      [...rows].map(([pane, list]) => [pane, list.length === batch.count ? batch : selectRows(batch, list)]),
-    );
   }
 
   /** The state of a pane in memory, made where there is none. */

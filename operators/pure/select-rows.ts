@@ -1,4 +1,6 @@
+import type { Window } from "../../schemas/dataset.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { paneOf } from "./windows.js";
 
 /** The batch with only the given rows, in their order. */
 export function selectRows(batch: ScoredBatch, rows: readonly number[]): ScoredBatch {
@@ -37,4 +39,19 @@ function gather<T extends Column>(column: T, rows: readonly number[], width: num
     made.set(column.subarray(row * width, (row + 1) * width) as never, index * width);
   });
   return made;
+}
+
+/** Rows by the pane that they lie in, those out of the window in none; one entry, and nothing copied, where all lie in one. */
+export function rowsByPane(window: Window, batch: ScoredBatch): Map<number, ScoredBatch> {
+  const rows = new Map<number, number[]>();
+  for (let row = 0; row < batch.count; row++) {
+    const pane = paneOf(window, Number(batch.eventTimeMs[row]!));
+    if (pane === null) continue;
+    const list = rows.get(pane);
+    if (list === undefined) rows.set(pane, [row]);
+    else list.push(row);
+  }
+  return new Map(
+    [...rows].map(([pane, list]) => [pane, list.length === batch.count ? batch : selectRows(batch, list)]),
+  );
 }

@@ -1,7 +1,7 @@
 import { candidates, type CandidatesState } from "../../operators/pure/candidates.js";
 import { ranking, type Ranking } from "../../operators/pure/ranking.js";
-import { selectRows } from "../../operators/pure/select-rows.js";
-import { paneOf, paneSpan } from "../../operators/pure/windows.js";
+import { rowsByPane } from "../../operators/pure/select-rows.js";
+import { paneSpan } from "../../operators/pure/windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { parametersDigest, type Dataset } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
@@ -66,7 +66,7 @@ export class SegmentCandidates {
     const coordinates = { teacher, stream, partition, origin, start, end, watermarkMs };
     const parts = Array.from({ length: this.#shards }, (): CandidatesPart[] => []);
     for (const entry of this.#entries) {
-      for (const [pane, rows] of byPane(entry.dataset, batch)) {
+      for (const [pane, rows] of rowsByPane(entry.dataset.window, batch)) {
         const made = this.#candidatesOf(entry, rows);
         const paneMs = paneSpan(entry.dataset.window, pane).startMs;
         const { dataset, parameters } = entry;
@@ -136,19 +136,4 @@ function copyRow(from: CandidateBatch, row: number, to: CandidateBatch, at: numb
   to.partition[at] = from.partition[row]!;
   to.offset[at] = from.offset[row]!;
   to.identity.set(from.identity.subarray(4 * row, 4 * row + 4), 4 * at);
-}
-
-/** Rows by the pane that they lie in; those out of the window are in none. */
-function byPane({ window }: Dataset, batch: ScoredBatch): Map<number, ScoredBatch> {
-  const rows = new Map<number, number[]>();
-  for (let row = 0; row < batch.count; row++) {
-    const pane = paneOf(window, Number(batch.eventTimeMs[row]!));
-    if (pane === null) continue;
-    const list = rows.get(pane);
-    if (list === undefined) rows.set(pane, [row]);
-    else list.push(row);
-  }
-  return new Map(
-    [...rows].map(([pane, list]) => [pane, list.length === batch.count ? batch : selectRows(batch, list)]),
-  );
 }
