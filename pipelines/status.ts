@@ -85,7 +85,7 @@ export async function status(
         starving,
         trigger: judged.get(dataset.name)!,
         span,
-        records: state.coverage.value.records,
+        records: state.coverage.records,
         engines: state.coverage.value.engines,
         newest:
           newest === null ? null : { number: newest.number, id: newest.id, createdAt: newest.provenance.createdAt },

@@ -1,4 +1,5 @@
 import { frontierName, type Frontier } from "./frontier.js";
+import { shardName, shardNamed, type Shard } from "./shard.js";
 
 /** The object store's layout. Keys hold neither `+` nor `%`, and no key is another's folder: POSIX gateways need both. */
 
@@ -44,12 +45,14 @@ export const keys = {
   /** Bytes by content. `sha256` is 64 hexadecimal digits. */
   image: (sha256: string): string => `images/sha256/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${sha256}`,
 
-  checkpoints: (parameters: string, shard: number): string => `checkpoints/${parameters}/${shard}/at/`,
-  checkpoint: (parameters: string, shard: number, frontier: Frontier): string =>
+  /** Of all shards of a state. */
+  checkpointShards: (parameters: string): string => `checkpoints/${parameters}/`,
+  checkpoints: (parameters: string, shard: Shard): string => `checkpoints/${parameters}/${shardName(shard)}/at/`,
+  checkpoint: (parameters: string, shard: Shard, frontier: Frontier): string =>
     `${keys.checkpoints(parameters, shard)}${frontierName(frontier)}.json`,
-  checkpointParts: (parameters: string, shard: number): string => `checkpoints/${parameters}/${shard}/panes/`,
+  checkpointParts: (parameters: string, shard: Shard): string => `checkpoints/${parameters}/${shardName(shard)}/panes/`,
   /** One pane's state as it was at a frontier. */
-  checkpointPart: (parameters: string, shard: number, pane: number, frontier: Frontier): string =>
+  checkpointPart: (parameters: string, shard: Shard, pane: number, frontier: Frontier): string =>
     `${keys.checkpointParts(parameters, shard)}${pane}/${frontierName(frontier)}.topk`,
 
   labels: (stream: string): string => `labels/${stream}/`,
@@ -72,6 +75,12 @@ export const keys = {
 export function labelPlace(key: string): { readonly partition: number; readonly start: number } | null {
   const [, partition, start] = /\/(\d+)\/(\d{20})\.json$/.exec(key) ?? [];
   return partition === undefined || start === undefined ? null : { partition: Number(partition), start: Number(start) };
+}
+
+/** The shard whose checkpoint a key names; null for another key. */
+export function checkpointShard(key: string): Shard | null {
+  const name = /^checkpoints\/[^/]+\/([^/]+)\/at\/[^/]+\.json$/.exec(key)?.[1];
+  return name === undefined ? null : shardNamed(name);
 }
 
 /** The chain and the start that a segment's key names; null for another key. */

@@ -36,6 +36,16 @@ export const engineInfoSchema = z.strictObject({
 });
 export type EngineInfo = z.infer<typeof engineInfoSchema>;
 
+/** Records of a range: in = scored + copied + quarantined + lost */
+export const recordCountsSchema = z.strictObject({
+  in: count,
+  scored: count,
+  copied: count,
+  quarantined: count,
+  lost: count,
+});
+export type RecordCounts = z.infer<typeof recordCountsSchema>;
+
 /**
  * Says what a segment covers: offsets [start, end) of one partition under one teacher, following on the segment that
  * ends at `start`. in = scored + copied + quarantined + lost.
@@ -49,7 +59,7 @@ export const segmentHeaderSchema = z.strictObject({
   origin: count,
   start: count,
   end: count,
-  counts: z.strictObject({ in: count, scored: count, copied: count, quarantined: count, lost: count }),
+  counts: recordCountsSchema,
   /** Greatest event time up to this segment's end, ms; null before the first record. Never regresses along a chain. */
   watermarkMs: z.int().nullable(),
   engine: engineInfoSchema,

@@ -16,7 +16,7 @@ import {
   type TopicDescription,
   type TopicSettings,
 } from "./kafka-topics.js";
-import type { Assignment, Cursor, Log, PartitionEnds } from "./log.js";
+import type { Assignment, Cursor, Log, LogBatch, PartitionEnds, ReadOptions } from "./log.js";
 
 export interface KafkaLogOptions extends KafkaConnection {
   readonly group?: GroupTimes;
@@ -40,6 +40,14 @@ export interface KafkaLog extends Log {
   describeTopic(topic: string, settings: readonly string[]): Promise<TopicDescription | null>;
   /** Of each partition, the first offset whose Kafka timestamp is at or after `timestampMs`; its end where there is none. */
   offsetsAt(topic: string, timestampMs: number): Promise<readonly number[]>;
+  /** As `Assignment.read`, for those who follow a topic without being a group's member. Waits until `signal` aborts. */
+  read(
+    topic: string,
+    partition: number,
+    offset: number,
+    options: ReadOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<LogBatch>;
   /** The offset that a group has committed in a partition, or null: for those who look on. */
   committed(group: string, topic: string, partition: number): Promise<number | null>;
 }
@@ -150,23 +158,27 @@ class BrokerLog implements KafkaLog {
     signal: AbortSignal,
   ): Promise<void> {
     const member = new KafkaMember(this.#client, topic, group, this.#options.group ?? {}, async (holding) => {
-      const reading = {
-        client: this.#client,
-        fetcher: this.#fetcher,
-        topic,
-        partition: holding.partition,
-        fetchBytes: this.#fetchBytes,
-        signal: holding.signal,
-      };
+      const { partition, signal: given } = holding;
       await task({
-        partition: holding.partition,
-        signal: holding.signal,
-        read: (offset, options) => readKafkaPartition(reading, offset, options),
+        partition,
+        signal: given,
+        read: (offset, options) => this.read(topic, partition, offset, options, given),
         commit: (offset) => holding.commit(offset),
-        committed: () => this.committed(group, topic, holding.partition),
+        committed: () => this.committed(group, topic, partition),
       });
     });
     await member.run(signal);
+  }
+
+  read(
+    topic: string,
+    partition: number,
+    offset: number,
+    options: ReadOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<LogBatch> {
+    const reading = { client: this.#client, fetcher: this.#fetcher, topic, partition, signal };
+    return readKafkaPartition({ ...reading, fetchBytes: this.#fetchBytes }, offset, options);
   }
 
   async committed(group: string, topic: string, partition: number): Promise<number | null> {

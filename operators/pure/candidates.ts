@@ -14,6 +14,8 @@ export interface CandidateParameters {
   readonly floorKey?: number | undefined;
   /** Live, read anew for every batch emitted: candidates strictly below their class's are not made, [L] */
   readonly thresholds?: Float64Array | undefined;
+  /** 1: candidates of that class are made; 0: another shard's, [L]. By default all are. */
+  readonly own?: Uint8Array | undefined;
 }
 
 export type CandidatesState = OperatorState<RankedBatch, CandidateBatch>;
@@ -28,20 +30,25 @@ const CHUNK_ROWS = 8192;
  * integer, or greater than the M classes archived an image while there are more classes than M.
  */
 export function candidates(parameters: CandidateParameters): Operator<CandidatesState> {
-  const { p, classes, floorKey = -Infinity, thresholds } = parameters;
+  const { p, classes, floorKey = -Infinity, thresholds, own } = parameters;
   if (!Number.isSafeInteger(p) || p < 1) {
     throw new SluiceError("E_SELECTION", `Expected P to be a positive integer, found ${p}. Set \`select.p\`.`);
   }
   if (thresholds !== undefined && thresholds.length !== classes) {
     throw new SluiceError("E_INTERNAL", `Expected ${classes} thresholds, found ${thresholds.length}.`);
   }
-  const writer = new CandidateWriter(new Float64Array(classes).fill(floorKey), Math.max(p, CHUNK_ROWS));
+  const floors = new Float64Array(classes).fill(floorKey);
+  // No finite key is greater.
+  own?.forEach((mine, classIndex) => {
+    if (mine === 0) floors[classIndex] = Infinity;
+  });
+  const writer = new CandidateWriter(floors, Math.max(p, CHUNK_ROWS));
   const state: CandidatesState = {
     onBatch: (batch, out) => {
       const best = bestOfRow(p, batch.topM, classes);
       const refused: number[] = [];
       for (let row = 0; row < batch.count;) {
-        if (thresholds !== undefined) writer.raise(floorKey, thresholds);
+        if (thresholds !== undefined) writer.raise(floors, thresholds);
         row = writer.fill(batch, row, best, refused);
         if (writer.count > 0) out.emit(writer.batch());
       }
@@ -85,8 +92,8 @@ class CandidateWriter {
   readonly #partition: Uint16Array;
   count = 0;
 
-  constructor(least: Float64Array, rows: number) {
-    this.#least = least;
+  constructor(floors: Float64Array, rows: number) {
+    this.#least = floors.slice();
     this.#rows = rows;
     this.#keys = new Float64Array(rows);
     this.#offset = new Float64Array(rows);
@@ -95,9 +102,9 @@ class CandidateWriter {
     this.#partition = new Uint16Array(rows);
   }
 
-  raise(floorKey: number, thresholds: Float64Array): void {
+  raise(floors: Float64Array, thresholds: Float64Array): void {
     const least = this.#least;
-    for (let i = 0; i < least.length; i++) least[i] = Math.max(floorKey, thresholds[i]!);
+    for (let i = 0; i < least.length; i++) least[i] = Math.max(floors[i]!, thresholds[i]!);
   }
 
   /**

@@ -1,73 +1,109 @@
 import { z } from "zod";
 import { canonicalJson } from "../../schemas/canonical.js";
 import { SluiceError } from "../../schemas/errors.js";
-import { endIn, frontierSchema, sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
-import { engineInfoSchema, type EngineInfo, type SegmentHeader } from "../../schemas/segment.js";
-
-const count = z.int().nonnegative();
+import { frontierSchema, sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
+import { engineInfoSchema, recordCountsSchema, type EngineInfo, type RecordCounts } from "../../schemas/segment.js";
 
 /** What of the archive a state has taken in. */
-export const coverageSchema = z.strictObject({
-  frontier: frontierSchema,
-  records: z.strictObject({ in: count, scored: count, copied: count, quarantined: count, lost: count }),
-  engines: z.array(engineInfoSchema),
-  /** Greatest event time of the rows taken in, ms; null before the first */
-  lastMs: z.int().nullable(),
-});
+export const coverageSchema = z
+  .strictObject({
+    frontier: frontierSchema,
+    /** Of each chain of the frontier */
+    counts: z.array(recordCountsSchema),
+    engines: z.array(engineInfoSchema),
+    /** Greatest event time of the rows taken in, ms; null before the first */
+    lastMs: z.int().nullable(),
+  })
+  .refine(({ frontier, counts }) => frontier.length === counts.length, "expected counts for every chain");
 export type CoverageValue = z.infer<typeof coverageSchema>;
-export type RecordTotals = CoverageValue["records"];
+
+/** What a segment's header, and a message of its candidates, say of it. */
+export interface Covered extends ChainEnd {
+  readonly stream: string;
+  readonly start: number;
+  readonly counts: RecordCounts;
+  readonly engine: EngineInfo;
+}
+
+interface Chain {
+  readonly end: ChainEnd;
+  readonly counts: RecordCounts;
+}
+
+const NONE: RecordCounts = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
 
 /** Keeps account of segments: each is taken exactly once, in the order of its chain. */
 export class Coverage {
-  readonly #ends = new Map<string, ChainEnd>();
+  readonly #chains = new Map<string, Chain>();
   readonly #engines = new Map<string, EngineInfo>();
-  #records: RecordTotals = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
   #lastMs: number | null = null;
 
   constructor(from?: CoverageValue) {
     if (from === undefined) return;
-    for (const chain of from.frontier) this.#ends.set(chainKey(chain), chain);
-    for (const engine of from.engines) this.#engines.set(canonicalJson(engine), engine);
-    this.#records = from.records;
+    from.frontier.forEach((end, index) => this.#chains.set(chainKey(end), { end, counts: from.counts[index]! }));
+    this.#takeEngines(from.engines);
     this.#lastMs = from.lastMs;
   }
 
+  /** What several have covered together, each chain up to where the furthest came. */
+  static furthest(values: readonly CoverageValue[]): Coverage {
+    const made = new Coverage();
+    for (const value of values) {
+      value.frontier.forEach((end, index) => {
+        if (end.end < made.endIn(end)) return;
+        made.#chains.set(chainKey(end), { end, counts: value.counts[index]! });
+      });
+      made.#takeEngines(value.engines);
+      if (value.lastMs !== null) made.reach(value.lastMs);
+    }
+    return made;
+  }
+
   get frontier(): Frontier {
-    return sortFrontier(this.#ends.values());
+    return sortFrontier([...this.#chains.values()].map(({ end }) => end));
   }
 
   get value(): CoverageValue {
+    const { frontier } = this;
     return {
-      frontier: this.frontier,
-      records: { ...this.#records },
+      frontier,
+      counts: frontier.map((end) => ({ ...this.#chains.get(chainKey(end))!.counts })),
       engines: [...this.#engines.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, engine]) => engine),
       lastMs: this.#lastMs,
     };
   }
 
+  /** Of all chains */
+  get records(): RecordCounts {
+    return [...this.#chains.values()].reduce((sum, { counts }) => sumOf(sum, counts), NONE);
+  }
+
+  get lastMs(): number | null {
+    return this.#lastMs;
+  }
+
   /** Up to where a chain is taken in; its origin where none of it is */
   endIn(chain: { partition: number; origin: number }): number {
-    return endIn(this.frontier, chain);
+    return this.#chains.get(chainKey(chain))?.end.end ?? chain.origin;
   }
 
   /**
    * Whether a segment is new: one that continues the chain as far as it is known. A repeat is not; one beyond a gap
    * throws E_CHAIN_GAP.
    */
-  take(header: SegmentHeader): boolean {
-    const { partition, origin, start, end, counts } = header;
-    const covered = this.#ends.get(chainKey(header))?.end ?? origin;
+  take(segment: Covered): boolean {
+    const { stream, partition, origin, start, end, counts } = segment;
+    const covered = this.endIn(segment);
     if (end <= covered) return false;
     if (start !== covered) {
       throw new SluiceError(
         "E_CHAIN_GAP",
-        `Expected the segment of ${header.stream}/${partition} that starts at ${covered}, found [${start}, ${end}).`,
+        `Expected the segment of ${stream}/${partition} that starts at ${covered}, found [${start}, ${end}).`,
         { start: covered, end: start },
       );
     }
-    this.#ends.set(chainKey(header), { partition, origin, end });
-    this.#engines.set(canonicalJson(header.engine), header.engine);
-    this.#records = sumOf(this.#records, counts);
+    this.#extend({ partition, origin, end }, counts);
+    this.#takeEngines([segment.engine]);
     return true;
   }
 
@@ -87,38 +123,55 @@ export class Coverage {
         { start: this.endIn(chain), end: from },
       );
     }
-    for (const end of other.frontier) this.#ends.set(chainKey(end), end);
-    for (const engine of other.engines) this.#engines.set(canonicalJson(engine), engine);
-    this.#records = sumOf(this.#records, other.records);
-    if (other.lastMs !== null) this.#reach(other.lastMs);
+    other.frontier.forEach((end, index) => {
+      this.#extend(end, other.counts[index]!);
+    });
+    this.#takeEngines(other.engines);
+    if (other.lastMs !== null) this.reach(other.lastMs);
   }
 
-  #reach(lastMs: number): void {
-    if (this.#lastMs === null || lastMs > this.#lastMs) this.#lastMs = lastMs;
+  #extend(end: ChainEnd, counts: RecordCounts): void {
+    const known = this.#chains.get(chainKey(end))?.counts ?? NONE;
+    this.#chains.set(chainKey(end), { end, counts: sumOf(known, counts) });
+  }
+
+  #takeEngines(engines: readonly EngineInfo[]): void {
+    for (const engine of engines) this.#engines.set(canonicalJson(engine), engine);
+  }
+
+  /** An event time of a row taken in, ms */
+  reach(timeMs: number): void {
+    if (this.#lastMs === null || timeMs > this.#lastMs) this.#lastMs = timeMs;
   }
 
   /** Event times of rows taken in, ms */
   observe(eventTimesMs: BigInt64Array): void {
-    const count = eventTimesMs.length;
-    if (count === 0) return;
-    // As pairs of words, low first: no BigInt is made for a row.
-    const low = new Uint32Array(eventTimesMs.buffer, eventTimesMs.byteOffset, 2 * count);
-    const high = new Int32Array(eventTimesMs.buffer, eventTimesMs.byteOffset, 2 * count);
-    let lastMs = Number.NEGATIVE_INFINITY;
-    for (let word = 0; word < 2 * count; word += 2) {
-      const timeMs = high[word + 1]! * 2 ** 32 + low[word]!;
-      if (timeMs > lastMs) lastMs = timeMs;
-    }
-    this.#reach(lastMs);
+    const lastMs = greatestTime(eventTimesMs);
+    if (lastMs !== null) this.reach(lastMs);
   }
 
   /** Counts a range as taken in although its segment cannot be read. */
-  skip(chain: ChainEnd): void {
-    this.#ends.set(chainKey(chain), chain);
+  skip(end: ChainEnd): void {
+    this.#extend(end, NONE);
   }
 }
 
-function sumOf(a: RecordTotals, b: RecordTotals): RecordTotals {
+/** The greatest of event times, ms; null of none */
+export function greatestTime(eventTimesMs: BigInt64Array): number | null {
+  const count = eventTimesMs.length;
+  if (count === 0) return null;
+  // As pairs of words, low first: no BigInt is made for a row.
+  const low = new Uint32Array(eventTimesMs.buffer, eventTimesMs.byteOffset, 2 * count);
+  const high = new Int32Array(eventTimesMs.buffer, eventTimesMs.byteOffset, 2 * count);
+  let lastMs = Number.NEGATIVE_INFINITY;
+  for (let word = 0; word < 2 * count; word += 2) {
+    const timeMs = high[word + 1]! * 2 ** 32 + low[word]!;
+    if (timeMs > lastMs) lastMs = timeMs;
+  }
+  return lastMs;
+}
+
+function sumOf(a: RecordCounts, b: RecordCounts): RecordCounts {
   return {
     in: a.in + b.in,
     scored: a.scored + b.scored,

@@ -5,13 +5,16 @@ import { quota } from "./quota.js";
 import { ranking, type Ranking } from "./ranking.js";
 import { rowsByPane, selectRows } from "./select-rows.js";
 import { topk, type TopkOperator, type TopkState } from "./topk.js";
-import { isIn } from "./windows.js";
+import { isIn, paneOf } from "./windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { parametersDigest, reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
+import type { ChainEnd } from "../../schemas/frontier.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
+import { ownClasses, WHOLE, type Shard } from "../../schemas/shard.js";
+import type { CandidatesMessage } from "../../schemas/wire/candidates.js";
 
 export interface DatasetStateOptions {
   readonly dataset: Dataset;
@@ -19,6 +22,8 @@ export interface DatasetStateOptions {
   readonly stream: string;
   /** The teacher's labels and temperature */
   readonly card: Pick<ModelCard, "labels" | "temperature">;
+  /** Which classes the state keeps. Default: all */
+  readonly shard?: Shard;
 }
 
 /**
@@ -51,7 +56,7 @@ class Intake {
 
   readonly #give: CandidateSink["give"];
 
-  constructor({ dataset, card }: DatasetStateOptions, state: TopkState, sink?: CandidateSink) {
+  constructor({ dataset, card, shard = WHOLE }: DatasetStateOptions, state: TopkState, sink?: CandidateSink) {
     this.state = state;
     this.#give =
       sink?.give ??
@@ -60,9 +65,11 @@ class Intake {
       });
     this.#ranking = ranking(dataset.select, card);
     // Candidates below the state's own thresholds are not even made: they could not enter it.
+    const classes = this.#ranking.labels.length;
     this.#candidates = candidates({
       p: dataset.select.p,
-      classes: this.#ranking.labels.length,
+      classes,
+      own: shard.count === 1 ? undefined : ownClasses(shard, classes),
       floorKey: this.#ranking.floorKey,
       thresholds: sink?.thresholds ?? state.thresholds,
     }).restore();
@@ -92,15 +99,19 @@ const REFUSE: Out<never> = {
  */
 export class DatasetState {
   readonly parameters: string;
+  readonly shard: Shard;
   readonly coverage: Coverage;
   readonly #options: DatasetStateOptions;
   readonly ranking: Ranking;
   readonly #operator: TopkOperator;
   readonly #panes = new Map<number, Intake>();
   readonly #changed = new Set<number>();
+  /** Frontiers of all thresholds that rows taken in were pruned by: by chain, the furthest */
+  readonly #pruned = new Map<string, ChainEnd>();
 
   constructor(options: DatasetStateOptions, covered?: CoverageValue) {
     this.parameters = parametersDigest(options.dataset, options.teacher, options.stream);
+    this.shard = options.shard ?? WHOLE;
     this.coverage = new Coverage(covered);
     this.#options = options;
     this.ranking = ranking(options.dataset.select, options.card);
@@ -121,6 +132,33 @@ export class DatasetState {
       this.pane(pane).onBatch(rows);
     }
     return true;
+  }
+
+  /**
+   * As `apply`, from the message of its candidates, which must be of this state's shard and parameters. Rows may be left out that
+   * a checkpointed state had no need of: see `isComplete`.
+   */
+  applyCandidates(message: CandidatesMessage): boolean {
+    const sent = message.datasets.find(({ parameters }) => parameters === this.parameters);
+    if (sent === undefined) throw new SluiceError("E_INTERNAL", "Expected candidates of the state's parameters.");
+    if (!this.coverage.take(message)) return false;
+    if (message.lastMs !== null) this.coverage.reach(message.lastMs);
+    for (const { paneMs, thresholdsAt, batch } of sent.parts) {
+      const pane = paneMs === null ? 0 : paneOf(this.#options.dataset.window, paneMs);
+      if (pane === null) continue;
+      this.#changed.add(pane);
+      this.pane(pane).state.onBatch(batch, REFUSE);
+      for (const end of thresholdsAt ?? []) {
+        const name = `${end.partition}/${end.origin}`;
+        if (end.end > (this.#pruned.get(name)?.end ?? end.origin)) this.#pruned.set(name, end);
+      }
+    }
+    return true;
+  }
+
+  /** Whether what this state covers reaches all that its candidates were pruned by: only then may it be made durable. */
+  get isComplete(): boolean {
+    return [...this.#pruned.values()].every((end) => end.end <= this.coverage.endIn(end));
   }
 
   /** The state of a pane in memory, made where there is none. */
@@ -160,7 +198,7 @@ export class DatasetState {
 }
 
 function quotaOf({ dataset, card }: DatasetStateOptions, coverage: Coverage): Int32Array {
-  return quota(dataset.select.k, ranking(dataset.select, card).labels, coverage.value.records.scored);
+  return quota(dataset.select.k, ranking(dataset.select, card).labels, coverage.records.scored);
 }
 
 /** One state over a span, from panes' snapshots and archived segments: what a version is cut from. */
@@ -194,16 +232,22 @@ export class SpanState {
   /** Returns whether the segment was new; rows outside the span are counted and no more. */
   apply({ header, batch }: Segment): boolean {
     if (!this.coverage.take(header)) return false;
+    this.#intake.onBatch(this.#rowsInSpan(batch));
+    return true;
+  }
+
+  /** Takes in what a segment that is covered already gives one class shard, which had not come so far. */
+  level({ batch }: Segment, shard: Shard): void {
+    new Intake({ ...this.#options, shard }, this.topk).onBatch(this.#rowsInSpan(batch));
+  }
+
+  #rowsInSpan(batch: ScoredBatch): ScoredBatch {
     const { startMs, endMs } = this.#span;
-    if (startMs === null && endMs === null) {
-      this.#intake.onBatch(batch);
-      return true;
-    }
+    if (startMs === null && endMs === null) return batch;
     const rows: number[] = [];
     for (let row = 0; row < batch.count; row++) {
       if (isIn(this.#span, Number(batch.eventTimeMs[row]!))) rows.push(row);
     }
-    this.#intake.onBatch(rows.length === batch.count ? batch : selectRows(batch, rows));
-    return true;
+    return rows.length === batch.count ? batch : selectRows(batch, rows);
   }
 }

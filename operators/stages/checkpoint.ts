@@ -1,17 +1,16 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Store } from "../../connectors/store/store.js";
-import { coverageSchema, type CoverageValue } from "../pure/coverage.js";
+import { Coverage, coverageSchema, type CoverageValue } from "../pure/coverage.js";
 import { DatasetState, SpanState, type DatasetStateOptions } from "../pure/dataset-state.js";
 import { panesOf, paneSpan } from "../pure/windows.js";
 import { canonicalJson, sha256Hex } from "../../schemas/canonical.js";
 import { parametersDigest, type Span } from "../../schemas/dataset.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { atOrBelow, type Frontier } from "../../schemas/frontier.js";
-import { keys } from "../../schemas/keys.js";
-
-/** The only class shard so far: shards are partitions of the candidates topic. */
-const SHARD = 0;
+import { checkpointShard, keys } from "../../schemas/keys.js";
+import { WHOLE, type Shard } from "../../schemas/shard.js";
+import { followSegments } from "./chain.js";
 
 /** A part of a pane's state: an immutable object, named with its digest. */
 const partSchema = z.strictObject({ key: z.string(), sha256: z.string(), sizeBytes: z.int().nonnegative() });
@@ -64,7 +63,7 @@ async function writeChanged(
   spilled: SpilledParts,
   closed: (pane: number) => boolean,
 ): Promise<SpilledParts> {
-  const { parameters } = state;
+  const { parameters, shard } = state;
   const coverage = state.coverage.value;
   const panes: SpilledParts = new Map(spilled);
   for (const pane of state.resident) {
@@ -73,7 +72,7 @@ async function writeChanged(
     if (!changed.has(pane) && known !== undefined) {
       panes.set(pane, known);
     } else {
-      panes.set(pane, [...parts, await writePart(store, parameters, coverage.frontier, pane, state)]);
+      panes.set(pane, [...parts, await writePart(store, coverage.frontier, pane, state)]);
     }
     if (closed(pane)) {
       state.release(pane);
@@ -87,20 +86,14 @@ async function writeChanged(
   };
   const body = canonicalJson(checkpoint);
   await store.putIfAbsent(
-    keys.checkpoint(parameters, SHARD, coverage.frontier),
+    keys.checkpoint(parameters, shard, coverage.frontier),
     Buffer.from(canonicalJson({ checkpoint, sha256: sha256Hex(body) })),
   );
   return panes;
 }
 
-async function writePart(
-  store: Store,
-  parameters: string,
-  frontier: Frontier,
-  pane: number,
-  state: DatasetState,
-): Promise<Part> {
-  const key = keys.checkpointPart(parameters, SHARD, pane, frontier);
+async function writePart(store: Store, frontier: Frontier, pane: number, state: DatasetState): Promise<Part> {
+  const key = keys.checkpointPart(state.parameters, state.shard, pane, frontier);
   const { sha256, sizeBytes } = await store.putStream(key, state.stateOf(pane)!.snapshotChunks());
   return { key, sha256, sizeBytes };
 }
@@ -117,22 +110,33 @@ export async function restoreLive(
   wanted: (pane: number, covered: CoverageValue) => boolean,
   onWarning?: (message: string) => void,
 ): Promise<Restored> {
-  const restored = await fromNewest(store, options, frontier, onWarning, async (checkpoint) => {
-    const state = new DatasetState(options, checkpoint.coverage);
-    const spilled: SpilledParts = new Map();
-    for (const { pane, parts } of checkpoint.panes) {
-      if (!wanted(pane, checkpoint.coverage)) {
-        spilled.set(pane, parts);
-        continue;
+  const parameters = parametersDigest(options.dataset, options.teacher, options.stream);
+  for (const key of await checkpointKeys(store, parameters, options.shard ?? WHOLE)) {
+    try {
+      const { coverage, panes } = await readCheckpoint(store, key);
+      if (!atOrBelow(coverage.frontier, frontier)) continue;
+      const state = new DatasetState(options, coverage);
+      const spilled: SpilledParts = new Map();
+      for (const { pane, parts } of panes) {
+        if (!wanted(pane, coverage)) {
+          spilled.set(pane, parts);
+          continue;
+        }
+        for (const part of parts) await mergePart(store, part, state.pane(pane).state.merging());
       }
-      for (const part of parts) await mergePart(store, part, state.pane(pane).state.merging());
+      return { state, spilled };
+    } catch (error) {
+      if (!isPassedOver(error)) throw error;
+      onWarning?.(error.message);
     }
-    return { state, spilled };
-  });
-  return restored ?? { state: new DatasetState(options), spilled: new Map() };
+  }
+  return { state: new DatasetState(options), spilled: new Map() };
 }
 
-/** The state of a span, likewise. A span that is no union of panes has no checkpoint: panes cannot be taken apart. */
+/**
+ * The state of a span from the newest valid checkpoints of all class shards, at or below `frontier`. Where they differ in
+ * how far they came, the archive levels them. A span that is no union of panes has no checkpoint: panes cannot be taken apart.
+ */
 export async function restoreSpan(
   store: Store,
   options: DatasetStateOptions,
@@ -145,47 +149,121 @@ export async function restoreSpan(
   if (paneSpan(window, first).startMs !== span.startMs || paneSpan(window, end - 1).endMs !== span.endMs) {
     return new SpanState(options, span);
   }
-  const restored = await fromNewest(store, options, frontier, onWarning, async (checkpoint) => {
-    const state = new SpanState(options, span, checkpoint.coverage);
-    for (const { pane, parts } of checkpoint.panes) {
-      if (pane < first || pane >= end) continue;
-      for (const part of parts) await mergePart(store, part, state.topk.merging());
-    }
-    return state;
-  });
-  return restored ?? new SpanState(options, span);
-}
-
-/** What the newest readable checkpoint covers; null where there is none. */
-export async function newestCoverage(store: Store, parameters: string): Promise<CoverageValue | null> {
-  for (const key of await checkpointKeys(store, parameters)) {
-    try {
-      return (await readCheckpoint(store, key)).coverage;
-    } catch (error) {
-      if (!isPassedOver(error)) throw error;
-    }
-  }
-  return null;
-}
-
-async function fromNewest<T>(
-  store: Store,
-  options: DatasetStateOptions,
-  frontier: Frontier,
-  onWarning: ((message: string) => void) | undefined,
-  make: (checkpoint: Checkpoint) => Promise<T>,
-): Promise<T | null> {
   const parameters = parametersDigest(options.dataset, options.teacher, options.stream);
-  for (const key of await checkpointKeys(store, parameters)) {
+  const passedOver = new Set<string>();
+  for (;;) {
+    const shards = await newestShards(store, parameters, frontier, passedOver, onWarning);
+    const state = new SpanState(options, span, Coverage.furthest(shards.map((one) => one.coverage)).value);
+    let reading = "";
     try {
-      const checkpoint = await readCheckpoint(store, key);
-      if (atOrBelow(checkpoint.coverage.frontier, frontier)) return await make(checkpoint);
+      for (const { key, panes } of shards) {
+        reading = key;
+        for (const { pane, parts } of panes) {
+          if (pane < first || pane >= end) continue;
+          for (const part of parts) await mergePart(store, part, state.topk.merging());
+        }
+      }
     } catch (error) {
       if (!isPassedOver(error)) throw error;
       onWarning?.(error.message);
+      passedOver.add(reading);
+      continue;
+    }
+    for (const { shard, coverage } of shards) await level(store, options, state, shard, new Coverage(coverage));
+    return state;
+  }
+}
+
+/** Gives the state what its shard's checkpoint lacks of what others cover. */
+async function level(
+  store: Store,
+  { teacher, stream }: DatasetStateOptions,
+  state: SpanState,
+  shard: Shard,
+  covered: Coverage,
+): Promise<void> {
+  for (const { end, ...place } of state.coverage.frontier) {
+    const from = covered.endIn(place);
+    for await (const segment of followSegments(store, { teacher, stream, ...place }, from, end)) {
+      state.level(segment, shard);
     }
   }
-  return null;
+}
+
+interface ShardCheckpoint extends Checkpoint {
+  readonly key: string;
+  readonly shard: Shard;
+}
+
+/**
+ * The newest readable checkpoint at or below `frontier` of each shard. Where classes were shared out in several ways, those of
+ * which the one that lags covers most; none where a shard has none.
+ */
+async function newestShards(
+  store: Store,
+  parameters: string,
+  frontier: Frontier,
+  passedOver: Set<string>,
+  onWarning?: (message: string) => void,
+): Promise<readonly ShardCheckpoint[]> {
+  const byCount = new Map<number, Map<number, string[]>>();
+  for await (const { key } of store.list(keys.checkpointShards(parameters))) {
+    const shard = checkpointShard(key);
+    if (shard === null || shard.index >= shard.count || passedOver.has(key)) continue;
+    const shards = byCount.get(shard.count) ?? new Map<number, string[]>();
+    byCount.set(shard.count, shards.set(shard.index, [key, ...(shards.get(shard.index) ?? [])]));
+  }
+  let best: ShardCheckpoint[] = [];
+  let most = 0;
+  for (const [count, shards] of byCount) {
+    if (shards.size < count) continue;
+    const found: ShardCheckpoint[] = [];
+    for (const [index, newestFirst] of shards) {
+      for (const key of newestFirst) {
+        const checkpoint = await readOrPass(store, key, onWarning);
+        if (checkpoint === null) passedOver.add(key);
+        else if (atOrBelow(checkpoint.coverage.frontier, frontier)) {
+          found.push({ ...checkpoint, key, shard: { index, count } });
+          break;
+        }
+      }
+    }
+    const least = Math.min(...found.map(({ coverage }) => new Coverage(coverage).records.in));
+    if (found.length < count || least <= most) continue;
+    best = found;
+    most = least;
+  }
+  return best;
+}
+
+async function readOrPass(
+  store: Store,
+  key: string,
+  onWarning?: (message: string) => void,
+): Promise<Checkpoint | null> {
+  try {
+    return await readCheckpoint(store, key);
+  } catch (error) {
+    if (!isPassedOver(error)) throw error;
+    onWarning?.(error.message);
+    return null;
+  }
+}
+
+/**
+ * What the furthest readable checkpoint of any shard at or below `frontier` covers, and the panes it has: every shard's has
+ * all. null where there is none.
+ */
+export async function newestCoverage(
+  store: Store,
+  parameters: string,
+  frontier: Frontier,
+): Promise<{ readonly coverage: CoverageValue; readonly panes: readonly number[] } | null> {
+  const newest = await newestShards(store, parameters, frontier, new Set());
+  const [first] = newest.toSorted(
+    (a, b) => new Coverage(b.coverage).records.in - new Coverage(a.coverage).records.in,
+  );
+  return first === undefined ? null : { coverage: first.coverage, panes: first.panes.map(({ pane }) => pane) };
 }
 
 /** E_STORE_MISSING: removed between listing and reading, by a process that keeps only the newest few. */
@@ -232,25 +310,25 @@ async function mergePart(
 }
 
 /** Removes all but the newest `keep` checkpoints of a state, and the parts that none of those names. */
-export async function pruneCheckpoints(store: Store, parameters: string, keep: number): Promise<void> {
-  const all = await checkpointKeys(store, parameters);
+export async function pruneCheckpoints(
+  store: Store,
+  { parameters, shard }: Pick<DatasetState, "parameters" | "shard">,
+  keep: number,
+): Promise<void> {
+  const all = await checkpointKeys(store, parameters, shard);
   const named = new Set<string>();
   for (const key of all.slice(0, keep)) {
-    try {
-      for (const { parts } of (await readCheckpoint(store, key)).panes) for (const part of parts) named.add(part.key);
-    } catch (error) {
-      if (!isPassedOver(error)) throw error;
-    }
+    for (const { parts } of (await readOrPass(store, key))?.panes ?? []) for (const part of parts) named.add(part.key);
   }
   for (const key of all.slice(keep)) await store.delete(key);
-  for await (const { key } of store.list(keys.checkpointParts(parameters, SHARD))) {
+  for await (const { key } of store.list(keys.checkpointParts(parameters, shard))) {
     if (!named.has(key)) await store.delete(key);
   }
 }
 
 /** Newest first: names of later frontiers sort behind those of earlier ones. */
-async function checkpointKeys(store: Store, parameters: string): Promise<string[]> {
+async function checkpointKeys(store: Store, parameters: string, shard: Shard): Promise<string[]> {
   const found: string[] = [];
-  for await (const { key } of store.list(keys.checkpoints(parameters, SHARD))) found.push(key);
+  for await (const { key } of store.list(keys.checkpoints(parameters, shard))) found.push(key);
   return found.reverse();
 }

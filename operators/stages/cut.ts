@@ -123,7 +123,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
     labelFrontier: labelled,
     span,
     engines: coverage.value.engines,
-    records: coverage.value.records,
+    records: coverage.records,
     incomplete,
     trigger: options.trigger,
     classes: classesOf(store, { teacher, stream, frontier, ranking: ranked }, () =>

@@ -1,19 +1,27 @@
 import { judge, type Judgement, type TriggerFacts } from "../../operators/pure/triggers.js";
 import { quota } from "../../operators/pure/quota.js";
 import { ranking } from "../../operators/pure/ranking.js";
-import { Watermarks } from "../../operators/pure/watermarks.js";
-import { newestSpan, panesOf, windowsEnding } from "../../operators/pure/windows.js";
-import { datasetTopk } from "../../operators/pure/dataset-state.js";
+import { newestSpan, windowsEnding } from "../../operators/pure/windows.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { teacherDigest } from "../../schemas/model-card.js";
-import type { SegmentHeader } from "../../schemas/segment.js";
+import type { RecordCounts, SegmentHeader } from "../../schemas/segment.js";
 import type { Trigger } from "../../schemas/trigger.js";
 import { listVersions } from "../versions.js";
-import type { LiveDatasets } from "./live-datasets.js";
+import { PaneClock } from "./pane-clock.js";
+
+/** What of the archive triggers are judged by. */
+export interface CutFacts {
+  readonly datasets: readonly Dataset[];
+  readonly coverageOf: (dataset: Dataset) => { readonly records: RecordCounts; readonly lastMs: number | null };
+  /** The panes that have rows, ascending */
+  readonly panesOf: (dataset: Dataset) => readonly number[];
+  /** Distinct images of each class in a span, at least up to K, as far as is known; empty where nothing is, [L] */
+  readonly countsOf: (dataset: Dataset, span: Span) => Iterable<number>;
+}
 
 /** A version that is due. */
 export interface DueCut {
@@ -27,7 +35,6 @@ export interface DueCut {
 
 interface Schedule {
   readonly dataset: Dataset;
-  readonly watermarks: Watermarks;
   /** Newest version of each span */
   readonly versions: Map<string, Manifest>;
   sinceMs: number;
@@ -37,15 +44,17 @@ interface Schedule {
   correctedMs: number;
 }
 
-/** Decides when versions of the live datasets are cut. It looks at what is live; what is cut comes from the archive. */
+/** Decides when versions of the datasets are cut. What is cut comes from the archive. */
 export class CutScheduler {
   readonly #card: ModelCard;
-  readonly #live: LiveDatasets;
+  readonly #facts: CutFacts;
+  readonly #clock: PaneClock;
   readonly #schedules: readonly Schedule[];
 
-  private constructor(card: ModelCard, live: LiveDatasets, schedules: readonly Schedule[]) {
+  private constructor(card: ModelCard, facts: CutFacts, clock: PaneClock, schedules: readonly Schedule[]) {
     this.#card = card;
-    this.#live = live;
+    this.#facts = facts;
+    this.#clock = clock;
     this.#schedules = schedules;
   }
 
@@ -53,34 +62,33 @@ export class CutScheduler {
   static async open(options: {
     readonly store: Store;
     readonly card: ModelCard;
-    readonly live: LiveDatasets;
+    readonly facts: CutFacts;
     readonly frontier: Frontier;
     readonly nowMs: number;
   }): Promise<CutScheduler> {
-    const { store, card, live, frontier, nowMs } = options;
+    const { store, card, facts, frontier, nowMs } = options;
     const teacher = teacherDigest(card);
     const schedules: Schedule[] = [];
-    for (const { dataset, state } of live.datasets) {
-      const partitions = frontier.map(({ partition }) => partition);
+    for (const dataset of facts.datasets) {
       const schedule: Schedule = {
         dataset,
-        watermarks: new Watermarks(partitions, dataset.idleAfterMs, nowMs),
         versions: new Map(),
         sinceMs: nowMs,
         recordsThen: 0,
-        correctedMs: (state.coverage.value.lastMs ?? 0) - 2 * dataset.allowedLatenessMs,
+        correctedMs: (facts.coverageOf(dataset).lastMs ?? 0) - 2 * dataset.allowedLatenessMs,
       };
       for await (const manifest of listVersions(store, dataset.name)) {
         if (manifest.teacher.digest === teacher) remember(schedule, manifest);
       }
       schedules.push(schedule);
     }
-    return new CutScheduler(card, live, schedules);
+    const partitions = frontier.map(({ partition }) => partition);
+    return new CutScheduler(card, facts, new PaneClock(facts.datasets, partitions, nowMs), schedules);
   }
 
   /** An archived segment tells how far its partition's event time has come. */
-  observe({ partition, watermarkMs }: Pick<SegmentHeader, "partition" | "watermarkMs">, nowMs: number): void {
-    for (const { watermarks } of this.#schedules) watermarks.observe(partition, watermarkMs, nowMs);
+  observe(header: Pick<SegmentHeader, "partition" | "watermarkMs">, nowMs: number): void {
+    this.#clock.observe(header, nowMs);
   }
 
   /** What a published version changes for the next. */
@@ -89,13 +97,9 @@ export class CutScheduler {
     if (schedule !== undefined) remember(schedule, manifest);
   }
 
-  /** Event time before which windows count as ended, less the lateness that each allows; for what may leave memory */
+  /** See `PaneClock` */
   closedMs(nowMs: number): number {
-    const closed = this.#schedules.map(({ dataset, watermarks }) => {
-      const watermarkMs = watermarks.currentMs(nowMs);
-      return watermarkMs === null ? Number.NEGATIVE_INFINITY : watermarkMs - dataset.allowedLatenessMs;
-    });
-    return Math.min(...closed);
+    return this.#clock.closedMs(nowMs);
   }
 
   /** The versions that are due now. */
@@ -108,7 +112,7 @@ export class CutScheduler {
     return this.#schedules.flatMap((schedule) => {
       const { dataset } = schedule;
       if (dataset.window.kind === "global") return [this.#cut(schedule, newestSpan(dataset.window, 0), "end")];
-      const watermarkMs = this.#live.coverageOf(dataset).lastMs;
+      const watermarkMs = this.#facts.coverageOf(dataset).lastMs;
       return watermarkMs === null ? [] : this.#ended(schedule, watermarkMs);
     });
   }
@@ -117,16 +121,16 @@ export class CutScheduler {
   judge(nowMs: number): { readonly dataset: Dataset; readonly judgement: Judgement }[] {
     return this.#schedules.map((schedule) => ({
       dataset: schedule.dataset,
-      judgement: judge(triggerOf(schedule.dataset), this.#facts(schedule, nowMs)),
+      judgement: judge(triggerOf(schedule.dataset), this.#factsOf(schedule, nowMs)),
     }));
   }
 
   #dueOf(schedule: Schedule, nowMs: number): DueCut[] {
     const { dataset } = schedule;
-    const facts = this.#facts(schedule, nowMs);
+    const facts = this.#factsOf(schedule, nowMs);
     const due: DueCut[] = [];
     const { fired, why } = judge(triggerOf(dataset), facts);
-    const { lastMs } = this.#live.coverageOf(dataset);
+    const { lastMs } = this.#facts.coverageOf(dataset);
     if (fired && lastMs !== null) {
       const ended = facts.watermarkMs === null ? [] : this.#ended(schedule, facts.watermarkMs);
       // A condition on a window that still runs (filled, cron …) cuts it as far as it has come.
@@ -157,22 +161,23 @@ export class CutScheduler {
   }
 
   #windows({ dataset }: Schedule, afterMs: number, untilMs: number): Span[] {
-    return [...windowsEnding(dataset.window, this.#live.panesOf(dataset), { afterMs, untilMs })];
+    return [...windowsEnding(dataset.window, this.#facts.panesOf(dataset), { afterMs, untilMs })];
   }
 
   #cut(schedule: Schedule, span: Span, trigger: string): DueCut {
     return { dataset: schedule.dataset, span, trigger, same: schedule.versions.get(spanKey(span)) ?? null };
   }
 
-  #facts(schedule: Schedule, nowMs: number): TriggerFacts {
-    const { dataset, watermarks, sinceMs, recordsThen } = schedule;
-    const { records, lastMs } = this.#live.coverageOf(dataset);
-    const watermarkMs = watermarks.currentMs(nowMs);
+  #factsOf(schedule: Schedule, nowMs: number): TriggerFacts {
+    const { dataset, sinceMs, recordsThen } = schedule;
+    const { records, lastMs } = this.#facts.coverageOf(dataset);
+    const watermarkMs = this.#clock.watermarkMs(dataset, nowMs);
     const span = lastMs === null ? null : newestSpan(dataset.window, lastMs);
     const { labels } = ranking(dataset.select, this.#card);
     const images = records.scored + records.copied;
     const wanted = quota(dataset.select.k, labels, records.scored);
-    const counts = this.#counts(dataset, span, labels.length);
+    const known = span === null ? [] : [...this.#facts.countsOf(dataset, span)];
+    const counts = labels.map((_, index) => known[index] ?? 0);
     const short = counts.flatMap((count, index) => (count < wanted[index]! ? [{ count, index }] : []));
     return {
       nowMs,
@@ -186,21 +191,6 @@ export class CutScheduler {
       watermarkMs,
       nextEndMs: span?.endMs ?? null,
     };
-  }
-
-  /** Images by class of the window that runs, from the panes in memory. */
-  #counts(dataset: Dataset, span: Span | null, classCount: number): number[] {
-    const none = Array.from({ length: classCount }, () => 0);
-    const state = this.#live.datasets.find((one) => one.dataset.name === dataset.name)?.state;
-    if (state === undefined || span === null) return none;
-    const { first, end } = panesOf(dataset.window, span);
-    const panes = state.resident.filter((pane) => pane >= first && pane < end);
-    const [only] = panes;
-    if (only === undefined) return none;
-    if (panes.length === 1) return [...state.stateOf(only)!.counts()];
-    const merged = datasetTopk({ dataset, card: this.#card, teacher: "", stream: "" }).restore();
-    for (const pane of panes) merged.merge(state.stateOf(pane)!);
-    return [...merged.counts()];
   }
 }
 

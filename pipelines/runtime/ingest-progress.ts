@@ -1,7 +1,7 @@
 import type { Frontier } from "../../schemas/frontier.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
-import type { LiveDatasets } from "./live-datasets.js";
+import type { ScoreFollower } from "./score-follower.js";
 
 /** Of one run, not of the chain */
 export interface RunCounts {
@@ -22,14 +22,14 @@ export class IngestProgress {
   #ends: readonly number[] | null = null;
   /** Up to where each partition is archived */
   readonly #archived = new Map<number, number>();
-  #datasets: LiveDatasets | undefined;
+  #follower: Pick<ScoreFollower, "fill"> | undefined;
 
   constructor(onProgress: OnProgress | undefined) {
     this.#onProgress = onProgress;
   }
 
-  onStart(frontier: Frontier, datasets: LiveDatasets): void {
-    this.#datasets = datasets;
+  onStart(frontier: Frontier, follower: Pick<ScoreFollower, "fill">): void {
+    this.#follower = follower;
     for (const { partition, end } of frontier) this.#archived.set(partition, end);
   }
 
@@ -59,7 +59,7 @@ export class IngestProgress {
     const { scored, copied, quarantined } = this.counts;
     const done = scored + copied + quarantined;
     const waiting = this.#ends?.reduce((sum, end, partition) => sum + end - (this.#archived.get(partition) ?? 0), 0);
-    const { kept, fill } = this.#datasets?.fill() ?? { kept: 0, fill: undefined };
+    const { kept, fill } = this.#follower?.fill() ?? { kept: 0, fill: undefined };
     this.#onProgress({
       phase: "score",
       done,

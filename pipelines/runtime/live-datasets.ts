@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
-import type { CoverageValue } from "../../operators/pure/coverage.js";
-import type { DatasetState } from "../../operators/pure/dataset-state.js";
+import type { Coverage, CoverageValue } from "../../operators/pure/coverage.js";
+import { datasetTopk, type DatasetState } from "../../operators/pure/dataset-state.js";
 import { newestSpan, paneOf, panesOf, paneSpan } from "../../operators/pure/windows.js";
 import type { Keeper } from "../../operators/stages/archive.js";
 import {
@@ -10,13 +10,17 @@ import {
   type SpilledParts,
 } from "../../operators/stages/checkpoint.js";
 import { followSegments } from "../../operators/stages/chain.js";
-import type { Dataset } from "../../schemas/dataset.js";
+import type { Dataset, Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import type { ClassFill } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
+import { WHOLE, type Shard } from "../../schemas/shard.js";
+import type { CandidatesMessage } from "../../schemas/wire/candidates.js";
+import type { CutFacts } from "./cut-scheduler.js";
+import type { ScoreFollower } from "./score-follower.js";
 
 export interface LiveOptions {
   readonly store: Store;
@@ -28,12 +32,24 @@ export interface LiveOptions {
   readonly everySegments: number;
   /** Checkpoints kept a dataset */
   readonly keep: number;
-  /**
-   * false: another process writes the checkpoints, and these states give thresholds alone. They stand on archived segments only, so
-   * that whatever is cut at or above them needs nothing below them. Default true.
-   */
-  readonly writes?: boolean;
+  /** Which classes are kept. Default: all */
+  readonly shard?: Shard;
+  /** Hears of each state that has just become durable, with the thresholds that it is durable with. */
+  readonly onDurable?: (durable: DurableThresholds) => Promise<void>;
   readonly onWarning?: (message: string) => void;
+}
+
+/** What a durable checkpoint of one dataset says of its panes in memory. */
+export interface DurableThresholds {
+  readonly dataset: Dataset;
+  readonly parameters: string;
+  readonly at: Frontier;
+  /** Records that it covers */
+  readonly records: number;
+  /** By pane: least keys, and distinct images, [L] each */
+  readonly panes: ReadonlyMap<number, { readonly keys: Float64Array; readonly counts: Int32Array }>;
+  /** Panes that have left memory with it */
+  readonly closed: readonly number[];
 }
 
 interface Live {
@@ -52,7 +68,7 @@ interface Live {
  * The top-K states that follow the archive as it grows. They serve checkpoints, thresholds, freshness and status; what
  * is published comes from the archive (see `cut`).
  */
-export class LiveDatasets {
+export class LiveDatasets implements CutFacts, ScoreFollower {
   readonly #options: LiveOptions;
   readonly #live: readonly Live[];
   #sinceCheckpoint = 0;
@@ -79,7 +95,7 @@ export class LiveDatasets {
         wanted,
         options.onWarning,
       );
-      const covered = state.coverage.value.records.in;
+      const covered = state.coverage.records.in;
       live.push({
         dataset,
         state,
@@ -92,13 +108,26 @@ export class LiveDatasets {
     return new LiveDatasets(options, live);
   }
 
-  get datasets(): readonly { readonly dataset: Dataset; readonly state: DatasetState }[] {
-    return this.#live;
+  get datasets(): readonly Dataset[] {
+    return this.#options.datasets;
   }
 
   /** What of the archive a dataset's state has taken in */
-  coverageOf(dataset: Dataset): CoverageValue {
-    return this.#of(dataset).state.coverage.value;
+  coverageOf(dataset: Dataset): Coverage {
+    return this.#of(dataset).state.coverage;
+  }
+
+  /** From the panes in memory */
+  countsOf(dataset: Dataset, span: Span): Iterable<number> {
+    const { state } = this.#of(dataset);
+    const { first, end } = panesOf(dataset.window, span);
+    const panes = state.resident.filter((pane) => pane >= first && pane < end);
+    const [only] = panes;
+    if (only === undefined) return [];
+    if (panes.length === 1) return state.stateOf(only)!.counts();
+    const merged = datasetTopk({ ...this.#options, dataset }).restore();
+    for (const pane of panes) merged.merge(state.stateOf(pane)!);
+    return merged.counts();
   }
 
   /** The panes that have rows, in memory or not, ascending */
@@ -131,8 +160,38 @@ export class LiveDatasets {
     await this.#inTurn(async () => {
       for (const { state } of this.#live) state.apply(segment);
       this.#sinceCheckpoint++;
-      if (this.#sinceCheckpoint >= this.#options.everySegments) await this.#checkpoint();
+      if (this.isDue) await this.#checkpoint();
     });
+  }
+
+  /**
+   * Takes in what a segment gives this shard, from its message; from the archive where that does not continue what the states
+   * have, or is not made for them. Returns whether the segment was new to any.
+   */
+  async onCandidates(message: CandidatesMessage): Promise<boolean> {
+    const { store, shard = WHOLE } = this.#options;
+    const { teacher, stream, partition, origin, start, end } = message;
+    const chain: ChainName = { teacher, stream, partition, origin };
+    const sameShard = message.shard === shard.index && message.shards === shard.count;
+    return this.#inTurn(async () => {
+      let isNew = false;
+      for (const { state } of this.#live) {
+        const from = state.coverage.endIn(chain);
+        if (end <= from) continue;
+        isNew = true;
+        const isSent = sameShard && message.datasets.some(({ parameters }) => parameters === state.parameters);
+        if (isSent && start === from) state.applyCandidates(message);
+        else for await (const segment of followSegments(store, chain, from, end)) state.apply(segment);
+      }
+      if (!isNew) return false;
+      this.#sinceCheckpoint++;
+      return true;
+    });
+  }
+
+  /** Whether so many segments have come since the last checkpoint that it is time for one. */
+  get isDue(): boolean {
+    return this.#sinceCheckpoint >= this.#options.everySegments;
   }
 
   /** One at a time: a snapshot is a view of its state, which must not change while it is written. */
@@ -153,24 +212,36 @@ export class LiveDatasets {
     });
   }
 
+  /** As `checkpoint`; false where the states wait for segments that their candidates were pruned by, and are not durable. */
+  async checkpointIfComplete(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (!this.#live.every(({ state }) => state.isComplete)) return false;
+      await this.#checkpoint();
+      return true;
+    });
+  }
+
   async #checkpoint(): Promise<void> {
     if (this.#sinceCheckpoint === 0) return;
+    const since = this.#sinceCheckpoint;
     this.#sinceCheckpoint = 0;
-    const { store, keep, writes = true } = this.#options;
+    const { store, keep, onDurable } = this.#options;
     const closedMs = this.closedMs();
-    for (const live of this.#live) {
-      const { dataset, state } = live;
-      const thresholds = thresholdsOf(state);
-      const closed = (pane: number): boolean => {
-        const { endMs } = paneSpan(dataset.window, pane);
-        return endMs !== null && endMs <= closedMs;
-      };
-      if (writes) live.durable = await writeCheckpoint(store, state, live.durable, live.spilled, closed);
-      else for (const pane of state.resident.filter(closed)) state.release(pane);
-      // Only now are they those of a durable checkpoint.
-      live.thresholds = thresholds;
-      live.thresholdsAt = state.coverage.value.records.in;
-      if (writes) await pruneCheckpoints(store, state.parameters, keep);
+    try {
+      for (const live of this.#live) {
+        const { state } = live;
+        const durable = durableThresholds(live, closedMs);
+        const { closed } = durable;
+        live.durable = await writeCheckpoint(store, state, live.durable, live.spilled, (pane) => closed.includes(pane));
+        // Only now are they those of a durable checkpoint.
+        live.thresholds = new Map([...durable.panes].map(([pane, { keys }]) => [pane, keys]));
+        live.thresholdsAt = durable.records;
+        await onDurable?.(durable);
+        await pruneCheckpoints(store, state, keep);
+      }
+    } catch (error) {
+      this.#sinceCheckpoint += since;
+      throw error;
     }
   }
 
@@ -213,6 +284,28 @@ export class LiveDatasets {
 
 /** Reads as infinity for every class: typed arrays give undefined out of range, which no key is greater than. */
 const NOTHING = new Float64Array(0);
+
+function durableThresholds({ dataset, state }: Live, closedMs: number): DurableThresholds {
+  const { resident, parameters, coverage } = state;
+  return {
+    dataset,
+    parameters,
+    at: coverage.frontier,
+    records: coverage.records.in,
+    panes: new Map(
+      resident.map((pane) => {
+        const topk = state.stateOf(pane)!;
+        // Counting makes the thresholds exact.
+        const counts = topk.counts();
+        return [pane, { keys: topk.thresholds.slice(), counts }];
+      }),
+    ),
+    closed: resident.filter((pane) => {
+      const { endMs } = paneSpan(dataset.window, pane);
+      return endMs !== null && endMs <= closedMs;
+    }),
+  };
+}
 
 function thresholdsOf(state: DatasetState): Map<number, Float64Array> {
   return new Map(state.resident.map((pane) => [pane, state.stateOf(pane)!.thresholds.slice()]));

@@ -6,6 +6,7 @@ import type { Segment } from "../../schemas/segment.js";
 import { encodeCandidates } from "../../schemas/wire/candidates.js";
 import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
 import type { SegmentCandidates } from "./segment-candidates.js";
+import type { ThresholdBoard } from "./threshold-board.js";
 
 /** Who hears of archived segments: each at least once before its end is committed. */
 export interface ScoreOutlet {
@@ -18,6 +19,8 @@ export interface TopicOutletOptions {
   readonly log: Log;
   readonly store: Store;
   readonly candidates: SegmentCandidates;
+  /** What its candidates are pruned by */
+  readonly board: ThresholdBoard;
   readonly topics: { readonly candidates: string; readonly quarantine: string };
   readonly onForwardedAgain?: (segment: Segment) => void;
   readonly nowMs: () => number;
@@ -44,7 +47,8 @@ export class TopicOutlet implements ScoreOutlet {
   }
 
   async forward(segment: Segment): Promise<void> {
-    const { log, candidates, topics, nowMs } = this.#options;
+    const { log, candidates, board, topics, nowMs } = this.#options;
+    await board.refresh();
     const { teacher, stream, partition, rejected } = segment.header;
     await Promise.all(
       candidates

@@ -1,4 +1,5 @@
 import { candidates, type CandidatesState } from "../../operators/pure/candidates.js";
+import { greatestTime } from "../../operators/pure/coverage.js";
 import { ranking, type Ranking } from "../../operators/pure/ranking.js";
 import { rowsByPane } from "../../operators/pure/select-rows.js";
 import { paneSpan } from "../../operators/pure/windows.js";
@@ -8,7 +9,9 @@ import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
-import { shardOfClass, type CandidatesMessage, type CandidatesPart } from "../../schemas/wire/candidates.js";
+import { shardOfClass } from "../../schemas/shard.js";
+import type { CandidatesMessage, CandidatesPart, DatasetCandidates } from "../../schemas/wire/candidates.js";
+import type { PaneThresholds } from "./threshold-board.js";
 
 export interface SegmentCandidatesOptions {
   readonly datasets: readonly Dataset[];
@@ -16,12 +19,16 @@ export interface SegmentCandidatesOptions {
   readonly stream: string;
   readonly card: Pick<ModelCard, "labels" | "temperature">;
   readonly shards: number;
+  /** Of a pane, under the dataset's parameters; null: nothing is left out */
+  readonly thresholdsOf: (parameters: string, pane: number) => PaneThresholds | null;
 }
 
 interface Entry {
   readonly dataset: Dataset;
   readonly parameters: string;
   readonly ranking: Ranking;
+  /** Those of the pane that candidates are made of, [L] */
+  readonly thresholds: Float64Array;
   readonly operator: CandidatesState;
 }
 
@@ -31,23 +38,27 @@ const ROW_BYTES = 36;
 const HEAD_BYTES = 4096;
 
 /**
- * What an archived segment gives each class shard: the same for the same segment, whoever sends it and whenever. Nothing
- * but the datasets' floors leaves a row out.
+ * What an archived segment gives each class shard. Nothing is left out but what lies below a dataset's floor, or strictly
+ * below a threshold of the shard that is to have it.
  */
 export class SegmentCandidates {
   readonly #shards: number;
+  readonly #thresholdsOf: SegmentCandidatesOptions["thresholdsOf"];
   readonly #entries: readonly Entry[];
 
-  constructor({ datasets, teacher, stream, card, shards }: SegmentCandidatesOptions) {
+  constructor({ datasets, teacher, stream, card, shards, thresholdsOf }: SegmentCandidatesOptions) {
     this.#shards = shards;
+    this.#thresholdsOf = thresholdsOf;
     this.#entries = datasets.map((dataset) => {
       const ranks = ranking(dataset.select, card);
       const { labels, floorKey } = ranks;
+      const thresholds = new Float64Array(labels.length);
       return {
         dataset,
         parameters: parametersDigest(dataset, teacher, stream),
         ranking: ranks,
-        operator: candidates({ p: dataset.select.p, classes: labels.length, floorKey }).restore(),
+        thresholds,
+        operator: candidates({ p: dataset.select.p, classes: labels.length, floorKey, thresholds }).restore(),
       };
     });
   }
@@ -62,24 +73,30 @@ export class SegmentCandidates {
 
   /** One message a class shard, by shard. */
   messagesOf({ header, batch }: Segment): CandidatesMessage[] {
-    const { teacher, stream, partition, origin, start, end, watermarkMs } = header;
-    const coordinates = { teacher, stream, partition, origin, start, end, watermarkMs };
-    const parts = Array.from({ length: this.#shards }, (): CandidatesPart[] => []);
+    const { teacher, stream, partition, origin, start, end, counts, engine, watermarkMs } = header;
+    const place = { teacher, stream, partition, origin, start, end, counts, engine, watermarkMs };
+    const lastMs = greatestTime(batch.eventTimeMs);
+    const shards = this.#shards;
+    const byShard = Array.from({ length: shards }, (): DatasetCandidates[] => []);
     for (const entry of this.#entries) {
-      for (const [pane, rows] of rowsByPane(entry.dataset.window, batch)) {
-        const made = this.#candidatesOf(entry, rows);
-        const paneMs = paneSpan(entry.dataset.window, pane).startMs;
-        const { dataset, parameters } = entry;
-        for (const [shard, of] of this.#byShard(made).entries()) {
-          if (of.count === 0) continue;
-          parts[shard]!.push({ dataset: dataset.name, parameters, paneMs, thresholdsAt: null, batch: of });
+      const { dataset, parameters } = entry;
+      const parts = byShard.map((): CandidatesPart[] => []);
+      for (const [pane, rows] of rowsByPane(dataset.window, batch)) {
+        const thresholds = this.#thresholdsOf(parameters, pane);
+        const { startMs } = paneSpan(dataset.window, pane);
+        for (const [shard, of] of this.#byShard(this.#candidatesOf(entry, rows, thresholds)).entries()) {
+          parts[shard]!.push({ paneMs: startMs, thresholdsAt: thresholds?.at[shard] ?? null, batch: of });
         }
       }
+      byShard.forEach((datasets, shard) => datasets.push({ dataset: dataset.name, parameters, parts: parts[shard]! }));
     }
-    return parts.map((own, shard) => ({ ...coordinates, shard, shards: this.#shards, parts: own }));
+    return byShard.map((datasets, shard) => ({ ...place, lastMs, shard, shards, datasets }));
   }
 
-  #candidatesOf({ ranking: ranks, operator }: Entry, rows: ScoredBatch): CandidateBatch[] {
+  #candidatesOf(entry: Entry, rows: ScoredBatch, pruning: PaneThresholds | null): CandidateBatch[] {
+    const { ranking: ranks, operator, thresholds } = entry;
+    if (pruning === null) thresholds.fill(Number.NEGATIVE_INFINITY);
+    else thresholds.set(pruning.keys);
     const made: CandidateBatch[] = [];
     operator.onBatch(ranks.rank(rows), {
       // The operator uses its columns again.

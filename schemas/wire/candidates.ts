@@ -15,10 +15,13 @@ import {
 import { z } from "zod";
 import type { CandidateBatch } from "../candidate-batch.js";
 import { canonicalJson } from "../canonical.js";
+import { frontierSchema, type Frontier } from "../frontier.js";
 import type { LogRecord, StoredRecord } from "../image-record.js";
+import { engineInfoSchema, recordCountsSchema } from "../segment.js";
 import { readVersioned, valueOf, VERSION_HEADER, type RecordPlace } from "./format-version.js";
 
-export const CANDIDATES_VERSION = "1";
+/** Version 1 had no reader: whoever meets it takes the segment from the archive. */
+export const CANDIDATES_VERSION = "2";
 
 const METADATA_KEY = "sluice";
 const IDENTITY_BYTES = 16;
@@ -32,45 +35,49 @@ const headerSchema = z.strictObject({
   origin: count,
   start: count,
   end: count,
+  counts: recordCountsSchema,
+  engine: engineInfoSchema,
   watermarkMs: z.int().nullable(),
+  /** Greatest event time of the segment's rows, ms; null of none */
+  lastMs: z.int().nullable(),
   /** Classes c with c mod shards = shard */
   shard: count,
   shards: z.int().positive(),
-  /** One an Arrow record batch, in order */
-  parts: z.array(
+  /** All whose candidates these are */
+  datasets: z.array(
     z.strictObject({
       dataset: z.string(),
       parameters: z.string(),
-      paneMs: z.int().nullable(),
-      thresholdsAt: count.nullable(),
+      /** One an Arrow record batch, in order: every pane that has rows in the segment */
+      parts: z.array(z.strictObject({ paneMs: z.int().nullable(), thresholdsAt: frontierSchema.nullable() })),
     }),
   ),
 });
 
 /** Candidates of one dataset and pane. */
 export interface CandidatesPart {
-  readonly dataset: string;
-  /** Digest of the dataset's parameters, under this teacher and stream */
-  readonly parameters: string;
   /** Start of the pane, ms since the epoch; null for the global window */
   readonly paneMs: number | null;
   /** The checkpoint frontier of the thresholds that pruned the rows; null where nothing was pruned */
-  readonly thresholdsAt: number | null;
+  readonly thresholdsAt: Frontier | null;
   /** Every row of the message's `partition` */
   readonly batch: CandidateBatch;
+}
+
+/** What a segment gives one dataset. */
+export interface DatasetCandidates {
+  readonly dataset: string;
+  /** Digest of the dataset's parameters, under this teacher and stream */
+  readonly parameters: string;
+  readonly parts: readonly CandidatesPart[];
 }
 
 /**
  * What one archived segment, offsets [start, end) of a chain, gives one class shard: possibly no rows. Whoever keeps the
  * shard applies it exactly when it continues the chain that it has.
  */
-export interface CandidatesMessage extends Omit<z.infer<typeof headerSchema>, "parts"> {
-  readonly parts: readonly CandidatesPart[];
-}
-
-/** The class shard, and so the partition of the candidates topic, that keeps a class. */
-export function shardOfClass(classIndex: number, shards: number): number {
-  return classIndex % shards;
+export interface CandidatesMessage extends Omit<z.infer<typeof headerSchema>, "datasets"> {
+  readonly datasets: readonly DatasetCandidates[];
 }
 
 const TYPES = {
@@ -82,20 +89,19 @@ const TYPES = {
 const FIELDS = Object.entries(TYPES).map(([name, type]) => new Field(name, type, false));
 
 /** An Arrow IPC stream of one record batch a part (36 bytes a row), the coordinates as JSON in the schema's metadata. */
-export function encodeCandidates({ parts, ...coordinates }: CandidatesMessage, nowMs: number): LogRecord {
+export function encodeCandidates({ datasets, ...coordinates }: CandidatesMessage, nowMs: number): LogRecord {
   const header = {
     ...coordinates,
-    parts: parts.map(({ dataset, parameters, paneMs, thresholdsAt }) => ({
+    datasets: datasets.map(({ dataset, parameters, parts }) => ({
       dataset,
       parameters,
-      paneMs,
-      thresholdsAt,
+      parts: parts.map(({ paneMs, thresholdsAt }) => ({ paneMs, thresholdsAt })),
     })),
   };
   const schema = new Schema(FIELDS, new Map([[METADATA_KEY, canonicalJson(header)]]));
   const writer = new RecordBatchStreamWriter();
   writer.reset(undefined, schema);
-  for (const { batch } of parts) writer.write(recordBatch(batch, schema));
+  for (const { parts } of datasets) for (const { batch } of parts) writer.write(recordBatch(batch, schema));
   writer.finish();
   return {
     key: null,
@@ -126,21 +132,26 @@ function recordBatch(batch: CandidateBatch, schema: Schema): RecordBatch {
 
 /** Throws E_RECORD_SCHEMA. */
 export function decodeCandidates(record: StoredRecord, place: RecordPlace): CandidatesMessage {
-  return readVersioned(record, place, "candidates", { "1": readVersion1 });
+  return readVersioned(record, place, "candidates", { [CANDIDATES_VERSION]: readVersion2 });
 }
 
-function readVersion1(record: StoredRecord): CandidatesMessage {
+function readVersion2(record: StoredRecord): CandidatesMessage {
   const reader = RecordBatchReader.from(valueOf(record)).open();
   const text = reader.schema.metadata.get(METADATA_KEY);
   if (text === undefined) throw new TypeError(`the schema's metadata has no "${METADATA_KEY}"`);
-  const { parts, ...coordinates } = headerSchema.parse(JSON.parse(text));
+  const { datasets, ...coordinates } = headerSchema.parse(JSON.parse(text));
+  const partCount = datasets.reduce((sum, { parts }) => sum + parts.length, 0);
   // Arrow reads a stream without a batch as one of no rows.
-  const batches = [...reader].filter(({ numRows }) => parts.length > 0 || numRows > 0);
-  if (batches.length !== parts.length)
-    throw new TypeError(`its header has ${parts.length} parts, it has ${batches.length} record batches`);
+  const batches = [...reader].filter(({ numRows }) => partCount > 0 || numRows > 0);
+  if (batches.length !== partCount)
+    throw new TypeError(`its header has ${partCount} parts, it has ${batches.length} record batches`);
+  let at = 0;
   return {
     ...coordinates,
-    parts: parts.map((part, at) => ({ ...part, batch: candidateBatch(batches[at]!, coordinates.partition) })),
+    datasets: datasets.map((one) => ({
+      ...one,
+      parts: one.parts.map((part) => ({ ...part, batch: candidateBatch(batches[at++]!, coordinates.partition) })),
+    })),
   };
 }
 

@@ -31,16 +31,27 @@ const chain = { teacher: TEACHER, stream: "images", partition: 7, origin: 0, sta
 
 export const CANDIDATES: CandidatesMessage = {
   ...chain,
+  counts: { in: 9, scored: 3, copied: 2, quarantined: 4, lost: 0 },
+  engine: { name: "onnxruntime", version: "1.30.0", backend: "cpu", device: "cpu", batchInvariant: "yes", batch: 16 },
   watermarkMs: NOW_MS,
+  lastMs: NOW_MS - 1,
   shard: 1,
   shards: 2,
-  parts: [
-    { dataset: "d", parameters: "cd".repeat(32), paneMs: null, thresholdsAt: 900, batch: rows },
-    { dataset: "weekly", parameters: "ef".repeat(32), paneMs: NOW_MS, thresholdsAt: null, batch: none },
+  datasets: [
+    {
+      dataset: "d",
+      parameters: "cd".repeat(32),
+      parts: [{ paneMs: null, thresholdsAt: [{ partition: 7, origin: 0, end: 900 }], batch: rows }],
+    },
+    {
+      dataset: "weekly",
+      parameters: "ef".repeat(32),
+      parts: [{ paneMs: NOW_MS, thresholdsAt: null, batch: none }],
+    },
   ],
 };
 
-export const NO_CANDIDATES: CandidatesMessage = { ...CANDIDATES, watermarkMs: null, parts: [] };
+export const NO_CANDIDATES: CandidatesMessage = { ...CANDIDATES, watermarkMs: null, lastMs: null, datasets: [] };
 
 export const THRESHOLDS: Thresholds = {
   dataset: "d",
@@ -49,8 +60,10 @@ export const THRESHOLDS: Thresholds = {
   paneMs: null,
   shard: 1,
   shards: 2,
-  at: 900,
+  at: [{ partition: 7, origin: 0, end: 900 }],
+  records: 900,
   keys: Float64Array.of(-0.25, Number.NEGATIVE_INFINITY, -1e-300),
+  counts: Uint32Array.of(110, 0, 2 ** 32 - 1),
 };
 
 export const PUBLISHED: Published = {
@@ -98,8 +111,8 @@ export function goldenRecords(): Readonly<Record<string, LogRecord>> {
     retryOf: 3,
   };
   return {
-    "candidates-1": encodeCandidates(CANDIDATES, NOW_MS),
-    "candidates-empty-1": encodeCandidates(NO_CANDIDATES, NOW_MS),
+    "candidates-2": encodeCandidates(CANDIDATES, NOW_MS),
+    "candidates-empty-2": encodeCandidates(NO_CANDIDATES, NOW_MS),
     "image-inline-1": encodeImageRecord(image),
     "image-reference-1": encodeImageRecord({ ...image, bytes: null, licence: null, origin: null, retryOf: null }),
     "labels-1": encodeLabel(LABEL),

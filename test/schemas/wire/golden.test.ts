@@ -5,7 +5,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { decodeImageRecord, type LogRecord, type StoredRecord } from "../../../schemas/image-record.js";
-import { decodeCandidates, encodeCandidates, shardOfClass } from "../../../schemas/wire/candidates.js";
+import { shardOfClass } from "../../../schemas/shard.js";
+import { decodeCandidates, encodeCandidates } from "../../../schemas/wire/candidates.js";
 import { decodeLabel } from "../../../schemas/wire/labels.js";
 import { decodePublished } from "../../../schemas/wire/published.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
@@ -37,8 +38,8 @@ const DECODERS: Readonly<Record<string, (record: StoredRecord) => unknown>> = {
 
 const IMAGE = { uri: "s3://photographs/ü.jpg", eventTimeMs: 1_793_000_000_000 };
 const EXPECTED: Readonly<Record<string, unknown>> = {
-  "candidates-1": CANDIDATES,
-  "candidates-empty-1": NO_CANDIDATES,
+  "candidates-2": CANDIDATES,
+  "candidates-empty-2": NO_CANDIDATES,
   "image-inline-1": {
     ...IMAGE,
     bytes: Buffer.of(0xff, 0xd8, 0xff, 0),
@@ -141,25 +142,29 @@ test("candidates come back bit for bit; 36 bytes a row and a fixed part are what
       const message = {
         ...CANDIDATES,
         partition,
-        parts: parts.map((rows, at) => ({
+        datasets: parts.map((rows, at) => ({
           dataset: `d${at}`,
           parameters: "p",
-          paneMs: at,
-          thresholdsAt: null,
-          batch: {
-            count: rows.length,
-            classes: Int32Array.from(rows, (one) => one.class),
-            keys: Float64Array.from(rows, (one) => one.key),
-            identity: Uint32Array.from(rows.flatMap((one) => one.identity)),
-            partition: new Uint16Array(rows.length).fill(partition),
-            offset: Float64Array.from(rows, (one) => one.offset),
-          },
+          parts: [
+            {
+              paneMs: at,
+              thresholdsAt: null,
+              batch: {
+                count: rows.length,
+                classes: Int32Array.from(rows, (one) => one.class),
+                keys: Float64Array.from(rows, (one) => one.key),
+                identity: Uint32Array.from(rows.flatMap((one) => one.identity)),
+                partition: new Uint16Array(rows.length).fill(partition),
+                offset: Float64Array.from(rows, (one) => one.offset),
+              },
+            },
+          ],
         })),
       };
       const record = encodeCandidates(message, 1);
       assert.deepEqual(decodeCandidates({ ...record, offset: 0 }, PLACE), message);
       const rows = parts.reduce((sum, part) => sum + part.length, 0);
-      assert.ok(record.value!.length <= 1_200 + parts.length * 600 + rows * 36, `${record.value!.length} B`);
+      assert.ok(record.value!.length <= 1_600 + parts.length * 600 + rows * 36, `${record.value!.length} B`);
     }),
   );
 });
