@@ -1,23 +1,25 @@
-import { availableParallelism } from "node:os";
 import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine } from "../connectors/engine/engine.js";
-import type { Assignment, Log, LogBatch } from "../connectors/log/log.js";
+import type { Assignment, Log } from "../connectors/log/log.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
-import { archiveLoss, type ArchiveOptions, type ChainPosition } from "../operators/stages/archive.js";
 import { liveChain } from "../operators/stages/chain.js";
 import { Dedupe } from "../operators/stages/dedupe.js";
 import { saveCard } from "../operators/stages/teacher-registry.js";
-import { CODE_VERSION } from "../schemas/code-version.js";
 import type { Config } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
-import { sortFrontier, type Frontier } from "../schemas/frontier.js";
-import type { ChainName } from "../schemas/keys.js";
+import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import type { Segment } from "../schemas/segment.js";
+import {
+  assertNotRecreated,
+  frontierOf,
+  scoreChain,
+  type ChainScoring,
+  type OpenChain,
+} from "./runtime/chain-scoring.js";
 import { ByteBudget } from "./runtime/flow.js";
 import { LiveDatasets } from "./runtime/live-datasets.js";
-import { scoreFlow } from "./runtime/score-flow.js";
 import { StageClock } from "./runtime/stage-clock.js";
 import type { ScoreOutlet } from "./runtime/score-outlet.js";
 import type { ChainFollower } from "./runtime/score-index.js";
@@ -75,13 +77,16 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
   for (const { chain, position } of chains) await datasets.catchUp(chain, position.end);
   await options.onStart?.(frontierOf(chains), datasets);
 
-  const dedupe = new Dedupe(index);
-  const budget = new ByteBudget(config.maxInFlightBytes);
-  const stages = options.stages ?? new StageClock(options.nowMs);
+  const scoring: ChainScoring = {
+    ...options,
+    dedupe: new Dedupe(index),
+    budget: new ByteBudget(config.maxInFlightBytes),
+    stages: options.stages ?? new StageClock(options.nowMs),
+    keepers: () => datasets.keepers(),
+  };
   const scorePartition = async (assignment: Assignment): Promise<void> => {
     const open = chains[assignment.partition];
     if (open === undefined) throw partitionAdded(stream, assignment.partition);
-    const archive = archiveOptions(options, open.chain, datasets);
     // Another scorer may have had the partition since: this one goes on from what that one archived.
     open.position = await index.catchUp(open.chain);
     await datasets.catchUp(open.chain, open.position.end);
@@ -91,41 +96,10 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       await datasets.onSegment(segment);
       await options.outlet?.forward(segment);
       await assignment.commit(segment.header.end);
-      open.position = segment.header;
       options.onSegment?.(segment);
     };
-    const logStart = async (): Promise<number> => (await log.ends(stream))[assignment.partition]!.start;
-    for (let more = true; more;) {
-      more = false;
-      const start = await logStart();
-      if (start > open.position.end) {
-        const reason = `the log starts at ${start}: its retention removed what lay before`;
-        await take(await archiveLoss(open.position, start, reason, archive));
-      }
-      const flow = scoreFlow(
-        {
-          ...options,
-          partition: assignment.partition,
-          read: (offset, how) =>
-            stopAtLoss(assignment.read(offset, how), offset, logStart, () => {
-              more = true;
-            }),
-          dedupe,
-          budget,
-          stages,
-          archive,
-          decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
-          until: options.until.then((ends) => ends[assignment.partition]!),
-        },
-        open.position,
-      );
-      try {
-        for await (const segment of flow) await take(segment);
-      } catch (error) {
-        dedupe.fail(error);
-        throw error;
-      }
-    }
+    const until = options.until.then((ends) => ends[assignment.partition]!);
+    await scoreChain(open, { read: (offset, how) => assignment.read(offset, how), until, take }, scoring);
   };
   try {
     await log.consume(stream, `score-${teacher.slice(0, 16)}`, scorePartition, signal);
@@ -133,39 +107,6 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
     await datasets.checkpoint();
   }
   return frontierOf(chains);
-}
-
-/**
- * Batches of a partition, up to where the log's retention has removed records that were not read yet: their range is
- * archived as lost before what follows is. Offsets may have holes of their own, which are not.
- */
-async function* stopAtLoss(
-  read: AsyncIterable<LogBatch>,
-  from: number,
-  logStart: () => Promise<number>,
-  onLoss: () => void,
-): AsyncGenerator<LogBatch, void, undefined> {
-  let position = from;
-  for await (const batch of read) {
-    const first = batch.records[0]?.offset ?? batch.end;
-    if (first > position && (await logStart()) > position) {
-      onLoss();
-      return;
-    }
-    yield batch;
-    position = batch.end;
-  }
-}
-
-interface OpenChain {
-  readonly chain: ChainName;
-  position: ChainPosition;
-}
-
-function frontierOf(chains: readonly OpenChain[]): Frontier {
-  return sortFrontier(
-    chains.map(({ chain, position }) => ({ partition: chain.partition, origin: chain.origin, end: position.end })),
-  );
 }
 
 /** Retryable: whoever opens the topic anew has it. */
@@ -185,33 +126,9 @@ async function openChains(options: ScoreTopicOptions, teacher: string): Promise<
   for (const [partition, ends] of (await log.ends(stream)).entries()) {
     const chain = await liveChain(store, { teacher, stream, partition }, ends.start);
     const position = await index.catchUp(chain);
-    // Another scorer may have archived what came after the log was asked: only a log that still ends below is another one.
-    const logEnd = position.end > ends.end ? (await log.ends(stream))[partition]!.end : ends.end;
-    if (position.end > logEnd) {
-      throw new SluiceError(
-        "E_LOG_RECREATED",
-        `Expected the log of ${stream}/${partition} to reach offset ${position.end}, where its archive ends, found its end at ${logEnd}: ` +
-          "the topic was deleted and made anew, or another log stands in its place. Give the new topic another stream name.",
-        { partition, chainEnd: position.end, logEnd },
-      );
-    }
-    chains.push({ chain, position });
+    const open = { chain, position };
+    await assertNotRecreated(log, open, ends.end);
+    chains.push(open);
   }
   return chains;
-}
-
-function archiveOptions(options: ScoreTopicOptions, chain: ChainName, datasets: LiveDatasets): ArchiveOptions {
-  const { config, store, card, engine } = options;
-  const classCount = card.labels.length;
-  return {
-    store,
-    chain,
-    topM: Math.min(config.archive.topM, classCount),
-    classCount: config.archive.logits === "all" ? classCount : null,
-    engine: engine.info,
-    codeVersion: CODE_VERSION,
-    retainBytes: config.retainBytes,
-    keepers: () => datasets.keepers(),
-    writeConcurrency: 16,
-  };
 }
