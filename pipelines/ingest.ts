@@ -12,7 +12,7 @@ import { produce } from "./produce.js";
 import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
 import { CutScheduler, type DueCut } from "./runtime/cut-scheduler.js";
 import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
-import type { LiveDatasets } from "./runtime/live-datasets.js";
+import { LiveDatasets } from "./runtime/live-datasets.js";
 import { openScoreIndex } from "./runtime/score-index.js";
 import { StageRecord } from "./runtime/stage-record.js";
 import type { Workspace } from "./runtime/workspace.js";
@@ -90,6 +90,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
     }
   };
 
+  let followed: LiveDatasets | undefined;
   const started: { live?: { readonly datasets: LiveDatasets; readonly scheduler: CutScheduler } } = {};
   const produced = guard(
     (async () => {
@@ -132,9 +133,20 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       signal: halt,
       nowMs,
       stages: stages.clock,
-      onStart: async (frontier, datasets) => {
+      follow: async (frontier) => {
+        const { onWarning } = options;
+        const warning = onWarning === undefined ? {} : { onWarning };
+        const teacher = teacherDigest(card);
+        followed = await LiveDatasets.restore(
+          { store, datasets: config.datasets, teacher, stream: topic, card, ...config.checkpoint, ...warning },
+          frontier,
+        );
+        return followed;
+      },
+      onStart: async (frontier) => {
+        const datasets = followed!;
         progress.onStart(frontier, datasets);
-        const scheduler = await CutScheduler.open({ store, card, live: datasets, frontier, nowMs: nowMs() });
+        const scheduler = await CutScheduler.open({ store, card, facts: datasets, frontier, nowMs: nowMs() });
         datasets.closedMs = () => scheduler.closedMs(nowMs());
         started.live = { datasets, scheduler };
       },

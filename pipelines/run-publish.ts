@@ -9,17 +9,19 @@ import type { Store } from "../connectors/store/store.js";
 import { currentFrontier } from "../operators/stages/cut.js";
 import { newestManifest } from "../operators/stages/manifests.js";
 import type { Config } from "../schemas/config.js";
+import type { Dataset, Span } from "../schemas/dataset.js";
 import { isSluiceError } from "../schemas/errors.js";
 import { frontierName, type Frontier } from "../schemas/frontier.js";
 import type { KafkaConfig } from "../schemas/kafka-config.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { archivedTeacher } from "./rebuild.js";
+import { ArchiveFacts } from "./runtime/archive-facts.js";
 import { ArchiveFollower } from "./runtime/archive-follower.js";
 import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
 import { CutScheduler, type DueCut } from "./runtime/cut-scheduler.js";
 import { keepRunning } from "./runtime/keep-running.js";
-import { LiveDatasets } from "./runtime/live-datasets.js";
+import { ThresholdBoard } from "./runtime/threshold-board.js";
 import { VersionNotices } from "./runtime/version-notices.js";
 import { assertTopics } from "./topics.js";
 
@@ -47,7 +49,7 @@ export interface RunPublishOptions {
  */
 export async function runPublish(options: RunPublishOptions): Promise<void> {
   const { config, kafka, log, card, signal, onWarning, nowMs } = options;
-  await assertTopics(log, config, kafka, ["candidates", "versions"]);
+  await assertTopics(log, config, kafka, ["candidates", "thresholds", "versions"]);
   const group = `publish-${teacherDigest(card).slice(0, 16)}`;
   const task = async (assignment: Assignment): Promise<void> => {
     const given = AbortSignal.any([assignment.signal, signal]);
@@ -66,34 +68,34 @@ async function publishWhileGiven(
   assignment: Assignment,
   given: AbortSignal,
 ): Promise<void> {
-  const { config, kafka, log, store, card, judgeMs, onWarning, nowMs } = options;
+  const { config, kafka, log, store, card, judgeMs, nowMs } = options;
   const { stream, datasets } = config;
   const teacher = teacherDigest(card);
   const notices = await VersionNotices.open({ log, topic: kafka.topics.versions, store, datasets });
   await notices.send();
+  const board = new ThresholdBoard({ ...options, ...config, ...kafka, topic: kafka.topics.thresholds, teacher });
+  await board.refresh();
   const frontier = await currentFrontier(store, { teacher, stream });
-  const live = await LiveDatasets.restore(
-    { store, datasets, teacher, stream, card, ...config.checkpoint, onWarning },
-    frontier,
-  );
-  for (const { end, ...chain } of frontier) await live.catchUp({ teacher, stream, ...chain }, end);
-  const scheduler = await CutScheduler.open({ store, card, live, frontier, nowMs: nowMs() });
-  live.closedMs = () => scheduler.closedMs(nowMs());
-  const follower = new ArchiveFollower(store, { teacher, stream }, frontier, async (segment) => {
-    await live.onSegment(segment);
+  const countsOf = (dataset: Dataset, span: Span): Iterable<number> => board.countsOf(dataset, span);
+  const facts = await ArchiveFacts.restore({ store, teacher, stream, datasets, countsOf }, frontier);
+  await facts.catchUp(frontier);
+  const scheduler = await CutScheduler.open({ store, card, facts, frontier, nowMs: nowMs() });
+  const follower = new ArchiveFollower(store, { teacher, stream }, frontier, (segment) => {
+    facts.onSegment(segment);
     scheduler.observe(segment.header, nowMs());
+    return Promise.resolve();
   });
   const publisher = new DuePublisher(options, scheduler);
   let committed = await assignment.committed();
   while (!given.aborted) {
     // What was told of before the archive is read is in it.
     const told = (await log.ends(kafka.topics.candidates))[assignment.partition]?.end ?? 0;
-    await follower.follow();
+    const reached = await follower.follow();
+    await board.refresh();
     if (scheduler.judge(nowMs()).some(({ judgement }) => judgement.fired)) await publisher.learn();
     const due = scheduler.due(nowMs());
-    if (due.length > 0 && (await publisher.publish(due, await live.checkpoint(), given))) await notices.send();
+    if (due.length > 0 && (await publisher.publish(due, reached, given))) await notices.send();
     if (told !== committed) {
-      await live.checkpoint();
       await assignment.commit(told);
       committed = told;
     }

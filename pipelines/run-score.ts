@@ -4,13 +4,14 @@ import type { KafkaConfig } from "../schemas/kafka-config.js";
 import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { Segment } from "../schemas/segment.js";
-import { CutScheduler } from "./runtime/cut-scheduler.js";
 import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
 import { keepRunning } from "./runtime/keep-running.js";
 import type { ScoringParts } from "./runtime/open-scoring.js";
 import { openScoreIndex } from "./runtime/score-index.js";
 import { TopicOutlet } from "./runtime/score-outlet.js";
+import type { ScoreFollower } from "./runtime/score-follower.js";
 import { SegmentCandidates } from "./runtime/segment-candidates.js";
+import { ThresholdBoard, type PaneThresholds } from "./runtime/threshold-board.js";
 import type { Workspace } from "./runtime/workspace.js";
 import { scoreTopic } from "./score.js";
 import { assertTopics } from "./topics.js";
@@ -40,8 +41,10 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
   const { config, store } = workspace;
   const { card } = scoring.teacher;
   const teacher = teacherDigest(card);
-  await assertTopics(log, config, kafka, ["images", "candidates", "quarantine"]);
-  const candidates = new SegmentCandidates({ ...config, teacher, card, shards: kafka.shards });
+  await assertTopics(log, config, kafka, ["images", "candidates", "thresholds", "quarantine"]);
+  const board = new ThresholdBoard({ ...options, ...config, ...kafka, topic: kafka.topics.thresholds, teacher, card });
+  const thresholdsOf = (parameters: string, pane: number): PaneThresholds | null => board.of(parameters, pane);
+  const candidates = new SegmentCandidates({ ...config, ...kafka, teacher, card, thresholdsOf });
   assertMessagesFit(candidates, config.archive.segmentRecords, kafka);
   const progress = new IngestProgress(options.onProgress);
   let forwardedAgain = 0;
@@ -49,12 +52,20 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
     log,
     store,
     candidates,
+    board,
     topics: kafka.topics,
     onForwardedAgain: () => forwardedAgain++,
     nowMs,
   });
   const index = openScoreIndex(workspace, teacher);
-  let watermarks: CutScheduler | null = null as CutScheduler | null;
+  // The states are the top-K workers': a scorer knows of them what the board says.
+  const follower: ScoreFollower = {
+    catchUp: () => board.refresh(),
+    onSegment: () => Promise.resolve(),
+    keepers: () => board.keepers(),
+    checkpoint: () => Promise.resolve(),
+    fill: () => board.fill(),
+  };
   const work = async (): Promise<void> => {
     await scoreTopic({
       ...scoring,
@@ -64,21 +75,16 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
       index,
       card,
       outlet,
-      // Several scorers would sweep each other's: the publisher, who follows all partitions, writes them.
-      checkpoints: false,
       until: new Promise<never>(() => undefined),
-      onStart: async (frontier, datasets) => {
-        progress.onStart(frontier, datasets);
-        const scheduler = await CutScheduler.open({ store, card, live: datasets, frontier, nowMs: nowMs() });
-        datasets.closedMs = () => scheduler.closedMs(nowMs());
-        watermarks = scheduler;
+      follow: () => Promise.resolve(follower),
+      onStart: (frontier) => {
+        progress.onStart(frontier, follower);
+        return Promise.resolve();
       },
       onSegment: (segment) => {
-        watermarks?.observe(segment.header, nowMs());
         progress.onSegment(segment);
         onSegment?.(segment);
       },
-      onWarning,
       signal,
       nowMs,
     });

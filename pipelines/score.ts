@@ -19,8 +19,8 @@ import {
   type OpenChain,
 } from "./runtime/chain-scoring.js";
 import { ByteBudget } from "./runtime/flow.js";
-import { LiveDatasets } from "./runtime/live-datasets.js";
 import { StageClock } from "./runtime/stage-clock.js";
+import type { ScoreFollower } from "./runtime/score-follower.js";
 import type { ScoreOutlet } from "./runtime/score-outlet.js";
 import type { ChainFollower } from "./runtime/score-index.js";
 
@@ -36,14 +36,13 @@ export interface ScoreTopicOptions {
   readonly opener: ImageOpener;
   /** Where each partition ends for this run; scoring goes on until there. Never settling means for ever. */
   readonly until: Promise<readonly number[]>;
-  /** Where the archive ends as scoring starts, and the states that follow it */
-  readonly onStart?: (frontier: Frontier, datasets: LiveDatasets) => Promise<void>;
+  /** What goes along, given where the archive ends as scoring starts */
+  readonly follow: (frontier: Frontier) => Promise<ScoreFollower>;
+  /** Called when the follower has taken in what the archive has */
+  readonly onStart?: (frontier: Frontier) => Promise<void>;
   readonly onSegment?: (segment: Segment) => void;
   /** Hears of every archived segment before its offsets are committed */
   readonly outlet?: ScoreOutlet;
-  /** Whether the states' checkpoints are written here; see `LiveOptions.writes` */
-  readonly checkpoints?: boolean;
-  readonly onWarning?: (message: string) => void;
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
@@ -61,39 +60,27 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
   const teacher = teacherDigest(card);
   await saveCard(store, card);
   const chains = await openChains(options, teacher);
-  const datasets = await LiveDatasets.restore(
-    {
-      store,
-      datasets: config.datasets,
-      teacher,
-      stream,
-      card,
-      ...config.checkpoint,
-      writes: options.checkpoints ?? true,
-      ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
-    },
-    frontierOf(chains),
-  );
-  for (const { chain, position } of chains) await datasets.catchUp(chain, position.end);
-  await options.onStart?.(frontierOf(chains), datasets);
+  const follower = await options.follow(frontierOf(chains));
+  for (const { chain, position } of chains) await follower.catchUp(chain, position.end);
+  await options.onStart?.(frontierOf(chains));
 
   const scoring: ChainScoring = {
     ...options,
     dedupe: new Dedupe(index),
     budget: new ByteBudget(config.maxInFlightBytes),
     stages: options.stages ?? new StageClock(options.nowMs),
-    keepers: () => datasets.keepers(),
+    keepers: () => follower.keepers(),
   };
   const scorePartition = async (assignment: Assignment): Promise<void> => {
     const open = chains[assignment.partition];
     if (open === undefined) throw partitionAdded(stream, assignment.partition);
     // Another scorer may have had the partition since: this one goes on from what that one archived.
     open.position = await index.catchUp(open.chain);
-    await datasets.catchUp(open.chain, open.position.end);
+    await follower.catchUp(open.chain, open.position.end);
     await options.outlet?.takeOver(assignment, open.chain, open.position.end);
     const take = async (segment: Segment): Promise<void> => {
       await index.onSegment(segment);
-      await datasets.onSegment(segment);
+      await follower.onSegment(segment);
       await options.outlet?.forward(segment);
       await assignment.commit(segment.header.end);
       options.onSegment?.(segment);
@@ -104,7 +91,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
   try {
     await log.consume(stream, `score-${teacher.slice(0, 16)}`, scorePartition, signal);
   } finally {
-    await datasets.checkpoint();
+    await follower.checkpoint();
   }
   return frontierOf(chains);
 }

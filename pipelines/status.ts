@@ -2,21 +2,21 @@ import type { Log } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
 import { ranking } from "../operators/pure/ranking.js";
 import { newestSpan } from "../operators/pure/windows.js";
-import { newestCoverage, restoreSpan } from "../operators/stages/checkpoint.js";
+import { restoreSpan } from "../operators/stages/checkpoint.js";
 import { currentFrontier } from "../operators/stages/cut.js";
 import { newestManifest } from "../operators/stages/manifests.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
 import type { Judgement } from "../operators/pure/triggers.js";
 import type { Config } from "../schemas/config.js";
-import { parametersDigest, type Span } from "../schemas/dataset.js";
+import type { Dataset, Span } from "../schemas/dataset.js";
 import type { Frontier } from "../schemas/frontier.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
-import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
+import type { ModelCard } from "../schemas/model-card.js";
 import { listQuarantine } from "./quarantine.js";
 import { CutScheduler } from "./runtime/cut-scheduler.js";
-import { LiveDatasets } from "./runtime/live-datasets.js";
+import { ArchiveFacts } from "./runtime/archive-facts.js";
 
 export interface TeacherStatus {
   readonly digest: string;
@@ -63,14 +63,18 @@ export async function status(
       (sum, { end }, partition) => sum + end - (frontier.find((chain) => chain.partition === partition)?.end ?? 0),
       0,
     );
-    const judged = await judgeTriggers(config, store, card, frontier, nowMs);
+    const countsOf = new Map<string, readonly number[]>();
+    const facts = await ArchiveFacts.restore(
+      { store, ...place, datasets: config.datasets, countsOf: ({ name }) => countsOf.get(name) ?? [] },
+      frontier,
+    );
     const datasets: DatasetStatus[] = [];
     for (const dataset of config.datasets) {
       const options = { dataset, ...place, card };
-      const coverage = await newestCoverage(store, parametersDigest(dataset, digest, config.stream));
-      const span = newestSpan(dataset.window, coverage?.lastMs ?? 0);
+      const span = newestSpan(dataset.window, facts.coverageOf(dataset).lastMs ?? 0);
       const state = await restoreSpan(store, options, span, frontier);
       const counts = [...state.topk.counts()];
+      countsOf.set(dataset.name, counts);
       const { labels } = ranking(dataset.select, card);
       const { quota } = state;
       const starving = counts
@@ -83,7 +87,7 @@ export async function status(
         name: dataset.name,
         fill: { full: counts.length - starving.length, starving: starving.length, classes: counts.length },
         starving,
-        trigger: judged.get(dataset.name)!,
+        trigger: await judgeTrigger(store, card, facts, dataset, frontier, nowMs),
         span,
         records: state.coverage.records,
         engines: state.coverage.value.engines,
@@ -96,23 +100,17 @@ export async function status(
   return all;
 }
 
-/** What the triggers say of the archive as it is, by dataset. */
-async function judgeTriggers(
-  config: Config,
+/** What a dataset's trigger says of the archive as it is. */
+async function judgeTrigger(
   store: Store,
   card: ModelCard,
+  facts: ArchiveFacts,
+  dataset: Dataset,
   frontier: Frontier,
   nowMs: number,
-): Promise<Map<string, Judgement>> {
-  const { stream, datasets, checkpoint } = config;
-  const live = await LiveDatasets.restore(
-    { store, datasets, teacher: teacherDigest(card), stream, card, ...checkpoint },
-    frontier,
-  );
-  const scheduler = await CutScheduler.open({ store, card, live, frontier, nowMs });
-  for (const { dataset } of live.datasets) {
-    const { lastMs } = live.coverageOf(dataset);
-    for (const { partition } of frontier) scheduler.observe({ partition, watermarkMs: lastMs }, nowMs);
-  }
-  return new Map(scheduler.judge(nowMs).map(({ dataset, judgement }) => [dataset.name, judgement]));
+): Promise<Judgement> {
+  const scheduler = await CutScheduler.open({ store, card, facts, frontier, nowMs });
+  const watermarkMs = facts.coverageOf(dataset).lastMs;
+  for (const { partition } of frontier) scheduler.observe({ partition, watermarkMs }, nowMs);
+  return scheduler.judge(nowMs).find((one) => one.dataset.name === dataset.name)!.judgement;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Option, type Command } from "commander";
 import type { RunScoreResult } from "../../pipelines/run-score.js";
+import type { RestoredShard, RunTopkResult } from "../../pipelines/run-topk.js";
 import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
 import type { Workspace } from "../../pipelines/runtime/workspace.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
@@ -20,12 +21,14 @@ interface RunFlags extends ScoringFlags {
   readonly teacherDigest?: string;
   readonly judgeEvery: number;
   readonly compactEvery: number;
+  readonly checkpointEvery: number;
   readonly olderThan: number;
 }
 
 /** Which of the processes run in this one. */
 interface Parts {
   readonly score?: true;
+  readonly topk?: true;
   readonly publish?: true;
   readonly compact?: true;
 }
@@ -42,6 +45,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       ["sluice run all --teacher model.onnx", "everything in one process"],
       ["sluice run score --teacher model.onnx --data scorer-1", "a scorer; each has a data folder of its own"],
       ["sluice run score --teacher model.onnx --data scorer-2", "one more: they share the partitions"],
+      ["sluice run topk --teacher model.onnx", "keeps the best of each class; several share the classes"],
       ["sluice run publish --teacher model.onnx", "makes the versions that are due"],
       ["sluice run compact --older-than 7d", "writes archived scores into larger files"],
     ]),
@@ -59,14 +63,23 @@ export const declare: DeclareCommand = (command, invocation) => {
   );
   declareScoringFlags(score).action((flags: RunFlags) => runParts(invocation(), flags, { score: true }));
 
+  const topk = one(
+    "topk",
+    "keep the best images of each class",
+    "Follows the candidates topic, keeps the top-K states in checkpoints, and tells scorers below what nothing is needed any more. Run as many as there are class shards (kafka.shards): they share them.",
+  );
+  checkpointing(archivedTeacherOptions(topk)).action((flags: RunFlags) =>
+    runParts(invocation(), flags, { topk: true }),
+  );
+
   const publish = one(
     "publish",
     "publish the versions that are due",
     "Follows the archive, and publishes when the datasets' triggers fire. Of several, one works and the others stand by.",
   );
-  judging(teacherOption(publish))
-    .option("--teacher-digest <digest>", "of a teacher that has scored: the first digits of its digest")
-    .action((flags: RunFlags) => runParts(invocation(), flags, { publish: true }));
+  judging(archivedTeacherOptions(publish)).action((flags: RunFlags) =>
+    runParts(invocation(), flags, { publish: true }),
+  );
 
   const compact = one(
     "compact",
@@ -75,14 +88,23 @@ export const declare: DeclareCommand = (command, invocation) => {
   );
   compacting(compact).action((flags: RunFlags) => runParts(invocation(), flags, { compact: true }));
 
-  const all = one("all", "all of these in one process", "Scores, publishes and compacts in one process.");
-  compacting(judging(declareScoringFlags(all))).action((flags: RunFlags) =>
-    runParts(invocation(), flags, { score: true, publish: true, compact: true }),
+  const all = one(
+    "all",
+    "all of these in one process",
+    "Scores, keeps the best, publishes and compacts in one process.",
+  );
+  compacting(judging(checkpointing(declareScoringFlags(all)))).action((flags: RunFlags) =>
+    runParts(invocation(), flags, { score: true, topk: true, publish: true, compact: true }),
   );
 };
 
-const teacherOption = (command: Command): Command =>
-  command.option("-t, --teacher <path>", "the classifier: a model file, a model card, or a folder with one");
+const archivedTeacherOptions = (command: Command): Command =>
+  command
+    .option("-t, --teacher <path>", "the classifier: a model file, a model card, or a folder with one")
+    .option("--teacher-digest <digest>", "of a teacher that has scored: the first digits of its digest");
+
+const checkpointing = (command: Command): Command =>
+  command.addOption(every("--checkpoint-every", "a checkpoint after this long, if something came", 10_000, "10s"));
 
 const judging = (command: Command): Command =>
   command.addOption(every("--judge-every", "look at the archive and the triggers this often", 1000, "1s"));
@@ -133,6 +155,7 @@ interface Running {
 
 interface Done {
   readonly scored: RunScoreResult | null;
+  readonly kept: RunTopkResult | null;
   readonly published: readonly string[];
   readonly compacted: number;
   readonly object: object;
@@ -157,6 +180,7 @@ async function runAll(run: Invocation, running: Running, { onProgress, note }: W
   const shared = { onWarning: note, signal, nowMs };
   const work: Promise<unknown>[] = [];
   let scored: RunScoreResult | null = null as RunScoreResult | null;
+  let kept: RunTopkResult | null = null as RunTopkResult | null;
   const published: PublishedCut[] = [];
   let compacted = 0;
 
@@ -165,9 +189,24 @@ async function runAll(run: Invocation, running: Running, { onProgress, note }: W
     const scoringWork = runScore({ ...shared, workspace, log, kafka, scoring, onProgress });
     work.push(scoringWork.then((result) => (scored = result)));
   }
+  const cardOf = async () => {
+    const { publishersCard } = await import("../../pipelines/run-publish.js");
+    return scoring?.teacher.card ?? (await publishersCard(config, store, flags.teacherDigest));
+  };
+  if (parts.topk !== undefined) {
+    const { runTopk } = await import("../../pipelines/run-topk.js");
+    const { assertFits } = await import("../../pipelines/memory-estimate.js");
+    const card = await cardOf();
+    assertFits(config, card);
+    const onRestored = ({ shard, tookMs, records }: RestoredShard): void => {
+      note(`shard ${shard.index} of ${shard.count}: ready after ${seconds(tookMs)}, over ${plural(records, "record")}`);
+    };
+    const keeping = { ...shared, config, kafka, log, store, card, checkpointMs: flags.checkpointEvery, onRestored };
+    work.push(runTopk(keeping).then((result) => (kept = result)));
+  }
   if (parts.publish !== undefined) {
-    const { publishersCard, runPublish } = await import("../../pipelines/run-publish.js");
-    const card = scoring?.teacher.card ?? (await publishersCard(config, store, flags.teacherDigest));
+    const { runPublish } = await import("../../pipelines/run-publish.js");
+    const card = await cardOf();
     const onPublished = (one: PublishedCut): void => {
       published.push(one);
       note(publishedText(one, store.place));
@@ -202,10 +241,12 @@ async function runAll(run: Invocation, running: Running, { onProgress, note }: W
   await Promise.all(work);
   return {
     scored,
+    kept,
     published: published.map(({ manifest }) => `${manifest.dataset}/${manifest.number}`),
     compacted,
     object: {
       ...(scored === null ? {} : { counts: scored.counts, forwardedAgain: scored.forwardedAgain }),
+      ...(kept === null ? {} : { keptSegments: kept.segments }),
       ...(parts.publish === undefined ? {} : { published: published.map((one) => publishedObject(one, store.place)) }),
       ...(parts.compact === undefined ? {} : { compactedSegments: compacted }),
     },
@@ -226,9 +267,12 @@ async function openScorersFolder(config: Config): Promise<Workspace> {
   }
 }
 
-function doneText({ scored, published, compacted }: Done): string {
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+function doneText({ scored, kept, published, compacted }: Done): string {
   const lines = [
     ...(scored === null ? [] : [ingestCounts(scored.counts)]),
+    ...(kept === null ? [] : [`Kept the best of ${plural(kept.segments, "segment")}.`]),
     ...(published.length === 0 ? [] : [`Published ${published.join(", ")}.`]),
     ...(compacted === 0 ? [] : [`Compacted ${plural(compacted, "segment")}.`]),
   ];

@@ -117,6 +117,10 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     return this.#of(dataset).state.coverage;
   }
 
+  stateOf(dataset: Dataset): DatasetState {
+    return this.#of(dataset).state;
+  }
+
   /** From the panes in memory */
   countsOf(dataset: Dataset, span: Span): Iterable<number> {
     const { state } = this.#of(dataset);

@@ -10,7 +10,6 @@ import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { assertAnswerable } from "../answerable.js";
-import { assertFits } from "../memory-estimate.js";
 
 /** What scoring needs beside the workspace. */
 export interface ScoringParts {
@@ -23,8 +22,8 @@ export interface ScoringParts {
 }
 
 /**
- * Loads the configured teacher onto the best engine there is. Throws E_CONFIG where none is configured, E_MEMORY where
- * the datasets do not fit, and what loading a teacher and an engine throws. `onNote` hears what the engine says of itself.
+ * Loads the configured teacher onto the best engine there is. Throws E_CONFIG where none is configured, and what loading a
+ * teacher and an engine throws. `onNote` hears what the engine says of itself.
  */
 export async function openScoring(
   config: Config,
@@ -37,7 +36,6 @@ export async function openScoring(
     );
   }
   const teacher = await loadTeacher(config.teacher);
-  assertFits(config, teacher.card);
   assertAnswerable(config, teacher.card);
   const engine = await openEngine(teacher, config.engine, { onNote });
   const { name, version, backend, device, batch } = engine.info;

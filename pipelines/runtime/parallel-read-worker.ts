@@ -22,7 +22,7 @@ const state = new SpanState(
   span,
   {
     frontier: parts.map(({ chain, from }) => ({ partition: chain.partition, origin: chain.origin, end: from })),
-    records: { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 },
+    counts: parts.map(() => ({ in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 })),
     engines: [],
     lastMs: null,
   },

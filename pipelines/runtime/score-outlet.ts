@@ -20,7 +20,7 @@ export interface TopicOutletOptions {
   readonly store: Store;
   readonly candidates: SegmentCandidates;
   /** What its candidates are pruned by */
-  readonly board: ThresholdBoard;
+  readonly board: Pick<ThresholdBoard, "refresh">;
   readonly topics: { readonly candidates: string; readonly quarantine: string };
   readonly onForwardedAgain?: (segment: Segment) => void;
   readonly nowMs: () => number;

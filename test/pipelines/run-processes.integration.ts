@@ -30,10 +30,12 @@ const KILLS = Number(process.env["SLUICE_RUN_KILLS"] ?? 4);
 const SEED = Number(process.env["SLUICE_RUN_SEED"] ?? 1);
 const PARTITIONS = 4;
 const SHARDS = 2;
+const K = 20;
+const RESERVE = 8;
 const WITHIN_MS = 60_000 + COUNT * 10 + KILLS * 10_000;
 
 test(
-  "scorers and publishers killed at random, and the broker and the store: every image once, and the version of one machine",
+  "scorers, top-K workers and publishers killed at random, and the broker and the store: every image once, and the version of one machine",
   { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) },
   async (t) => {
     const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
@@ -49,7 +51,8 @@ test(
     const dataset = {
       name: "best",
       window: { kind: "global" },
-      select: { k: 20, p: 3 },
+      select: { k: K, p: 3 },
+      reserve: RESERVE,
       trigger: { everyImages: COUNT + 1 },
     };
     await writeFile(join(folder, "sluice.yaml"), JSON.stringify({ datasets: [dataset] }));
@@ -91,12 +94,14 @@ test(
     const running: Process[] = [
       start("scorer 1", "score", "--data", "scorer-1"),
       start("scorer 2", "score", "--data", "scorer-2"),
+      start("top-K worker 1", "topk", "--checkpoint-every", "2s"),
+      start("top-K worker 2", "topk", "--checkpoint-every", "2s"),
       start("publisher 1", "publish", "--data", "publisher-1"),
       start("publisher 2", "publish", "--data", "publisher-2"),
     ];
     // Images come while everything falls.
     const rate = String(Math.max(20, Math.ceil(COUNT / (10 + KILLS * 4))));
-    const produced = sluice(services, "produce", "pictures", "--rate", rate);
+    const produced = againWhileAway(() => sluice(services, "produce", "pictures", "--rate", rate));
     produced.catch(() => undefined);
     for (let kill = 0; kill < KILLS; kill++) {
       await sleep(1000 + random() * 4000);
@@ -123,7 +128,9 @@ test(
       const done = scorers.length === PARTITIONS && scorers.every(({ end, lag }) => end === 0 || lag === 0);
       const publishers = linesOf(said, "publish-").filter(({ partition }) => partition === 0);
       const followed = publishers.length === 1 && publishers[0]!.lag === 0;
-      return done && followed ? { teacher: scorers[0]!.group.slice("score-".length), lag: said } : null;
+      const keepers = linesOf(said, "topk-");
+      const kept = keepers.length === SHARDS && keepers.every(({ lag }) => lag === 0);
+      return done && followed && kept ? { teacher: scorers[0]!.group.slice("score-".length), lag: said } : null;
     });
     assert.match(lag, /sluice-candidates/);
 
@@ -134,7 +141,7 @@ test(
     assert.deepEqual(chain.rejected, [sha256Hex(broken)]);
     const ends = (await log.ends("images")).map(({ end }) => end);
     assert.deepEqual(chain.ends, ends);
-    await assertForwarded(log, chain);
+    const pruned = await assertForwarded(log, chain);
     const published = await versionsTold(log);
     assert.equal(published.at(-1)!.id, version.id);
     await sluice(services, "versions", "verify", "latest", "--data", "check");
@@ -144,7 +151,7 @@ test(
     };
     assert.equal(version.id, local.published.at(-1)!.id);
     t.diagnostic(
-      `${COUNT} images, ${KILLS} kills: ${chain.segments.size} segments, 0 lost, 0 doubled, version ${version.id}`,
+      `${COUNT} images, ${KILLS} kills: ${chain.segments.size} segments, 0 lost, 0 doubled, ${pruned} candidates pruned, version ${version.id}`,
     );
   },
 );
@@ -161,6 +168,17 @@ async function makePictures(folder: string, count: number): Promise<Set<string>>
   }
   assert.equal(digests.size, count, "every picture is another one");
   return digests;
+}
+
+/** A command that finds no broker as it starts says so and ends: whoever runs it runs it again. */
+async function againWhileAway<T>(command: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await command();
+    } catch (error) {
+      if (!/error E_LOG_IO: /.test((error as { stderr?: string }).stderr ?? "")) throw error;
+    }
+  }
 }
 
 /** One `sluice run …`, which can be killed and started again. */
@@ -268,8 +286,11 @@ async function archived(store: Store, prefix: string): Promise<Archived> {
   return { images: images.sort(), rejected, ends, segments };
 }
 
-/** Every segment was told to each shard, once at least, in the order of its chain, and always the same. */
-async function assertForwarded(log: KafkaLog, { segments, ends }: Archived): Promise<void> {
+/**
+ * Every segment was told to each shard, once at least, and in the order of its chain: all its candidates but those strictly below
+ * the K + R best of their class in the end. Returns how many were left out.
+ */
+async function assertForwarded(log: KafkaLog, { segments, ends }: Archived): Promise<number> {
   const told = new Map<string, string[]>();
   for (let shard = 0; shard < SHARDS; shard++) {
     const reached = new Map<number, number>();
@@ -277,11 +298,11 @@ async function assertForwarded(log: KafkaLog, { segments, ends }: Archived): Pro
     for (const record of await everything(log, place.topic, shard)) {
       const message = decodeCandidates(record, place);
       assert.equal(message.shard, shard);
-      const { partition, start, end, parts } = message;
+      const { partition, start, end, datasets } = message;
       assert.ok(start <= (reached.get(partition) ?? 0), `a gap before ${partition}/${start}`);
       const isNew = end > (reached.get(partition) ?? 0);
       reached.set(partition, Math.max(end, reached.get(partition) ?? 0));
-      const rows = parts.flatMap(({ batch }) =>
+      const rows = datasets[0]!.parts.flatMap(({ batch }) =>
         [...batch.classes].map((of, i) => {
           assert.equal(of % SHARDS, shard);
           return `${batch.offset[i]!} ${of} ${batch.keys[i]!}`;
@@ -295,11 +316,30 @@ async function assertForwarded(log: KafkaLog, { segments, ends }: Archived): Pro
       ends,
     );
   }
-  assert.deepEqual(new Map([...told].sort()), new Map([...segments].sort()));
+  const keysOf = new Map<string, number[]>();
+  const missing: string[] = [];
+  for (const [name, candidates] of segments) {
+    const sent = new Set(told.get(name));
+    assert.equal(sent.size, told.get(name)!.length, `${name}: nothing is told twice in a message`);
+    for (const candidate of candidates) {
+      const [, of, key] = candidate.split(" ");
+      keysOf.set(of!, [...(keysOf.get(of!) ?? []), Number(key)]);
+      if (!sent.delete(candidate)) missing.push(candidate);
+    }
+    assert.deepEqual([...sent], [], `${name}: candidates that its segment does not have`);
+  }
+  const least = new Map(
+    [...keysOf].map(([of, keys]) => [of, keys.sort((a, b) => b - a)[K + RESERVE - 1] ?? -Infinity]),
+  );
+  for (const candidate of missing) {
+    const [, of, key] = candidate.split(" ");
+    assert.ok(Number(key) < least.get(of!)!, `${candidate} was left out, and could rank: ${least.get(of!)!}`);
+  }
   const refused = (await everything(log, "sluice-quarantine", 0)).map((record) =>
     decodeQuarantined(record, { topic: "sluice-quarantine", partition: 0 }),
   );
   assert.equal(new Set(refused.map(({ partition, offset }) => `${partition}/${offset}`)).size, 1);
+  return missing.length;
 }
 
 async function versionsTold(log: KafkaLog) {

@@ -126,14 +126,14 @@ export const BUGS: readonly Bug[] = [
     likelySeed: 65,
     what: "bytes are left out by the thresholds of the state in memory, under the name of the durable checkpoint",
     install: keepersWith((keeper, live) => {
-      const found = live.datasets.find(({ dataset }) => dataset.name === keeper.dataset);
+      const found = live.datasets.find(({ name }) => name === keeper.dataset);
       if (found === undefined || keeper.thresholdsAt === null) return keeper;
       return {
         ...keeper,
         thresholdsFor: (eventTimeMs) => {
-          const pane = paneOf(found.dataset.window, eventTimeMs);
+          const pane = paneOf(found.window, eventTimeMs);
           if (pane === null) return new Float64Array(0);
-          const state = found.state.stateOf(pane);
+          const state = live.stateOf(found).stateOf(pane);
           // Counting makes the thresholds exact.
           state?.counts();
           return state?.thresholds.slice() ?? null;

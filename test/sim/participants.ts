@@ -8,7 +8,7 @@ import { imageBytes } from "../../operators/stages/image-bytes.js";
 import { publish } from "../../operators/stages/publish.js";
 import { CutScheduler } from "../../pipelines/runtime/cut-scheduler.js";
 import { ByteBudget } from "../../pipelines/runtime/flow.js";
-import type { LiveDatasets } from "../../pipelines/runtime/live-datasets.js";
+import { LiveDatasets } from "../../pipelines/runtime/live-datasets.js";
 import { scoreFlow } from "../../pipelines/runtime/score-flow.js";
 import { LocalScoreIndex } from "../../pipelines/runtime/score-index.js";
 import { compact } from "../../pipelines/compact.js";
@@ -101,6 +101,7 @@ export async function scorer(
   const table = new SimTable(world, process, disk);
   const { stream } = config;
   const index = new LocalScoreIndex(store, table, { teacher: TEACHER, stream });
+  let follower: LiveDatasets | undefined;
   let live: { readonly datasets: LiveDatasets; readonly scheduler: CutScheduler } | undefined;
   const guard = <T>(work: Promise<T>): Promise<T> => {
     work.catch((error: unknown) => {
@@ -121,8 +122,14 @@ export async function scorer(
       until: new Promise<never>(() => undefined),
       signal: stop.signal,
       nowMs: () => world.nowMs,
-      onStart: async (frontier, datasets) => {
-        const scheduler = await CutScheduler.open({ store, card: CARD, live: datasets, frontier, nowMs: world.nowMs });
+      follow: async (frontier) => {
+        const { datasets, checkpoint } = config;
+        const followed = { store, datasets, teacher: TEACHER, stream, card: CARD, ...checkpoint };
+        return (follower = await LiveDatasets.restore(followed, frontier));
+      },
+      onStart: async (frontier) => {
+        const datasets = follower!;
+        const scheduler = await CutScheduler.open({ store, card: CARD, facts: datasets, frontier, nowMs: world.nowMs });
         datasets.closedMs = () => scheduler.closedMs(world.nowMs);
         live = { datasets, scheduler };
       },

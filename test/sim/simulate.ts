@@ -261,9 +261,10 @@ class Simulation {
       this.#manifests.set(key, sha256Hex(bytes));
     } else if (key.startsWith("checkpoints/") && key.includes("/at/")) {
       const { checkpoint } = JSON.parse(Buffer.from(bytes).toString()) as {
-        checkpoint: { parameters: string; coverage: { frontier: Frontier; records: { in: number } } };
+        checkpoint: { parameters: string; coverage: { frontier: Frontier; counts: { in: number }[] } };
       };
-      const name = `${checkpoint.parameters}:${checkpoint.coverage.records.in}`;
+      const records = checkpoint.coverage.counts.reduce((sum, counts) => sum + counts.in, 0);
+      const name = `${checkpoint.parameters}:${records}`;
       this.#checkpoints.set(name, [...(this.#checkpoints.get(name) ?? []), checkpoint.coverage.frontier]);
     }
   }

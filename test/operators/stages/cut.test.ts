@@ -9,8 +9,9 @@ import { datasetSchema } from "../../../schemas/dataset.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { keys, type ChainName } from "../../../schemas/keys.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
-import { archiveRecords, imageDigest, testCard, type TestRecord } from "../../fixtures/archive.js";
+import { archiveRecords, testCard, type TestRecord } from "../../fixtures/archive.js";
 import { openMemoryStore, type MemoryStore } from "../../fixtures/memory-store.js";
+import { sortedRows, tiedLogits, type SortedRow } from "../../fixtures/sorted-rows.js";
 
 const CLASSES = 5;
 const TOP_M = 4;
@@ -21,51 +22,17 @@ const stream = "images";
 /** Few images and few distinct logits: duplicates and ties are common. */
 const records: fc.Arbitrary<TestRecord[]> = fc.array(
   fc.oneof(
-    { weight: 9, arbitrary: fc.integer({ min: 0, max: 30 }).map((image) => ({ image, logits: logitsOf(image) })) },
+    {
+      weight: 9,
+      arbitrary: fc.integer({ min: 0, max: 30 }).map((image) => ({ image, logits: tiedLogits(image, CLASSES) })),
+    },
     { weight: 1, arbitrary: fc.constant({ refused: "no image" }) },
   ),
   { maxLength: 60 },
 );
 
-/** Equal images have equal logits, as they have where scores are copied; many images share logits. */
-function logitsOf(image: number): number[] {
-  return Array.from({ length: CLASSES }, (_, index) => ((image % 7) * 3 + index * 5) % 4);
-}
-
-interface Expected {
-  readonly sha256: string;
-  readonly key: number;
-  readonly partition: number;
-  readonly offset: number;
-}
-
-/** Everything sorted, the obvious way. */
-function model(partitions: readonly (readonly TestRecord[])[], k: number, p: number): Expected[][] {
-  return Array.from({ length: CLASSES }, (_, wanted) => {
-    const best = new Map<string, Expected>();
-    partitions.forEach((list, partition) => {
-      list.forEach((record, offset) => {
-        if ("refused" in record) return;
-        const { logits } = record;
-        const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b).slice(0, p);
-        if (!order.includes(wanted)) return;
-        const top = Math.max(...logits);
-        let rest = -1;
-        for (const logit of logits) rest += Math.exp(logit - top);
-        const key = logits[wanted]! - top - Math.log1p(rest);
-        const sha256 = Buffer.from(imageDigest(record.image)).toString("hex");
-        const seen = best.get(sha256);
-        if (seen === undefined) best.set(sha256, { sha256, key, partition, offset });
-      });
-    });
-    return [...best.values()]
-      .sort((a, b) => (Math.abs(a.key - b.key) > 1e-9 ? b.key - a.key : a.sha256 < b.sha256 ? -1 : 1))
-      .slice(0, k);
-  });
-}
-
-async function rowsOf(made: Awaited<ReturnType<typeof cut>>): Promise<Expected[][]> {
-  const all: Expected[][] = [];
+async function rowsOf(made: Awaited<ReturnType<typeof cut>>): Promise<SortedRow[][]> {
+  const all: SortedRow[][] = [];
   for await (const rows of made.classes) {
     assert.equal(rows.class, all.length);
     all.push(
@@ -110,8 +77,8 @@ test("a cut chooses what sorting everything chooses, whatever the segments and c
           partitions.map((list) => list.length),
         );
         const options = { store, dataset, card, stream, frontier, trigger: "test" };
-        const expected = model(partitions, k, p);
-        const compare = (found: Expected[][]) => {
+        const expected = sortedRows(partitions, CLASSES, k, p);
+        const compare = (found: SortedRow[][]) => {
           assert.deepEqual(
             found.map((rows) => rows.map(({ sha256, partition, offset }) => ({ sha256, partition, offset }))),
             expected.map((rows) => rows.map(({ sha256, partition, offset }) => ({ sha256, partition, offset }))),
@@ -145,7 +112,7 @@ test("a cut chooses what sorting everything chooses, whatever the segments and c
 async function archive(lengths: readonly number[]): Promise<{ store: MemoryStore; chain: ChainName }> {
   const store = openMemoryStore();
   const chain = await liveChain(store, { teacher, stream, partition: 0 }, 0);
-  const list = Array.from({ length: 40 }, (_, image) => ({ image, logits: logitsOf(image) }));
+  const list = Array.from({ length: 40 }, (_, image) => ({ image, logits: tiedLogits(image, CLASSES) }));
   await archiveRecords(store, chain, list, lengths, TOP_M);
   return { store, chain };
 }

@@ -41,8 +41,16 @@ async function archive(t: TestContext) {
     start += records.length;
   }
   const { stream } = chain;
-  const candidates = new SegmentCandidates({ datasets: [dataset], teacher, stream, card, shards: SHARDS });
-  return { log, outlet: new TopicOutlet({ log, store, candidates, topics, nowMs: () => 7 }) };
+  const candidates = new SegmentCandidates({
+    datasets: [dataset],
+    teacher,
+    stream,
+    card,
+    shards: SHARDS,
+    thresholdsOf: () => null,
+  });
+  const board = { refresh: () => Promise.resolve() };
+  return { log, outlet: new TopicOutlet({ log, store, candidates, board, topics, nowMs: () => 7 }) };
 }
 
 function assigned(committed: number | null, commits: number[], signal = new AbortController().signal): Assignment {
@@ -98,8 +106,8 @@ test("a segment gives each shard its classes of the P best, also none, and its r
   const { log, outlet } = await archive(t);
   await outlet.takeOver(assigned(13, []), chain, 16);
   const rows = (await Promise.all([0, 1].map((shard) => told(log, shard)))).map((messages) =>
-    messages.map(({ parts }) =>
-      parts.flatMap(({ batch }) => [...batch.classes].map((of, i) => `${of} of ${batch.offset[i]!}`)),
+    messages.map(({ datasets }) =>
+      datasets[0]!.parts.flatMap(({ batch }) => [...batch.classes].map((of, i) => `${of} of ${batch.offset[i]!}`)),
     ),
   );
   // Offset 13: classes 1 and 2. Offset 15: classes 3 and 4.
