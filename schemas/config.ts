@@ -58,6 +58,11 @@ export const archiveSchema = z.strictObject({
   logits: z.enum(["top", "all"]).default("top").describe("all: keep every class's logit (4 bytes a class an image)"),
   segmentRecords: z.int().positive().max(1_000_000).default(2048).describe("greatest number of images in one segment"),
   segmentDelayMs: z.int().positive().default(5000).describe("an unfilled segment is written after this long"),
+  pauseDelayMs: z
+    .int()
+    .nonnegative()
+    .default(50)
+    .describe("the same where none was written for segmentDelayMs: single images are archived soon"),
 });
 
 const settingsSchema = z.strictObject({

@@ -175,7 +175,7 @@ async function runAll(run: Invocation, running: Running, { onProgress, note }: W
   const log = await opening(openKafka(kafka));
   const workspace = parts.score === undefined ? null : await opening(openScorersFolder(config));
   const store = workspace?.store ?? (await opening(openStore(config)));
-  const scoring = parts.score === undefined ? null : await opening(openScoring(config));
+  const scoring = parts.score === undefined ? null : await opening(openScoring(config, note, { keepsStates: false }));
   for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
   const shared = { onWarning: note, signal, nowMs };
   const work: Promise<unknown>[] = [];

@@ -87,6 +87,8 @@ export interface BatchOptions<T> {
   /** What an item counts for; 1 by default. Items of no weight travel along, at most `maxItems` of all kinds. */
   readonly weight?: (item: T) => number;
   readonly maxItems?: number;
+  /** The first batch after a pause: one whose first item comes when none was given out for `maxDelayMs`. */
+  readonly afterPause?: { readonly maxDelayMs: number; readonly nowMs: () => number };
 }
 
 /** Groups items in order, by size or by time, whichever comes first. */
@@ -94,7 +96,12 @@ export async function* batches<T>(
   source: AsyncIterable<T>,
   options: BatchOptions<T>,
 ): AsyncGenerator<T[], void, undefined> {
-  const { max, maxDelayMs, weight = () => 1, maxItems = Number.POSITIVE_INFINITY } = options;
+  const { max, maxDelayMs, weight = () => 1, maxItems = Number.POSITIVE_INFINITY, afterPause } = options;
+  let givenMs = Number.NEGATIVE_INFINITY;
+  const delayMs = (): number => {
+    if (afterPause === undefined || afterPause.nowMs() - givenMs < maxDelayMs) return maxDelayMs;
+    return Math.min(maxDelayMs, afterPause.maxDelayMs);
+  };
   const iterator = source[Symbol.asyncIterator]();
   let pending: Promise<IteratorResult<T>> | undefined;
   let ended = false;
@@ -119,13 +126,15 @@ export async function* batches<T>(
           expired ??= new Promise((resolve) => {
             timer = setTimeout(() => {
               resolve(SETTLED);
-            }, maxDelayMs);
+            }, delayMs());
           });
         }
       } finally {
         clearTimeout(timer);
       }
-      if (batch.length > 0) yield batch;
+      if (batch.length === 0) continue;
+      if (afterPause !== undefined) givenMs = afterPause.nowMs();
+      yield batch;
     }
   } finally {
     if (!ended) await close(iterator, pending);

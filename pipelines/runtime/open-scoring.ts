@@ -10,6 +10,7 @@ import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { assertAnswerable } from "../answerable.js";
+import { assertFits } from "../memory-estimate.js";
 
 /** What scoring needs beside the workspace. */
 export interface ScoringParts {
@@ -22,12 +23,14 @@ export interface ScoringParts {
 }
 
 /**
- * Loads the configured teacher onto the best engine there is. Throws E_CONFIG where none is configured, and what loading a
- * teacher and an engine throws. `onNote` hears what the engine says of itself.
+ * Loads the configured teacher onto the best engine there is. Throws E_CONFIG where none is configured, E_MEMORY where
+ * the datasets do not fit (unless their states are kept elsewhere), and what loading a teacher and an engine throws. `onNote`
+ * hears what the engine says of itself.
  */
 export async function openScoring(
   config: Config,
   onNote: (line: string) => void = () => undefined,
+  { keepsStates = true } = {},
 ): Promise<ScoringParts> {
   if (config.teacher === undefined) {
     throw new SluiceError(
@@ -36,6 +39,7 @@ export async function openScoring(
     );
   }
   const teacher = await loadTeacher(config.teacher);
+  if (keepsStates) assertFits(config, teacher.card);
   assertAnswerable(config, teacher.card);
   const engine = await openEngine(teacher, config.engine, { onNote });
   const { name, version, backend, device, batch } = engine.info;

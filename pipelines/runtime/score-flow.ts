@@ -123,6 +123,7 @@ export async function* scoreFlow(
     weight: (outcome) => (outcome.kind === "row" ? (outcome.bytes?.length ?? 0) : 0),
     maxItems: config.archive.segmentRecords,
     maxDelayMs: config.archive.segmentDelayMs,
+    afterPause: { maxDelayMs: config.archive.pauseDelayMs, nowMs },
   });
 
   let at = position;

@@ -64,7 +64,7 @@ export function drawScenario(seed: number): Scenario {
     partitions,
     engine: { batch: random.pick([1, 3]), maxDelayMs: 40 },
     decode: { concurrency: 2 },
-    archive: { topM: TOP_M, segmentRecords: 2 + random.below(8), segmentDelayMs: 150 },
+    archive: { topM: TOP_M, segmentRecords: 2 + random.below(8), segmentDelayMs: 150, pauseDelayMs: 150 },
     bytes: "keep",
     retainBytes: "winners",
     maxFutureSkewMs: MAX_SKEW_MS,

@@ -116,6 +116,27 @@ test("batches fill up by weight, by number, or by time, whichever comes first", 
   assert.deepEqual(await collect(batches(slow(), { max: 10, maxDelayMs: 5 })), [[1], [2]]);
 });
 
+test("the first item after a pause waits shortly, those after it for the rest of the delay", async () => {
+  let clock = 0;
+  async function* source(): AsyncGenerator<number, void, undefined> {
+    yield 1;
+    await sleep(40);
+    clock = 100;
+    yield 2;
+    await sleep(40);
+    yield 3;
+    await sleep(200);
+    clock = 5_000;
+    yield 4;
+    await sleep(40);
+    yield 5;
+  }
+  const afterPause = { maxDelayMs: 2, nowMs: () => clock };
+  const given = await collect(batches(source(), { max: 10, maxDelayMs: 150, afterPause }));
+  // By the clock that is asked, only 1 and 4 come after a pause.
+  assert.deepEqual(given, [[1], [2, 3], [4], [5]]);
+});
+
 test("batches lose and repeat nothing, whatever the timing", async () => {
   await fc.assert(
     fc.asyncProperty(
