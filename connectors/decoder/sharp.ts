@@ -10,13 +10,17 @@ import type { DecodedImage, Decoder } from "./decoder.js";
 import { isWhole, readImageHeader } from "./image-header.js";
 import { decodeSmallPng } from "./small-png.js";
 import { isHarmless, refusalOfLibvips } from "./libvips-errors.js";
+import { decodePlainJpeg } from "./plain-jpeg.js";
+import { turbojpeg, type Turbojpeg } from "./turbojpeg.js";
 
 export interface SharpDecoderOptions {
   /** Images decoded at once; by default the number of cores. More calls wait their turn. */
   readonly concurrency?: number | undefined;
+  /** `auto`: ordinary JPEGs go through libjpeg-turbo where it is here. `off`: libvips decodes them all. */
+  readonly turbojpeg?: "auto" | "off" | undefined;
 }
 
-/** The decoder over libvips. See docs/decisions/005-decoding.md for what was measured. */
+/** The decoder over libvips, with a short way for ordinary JPEGs; `name` says whether it is taken on this machine. See docs/decisions/005-decoding.md for what was measured. */
 export function openSharpDecoder(options: SharpDecoderOptions = {}): Decoder {
   // One thread an image: images are decoded side by side. No cache: no image comes twice.
   sharp.concurrency(1);
@@ -24,15 +28,17 @@ export function openSharpDecoder(options: SharpDecoderOptions = {}): Decoder {
   const limit = options.concurrency ?? availableParallelism();
   const waiting: (() => void)[] = [];
   let running = 0;
+  const jpeg = options.turbojpeg === "off" ? null : turbojpeg();
+  const name = `sharp ${sharp.versions.sharp} (libvips ${sharp.versions.vips})`;
 
   return {
-    name: `sharp ${sharp.versions.sharp} (libvips ${sharp.versions.vips})`,
+    name: jpeg === null ? name : `${name}, ordinary JPEG by ${jpeg.name}`,
     header: readImageHeader,
     async decode(bytes, header, plan) {
       if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
       else running += 1;
       try {
-        return await decode(bytes, header, plan);
+        return await decode(bytes, header, plan, jpeg);
       } finally {
         // The place is handed on, not given up: `running` never exceeds the limit.
         const next = waiting.shift();
@@ -43,10 +49,17 @@ export function openSharpDecoder(options: SharpDecoderOptions = {}): Decoder {
   };
 }
 
-async function decode(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<DecodedImage> {
+async function decode(
+  bytes: Uint8Array,
+  header: ImageHeader,
+  plan: DecodePlan,
+  jpeg: Turbojpeg | null,
+): Promise<DecodedImage> {
   if (!isWhole(bytes, header.format)) throw truncated(header.format, bytes.length);
   const small = decodeSmallPng(bytes, header, plan);
   if (small !== null) return { pixels: toChannels(small.pixels, small.channels, plan.output.channels) };
+  const plain = jpeg === null ? null : await decodePlainJpeg(jpeg, bytes, header, plan);
+  if (plain !== null) return { pixels: toChannels(plain, 3, plan.output.channels) };
   // The policies have judged the header; a file that turns out larger than it is refused when opened.
   const limitInputPixels = Math.max(1, header.width * header.height);
   try {

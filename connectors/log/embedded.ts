@@ -12,7 +12,7 @@ import { WakeUps } from "./wake-ups.js";
 
 export type EmbeddedLogOptions =
   /** The folder's only writer; `command` is shown to whoever is refused meanwhile. */
-  | { readonly exclusive: true; readonly command: string }
+  | { readonly exclusive: true; readonly command: string; readonly nowMs?: () => number }
   /** Looks on beside a writer, or without one; every write is refused with E_LOG_IO. */
   | { readonly exclusive: false };
 
@@ -41,6 +41,7 @@ export async function openEmbeddedLog(folder: string, options: EmbeddedLogOption
   try {
     const meta = files.table("meta");
     const records = files.table("records");
+    const arrivals = files.table("arrivals");
     if (meta === null || records === null) {
       throw new SluiceError(
         "E_LOG_IO",
@@ -58,7 +59,9 @@ export async function openEmbeddedLog(folder: string, options: EmbeddedLogOption
     if (format === undefined && ownership !== null) {
       files.writeNow(() => void meta.put(FORMAT_KEY, Buffer.from(FORMAT)));
     }
-    return new EmbeddedLog(files, new PartitionTable(files, meta, records), ownership, () => currentHolder(meta));
+    const nowMs = (options.exclusive ? options.nowMs : undefined) ?? Date.now;
+    const table = new PartitionTable(files, { meta, records, arrivals }, nowMs);
+    return new EmbeddedLog(files, table, ownership, () => currentHolder(meta));
   } catch (error) {
     await files.close();
     throw error;
@@ -106,6 +109,13 @@ export class EmbeddedLog implements Log {
       const { start, end } = this.#table.bounds(topic, partition);
       return { start, end };
     });
+  }
+
+  async offsetsAt(topic: string, timeMs: number): Promise<readonly number[]> {
+    this.#files.refresh();
+    return Array.from({ length: this.#table.partitions(topic) }, (_, partition) =>
+      this.#table.offsetAt(topic, partition, timeMs),
+    );
   }
 
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number> {

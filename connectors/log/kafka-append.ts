@@ -65,7 +65,7 @@ export class KafkaAppender {
     }
   }
 
-  async #send(topic: string, partition: number, records: readonly LogRecord[]): Promise<number> {
+  async #send(topic: string, partition: number, records: readonly LogRecord[], anew = false): Promise<number> {
     const { compression, place } = this.#client;
     const nowMs = Date.now();
     const messages = records.map((record) => outgoing(record, partition, nowMs));
@@ -83,7 +83,10 @@ export class KafkaAppender {
     } catch (error) {
       // Whether the batch arrived is not known, and so not which number the partition's next one has to have.
       const unknown = error instanceof SluiceError && (error.retryable || BROKEN_SEQUENCE.has(typeOf(error)));
-      if (unknown && this.#current === lease) this.#current = null;
+      // The producer may have asked for the topic's partitions before some were added: nothing was sent.
+      const unsent = error instanceof SluiceError && error.context["unsent"] === true;
+      if ((unknown || unsent) && this.#current === lease) this.#current = null;
+      if (unsent && !anew) return await this.#send(topic, partition, records, true);
       throw error;
     } finally {
       lease.users--;
@@ -105,6 +108,7 @@ function firstOffset(sent: readonly RecordMetadata[], topic: string, partition: 
   throw new SluiceError("E_LOG_IO", `Expected a partition ${partition} of topic "${topic}" in ${place}, found none.`, {
     topic,
     partition,
+    unsent: true,
   });
 }
 

@@ -20,7 +20,7 @@ export interface KafkaConnection {
   readonly openPatienceMs?: number;
   /** A broker that says nothing for this long is taken for gone, ms. Default 30,000. */
   readonly requestTimeoutMs?: number;
-  /** How soon partitions that were added are noticed, ms. Default 30,000. */
+  /** How soon partitions that were added are noticed, ms. Default 10,000. */
   readonly metadataMaxAgeMs?: number;
   /** Of what is appended. Default none: images are compressed already. */
   readonly compression?: Compression;
@@ -51,7 +51,7 @@ export class KafkaClient {
     this.#connection = connection;
     this.compression = connection.compression ?? "none";
     this.patienceMs = connection.patienceMs ?? 120_000;
-    this.metadataMaxAgeMs = connection.metadataMaxAgeMs ?? 30_000;
+    this.metadataMaxAgeMs = connection.metadataMaxAgeMs ?? 10_000;
     this.place = `kafka://${connection.brokers.join(",")}`;
     const { onLog } = connection;
     this.kafka = new kafkajs.Kafka({

@@ -78,7 +78,13 @@ export class KafkaFetcher {
     });
     try {
       await cluster.refreshMetadataIfNecessary();
-      const leader = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0];
+      const leaderNow = (): string | undefined => Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0];
+      let leader = leaderNow();
+      if (leader === undefined) {
+        // It may have been added since the topic's partitions were asked for.
+        await cluster.refreshMetadata();
+        leader = leaderNow();
+      }
       if (leader === undefined) {
         throw new SluiceError(
           "E_LOG_IO",

@@ -7,6 +7,7 @@ import { withoutMark } from "./kafka-cursor-records.js";
 import { isOutOfRange, KafkaFetcher, type Fetched } from "./kafka-fetch.js";
 import { KafkaMember, type GroupTimes } from "./kafka-group.js";
 import { readKafkaPartition } from "./kafka-reader.js";
+import { groupLags, type GroupLag } from "./kafka-lag.js";
 import { committedRecords, endOf } from "./kafka-records.js";
 import {
   describeTopic,
@@ -38,8 +39,6 @@ export interface KafkaLog extends Log {
   ensureTopic(topic: string, partitions: number, settings?: TopicSettings): Promise<void>;
   /** A topic as it is, with those of its settings that are named; null where there is none. */
   describeTopic(topic: string, settings: readonly string[]): Promise<TopicDescription | null>;
-  /** Of each partition, the first offset whose Kafka timestamp is at or after `timestampMs`; its end where there is none. */
-  offsetsAt(topic: string, timestampMs: number): Promise<readonly number[]>;
   /** As `Assignment.read`, for those who follow a topic without being a group's member. Waits until `signal` aborts. */
   read(
     topic: string,
@@ -50,6 +49,8 @@ export interface KafkaLog extends Log {
   ): AsyncIterable<LogBatch>;
   /** The offset that a group has committed in a partition, or null: for those who look on. */
   committed(group: string, topic: string, partition: number): Promise<number | null>;
+  /** How far groups with members whose names begin with `prefix` are behind on a topic; those that have committed there. */
+  groupLags(topic: string, prefix: string): Promise<readonly GroupLag[]>;
 }
 
 /**
@@ -107,6 +108,10 @@ class BrokerLog implements KafkaLog {
 
   async offsetsAt(topic: string, timestampMs: number): Promise<readonly number[]> {
     return offsetsAt(this.#client, topic, timestampMs);
+  }
+
+  async groupLags(topic: string, prefix: string): Promise<readonly GroupLag[]> {
+    return groupLags(this.#client, topic, prefix);
   }
 
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number> {

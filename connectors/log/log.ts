@@ -45,6 +45,11 @@ export interface Log {
   /** One entry a partition. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
   /**
+   * Of each partition, the first offset that came into the log at or after `timeMs`, by the log's own clock (Kafka: by its
+   * timestamp, which other producers may set); the end where none did. What came before the log's start is not found.
+   */
+  offsetsAt(topic: string, timeMs: number): Promise<readonly number[]>;
+  /**
    * Appends durably; returns the first record's offset. A cursor is stored in the same transaction, so that a
    * producer that resumes from it neither repeats nor skips.
    */

@@ -10,7 +10,7 @@ interface Bounds extends PartitionEnds {
   readonly id: number;
 }
 
-/** partition id u32, offset u64; big-endian, so that the table's order is the log's */
+/** partition id u32, offset u64 (of arrivals: ms u64); big-endian, so that the table's order is the log's */
 const KEY_BYTES = 12;
 /** id u32 (and 4 bytes of nothing), start f64, end f64 */
 const BOUNDS_BYTES = 24;
@@ -23,11 +23,23 @@ export class PartitionTable {
   readonly #folder: LmdbFolder;
   readonly #meta: ByteTable;
   readonly #records: ByteTable;
+  /**
+   * When records came: (partition id, ms) to the first offset of that ms. null in a log that is only looked at and was
+   * written before there was such a table.
+   */
+  readonly #arrivals: ByteTable | null;
+  readonly #nowMs: () => number;
 
-  constructor(folder: LmdbFolder, meta: ByteTable, records: ByteTable) {
+  constructor(
+    folder: LmdbFolder,
+    tables: { readonly meta: ByteTable; readonly records: ByteTable; readonly arrivals: ByteTable | null },
+    nowMs: () => number,
+  ) {
     this.#folder = folder;
-    this.#meta = meta;
-    this.#records = records;
+    this.#meta = tables.meta;
+    this.#records = tables.records;
+    this.#arrivals = tables.arrivals;
+    this.#nowMs = nowMs;
   }
 
   /** How many partitions the topic has. Throws E_LOG_IO where it does not exist. */
@@ -86,9 +98,39 @@ export class PartitionTable {
   /** In a write transaction; returns the first record's offset. `encoded` come from `encodeRecord`. */
   append(topic: string, partition: number, encoded: readonly Buffer[]): number {
     const bounds = this.bounds(topic, partition);
+    if (encoded.length > 0) this.#noteArrival(bounds);
     for (let i = 0; i < encoded.length; i++) void this.#records.put(keyOf(bounds.id, bounds.end + i), encoded[i]!);
     this.#setBounds(topic, partition, { ...bounds, end: bounds.end + encoded.length });
     return bounds.end;
+  }
+
+  /** A clock that was set back gives the later records the time of the last one before: times never fall along a partition. */
+  #noteArrival({ id, end }: Bounds): void {
+    const now = Math.max(0, Math.floor(this.#nowMs()));
+    const newest = { start: keyOf(id, Number.MAX_SAFE_INTEGER), end: keyOf(id, 0), reverse: true, limit: 1 };
+    const [last] = this.#arrivals?.getKeys(newest) ?? [];
+    if (last === undefined || offsetOf(last) < now) void this.#arrivals?.put(keyOf(id, now), float64(end));
+  }
+
+  /**
+   * The first offset that came at or after a time, ms; the end where none did. Records from before there was a table of
+   * arrivals count as older than any time.
+   */
+  offsetAt(topic: string, partition: number, timeMs: number): number {
+    const { id, start, end } = this.bounds(topic, partition);
+    const range = { start: keyOf(id, Math.max(0, Math.ceil(timeMs))), end: keyOf(id + 1, 0), limit: 1 };
+    const [found] = this.#arrivals?.getRange(range) ?? [];
+    return found === undefined ? end : Math.max(start, found.value.readDoubleLE(0));
+  }
+
+  /** All arrivals but the last one of those at or before the first record that is left. */
+  #forgetArrivals(id: number, start: number): void {
+    let before: Buffer | null = null;
+    for (const { key, value } of this.#arrivals?.getRange({ start: keyOf(id, 0), end: keyOf(id + 1, 0) }) ?? []) {
+      if (value.readDoubleLE(0) > start) return;
+      if (before !== null) void this.#arrivals?.remove(before);
+      before = key;
+    }
   }
 
   /** In a write transaction: forgets at most `most` records before `before`; whether any are left to forget. */
@@ -103,6 +145,7 @@ export class PartitionTable {
     const done = keys.length < most;
     const start = done ? target : offsetOf(keys.at(-1)!) + 1;
     this.#setBounds(topic, partition, { ...bounds, start });
+    if (done) this.#forgetArrivals(bounds.id, start);
     return !done;
   }
 
@@ -181,6 +224,12 @@ function keyOf(id: number, offset: number): Buffer {
 
 function offsetOf(key: Buffer): number {
   return key.readUInt32BE(4) * 0x1_0000_0000 + key.readUInt32BE(8);
+}
+
+function float64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return bytes;
 }
 
 /** The key of a named thing: unambiguous whatever the names hold. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import type { Assignment, Log, LogBatch, ReadOptions } from "../../connectors/log/log.js";
 import { isSluiceError } from "../../schemas/errors.js";
@@ -55,6 +56,25 @@ export function logConformance({ name, skip = false, open, afterwards, runs = 50
       await rejects("E_LOG_IO", log.ends(`absent-${randomUUID()}`));
       await rejects("E_LOG_IO", log.append(`absent-${randomUUID()}`, 0, [text("a")]));
       await rejects("E_LOG_IO", log.append(topic, 2, [text("a")]));
+    });
+
+    test("an offset is found by the time at which its record came into the log", async () => {
+      const topic = await freshTopic(3);
+      // Long ago and far ahead by their own time: it is the log's that counts.
+      const first = await log.append(topic, 0, [{ ...text("a"), timestampMs: 4e12 }, text("b")]);
+      await log.append(topic, 1, [text("c")]);
+      await sleep(5);
+      const between = Date.now();
+      await sleep(5);
+      const second = await log.append(topic, 0, [{ ...text("d"), timestampMs: 1 }, text("e")]);
+      const ends = await log.ends(topic);
+      assert.deepEqual(await log.offsetsAt(topic, 0), [first, ends[1]!.start, ends[2]!.start]);
+      assert.deepEqual(await log.offsetsAt(topic, between), [second, ends[1]!.end, ends[2]!.end]);
+      assert.deepEqual(
+        await log.offsetsAt(topic, between + 3_600_000),
+        ends.map(({ end }) => end),
+      );
+      await rejects("E_LOG_IO", log.offsetsAt(`absent-${randomUUID()}`, 0));
     });
 
     test("what is appended is read back, byte for byte and in order, whatever it is", async () => {

@@ -66,6 +66,13 @@ export class SimLog {
         call("log ends", async (): Promise<PartitionEnds[]> =>
           this.partitions.map(({ start, end }) => ({ start, end })),
         ),
+      offsetsAt: (_, timeMs) =>
+        call("log offsets at a time", async () =>
+          this.partitions.map(({ start, end, records }) => {
+            for (let at = start; at < end; at++) if ((records.get(at)?.timestampMs ?? -1) >= timeMs) return at;
+            return end;
+          }),
+        ),
       append: (_, partition, records) =>
         call(`log append ${records.length} to ${partition}`, async () => this.append(partition, records, retries)),
       cursor: () => Promise.resolve(null),

@@ -10,6 +10,7 @@ import { planDecode } from "../../../operators/pure/decode-plan.js";
 import type { DecodePlan } from "../../../schemas/decode-plan.js";
 import { view } from "../../conformance/decoder.js";
 import { picture } from "../../fixtures/make-images.js";
+import { ways } from "./ways.js";
 
 /** A Python that has Pillow; `SLUICE_PYTHON` names another than the first in the path. */
 const python = process.env.SLUICE_PYTHON ?? "python3";
@@ -62,14 +63,18 @@ const CASES: readonly Case[] = [
 ];
 
 describe("decoding is what Pillow and torchvision do", { skip }, () => {
-  const decoder = openSharpDecoder({ concurrency: 2 });
   let folder = "";
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "sluice-pillow-"));
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  test("within the stated likeness", async () => {
+  for (const way of ways) {
+    test(`within the stated likeness: ${way.name}`, { skip: way.skip }, () => likeness(way.turbojpeg));
+  }
+
+  async function likeness(turbojpeg: "auto" | "off"): Promise<void> {
+    const decoder = openSharpDecoder({ concurrency: 2, turbojpeg });
     const jobs: string[] = [];
     const ours: { plan: DecodePlan; pixels: Uint8Array }[] = [];
     for (const [
@@ -91,7 +96,7 @@ describe("decoding is what Pillow and torchvision do", { skip }, () => {
       const found = psnrOf(ours[at]!.pixels, await readFile(join(folder, `${at}.raw`)));
       assert.ok(found >= psnr, `${name}, ${kernel}: ${found.toFixed(1)} dB, at least ${psnr} promised`);
     }
-  });
+  }
 });
 
 const ENCODING = { png: { compressionLevel: 1 }, jpeg: { quality: 92 } };

@@ -1,4 +1,7 @@
 import { openSharpDecoder } from "../../../connectors/decoder/sharp.js";
 import { decoderConformance } from "../../conformance/decoder.js";
+import { ways } from "./ways.js";
 
-decoderConformance("sharp", () => openSharpDecoder({ concurrency: 2 }));
+for (const { name, turbojpeg, skip } of ways) {
+  decoderConformance(name, () => openSharpDecoder({ concurrency: 2, turbojpeg }), skip);
+}

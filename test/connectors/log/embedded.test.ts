@@ -21,6 +21,34 @@ logConformance({
   afterwards: () => rm(shared, { recursive: true, force: true }),
 });
 
+test("times of arrival never fall, outlive the process, and are forgotten with their records", async (t) => {
+  const folder = await temporaryFolder(t);
+  let now = 1_000;
+  const writer = { ...WRITER, nowMs: () => now };
+  const log = await openEmbeddedLog(folder, writer);
+  await log.ensureTopic("images", 1);
+  const appendAt = async (timeMs: number, into = log): Promise<number> => {
+    now = timeMs;
+    return into.append("images", 0, [text("a"), text("b")]);
+  };
+  await appendAt(1_000);
+  await appendAt(2_000);
+  // The clock is set back.
+  await appendAt(500);
+  await appendAt(3_000);
+  assert.deepEqual(
+    await Promise.all([0, 1_000, 1_001, 2_000, 2_001, 3_000, 3_001].map((at) => log.offsetsAt("images", at))),
+    [[0], [0], [2], [2], [6], [6], [8]],
+  );
+  await log.truncate("images", 0, 3);
+  assert.deepEqual(await Promise.all([0, 1_500, 2_500].map((at) => log.offsetsAt("images", at))), [[3], [3], [6]]);
+  await log.close();
+  const again = await openEmbeddedLog(folder, writer);
+  assert.equal(await appendAt(2_500, again), 8);
+  assert.deepEqual(await Promise.all([2_500, 3_001].map((at) => again.offsetsAt("images", at))), [[6], [10]]);
+  await again.close();
+});
+
 test("records before a truncation are gone, their offsets stay a hole", async (t) => {
   const log = await openEmbeddedLog(await temporaryFolder(t), WRITER);
   await log.ensureTopic("images", 2);

@@ -370,8 +370,11 @@ describe("groups and failures, on kafka", { skip: await cannotStart("kafka") }, 
       ],
     );
     assert.ok(columns.every((row) => row[8] === "sluice-lag-test"));
+    assert.deepEqual(await log.groupLags(topic, group), [{ group, lag: 18 }]);
+    assert.deepEqual(await log.groupLags(await freshTopic(log, 1), group), [], "it has committed nothing there");
     stop.abort();
     await consuming;
+    assert.deepEqual(await log.groupLags(topic, group), [], "it has no members any more");
   });
 
   test("offsets are found by the time of the append, or by another producer's times", async (t) => {

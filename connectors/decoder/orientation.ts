@@ -1,0 +1,54 @@
+import type { DecodePlan } from "../../schemas/decode-plan.js";
+
+/**
+ * Where EXIF orientation puts the pixels of an upright picture in the stored one: whether columns become rows, and from which end
+ * each stored axis is then read. Source: EXIF 2.32, 4.6.4.
+ */
+const STORED: readonly { readonly turned: boolean; readonly fromRight: boolean; readonly fromBottom: boolean }[] = [
+  { turned: false, fromRight: false, fromBottom: false },
+  { turned: false, fromRight: true, fromBottom: false },
+  { turned: false, fromRight: true, fromBottom: true },
+  { turned: false, fromRight: false, fromBottom: true },
+  { turned: true, fromRight: false, fromBottom: false },
+  { turned: true, fromRight: false, fromBottom: true },
+  { turned: true, fromRight: true, fromBottom: true },
+  { turned: true, fromRight: true, fromBottom: false },
+];
+
+const storedAs = (orientation: number): (typeof STORED)[number] => STORED[orientation - 1] ?? STORED[0]!;
+
+/** The plan's scaled image and its crop as they lie in the file, before it is turned upright. */
+export function cropAsStored({ scaled, crop }: DecodePlan, orientation: number): Pick<DecodePlan, "scaled" | "crop"> {
+  const { turned, fromRight, fromBottom } = storedAs(orientation);
+  const size = turned ? { width: scaled.height, height: scaled.width } : scaled;
+  const part = turned ? { left: crop.top, top: crop.left, width: crop.height, height: crop.width } : crop;
+  return {
+    scaled: size,
+    crop: {
+      ...part,
+      left: fromRight ? size.width - part.left - part.width : part.left,
+      top: fromBottom ? size.height - part.top - part.height : part.top,
+    },
+  };
+}
+
+/** Undoes EXIF orientation: RGB as stored to RGB upright, [height x width x 3]. Returns `pixels` where there is nothing to do. */
+export function turnedUpright(pixels: Uint8Array, orientation: number, width: number, height: number): Uint8Array {
+  const { turned, fromRight, fromBottom } = storedAs(orientation);
+  if (!turned && !fromRight && !fromBottom) return pixels;
+  const [storedWidth, storedHeight] = turned ? [height, width] : [width, height];
+  // How far a step to the right and a step down in the upright picture go in the stored one
+  const alongRow = fromRight ? -3 : 3;
+  const alongColumn = (fromBottom ? -3 : 3) * storedWidth;
+  const [right, down] = turned ? [alongColumn, alongRow] : [alongRow, alongColumn];
+  const first = (fromRight ? (storedWidth - 1) * 3 : 0) + (fromBottom ? (storedHeight - 1) * storedWidth * 3 : 0);
+  const out = new Uint8Array(pixels.length);
+  for (let y = 0, to = 0; y < height; y++) {
+    for (let x = 0, from = first + y * down; x < width; x++, from += right, to += 3) {
+      out[to] = pixels[from]!;
+      out[to + 1] = pixels[from + 1]!;
+      out[to + 2] = pixels[from + 2]!;
+    }
+  }
+  return out;
+}
