@@ -187,9 +187,10 @@ class ShardKeeper {
 
   async #settleInTime(live: LiveDatasets, signal: AbortSignal): Promise<void> {
     const { checkpointMs, nowMs } = this.#options;
-    while (!signal.aborted) {
+    for (;;) {
       await sleep(Math.min(LOOK_MS, checkpointMs), undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted && nowMs() - this.#settledMs >= checkpointMs) await this.#settle(live);
+      if (signal.aborted) return;
+      if (nowMs() - this.#settledMs >= checkpointMs) await this.#settle(live);
     }
   }
 

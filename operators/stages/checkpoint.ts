@@ -260,9 +260,7 @@ export async function newestCoverage(
   frontier: Frontier,
 ): Promise<{ readonly coverage: CoverageValue; readonly panes: readonly number[] } | null> {
   const newest = await newestShards(store, parameters, frontier, new Set());
-  const [first] = newest.toSorted(
-    (a, b) => new Coverage(b.coverage).records.in - new Coverage(a.coverage).records.in,
-  );
+  const [first] = newest.toSorted((a, b) => new Coverage(b.coverage).records.in - new Coverage(a.coverage).records.in);
   return first === undefined ? null : { coverage: first.coverage, panes: first.panes.map(({ pane }) => pane) };
 }
 
