@@ -1,7 +1,8 @@
 import type { Log } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
-import { followHeaders, liveChains } from "../operators/stages/chain.js";
+import { archivedChains, followHeaders } from "../operators/stages/chain.js";
 import type { ErrorCode } from "../schemas/errors.js";
+import type { ChainName } from "../schemas/keys.js";
 import { decodeImageRecord, encodeImageRecord, type ImageRecord, type StoredRecord } from "../schemas/image-record.js";
 import type { Rejected } from "../schemas/segment.js";
 
@@ -26,17 +27,23 @@ export async function* listQuarantine(
   place: { teacher: string; stream: string },
   filter: QuarantineFilter = {},
 ): AsyncGenerator<Quarantined, void, undefined> {
-  for (const chain of await liveChains(store, place)) {
+  // A record may be refused in one chain and taken up again in another of its partition, at a later offset.
+  const byPartition = new Map<number, ChainName[]>();
+  for (const chain of await archivedChains(store, place)) {
+    byPartition.set(chain.partition, [...(byPartition.get(chain.partition) ?? []), chain]);
+  }
+  for (const [partition, chains] of byPartition) {
     const open = new Map<number, Rejected>();
-    for await (const { rejected, retried } of followHeaders(store, chain, chain.origin)) {
-      for (const one of rejected) {
-        if (one.retryOf !== null) open.delete(one.retryOf);
-        open.set(one.offset, one);
+    for (const chain of chains)
+      for await (const { rejected, retried } of followHeaders(store, chain, chain.origin)) {
+        for (const one of rejected) {
+          if (one.retryOf !== null) open.delete(one.retryOf);
+          open.set(one.offset, one);
+        }
+        for (const offset of retried) open.delete(offset);
       }
-      for (const offset of retried) open.delete(offset);
-    }
     for (const one of open.values()) {
-      if (matches(one, filter)) yield { ...one, stream: place.stream, partition: chain.partition };
+      if (matches(one, filter)) yield { ...one, stream: place.stream, partition };
     }
   }
 }

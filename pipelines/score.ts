@@ -3,7 +3,7 @@ import type { Engine } from "../connectors/engine/engine.js";
 import type { Assignment, Log } from "../connectors/log/log.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
-import { liveChain } from "../operators/stages/chain.js";
+import { archivedChains, openLiveChains } from "../operators/stages/chain.js";
 import { Dedupe } from "../operators/stages/dedupe.js";
 import { saveCard } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
@@ -59,10 +59,11 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
   const { stream } = config;
   const teacher = teacherDigest(card);
   await saveCard(store, card);
-  const chains = await openChains(options, teacher);
-  const follower = await options.follow(frontierOf(chains));
-  for (const { chain, position } of chains) await follower.catchUp(chain, position.end);
-  await options.onStart?.(frontierOf(chains));
+  const { chains, replays } = await openChains(options, teacher);
+  const archived = (): Frontier => frontierOf([...replays, ...chains]);
+  const follower = await options.follow(archived());
+  for (const { chain, position } of [...replays, ...chains]) await follower.catchUp(chain, position.end);
+  await options.onStart?.(archived());
 
   const scoring: ChainScoring = {
     ...options,
@@ -86,14 +87,19 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       options.onSegment?.(segment);
     };
     const until = options.until.then((ends) => ends[assignment.partition]!);
-    await scoreChain(open, { read: (offset, how) => assignment.read(offset, how), until, take }, scoring);
+    const { signal: given } = assignment;
+    await scoreChain(
+      open,
+      { read: (offset, how) => assignment.read(offset, how), until, take, signal: given },
+      scoring,
+    );
   };
   try {
     await log.consume(stream, `score-${teacher.slice(0, 16)}`, scorePartition, signal);
   } finally {
     await follower.checkpoint();
   }
-  return frontierOf(chains);
+  return archived();
 }
 
 /** Retryable: whoever opens the topic anew has it. */
@@ -105,17 +111,28 @@ function partitionAdded(stream: string, partition: number): SluiceError {
   );
 }
 
-/** The live chain of each partition, and where it ends: a scorer resumes there, whatever its group has committed. */
-async function openChains(options: ScoreTopicOptions, teacher: string): Promise<OpenChain[]> {
+/**
+ * The live chain of each partition, by partition, and where it ends: a scorer resumes there, whatever its group has committed.
+ * `replays`: the other chains of this teacher, as far as they have come.
+ */
+async function openChains(
+  options: ScoreTopicOptions,
+  teacher: string,
+): Promise<{ readonly chains: readonly OpenChain[]; readonly replays: readonly OpenChain[] }> {
   const { log, store, index, config } = options;
   const { stream } = config;
+  const ends = await log.ends(stream);
+  const starts = ends.map(({ start }) => start);
   const chains: OpenChain[] = [];
-  for (const [partition, ends] of (await log.ends(stream)).entries()) {
-    const chain = await liveChain(store, { teacher, stream, partition }, ends.start);
-    const position = await index.catchUp(chain);
-    const open = { chain, position };
-    await assertNotRecreated(log, open, ends.end);
+  for (const chain of await openLiveChains(store, { teacher, stream }, starts)) {
+    const open = { chain, position: await index.catchUp(chain) };
+    await assertNotRecreated(log, open, ends[chain.partition]!.end);
     chains.push(open);
   }
-  return chains;
+  const replays: OpenChain[] = [];
+  for (const chain of await archivedChains(store, { teacher, stream })) {
+    if (chains[chain.partition]?.chain.origin === chain.origin) continue;
+    replays.push({ chain, position: await index.catchUp(chain) });
+  }
+  return { chains, replays };
 }

@@ -38,7 +38,11 @@ export const keys = {
   compacted: (chain: ChainName, { start, end, createdMs, attempt }: CompactedName): string =>
     `${keys.compactedChain(chain)}${digits(start)}-${digits(end)}-${String(createdMs).padStart(15, "0")}-${attempt}.parquet`,
 
-  /** Says where the live chain of a partition starts; replays start elsewhere. */
+  /** Chains of (teacher, stream) that were claimed together, as one of a row of objects numbered from 0. */
+  claims: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">, number: number): string =>
+    `scores/${teacher}/${stream}/claims/${digits(number)}.json`,
+
+  /** Says where a partition's live chain starts, in archives that were begun before there were claims. */
   liveChain: ({ teacher, stream, partition }: Omit<ChainName, "origin">): string =>
     `scores/${teacher}/${stream}/${partition}/live.json`,
 

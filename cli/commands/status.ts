@@ -1,5 +1,8 @@
+import type { KafkaStatus } from "../../pipelines/kafka-status.js";
 import type { FolderHolder } from "../../pipelines/runtime/folder-holder.js";
 import type { DatasetStatus, TeacherStatus } from "../../pipelines/status.js";
+import type { Config } from "../../schemas/config.js";
+import { EXIT, isSluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openExistingStore } from "../existing-store.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
@@ -12,43 +15,89 @@ export const declare: DeclareCommand = (command, invocation) => {
       "after",
       exampleText([
         ["sluice status", "what is scored, what waits, how full the classes are; also while an ingest runs"],
-        ["sluice status --json", "the same for programs"],
+        ["sluice status --json", "the same for programs; exits with 1 where the log or the store cannot be read"],
       ]),
     )
     .action(async () => {
       const run = invocation();
       const { config } = await run.loadConfig();
-      const { status } = await import("../../pipelines/status.js");
-      const { holderOf, withConfiguredLog } = await import("../../pipelines/runtime/folder-holder.js");
+      const { holderOf } = await import("../../pipelines/runtime/folder-holder.js");
       const { lastStageShares } = await import("../../pipelines/runtime/stage-record.js");
-      const store = await openExistingStore(config);
-      try {
-        const stages = await lastStageShares(config);
-        const holder = await holderOf(config);
-        const nowMs = run.terminal.nowMs();
-        const teachers =
-          (await withConfiguredLog(config, (log) => status(config, store, log, nowMs))) ??
-          (await status(config, store, null, nowMs));
-        run.result(statusText(config.data, holder, teachers, stages, nowMs), {
-          folder: config.data,
-          stream: config.stream,
-          holder,
-          stages,
-          teachers,
-        });
-      } finally {
-        await store.close();
-      }
+      const seen = { holder: await holderOf(config), stages: await lastStageShares(config) };
+      const nowMs = run.terminal.nowMs();
+      const found = await look(config, nowMs);
+      if (found.storeAway !== null || typeof found.kafka?.away === "string") run.exitCode = EXIT.failed;
+      run.result(statusText(config.data, { ...seen, ...found }, nowMs), {
+        folder: config.data,
+        stream: config.stream,
+        ...seen,
+        ...found,
+      });
     });
 };
 
-function statusText(
-  folder: string,
-  holder: FolderHolder | null,
-  teachers: readonly TeacherStatus[],
-  stages: StageShares | null,
-  nowMs: number,
-): string {
+/** What the log and the store say, whichever of them answers. */
+interface Found {
+  readonly teachers: readonly TeacherStatus[];
+  /** Why the store cannot be read; null where it can */
+  readonly storeAway: string | null;
+  /** null: the log is in the data folder */
+  readonly kafka: KafkaStatus | null;
+}
+
+async function look(config: Config, nowMs: number): Promise<Found> {
+  const { kafka } = config;
+  if (kafka === undefined) {
+    const { withLog } = await import("../../pipelines/runtime/folder-holder.js");
+    const { status } = await import("../../pipelines/status.js");
+    return withStore(config, async (store, storeAway) => {
+      if (store === null) return { teachers: [], storeAway, kafka: null };
+      const told = await withLog(config, (log) => status(config, store, log, nowMs));
+      return { teachers: told ?? (await status(config, store, null, nowMs)), storeAway, kafka: null };
+    });
+  }
+  const { kafkaStatus, withKafka } = await import("../../pipelines/kafka-status.js");
+  const { furthestArchived } = await import("../../pipelines/furthest-archived.js");
+  const { status } = await import("../../pipelines/status.js");
+  return withStore(config, (store, storeAway) =>
+    withKafka(kafka, async (opened) => {
+      const scoredTo = store === null ? null : await furthestArchived(store, config.stream);
+      const said = await kafkaStatus(opened, config, kafka, scoredTo, nowMs);
+      // A topic that cannot be read is said of the log; the archive is told all the same.
+      const log = said.away === null ? opened.log : null;
+      const teachers = store === null ? [] : await status(config, store, log, nowMs);
+      return { teachers, storeAway, kafka: said };
+    }),
+  );
+}
+
+type Store = Awaited<ReturnType<typeof openExistingStore>>;
+
+/** `store` is null where it does not answer. */
+async function withStore<T>(
+  config: Config,
+  work: (store: Store | null, away: string | null) => Promise<T>,
+): Promise<T> {
+  let store: Store;
+  try {
+    store = await openExistingStore(config);
+  } catch (error) {
+    if (config.s3 === undefined || !isSluiceError(error, "E_STORE_IO")) throw error;
+    return work(null, error.message);
+  }
+  try {
+    return await work(store, null);
+  } finally {
+    await store.close();
+  }
+}
+
+interface Seen extends Found {
+  readonly holder: FolderHolder | null;
+  readonly stages: StageShares | null;
+}
+
+function statusText(folder: string, { holder, stages, teachers, storeAway, kafka }: Seen, nowMs: number): string {
   const held =
     holder === null
       ? "nobody writes to it"
@@ -56,10 +105,27 @@ function statusText(
   return [
     `${folder}: ${held}`,
     ...(stages === null ? [] : stageSharesText(stages)),
-    ...(teachers.length === 0
+    ...(kafka === null ? [] : kafkaLines(kafka)),
+    ...(storeAway === null ? [] : [`store: cannot be read. ${storeAway}`]),
+    ...(storeAway === null && teachers.length === 0
       ? ["No teacher has scored anything yet: run `sluice ingest`."]
       : teachers.flatMap(teacherLines)),
   ].join("\n");
+}
+
+function kafkaLines({ brokers, away, groups, retention }: KafkaStatus): string[] {
+  if (away !== null) return [`log ${brokers}: cannot be read. ${away}`];
+  const rows = groups.map(({ group, topic, members, lag }) => [
+    `  ${group}`,
+    topic,
+    members === 0 ? "nobody" : plural(members, "member"),
+    `${countText(lag)} behind`,
+  ]);
+  return [
+    `log ${brokers}`,
+    ...(rows.length === 0 ? ["  no group has read anything yet"] : rows.map((row) => row.join("  "))),
+    ...retention.map(({ state, message }) => `  ${state}  ${message}`),
+  ];
 }
 
 function teacherLines(teacher: TeacherStatus): string[] {

@@ -26,7 +26,8 @@ export const declare: DeclareCommand = (command, invocation) => {
         const run = invocation();
         const { config } = await run.loadConfig();
         const kafka = kafkaOf(config);
-        const { checkRetention, checkTopics, createTopics, declaredTopics } = await import("../../pipelines/topics.js");
+        const { checkTopics, createTopics, declaredTopics } = await import("../../pipelines/topics.js");
+        const { checkRetention } = await import("../../pipelines/topic-retention.js");
         const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
         const log = await openKafka(kafka);
         try {

@@ -27,13 +27,18 @@ export interface ModelRunner {
   readonly device: string;
   /** The only batch size that the model takes, or null */
   readonly fixedBatch: number | null;
-  /** `tensor` is [count x input], float32, in the card's layout. */
-  run(tensor: Float32Array, count: number): Promise<RunnerOutput>;
+  /** What `run` is given; `tensor` where it is absent */
+  readonly takes?: "tensor" | "pixels";
+  /**
+   * `input` of a `tensor` is [count x input], float32, normalised, in the card's layout. Of `pixels` it is u8, [count x height x width x channels],
+   * as they come: the model normalises them. Read before the promise is settled only.
+   */
+  run(input: Float32Array | Uint8Array, count: number): Promise<RunnerOutput>;
   close(): Promise<void>;
 }
 
 /** [n x height x width x channels] or [n x channels x height x width], as the card says */
-export function inputDims(card: ModelCard, count: number): [number, number, number, number] {
+export function inputDims(card: Pick<ModelCard, "input">, count: number): [number, number, number, number] {
   const { width, height, layout } = card.input;
   const channels = channelsOf(card.input);
   return layout === "NCHW" ? [count, channels, height, width] : [count, height, width, channels];

@@ -1,9 +1,11 @@
-import { basename, join } from "node:path";
+import { readFile, stat } from "node:fs/promises";
 import { cpus } from "node:os";
+import { basename, join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { SluiceError, messageOf } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { packageVersion, providerLibrary, unavailable } from "./backends.js";
+import { foldNormalise } from "./fold-normalise.js";
 import { checkInput, inputDims, loadFailure, type ModelRunner, type RunnerSetup } from "./model-runner.js";
 import {
   noSuchOutput,
@@ -18,9 +20,10 @@ import {
 export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<ModelRunner> {
   const { card } = setup;
   const path = join(setup.folder, card.weights.files[0]!.path);
-  const session = await createSession(card, path, provider, setup);
+  const folded = provider === "cpu" ? await loadFolded(setup, path) : null;
+  const session = folded?.session ?? (await createSession(card, path, provider, setup));
   try {
-    const input = inputOf(card, session);
+    const input = folded?.input ?? inputOf(card, session);
     const fixedBatch = checkInput(card, input.dims);
     const outputName = chooseOutput(card, session);
     return {
@@ -29,9 +32,13 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
       backend: provider,
       device: provider === "cpu" ? `cpu (${cpus()[0]?.model ?? process.arch})` : `gpu ${setup.device ?? 0}`,
       fixedBatch,
-      async run(tensor, count) {
-        const feeds = { [input.name]: new Tensor("float32", tensor, inputDims(card, count)) };
-        const output = (await session.run(feeds, [outputName]))[outputName]!;
+      takes: folded === null ? "tensor" : "pixels",
+      async run(values, count) {
+        const tensor =
+          values instanceof Float32Array
+            ? new Tensor("float32", values, inputDims(card, count))
+            : new Tensor("uint8", values, inputDims({ input: { ...card.input, layout: "NHWC" } }, count));
+        const output = (await session.run({ [input.name]: tensor }, [outputName]))[outputName]!;
         if (!(output.data instanceof Float32Array)) throw notFloat(card, "output", outputName, output.type);
         return { values: output.data, dims: output.dims };
       },
@@ -41,6 +48,37 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
     await session.release();
     throw error;
   }
+}
+
+/** A larger model is loaded from its file: folding takes its size in memory twice more for a moment. */
+const MOST_FOLDED_BYTES = 512 * 1024 ** 2;
+
+interface Folded {
+  readonly session: InferenceSession;
+  readonly input: { readonly name: string; readonly dims: readonly (number | null)[] };
+}
+
+/** The model with the normalisation folded in; null where that cannot be done, for whatever reason: the plain way says what is wrong. */
+async function loadFolded(setup: RunnerSetup, path: string): Promise<Folded | null> {
+  const { card } = setup;
+  // More files than one: the model names them by paths, and bytes have none.
+  if (card.weights.files.length > 1) return null;
+  try {
+    if ((await stat(path)).size > MOST_FOLDED_BYTES) return null;
+    const folded = foldNormalise(await readFile(path), card);
+    if (folded === null) return null;
+    const session = await InferenceSession.create(folded.model, sessionOptions(setup, ["cpu"]));
+    return { session, input: { name: folded.inputName, dims: folded.dims } };
+  } catch {
+    return null;
+  }
+}
+
+function sessionOptions(
+  { threads }: Pick<RunnerSetup, "threads">,
+  executionProviders: InferenceSession.ExecutionProviderConfig[],
+): InferenceSession.SessionOptions {
+  return { intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3, executionProviders };
 }
 
 /** Loads an ONNX file on the CPU, runs it once and tells its shapes. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE, E_IMAGE_SCORES. */
@@ -74,20 +112,18 @@ async function createSession(
   card: Pick<ModelCard, "name" | "format">,
   path: string,
   provider: string,
-  { threads, device }: Pick<RunnerSetup, "threads" | "device">,
+  setup: Pick<RunnerSetup, "threads" | "device">,
 ): Promise<InferenceSession> {
-  const options = { intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3 } as const;
+  const { device } = setup;
   try {
     const executionProviders = providersFor(provider, device, (name) => providerLibrary(name) !== null);
-    return await InferenceSession.create(path, { ...options, executionProviders });
+    return await InferenceSession.create(path, sessionOptions(setup, executionProviders));
   } catch (error) {
     if (provider === "cpu") throw loadFailure(card, path, error);
     // Is it the provider or the model?
-    const plain = await InferenceSession.create(path, { ...options, executionProviders: ["cpu"] }).catch(
-      (cause: unknown) => {
-        throw loadFailure(card, path, cause);
-      },
-    );
+    const plain = await InferenceSession.create(path, sessionOptions(setup, ["cpu"])).catch((cause: unknown) => {
+      throw loadFailure(card, path, cause);
+    });
     await plain.release();
     throw unavailable(
       `Expected onnxruntime's provider ${provider}${device === undefined ? "" : ` on GPU ${device} (engine.devices)`}, ` +

@@ -91,6 +91,8 @@ class WorkerModel {
   readonly #setup: RunnerSetup;
   /** float32 input of the longest run so far, used again */
   #tensor = new Float32Array(0);
+  /** The same of u8 */
+  #pixels = new Uint8Array(0);
 
   constructor(runner: ModelRunner, setup: RunnerSetup) {
     this.#runner = runner;
@@ -111,15 +113,32 @@ class WorkerModel {
     for (let from = 0; from < count; from += mostAtOnce) {
       const part = Math.min(mostAtOnce, count - from);
       const rows = padTo ?? part;
-      if (this.#tensor.length < rows * imageBytes) this.#tensor = new Float32Array(rows * imageBytes);
-      const tensor = this.#tensor.subarray(0, rows * imageBytes);
-      toTensor({ count: part, pixels: pixels.subarray(from * imageBytes, (from + part) * imageBytes) }, card, tensor);
-      tensor.fill(0, part * imageBytes);
-      const output = await this.#runner.run(tensor, rows);
+      const images = pixels.subarray(from * imageBytes, (from + part) * imageBytes);
+      const input = this.#runner.takes === "pixels" ? this.#pixelsOf(images, rows) : this.#tensorOf(images, part, rows);
+      const output = await this.#runner.run(input, rows);
       checkOutput(card, output, rows);
       writeLogits(card, output.values, logits.subarray(from * card.labels.length, (from + part) * card.labels.length));
     }
     return logits;
+  }
+
+  #tensorOf(images: Uint8Array, count: number, rows: number): Float32Array {
+    const { card } = this.#setup;
+    const length = rows * pixelBytes(card.input);
+    if (this.#tensor.length < length) this.#tensor = new Float32Array(length);
+    const tensor = this.#tensor.subarray(0, length);
+    toTensor({ count, pixels: images }, card, tensor);
+    return tensor.fill(0, images.length);
+  }
+
+  /** A copy, where the run is filled up or the pixels lie in memory that threads share, which libraries do not take. */
+  #pixelsOf(images: Uint8Array, rows: number): Uint8Array {
+    const length = rows * pixelBytes(this.#setup.card.input);
+    if (images.length === length && !(images.buffer instanceof SharedArrayBuffer)) return images;
+    if (this.#pixels.length < length) this.#pixels = new Uint8Array(length);
+    const pixels = this.#pixels.subarray(0, length);
+    pixels.set(images);
+    return pixels.fill(0, images.length);
   }
 
   close(): Promise<void> {

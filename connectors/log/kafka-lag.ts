@@ -8,20 +8,37 @@ export interface GroupLag {
   readonly lag: number;
 }
 
+/** A group, and who works in it. */
+export interface GroupState extends GroupLag {
+  readonly members: number;
+}
+
 /**
  * The groups with members whose names begin with `prefix` and that have committed something of the topic. A group without
  * members is left out: nobody there works, however far behind it is.
  */
 export async function groupLags(client: KafkaClient, topic: string, prefix: string): Promise<readonly GroupLag[]> {
+  const states = await groupStates(client, topic, prefix, (members) => members > 0);
+  return states.map(({ group, lag }) => ({ group, lag }));
+}
+
+/** The same of all groups, by name; `wanted` says of which, by their number of members. */
+export async function groupStates(
+  client: KafkaClient,
+  topic: string,
+  prefix: string,
+  wanted: (members: number) => boolean = () => true,
+): Promise<readonly GroupState[]> {
   const named = await client.administer("list the groups", async (admin) => {
     const { groups } = await admin.listGroups();
     return groups.map(({ groupId }) => groupId).filter((group) => group.startsWith(prefix));
   });
   if (named.length === 0) return [];
   const described = await client.administer("look at the groups", (admin) => admin.describeGroups(named));
-  const live = described.groups.filter(({ members }) => members.length > 0).map(({ groupId }) => groupId);
-  const lags: GroupLag[] = [];
-  for (const group of live.sort()) {
+  const found = described.groups.map(({ groupId, members }) => ({ group: groupId, members: members.length }));
+  const states: GroupState[] = [];
+  for (const { group, members } of found.sort((a, b) => (a.group < b.group ? -1 : 1))) {
+    if (!wanted(members)) continue;
     const committed = await client.administer(
       `read the commits of group "${group}"`,
       (admin) => admin.fetchOffsets({ groupId: group, topics: [topic] }),
@@ -35,7 +52,7 @@ export async function groupLags(client: KafkaClient, topic: string, prefix: stri
     for (const [partition, { start, end }] of (await topicEnds(client, topic)).entries()) {
       lag += Math.max(0, end - Math.max(start, offsets.get(partition) ?? -1));
     }
-    lags.push({ group, lag });
+    states.push({ group, members, lag });
   }
-  return lags;
+  return states;
 }

@@ -7,7 +7,7 @@ import { withoutMark } from "./kafka-cursor-records.js";
 import { isOutOfRange, KafkaFetcher, type Fetched } from "./kafka-fetch.js";
 import { KafkaMember, type GroupTimes } from "./kafka-group.js";
 import { readKafkaPartition } from "./kafka-reader.js";
-import { groupLags, type GroupLag } from "./kafka-lag.js";
+import { groupLags, groupStates, type GroupLag, type GroupState } from "./kafka-lag.js";
 import { committedRecords, endOf } from "./kafka-records.js";
 import {
   describeTopic,
@@ -51,6 +51,8 @@ export interface KafkaLog extends Log {
   committed(group: string, topic: string, partition: number): Promise<number | null>;
   /** How far groups with members whose names begin with `prefix` are behind on a topic; those that have committed there. */
   groupLags(topic: string, prefix: string): Promise<readonly GroupLag[]>;
+  /** The same, of groups without members too */
+  groupStates(topic: string, prefix: string): Promise<readonly GroupState[]>;
 }
 
 /**
@@ -112,6 +114,10 @@ class BrokerLog implements KafkaLog {
 
   async groupLags(topic: string, prefix: string): Promise<readonly GroupLag[]> {
     return groupLags(this.#client, topic, prefix);
+  }
+
+  async groupStates(topic: string, prefix: string): Promise<readonly GroupState[]> {
+    return groupStates(this.#client, topic, prefix);
   }
 
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number> {

@@ -95,8 +95,21 @@ export async function archiveLoss(
   reason: string,
   options: ArchiveOptions,
 ): Promise<Segment> {
+  return archiveEmpty(position, end, { lost: end - position.end, reason }, options);
+}
+
+/** Archives that offsets [position.end, end) hold no records: how a chain that has an end comes to it. */
+export async function archiveHole(position: ChainPosition, end: number, options: ArchiveOptions): Promise<Segment> {
+  return archiveEmpty(position, end, { lost: 0, reason: null }, options);
+}
+
+async function archiveEmpty(
+  position: ChainPosition,
+  end: number,
+  { lost, reason }: { readonly lost: number; readonly reason: string | null },
+  options: ArchiveOptions,
+): Promise<Segment> {
   const { chain, store, topM, classCount } = options;
-  const lost = end - position.end;
   const header: SegmentHeader = {
     ...place(chain, position.end, end),
     counts: { in: lost, scored: 0, copied: 0, quarantined: 0, lost },

@@ -10,6 +10,7 @@ import {
   type SegmentHead,
   type SegmentHeader,
 } from "../../schemas/segment.js";
+import { claimChains, liveOrigin, readClaims } from "./chain-claims.js";
 import { followStub } from "./follow-stub.js";
 
 /** Enough for the footer of nearly every segment, which the header is in; where it is longer, all is read. */
@@ -313,40 +314,46 @@ export async function writeSegment(store: Store, chain: ChainName, segment: Segm
 }
 
 /**
- * The live chain of (teacher, stream, partition). Its origin is `logStart` the first time that anyone asks, and the same
- * ever after.
+ * The live chain of (teacher, stream, partition). It begins where the log does the first time that anyone asks, or behind
+ * what replays have; and there ever after.
  */
 export async function liveChain(store: Store, place: Omit<ChainName, "origin">, logStart: number): Promise<ChainName> {
-  const key = keys.liveChain(place);
-  let origin = await readOrigin(store, key);
-  if (origin === null) {
-    await store.putIfAbsent(key, Buffer.from(JSON.stringify({ origin: logStart })));
-    origin = await readOrigin(store, key);
-  }
-  if (origin === null) throw new SluiceError("E_STORE_IO", `The object ${key} was written and is not there.`);
-  return { ...place, origin };
+  const { partition } = place;
+  const claimed = await claimChains(store, place, (before) =>
+    before.some((one) => one.partition === partition && one.end === null)
+      ? []
+      : [{ partition, origin: liveOrigin(before, partition, logStart), end: null }],
+  );
+  return { ...place, origin: claimed.find((one) => one.partition === partition && one.end === null)!.origin };
+}
+
+/** The live chain of each partition of a log, claimed together where there are none; by partition. */
+export async function openLiveChains(
+  store: Store,
+  place: Omit<ChainName, "partition" | "origin">,
+  logStarts: readonly number[],
+): Promise<ChainName[]> {
+  const claimed = await claimChains(store, place, (before) => {
+    const live = new Set(before.filter(({ end }) => end === null).map(({ partition }) => partition));
+    return logStarts.flatMap((start, partition) =>
+      live.has(partition) ? [] : [{ partition, origin: liveOrigin(before, partition, start), end: null }],
+    );
+  });
+  return claimed
+    .filter(({ partition, end }) => end === null && partition < logStarts.length)
+    .map(({ partition, origin }) => ({ ...place, partition, origin }));
 }
 
 /** The live chains that the archive has of (teacher, stream), in the order of the partitions. */
 export async function liveChains(store: Store, place: { teacher: string; stream: string }): Promise<ChainName[]> {
-  const chains: ChainName[] = [];
-  for (let partition = 0; ; partition++) {
-    const origin = await readOrigin(store, keys.liveChain({ ...place, partition }));
-    if (origin === null) return chains;
-    chains.push({ ...place, partition, origin });
-  }
+  const { teacher, stream } = place;
+  return (await readClaims(store, place))
+    .filter(({ end }) => end === null)
+    .map(({ partition, origin }) => ({ teacher, stream, partition, origin }));
 }
 
-async function readOrigin(store: Store, key: string): Promise<number | null> {
-  try {
-    const { origin } = JSON.parse(Buffer.from(await store.get(key)).toString()) as { origin: unknown };
-    if (typeof origin === "number" && Number.isSafeInteger(origin) && origin >= 0) return origin;
-  } catch (error) {
-    if (isSluiceError(error, "E_STORE_MISSING")) return null;
-    if (error instanceof SluiceError) throw error;
-  }
-  throw new SluiceError(
-    "E_SEGMENT_CORRUPT",
-    `Expected {"origin": offset} at ${key}, found something else. Restore it.`,
-  );
+/** The live chains and those of replays, in the order of (partition, origin). No two of them share an offset. */
+export async function archivedChains(store: Store, place: { teacher: string; stream: string }): Promise<ChainName[]> {
+  const { teacher, stream } = place;
+  return (await readClaims(store, place)).map(({ partition, origin }) => ({ teacher, stream, partition, origin }));
 }

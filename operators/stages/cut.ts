@@ -11,7 +11,7 @@ import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import type { LabelFrontier } from "../../schemas/image-label.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
-import { followSegments, followToEnd, liveChains, repeatedSegments, type Gap } from "./chain.js";
+import { archivedChains, followSegments, followToEnd, repeatedSegments, type Gap } from "./chain.js";
 import { restoreSpan } from "./checkpoint.js";
 import { chooseRows, type ChosenClass } from "./choose-rows.js";
 import { chosenRows, type RowArchive } from "./chosen-rows.js";
@@ -168,8 +168,8 @@ function assertDepth(dataset: Dataset, depth: Int32Array, mostBytes = Number.POS
 const LOOKS = 100;
 
 /**
- * Where the live chains of (teacher, stream) end now: all of them at one moment, so that no chain lies below a checkpoint
- * by whose thresholds bytes of another were left out. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; with `onGap` those ranges
+ * Where the chains of (teacher, stream) end now, live ones and replays: all of them at one moment, so that no chain lies
+ * below a checkpoint by whose thresholds bytes of another were left out. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; with `onGap` those ranges
  * are passed over. `onWarning` hears of repeated segments.
  */
 export async function currentFrontier(
@@ -197,7 +197,7 @@ export async function currentFrontier(
     if (onWarning === undefined || from !== chain.origin) return;
     for await (const { message } of repeatedSegments(store, chain, followed)) onWarning(message);
   };
-  for (const chain of await liveChains(store, place)) await follow(chain, chain.origin);
+  for (const chain of await archivedChains(store, place)) await follow(chain, chain.origin);
   // Where no chain has grown since it was followed, each ended there when the first was looked at again.
   for (let look = 0; look < LOOKS; look++) {
     let grown = false;

@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { followSegments, followToEnd, liveChains, readSegmentHead } from "../../operators/stages/chain.js";
+import { archivedChains, followSegments, followToEnd, readSegmentHead } from "../../operators/stages/chain.js";
 import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import { keys } from "../../schemas/keys.js";
 import type { Segment } from "../../schemas/segment.js";
@@ -7,7 +7,7 @@ import type { Segment } from "../../schemas/segment.js";
 /** Passes over chains that grow all the time; after so many the ends are taken as they were read. */
 const PASSES = 8;
 
-/** Follows a stream's live chains as they grow. */
+/** Follows a teacher's chains over a stream as they grow, live ones and replays. */
 export class ArchiveFollower {
   readonly #store: Store;
   readonly #archive: { readonly teacher: string; readonly stream: string };
@@ -35,7 +35,7 @@ export class ArchiveFollower {
   async follow(): Promise<Frontier> {
     for (let pass = 0, grown = true; grown && pass < PASSES; pass++) {
       grown = false;
-      for (const chain of await liveChains(this.#store, this.#archive)) {
+      for (const chain of await archivedChains(this.#store, this.#archive)) {
         const known = this.#ends.get(keys.chain(chain));
         const from = known?.end ?? chain.origin;
         // A gap is looked for where something follows, and once at the start.

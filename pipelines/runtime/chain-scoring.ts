@@ -4,7 +4,7 @@ import type { Engine } from "../../connectors/engine/engine.js";
 import type { Assignment, Log, LogBatch } from "../../connectors/log/log.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
-import { archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/stages/archive.js";
+import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/stages/archive.js";
 import type { Dedupe } from "../../operators/stages/dedupe.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
 import type { Config } from "../../schemas/config.js";
@@ -42,34 +42,44 @@ export interface OpenChain {
 
 export interface ChainRun {
   readonly read: Assignment["read"];
-  /** Scoring goes on until there */
-  readonly until: Promise<number>;
+  /** Scoring goes on until there. A number is where the chain itself ends: it is archived up to there, whatever the log has. */
+  readonly until: number | Promise<number>;
+  /** Aborts as `read` is made to end before its time */
+  readonly signal: AbortSignal;
   /** Is given each archived segment, in order, before the next one is archived */
   readonly take: (segment: Segment) => Promise<void>;
 }
 
 /**
  * log -> fetch -> dedupe -> decode -> score -> archive, along one chain from where it ends. What the log's retention has
- * removed before it was read is archived as lost. Ends at `until`, or when `read` does.
+ * removed before it was read is archived as lost. Returns at `until`, or when `read` ends.
  */
 export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainScoring): Promise<void> {
   const { config, log, dedupe } = scoring;
   const { partition } = open.chain;
+  const { until, signal } = run;
+  // As a number, so that no reader begins before it knows.
+  const end = typeof until === "number" ? until : Number.POSITIVE_INFINITY;
   const archive = archiveOptions(scoring, open.chain);
   const take = async (segment: Segment): Promise<void> => {
     await run.take(segment);
     open.position = segment.header;
   };
   // Whoever reads hears of its failure; until then nobody may.
-  run.until.catch(() => undefined);
+  if (typeof until !== "number") until.catch(() => undefined);
   const logStart = async (): Promise<number> => (await log.ends(config.stream))[partition]!.start;
-  for (let more = true; more;) {
+  let more = true;
+  /** For the compiler, which does not see that reading may change it. */
+  const isMore = (): boolean => more;
+  while (more) {
     more = false;
-    const start = await logStart();
+    const first = await logStart();
+    const start = Math.min(first, end);
     if (start > open.position.end) {
-      const reason = `the log starts at ${start}: its retention removed what lay before`;
+      const reason = `the log starts at ${first}: its retention removed what lay before`;
       await take(await archiveLoss(open.position, start, reason, archive));
     }
+    if (open.position.end >= end) return;
     const flow = scoreFlow(
       {
         ...scoring,
@@ -80,7 +90,7 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
           }),
         archive,
         decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
-        until: run.until,
+        until,
       },
       open.position,
     );
@@ -90,6 +100,10 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
       dedupe.fail(error);
       throw error;
     }
+    if (isMore() || typeof until !== "number" || open.position.end >= end || signal.aborted) continue;
+    // All was read, and the rest are offsets without records; or there was nothing left to read.
+    if ((await logStart()) > open.position.end) more = true;
+    else await take(await archiveHole(open.position, end, archive));
   }
 }
 

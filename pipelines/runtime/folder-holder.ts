@@ -1,10 +1,8 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { openEmbeddedLog, type EmbeddedLog } from "../../connectors/log/embedded.js";
-import type { Log } from "../../connectors/log/log.js";
 import type { Config } from "../../schemas/config.js";
 import { isSluiceError } from "../../schemas/errors.js";
-import { openKafka } from "./open-kafka.js";
 import { FOLDERS } from "./workspace.js";
 
 /** Who writes to a data folder. */
@@ -23,21 +21,6 @@ export async function holderOf(config: Config): Promise<FolderHolder | null> {
     const { pid, command, sinceMs } = held.holder;
     return { pid, command, sinceMs };
   });
-}
-
-/** Looks at the configured log, wherever it is; null where it does not answer, or there is none yet. */
-export async function withConfiguredLog<T>(config: Config, look: (log: Log) => Promise<T>): Promise<T | null> {
-  if (config.kafka === undefined) return withLog(config, look);
-  let log: Log | undefined;
-  try {
-    log = await openKafka(config.kafka);
-    return await look(log);
-  } catch (error) {
-    if (isSluiceError(error, "E_LOG_IO")) return null;
-    throw error;
-  } finally {
-    await log?.close();
-  }
 }
 
 /** Looks at the log beside whoever writes to it; null where there is none yet, or not this stream in it. */

@@ -32,6 +32,11 @@ export interface LiveOptions {
   readonly everySegments: number;
   /** Checkpoints kept a dataset */
   readonly keep: number;
+  /**
+   * false: the checkpoints are others', and these states give thresholds alone. They stand on archived segments only, so that
+   * whatever is cut at or above them needs nothing below them. Default true.
+   */
+  readonly writes?: boolean;
   /** Which classes are kept. Default: all */
   readonly shard?: Shard;
   /** Hears of each state that has just become durable, with the thresholds that it is durable with. */
@@ -229,19 +234,21 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     if (this.#sinceCheckpoint === 0) return;
     const since = this.#sinceCheckpoint;
     this.#sinceCheckpoint = 0;
-    const { store, keep, onDurable } = this.#options;
+    const { store, keep, onDurable, writes = true } = this.#options;
     const closedMs = this.closedMs();
     try {
       for (const live of this.#live) {
         const { state } = live;
         const durable = durableThresholds(live, closedMs);
         const { closed } = durable;
-        live.durable = await writeCheckpoint(store, state, live.durable, live.spilled, (pane) => closed.includes(pane));
+        const leaves = (pane: number): boolean => closed.includes(pane);
+        if (writes) live.durable = await writeCheckpoint(store, state, live.durable, live.spilled, leaves);
+        else closed.forEach((pane) => state.release(pane));
         // Only now are they those of a durable checkpoint.
         live.thresholds = new Map([...durable.panes].map(([pane, { keys }]) => [pane, keys]));
         live.thresholdsAt = durable.records;
         await onDurable?.(durable);
-        await pruneCheckpoints(store, state, keep);
+        if (writes) await pruneCheckpoints(store, state, keep);
       }
     } catch (error) {
       this.#sinceCheckpoint += since;

@@ -38,7 +38,7 @@ export interface ScoreFlowOptions {
   /** Images decoded at once */
   readonly decodeConcurrency: number;
   readonly nowMs: () => number;
-  readonly until: Promise<number>;
+  readonly until: number | Promise<number>;
   /** Told how long each stage is at work; shared by all partitions of this process */
   readonly stages?: StageClock;
 }

@@ -204,6 +204,25 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
     const going = await sluice(folder, "older", ...bounded);
     assert.equal(going.code, 1);
     assert.match(going.stdout, /fail {2}older: older\/1: .*found 1 offsets that are not: they go at any moment/);
+    // By the topic's size, while all of it is young
+    await sluice(folder, "sized", "topics", "create");
+    await alter("sized", "retention.bytes=100000");
+    const fill = (): Promise<unknown> =>
+      producer.send({ topic: "sized", messages: [{ partition: 0, value: Buffer.alloc(60_000) }] });
+    await fill();
+    const half = await sluice(folder, "sized", "topics", "check");
+    assert.equal(half.code, 0);
+    assert.match(
+      half.stdout,
+      /warn {2}sized: sized\/0: about 0.06 MB wait to be scored, more than half of what the topic/,
+    );
+    await fill();
+    const full = await sluice(folder, "sized", "topics", "check");
+    assert.equal(full.code, 1);
+    assert.match(
+      full.stdout,
+      /fail {2}sized: sized\/0: about 0.12 MB wait to be scored, more than the topic keeps: .*any moment/,
+    );
   });
 
   test("without a cluster, and without a broker, it says what to do", async (t) => {

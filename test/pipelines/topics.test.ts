@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { declaredTopics, deviations, retentionDeviations, type DeclaredTopic } from "../../pipelines/topics.js";
+import { retentionDeviations } from "../../pipelines/topic-retention.js";
+import { declaredTopics, deviations, type DeclaredTopic } from "../../pipelines/topics.js";
 import { configSchema } from "../../schemas/config.js";
 
 const config = configSchema.parse({ partitions: 4, kafka: { brokers: "a:1", shards: 3, topics: { labels: "said" } } });
@@ -84,7 +85,7 @@ test("more than is wanted is no deviation", () => {
 test("records that retention takes before they are scored are told: lost, about to be, and on the way there", () => {
   const state = { topic: "images", partition: 1, retentionMs: 86_400_000, start: 0, scoredTo: 50 };
   const states = (more: object): string[] =>
-    retentionDeviations({ ...state, removable: 0, halfway: 0, ...more }).map(
+    retentionDeviations({ ...state, removable: 0, halfway: 0, retentionBytes: -1, waitingBytes: 0, ...more }).map(
       ({ state: how, message }) => `${how} ${message}`,
     );
   assert.deepEqual(states({}), []);
@@ -100,4 +101,12 @@ test("records that retention takes before they are scored are told: lost, about 
   assert.match(states({ halfway: 53 }).join(), /^warn images\/1: 3 offsets wait/);
   // Nothing was scored yet: what lies before the log's start is nobody's loss.
   assert.match(states({ scoredTo: null, start: 70, removable: 75 }).join(), /^fail .*found 5 offsets/);
+  // By the topic's size: before anything is lost, and when it goes.
+  const bytes = { retentionBytes: 10_000_000 };
+  assert.deepEqual(states({ ...bytes, waitingBytes: 5_000_000 }), []);
+  assert.match(
+    states({ ...bytes, waitingBytes: 6_000_000 }).join(),
+    /^warn images\/1: about 6.00 MB wait to be scored, more than half of what the topic keeps.*retention.bytes \(now 10 MB/,
+  );
+  assert.match(states({ ...bytes, waitingBytes: 11_000_000 }).join(), /^fail images\/1: about 11 MB wait.*any moment/);
 });

@@ -93,7 +93,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "commit-not-idempotent",
-    likelySeed: 19,
+    likelySeed: 23,
     what: "a publisher does not know its own manifest again when the answer to its commit was lost",
     store: (store) => ({
       ...store,
@@ -123,7 +123,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "thresholds-not-durable",
-    likelySeed: 65,
+    likelySeed: 141,
     what: "bytes are left out by the thresholds of the state in memory, under the name of the durable checkpoint",
     install: keepersWith((keeper, live) => {
       const found = live.datasets.find(({ name }) => name === keeper.dataset);
@@ -310,7 +310,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "labels-replaced",
-    likelySeed: 144,
+    likelySeed: 116,
     what: "labels are put, not created only if absent",
     store: overwriting((key) => key.startsWith("labels/")),
   },

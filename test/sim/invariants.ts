@@ -13,6 +13,7 @@ import { manifestSchema, VersionIdHash, type Manifest } from "../../schemas/mani
 import { BYTES } from "../../schemas/scored-batch.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import {
+  liveOrigin,
   promisedRanks,
   readArchive,
   readLabels,
@@ -51,9 +52,7 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
   const { world, store } = place;
   const chains = readArchive(witness.originals);
   const live = chains.filter(({ partition, origin }) => {
-    const name = { teacher: TEACHER, stream: place.config.stream, partition };
-    const known = store.objects.get(keys.liveChain(name));
-    return known !== undefined && (JSON.parse(Buffer.from(known).toString()) as { origin: number }).origin === origin;
+    return liveOrigin(store.objects, place.config.stream, partition) === origin;
   });
   for (const chain of chains) checkChain(place, witness, chain);
   checkScores(place, witness.images, chains);

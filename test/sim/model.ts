@@ -1,3 +1,4 @@
+import type { ChainClaim } from "../../schemas/chain-claim.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import { reserveOf } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
@@ -45,6 +46,17 @@ export function readArchive(objects: ReadonlyMap<string, Uint8Array>): ArchivedC
     const { partition, origin } = segments[0]!.header;
     return { partition, origin, segments };
   });
+}
+
+/** Where a partition's live chain begins; null before anybody has said so. */
+export function liveOrigin(objects: ReadonlyMap<string, Uint8Array>, stream: string, partition: number): number | null {
+  for (const [key, bytes] of objects) {
+    if (!key.includes(`/${stream}/claims/`)) continue;
+    const { chains } = JSON.parse(Buffer.from(bytes).toString()) as { chains: ChainClaim[] };
+    const live = chains.find((one) => one.partition === partition && one.end === null);
+    if (live !== undefined) return live.origin;
+  }
+  return null;
 }
 
 export function readSegment(key: string, bytes: Uint8Array): ArchivedSegment {

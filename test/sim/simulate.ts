@@ -2,11 +2,10 @@ import { SeededRandom } from "../../operators/pure/seeded-random.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import { messageOf, SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
-import { keys } from "../../schemas/keys.js";
 import { decodeArchived } from "../../schemas/segment.js";
 import type { Bug } from "./bug.js";
 import { checkBlobs, checkInvariants } from "./invariants.js";
-import { readSegment } from "./model.js";
+import { liveOrigin, readSegment } from "./model.js";
 import { compaction, handCut, label, replay, retry, scorer, TEACHER, type Place } from "./participants.js";
 import { drawLabels, drawRecord, drawScenario, type Action, type Scenario } from "./scenario.js";
 import { READ_RECORDS, SimLog } from "./sim-log.js";
@@ -199,11 +198,8 @@ class Simulation {
   }
 
   #archivedTo(partition: number): number {
-    const { objects } = this.#place.store;
-    const name = { teacher: TEACHER, stream: this.#place.config.stream, partition };
-    const live = objects.get(keys.liveChain(name));
-    if (live === undefined) return 0;
-    const { origin } = JSON.parse(Buffer.from(live).toString()) as { origin: number };
+    const origin = liveOrigin(this.#place.store.objects, this.#place.config.stream, partition);
+    if (origin === null) return 0;
     return this.#chainEnds.get(`${partition}/${origin}`) ?? origin;
   }
 

@@ -2,22 +2,23 @@
 // first pixel says so, ends as a library does that allocates without asking.
 import { loadRunner } from "../../../connectors/engine/load-runner.js";
 import { serveAsWorker } from "../../../connectors/engine/worker-program.js";
+import { valueGiven } from "./value-given.js";
 
 const FITS = 4;
-/** A first pixel of 251, once normalised as (u8/255 - 0.5) / 0.25 */
-const ABORT = (251 / 255 - 0.5) / 0.25;
+/** A first pixel */
+const ABORT = 251;
 
 serveAsWorker(async (setup) => {
   const runner = await loadRunner(setup);
   return {
     ...runner,
-    run: (tensor, count) => {
-      if (count > FITS && Math.abs(tensor[0]! - ABORT) < 1e-3) {
+    run: (input, count) => {
+      if (count > FITS && valueGiven(input, 0) === ABORT) {
         process.stderr.write("terminate called after throwing an instance of 'std::bad_alloc'\n");
         process.abort();
       }
       if (count > FITS) throw new Error("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size)");
-      return runner.run(tensor, count);
+      return runner.run(input, count);
     },
   };
 });

@@ -2,25 +2,26 @@
 import { loadRunner } from "../../../connectors/engine/load-runner.js";
 import { pixelBytes } from "../../../schemas/pixels.js";
 import { serveAsWorker } from "../../../connectors/engine/worker-program.js";
+import { valueGiven } from "./value-given.js";
 
-/** Values of a first pixel, once normalised as (u8/255 - 0.5) / 0.25 */
-const ABORT = (251 / 255 - 0.5) / 0.25;
-const EXIT = (252 / 255 - 0.5) / 0.25;
-const THROW = (253 / 255 - 0.5) / 0.25;
+/** Values of a first pixel */
+const ABORT = 251;
+const EXIT = 252;
+const THROW = 253;
 
 serveAsWorker(async (setup) => {
   const runner = await loadRunner(setup);
   const width = pixelBytes(setup.card.input);
   return {
     ...runner,
-    run: (tensor, count) => {
+    run: (input, count) => {
       for (let at = 0; at < count * width; at += width) {
-        const first = tensor[at]!;
-        if (Math.abs(first - ABORT) < 1e-3) process.abort();
-        if (Math.abs(first - EXIT) < 1e-3) process.exit(7);
-        if (Math.abs(first - THROW) < 1e-3) throw new Error("a poisonous pixel");
+        const first = valueGiven(input, at);
+        if (first === ABORT) process.abort();
+        if (first === EXIT) process.exit(7);
+        if (first === THROW) throw new Error("a poisonous pixel");
       }
-      return runner.run(tensor, count);
+      return runner.run(input, count);
     },
   };
 });

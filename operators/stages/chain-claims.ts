@@ -1,0 +1,115 @@
+import type { Store } from "../../connectors/store/store.js";
+import { decodeClaims, encodeClaims, type ChainClaim } from "../../schemas/chain-claim.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import { without, type OffsetRange } from "../pure/offset-ranges.js";
+
+type Archive = Pick<ChainName, "teacher" | "stream">;
+
+/**
+ * A chain is laid down before anything of it is scored: claims are objects numbered from 0, each created only if absent by
+ * somebody who has read all before it. So chains of one (teacher, stream) never share an offset, whoever claims at once.
+ */
+
+/** All chains of (teacher, stream), in the order of (partition, origin). Throws E_SEGMENT_CORRUPT. */
+export async function readClaims(store: Store, archive: Archive): Promise<ChainClaim[]> {
+  return (await readAll(store, archive)).chains;
+}
+
+/**
+ * Claims what `choose` wants beside the chains that there are; nothing where it wants nothing. Where somebody else claims
+ * at the same time, it is asked again with what that one has. Returns all chains.
+ */
+export async function claimChains(
+  store: Store,
+  archive: Archive,
+  choose: (claimed: readonly ChainClaim[]) => readonly ChainClaim[],
+): Promise<ChainClaim[]> {
+  for (;;) {
+    const { chains, next } = await readAll(store, archive);
+    const wanted = choose(chains);
+    for (const one of wanted) assertFree(one, chains);
+    if (wanted.length === 0) return chains;
+    const outcome = await store.putIfAbsent(keys.claims(archive, next), encodeClaims(wanted));
+    if (outcome === "created") return sorted([...chains, ...wanted]);
+  }
+}
+
+/** The live chain has everything from its origin on. */
+export function claimedRange({ origin, end }: ChainClaim): OffsetRange {
+  return { start: origin, end: end ?? Number.POSITIVE_INFINITY };
+}
+
+/** Where a live chain must begin that is claimed now: behind every replay, and not before the log does. */
+export function liveOrigin(claimed: readonly ChainClaim[], partition: number, logStart: number): number {
+  const ends = claimed.filter((one) => one.partition === partition).map(({ end }) => end ?? 0);
+  return Math.max(logStart, ...ends);
+}
+
+async function readAll(store: Store, archive: Archive): Promise<{ chains: ChainClaim[]; next: number }> {
+  const chains: ChainClaim[] = [];
+  let next = 0;
+  for (; ; next++) {
+    const key = keys.claims(archive, next);
+    const bytes = await getIfThere(store, key);
+    if (bytes === null) break;
+    chains.push(...decodeClaims(bytes, key));
+  }
+  chains.push(...(await earlierLiveChains(store, archive, chains)));
+  return { chains: sorted(chains), next };
+}
+
+/** Live chains that were begun when each had an object of its own, from partition 0 on. */
+async function earlierLiveChains(
+  store: Store,
+  archive: Archive,
+  claimed: readonly ChainClaim[],
+): Promise<ChainClaim[]> {
+  const live = new Set(claimed.filter(({ end }) => end === null).map(({ partition }) => partition));
+  const last = Math.max(-1, ...live);
+  const found: ChainClaim[] = [];
+  for (let partition = 0; ; partition++) {
+    if (live.has(partition)) continue;
+    const key = keys.liveChain({ ...archive, partition });
+    const bytes = await getIfThere(store, key);
+    if (bytes !== null) found.push({ partition, origin: originIn(bytes, key), end: null });
+    else if (partition > last) return found;
+  }
+}
+
+async function getIfThere(store: Store, key: string): Promise<Uint8Array | null> {
+  try {
+    return await store.get(key);
+  } catch (error) {
+    if (isSluiceError(error, "E_STORE_MISSING")) return null;
+    throw error;
+  }
+}
+
+function originIn(bytes: Uint8Array, key: string): number {
+  try {
+    const { origin } = JSON.parse(Buffer.from(bytes).toString()) as { origin: unknown };
+    if (typeof origin === "number" && Number.isSafeInteger(origin) && origin >= 0) return origin;
+  } catch {
+    // The same as another value.
+  }
+  throw new SluiceError(
+    "E_SEGMENT_CORRUPT",
+    `Expected {"origin": offset} at ${key}, found something else. Restore it.`,
+  );
+}
+
+function assertFree(wanted: ChainClaim, claimed: readonly ChainClaim[]): void {
+  const range = claimedRange(wanted);
+  const taken = claimed.filter(({ partition }) => partition === wanted.partition).map(claimedRange);
+  const [free] = without(range, taken);
+  if (free?.start === range.start && free.end === range.end) return;
+  throw new SluiceError(
+    "E_INTERNAL",
+    `A chain over [${range.start}, ${range.end}) of partition ${wanted.partition} was asked for, which others have a part of.`,
+  );
+}
+
+function sorted(chains: ChainClaim[]): ChainClaim[] {
+  return chains.sort((a, b) => a.partition - b.partition || a.origin - b.origin);
+}

@@ -1,0 +1,167 @@
+import { once } from "node:events";
+import type { Assignment, Log } from "../connectors/log/log.js";
+import { archivedChains } from "../operators/stages/chain.js";
+import { Dedupe } from "../operators/stages/dedupe.js";
+import { saveCard } from "../operators/stages/teacher-registry.js";
+import type { ChainName } from "../schemas/keys.js";
+import { teacherDigest } from "../schemas/model-card.js";
+import type { OnProgress } from "../schemas/progress.js";
+import type { Segment } from "../schemas/segment.js";
+import { planReplay, type PlannedChain, type ReplayAsk, type ReplayPlan } from "./replay-plan.js";
+import { frontierOf, scoreChain, type ChainScoring, type OpenChain } from "./runtime/chain-scoring.js";
+import { ByteBudget } from "./runtime/flow.js";
+import type { RunCounts } from "./runtime/ingest-progress.js";
+import { keepRunning } from "./runtime/keep-running.js";
+import { LiveDatasets } from "./runtime/live-datasets.js";
+import type { ScoringParts } from "./runtime/open-scoring.js";
+import { PacedRead, type Pace } from "./runtime/paced-read.js";
+import { ReplayTracker } from "./runtime/replay-tracker.js";
+import { openScoreIndex, type ChainFollower } from "./runtime/score-index.js";
+import { StageClock } from "./runtime/stage-clock.js";
+import type { Workspace } from "./runtime/workspace.js";
+import { YieldToLive, type YieldOptions } from "./runtime/yield-to-live.js";
+
+export interface ReplayOptions {
+  /** Its local tables are this process's alone */
+  readonly workspace: Workspace;
+  readonly log: Log;
+  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
+  readonly ask: ReplayAsk;
+  readonly perS?: number | undefined;
+  /** Wait while live scorers are behind */
+  readonly yieldTo?: Pick<YieldOptions, "lags" | "most"> | undefined;
+  readonly onPlan?: (plan: ReplayPlan) => void;
+  readonly onSegment?: (segment: Segment) => void;
+  readonly onProgress?: OnProgress;
+  readonly onWarning: (message: string) => void;
+  /** Ends reading; what was read is scored and archived */
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+}
+
+export interface ReplayResult {
+  readonly plan: ReplayPlan;
+  /** Of this process */
+  readonly counts: Omit<RunCounts, "appended" | "sizeBytes">;
+  /** Offsets of the plan that nobody has archived yet */
+  readonly left: number;
+}
+
+/** How often the archive is looked at for what other processes have done, and the live scorers' lag, ms */
+const LOOK_MS = 1000;
+
+/**
+ * A range of the images topic, read again and scored by another teacher: plan -> log -> score -> archive, each missing
+ * range a chain of its own. Nothing is told to anybody, and nothing published: scores lie under the teacher's digest.
+ * Processes that replay the same share the partitions; one that finds a range done goes on to the next, until all is done.
+ */
+export async function replay(options: ReplayOptions): Promise<ReplayResult> {
+  const { workspace, log, scoring, signal, onWarning, nowMs } = options;
+  const { config, store } = workspace;
+  const { card } = scoring.teacher;
+  const { stream } = config;
+  const teacher = teacherDigest(card);
+  await saveCard(store, card);
+  const index = openScoreIndex(workspace, teacher);
+  const archivedTo = async (chain: ChainName): Promise<number> => (await index.catchUp(chain)).end;
+  const plan = await planReplay({ log, store, teacher, stream, ask: options.ask, archivedTo, dryRun: false });
+  options.onPlan?.(plan);
+  const counts = { scored: 0, copied: 0, quarantined: 0, lost: 0 };
+  const report = (): void => {
+    const done = tracker.total - tracker.left;
+    options.onProgress?.({ phase: "replay", done, total: tracker.total, kept: 0, ...counts });
+  };
+  const tracker = new ReplayTracker(store, plan.chains, report);
+  report();
+  if (plan.chains.length === 0) return { plan, counts, left: 0 };
+
+  // Whatever fails first ends the rest.
+  const failure = new AbortController();
+  const halt = AbortSignal.any([signal, failure.signal]);
+  const ended = AbortSignal.any([halt, tracker.finished]);
+  const live =
+    options.yieldTo === undefined
+      ? undefined
+      : new YieldToLive({ ...options.yieldTo, everyMs: LOOK_MS, onNote: onWarning });
+  const pace: Pace = { perS: options.perS, clear: live?.clear.bind(live) };
+  const onSegment = (segment: Segment): void => {
+    const { header } = segment;
+    for (const name of ["scored", "copied", "quarantined", "lost"] as const) counts[name] += header.counts[name];
+    tracker.note(header, header.end);
+    options.onSegment?.(segment);
+  };
+  const scored = keepRunning(
+    () =>
+      scorePlan({ ...options, signal: halt, onSegment }, plan.chains, { index, tracker, read: new PacedRead(pace) }),
+    { signal: halt, onWarning, nowMs },
+  );
+  const work = [scored, tracker.watch(LOOK_MS, halt), ...(live === undefined ? [] : [live.watch(ended)])];
+  for (const one of work) {
+    one.catch((error: unknown) => {
+      failure.abort(error);
+    });
+  }
+  await Promise.allSettled(work);
+  await Promise.all(work);
+  return { plan, counts, left: tracker.left };
+}
+
+/** As a member of the replays' group, along the chains of the partitions that this process is given, until all is done. */
+async function scorePlan(
+  options: ReplayOptions & { readonly onSegment: (segment: Segment) => void },
+  planned: readonly PlannedChain[],
+  {
+    index,
+    tracker,
+    read,
+  }: { readonly index: ChainFollower; readonly tracker: ReplayTracker; readonly read: PacedRead },
+): Promise<void> {
+  const { workspace, log, scoring: parts, nowMs, onWarning, signal } = options;
+  const { config, store } = workspace;
+  const { card } = parts.teacher;
+  const { stream } = config;
+  const teacher = teacherDigest(card);
+  const known: OpenChain[] = [];
+  for (const chain of await archivedChains(store, { teacher, stream })) {
+    known.push({ chain, position: await index.catchUp(chain) });
+  }
+  // For the thresholds by which bytes are kept: the checkpoints are those of who publishes.
+  const datasets = await LiveDatasets.restore(
+    { store, datasets: config.datasets, teacher, stream, card, ...config.checkpoint, writes: false, onWarning },
+    frontierOf(known),
+  );
+  for (const { chain, position } of known) await datasets.catchUp(chain, position.end);
+  const scoring: ChainScoring = {
+    ...parts,
+    config,
+    log,
+    store,
+    card,
+    dedupe: new Dedupe(index),
+    budget: new ByteBudget(config.maxInFlightBytes),
+    stages: new StageClock(nowMs),
+    keepers: () => datasets.keepers(),
+    nowMs,
+  };
+  const scorePartition = async (assignment: Assignment): Promise<void> => {
+    for (const { chain, end } of planned) {
+      if (chain.partition !== assignment.partition) continue;
+      // Another process may have had the partition since.
+      const open: OpenChain = { chain, position: await index.catchUp(chain) };
+      tracker.note(chain, open.position.end);
+      await datasets.catchUp(chain, open.position.end);
+      const take = async (segment: Segment): Promise<void> => {
+        await index.onSegment(segment);
+        await datasets.onSegment(segment);
+        await assignment.commit(segment.header.end);
+        options.onSegment(segment);
+      };
+      await scoreChain(open, { read: read.of(assignment), until: end, take, signal: assignment.signal }, scoring);
+      if (assignment.signal.aborted) return;
+    }
+    // One that is killed leaves its partitions to whoever is still here.
+    const over = AbortSignal.any([assignment.signal, tracker.finished]);
+    if (!over.aborted) await once(over, "abort");
+  };
+  await log.consume(stream, `replay-${teacher.slice(0, 16)}`, scorePartition, signal);
+}
