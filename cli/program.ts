@@ -35,6 +35,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/ingest.js"),
   },
   {
+    name: "replay",
+    summary: "score what the log has once more, through another teacher",
+    load: () => import("./commands/replay.js"),
+  },
+  {
     name: "rebuild",
     summary: "make a version from the archived scores alone",
     load: () => import("./commands/rebuild.js"),

@@ -1,6 +1,7 @@
 import type { Log, PartitionEnds } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
 import { lengthOf, meets, without, type OffsetRange } from "../operators/pure/offset-ranges.js";
+import { followToEnd } from "../operators/stages/chain.js";
 import { claimChains, claimedRange, readClaims } from "../operators/stages/chain-claims.js";
 import type { ChainClaim } from "../schemas/chain-claim.js";
 import { SluiceError } from "../schemas/errors.js";
@@ -114,6 +115,11 @@ export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
     live: shared((claim) => (claim.end === null ? claimedRange(claim) : null)),
     goesOn: chains.some(({ isNew }) => !isNew),
   };
+}
+
+/** Up to where chains are archived, from the archive alone. */
+export function archivedTo(store: Store): PlanOptions["archivedTo"] {
+  return (chain) => followToEnd(store, chain, chain.origin, () => undefined);
 }
 
 interface AskedRange extends OffsetRange {

@@ -72,8 +72,8 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     options.onProgress?.({ phase: "replay", done, total: tracker.total, kept: 0, ...counts });
   };
   const tracker = new ReplayTracker(store, plan.chains, report);
-  report();
   if (plan.chains.length === 0) return { plan, counts, left: 0 };
+  report();
 
   // Whatever fails first ends the rest.
   const failure = new AbortController();

@@ -1,15 +1,26 @@
-import type { Log } from "../connectors/log/log.js";
+import type { Log, PartitionEnds } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
 import { ranking } from "../operators/pure/ranking.js";
 import { newestSpan } from "../operators/pure/windows.js";
+<<<<<<< HEAD
 import { restoreSpan } from "../operators/stages/checkpoint.js";
+=======
+import { readClaims } from "../operators/stages/chain-claims.js";
+import { newestCoverage, restoreSpan } from "../operators/stages/checkpoint.js";
+>>>>>>> main
 import { currentFrontier } from "../operators/stages/cut.js";
 import { newestManifest } from "../operators/stages/manifests.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
+import type { ChainClaim } from "../schemas/chain-claim.js";
 import type { Judgement } from "../operators/pure/triggers.js";
 import type { Config } from "../schemas/config.js";
+<<<<<<< HEAD
 import type { Dataset, Span } from "../schemas/dataset.js";
 import type { Frontier } from "../schemas/frontier.js";
+=======
+import { parametersDigest, type Span } from "../schemas/dataset.js";
+import { endIn, type Frontier } from "../schemas/frontier.js";
+>>>>>>> main
 import type { Manifest } from "../schemas/manifest.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
@@ -21,7 +32,7 @@ import { ArchiveFacts } from "./runtime/archive-facts.js";
 export interface TeacherStatus {
   readonly digest: string;
   readonly name: string;
-  /** Records in the log behind the archive's end, all partitions; null where the log cannot tell */
+  /** Records in the log that its chains are to have and have not, all partitions; null where the log cannot tell */
   readonly waiting: number | null;
   readonly frontier: Frontier;
   /** Records by the error code that keeps them in quarantine */
@@ -59,6 +70,7 @@ export async function status(
     const quarantined: Record<string, number> = {};
     for await (const { code } of listQuarantine(store, place)) quarantined[code] = (quarantined[code] ?? 0) + 1;
     const ends = log === null ? null : await log.ends(config.stream);
+<<<<<<< HEAD
     const waiting = ends?.reduce(
       (sum, { end }, partition) => sum + end - (frontier.find((chain) => chain.partition === partition)?.end ?? 0),
       0,
@@ -68,6 +80,10 @@ export async function status(
       { store, ...place, datasets: config.datasets, countsOf: ({ name }) => countsOf.get(name) ?? [] },
       frontier,
     );
+=======
+    const waiting = ends === null ? null : waitingOf(await readClaims(store, place), frontier, ends);
+    const judged = await judgeTriggers(config, store, card, frontier, nowMs);
+>>>>>>> main
     const datasets: DatasetStatus[] = [];
     for (const dataset of config.datasets) {
       const options = { dataset, ...place, card };
@@ -95,13 +111,34 @@ export async function status(
           newest === null ? null : { number: newest.number, id: newest.id, createdAt: newest.provenance.createdAt },
       });
     }
-    all.push({ digest, name: card.name, waiting: waiting ?? null, frontier, quarantined, datasets });
+    all.push({ digest, name: card.name, waiting, frontier, quarantined, datasets });
   }
   return all;
 }
 
+<<<<<<< HEAD
 /** What a dataset's trigger says of the archive as it is. */
 async function judgeTrigger(
+=======
+/** Records of the log that chains are to have and have not: of live chains up to the log's end, of replays up to theirs. */
+function waitingOf(claimed: readonly ChainClaim[], frontier: Frontier, ends: readonly PartitionEnds[]): number {
+  const isLive = claimed.some(({ end }) => end === null);
+  const live = new Set(claimed.filter(({ end }) => end === null).map(({ partition }) => partition));
+  // A partition that was added: the live scorers have not taken it up yet.
+  const added = ends.reduce(
+    (sum, { start, end }, partition) => sum + (isLive && !live.has(partition) ? end - start : 0),
+    0,
+  );
+  return claimed.reduce((sum, claim) => {
+    const until = claim.end ?? ends[claim.partition]?.end ?? 0;
+    return sum + Math.max(0, until - endIn(frontier, claim));
+  }, added);
+}
+
+/** What the triggers say of the archive as it is, by dataset. */
+async function judgeTriggers(
+  config: Config,
+>>>>>>> main
   store: Store,
   card: ModelCard,
   facts: ArchiveFacts,

@@ -32,6 +32,7 @@ export async function openScoring(
   onNote: (line: string) => void = () => undefined,
   { keepsStates = true } = {},
 ): Promise<ScoringParts> {
+<<<<<<< HEAD
   if (config.teacher === undefined) {
     throw new SluiceError(
       "E_CONFIG",
@@ -40,11 +41,24 @@ export async function openScoring(
   }
   const teacher = await loadTeacher(config.teacher);
   if (keepsStates) assertFits(config, teacher.card);
+=======
+  const teacher = await namedTeacher(config);
+  assertFits(config, teacher.card);
+>>>>>>> main
   assertAnswerable(config, teacher.card);
   const engine = await openEngine(teacher, config.engine, { onNote });
   const { name, version, backend, device, batch } = engine.info;
   onNote(`engine: ${name} ${version} on ${backend} (${device}), batch ${batch}`);
   return { teacher, engine, ...publishingParts(config), close: () => engine.close() };
+}
+
+/** The configured teacher, without an engine. Throws E_CONFIG where none is named, and what loading it throws. */
+export async function namedTeacher(config: Config): Promise<LoadedTeacher> {
+  if (config.teacher !== undefined) return loadTeacher(config.teacher);
+  throw new SluiceError(
+    "E_CONFIG",
+    "Expected a teacher, found none. Name a model file or a folder with a model card: --teacher, SLUICE_TEACHER, or `teacher:` in sluice.yaml.",
+  );
 }
 
 /** What decodes, finds and draws images; needs no teacher. */

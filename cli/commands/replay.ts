@@ -1,0 +1,214 @@
+import type { KafkaLog } from "../../connectors/log/kafka.js";
+import type { Log } from "../../connectors/log/log.js";
+import type { ReplayOptions } from "../../pipelines/replay.js";
+import type { Workspace } from "../../pipelines/runtime/workspace.js";
+import type { Config } from "../../schemas/config.js";
+import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { teacherDigest } from "../../schemas/model-card.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { openExistingStore } from "../existing-store.js";
+import type { Invocation } from "../invocation.js";
+import { positiveNumber, wholeNumber } from "../number-argument.js";
+import { boundArgument, offsetArgument, replayAsk, type ReplayRangeFlags } from "../replay-arguments.js";
+import { planObject, planText, replayedObject, replayedText } from "../report/replayed.js";
+import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
+
+interface ReplayFlags extends ScoringFlags, ReplayRangeFlags {
+  readonly rate?: number;
+  /** false by `--no-yield-to-lag` */
+  readonly yieldToLag?: number | boolean;
+  readonly dryRun?: boolean;
+}
+
+/** Records that live scorers may leave lying before a replay waits for them */
+const MOST_LAG = 100;
+/** How long what is left of a Kafka client may keep the process, ms */
+const LINGER_MS = 2000;
+
+export const declare: DeclareCommand = (command, invocation) => {
+  declareScoringFlags(command)
+    .description(
+      "Scores what the images topic has once more, through another teacher, beside live traffic. What that teacher has scored " +
+        "already is left out, and nothing is published: its scores lie apart until `sluice rebuild` makes a version of them. " +
+        "Run again, or by several processes, it goes on where it was.",
+    )
+    .option(
+      "--from <place>",
+      "start, or when records came into the log: 2026-11-01, or ms (default: start)",
+      boundArgument,
+    )
+    .option("--until <place>", "likewise; or now, which is the log's end (default: now)", boundArgument)
+    .option(
+      "--from-offset <offset>",
+      "in place of --from: 1200, or 3:1200 for partition 3 alone; repeatable",
+      offsetArgument,
+    )
+    .option(
+      "--until-offset <offset>",
+      "in place of --until, likewise; where partitions are named, only those",
+      offsetArgument,
+    )
+    .option("--rate <n>", "images a second at most, of this process", positiveNumber)
+    .option(
+      "--yield-to-lag <n>",
+      `wait while live scorers have left more records lying; on Kafka, where it is ${MOST_LAG} by default`,
+      wholeNumber,
+    )
+    .option("--no-yield-to-lag", "never wait for live scorers")
+    .option("--dry-run", "say what would be scored, and write nothing")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice replay --teacher b.onnx --from 2026-11-01 --rate 50", "what came since November, 50 images a second"],
+        ["sluice replay --teacher b.onnx --dry-run", "how much that would be"],
+        ["sluice replay --teacher b.onnx --from-offset 3:1200 --until-offset 3:9000", "a part of partition 3"],
+        ["sluice rebuild --teacher-digest 9f2c", "a version of what was replayed"],
+        [
+          "sluice quarantine retry --code E_DECODE",
+          "not a replay: takes quarantined images up again, for all teachers",
+        ],
+      ]),
+    )
+    .action(async (flags: ReplayFlags) => {
+      const ask = replayAsk(flags);
+      const run = invocation();
+      const { config } = await run.loadConfig(scoringSettings(flags));
+      if (typeof flags.yieldToLag === "number" && config.kafka === undefined) {
+        throw new SluiceError(
+          "E_USAGE",
+          "Expected --yield-to-lag with a Kafka cluster, found the log in the data folder: nobody else scores there meanwhile.",
+        );
+      }
+      if (flags.dryRun === true) await dryRun(run, config, ask);
+      else await replayAll(run, config, ask, flags);
+    });
+};
+
+async function dryRun(run: Invocation, config: Config, ask: ReplayOptions["ask"]): Promise<void> {
+  const { archivedTo, planReplay } = await import("../../pipelines/replay-plan.js");
+  const { namedTeacher } = await import("../../pipelines/runtime/open-scoring.js");
+  const { card } = await namedTeacher(config);
+  const store = await openExistingStore(config);
+  try {
+    const archive = { teacher: teacherDigest(card), stream: config.stream };
+    const plan = await withLog(config, (log) =>
+      planReplay({ log, store, ...archive, ask, archivedTo: archivedTo(store), dryRun: true }),
+    );
+    if (plan === null) {
+      throw new SluiceError(
+        "E_LOG_IO",
+        `Expected a log with topic "${config.stream}", found none that answers. Run \`sluice ingest\` or \`sluice produce\` first.`,
+      );
+    }
+    const by = { name: card.name, digest: archive.teacher };
+    run.result(planText(plan, by), planObject(plan, by));
+  } finally {
+    await store.close();
+  }
+}
+
+/** Looks at the log beside whoever writes to it; null where there is none. */
+async function withLog<T>(config: Config, look: (log: Log) => Promise<T>): Promise<T | null> {
+  if (config.kafka === undefined) {
+    return (await import("../../pipelines/runtime/folder-holder.js")).withLog(config, look);
+  }
+  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+  const log = await openKafka(config.kafka);
+  try {
+    return await look(log);
+  } finally {
+    await log.close();
+  }
+}
+
+async function replayAll(
+  run: Invocation,
+  config: Config,
+  ask: ReplayOptions["ask"],
+  flags: ReplayFlags,
+): Promise<void> {
+  const { replay } = await import("../../pipelines/replay.js");
+  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+  const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
+  await (await openExistingStore(config)).close();
+  await run.work(async ({ onProgress, stop, note }) => {
+    let exitCode: number = EXIT.failed;
+    const opened: { close(): Promise<void> }[] = [];
+    const opening = async <One extends { close(): Promise<void> }>(one: Promise<One>): Promise<One> => {
+      const made = await one;
+      opened.push(made);
+      return made;
+    };
+    try {
+      const workspace = await opening(openReplayFolder(config));
+      const kafka = config.kafka === undefined ? null : await opening(openKafka(config.kafka));
+      const scoring = await opening(openScoring(config, note));
+      for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
+      const { nowMs } = run.terminal;
+      const { card } = scoring.teacher;
+      const by = { name: card.name, digest: teacherDigest(card) };
+      const result = await replay({
+        workspace,
+        log: kafka ?? workspace.log,
+        scoring,
+        ask,
+        perS: flags.rate,
+        yieldTo: await yieldTo(config, kafka, flags.yieldToLag, nowMs),
+        onPlan: ({ goesOn }) => {
+          if (goesOn)
+            note("going on with a replay that was not finished; what has come since it began is for another run");
+        },
+        onProgress,
+        onWarning: note,
+        signal: stop,
+        nowMs,
+      });
+      const object = replayedObject(result, by);
+      if (stop.aborted && result.left > 0) {
+        throw new SluiceError(
+          "E_CANCELLED",
+          `Stopped on request. ${replayedText(result, by)} The same command goes on from there.`,
+          { ...object },
+        );
+      }
+      run.result(replayedText(result, by), object);
+      exitCode = run.exitCode;
+    } catch (error) {
+      if (isSluiceError(error)) exitCode = error.exitCode;
+      throw error;
+    } finally {
+      for (const one of opened.reverse()) await one.close();
+      // A group's member that could not be told to leave, since it was joining, goes on trying.
+      if (config.kafka !== undefined) {
+        setTimeout(() => {
+          run.terminal.exit(exitCode);
+        }, LINGER_MS).unref();
+      }
+    }
+  });
+}
+
+async function yieldTo(
+  config: Config,
+  kafka: KafkaLog | null,
+  asked: ReplayFlags["yieldToLag"],
+  nowMs: () => number,
+): Promise<ReplayOptions["yieldTo"]> {
+  if (kafka === null || asked === false) return undefined;
+  const { liveLags } = await import("../../pipelines/runtime/live-lag.js");
+  const most = typeof asked === "number" ? asked : MOST_LAG;
+  const options = { topic: config.stream, most, settleMs: 2 * config.archive.segmentDelayMs, nowMs };
+  return { most, lags: () => liveLags(kafka, options) };
+}
+
+/** Throws E_LOCKED where another process works in the data folder. */
+async function openReplayFolder(config: Config): Promise<Workspace> {
+  const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
+  try {
+    return await openWorkspace(config, "sluice replay");
+  } catch (error) {
+    if (!isSluiceError(error, "E_LOCKED") || config.kafka === undefined) throw error;
+    const advice = "Each process that scores needs a data folder of its own: --data replay-2.";
+    throw new SluiceError("E_LOCKED", `${error.message} ${advice}`, { ...error.context, cause: error });
+  }
+}

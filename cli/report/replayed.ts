@@ -1,0 +1,66 @@
+import type { ReplayResult } from "../../pipelines/replay.js";
+import type { ReplayPlan } from "../../pipelines/replay-plan.js";
+import { countText, plural, tableText } from "../wording.js";
+import { ingestCounts } from "./ingest-counts.js";
+
+export interface ReplayedBy {
+  readonly name: string;
+  readonly digest: string;
+}
+
+const askedOf = ({ asked }: ReplayPlan): number => asked.reduce((sum, { start, end }) => sum + end - start, 0);
+
+/** What the range had already, where it had anything. */
+function coveredText({ archived, live }: ReplayPlan): string {
+  return [
+    archived === 0 ? "" : ` Replays have archived ${countText(archived)} of them already.`,
+    live === 0
+      ? ""
+      : ` ${countText(live)} of them are the live chain's: \`sluice ingest\` or \`sluice run score\` scores them.`,
+  ].join("");
+}
+
+export function planText(plan: ReplayPlan, { name, digest }: ReplayedBy): string {
+  const left = plan.chains.reduce((sum, { end, position }) => sum + end - position, 0);
+  const head =
+    `Would score ${plural(left, "offset")} of ${countText(askedOf(plan))} that were asked for, ` +
+    `through ${name} (${digest.slice(0, 12)}).${coveredText(plan)}`;
+  if (plan.chains.length === 0) return head;
+  const rows = plan.chains.map(({ chain, end, position, isNew }) => [
+    chain.partition,
+    chain.origin,
+    end,
+    position - chain.origin,
+    isNew ? "new" : "gone on with",
+  ]);
+  return `${head}\n${tableText(["partition", "from", "until", "archived", ""], rows)}`;
+}
+
+export function planObject(plan: ReplayPlan, { name, digest }: ReplayedBy): object {
+  return {
+    teacher: { name, digest },
+    asked: plan.asked,
+    chains: plan.chains.map(({ chain: { partition, origin }, end, position, isNew }) => ({
+      partition,
+      origin,
+      end,
+      position,
+      isNew,
+    })),
+    offsets: { asked: askedOf(plan), archived: plan.archived, live: plan.live },
+    goesOn: plan.goesOn,
+  };
+}
+
+export function replayedText({ plan, counts, left }: ReplayResult, by: ReplayedBy): string {
+  const total = plan.chains.reduce((sum, { chain, end }) => sum + end - chain.origin, 0);
+  if (total === 0) return `Nothing is left to replay of ${plural(askedOf(plan), "offset")}.${coveredText(plan)}`;
+  const done = `Replayed ${countText(total - left)} of ${plural(total, "offset")} through ${by.name} (${by.digest.slice(0, 12)}).`;
+  const next =
+    left === 0 ? ` \`sluice rebuild --teacher-digest ${by.digest.slice(0, 12)}\` makes a version of them.` : "";
+  return `${done} ${ingestCounts(counts)}${next}`;
+}
+
+export function replayedObject({ plan, counts, left }: ReplayResult, by: ReplayedBy): object {
+  return { ...planObject(plan, by), counts, left };
+}
