@@ -2,25 +2,16 @@ import type { Log, PartitionEnds } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
 import { ranking } from "../operators/pure/ranking.js";
 import { newestSpan } from "../operators/pure/windows.js";
-<<<<<<< HEAD
-import { restoreSpan } from "../operators/stages/checkpoint.js";
-=======
 import { readClaims } from "../operators/stages/chain-claims.js";
-import { newestCoverage, restoreSpan } from "../operators/stages/checkpoint.js";
->>>>>>> main
+import { restoreSpan } from "../operators/stages/checkpoint.js";
 import { currentFrontier } from "../operators/stages/cut.js";
 import { newestManifest } from "../operators/stages/manifests.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
 import type { ChainClaim } from "../schemas/chain-claim.js";
 import type { Judgement } from "../operators/pure/triggers.js";
 import type { Config } from "../schemas/config.js";
-<<<<<<< HEAD
 import type { Dataset, Span } from "../schemas/dataset.js";
-import type { Frontier } from "../schemas/frontier.js";
-=======
-import { parametersDigest, type Span } from "../schemas/dataset.js";
 import { endIn, type Frontier } from "../schemas/frontier.js";
->>>>>>> main
 import type { Manifest } from "../schemas/manifest.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
@@ -70,20 +61,12 @@ export async function status(
     const quarantined: Record<string, number> = {};
     for await (const { code } of listQuarantine(store, place)) quarantined[code] = (quarantined[code] ?? 0) + 1;
     const ends = log === null ? null : await log.ends(config.stream);
-<<<<<<< HEAD
-    const waiting = ends?.reduce(
-      (sum, { end }, partition) => sum + end - (frontier.find((chain) => chain.partition === partition)?.end ?? 0),
-      0,
-    );
+    const waiting = ends === null ? null : waitingOf(await readClaims(store, place), frontier, ends);
     const countsOf = new Map<string, readonly number[]>();
     const facts = await ArchiveFacts.restore(
       { store, ...place, datasets: config.datasets, countsOf: ({ name }) => countsOf.get(name) ?? [] },
       frontier,
     );
-=======
-    const waiting = ends === null ? null : waitingOf(await readClaims(store, place), frontier, ends);
-    const judged = await judgeTriggers(config, store, card, frontier, nowMs);
->>>>>>> main
     const datasets: DatasetStatus[] = [];
     for (const dataset of config.datasets) {
       const options = { dataset, ...place, card };
@@ -116,10 +99,6 @@ export async function status(
   return all;
 }
 
-<<<<<<< HEAD
-/** What a dataset's trigger says of the archive as it is. */
-async function judgeTrigger(
-=======
 /** Records of the log that chains are to have and have not: of live chains up to the log's end, of replays up to theirs. */
 function waitingOf(claimed: readonly ChainClaim[], frontier: Frontier, ends: readonly PartitionEnds[]): number {
   const isLive = claimed.some(({ end }) => end === null);
@@ -135,10 +114,8 @@ function waitingOf(claimed: readonly ChainClaim[], frontier: Frontier, ends: rea
   }, added);
 }
 
-/** What the triggers say of the archive as it is, by dataset. */
-async function judgeTriggers(
-  config: Config,
->>>>>>> main
+/** What a dataset's trigger says of the archive as it is. */
+async function judgeTrigger(
   store: Store,
   card: ModelCard,
   facts: ArchiveFacts,

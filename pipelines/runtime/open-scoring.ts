@@ -32,19 +32,8 @@ export async function openScoring(
   onNote: (line: string) => void = () => undefined,
   { keepsStates = true } = {},
 ): Promise<ScoringParts> {
-<<<<<<< HEAD
-  if (config.teacher === undefined) {
-    throw new SluiceError(
-      "E_CONFIG",
-      "Expected a teacher, found none. Name a model file or a folder with a model card: --teacher, SLUICE_TEACHER, or `teacher:` in sluice.yaml.",
-    );
-  }
-  const teacher = await loadTeacher(config.teacher);
-  if (keepsStates) assertFits(config, teacher.card);
-=======
   const teacher = await namedTeacher(config);
-  assertFits(config, teacher.card);
->>>>>>> main
+  if (keepsStates) assertFits(config, teacher.card);
   assertAnswerable(config, teacher.card);
   const engine = await openEngine(teacher, config.engine, { onNote });
   const { name, version, backend, device, batch } = engine.info;
