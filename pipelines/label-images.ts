@@ -6,6 +6,7 @@ import { SluiceError } from "../schemas/errors.js";
 import { imageLabelSchema, type ImageLabel } from "../schemas/image-label.js";
 import type { Manifest } from "../schemas/manifest.js";
 import { readIndexColumns } from "./index-reader.js";
+import { sayOnTopic, type LabelTopic } from "./take-in-labels.js";
 
 /** What is said, before it is known of which images, when and by whom. */
 export type Statement =
@@ -87,18 +88,21 @@ export async function digestsAt(
 }
 
 /**
- * Appends labels to a stream's label log; they hold for every version cut from then on. `anyClass` accepts classes that
- * no teacher of the archive has. Throws E_SELECTION for such a class otherwise.
+ * Appends labels to a stream's label log; they hold for every version cut from then on. With a labels topic they go
+ * through that, where whoever else reads it sees them too. `anyClass` accepts classes that no teacher of the archive has.
+ * Throws E_SELECTION for such a class otherwise. Returns their offsets in the archive, without a topic.
  */
 export async function labelImages(
   store: Store,
   stream: string,
   labels: readonly ImageLabel[],
-  anyClass: boolean,
+  { anyClass, topic }: { readonly anyClass: boolean; readonly topic: LabelTopic | null },
 ): Promise<{ readonly start: number; readonly end: number } | null> {
   if (labels.length === 0) return null;
   if (!anyClass) await assertClasses(store, labels);
-  return appendLabels(store, stream, labels);
+  if (topic === null) return appendLabels(store, stream, labels);
+  await sayOnTopic(topic, labels);
+  return null;
 }
 
 async function assertClasses(store: Store, labels: readonly ImageLabel[]): Promise<void> {

@@ -29,6 +29,17 @@ export const imageLabelSchema = z.discriminatedUnion("verdict", [
 ]);
 export type ImageLabel = z.infer<typeof imageLabelSchema>;
 
+/** The label log's partition for what is said without a labels topic, on the archive itself. */
+export const DIRECT_LABELS = 0;
+
+/**
+ * The label log's partition for a partition of the labels topic. The log is read partition after partition: what the topic
+ * says of an image counts after all that was said without it, and offsets there are the topic's own.
+ */
+export function topicLabels(topicPartition: number): number {
+  return DIRECT_LABELS + 1 + topicPartition;
+}
+
 /** Up to where each partition of a stream's label log is taken in: offsets below `end`. Ordered by partition. */
 export const labelFrontierSchema = z.array(z.strictObject({ partition: count, end: count }));
 export type LabelFrontier = z.infer<typeof labelFrontierSchema>;

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import type { Config } from "../../schemas/config.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
+import type { LabelTopic } from "../../pipelines/take-in-labels.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
@@ -138,13 +139,36 @@ async function append(
   const store = await openExistingStore(config);
   try {
     const labels = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
-    const place = await labelImages(store, config.stream, labels, anyClass);
+    const place = await withTopic(run, config, store, (topic) =>
+      labelImages(store, config.stream, labels, { anyClass, topic }),
+    );
     run.result(
       `${plural(labels.length, "image")} labelled. They count in every version from now on: \`sluice rebuild\` makes one at once.`,
       { labelled: labels.length, stream: config.stream, ...place },
     );
   } finally {
     await store.close();
+  }
+}
+
+/** The labels topic, where there is a Kafka cluster. */
+async function withTopic<T>(
+  run: Invocation,
+  config: Config,
+  store: OpenedStore,
+  work: (topic: LabelTopic | null) => Promise<T>,
+): Promise<T> {
+  const { kafka, stream } = config;
+  if (kafka === undefined) return work(null);
+  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+  const log = await openKafka(kafka);
+  const onWarning = (message: string): void => {
+    run.note(message);
+  };
+  try {
+    return await work({ log, store, stream, topics: kafka.topics, onWarning, nowMs: run.terminal.nowMs });
+  } finally {
+    await log.close();
   }
 }
 

@@ -75,7 +75,7 @@ export const declare: DeclareCommand = (command, invocation) => {
   const publish = one(
     "publish",
     "publish the versions that are due",
-    "Follows the archive, and publishes when the datasets' triggers fire. Of several, one works and the others stand by.",
+    "Follows the archive, and publishes when the datasets' triggers fire; takes in what the labels topic says. Of several, one works and the others stand by.",
   );
   judging(archivedTeacherOptions(publish)).action((flags: RunFlags) =>
     runParts(invocation(), flags, { publish: true }),
@@ -213,6 +213,8 @@ async function runAll(run: Invocation, running: Running, { onProgress, note }: W
     };
     const publishing = { ...publishingParts(config), ...shared, config, kafka, log, store, card };
     work.push(runPublish({ ...publishing, judgeMs: flags.judgeEvery, onPublished }));
+    const { runLabels } = await import("../../pipelines/run-labels.js");
+    work.push(runLabels({ ...shared, config, kafka, log, store }));
   }
   if (parts.compact !== undefined) {
     const { runCompact } = await import("../../pipelines/run-compact.js");

@@ -1,5 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import {
+  DIRECT_LABELS,
   decodeLabelSegment,
   encodeLabelSegment,
   LABEL_SEGMENT_VERSION,
@@ -55,27 +56,53 @@ export async function labelledImages(store: Store, stream: string, frontier: Lab
 }
 
 /**
- * Appends labels to the log of a stream: durable when it returns, and behind all that anybody appended before. Returns
- * the offsets [start, end) that they have. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT.
+ * Appends labels to the log of a stream, without a topic: durable when it returns, and behind all that anybody appended
+ * before. Returns the offsets [start, end) that they have. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT.
  */
 export async function appendLabels(
   store: Store,
   stream: string,
   labels: readonly ImageLabel[],
 ): Promise<{ readonly partition: number; readonly start: number; readonly end: number }> {
-  const partition = 0;
-  const ends = await labelFrontier(store, stream);
-  for (let start = ends.find((one) => one.partition === partition)?.end ?? 0; ;) {
+  const partition = DIRECT_LABELS;
+  for (let start = await archivedTo(store, stream, partition); ;) {
     const end = start + labels.length;
-    const place = { schemaVersion: LABEL_SEGMENT_VERSION, stream, partition, start, end } as const;
-    const outcome = await store.putIfAbsent(
-      keys.labelSegment(stream, partition, start),
-      encodeLabelSegment({ ...place, labels: [...labels] }),
-    );
-    if (outcome === "created") return { partition, start, end };
-    const winner = await readSegment(store, stream, partition, start);
-    if (winner !== null) start = winner.end;
+    const stands = await archiveLabels(store, { stream, partition, start, end }, labels);
+    if (stands.by === "us") return { partition, start, end };
+    start = stands.end;
   }
+}
+
+/** Offsets [start, end) of a partition of a stream's label log. */
+export interface LabelPlace {
+  readonly stream: string;
+  readonly partition: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Archives what is said at offsets [start, end), created only if absent: `labels` are those of the offsets that have one, in
+ * their order. Returns where the segment ends that now stands there, and whose it is. Throws E_SEGMENT_CORRUPT.
+ */
+export async function archiveLabels(
+  store: Store,
+  { stream, partition, start, end }: LabelPlace,
+  labels: readonly ImageLabel[],
+): Promise<{ readonly end: number; readonly by: "us" | "another" }> {
+  const place = { schemaVersion: LABEL_SEGMENT_VERSION, stream, partition, start, end } as const;
+  const bytes = encodeLabelSegment({ ...place, labels: [...labels] });
+  for (;;) {
+    const outcome = await store.putIfAbsent(keys.labelSegment(stream, partition, start), bytes);
+    if (outcome === "created") return { end, by: "us" };
+    const winner = await readSegment(store, stream, partition, start);
+    if (winner !== null) return { end: winner.end, by: "another" };
+  }
+}
+
+/** Where one partition's archived labels end. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT. */
+export async function archivedTo(store: Store, stream: string, partition: number): Promise<number> {
+  return (await labelFrontier(store, stream)).find((one) => one.partition === partition)?.end ?? 0;
 }
 
 /** Segments over [0, until), as far as the log goes where `until` is infinite. */
