@@ -1,7 +1,11 @@
 import { resolve } from "node:path";
+import type { QuarantineFilter } from "../../pipelines/quarantine.js";
+import type { Config } from "../../schemas/config.js";
 import { ERROR_CODES, SluiceError, type ErrorCode } from "../../schemas/errors.js";
+import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { nearest } from "../config/nearest.js";
+import type { Invocation } from "../invocation.js";
 import { wholeNumber } from "../number-argument.js";
 import { openExistingStore } from "../existing-store.js";
 import { ingestCounts } from "../report/ingest-counts.js";
@@ -98,21 +102,30 @@ export const declare: DeclareCommand = (command, invocation) => {
 
   declareScoringFlags(command.command("retry"))
     .summary("take quarantined images up again")
-    .description("Appends quarantined images to the stream again, scores them, and publishes.")
+    .description(
+      "Appends quarantined images to the stream again, scores them, and publishes. On Kafka it appends them and no more: " +
+        "the scorers of the topic (`sluice run score`) score them like any other.",
+    )
     .option("--code <code>", "only this reason; repeatable", collected)
     .option("--match <text>", "only the image with this digest or uri")
+    .option("--teacher-digest <digest>", "on Kafka, whose quarantine: the first digits, where several have scored")
     .option("--no-publish", "score and archive only")
     .addHelpText(
       "after",
       exampleText([
         ["sluice quarantine retry", "all of them, say after `decode` settings were changed"],
+        ["sluice quarantine retry --code E_IMAGE_VANISHED", "files that were not in their place"],
         ["sluice quarantine retry --match file:///pictures/a.jpg", "one image"],
       ]),
     )
-    .action(async (flags: Filter & ScoringFlags & { publish: boolean }) => {
+    .action(async (flags: Filter & ScoringFlags & { publish: boolean; teacherDigest?: string }) => {
       const run = invocation();
       const { config } = await run.loadConfig(scoringSettings(flags));
       const filter = filterOf(flags);
+      if (config.kafka !== undefined) {
+        await retryOnKafka(run, config, config.kafka, filter, flags.teacherDigest);
+        return;
+      }
       const { ingest } = await import("../../pipelines/ingest.js");
       const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine.js");
       const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
@@ -146,11 +159,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             run.result(
               [
                 `Took up ${plural(appended, "image")} again. ${ingestCounts(counts)}`,
-                ...(unavailable.length === 0
-                  ? []
-                  : [
-                      `${plural(unavailable.length, "record")} cannot be taken up: their bytes are gone, or their producer must send them anew.`,
-                    ]),
+                ...unavailableText(unavailable.length),
                 ...published.map((one) => publishedText(one, store.place)),
               ].join("\n"),
               object,
@@ -164,6 +173,42 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
+
+/** Scorers are at work there, or come later: what is appended is theirs, and so is what follows from it. */
+async function retryOnKafka(
+  run: Invocation,
+  config: Config,
+  kafka: KafkaConfig,
+  filter: QuarantineFilter,
+  digest: string | undefined,
+): Promise<void> {
+  const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine.js");
+  const { publishersCard } = await import("../../pipelines/run-publish.js");
+  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+  const { teacherDigest } = await import("../../schemas/model-card.js");
+  const store = await openExistingStore(config);
+  try {
+    const teacher = teacherDigest(await publishersCard(config, store, digest));
+    const log = await openKafka(kafka);
+    try {
+      const quarantined = listQuarantine(store, { teacher, stream: config.stream }, filter);
+      const { appended, unavailable } = await retryQuarantined(log, quarantined);
+      const said = `Took up ${plural(appended, "image")} again: the scorers of topic ${config.stream} score them.`;
+      run.result([said, ...unavailableText(unavailable.length)].join("\n"), { appended, unavailable });
+    } finally {
+      await log.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+function unavailableText(count: number): string[] {
+  if (count === 0) return [];
+  return [
+    `${plural(count, "record")} cannot be taken up: their bytes are gone, or their producer must send them anew.`,
+  ];
+}
 
 function filterOf({ code, match }: Filter): { codes?: ErrorCode[]; match?: string } {
   return {

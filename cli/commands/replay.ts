@@ -63,10 +63,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice replay --teacher b.onnx --dry-run", "how much that would be"],
         ["sluice replay --teacher b.onnx --from-offset 3:1200 --until-offset 3:9000", "a part of partition 3"],
         ["sluice rebuild --teacher-digest 9f2c", "a version of what was replayed"],
-        [
-          "sluice quarantine retry --code E_DECODE",
-          "not a replay: takes quarantined images up again, for all teachers",
-        ],
+        ["sluice quarantine retry --code E_IMAGE_VANISHED", "not a replay: takes quarantined images up again"],
       ]),
     )
     .action(async (flags: ReplayFlags) => {
