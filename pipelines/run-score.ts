@@ -85,6 +85,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
         progress.onSegment(segment);
         onSegment?.(segment);
       },
+      onWarning,
       signal,
       nowMs,
     });
