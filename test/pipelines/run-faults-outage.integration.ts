@@ -3,13 +3,15 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startKafka } from "../../deploy/local/kafka.js";
+import type { LocalService } from "../../deploy/local/local-service.js";
 import { startMinio } from "../../deploy/local/minio.js";
 import { cannotStart } from "../deploy/local/require-service.js";
 import { imageRecord, jpeg, KafkaSite, type RunProcess, type Services } from "../fixtures/kafka-site.js";
 import { TcpProxy } from "../fixtures/tcp-proxy.js";
 
-/** How long the broker and the store are away. By hand: SLUICE_OUTAGE_S=60 */
+/** How long the broker and the store are away. By hand: SLUICE_OUTAGE_S=60, and SLUICE_OUTAGE_SIGNAL=SIGSTOP: they hang. */
 const OUTAGE_MS = Number(process.env["SLUICE_OUTAGE_S"] ?? 6) * 1000;
+const HANGS = process.env["SLUICE_OUTAGE_SIGNAL"] === "SIGSTOP";
 /** Images that wait meanwhile, of so many bytes: far more than a scorer may hold. */
 const WAITING = 504;
 const IMAGE_BYTES = 400_000;
@@ -44,6 +46,9 @@ describe(
       const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, "utf8")) ?? [];
       return Number(kilobytes) * 1024;
     }
+
+    const fall = (service: LocalService): Promise<void> => service.kill(HANGS ? "SIGSTOP" : "SIGKILL");
+    const comeBack = (service: LocalService): Promise<void> => (HANGS ? service.kill("SIGCONT") : service.restart());
 
     async function status(site: KafkaSite): Promise<Status & { code: number; text: string }> {
       const [json, text] = await Promise.all([site.sluice("status", "--json"), site.sluice("status")]);
@@ -82,7 +87,7 @@ describe(
       assert.match(before.text, new RegExp(`${site.group} +${site.stream} +2 members +0 behind`));
       const residentBefore = await Promise.all(scorers.map(residentBytes));
 
-      await services.kafka.kill("SIGKILL");
+      await fall(services.kafka);
       const fallen = Date.now();
       const meanwhile = await status(site);
       assert.equal(meanwhile.code, 1);
@@ -94,7 +99,7 @@ describe(
         const grown = (await residentBytes(scorer)) - residentBefore[at]!;
         assert.ok(grown < GROWTH_BYTES, `grew by ${grown} bytes`);
       }
-      await services.kafka.restart();
+      await comeBack(services.kafka);
       const back = Date.now();
       const second = [await site.put(0, seeds(201, 30)), await site.put(1, seeds(301, 30))];
       const chains = await site.scored();
@@ -116,7 +121,7 @@ describe(
       await site.scored();
       await site.committed();
       const residentBefore = await residentBytes(scorer);
-      await services.minio.kill("SIGKILL");
+      await fall(services.minio);
       const fallen = Date.now();
       await waiting(site, 0);
       const meanwhile = await status(site);
@@ -131,7 +136,7 @@ describe(
         `store away for ${OUTAGE_MS / 1000} s, ${WAITING * IMAGE_BYTES} bytes waiting: grew by ${grown} bytes`,
       );
 
-      await services.minio.restart();
+      await comeBack(services.minio);
       const [chain] = await site.scored();
       await site.committed();
       assert.equal(chain!.rows.length, 30 + WAITING);

@@ -41,8 +41,10 @@ describe(
     }
 
     test("partitions that are added while scorers run are scored from their beginning", async (t) => {
-      const site = await KafkaSite.open(t, services, { partitions: 1 });
+      const dataset = { trigger: { everyImages: 60 } };
+      const site = await KafkaSite.open(t, services, { partitions: 1, dataset });
       const first = await site.put(0, seeds(1, 20));
+      const publisher = site.run(["publish"]);
       const scorers = [site.scorer("scorer-1"), site.scorer("scorer-2")];
       await site.scored();
       await administer((admin) => admin.createPartitions({ topicPartitions: [{ topic: site.stream, count: 3 }] }));
@@ -55,7 +57,11 @@ describe(
         chains.map(({ origin, rows }) => ({ origin, rows })),
         [first, second, third].map((digests) => ({ origin: 0, rows: rowsAt(digests) })),
       );
-      for (const scorer of scorers) assert.equal(await scorer.end("SIGINT"), 0, scorer.said);
+      // The publisher follows them too: the trigger fires when all 60 images are in.
+      await site.until("a version", async () =>
+        (await site.sluice("versions", "show", "latest")).code === 0 ? true : null,
+      );
+      for (const process of [publisher, ...scorers]) assert.equal(await process.end("SIGINT"), 0, process.said);
     });
 
     test("a topic that was deleted and made anew below its archive ends scorers with E_LOG_RECREATED; nothing is overwritten", async (t) => {
@@ -140,6 +146,7 @@ describe(
       const warned = await site.sluice("topics", "check");
       assert.equal(warned.code, 1);
       assert.match(warned.stdout, /expected the log to reach back to 20[^\n]*starts at 26[^\n]*removed 6 offsets/);
+      assert.match((await site.sluice("status")).stdout, /fail +images-\d+\/0: [^\n]*removed 6 offsets/);
       site.scorer("scorer-1");
       const [chain] = await site.scored();
       assert.deepEqual(chain!.rows, [...rowsAt(first), ...rowsAt(second.slice(4), 14), ...rowsAt(third.slice(6), 26)]);
