@@ -3,7 +3,8 @@ import type { Engine } from "../connectors/engine/engine.js";
 import type { Assignment, Log } from "../connectors/log/log.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
-import { archivedChains, openLiveChains } from "../operators/stages/chain.js";
+import { openLiveChains } from "../operators/stages/chain.js";
+import { readClaims, unclaimed } from "../operators/stages/chain-claims.js";
 import { Dedupe } from "../operators/stages/dedupe.js";
 import { saveCard } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
@@ -43,6 +44,7 @@ export interface ScoreTopicOptions {
   readonly onSegment?: (segment: Segment) => void;
   /** Hears of every archived segment before its offsets are committed */
   readonly outlet?: ScoreOutlet;
+  readonly onWarning?: (message: string) => void;
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
@@ -130,9 +132,18 @@ async function openChains(
     chains.push(open);
   }
   const replays: OpenChain[] = [];
-  for (const chain of await archivedChains(store, { teacher, stream })) {
-    if (chains[chain.partition]?.chain.origin === chain.origin) continue;
-    replays.push({ chain, position: await index.catchUp(chain) });
+  const claimed = await readClaims(store, { teacher, stream });
+  for (const { partition, origin, end } of claimed) {
+    const chain = { teacher, stream, partition, origin };
+    if (end !== null) replays.push({ chain, position: await index.catchUp(chain) });
+  }
+  const gaps = starts.flatMap((start, partition) =>
+    unclaimed(claimed, partition, start).map((gap) => `${partition}:[${gap.start}, ${gap.end})`),
+  );
+  if (gaps.length > 0) {
+    options.onWarning?.(
+      `Before what this teacher has replayed lie records that it never scores: ${gaps.join(", ")} of ${stream}. \`sluice replay\` does.`,
+    );
   }
   return { chains, replays };
 }

@@ -46,6 +46,13 @@ export function liveOrigin(claimed: readonly ChainClaim[], partition: number, lo
   return Math.max(logStart, ...ends);
 }
 
+/** Offsets below a partition's live chain that no chain has, from `logStart` on; none where there is no live chain. */
+export function unclaimed(claimed: readonly ChainClaim[], partition: number, logStart: number): OffsetRange[] {
+  const own = claimed.filter((one) => one.partition === partition);
+  const live = own.find(({ end }) => end === null);
+  return live === undefined ? [] : without({ start: logStart, end: live.origin }, own.map(claimedRange));
+}
+
 async function readAll(store: Store, archive: Archive): Promise<{ chains: ChainClaim[]; next: number }> {
   const chains: ChainClaim[] = [];
   let next = 0;

@@ -7,10 +7,10 @@ import { writePictures } from "../fixtures/pictures.js";
 
 /**
  * What the documents' hidden blocks call: `fixtures pictures <folder>` writes 60 pictures in three subfolders, some twice
- * and some broken; `fixtures model <file.onnx>` writes a small classifier without a model card; `fixtures digits <folder>` writes
+ * and some broken; `fixtures model <file.onnx> [seed]` writes a small classifier without a model card; `fixtures digits <folder>` writes
  * handwritten digits: some labelled, some to test with, some hundred wild.
  */
-const [kind, path] = process.argv.slice(2);
+const [kind, path, seed] = process.argv.slice(2);
 if (kind === "pictures" && path !== undefined) {
   await writePictures(path, { images: 60, duplicates: 6, broken: 2 });
 } else if (kind === "digits" && path !== undefined) {
@@ -18,7 +18,7 @@ if (kind === "pictures" && path !== undefined) {
 } else if (kind === "model" && path !== undefined) {
   const folder = await mkdtemp(join(tmpdir(), "sluice-model-"));
   try {
-    await writeSmallTeacher(folder, "onnx");
+    await writeSmallTeacher(folder, "onnx", seed === undefined ? {} : { seed: Number(seed) });
     const model = (await readdir(folder)).find((name) => name.endsWith(".onnx"));
     await copyFile(join(folder, model!), path);
   } finally {
@@ -26,7 +26,7 @@ if (kind === "pictures" && path !== undefined) {
   }
 } else {
   process.stderr.write(
-    "expected: fixtures pictures <folder> | fixtures model <file.onnx> | fixtures digits <folder>\n",
+    "expected: fixtures pictures <folder> | fixtures model <file.onnx> [seed] | fixtures digits <folder>\n",
   );
   process.exitCode = 64;
 }
