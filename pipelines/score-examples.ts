@@ -4,7 +4,7 @@ import { decodeExample, type EncodedExample, type SkippedExample } from "../oper
 import type { DecodeConfig } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
 import { pixelBytes } from "../schemas/pixels.js";
-import type { ModelCard } from "../schemas/model-card.js";
+import { outputWidth, type ModelCard } from "../schemas/model-card.js";
 
 export interface ScoreExamplesOptions {
   readonly engine: Engine;
@@ -50,8 +50,9 @@ async function* scoreGroup(
   decoded.forEach((part, at) => {
     pixels.set(part, at * size);
   });
-  const logits = await engine.score({ count: decoded.length, pixels });
+  const scores = await engine.score({ count: decoded.length, pixels });
   const classes = card.labels.length;
+  const width = outputWidth(card);
   let row = 0;
   for (const [at, example] of group.entries()) {
     const result = read[at]!;
@@ -59,7 +60,7 @@ async function* scoreGroup(
       yield { example, skipped: result };
       continue;
     }
-    const own = logits.slice(row * classes, (row + 1) * classes);
+    const own = scores.slice(row * width, row * width + classes);
     row++;
     assertTelling(own, example.uri, card);
     yield { example, logits: own };

@@ -27,7 +27,7 @@ export interface CompactedColumn {
   readonly kind: CompactedKind;
 }
 
-/** In the order of the Arrow segments' columns. `all_logits` only where they are archived. */
+/** In the order of the Arrow segments' columns. `all_logits` and `embedding` only where they are archived. */
 export const COMPACTED_COLUMNS: readonly CompactedColumn[] = [
   { name: "digest", field: "digest", kind: "digest" },
   { name: "partition", field: "partition", kind: "int32" },
@@ -48,6 +48,7 @@ export const COMPACTED_COLUMNS: readonly CompactedColumn[] = [
   { name: "logits", field: "logits", kind: "float32 list" },
   { name: "log_sum_exp", field: "logSumExp", kind: "float64" },
   { name: "all_logits", field: "allLogits", kind: "float32 list" },
+  { name: "embedding", field: "embedding", kind: "float32 list" },
 ];
 
 const WIDEST = 8;
@@ -58,7 +59,7 @@ const WIDEST = 8;
  */
 export function compactedBatch(bytes: Uint8Array, place: RowGroupPlace): ScoredBatch {
   const held = bytes.byteOffset % WIDEST === 0 ? bytes : Uint8Array.from(bytes);
-  const { rows, topM, classCount } = place;
+  const { rows, topM, classCount, embeddingSize } = place;
   const at = (name: string): number => {
     const start = place.columns[name];
     if (start === undefined) throw new TypeError(`a row group has a column "${name}", this one has none`);
@@ -98,6 +99,7 @@ export function compactedBatch(bytes: Uint8Array, place: RowGroupPlace): ScoredB
     logits: view("logits", Float32Array, rows * topM),
     logSumExp: view("log_sum_exp", Float64Array),
     allLogits: classCount === null ? null : view("all_logits", Float32Array, rows * classCount),
+    embedding: embeddingSize === null ? null : view("embedding", Float32Array, rows * embeddingSize),
   };
 }
 

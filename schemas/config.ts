@@ -56,6 +56,10 @@ export type EngineConfig = z.infer<typeof engineSchema>;
 export const archiveSchema = z.strictObject({
   topM: z.int().positive().default(32).describe("classes archived an image"),
   logits: z.enum(["top", "all"]).default("top").describe("all: keep every class's logit (4 bytes a class an image)"),
+  embedding: z
+    .enum(["all", "none"])
+    .default("all")
+    .describe("all: keep every image's embedding, where the teacher's card names one (4 bytes a value an image)"),
   segmentRecords: z.int().positive().max(1_000_000).default(2048).describe("greatest number of images in one segment"),
   segmentDelayMs: z.int().positive().default(5000).describe("an unfilled segment is written after this long"),
   pauseDelayMs: z

@@ -44,6 +44,8 @@ export const modelCardSchema = z.strictObject({
     kind: z.enum(["logits", "probabilities"]),
     /** The output's name, where the model has several */
     name: z.string().optional(),
+    /** An output beside it that describes the image, archived as it comes: `size` values an image. It changes no score. */
+    embedding: z.strictObject({ name: z.string(), size: z.int().positive() }).optional(),
   }),
   /** One name a class, in the order of the outputs */
   labels: z.array(z.string()).min(2),
@@ -52,6 +54,12 @@ export const modelCardSchema = z.strictObject({
 });
 
 export type ModelCard = z.infer<typeof modelCardSchema>;
+
+/** Values an image that an engine gives: C logits, then those of the embedding, if the card names one. */
+export function outputWidth({ labels, output }: Pick<ModelCard, "labels" | "output">): number {
+  return labels.length + (output.embedding?.size ?? 0);
+}
+
 /** Channels of the model's input: 1 or 3. */
 export function channelsOf(input: ModelCard["input"]): 1 | 3 {
   return input.colour === "grey" ? 1 : 3;
@@ -62,7 +70,9 @@ export function channelsOf(input: ModelCard["input"]): 1 | 3 {
  * Returns 64 hexadecimal digits.
  */
 export function teacherDigest(card: ModelCard): string {
-  const { input, resize, normalise, output, labels, temperature } = card;
+  const { input, resize, normalise, labels, temperature } = card;
+  // An embedding changes no score.
+  const output = { ...card.output, embedding: undefined };
   return sha256Hex(
     canonicalJson({
       weights: card.weights.sha256,

@@ -74,12 +74,31 @@ export interface ScoredBatch {
   readonly logSumExp: Float64Array;
   /** all C logits, [n x C], where the archive keeps them (`archive.logits: all`) */
   readonly allLogits: Float32Array | null;
+  /** the teacher's embedding, [n x D], where its card names one and the archive keeps it; NaN in a row copied from one without */
+  readonly embedding: Float32Array | null;
+}
+
+/** Widths of the columns that differ from archive to archive; null where there is no such column. */
+export interface ScoredWidths {
+  /** M */
+  readonly topM: number;
+  /** C, where all logits are kept */
+  readonly classCount: number | null;
+  /** D, where embeddings are kept */
+  readonly embeddingSize: number | null;
+}
+
+export function widthsOf({ topM, count, allLogits, embedding }: ScoredBatch): ScoredWidths {
+  const widthOf = (column: Float32Array | null): number | null =>
+    column === null || count === 0 ? null : column.length / count;
+  return { topM, classCount: widthOf(allLogits), embeddingSize: widthOf(embedding) };
 }
 
 const list = <T extends DataType>(length: number, type: T) => new FixedSizeList(length, new Field("item", type, false));
 
-/** The Arrow schema of a scored batch with top `topM` classes and, where kept, all `classCount` logits. */
-export function scoredSchema(topM: number, classCount: number | null, metadata?: Map<string, string>): Schema {
+/** The Arrow schema of a scored batch. */
+export function scoredSchema(widths: ScoredWidths, metadata?: Map<string, string>): Schema {
+  const { topM, classCount, embeddingSize } = widths;
   const field = (name: string, type: DataType, nullable = false) => new Field(name, type, nullable);
   const fields = [
     field("digest", new FixedSizeBinary(DIGEST_BYTES)),
@@ -102,6 +121,7 @@ export function scoredSchema(topM: number, classCount: number | null, metadata?:
     field("log_sum_exp", new Float64()),
   ];
   if (classCount !== null) fields.push(field("all_logits", list(classCount, new Float32())));
+  if (embeddingSize !== null) fields.push(field("embedding", list(embeddingSize, new Float32())));
   return new Schema(fields, metadata);
 }
 
@@ -113,6 +133,7 @@ export function toRecordBatch(batch: ScoredBatch, schema: Schema): RecordBatch {
     keys: { values: batch.keys },
     logits: { values: batch.logits },
     ...(batch.allLogits === null ? {} : { all_logits: { values: batch.allLogits } }),
+    ...(batch.embedding === null ? {} : { embedding: { values: batch.embedding } }),
   };
   const plain: Record<string, ArrayBufferView> = {
     digest: batch.digest,
@@ -170,7 +191,10 @@ export function fromRecordBatch(batch: RecordBatch): ScoredBatch {
     return array.subarray(0, count * width) as T;
   };
   const topM = (batch.schema.fields.find((field) => field.name === "classes")?.type as FixedSizeList).listSize;
-  const allLogits = batch.schema.fields.find((field) => field.name === "all_logits")?.type as FixedSizeList | undefined;
+  const listOf = (name: string): Float32Array | null => {
+    const type = batch.schema.fields.find((field) => field.name === name)?.type as FixedSizeList | undefined;
+    return type === undefined ? null : values(name, type.listSize);
+  };
   const none: TextColumn = { get: () => null };
   const textOf = (name: string): TextColumn => (batch.getChild(name) as TextColumn | null) ?? none;
   return {
@@ -194,6 +218,7 @@ export function fromRecordBatch(batch: RecordBatch): ScoredBatch {
     keys: values("keys", topM),
     logits: values("logits", topM),
     logSumExp: values("log_sum_exp"),
-    allLogits: allLogits === undefined ? null : values("all_logits", allLogits.listSize),
+    allLogits: listOf("all_logits"),
+    embedding: listOf("embedding"),
   };
 }

@@ -20,6 +20,8 @@ export const rowGroupPlaceSchema = z.strictObject({
   topM: z.int().positive(),
   /** C where all logits are archived */
   classCount: z.int().positive().nullable(),
+  /** D where embeddings are */
+  embeddingSize: z.int().positive().nullable().default(null),
   /** Where each column's values begin, in bytes from `start`. Those of 8 bytes lie at multiples of 8. */
   columns: z.record(z.string(), count),
   /** Of the bytes [start, end): CRC-32 as an unsigned number, looked at on each read; SHA-256 in hexadecimal */
@@ -46,8 +48,7 @@ export function encodeStub(header: SegmentHeader, stub: SegmentStub): Uint8Array
     [SEGMENT_METADATA.header, JSON.stringify(header)],
     [SEGMENT_METADATA.stub, JSON.stringify(stub)],
   ]);
-  const { topM, classCount } = stub.place;
-  return RecordBatchFileWriter.writeAll(new Table(scoredSchema(topM, classCount, metadata), [])).toUint8Array(true);
+  return RecordBatchFileWriter.writeAll(new Table(scoredSchema(stub.place, metadata), [])).toUint8Array(true);
 }
 
 /** What an Arrow schema's metadata says of a stub; null where it is a segment's own. Throws what zod throws. */

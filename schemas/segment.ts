@@ -1,7 +1,7 @@
 import { RecordBatchFileWriter, RecordBatchReader, Table } from "apache-arrow";
 import { z } from "zod";
 import { SluiceError, ERROR_CODES, type ErrorCode } from "./errors.js";
-import { fromRecordBatch, scoredSchema, toRecordBatch, type ScoredBatch } from "./scored-batch.js";
+import { fromRecordBatch, scoredSchema, toRecordBatch, widthsOf, type ScoredBatch } from "./scored-batch.js";
 import { SEGMENT_METADATA, stubIn, type SegmentStub } from "./segment-stub.js";
 
 export const SEGMENT_VERSION = 1;
@@ -81,8 +81,7 @@ export interface Segment {
 
 /** An Arrow IPC file of one record batch, the header as JSON in the schema's metadata. Equal input gives equal bytes. */
 export function encodeSegment({ header, batch }: Segment): Uint8Array {
-  const classCount = batch.allLogits === null || batch.count === 0 ? null : batch.allLogits.length / batch.count;
-  const schema = scoredSchema(batch.topM, classCount, new Map([[SEGMENT_METADATA.header, JSON.stringify(header)]]));
+  const schema = scoredSchema(widthsOf(batch), new Map([[SEGMENT_METADATA.header, JSON.stringify(header)]]));
   return RecordBatchFileWriter.writeAll(new Table(schema, [toRecordBatch(batch, schema)])).toUint8Array(true);
 }
 

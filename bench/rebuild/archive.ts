@@ -105,6 +105,7 @@ function makeBatch(
     logits,
     logSumExp: new Float64Array(count).fill(12),
     allLogits: null,
+    embedding: null,
   };
 }
 

@@ -8,7 +8,11 @@ import { COLUMNS, flattened, plainValues } from "./plain-columns.js";
 export const hyparquetFile = (codec: CompressionCodec): ScoreFormat => ({
   write: async (segments) => {
     const writer = new ByteWriter();
-    const parquet = new ParquetWriter({ writer, schema: schemaElements(null), codec });
+    const parquet = new ParquetWriter({
+      writer,
+      schema: schemaElements({ classCount: null, embeddingSize: null }),
+      codec,
+    });
     for (const { batch } of segments) {
       const columnData = COLUMNS.map((column) => ({
         name: column.name,

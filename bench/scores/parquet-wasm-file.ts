@@ -31,7 +31,7 @@ export async function parquetWasmFile(folder: string, codec: "UNCOMPRESSED" | "S
   return {
     write: (segments) => {
       const { topM, count } = segments[0]!.batch;
-      const schema = scoredSchema(topM, null);
+      const schema = scoredSchema({ topM, classCount: null, embeddingSize: null });
       const table = new Table(
         schema,
         segments.map(({ batch }) => toRecordBatch(batch, schema)),

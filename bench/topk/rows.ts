@@ -87,6 +87,7 @@ function makeBatch(start: number, count: number, random: () => number, zipf: Uin
     logits: Float32Array.from(keys),
     logSumExp: new Float64Array(count),
     allLogits: null,
+    embedding: null,
   };
 }
 

@@ -31,6 +31,7 @@ interface AddFlags {
   readonly kernel?: ModelCard["resize"]["kernel"];
   readonly shortSide?: number;
   readonly output?: string;
+  readonly embedding?: string;
   readonly kind?: ModelCard["output"]["kind"];
   readonly try?: string;
   readonly tryCount: number;
@@ -159,6 +160,7 @@ function declareCardFlags(command: Command): Command {
     )
     .option("--short-side <px>", "with crop: the short side before the crop (default: 256 for 224)", positiveNumber)
     .option("--output <name>", "the output with the classes, where there are several")
+    .option("--embedding <name>", "an output that describes the image, to be archived beside the scores")
     .addOption(
       new Option("--kind <kind>", "what the output holds (default: told by a trial)").choices([
         "logits",
@@ -191,6 +193,7 @@ async function choicesOf(flags: AddFlags, at: (path: string) => string): Promise
       ...(shortSide === undefined ? {} : { shortSide }),
     },
     outputName: flags.output,
+    embeddingName: flags.embedding,
     outputKind: flags.kind,
   };
 }

@@ -18,7 +18,8 @@ export interface Engine {
   /** As many calls of `score` at once keep every worker busy (one batch running, one waiting at each); more wait. */
   readonly parallelism: number;
   /**
-   * Logits, float32, [count x C], row-major, as the model gives them (probabilities turned into logits by ln).
+   * Logits, float32, [count x C], row-major, as the model gives them (probabilities turned into logits by ln). Where the card
+   * names an embedding of D values, [count x (C + D)]: behind each row's logits its embedding.
    * `batch.pixels` must not change until the promise settles; it stays whole, whatever happens. A row does not depend
    * on the batch that it comes in (see `info.batchInvariant`). Not-finite logits are passed on: the caller judges rows.
    * Throws E_ENGINE_CRASH for a batch that ended its worker twice (other batches are not touched: cut it in halves to

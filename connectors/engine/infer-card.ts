@@ -58,7 +58,11 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
       ...choices.resize,
     },
     normalise,
-    output: { kind, ...(isNamed ? { name: shapes.outputName } : {}) },
+    output: {
+      kind,
+      ...(isNamed ? { name: shapes.outputName } : {}),
+      ...(shapes.embedding === undefined ? {} : { embedding: shapes.embedding }),
+    },
     labels,
     temperature: 1,
   };
@@ -71,6 +75,9 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
       normaliseNote,
       resizeNote(card),
       `Output ${shapes.outputName} holds ${shapes.width} ${kind} (${told}).`,
+      ...(shapes.embedding === undefined
+        ? []
+        : [`Output ${shapes.embedding.name} is the embedding, ${shapes.embedding.size} values.`]),
       labelNote,
     ],
   };

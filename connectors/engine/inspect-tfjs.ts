@@ -31,13 +31,19 @@ export async function inspectTfjs(format: TfjsFormat, path: string, choices: Sha
     try {
       const { inputDims, outputNames } = model;
       const dims = trialDims(inputDims ?? [null, null, null, null], choices);
-      const { outputName: asked } = choices;
-      const at = asked === undefined ? 0 : outputNames.findIndex((name) => name === asked || name === `${asked}:0`);
-      if (at < 0) throw noSuchOutput(asked ?? "", path, outputNames);
+      const { outputName, embeddingName } = choices;
+      const placeOf = (asked: string): number => {
+        const at = outputNames.findIndex((name) => name === asked || name === `${asked}:0`);
+        if (at < 0) throw noSuchOutput(asked, path, outputNames);
+        return at;
+      };
+      const at = outputName === undefined ? 0 : placeOf(outputName);
+      const places = embeddingName === undefined ? [at] : [at, placeOf(embeddingName)];
       const input = tf.tensor4d(trialInput(dims), dims as [number, number, number, number]);
-      const output = tf.tidy(() => model.predict(input, at));
-      const values = Float32Array.from(await output.data());
-      tf.dispose([input, output]);
+      const outputs = tf.tidy(() => model.predict(input, places));
+      const values = Float32Array.from(await outputs[0]!.data());
+      const embeddingSize = (outputs[1]?.size ?? 0) / dims[0]!;
+      tf.dispose([input, ...outputs]);
       const width = values.length / dims[0]!;
       return {
         inputName: "of the model",
@@ -46,6 +52,7 @@ export async function inspectTfjs(format: TfjsFormat, path: string, choices: Sha
         outputName: outputNames[at]!,
         width,
         kind: outputKindOf(values.subarray(0, width), path),
+        ...(embeddingName === undefined ? {} : { embedding: { name: embeddingName, size: embeddingSize } }),
       };
     } finally {
       model.dispose();

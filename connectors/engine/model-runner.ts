@@ -1,5 +1,5 @@
 import { SluiceError } from "../../schemas/errors.js";
-import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
+import { channelsOf, outputWidth, type ModelCard } from "../../schemas/model-card.js";
 
 /** What a worker needs to load a model. Crosses threads and processes: plain values only. */
 export interface RunnerSetup {
@@ -16,6 +16,8 @@ export interface RunnerSetup {
 export interface RunnerOutput {
   readonly values: Float32Array;
   readonly dims: readonly number[];
+  /** Of the card's embedding, if it names one */
+  readonly embedding?: Pick<RunnerOutput, "values" | "dims">;
 }
 
 /** A loaded model on one backend. Lives inside a worker and runs one batch at a time. */
@@ -70,9 +72,12 @@ export function checkInput(card: ModelCard, found: readonly (number | null)[]): 
 }
 
 /** Holds one run's output against the card. Throws E_TEACHER_LABELS. */
-export function checkOutput(card: ModelCard, { values, dims }: RunnerOutput, count: number): void {
+export function checkOutput(card: ModelCard, { values, dims, embedding }: RunnerOutput, count: number): void {
   const labels = card.labels.length;
-  if (dims[0] === count && values.length === count * labels) return;
+  if (dims[0] === count && values.length === count * labels) {
+    checkEmbedding(card, embedding, count);
+    return;
+  }
   if (dims[0] !== count) {
     throw new SluiceError(
       "E_ENGINE_SHAPE",
@@ -90,19 +95,48 @@ export function checkOutput(card: ModelCard, { values, dims }: RunnerOutput, cou
   );
 }
 
+function checkEmbedding({ name, output }: ModelCard, found: RunnerOutput["embedding"], count: number): void {
+  const wanted = output.embedding;
+  if (wanted === undefined || found?.values.length === count * wanted.size) return;
+  throw new SluiceError(
+    "E_ENGINE_SHAPE",
+    `Expected ${wanted.size} values an image from output ${wanted.name} of teacher ${name}, found [${found?.dims.join(" x ") ?? ""}] for ${count}. ` +
+      "Set output.embedding in its card to match, or leave it out.",
+    { expected: wanted.size, found: found?.dims },
+  );
+}
+
 /** The least probability told from zero: float32's least normal value is 1.2e-38. ln of it is -87.5. */
 const LEAST_PROBABILITY = 1e-38;
 
-/** Writes the first rows of an output as logits, as many as `logits` holds; NaN stays NaN. */
-export function writeLogits(card: ModelCard, values: Float32Array, logits: Float32Array): void {
-  if (card.output.kind === "logits") {
-    logits.set(values.subarray(0, logits.length));
-    return;
+/** Writes the first rows of an output, as many as `scores` holds: logits, and behind each row's the embedding. NaN stays NaN. */
+export function writeScores(card: ModelCard, { values, embedding }: RunnerOutput, scores: Float32Array): void {
+  const classes = card.labels.length;
+  const width = outputWidth(card);
+  const size = width - classes;
+  for (let row = 0; row * width < scores.length; row++) {
+    const own = values.subarray(row * classes, (row + 1) * classes);
+    scores.set(own, row * width);
+    if (card.output.kind === "probabilities") toLogits(scores.subarray(row * width, row * width + classes));
+    if (embedding !== undefined && size > 0)
+      scores.set(embedding.values.subarray(row * size, (row + 1) * size), row * width + classes);
   }
-  for (let at = 0; at < logits.length; at++) {
-    const probability = values[at]!;
-    logits[at] = Math.log(probability < LEAST_PROBABILITY ? LEAST_PROBABILITY : probability);
+}
+
+function toLogits(row: Float32Array): void {
+  for (let at = 0; at < row.length; at++) {
+    const probability = row[at]!;
+    row[at] = Math.log(probability < LEAST_PROBABILITY ? LEAST_PROBABILITY : probability);
   }
+}
+
+/** E_ENGINE_SHAPE: the model has no output of the embedding's name. */
+export function noSuchEmbedding(card: Pick<ModelCard, "name">, name: string, names: readonly string[]): SluiceError {
+  return new SluiceError(
+    "E_ENGINE_SHAPE",
+    `Expected an output named ${name} in teacher ${card.name} for output.embedding, found ${names.join(", ")}.`,
+    { expected: name, found: names },
+  );
 }
 
 export function loadFailure(card: Pick<ModelCard, "format">, path: string, cause: unknown): SluiceError {

@@ -10,6 +10,8 @@ export interface ModelShapes {
   readonly outputName: string;
   /** Outputs an image */
   readonly width: number;
+  /** The one that was asked for as the embedding, and its values an image */
+  readonly embedding?: { readonly name: string; readonly size: number };
   /** Told by the trial run: `probabilities` are not negative and sum to 1 */
   readonly kind: ModelCard["output"]["kind"];
 }
@@ -22,6 +24,7 @@ export interface ShapeChoices {
   readonly width?: number | undefined;
   readonly height?: number | undefined;
   readonly outputName?: string | undefined;
+  readonly embeddingName?: string | undefined;
 }
 
 /** Side of a trial image where the model leaves it open, px */

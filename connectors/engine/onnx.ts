@@ -6,7 +6,15 @@ import { SluiceError, messageOf } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { packageVersion, providerLibrary, unavailable } from "./backends.js";
 import { foldNormalise } from "./fold-normalise.js";
-import { checkInput, inputDims, loadFailure, type ModelRunner, type RunnerSetup } from "./model-runner.js";
+import {
+  checkInput,
+  inputDims,
+  loadFailure,
+  noSuchEmbedding,
+  type ModelRunner,
+  type RunnerOutput,
+  type RunnerSetup,
+} from "./model-runner.js";
 import {
   noSuchOutput,
   outputKindOf,
@@ -26,6 +34,8 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
     const input = folded?.input ?? inputOf(card, session);
     const fixedBatch = checkInput(card, input.dims);
     const outputName = chooseOutput(card, session);
+    const embeddingName = embeddingOf(card, session);
+    const outputNames = embeddingName === undefined ? [outputName] : [outputName, embeddingName];
     return {
       name: "onnxruntime-node",
       version: packageVersion("onnxruntime-node"),
@@ -38,9 +48,14 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
           values instanceof Float32Array
             ? new Tensor("float32", values, inputDims(card, count))
             : new Tensor("uint8", values, inputDims({ input: { ...card.input, layout: "NHWC" } }, count));
-        const output = (await session.run({ [input.name]: tensor }, [outputName]))[outputName]!;
-        if (!(output.data instanceof Float32Array)) throw notFloat(card, "output", outputName, output.type);
-        return { values: output.data, dims: output.dims };
+        const outputs = await session.run({ [input.name]: tensor }, outputNames);
+        const floatsOf = (name: string): RunnerOutput => {
+          const { data, dims, type } = outputs[name]!;
+          if (!(data instanceof Float32Array)) throw notFloat(card, "output", name, type);
+          return { values: data, dims };
+        };
+        const scores = floatsOf(outputName);
+        return embeddingName === undefined ? scores : { ...scores, embedding: floatsOf(embeddingName) };
       },
       close: () => session.release(),
     };
@@ -92,9 +107,10 @@ export async function inspectOnnx(path: string, choices: ShapeChoices = {}): Pro
     const outputs = await session.run(feeds).catch((cause: unknown) => {
       throw loadFailure({ format: "onnx" }, path, cause);
     });
-    const { outputName: asked } = choices;
-    if (asked !== undefined && !session.outputNames.includes(asked))
-      throw noSuchOutput(asked, path, session.outputNames);
+    const { outputName: asked, embeddingName } = choices;
+    for (const one of [asked, embeddingName]) {
+      if (one !== undefined && !session.outputNames.includes(one)) throw noSuchOutput(one, path, session.outputNames);
+    }
     const outputName = asked ?? session.outputNames.find((output) => (outputs[output]?.dims.length ?? 0) >= 2);
     const output = outputName === undefined ? undefined : outputs[outputName];
     if (outputName === undefined || output === undefined || !(output.data instanceof Float32Array)) {
@@ -102,10 +118,29 @@ export async function inspectOnnx(path: string, choices: ShapeChoices = {}): Pro
     }
     const width = output.data.length / dims[0]!;
     const kind = outputKindOf(output.data.subarray(0, width), path);
-    return { inputName: input.name, inputDims: input.dims, outputNames: session.outputNames, outputName, width, kind };
+    return {
+      inputName: input.name,
+      inputDims: input.dims,
+      outputNames: session.outputNames,
+      outputName,
+      width,
+      kind,
+      ...embeddingShape(embeddingName, outputs, dims[0]!),
+    };
   } finally {
     await session.release();
   }
+}
+
+function embeddingShape(
+  name: string | undefined,
+  outputs: InferenceSession.OnnxValueMapType,
+  count: number,
+): Pick<ModelShapes, "embedding"> {
+  const output = name === undefined ? undefined : outputs[name];
+  if (name === undefined || output === undefined) return {};
+  if (!(output.data instanceof Float32Array)) throw notFloat({ name }, "output", name, output.type);
+  return { embedding: { name, size: output.data.length / count } };
 }
 
 async function createSession(
@@ -174,6 +209,12 @@ function chooseOutput(card: ModelCard, session: InferenceSession): string {
       : `Expected an output named ${name} in teacher ${card.name}, found ${names.join(", ")}.`,
     { expected: name, found: names },
   );
+}
+
+function embeddingOf(card: ModelCard, session: InferenceSession): string | undefined {
+  const name = card.output.embedding?.name;
+  if (name === undefined || session.outputNames.includes(name)) return name;
+  throw noSuchEmbedding(card, name, session.outputNames);
 }
 
 function notFloat(card: Pick<ModelCard, "name">, end: "input" | "output", name: string, found: string): SluiceError {

@@ -11,8 +11,8 @@ export interface TfjsModel {
   /** null where unknown */
   readonly inputDims: readonly (number | null)[] | null;
   readonly outputNames: readonly string[];
-  /** The output at `at` of `outputNames` */
-  predict(input: tf.Tensor4D, at: number): tf.Tensor;
+  /** The outputs at these places of `outputNames` */
+  predict(input: tf.Tensor4D, places: readonly number[]): tf.Tensor[];
   dispose(): void;
 }
 
@@ -53,7 +53,7 @@ export async function loadTfjsModel(
       return {
         inputDims: onlyInput(name, model.inputs).shape,
         outputNames: model.outputs.map((output) => output.sourceLayer.name),
-        predict: (input, at) => [model.predict(input)].flat()[at]!,
+        predict: (input, places) => placed([model.predict(input)].flat(), places),
         dispose: () => void model.dispose(),
       };
     }
@@ -65,7 +65,13 @@ export async function loadTfjsModel(
       return {
         inputDims: shape === undefined ? null : shape.map((dim) => (dim < 0 ? null : dim)),
         outputNames,
-        predict: (input, at) => [model.execute(input, outputNames[at])].flat()[0]!,
+        predict: (input, places) =>
+          [
+            model.execute(
+              input,
+              places.map((at) => outputNames[at]!),
+            ),
+          ].flat(),
         dispose: () => {
           model.dispose();
         },
@@ -78,13 +84,17 @@ export async function loadTfjsModel(
       return {
         inputDims: sizes === undefined ? null : sizes.map((size) => (size < 0 ? null : size)),
         outputNames: Object.keys(model.outputNodeNames),
-        predict: (input, at) => [model.predict(input as never) as tf.Tensor | tf.Tensor[]].flat()[at]!,
+        predict: (input, places) => placed([model.predict(input as never) as tf.Tensor | tf.Tensor[]].flat(), places),
         dispose: () => {
           model.dispose();
         },
       };
     }
   }
+}
+
+function placed(outputs: readonly tf.Tensor[], places: readonly number[]): tf.Tensor[] {
+  return places.map((at) => outputs[at]!);
 }
 
 function onlyInput<T>(name: string, inputs: readonly T[]): T {

@@ -5,7 +5,15 @@ import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { packageVersion } from "./backends.js";
 import { onlyDevice } from "./devices.js";
-import { checkInput, inputDims, loadFailure, type ModelRunner, type RunnerSetup } from "./model-runner.js";
+import {
+  checkInput,
+  inputDims,
+  loadFailure,
+  noSuchEmbedding,
+  type ModelRunner,
+  type RunnerOutput,
+  type RunnerSetup,
+} from "./model-runner.js";
 import { loadTfjsModel, startTfjsBackend, type TfjsFormat } from "./tfjs-models.js";
 
 /** Loads a layers model, graph model or SavedModel. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE, E_ENGINE_UNAVAILABLE. */
@@ -21,7 +29,7 @@ export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<Mod
   const model = await loadTfjsModel(subject, path, native?.tfjs ?? null).catch((cause: unknown) => {
     throw cause instanceof SluiceError ? cause : loadFailure(card, path, cause);
   });
-  const outputAt = chooseOutput(card, model.outputNames);
+  const places = [chooseOutput(card, model.outputNames), ...embeddingAt(card, model.outputNames)];
   const fixedBatch = checkInput(card, model.inputDims ?? [null, null, null, null]);
   return {
     name: "tfjs",
@@ -30,13 +38,12 @@ export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<Mod
     device: native?.isOnGpu === true ? `gpu ${device ?? 0}` : `cpu (${cpus()[0]?.model ?? process.arch})`,
     fixedBatch,
     async run(tensor, count) {
-      const output = tf.tidy(() => model.predict(tf.tensor4d(tensor, inputDims(card, count)), outputAt));
+      const outputs = tf.tidy(() => model.predict(tf.tensor4d(tensor, inputDims(card, count)), places));
       try {
-        const values = await output.data();
-        if (!(values instanceof Float32Array)) throw wrongOutput(card, `dtype float32`, output.dtype);
-        return { values, dims: output.shape };
+        const [scores, embedding] = await Promise.all(outputs.map((output) => floatsOf(card, output)));
+        return embedding === undefined ? scores! : { ...scores!, embedding };
       } finally {
-        output.dispose();
+        tf.dispose(outputs);
       }
     },
     async close() {
@@ -45,11 +52,30 @@ export async function loadTfjs(setup: RunnerSetup, backend: string): Promise<Mod
   };
 }
 
-/** The index of the output that the card means. A graph model's names end in ":0", which the card may leave out. */
+async function floatsOf(card: ModelCard, output: tf.Tensor): Promise<RunnerOutput> {
+  const values = await output.data();
+  if (!(values instanceof Float32Array)) throw wrongOutput(card, `dtype float32`, output.dtype);
+  return { values, dims: output.shape };
+}
+
+/** The index of the embedding, if the card names one. */
+function embeddingAt(card: ModelCard, names: readonly string[]): number[] {
+  const name = card.output.embedding?.name;
+  if (name === undefined) return [];
+  const at = indexOf(names, name);
+  if (at < 0) throw noSuchEmbedding(card, name, names);
+  return [at];
+}
+
+/** A graph model's names end in ":0", which a card may leave out. */
+function indexOf(names: readonly string[], name: string): number {
+  return names.findIndex((found) => found === name || found === `${name}:0`);
+}
+
+/** The index of the output that the card means. */
 function chooseOutput(card: ModelCard, names: readonly string[]): number {
   const { name } = card.output;
-  const at =
-    name === undefined ? (names.length === 1 ? 0 : -1) : names.findIndex((n) => n === name || n === `${name}:0`);
+  const at = name === undefined ? (names.length === 1 ? 0 : -1) : indexOf(names, name);
   if (at >= 0) return at;
   throw wrongOutput(
     card,

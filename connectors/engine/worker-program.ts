@@ -1,6 +1,7 @@
 import { parentPort } from "node:worker_threads";
+import { outputWidth } from "../../schemas/model-card.js";
 import { pixelBytes, toTensor } from "../../schemas/pixels.js";
-import { checkOutput, writeLogits, type ModelRunner, type RunnerSetup } from "./model-runner.js";
+import { checkOutput, writeScores, type ModelRunner, type RunnerSetup } from "./model-runner.js";
 import { toPlainError, type FromWorker, type RunRequest, type ToWorker } from "./worker-protocol.js";
 
 /** Sends an answer; `moved` buffers change hands where the channel can do that. Resolves when it is on its way. */
@@ -109,7 +110,8 @@ class WorkerModel {
   async run({ pixels, count, mostAtOnce, padTo }: RunRequest): Promise<Float32Array<ArrayBuffer>> {
     const { card } = this.#setup;
     const imageBytes = pixelBytes(card.input);
-    const logits = new Float32Array(count * card.labels.length);
+    const width = outputWidth(card);
+    const scores = new Float32Array(count * width);
     for (let from = 0; from < count; from += mostAtOnce) {
       const part = Math.min(mostAtOnce, count - from);
       const rows = padTo ?? part;
@@ -117,9 +119,9 @@ class WorkerModel {
       const input = this.#runner.takes === "pixels" ? this.#pixelsOf(images, rows) : this.#tensorOf(images, part, rows);
       const output = await this.#runner.run(input, rows);
       checkOutput(card, output, rows);
-      writeLogits(card, output.values, logits.subarray(from * card.labels.length, (from + part) * card.labels.length));
+      writeScores(card, output, scores.subarray(from * width, (from + part) * width));
     }
-    return logits;
+    return scores;
   }
 
   #tensorOf(images: Uint8Array, count: number, rows: number): Float32Array {

@@ -11,6 +11,8 @@ export interface RowScores {
   readonly logSumExp: number;
   /** [C] or null */
   readonly allLogits: Float32Array | null;
+  /** [D] or null */
+  readonly embedding: Float32Array | null;
   readonly perceptualHash: bigint;
   readonly width: number;
   readonly height: number;
@@ -34,22 +36,25 @@ export class SegmentBuilder {
   readonly #partition: number;
   readonly #topM: number;
   readonly #classCount: number | null;
+  readonly #embeddingSize: number | null;
   readonly #rows: { origin: RowOrigin; scores: RowScores; copied: boolean; bytes: BytesState }[] = [];
   readonly #rejected: Rejected[] = [];
   #watermarkMs: number | null;
   #end: number;
 
-  /** `classCount` is C where all logits are kept. `start` is where the chain ends so far. */
+  /** `classCount` is C where all logits are kept, `embeddingSize` D where embeddings are. `start` is where the chain ends so far. */
   constructor(options: {
     partition: number;
     topM: number;
     classCount: number | null;
+    embeddingSize: number | null;
     start: number;
     watermarkMs: number | null;
   }) {
     this.#partition = options.partition;
     this.#topM = options.topM;
     this.#classCount = options.classCount;
+    this.#embeddingSize = options.embeddingSize;
     this.#watermarkMs = options.watermarkMs;
     this.#end = options.start;
   }
@@ -109,6 +114,7 @@ export class SegmentBuilder {
     const count = this.#rows.length;
     const topM = this.#topM;
     const classCount = this.#classCount;
+    const embeddingSize = this.#embeddingSize;
     const batch = {
       count,
       topM,
@@ -131,6 +137,8 @@ export class SegmentBuilder {
       logits: new Float32Array(count * topM),
       logSumExp: new Float64Array(count),
       allLogits: classCount === null ? null : new Float32Array(count * classCount),
+      // What is copied from a row without one has none.
+      embedding: embeddingSize === null ? null : new Float32Array(count * embeddingSize).fill(NaN),
     } satisfies ScoredBatch;
     this.#rows.forEach(({ origin, scores, copied, bytes }, row) => {
       batch.digest.set(origin.digest, row * DIGEST_BYTES);
@@ -150,6 +158,9 @@ export class SegmentBuilder {
       if (scores.allLogits !== null && batch.allLogits !== null) {
         batch.allLogits.set(scores.allLogits, row * (classCount ?? 0));
       }
+      if (batch.embedding !== null && scores.embedding?.length === embeddingSize) {
+        batch.embedding.set(scores.embedding, row * embeddingSize);
+      }
     });
     return batch;
   }
@@ -159,12 +170,15 @@ export class SegmentBuilder {
 export function rowScores(batch: ScoredBatch, row: number): RowScores {
   const { topM } = batch;
   const classCount = batch.allLogits === null ? 0 : batch.allLogits.length / batch.count;
+  const embeddingSize = batch.embedding === null ? 0 : batch.embedding.length / batch.count;
   return {
     classes: batch.classes.subarray(row * topM, (row + 1) * topM),
     keys: batch.keys.subarray(row * topM, (row + 1) * topM),
     logits: batch.logits.subarray(row * topM, (row + 1) * topM),
     logSumExp: batch.logSumExp[row]!,
     allLogits: batch.allLogits === null ? null : batch.allLogits.subarray(row * classCount, (row + 1) * classCount),
+    embedding:
+      batch.embedding === null ? null : batch.embedding.subarray(row * embeddingSize, (row + 1) * embeddingSize),
     perceptualHash: batch.perceptualHash[row]!,
     width: batch.width[row]!,
     height: batch.height[row]!,

@@ -5,6 +5,7 @@ import { paneOf } from "./windows.js";
 /** The batch with only the given rows, in their order. */
 export function selectRows(batch: ScoredBatch, rows: readonly number[]): ScoredBatch {
   const classCount = batch.allLogits === null ? 0 : batch.allLogits.length / batch.count;
+  const embeddingSize = batch.embedding === null ? 0 : batch.embedding.length / batch.count;
   const text = (column: ScoredBatch["uri"]): ScoredBatch["uri"] => ({ get: (row) => column.get(rows[row]!) });
   return {
     count: rows.length,
@@ -28,6 +29,7 @@ export function selectRows(batch: ScoredBatch, rows: readonly number[]): ScoredB
     logits: gather(batch.logits, rows, batch.topM),
     logSumExp: gather(batch.logSumExp, rows, 1),
     allLogits: batch.allLogits === null ? null : gather(batch.allLogits, rows, classCount),
+    embedding: batch.embedding === null ? null : gather(batch.embedding, rows, embeddingSize),
   };
 }
 

@@ -29,6 +29,8 @@ export interface ArchiveOptions {
   readonly topM: number;
   /** C where all logits are kept, else null */
   readonly classCount: number | null;
+  /** D where embeddings are kept, else null */
+  readonly embeddingSize: number | null;
   readonly engine: EngineInfo;
   readonly codeVersion: string;
   readonly retainBytes: "winners" | "all";
@@ -53,11 +55,12 @@ export async function archiveSegment(
   position: ChainPosition,
   options: ArchiveOptions,
 ): Promise<Segment> {
-  const { chain, store, topM, classCount } = options;
+  const { chain, store, topM, classCount, embeddingSize } = options;
   const builder = new SegmentBuilder({
     partition: chain.partition,
     topM,
     classCount,
+    embeddingSize,
     start: position.end,
     watermarkMs: position.watermarkMs,
   });
@@ -109,7 +112,7 @@ async function archiveEmpty(
   { lost, reason }: { readonly lost: number; readonly reason: string | null },
   options: ArchiveOptions,
 ): Promise<Segment> {
-  const { chain, store, topM, classCount } = options;
+  const { chain, store, topM, classCount, embeddingSize } = options;
   const header: SegmentHeader = {
     ...place(chain, position.end, end),
     counts: { in: lost, scored: 0, copied: 0, quarantined: 0, lost },
@@ -125,6 +128,7 @@ async function archiveEmpty(
     partition: chain.partition,
     topM,
     classCount,
+    embeddingSize,
     start: position.end,
     watermarkMs: position.watermarkMs,
   });

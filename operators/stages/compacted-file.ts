@@ -1,10 +1,17 @@
+import { isDeepStrictEqual } from "node:util";
 import { crc32 } from "node:zlib";
 import type { ColumnChunk, ParquetType, RowGroup, SchemaElement } from "hyparquet";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { writePageHeader } from "hyparquet-writer/src/datapage.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import { COMPACTED_COLUMNS, type CompactedColumn, type CompactedKind } from "../../schemas/compacted-rows.js";
-import { DIGEST_BYTES, type ScoredBatch, type TextColumn } from "../../schemas/scored-batch.js";
+import {
+  DIGEST_BYTES,
+  widthsOf,
+  type ScoredBatch,
+  type ScoredWidths,
+  type TextColumn,
+} from "../../schemas/scored-batch.js";
 import type { RowGroupPlace } from "../../schemas/segment-stub.js";
 import type { SegmentHeader } from "../../schemas/segment.js";
 
@@ -46,18 +53,16 @@ export const FILE_START: Uint8Array = Buffer.from("PAR1\0\0\0\0");
 export class CompactedFile {
   readonly placed: PlacedSegment[] = [];
   readonly #rowGroups: RowGroup[] = [];
-  readonly #topM: number;
-  readonly #classCount: number | null;
+  readonly #widths: ScoredWidths;
   #at = FILE_START.length;
 
   constructor(first: ScoredBatch) {
-    this.#topM = first.topM;
-    this.#classCount = classCountOf(first);
+    this.#widths = widthsOf(first);
   }
 
   /** Whether a batch has the columns of this file. */
   fits(batch: ScoredBatch): boolean {
-    return batch.topM === this.#topM && classCountOf(batch) === this.#classCount;
+    return isDeepStrictEqual(widthsOf(batch), this.#widths);
   }
 
   /** The next row group's bytes. */
@@ -69,8 +74,7 @@ export class CompactedFile {
       start,
       end: start + bytes.length,
       rows: batch.count,
-      topM: this.#topM,
-      classCount: this.#classCount,
+      ...this.#widths,
       columns: Object.fromEntries(chunks.map(({ column, valuesAt }) => [column.name, valuesAt])),
       crc32: crc32(bytes),
       sha256: sha256Hex(bytes),
@@ -91,7 +95,7 @@ export class CompactedFile {
   end(): Uint8Array {
     const writer = new ByteWriter();
     const kvMetadata = [{ key: COMPACTED_METADATA, value: JSON.stringify(this.placed) }];
-    const schema = schemaElements(this.#classCount);
+    const schema = schemaElements(this.#widths);
     const parquet = new ParquetWriter({ writer, schema, codec: "UNCOMPRESSED", kvMetadata, createdBy: "sluice" });
     parquet.row_groups.push(...this.#rowGroups);
     parquet.num_rows = this.#rowGroups.reduce((sum, { num_rows }) => sum + num_rows, 0n);
@@ -101,17 +105,14 @@ export class CompactedFile {
   }
 }
 
-function classCountOf({ allLogits, count }: ScoredBatch): number | null {
-  return allLogits === null ? null : allLogits.length / count;
+function columnsOf({ classCount, embeddingSize }: Omit<ScoredWidths, "topM">): readonly CompactedColumn[] {
+  const absent = [...(classCount === null ? ["allLogits"] : []), ...(embeddingSize === null ? ["embedding"] : [])];
+  return COMPACTED_COLUMNS.filter(({ field }) => !absent.includes(field));
 }
 
-function columnsOf(classCount: number | null): readonly CompactedColumn[] {
-  return COMPACTED_COLUMNS.filter(({ field }) => field !== "allLogits" || classCount !== null);
-}
-
-/** The schema of a compacted file; `classCount` where all logits are archived. */
-export function schemaElements(classCount: number | null): SchemaElement[] {
-  const columns = columnsOf(classCount);
+/** The schema of a compacted file. */
+export function schemaElements(widths: Omit<ScoredWidths, "topM">): SchemaElement[] {
+  const columns = columnsOf(widths);
   return [
     { name: "segment", num_children: columns.length },
     ...columns.flatMap(({ name, kind }): SchemaElement[] => {
@@ -186,7 +187,7 @@ function rowGroupBytes(batch: ScoredBatch): { bytes: Uint8Array; chunks: readonl
   const parts: { at: number; bytes: Uint8Array }[] = [];
   const chunks: Chunk[] = [];
   let end = 0;
-  for (const column of columnsOf(classCountOf(batch))) {
+  for (const column of columnsOf(widthsOf(batch))) {
     const page = pageOf(column, batch);
     const header = pageHeader(page);
     const before = header.length + page.levels.length;

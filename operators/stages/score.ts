@@ -10,6 +10,8 @@ export interface ScoreOptions {
   readonly topM: number;
   /** Keep all C logits of each image */
   readonly allLogits: boolean;
+  /** Keep each image's embedding; the card names one */
+  readonly embedding: boolean;
   /** Whether an image's bytes must travel on to the archive stage */
   readonly keepBytes: (uri: string) => boolean;
   /** Called for each image that the engine saw */
@@ -48,9 +50,9 @@ async function scoreImages(images: readonly Decoded[], options: ScoreOptions): P
     pixels.set(image.pixels, index * size);
   });
   try {
-    const logits = await scorer.score(pixels);
+    const rows = await scorer.score(pixels);
     return images.map((image, index) => {
-      const scored = scoresOf(image, logits[index]!, options);
+      const scored = scoresOf(image, rows[index]!, options);
       settle(image.origin.digest, scored);
       return scored;
     });
@@ -60,14 +62,16 @@ async function scoreImages(images: readonly Decoded[], options: ScoreOptions): P
   }
 }
 
-function scoresOf(image: Decoded, logits: Float32Array | null, options: ScoreOptions): Scored {
-  const { card, topM, allLogits } = options;
+function scoresOf(image: Decoded, row: Float32Array | null, options: ScoreOptions): Scored {
+  const { card, topM, allLogits, embedding } = options;
+  const classes = card.labels.length;
   const refused = (found: string): Scored => ({
     code: "E_IMAGE_SCORES",
     reason: `Expected finite scores from teacher "${card.name}", found ${found}.`,
   });
-  if (logits === null) return refused("that this image ends the engine's worker each time");
-  const ranked = rankRows(logits, 1, card.labels.length, topM, card.temperature);
+  if (row === null) return refused("that this image ends the engine's worker each time");
+  const logits = row.subarray(0, classes);
+  const ranked = rankRows(logits, 1, classes, topM, card.temperature);
   if (ranked.finite[0] === 0) {
     const bad = logits.findIndex((logit) => !Number.isFinite(logit));
     return refused(`${logits[bad]!} for class ${bad} (${card.labels[bad] ?? "?"})`);
@@ -80,6 +84,7 @@ function scoresOf(image: Decoded, logits: Float32Array | null, options: ScoreOpt
       logSumExp: ranked.logSumExp[0]!,
       // A view would keep the whole batch's logits alive until the segment is written.
       allLogits: allLogits ? logits.slice() : null,
+      embedding: embedding ? row.slice(classes) : null,
       perceptualHash: image.perceptualHash,
       width: image.width,
       height: image.height,

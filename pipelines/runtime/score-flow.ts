@@ -16,7 +16,7 @@ import { scoreGroup } from "../../operators/stages/score.js";
 import { BisectingScorer } from "../../operators/stages/score-bisecting.js";
 import type { Config } from "../../schemas/config.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
-import type { ModelCard } from "../../schemas/model-card.js";
+import { outputWidth, type ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import type { Segment } from "../../schemas/segment.js";
 import { StageClock } from "./stage-clock.js";
@@ -68,10 +68,11 @@ export async function* scoreFlow(
   const settle = dedupe.settle.bind(dedupe);
   const decodeOptions = { decoder, card, config: config.decode, settle };
   const scoreOptions = {
-    scorer: new BisectingScorer(engine, pixelBytes(card.input), card.labels.length),
+    scorer: new BisectingScorer(engine, pixelBytes(card.input), outputWidth(card)),
     card,
     topM: config.archive.topM,
     allLogits: config.archive.logits === "all",
+    embedding: options.archive.embeddingSize !== null,
     keepBytes: (uri: string) => storesBytes(config.bytes, uri),
     settle,
     fail: dedupe.fail.bind(dedupe),

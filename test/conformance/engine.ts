@@ -15,7 +15,7 @@ import { engineSchema } from "../../schemas/config.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
-import { smallNetProbabilities, type SmallNet } from "../fixtures/small-net.js";
+import { smallNetEmbeddings, smallNetProbabilities, type SmallNet } from "../fixtures/small-net.js";
 
 export interface EngineUnderTest {
   readonly format: ModelCard["format"];
@@ -54,6 +54,34 @@ export function engineConformance(subject: EngineUnderTest): void {
       for (let row = 0; row < count; row++) {
         const range = [row * width, (row + 1) * width] as const;
         assert.equal(best(found.subarray(...range)), best(expected.subarray(...range)));
+      }
+    });
+
+    test("gives the embedding that the card names behind each row's logits, and the same logits as without", async () => {
+      const described = join(folder, "embedding");
+      const teacher = await writeSmallTeacher(described, format, { embedding: true });
+      const both = await openEngine(teacher, configOf(subject));
+      try {
+        const count = BATCH + 1;
+        const pixels = noise(13, count);
+        const found = await both.score({ count, pixels: pixels.slice() });
+        const logits = await engine.score({ count, pixels: pixels.slice() });
+        const classes = teacher.card.labels.length;
+        const { size } = teacher.card.output.embedding!;
+        assert.equal(found.length, count * (classes + size));
+        smallNetEmbeddings({}, pixels, count).forEach((expected, row) => {
+          const own = found.subarray(row * (classes + size), (row + 1) * (classes + size));
+          for (let at = 0; at < classes; at++) assert.ok(Math.abs(own[at]! - logits[row * classes + at]!) < 1e-4);
+          for (let at = 0; at < size; at++) assert.ok(Math.abs(own[classes + at]! - expected[at]!) < 1e-4);
+        });
+        const card = { ...teacher.card, output: { ...teacher.card.output, embedding: { name: "none", size } } };
+        await assert.rejects(
+          openEngine({ ...teacher, card }, configOf(subject)),
+          (error) =>
+            isSluiceError(error, "E_ENGINE_SHAPE") && /an output named none .* output\.embedding/.test(error.message),
+        );
+      } finally {
+        await both.close();
       }
     });
 

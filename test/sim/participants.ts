@@ -221,6 +221,7 @@ export async function replay(place: Place, process: SimProcess, chain: ChainName
     chain,
     topM: config.archive.topM,
     classCount: null,
+    embeddingSize: null,
     engine: ENGINE,
     codeVersion: "sim",
     retainBytes: "winners",

@@ -40,6 +40,7 @@ function scored(images: readonly Image[], topM: number): ScoredBatch {
     logits: new Float32Array(count * topM),
     logSumExp: new Float64Array(count),
     allLogits: null,
+    embedding: null,
   };
 }
 

@@ -23,6 +23,7 @@ interface Shape {
   readonly rows: number;
   readonly topM: number;
   readonly classCount: number | null;
+  readonly embeddingSize: number | null;
 }
 
 const text = fc.oneof(fc.constant(""), fc.string({ unit: "grapheme", maxLength: 12 }));
@@ -30,7 +31,7 @@ const bits32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const bits64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 
 /** Any bits in every number: NaN, -0 and the ends of each range. */
-function batches({ rows, topM, classCount }: Shape): fc.Arbitrary<ScoredBatch> {
+function batches({ rows, topM, classCount, embeddingSize }: Shape): fc.Arbitrary<ScoredBatch> {
   const many = <T>(one: fc.Arbitrary<T>, length = rows): fc.Arbitrary<T[]> =>
     fc.array(one, { minLength: length, maxLength: length });
   const words = (length: number): fc.Arbitrary<Uint32Array> => many(bits32, length).map((all) => Uint32Array.from(all));
@@ -65,6 +66,7 @@ function batches({ rows, topM, classCount }: Shape): fc.Arbitrary<ScoredBatch> {
     logits: float32(rows * topM),
     logSumExp: float64(rows),
     allLogits: classCount === null ? fc.constant(null) : float32(rows * classCount),
+    embedding: embeddingSize === null ? fc.constant(null) : float32(rows * embeddingSize),
   });
 }
 
@@ -72,6 +74,7 @@ const shapes = fc.record({
   rows: fc.integer({ min: 1, max: 20 }),
   topM: fc.integer({ min: 1, max: 5 }),
   classCount: fc.option(fc.integer({ min: 1, max: 9 })),
+  embeddingSize: fc.option(fc.integer({ min: 1, max: 9 })),
 });
 
 const { header } = testSegment(chain, 0, [], 2);
@@ -104,7 +107,9 @@ test("a row group gives the batch back bit for bit, wherever its bytes lie in me
 test("equal rows give equal row groups, wherever they stand in a file", () => {
   fc.assert(
     fc.property(
-      fc.constant({ rows: 5, topM: 2, classCount: 3 }).chain((shape) => fc.tuple(batches(shape), batches(shape))),
+      fc
+        .constant({ rows: 5, topM: 2, classCount: 3, embeddingSize: null })
+        .chain((shape) => fc.tuple(batches(shape), batches(shape))),
       ([first, second]) => {
         const alone = fileOf([{ header, batch: second }]).file.placed[0]!.place;
         const behind = fileOf([first, second].map((batch) => ({ header, batch }))).file.placed[1]!.place;
@@ -125,14 +130,14 @@ test("a place that reaches beyond the bytes, or a column too few, is refused", (
 });
 
 /** Segments as a scorer writes them, with nulls, refusals and letters of many bytes. */
-function manySegments(allLogits: number | null): Segment[] {
+function manySegments(allLogits: number | null, embedding: number | null = null): Segment[] {
   return [0, 30, 41].map((start, index) => {
     const records = Array.from({ length: [30, 11, 1][index]! }, (_, at) =>
       at % 7 === 5
         ? { refused: "no image" }
         : { image: start + at, logits: [Math.sin(start + at), at, -at / 3, 0.1 * start] },
     );
-    const segment = testSegment(chain, start, records, 3, { allLogits });
+    const segment = testSegment(chain, start, records, 3, { allLogits, embedding });
     const { batch } = segment;
     batch.perceptualHash.fill(2n ** 64n - 1n - BigInt(start));
     const origin = { get: (row: number) => (row % 3 === 0 ? null : `Übersee ${row} 🦊`) };
@@ -154,6 +159,7 @@ interface ArrowRow {
   readonly keys: Iterable<number>;
   readonly logits: Iterable<number>;
   readonly all_logits?: Iterable<number>;
+  readonly embedding?: Iterable<number>;
   readonly log_sum_exp: number;
 }
 
@@ -177,24 +183,31 @@ function arrowRows(segments: readonly Segment[]): unknown[] {
         keys: [...one.keys],
         logits: [...one.logits],
         all_logits: one.all_logits === undefined ? null : [...one.all_logits],
+        embedding: one.embedding === undefined ? null : [...one.embedding],
       };
     }),
   );
 }
 
-for (const allLogits of [null, 4]) {
-  test(`DuckDB reads the rows that the Arrow segments have, ${allLogits ?? "no"} logits archived`, async (t) => {
+for (const [allLogits, embedding] of [
+  [null, null],
+  [4, null],
+  [null, 6],
+  [4, 6],
+] as const) {
+  test(`DuckDB reads the rows that the Arrow segments have, ${allLogits ?? "no"} logits and ${embedding ?? "no"} embedding archived`, async (t) => {
     const folder = await temporaryFolder(t);
-    const segments = manySegments(allLogits);
+    const segments = manySegments(allLogits, embedding);
     const path = join(folder, "compacted.parquet");
     await writeFile(path, fileOf(segments).bytes);
     const database = await DuckDBInstance.create();
     const connection = await database.connect();
     try {
       const all = allLogits === null ? "NULL" : "all_logits";
+      const described = embedding === null ? "NULL" : "embedding";
       const reader = await connection.runAndReadAll(
         `SELECT lower(hex(digest)) AS digest, "offset", epoch_ms(event_time) AS event_time, perceptual_hash, uri, licence,
-          origin, copied, size_bytes, log_sum_exp, classes, keys, logits, ${all} AS all_logits
+          origin, copied, size_bytes, log_sum_exp, classes, keys, logits, ${all} AS all_logits, ${described} AS embedding
          FROM read_parquet('${path}', file_row_number = true) ORDER BY file_row_number`,
       );
       const rows = reader.getRowObjectsJS().map((row) => ({ ...row }));
