@@ -40,7 +40,7 @@ export interface ReplayPlan {
   readonly archived: number;
   /** Offsets asked for that are its live chain's to score */
   readonly live: number;
-  /** Earlier replays are gone on with first; what came after the end that they were given is for another run */
+  /** A replay until then is gone on with in place of one until now: what came since is for another run */
   readonly goesOn: boolean;
 }
 
@@ -58,8 +58,8 @@ export interface PlanOptions {
 
 /**
  * Finds what of a range no chain of the teacher has, and lays it down as chains of its own before anything is scored, so
- * that whoever asks for the same, now or later, goes along the same chains. Where `until` is now and an earlier replay
- * from the range is not finished, that one's end holds: nothing is laid down.
+ * that whoever asks for the same, now or later, goes along the same chains. Where `until` is now and an earlier replay of the
+ * range that was asked for until then is not finished, that one's end holds: nothing is laid down.
  * Throws E_LOG_RECREATED where an earlier replay reaches beyond the log, E_USAGE for a partition that is not there.
  */
 export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
@@ -81,13 +81,17 @@ export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
     asked.some(({ partition, reach }) => partition === claim.partition && meets(reach, claimedRange(claim)));
 
   const goesOn = (claimed: readonly ChainClaim[]): boolean =>
-    claimed.some((claim) => isUnfinished(claim) && isAsked(claim));
+    claimed.some((claim) => claim.untilNow === true && isUnfinished(claim) && isAsked(claim));
   const choose = (claimed: readonly ChainClaim[]): ChainClaim[] => {
     const waits = goesOn(claimed);
     return asked.flatMap(({ partition, start, end, reach }) => {
-      if (waits && reach.end === Number.POSITIVE_INFINITY) return [];
+      const untilNow = reach.end === Number.POSITIVE_INFINITY;
+      if (waits && untilNow) return [];
       const taken = claimed.filter((claim) => claim.partition === partition).map(claimedRange);
-      return without({ start, end }, taken).map((left) => ({ partition, origin: left.start, end: left.end }));
+      return without({ start, end }, taken).map((left) => {
+        const claim = { partition, origin: left.start, end: left.end };
+        return untilNow ? { ...claim, untilNow } : claim;
+      });
     });
   };
   const claimed = options.dryRun ? [...before, ...choose(before)] : await claimChains(store, archive, choose);
@@ -113,7 +117,7 @@ export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
     chains,
     archived: shared((claim) => (claim.end === null ? null : { start: claim.origin, end: positionOf(claim) })),
     live: shared((claim) => (claim.end === null ? claimedRange(claim) : null)),
-    goesOn: chains.some(({ isNew }) => !isNew),
+    goesOn: goesOn(before) && asked.some(({ reach }) => reach.end === Number.POSITIVE_INFINITY),
   };
 }
 

@@ -1,9 +1,10 @@
-import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Assignment, Log } from "../connectors/log/log.js";
 import { archivedChains } from "../operators/stages/chain.js";
+import { readClaims } from "../operators/stages/chain-claims.js";
 import { Dedupe } from "../operators/stages/dedupe.js";
 import { saveCard } from "../operators/stages/teacher-registry.js";
-import type { ChainName } from "../schemas/keys.js";
+import { keys, type ChainName } from "../schemas/keys.js";
 import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { Segment } from "../schemas/segment.js";
@@ -53,7 +54,7 @@ const LOOK_MS = 1000;
 /**
  * A range of the images topic, read again and scored by another teacher: plan -> log -> score -> archive, each missing
  * range a chain of its own. Nothing is told to anybody, and nothing published: scores lie under the teacher's digest.
- * Processes that replay the same share the partitions; one that finds a range done goes on to the next, until all is done.
+ * Processes share the partitions, also where each was asked for something else; each stays until what it was asked for is done.
  */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const { workspace, log, scoring, signal, onWarning, nowMs } = options;
@@ -143,25 +144,66 @@ async function scorePlan(
     keepers: () => datasets.keepers(),
     nowMs,
   };
+  /** Along one chain from where it is archived to, until its end or until `over` aborts. */
+  const scoreAlong = async (
+    assignment: Assignment,
+    { chain, end }: Pick<PlannedChain, "chain" | "end">,
+    over: AbortSignal,
+  ): Promise<void> => {
+    // Another process may have had the partition since.
+    const open: OpenChain = { chain, position: await index.catchUp(chain) };
+    tracker.note(chain, open.position.end);
+    await datasets.catchUp(chain, open.position.end);
+    const take = async (segment: Segment): Promise<void> => {
+      await index.onSegment(segment);
+      await datasets.onSegment(segment);
+      await assignment.commit(segment.header.end);
+      options.onSegment(segment);
+    };
+    await scoreChain(open, { read: readUntil(read.of(assignment), over), until: end, take, signal: over }, scoring);
+  };
+  /** Partitions of this process that still have something of the plan to do */
+  const busy = new Set<number>();
   const scorePartition = async (assignment: Assignment): Promise<void> => {
-    for (const { chain, end } of planned) {
-      if (chain.partition !== assignment.partition) continue;
-      // Another process may have had the partition since.
-      const open: OpenChain = { chain, position: await index.catchUp(chain) };
-      tracker.note(chain, open.position.end);
-      await datasets.catchUp(chain, open.position.end);
-      const take = async (segment: Segment): Promise<void> => {
-        await index.onSegment(segment);
-        await datasets.onSegment(segment);
-        await assignment.commit(segment.header.end);
-        options.onSegment(segment);
-      };
-      await scoreChain(open, { read: read.of(assignment), until: end, take, signal: assignment.signal }, scoring);
-      if (assignment.signal.aborted) return;
+    const { partition, signal: given } = assignment;
+    busy.add(partition);
+    try {
+      for (const one of planned) {
+        if (one.chain.partition === partition && !given.aborted) await scoreAlong(assignment, one, given);
+      }
+    } finally {
+      busy.delete(partition);
     }
-    // One that is killed leaves its partitions to whoever is still here.
-    const over = AbortSignal.any([assignment.signal, tracker.finished]);
-    if (!over.aborted) await once(over, "abort");
+    const over = AbortSignal.any([given, tracker.finished]);
+    while (!over.aborted) {
+      // The rest of the plan is with others, and they may wait for what only this one can do: their own ranges here.
+      if (busy.size === 0) {
+        for (const one of await otherReplays(partition)) if (!isAborted(over)) await scoreAlong(assignment, one, over);
+      }
+      await sleep(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
+    }
+  };
+  const otherReplays = async (partition: number): Promise<readonly Pick<PlannedChain, "chain" | "end">[]> => {
+    const own = new Set(planned.map(({ chain }) => keys.chain(chain)));
+    const claimed = await readClaims(store, { teacher, stream });
+    return claimed.flatMap(({ origin, end, ...place }) => {
+      const chain = { teacher, stream, partition, origin };
+      return place.partition === partition && end !== null && !own.has(keys.chain(chain)) ? [{ chain, end }] : [];
+    });
   };
   await log.consume(stream, `replay-${teacher.slice(0, 16)}`, scorePartition, signal);
+}
+
+function readUntil(read: Assignment["read"], over: AbortSignal): Assignment["read"] {
+  return async function* (offset, how) {
+    for await (const batch of read(offset, how)) {
+      if (over.aborted) return;
+      yield batch;
+    }
+  };
+}
+
+/** It may abort at any `await`. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

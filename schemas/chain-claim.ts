@@ -9,7 +9,13 @@ const offset = z.int().nonnegative();
  * One chain of a (teacher, stream), as it was laid down before anything of it was scored: offsets [origin, end) of one
  * partition. `end` null: the live chain, which has all from `origin` on.
  */
-export const chainClaimSchema = z.strictObject({ partition: offset, origin: offset, end: offset.nullable() });
+export const chainClaimSchema = z.strictObject({
+  partition: offset,
+  origin: offset,
+  end: offset.nullable(),
+  /** Of a replay that was asked for up to the log's end, which `end` was then */
+  untilNow: z.literal(true).optional(),
+});
 export type ChainClaim = z.infer<typeof chainClaimSchema>;
 
 /** Chains that were claimed together. Claims of one (teacher, stream) are numbered from 0; no two chains share an offset. */

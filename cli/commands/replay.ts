@@ -1,5 +1,3 @@
-import type { KafkaLog } from "../../connectors/log/kafka.js";
-import type { Log } from "../../connectors/log/log.js";
 import type { ReplayOptions } from "../../pipelines/replay.js";
 import type { Workspace } from "../../pipelines/runtime/workspace.js";
 import type { Config } from "../../schemas/config.js";
@@ -105,7 +103,7 @@ async function dryRun(run: Invocation, config: Config, ask: ReplayOptions["ask"]
 }
 
 /** Looks at the log beside whoever writes to it; null where there is none. */
-async function withLog<T>(config: Config, look: (log: Log) => Promise<T>): Promise<T | null> {
+async function withLog<T>(config: Config, look: (log: ReplayOptions["log"]) => Promise<T>): Promise<T | null> {
   if (config.kafka === undefined) {
     return (await import("../../pipelines/runtime/folder-holder.js")).withLog(config, look);
   }
@@ -125,6 +123,7 @@ async function replayAll(
   flags: ReplayFlags,
 ): Promise<void> {
   const { replay } = await import("../../pipelines/replay.js");
+  const { yieldToLive } = await import("../../pipelines/runtime/live-lag.js");
   const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
   const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
   await (await openExistingStore(config)).close();
@@ -142,6 +141,8 @@ async function replayAll(
       const scoring = await opening(openScoring(config, note));
       for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
       const { nowMs } = run.terminal;
+      const most =
+        flags.yieldToLag === false ? null : typeof flags.yieldToLag === "number" ? flags.yieldToLag : MOST_LAG;
       const { card } = scoring.teacher;
       const by = { name: card.name, digest: teacherDigest(card) };
       const result = await replay({
@@ -150,7 +151,7 @@ async function replayAll(
         scoring,
         ask,
         perS: flags.rate,
-        yieldTo: await yieldTo(config, kafka, flags.yieldToLag, nowMs),
+        yieldTo: kafka === null || most === null ? undefined : yieldToLive(kafka, { config, most, nowMs }),
         onPlan: ({ goesOn }) => {
           if (goesOn)
             note("going on with a replay that was not finished; what has come since it began is for another run");
@@ -183,19 +184,6 @@ async function replayAll(
       }
     }
   });
-}
-
-async function yieldTo(
-  config: Config,
-  kafka: KafkaLog | null,
-  asked: ReplayFlags["yieldToLag"],
-  nowMs: () => number,
-): Promise<ReplayOptions["yieldTo"]> {
-  if (kafka === null || asked === false) return undefined;
-  const { liveLags } = await import("../../pipelines/runtime/live-lag.js");
-  const most = typeof asked === "number" ? asked : MOST_LAG;
-  const options = { topic: config.stream, most, settleMs: 2 * config.archive.segmentDelayMs, nowMs };
-  return { most, lags: () => liveLags(kafka, options) };
 }
 
 /** Throws E_LOCKED where another process works in the data folder. */

@@ -124,6 +124,8 @@ function bind(koffi: Koffi, library: Library, name: string): Turbojpeg {
       tj3Set(handle, TJPARAM.stopOnWarning, 1);
       tj3Set(handle, TJPARAM.scanLimit, MOST_SCANS);
       const get = (param: number): number => tj3Get(handle, param);
+      // What native code works on in another thread must not be collected meanwhile.
+      let held: readonly Uint8Array[] = [];
       return {
         header(bytes) {
           if (tj3DecompressHeader(handle, bytes, bytes.length) !== 0) return null;
@@ -139,9 +141,11 @@ function bind(koffi: Koffi, library: Library, name: string): Turbojpeg {
           const scaling = tj3SetScalingFactor(handle, { num: 1, denom: shrink });
           const cropping = tj3SetCroppingRegion(handle, { x: left, y: top, w: width, h: height });
           if (scaling !== 0 || cropping !== 0) return false;
+          held = [bytes, into];
           return new Promise((resolve) => {
             tj3Decompress8.async(handle, bytes, bytes.length, into, 0, TJPF_RGB, (error: unknown, code: number) => {
-              resolve(error === null && code === 0);
+              resolve(error === null && code === 0 && held.length > 0);
+              held = [];
             });
           });
         },

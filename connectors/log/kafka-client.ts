@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { ConnectionOptions } from "node:tls";
 import kafkajs from "kafkajs";
 import type { Admin, Kafka, SASLOptions } from "kafkajs";
@@ -48,6 +49,8 @@ export class KafkaClient {
 
   constructor(connection: KafkaConnection) {
     registerCodecs();
+    // Every call that waits for a broker that is away listens: as many as there are, not a leak.
+    setMaxListeners(0, this.#closed.signal);
     this.#connection = connection;
     this.compression = connection.compression ?? "none";
     this.patienceMs = connection.patienceMs ?? 120_000;

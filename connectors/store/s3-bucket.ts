@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import http from "node:http";
 import https from "node:https";
 import { Client } from "minio";
@@ -54,6 +55,8 @@ export class S3Bucket {
       .map((segment) => `${segment}/`)
       .join("");
     checkPrefix(this.prefix);
+    // Every request that waits for a store that is away listens: as many as there are, not a leak.
+    setMaxListeners(0, this.#closed.signal);
     this.place = `${useSSL ? "https" : "http"}://${endPoint}:${port}/${bucket}/${this.prefix}`;
     this.#patienceMs = options.patienceMs ?? 120_000;
     this.#onRetry = options.onRetry;

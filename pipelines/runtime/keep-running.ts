@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isSluiceError } from "../../schemas/errors.js";
+import { isSluiceError, type SluiceError } from "../../schemas/errors.js";
 
 export interface KeepRunningOptions {
   readonly signal: AbortSignal;
@@ -14,7 +14,7 @@ const WELL_MS = 60_000;
 
 /**
  * Runs work that resumes by itself until it ends or `signal` aborts, and begins it anew after what may succeed another time (a broker or
- * a store that is away, a segment that another scorer wrote first). Everything else is thrown; after `signal`, also the
+ * a store that is away, a segment that another scorer wrote first, a partition that was taken away). Everything else is thrown; after `signal`, also the
  * former.
  */
 export async function keepRunning(work: () => Promise<void>, options: KeepRunningOptions): Promise<void> {
@@ -26,13 +26,22 @@ export async function keepRunning(work: () => Promise<void>, options: KeepRunnin
       await work();
       return;
     } catch (error) {
-      if (!isSluiceError(error) || !error.retryable || isAborted(signal)) throw error;
+      if (!isSluiceError(error) || !mayPass(error) || isAborted(signal)) throw error;
       if (nowMs() - startedMs > WELL_MS) waitMs = FIRST_WAIT_MS;
       onWarning(`${error.message} Going on from what is written down in ${waitMs / 1000} s.`);
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);
       waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
     }
   }
+}
+
+/**
+ * Work that was cancelled, though nobody has asked this process to stop, was taken away by the group: another one goes on
+ * with it, or this one does, anew. Seen where a partition's last commit came too late and images of the next generation
+ * waited for scores of the flow that was cut off.
+ */
+function mayPass(error: SluiceError): boolean {
+  return error.retryable || error.code === "E_CANCELLED";
 }
 
 /** It may abort at any `await`. */

@@ -1,5 +1,7 @@
 import type { GroupLag } from "../../connectors/log/kafka-lag.js";
 import type { KafkaLog } from "../../connectors/log/kafka.js";
+import type { Config } from "../../schemas/config.js";
+import type { YieldOptions } from "./yield-to-live.js";
 
 export interface LiveLagOptions {
   readonly topic: string;
@@ -8,6 +10,15 @@ export interface LiveLagOptions {
   /** A record that came less than this ago is no lag yet: a scorer that keeps up may have it in an unfilled segment, ms */
   readonly settleMs: number;
   readonly nowMs: () => number;
+}
+
+/** Waits while a live scorer of the configured stream has left more than `most` records lying. */
+export function yieldToLive(
+  log: KafkaLog,
+  { config, most, nowMs }: { readonly config: Config; readonly most: number; readonly nowMs: () => number },
+): Pick<YieldOptions, "lags" | "most"> {
+  const options = { topic: config.stream, most, settleMs: 2 * config.archive.segmentDelayMs, nowMs };
+  return { most, lags: () => liveLags(log, options) };
 }
 
 /** How many records live scorers have left lying for longer than they may, by group; those that have members. */

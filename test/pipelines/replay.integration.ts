@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import kafkajs from "kafkajs";
 import { startKafka } from "../../deploy/local/kafka.js";
 import { startMinio } from "../../deploy/local/minio.js";
 import { archivedChains, followHeaders } from "../../operators/stages/chain.js";
 import { readClaims } from "../../operators/stages/chain-claims.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { cannotStart } from "../deploy/local/require-service.js";
-import { KafkaSite, RunProcess, type Services } from "../fixtures/kafka-site.js";
+import { jpeg, KafkaSite, RunProcess, type Services } from "../fixtures/kafka-site.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 
 const MAIN = join(import.meta.dirname, "../../cli/main.js");
@@ -123,6 +124,45 @@ describe("replays on kafka and minio", { skip: (await cannotStart("kafka")) || (
     assert.equal(await replay.exit(), 0, replay.said);
     assert.match(replay.said, /Replayed 70 of 70 offsets/);
     assert.equal(await scorer.end("SIGINT"), 0, scorer.said);
+  });
+
+  test("processes that were asked for different ranges do not wait for each other for ever", async (t) => {
+    const site = await KafkaSite.open(t, services, { partitions: 2, settings: { SLUICE_BYTES: "refer" } });
+    const { card } = await writeSmallTeacher(join(site.folder, "b"), "onnx", { seed: 4714 });
+    for (const partition of [0, 1]) await site.put(partition, seeds(partition * 1000, 60));
+    const early = replaying(t, site, "replay-1", "--until-offset", "30", "--rate", "5");
+    const some = async (): Promise<true | null> => ((await totalsOf(site, teacherDigest(card))).in > 0 ? true : null);
+    await site.until("a part to be replayed", some);
+    const late = replaying(t, site, "replay-2", "--from-offset", "30");
+    assert.deepEqual([await early.exit(), await late.exit()], [0, 0], early.said + late.said);
+    assert.equal((await totalsOf(site, teacherDigest(card))).in, 120);
+  });
+
+  test("offsets without records, such as the end of a transaction, are no loss", async (t) => {
+    const site = await KafkaSite.open(t, services, { partitions: 1, settings: { SLUICE_BYTES: "refer" } });
+    const { card } = await writeSmallTeacher(join(site.folder, "b"), "onnx", { seed: 4715 });
+    await site.put(0, seeds(1, 10));
+    const kafka = new kafkajs.Kafka({ brokers: [services.kafka.address], logLevel: kafkajs.logLevel.NOTHING });
+    const createPartitioner = kafkajs.Partitioners.DefaultPartitioner;
+    const producer = kafka.producer({
+      createPartitioner,
+      transactionalId: "t",
+      idempotent: true,
+      maxInFlightRequests: 1,
+    });
+    await producer.connect();
+    t.after(() => producer.disconnect());
+    const transaction = await producer.transaction();
+    await transaction.send({ topic: site.stream, messages: [{ partition: 0, value: await jpeg(11) }] });
+    await transaction.commit();
+    assert.equal((await site.log.ends(site.stream))[0]!.end, 12);
+    const done = await site.sluice("replay", "--teacher", "b", "--data", "replay-1", "--json");
+    assert.equal(done.code, 0, done.stderr);
+    assert.equal((JSON.parse(done.stdout) as { left: number }).left, 0);
+    const totals = { in: 11, scored: 11, copied: 0, quarantined: 0, lost: 0 };
+    assert.deepEqual(await totalsOf(site, teacherDigest(card)), totals);
+    const again = await site.sluice("replay", "--teacher", "b", "--data", "replay-1", "--json");
+    assert.deepEqual((JSON.parse(again.stdout) as { chains: unknown[] }).chains, []);
   });
 
   test("Ctrl-C ends a replay in order, with 130; retried records of the quarantine are the live scorers'", async (t) => {

@@ -343,6 +343,39 @@ test("planners that race lay down each offset once, and both go along the same c
   }
 });
 
+test("a replay until now takes in the unfinished part of another, and one of its own it goes on with", async () => {
+  const run = await scoredByA();
+  const workspace = await openWorkspace(testConfig({ ...run, pictures, teacher: folders.b }), "test");
+  try {
+    const { log, store } = workspace;
+    const archivedTo = async ({ origin }: { origin: number }): Promise<number> => origin;
+    const plan = async (ask: ReplayAsk) => {
+      const made = await planReplay({ log, store, ...archiveOf(teachers.b), ask, archivedTo, dryRun: false });
+      const chains = made.chains.filter(({ chain }) => chain.partition === 0);
+      return { goesOn: made.goesOn, chains: chains.map(({ chain, end, isNew }) => [chain.origin, end, isNew]) };
+    };
+    const now: ReplayAsk = { from: { at: "start" }, until: { at: "now" } };
+    const last = RECORDS / 2;
+    assert.deepEqual(await plan(offsets(5, 15)), { goesOn: false, chains: [[5, 15, true]] });
+    const all = [0, 5, 15];
+    assert.deepEqual(await plan(now), {
+      goesOn: false,
+      chains: all.map((from, at) => [from, all[at + 1] ?? last, from !== 5]),
+    });
+    await log.append("images", 0, [
+      encodeImageRecord({ uri: "file:///a", bytes: null, eventTimeMs: 0, licence: null, origin: null, retryOf: null }),
+    ]);
+    assert.deepEqual(await plan(now), {
+      goesOn: true,
+      chains: all.map((from, at) => [from, all[at + 1] ?? last, false]),
+    });
+    const fixed = await plan(offsets(0, last + 1));
+    assert.deepEqual([fixed.goesOn, fixed.chains.at(-1)], [false, [last, last + 1, true]]);
+  } finally {
+    await workspace.close();
+  }
+});
+
 test("promoted, the teacher's live chain begins where its replay ends, and nothing is scored twice", async () => {
   const run = await scoredByA();
   await runReplay({ ...run, teacher: folders.b });

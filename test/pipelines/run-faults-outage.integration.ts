@@ -12,6 +12,8 @@ import { TcpProxy } from "../fixtures/tcp-proxy.js";
 /** How long the broker and the store are away. By hand: SLUICE_OUTAGE_S=60, and SLUICE_OUTAGE_SIGNAL=SIGSTOP: they hang. */
 const OUTAGE_MS = Number(process.env["SLUICE_OUTAGE_S"] ?? 6) * 1000;
 const HANGS = process.env["SLUICE_OUTAGE_SIGNAL"] === "SIGSTOP";
+/** How long the store is slow: a small part of what waits is scored meanwhile. */
+const SLOW_MS = 12_000;
 /** Images that wait meanwhile, of so many bytes: far more than a scorer may hold. */
 const WAITING = 504;
 const IMAGE_BYTES = 400_000;
@@ -158,7 +160,7 @@ describe(
       proxy.delayMs = 300;
       await waiting(site, 0);
       let most = 0;
-      const slowUntil = Date.now() + 2 * OUTAGE_MS;
+      const slowUntil = Date.now() + SLOW_MS;
       await site.until("the slow time to be over", async () => {
         most = Math.max(most, (await residentBytes(scorer)) - residentBefore);
         return Date.now() > slowUntil ? true : null;

@@ -10,6 +10,7 @@ import { archivedLabels, labelFrontier } from "../../operators/stages/image-labe
 import { decodeQuarantined } from "../../schemas/wire/quarantined.js";
 import { cannotStart } from "../deploy/local/require-service.js";
 import { imageRecord, jpeg, KafkaSite, type Services } from "../fixtures/kafka-site.js";
+import { pageExample, withConsoleProducer } from "../fixtures/page-example.js";
 
 const COUNT = 40;
 const seeds = Array.from({ length: COUNT }, (_, at) => 1 + at);
@@ -68,8 +69,12 @@ describe("labels through their topic", { skip: (await cannotStart("kafka")) || (
       `sluice-schema:1\t${JSON.stringify({ sha256: digests[at], timeMs: 1, by: "anna", ...more })}`;
 
     const taker = site.run(["publish"]);
+    // As the page says, and then whatever else may come
+    await writeFile(join(site.folder, "label.sh"), await pageExample("label.sh"));
+    const env = { ...process.env, PATH: await withConsoleProducer(site.folder) };
+    const args = ["label.sh", services.kafka.address, site.topic("labels"), digests[0]!];
+    await promisify(execFile)("sh", args, { cwd: site.folder, env });
     await produce(site, [
-      label(0, { verdict: "none" }),
       "sluice-schema:1\tno label at all",
       `sluice-schema:2\t${JSON.stringify({ sha256: digests[1], verdict: "none", timeMs: 1, by: null })}`,
       label(1, { verdict: "maybe" }),
@@ -103,10 +108,10 @@ describe("labels through their topic", { skip: (await cannotStart("kafka")) || (
       await writeFile(join(site.folder, "pictures", `${String(at).padStart(2, "0")}.jpg`), bytes);
     }
     const kept = Object.entries(site.environment).filter(([name]) => !/^SLUICE_(KAFKA|S3)__/.test(name));
-    const env = { ...Object.fromEntries(kept), SLUICE_DATA: "local" };
+    const alone = { ...Object.fromEntries(kept), SLUICE_DATA: "local" };
     const locally = async (...args: string[]): Promise<string> => {
       const main = join(import.meta.dirname, "../../cli/main.js");
-      return (await promisify(execFile)(process.execPath, [main, ...args], { cwd: site.folder, env })).stdout;
+      return (await promisify(execFile)(process.execPath, [main, ...args], { cwd: site.folder, env: alone })).stdout;
     };
     const ingested = JSON.parse(await locally("ingest", "pictures", "--json")) as { published: { id: string }[] };
     assert.equal(ingested.published[0]!.id, before.id);

@@ -11,15 +11,14 @@ import { cachedFolder } from "../../deploy/local/cache.js";
 import { missingPrograms } from "../../deploy/local/command.js";
 import { startKafka, type LocalKafka } from "../../deploy/local/kafka.js";
 import { decodeSegment } from "../../schemas/segment.js";
-import { ROOT } from "../architecture/repository.js";
 import { cannotStart } from "../deploy/local/require-service.js";
 import { picture } from "../fixtures/make-images.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
+import { pageExample, withConsoleProducer } from "../fixtures/page-example.js";
 import { temporaryFolder } from "../fixtures/temporary-folder.js";
 
 const execute = promisify(execFile);
 const MAIN = join(import.meta.dirname, "../../cli/main.js");
-const CONSOLE_PRODUCER = join(import.meta.dirname, "console-producer-program.js");
 const KAFKA_PYTHON = "3.0.12";
 
 interface Ran {
@@ -42,14 +41,6 @@ async function ran(
     if (typeof failed.code !== "number") throw error;
     return { code: failed.code, stdout: failed.stdout, stderr: failed.stderr };
   }
-}
-
-/** The code block after `<!-- example: name -->` in docs/topics.md */
-async function example(name: string): Promise<string> {
-  const page = await readFile(join(ROOT, "docs/topics.md"), "utf8");
-  const code = new RegExp(`<!-- example: ${name} -->\\n\`\`\`\\w+\\n([^]*?)\\n\`\`\`\\n`).exec(page)?.[1];
-  assert.ok(code !== undefined, `docs/topics.md has no example ${name}`);
-  return code;
 }
 
 /** A Python with kafka-python, or why there is none. */
@@ -247,12 +238,8 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
     assert.equal(created.code, 0, created.stdout + created.stderr);
 
     const byConsole = await photographs(join(folder, "console"), [1, 2, 3]);
-    await writeFile(join(folder, "produce.sh"), await example("produce.sh"));
-    const bin = join(folder, "bin");
-    await mkdir(bin);
-    const shim = `#!/bin/sh\nexec '${process.execPath}' '${CONSOLE_PRODUCER}' "$@"\n`;
-    await writeFile(join(bin, "kafka-console-producer"), shim, { mode: 0o755 });
-    const path = { PATH: `${bin}:${process.env["PATH"] ?? ""}` };
+    await writeFile(join(folder, "produce.sh"), await pageExample("produce.sh"));
+    const path = { PATH: await withConsoleProducer(folder) };
     const said = await ran("sh", ["produce.sh", broker.address, "pictures", ...byConsole], path, folder);
     assert.equal(said.code, 0, said.stderr);
 
@@ -260,7 +247,7 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
     const byPython = await photographs(join(folder, "python"), [4, 5, 6, 7]);
     if ("reason" in python) process.stderr.write(`\n*** NOT TESTED: the example in Python: ${python.reason} ***\n\n`);
     else {
-      await writeFile(join(folder, "produce.py"), await example("produce.py"));
+      await writeFile(join(folder, "produce.py"), await pageExample("produce.py"));
       const sent = await ran(python.python, ["produce.py", broker.address, "pictures", ...byPython], {}, folder);
       assert.equal(sent.code, 0, sent.stderr);
       assert.match(sent.stdout, /4 images are in pictures/);

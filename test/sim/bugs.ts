@@ -76,7 +76,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "checkpoint-forgets-what-changed",
-    likelySeed: 1106,
+    likelySeed: 107,
     what: "a checkpoint that is tried again takes the parts of the one before for panes that have changed since",
     install: () => replace(DatasetState.prototype, "markChanged", () => ({ value: () => undefined })),
   },
@@ -310,7 +310,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "labels-replaced",
-    likelySeed: 116,
+    likelySeed: 221,
     what: "labels are put, not created only if absent",
     store: overwriting((key) => key.startsWith("labels/")),
   },

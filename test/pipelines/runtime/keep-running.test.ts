@@ -41,3 +41,17 @@ test("what no waiting mends is thrown at once, and after a stop everything is", 
   await keepRunning(() => Promise.reject(lasting), options);
   assert.deepEqual(warned, []);
 });
+
+test("work that the group took away begins anew; work that this process was told to stop does not", async () => {
+  const stop = new AbortController();
+  const options = { signal: stop.signal, onWarning: () => undefined, nowMs: () => 0 };
+  const taken = new SluiceError("E_CANCELLED", "images/3 is no longer this member's.");
+  let runs = 0;
+  await keepRunning(() => (++runs === 1 ? Promise.reject(taken) : Promise.resolve()), options);
+  assert.equal(runs, 2);
+  const stopped = keepRunning(() => {
+    stop.abort();
+    return Promise.reject(taken);
+  }, options);
+  await assert.rejects(stopped, taken);
+});
