@@ -46,6 +46,7 @@ export async function withKafka<T>(kafka: KafkaConfig, work: (seen: SeenKafka) =
 /** Who works on which topic: the prefixes of the groups' names. */
 const GROUPS = [
   { role: "images", prefix: "score-" },
+  { role: "images", prefix: "replay-" },
   { role: "candidates", prefix: "topk-" },
   { role: "candidates", prefix: "publish-" },
   { role: "labels", prefix: "labels-" },
