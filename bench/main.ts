@@ -43,6 +43,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "images/s of ingest over those of the engine alone with decoded pixels, on a GPU, and how busy it is",
     load: () => import("./gpu.js"),
   },
+  kafka: {
+    shows: "Sluice's processes on a real Kafka and MinIO: reading, bytes, latency, two scorers, a worker lost",
+    load: () => import("./kafka.js"),
+  },
   memory: {
     shows: "peak anonymous memory of ingest over n and over 3n images",
     load: () => import("./memory.js"),

@@ -1,0 +1,62 @@
+// `node kafka-score.js '{"settings": …, "teacher": …}'`: a scorer as `sluice run score` runs it, until its standard input ends.
+// `teacher`: a path, or a name for the made-up teacher, whose decoder and engine do nothing. Says what it does (../kafka/say.ts).
+import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
+import type { Decoder } from "../../connectors/decoder/decoder.js";
+import type { KafkaLog } from "../../connectors/log/kafka.js";
+import { openEngine } from "../../connectors/engine/open.js";
+import { loadTeacher } from "../../connectors/engine/teacher-files.js";
+import { openUri } from "../../connectors/source/open-uri.js";
+import { runScore } from "../../pipelines/run-score.js";
+import { openKafka } from "../../pipelines/runtime/open-kafka.js";
+import { openWorkspace } from "../../pipelines/runtime/workspace.js";
+import { configSchema } from "../../schemas/config.js";
+import { madeUpDecoder, madeUpEngine, madeUpTeacher } from "../kafka/made-up-teacher.js";
+import { say, untilInputEnds } from "../kafka/say.js";
+import { sayingWhatIsGiven } from "../kafka/watched-log.js";
+
+interface Options {
+  readonly settings: object;
+  readonly teacher: { readonly path: string } | { readonly name: string };
+}
+
+const { settings, teacher: of } = JSON.parse(process.argv[2] ?? "") as Options;
+const signal = untilInputEnds();
+const config = configSchema.parse(settings);
+const kafka = config.kafka!;
+const teacher = "path" in of ? await loadTeacher(of.path) : madeUpTeacher(of.name);
+const engine = "path" in of ? await openEngine(teacher, config.engine) : madeUpEngine(teacher);
+const decoder = "path" in of ? openSharpDecoder() : madeUpDecoder;
+const workspace = await openWorkspace(config, "bench");
+const log: KafkaLog = await openKafka(kafka);
+let begun = false;
+/** Says when it sees its first image. */
+const watched: Decoder = {
+  name: decoder.name,
+  header: (bytes) => {
+    if (!begun) say("first");
+    begun = true;
+    return decoder.header(bytes);
+  },
+  decode: (bytes, header, plan) => decoder.decode(bytes, header, plan),
+};
+say("opened");
+await runScore({
+  workspace,
+  log: sayingWhatIsGiven(log),
+  kafka,
+  scoring: { teacher, engine, decoder: watched, opener: openUri() },
+  onSegment: ({ header: { partition, end, counts } }) => {
+    say("segment", { partition, end, images: counts.scored, others: counts.in - counts.scored });
+  },
+  onWarning: (message) => {
+    say("warning", { message });
+  },
+  signal,
+  nowMs: Date.now,
+});
+await engine.close();
+await workspace.close();
+await log.close();
+say("ended");
+// What is left of a group's member may go on trying for a while.
+process.exit(0);
