@@ -153,11 +153,13 @@ export class KafkaFetcher {
       }
       return;
     }
+    // A topic may be in it more than once: brokers put partitions together only where they follow on each other.
+    const answered = response.responses.flatMap(({ topicName, partitions }) =>
+      partitions.map((one) => ({ topicName, ...one })),
+    );
     for (const want of wants) {
-      const found = response.responses
-        .find(({ topicName }) => topicName === want.topic)
-        ?.partitions.find(({ partition }) => partition === want.partition);
-      if (found === undefined) want.reject(new SluiceError("E_INTERNAL", "A fetch's answer lacks a partition."));
+      const found = answered.find((one) => one.topicName === want.topic && one.partition === want.partition);
+      if (found === undefined) want.reject(lacking(want, answered));
       else {
         want.resolve({
           raw: found.messages,
@@ -206,6 +208,17 @@ export class KafkaFetcher {
     this.#connecting = null;
     await connecting?.then(({ consumer }) => consumer.disconnect()).catch(() => undefined);
   }
+}
+
+function lacking(
+  { topic, partition }: FetchPlace,
+  answered: readonly { readonly topicName: string; readonly partition: number }[],
+): SluiceError {
+  const names = answered.map((one) => `${one.topicName}/${one.partition}`).join(", ");
+  return new SluiceError(
+    "E_INTERNAL",
+    `Expected ${topic}/${partition} in a fetch's answer, found ${names === "" ? "nothing" : names}.`,
+  );
 }
 
 /** A request may name a partition once: another reader of the same one waits for the next. */
