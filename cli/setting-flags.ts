@@ -9,6 +9,7 @@ export interface ScoringFlags {
   readonly workers?: string;
   readonly batch?: string;
   readonly devices?: string;
+  readonly allowFallback?: true;
 }
 
 export function declareScoringFlags(command: Command): Command {
@@ -18,7 +19,8 @@ export function declareScoringFlags(command: Command): Command {
     .option("--backend <name>", "what the engine runs on, such as cpu, cuda, wasm")
     .option("--workers <n>", "engine workers")
     .option("--batch <n>", "greatest number of images in one run of the model, or auto: found by timing it")
-    .option("--devices <list>", "GPUs to use, by CUDA's numbers, such as 0,1: one worker each");
+    .option("--devices <list>", "GPUs to use, by CUDA's numbers, such as 0,1: one worker each")
+    .option("--allow-fallback", "use another backend where the one asked for is absent");
 }
 
 export function scoringSettings(flags: ScoringFlags): SettingFlag[] {
@@ -32,6 +34,11 @@ export function scoringSettings(flags: ScoringFlags): SettingFlag[] {
       flag: "--devices",
       path: ["engine", "devices"],
       value: flags.devices === undefined ? undefined : `[${flags.devices}]`,
+    },
+    {
+      flag: "--allow-fallback",
+      path: ["engine", "allowFallback"],
+      value: flags.allowFallback === true ? "true" : undefined,
     },
   ];
 }

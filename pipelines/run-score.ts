@@ -11,6 +11,7 @@ import { openScoreIndex } from "./runtime/score-index.js";
 import { TopicOutlet } from "./runtime/score-outlet.js";
 import type { ScoreFollower } from "./runtime/score-follower.js";
 import { SegmentCandidates } from "./runtime/segment-candidates.js";
+import { StageRecord } from "./runtime/stage-record.js";
 import { ThresholdBoard, type PaneThresholds } from "./runtime/threshold-board.js";
 import type { Workspace } from "./runtime/workspace.js";
 import { scoreTopic } from "./score.js";
@@ -58,6 +59,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
     nowMs,
   });
   const index = openScoreIndex(workspace, teacher);
+  const stages = new StageRecord(workspace.folder, nowMs, onWarning);
   // The states are the top-K workers': a scorer knows of them what the board says.
   const follower: ScoreFollower = {
     catchUp: () => board.refresh(),
@@ -84,13 +86,19 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
       onSegment: (segment) => {
         progress.onSegment(segment);
         onSegment?.(segment);
+        stages.note();
       },
+      stages: stages.clock,
       onWarning,
       signal,
       nowMs,
     });
   };
-  await keepRunning(work, { signal, onWarning, nowMs });
+  try {
+    await keepRunning(work, { signal, onWarning, nowMs });
+  } finally {
+    await stages.end();
+  }
   return { counts: progress.counts, forwardedAgain };
 }
 

@@ -75,7 +75,7 @@ export function candidateBackends(format: ModelCard["format"], config: EngineCon
     if (usable.length + others.length > 0) return [...usable, ...others];
     const why = able.map((backend) => `${backend.name}: ${absenceOf(backend) ?? ""}`).join("; ");
     const mend =
-      present.length === 0 ? "" : " Leave engine.devices out, or allow another backend with engine.allowFallback.";
+      present.length === 0 ? "" : " Leave engine.devices out, or allow another backend with --allow-fallback (engine.allowFallback).";
     throw unavailable(
       able.length === 0
         ? `Expected an engine for a model of format ${format}, found that ${kind} does not run that format. Set engine.kind to auto.`
@@ -93,7 +93,7 @@ export function candidateBackends(format: ModelCard["format"], config: EngineCon
   throw unavailable(
     `Expected engine backend ${config.backend}, found that it cannot be had because ${absence ?? ""}. ` +
       `Here: ${present.map((backend) => backend.name).join(", ") || "none"}. ` +
-      "Set engine.backend to one of these, or allow another one with engine.allowFallback.",
+      "Set engine.backend to one of these, or allow another one with --allow-fallback (engine.allowFallback).",
     { kind, format, backend: config.backend },
   );
 }
