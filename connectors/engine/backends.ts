@@ -75,7 +75,9 @@ export function candidateBackends(format: ModelCard["format"], config: EngineCon
     if (usable.length + others.length > 0) return [...usable, ...others];
     const why = able.map((backend) => `${backend.name}: ${absenceOf(backend) ?? ""}`).join("; ");
     const mend =
-      present.length === 0 ? "" : " Leave engine.devices out, or allow another backend with --allow-fallback (engine.allowFallback).";
+      present.length === 0
+        ? ""
+        : " Leave engine.devices out, or allow another backend with --allow-fallback (engine.allowFallback).";
     throw unavailable(
       able.length === 0
         ? `Expected an engine for a model of format ${format}, found that ${kind} does not run that format. Set engine.kind to auto.`
