@@ -3,6 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { KafkaLog } from "../connectors/log/kafka.js";
 import type { Assignment } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
+import { followToEnd } from "../operators/stages/chain.js";
+import { readClaims } from "../operators/stages/chain-claims.js";
 import { currentFrontier } from "../operators/stages/cut.js";
 import type { Config } from "../schemas/config.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
@@ -190,7 +192,21 @@ class ShardKeeper {
     for (;;) {
       await sleep(Math.min(LOOK_MS, checkpointMs), undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      if (nowMs() - this.#settledMs >= checkpointMs) await this.#settle(live);
+      if (nowMs() - this.#settledMs < checkpointMs) continue;
+      await this.#followReplays(live);
+      await this.#settle(live);
+    }
+  }
+
+  /** Replays tell nobody: what they have archived of this teacher is read. */
+  async #followReplays(live: LiveDatasets): Promise<void> {
+    const { config, store, card } = this.#options;
+    const archive = { teacher: teacherDigest(card), stream: config.stream };
+    for (const { partition, origin, end } of await readClaims(store, archive)) {
+      const chain = { ...archive, partition, origin };
+      const covered = Math.min(...config.datasets.map((dataset) => live.coverageOf(dataset).endIn(chain)));
+      if (end === null || covered >= end) continue;
+      await live.catchUp(chain, await followToEnd(store, chain, covered, () => undefined));
     }
   }
 
