@@ -20,7 +20,7 @@ import { outputWidth, type ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import type { Segment } from "../../schemas/segment.js";
 import { StageClock } from "./stage-clock.js";
-import { batches, BudgetShare, mapOrdered, type ByteBudget } from "./flow.js";
+import { batches, BudgetShare, mapOrdered, prefetch, type ByteBudget } from "./flow.js";
 
 export interface ScoreFlowOptions {
   readonly partition: number;
@@ -129,7 +129,8 @@ export async function* scoreFlow(
 
   let at = position;
   try {
-    for await (const outcomes of ranges) {
+    // The next segment's images are read and scored while one is written and told.
+    for await (const outcomes of prefetch(ranges, 2)) {
       stages.begin("archive");
       try {
         const segment = await archiveSegment(outcomes, at, options.archive);
