@@ -243,7 +243,10 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
         const { closed } = durable;
         const leaves = (pane: number): boolean => closed.includes(pane);
         if (writes) live.durable = await writeCheckpoint(store, state, live.durable, live.spilled, leaves);
-        else closed.forEach((pane) => { state.release(pane); });
+        else
+          closed.forEach((pane) => {
+            state.release(pane);
+          });
         // Only now are they those of a durable checkpoint.
         live.thresholds = new Map([...durable.panes].map(([pane, { keys }]) => [pane, keys]));
         live.thresholdsAt = durable.records;
