@@ -37,11 +37,13 @@ export function inBatches(records: readonly LogRecord[], maxBytes: number): LogR
  */
 export class KafkaAppender {
   readonly #client: KafkaClient;
+  readonly #gzipTopics: ReadonlySet<string>;
   readonly #turns = new Map<string, Promise<unknown>>();
   #current: Lease | null = null;
 
-  constructor(client: KafkaClient) {
+  constructor(client: KafkaClient, gzipTopics: readonly string[] = []) {
     this.#client = client;
+    this.#gzipTopics = new Set(gzipTopics);
   }
 
   /**
@@ -66,7 +68,8 @@ export class KafkaAppender {
   }
 
   async #send(topic: string, partition: number, records: readonly LogRecord[], anew = false): Promise<number> {
-    const { compression, place } = this.#client;
+    const { place } = this.#client;
+    const compression = this.#gzipTopics.has(topic) ? "gzip" : this.#client.compression;
     const nowMs = Date.now();
     const messages = records.map((record) => outgoing(record, partition, nowMs));
     // Through all attempts the same producer: only it can tell these records from new ones.

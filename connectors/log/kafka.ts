@@ -29,6 +29,8 @@ export interface KafkaLogOptions extends KafkaConnection {
   readonly fetchBytes?: number;
   /** Records are sent in batches of at most this; below the topic's max.message.bytes. Default 900 KiB (Kafka's is 1 MiB). */
   readonly maxBatchBytes?: number;
+  /** Topics whose records are sent with gzip, whatever `compression` says. Default none. */
+  readonly gzipTopics?: readonly string[];
   /** Where cursors are kept. Default "sluice-cursors". */
   readonly cursorTopic?: string;
 }
@@ -85,7 +87,7 @@ class BrokerLog implements KafkaLog {
     this.#options = options;
     this.#fetchBytes = options.fetchBytes ?? 2 * 1024 * 1024;
     this.#fetcher = new KafkaFetcher(client);
-    this.#appender = new KafkaAppender(client);
+    this.#appender = new KafkaAppender(client, options.gzipTopics);
     this.#maxBatchBytes = maxBatchBytes;
     this.#cursors = new KafkaCursors(client, this.#fetcher, this.#appender, {
       topic: options.cursorTopic ?? "sluice-cursors",

@@ -8,6 +8,8 @@ export async function openKafka(kafka: KafkaConfig): Promise<KafkaLog> {
     brokers: brokers.split(",").map((broker) => broker.trim()),
     replicationFactor,
     cursorTopic: topics.cursors,
+    // Columns of an image's classes and places: a third is left of them.
+    gzipTopics: [topics.candidates],
     // Headers of the batch come on top. Topics that are made elsewhere take Kafka's default, 1 MiB.
     maxBatchBytes: Math.min(maxMessageBytes, 1024 * 1024) - 64 * 1024,
     ...(tls ? { ssl: true } : {}),
