@@ -165,7 +165,7 @@ class BucketStore implements MinioStore {
   async putStream(key: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<WrittenObject> {
     checkKey(key);
     const { partBytes = 16 * 1024 * 1024 } = this.#options;
-    return uploadStream(this.#upload(key), chunks, { partBytes, width: 2, place: `${this.place}${key}` });
+    return uploadStream(this.#upload(key), chunks, { partBytes, width: 2, place: `${this.place}/${key}` });
   }
 
   #upload(key: string): UploadRequests {

@@ -57,7 +57,8 @@ export class S3Bucket {
     checkPrefix(this.prefix);
     // Every request that waits for a store that is away listens: as many as there are, not a leak.
     setMaxListeners(0, this.#closed.signal);
-    this.place = `${useSSL ? "https" : "http"}://${endPoint}:${port}/${bucket}/${this.prefix}`;
+    // Without the last slash: whoever shows it puts a key behind one.
+    this.place = `${useSSL ? "https" : "http"}://${endPoint}:${port}/${bucket}/${this.prefix}`.slice(0, -1);
     this.#patienceMs = options.patienceMs ?? 120_000;
     this.#onRetry = options.onRetry;
     const pool = { keepAlive: true, maxSockets: connections };

@@ -1,6 +1,7 @@
 import http from "node:http";
 import { SluiceError } from "../../schemas/errors.js";
 import { RetryWait } from "../bounded-retry.js";
+import type { ListedObject } from "../source/source.js";
 import type { S3Bucket } from "./s3-bucket.js";
 import type { StoredObject } from "./store.js";
 import { pageQuery, parsePage } from "./s3-listing.js";
@@ -8,12 +9,14 @@ import { pageQuery, parsePage } from "./s3-listing.js";
 /**
  * Bytes [start, end) of an object, or to its end. Where the connection breaks, goes on where it was if that is still the
  * same object. Throws E_STORE_MISSING, and E_STORE_IO with the cause's code `InvalidRange` where it has no byte there.
+ * `onLength` hears once how many bytes will come, before they do; what it throws ends the reading.
  */
 export async function* readObject(
   bucket: S3Bucket,
   key: string,
   start: number,
   end: number | null,
+  onLength?: (sizeBytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
   const wait = new RetryWait(bucket.policy(), `read ${key} in ${bucket.place}`);
   let position = start;
@@ -32,8 +35,17 @@ export async function* readObject(
           `Expected ${key} in ${bucket.place} to stay as it is while it is read, found it replaced. Read it again.`,
         );
       }
+      const isFirst = limit === end && position === start;
       etag = headers.etag ?? null;
       limit = position + Number(headers["content-length"]);
+      if (isFirst) {
+        try {
+          onLength?.(limit - position);
+        } catch (error) {
+          response.destroy();
+          throw error;
+        }
+      }
       for await (const chunk of response as AsyncIterable<Buffer>) {
         position += chunk.length;
         wait.progress();
@@ -57,15 +69,28 @@ export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Ar
 
 /** The objects whose key starts with `prefix`, a page of 1,000 at a time, each asked for when it is needed. */
 export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGenerator<StoredObject> {
-  let after = "";
+  for await (const objects of objectPages(bucket, prefix, "")) {
+    for (const { key, sizeBytes } of objects) {
+      // A gateway over folders lists those that somebody made by hand as empty objects.
+      if (!key.endsWith("/")) yield { key, sizeBytes };
+    }
+  }
+}
+
+/** The same as pages, of what sorts after `from` ("": of everything), in the order of the keys' UTF-8 bytes. */
+export async function* objectPages(
+  bucket: S3Bucket,
+  prefix: string,
+  from: string,
+): AsyncGenerator<readonly ListedObject[]> {
+  let after = from === "" ? "" : bucket.name(from);
   for (;;) {
     const { objects, truncated } = await bucket.retrying("list", prefix, () => page(bucket, prefix, after));
-    for (const { key, sizeBytes } of objects) {
-      if (key <= after) throw outOfOrder(key, after, bucket.place);
+    for (const { key } of objects) {
+      if (Buffer.compare(Buffer.from(key), Buffer.from(after)) <= 0) throw outOfOrder(key, after, bucket.place);
       after = key;
-      // A gateway over folders lists those that somebody made by hand as empty objects.
-      if (!key.endsWith("/")) yield { key: key.slice(bucket.prefix.length), sizeBytes };
     }
+    yield objects.map((object) => ({ ...object, key: object.key.slice(bucket.prefix.length) }));
     if (!truncated || objects.length === 0) return;
   }
 }
@@ -75,7 +100,7 @@ export async function page(
   bucket: S3Bucket,
   prefix: string,
   after: string,
-): Promise<{ objects: StoredObject[]; truncated: boolean }> {
+): Promise<{ objects: ListedObject[]; truncated: boolean }> {
   const response = await bucket.client.makeRequestAsync({
     method: "GET",
     bucketName: bucket.bucket,

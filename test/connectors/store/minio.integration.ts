@@ -152,7 +152,7 @@ for (const [name, start] of [
 
     test("a commit whose answer was lost, after another's, is the other's", async (t) => {
       const store = await openThroughProxy(t);
-      const other = await open(t, { prefix: store.place.split("/").at(-2)!, conditionalWrites: "trusted" });
+      const other = await open(t, { prefix: store.place.split("/").at(-1)!, conditionalWrites: "trusted" });
       let first = true;
       proxy.behaviour = async ({ method }, forward) => {
         if (method !== "PUT" || !first) return forward();
