@@ -1,20 +1,14 @@
-import { randomBytes } from "node:crypto";
 import { Option, type Command } from "commander";
-import type { RunScoreResult } from "../../pipelines/run-score.js";
-import type { RestoredShard, RunTopkResult } from "../../pipelines/run-topk.js";
-import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
 import type { Workspace } from "../../pipelines/runtime/workspace.js";
-import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { Config } from "../../schemas/config.js";
+import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import type { ModelCard } from "../../schemas/model-card.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { durationArgument } from "../duration-argument.js";
 import type { Invocation, WorkContext } from "../invocation.js";
-import { compactedText } from "../report/compacted.js";
-import { ingestCounts } from "../report/ingest-counts.js";
-import { publishedObject, publishedText } from "../report/published.js";
+import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run-parts.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
-import { plural } from "../wording.js";
 import { kafkaOf } from "./topics.js";
 
 interface RunFlags extends ScoringFlags {
@@ -26,7 +20,7 @@ interface RunFlags extends ScoringFlags {
 }
 
 /** Which of the processes run in this one. */
-interface Parts {
+interface WantedParts {
   readonly score?: true;
   readonly topk?: true;
   readonly publish?: true;
@@ -117,7 +111,7 @@ const compacting = (command: Command): Command =>
 const every = (flag: string, description: string, byDefault: number, text: string): Option =>
   new Option(`${flag} <duration>`, description).argParser(durationArgument).default(byDefault, text);
 
-async function runParts(run: Invocation, flags: RunFlags, parts: Parts): Promise<void> {
+async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): Promise<void> {
   const { config } = await run.loadConfig(scoringSettings(flags));
   const kafka = kafkaOf(config);
   await run.work(async (context) => {
@@ -127,8 +121,7 @@ async function runParts(run: Invocation, flags: RunFlags, parts: Parts): Promise
     const signal = AbortSignal.any([context.stop, failure.signal]);
     const opened: { close(): Promise<void> }[] = [];
     try {
-      const done = await runAll(run, { config, kafka, flags, parts, opened, signal, failure }, context);
-      run.result(doneText(done), done.object);
+      await runAll(run, { config, kafka, flags, parts, opened, signal, failure }, context);
       exitCode = run.exitCode;
     } catch (error) {
       if (isSluiceError(error)) exitCode = error.exitCode;
@@ -147,112 +140,62 @@ interface Running {
   readonly config: Config;
   readonly kafka: KafkaConfig;
   readonly flags: RunFlags;
-  readonly parts: Parts;
+  readonly parts: WantedParts;
   readonly opened: { close(): Promise<void> }[];
   readonly signal: AbortSignal;
   readonly failure: AbortController;
 }
 
-interface Done {
-  readonly scored: RunScoreResult | null;
-  readonly kept: RunTopkResult | null;
-  readonly published: readonly string[];
-  readonly compacted: number;
-  readonly object: object;
-}
-
-async function runAll(run: Invocation, running: Running, { onProgress, note }: WorkContext): Promise<Done> {
-  const { config, kafka, flags, parts, opened, signal, failure } = running;
+/** Runs until it is told to stop, or one of its parts fails; says what was done. */
+async function runAll(run: Invocation, running: Running, { onProgress, note }: WorkContext): Promise<void> {
+  const { config, kafka, flags, parts: wanted, opened, signal, failure } = running;
   const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
   const { openStore } = await import("../../pipelines/runtime/workspace.js");
-  const { openScoring, publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
-  const { nowMs } = run.terminal;
+  const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
+  const { publishersCard } = await import("../../pipelines/run-publish.js");
   const opening = async <One extends { close(): Promise<void> }>(one: Promise<One>): Promise<One> => {
     const made = await one;
     opened.push(made);
     return made;
   };
   const log = await opening(openKafka(kafka));
-  const workspace = parts.score === undefined ? null : await opening(openScorersFolder(config));
+  const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config));
   const store = workspace?.store ?? (await opening(openStore(config)));
-  const scoring = parts.score === undefined ? null : await opening(openScoring(config, note, { keepsStates: false }));
+  const scoring = wanted.score === undefined ? null : await opening(openScoring(config, note, { keepsStates: false }));
   for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
-  const shared = { onWarning: note, signal, nowMs };
-  const work: Promise<unknown>[] = [];
-  let scored: RunScoreResult | null = null as RunScoreResult | null;
-  let kept: RunTopkResult | null = null as RunTopkResult | null;
-  const published: PublishedCut[] = [];
-  let compacted = 0;
+  const cardOf = async (): Promise<ModelCard> =>
+    scoring?.teacher.card ?? (await publishersCard(config, store, flags.teacherDigest));
 
-  if (workspace !== null && scoring !== null) {
-    const { runScore } = await import("../../pipelines/run-score.js");
-    const scoringWork = runScore({ ...shared, workspace, log, kafka, scoring, onProgress });
-    work.push(scoringWork.then((result) => (scored = result)));
-  }
-  const cardOf = async () => {
-    const { publishersCard } = await import("../../pipelines/run-publish.js");
-    return scoring?.teacher.card ?? (await publishersCard(config, store, flags.teacherDigest));
-  };
-  if (parts.topk !== undefined) {
-    const { runTopk } = await import("../../pipelines/run-topk.js");
-    const { assertFits } = await import("../../pipelines/memory-estimate.js");
-    const card = await cardOf();
-    assertFits(config, card);
-    const onRestored = ({ shard, tookMs, records }: RestoredShard): void => {
-      note(`shard ${shard.index} of ${shard.count}: ready after ${seconds(tookMs)}, over ${plural(records, "record")}`);
-    };
-    const keeping = { ...shared, config, kafka, log, store, card, checkpointMs: flags.checkpointEvery, onRestored };
-    work.push(runTopk(keeping).then((result) => (kept = result)));
-  }
-  if (parts.publish !== undefined) {
-    const { runPublish } = await import("../../pipelines/run-publish.js");
-    const card = await cardOf();
-    const onPublished = (one: PublishedCut): void => {
-      published.push(one);
-      note(publishedText(one, store.place));
-    };
-    const publishing = { ...publishingParts(config), ...shared, config, kafka, log, store, card };
-    work.push(runPublish({ ...publishing, judgeMs: flags.judgeEvery, onPublished }));
-    const { runLabels } = await import("../../pipelines/run-labels.js");
-    work.push(runLabels({ ...shared, config, kafka, log, store }));
-  }
-  if (parts.compact !== undefined) {
-    const { runCompact } = await import("../../pipelines/run-compact.js");
-    const { stream } = config;
-    const times = { everyMs: flags.compactEvery, olderThanMs: flags.olderThan };
-    work.push(
-      runCompact({
-        ...shared,
-        ...times,
-        store,
-        stream,
-        attempt: () => randomBytes(6).toString("hex"),
-        onCompacted: (teacher, one) => {
-          compacted += one.segments;
-          note(compactedText({ ...one, teacher, stream, dryRun: false }));
-        },
-      }),
-    );
-  }
-  for (const one of work) {
-    one.catch((error: unknown) => {
+  const context = { config, kafka, log, store, note, onWarning: note, signal, nowMs: run.terminal.nowMs };
+  const parts: Part[] = [];
+  /** What is begun must be ended, also where the next part cannot begin. */
+  const begin = async (part: Promise<Part>): Promise<void> => {
+    const begun = await part;
+    parts.push(begun);
+    begun.work.catch((error: unknown) => {
       failure.abort(error);
     });
-  }
-  await Promise.allSettled(work);
-  await Promise.all(work);
-  return {
-    scored,
-    kept,
-    published: published.map(({ manifest }) => `${manifest.dataset}/${manifest.number}`),
-    compacted,
-    object: {
-      ...(scored === null ? {} : { counts: scored.counts, forwardedAgain: scored.forwardedAgain }),
-      ...(kept === null ? {} : { keptSegments: kept.segments }),
-      ...(parts.publish === undefined ? {} : { published: published.map((one) => publishedObject(one, store.place)) }),
-      ...(parts.compact === undefined ? {} : { compactedSegments: compacted }),
-    },
   };
+  try {
+    if (workspace !== null && scoring !== null) await begin(scorePart(context, { workspace, scoring, onProgress }));
+    if (wanted.topk !== undefined)
+      await begin(topkPart(context, { card: await cardOf(), checkpointMs: flags.checkpointEvery }));
+    if (wanted.publish !== undefined)
+      await begin(publishPart(context, { card: await cardOf(), judgeMs: flags.judgeEvery }));
+    if (wanted.compact !== undefined)
+      await begin(compactPart(context, { everyMs: flags.compactEvery, olderThanMs: flags.olderThan }));
+  } catch (error) {
+    failure.abort(error);
+    await Promise.allSettled(parts.map(({ work }) => work));
+    throw error;
+  }
+  await Promise.allSettled(parts.map(({ work }) => work));
+  await Promise.all(parts.map(({ work }) => work));
+  const lines = parts.flatMap((part) => part.text() ?? []);
+  run.result(
+    lines.length === 0 ? "Stopped." : lines.join("\n"),
+    Object.assign({}, ...parts.map((part) => part.object())) as object,
+  );
 }
 
 /** A scorer's data folder. Throws E_LOCKED where another one has it. */
@@ -267,16 +210,4 @@ async function openScorersFolder(config: Config): Promise<Workspace> {
       cause: error,
     });
   }
-}
-
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-
-function doneText({ scored, kept, published, compacted }: Done): string {
-  const lines = [
-    ...(scored === null ? [] : [ingestCounts(scored.counts)]),
-    ...(kept === null ? [] : [`Kept the best of ${plural(kept.segments, "segment")}.`]),
-    ...(published.length === 0 ? [] : [`Published ${published.join(", ")}.`]),
-    ...(compacted === 0 ? [] : [`Compacted ${plural(compacted, "segment")}.`]),
-  ];
-  return lines.length === 0 ? "Stopped." : lines.join("\n");
 }

@@ -1,0 +1,125 @@
+import { randomBytes } from "node:crypto";
+import type { KafkaLog } from "../connectors/log/kafka.js";
+import type { Store } from "../connectors/store/store.js";
+import type { RunScoreResult } from "../pipelines/run-score.js";
+import type { RunTopkResult } from "../pipelines/run-topk.js";
+import type { PublishedCut } from "../pipelines/runtime/cut-and-publish.js";
+import type { ScoringParts } from "../pipelines/runtime/open-scoring.js";
+import type { Workspace } from "../pipelines/runtime/workspace.js";
+import type { Config } from "../schemas/config.js";
+import type { KafkaConfig } from "../schemas/kafka-config.js";
+import type { ModelCard } from "../schemas/model-card.js";
+import type { OnProgress } from "../schemas/progress.js";
+import { compactedText } from "./report/compacted.js";
+import { ingestCounts } from "./report/ingest-counts.js";
+import { publishedObject, publishedText } from "./report/published.js";
+import { plural } from "./wording.js";
+
+/** One of the processes that a `sluice run` may have in it. */
+export interface Part {
+  /** Settles when it has ended, which it does when it is told to */
+  readonly work: Promise<unknown>;
+  /** What it has done, for people; null for nothing worth a line */
+  text(): string | null;
+  /** The same, for programs */
+  object(): object;
+}
+
+/** What all parts of a process share. */
+export interface PartContext {
+  readonly config: Config;
+  readonly kafka: KafkaConfig;
+  readonly log: KafkaLog;
+  readonly store: Store;
+  readonly onWarning: (message: string) => void;
+  readonly note: (line: string) => void;
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+}
+
+/** `workspace` and `scoring` are the scorer's own. */
+export async function scorePart(
+  context: PartContext,
+  own: { readonly workspace: Workspace; readonly scoring: ScoringParts; readonly onProgress: OnProgress },
+): Promise<Part> {
+  const { runScore } = await import("../pipelines/run-score.js");
+  let done: RunScoreResult | null = null as RunScoreResult | null;
+  return {
+    work: runScore({ ...context, ...own }).then((result) => (done = result)),
+    text: () => (done === null ? null : ingestCounts(done.counts)),
+    object: () => (done === null ? {} : { counts: done.counts, forwardedAgain: done.forwardedAgain }),
+  };
+}
+
+/** Throws E_MEMORY where the states cannot fit. */
+export async function topkPart(
+  context: PartContext,
+  own: { readonly card: ModelCard; readonly checkpointMs: number },
+): Promise<Part> {
+  const { runTopk } = await import("../pipelines/run-topk.js");
+  const { assertFits } = await import("../pipelines/memory-estimate.js");
+  assertFits(context.config, own.card);
+  let done: RunTopkResult | null = null as RunTopkResult | null;
+  const work = runTopk({
+    ...context,
+    ...own,
+    onRestored: ({ shard, tookMs, records }) => {
+      const after = `${(tookMs / 1000).toFixed(1)} s`;
+      context.note(`shard ${shard.index} of ${shard.count}: ready after ${after}, over ${plural(records, "record")}`);
+    },
+  });
+  return {
+    work: work.then((result) => (done = result)),
+    text: () => (done === null ? null : `Kept the best of ${plural(done.segments, "segment")}.`),
+    object: () => (done === null ? {} : { keptSegments: done.segments }),
+  };
+}
+
+/** With the labels: a version heeds what has been taken in. */
+export async function publishPart(
+  context: PartContext,
+  own: { readonly card: ModelCard; readonly judgeMs: number },
+): Promise<Part> {
+  const { runPublish } = await import("../pipelines/run-publish.js");
+  const { runLabels } = await import("../pipelines/run-labels.js");
+  const { publishingParts } = await import("../pipelines/runtime/open-scoring.js");
+  const { config, store, note } = context;
+  const published: PublishedCut[] = [];
+  const onPublished = (one: PublishedCut): void => {
+    published.push(one);
+    note(publishedText(one, store.place));
+  };
+  const names = (): string => published.map(({ manifest }) => `${manifest.dataset}/${manifest.number}`).join(", ");
+  return {
+    work: Promise.all([
+      runPublish({ ...publishingParts(config), ...context, ...own, onPublished }),
+      runLabels(context),
+    ]),
+    text: () => (published.length === 0 ? null : `Published ${names()}.`),
+    object: () => ({ published: published.map((one) => publishedObject(one, store.place)) }),
+  };
+}
+
+export async function compactPart(
+  context: PartContext,
+  own: { readonly everyMs: number; readonly olderThanMs: number },
+): Promise<Part> {
+  const { runCompact } = await import("../pipelines/run-compact.js");
+  const { stream } = context.config;
+  let segments = 0;
+  const work = runCompact({
+    ...context,
+    ...own,
+    stream,
+    attempt: () => randomBytes(6).toString("hex"),
+    onCompacted: (teacher, one) => {
+      segments += one.segments;
+      context.note(compactedText({ ...one, teacher, stream, dryRun: false }));
+    },
+  });
+  return {
+    work,
+    text: () => (segments === 0 ? null : `Compacted ${plural(segments, "segment")}.`),
+    object: () => ({ compactedSegments: segments }),
+  };
+}
