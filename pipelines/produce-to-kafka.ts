@@ -3,6 +3,7 @@ import type { Config } from "../schemas/config.js";
 import type { KafkaConfig } from "../schemas/kafka-config.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { produce } from "./produce.js";
+import { openImageBuckets } from "./runtime/open-bucket.js";
 import { openKafka } from "./runtime/open-kafka.js";
 import { openSource } from "./runtime/open-source.js";
 import { FOLDERS } from "./runtime/workspace.js";
@@ -10,7 +11,7 @@ import { FOLDERS } from "./runtime/workspace.js";
 export interface ProduceToKafkaOptions {
   readonly config: Config;
   readonly kafka: KafkaConfig;
-  /** A folder, or tar shards */
+  /** A folder, tar shards, or s3://bucket/prefix/ */
   readonly paths: readonly string[];
   readonly include?: readonly string[] | undefined;
   /** Never send bytes, only where images are */
@@ -27,7 +28,7 @@ export interface ProducedToKafka {
 }
 
 /**
- * Puts a folder or tar shards into the images topic, which must be there. What the source has given is remembered in the
+ * Puts a folder, tar shards or what lies in a bucket into the images topic, which must be there. What the source has given is remembered in the
  * data folder and in the log: a run that is stopped or killed is gone on with by the next.
  */
 export async function produceToKafka(options: ProduceToKafkaOptions): Promise<ProducedToKafka> {
@@ -42,7 +43,8 @@ export async function produceToKafka(options: ProduceToKafkaOptions): Promise<Pr
     const isNew = (await log.cursor(`produce/${topic}/${source.name}`)) === null;
     // Of a source that was read before nobody knows how much is new.
     const total = isNew ? (await source.estimate()).items : null;
-    const inline = refer || kafka.inlineBytes === 0 ? null : { opener: openUri(), maxBytes: kafka.inlineBytes };
+    const opener = openUri({ buckets: openImageBuckets(config.s3) });
+    const inline = refer || kafka.inlineBytes === 0 ? null : { opener, maxBytes: kafka.inlineBytes };
     const appended = await produce({
       log,
       source,

@@ -9,7 +9,7 @@ export const ERROR_CODES = {
     "A local server (Kafka, object store) or the native TensorFlow.js cannot be built or started; the message says what is missing.",
   E_INTERNAL: "An invariant of Sluice itself is broken: please report it.",
 
-  E_SOURCE_MISSING: "The source (a folder, a shard) does not exist.",
+  E_SOURCE_MISSING: "The source (a folder, a shard, a bucket) does not exist.",
   E_SOURCE_READ: "The source cannot be read.",
 
   E_IMAGE_EMPTY: "The image has no bytes.",

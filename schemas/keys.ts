@@ -5,6 +5,18 @@ import { shardName, shardNamed, type Shard } from "./shard.js";
 
 const digits = (offset: number): string => String(offset).padStart(20, "0");
 
+/** Every key begins with one of these: a bucket may hold other things beside the store's. */
+export const STORE_FOLDERS = [
+  "scores/",
+  "compacted/",
+  "images/sha256/",
+  "checkpoints/",
+  "labels/",
+  "versions/",
+  "teachers/",
+  "probe-conditional/",
+] as const;
+
 /** Names one chain of segments: a start (`origin`) in one partition of one stream, under one teacher. */
 export interface ChainName {
   readonly teacher: string;

@@ -17,13 +17,13 @@ export class Member {
   readonly #waiting: (() => void)[] = [];
   readonly said: Said[] = [];
 
-  /** `options` is handed over as JSON */
-  constructor(script: string, options: object) {
+  /** `options` is handed over as JSON. `core`: the only one that it may use (by Linux's taskset). */
+  constructor(script: string, options: object, core: number | null = null) {
     this.#name = script;
     const args = [join(ENTRANTS, script), JSON.stringify(options)];
-    const child = spawn(process.execPath, [...(process.env["SLUICE_BENCH_NODE"]?.split(" ") ?? []), ...args], {
-      stdio: ["pipe", "pipe", "pipe"],
-    });
+    const node = [process.execPath, ...(process.env["SLUICE_BENCH_NODE"]?.split(" ") ?? []), ...args];
+    const [program = "", ...rest] = core === null ? node : ["taskset", "-c", String(core), ...node];
+    const child = spawn(program, rest, { stdio: ["pipe", "pipe", "pipe"] });
     this.#child = child;
     child.stderr.on("data", (chunk: Buffer) => (this.#complaints += chunk.toString()));
     const lines = createInterface({ input: child.stdout });

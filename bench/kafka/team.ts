@@ -1,3 +1,4 @@
+import { allowedCores } from "./allowed-cores.js";
 import type { Measures } from "../harness.js";
 import type { LogRecord } from "../../schemas/image-record.js";
 import type { Ground, Stream } from "./ground.js";
@@ -14,6 +15,8 @@ export interface TeamOptions {
   /** On top of the stream's, for the scorers */
   readonly scorerSettings?: object;
   readonly checkpointMs?: number;
+  /** Whether each scorer may use one core only, another one each */
+  readonly oneCoreEach?: boolean;
 }
 
 /** Scorers and top-K workers of one stream, all at their posts: each holds its share of the partitions. */
@@ -27,12 +30,13 @@ export class Team {
   }
 
   static async start(ground: Ground, stream: Stream, options: TeamOptions): Promise<Team> {
-    const { teacher, scorers, topkWorkers, scorerSettings = {}, checkpointMs = 10_000 } = options;
+    const { teacher, scorers, topkWorkers, scorerSettings = {}, checkpointMs = 10_000, oneCoreEach = false } = options;
     const { partitions, kafka } = stream.config;
-    const members = Array.from(
-      { length: scorers },
-      () => new Member("kafka-score.js", { settings: ground.settingsFor(stream, scorerSettings), teacher }),
-    );
+    const cores = oneCoreEach ? allowedCores() : [];
+    const members = Array.from({ length: scorers }, (_, at) => {
+      const settings = ground.settingsFor(stream, scorerSettings);
+      return new Member("kafka-score.js", { settings, teacher }, cores[at] ?? null);
+    });
     const keepers = Array.from(
       { length: topkWorkers },
       () => new Member("kafka-topk.js", { settings: ground.settingsFor(stream), teacher, checkpointMs }),

@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import type { MemoryEstimate } from "../../pipelines/memory-estimate.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
@@ -8,6 +7,7 @@ import { publishedObject, publishedText } from "../report/published.js";
 import { ingestCounts } from "../report/ingest-counts.js";
 import { stageSharesText } from "../report/stage-shares.js";
 import { bytesText } from "../wording.js";
+import { sourceArgument } from "../source-argument.js";
 import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
 interface IngestFlags extends ScoringFlags {
@@ -24,8 +24,15 @@ const JUDGE_MS = 1000;
 
 export const declare: DeclareCommand = (command, invocation) => {
   declareScoringFlags(command)
-    .argument("[source...]", "a folder of pictures, or tar shards; without one, what the log has and nobody has scored")
-    .option("--include <glob>", "only files (or members of shards) that match; repeatable", collected)
+    .argument(
+      "[source...]",
+      "a folder of pictures, tar shards, or s3://bucket/prefix/; without one, what the log has and nobody has scored",
+    )
+    .option(
+      "--include <glob>",
+      "only files (or members of shards, or keys below the prefix) that match; repeatable",
+      collected,
+    )
     .option("--k <n>", "images a class, where one dataset is declared")
     .option("--p <n>", "classes that an image stands for, where one dataset is declared")
     .option("--no-publish", "score and archive only")
@@ -37,6 +44,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice ingest photographs/ --teacher model.onnx", "scores every picture below the folder, and publishes"],
         ["sluice ingest photographs/", "the same again: only what is new is scored"],
         ["sluice ingest 'shards/train-{000..099}.tar'", "takes WebDataset shards"],
+        ["sluice ingest s3://crawl/2026/", "takes the objects below a prefix of a bucket, on s3.endpoint"],
         ["sluice ingest photographs/ --follow", "goes on; versions as `trigger` in sluice.yaml says"],
         ["sluice ingest photographs/ --include '**/*.jpg' --k 500", "leaves other files out; 500 images a class"],
       ]),
@@ -50,7 +58,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
       const { openSource } = await import("../../pipelines/runtime/open-source.js");
       const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
-      const paths = inputs.map((input) => resolve(run.terminal.folder, input));
+      const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
       await run.work(async ({ onProgress, stop, note }) => {
         const opened = paths.length === 0 ? null : await openSource(config, paths, flags.include);

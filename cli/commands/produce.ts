@@ -1,7 +1,7 @@
-import { resolve } from "node:path";
 import { SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { positiveNumber } from "../number-argument.js";
+import { sourceArgument } from "../source-argument.js";
 import { collected } from "../setting-flags.js";
 import { plural } from "../wording.js";
 import { kafkaOf } from "./topics.js";
@@ -14,8 +14,12 @@ interface ProduceFlags {
 
 export const declare: DeclareCommand = (command, invocation) => {
   command
-    .argument("<source...>", "a folder of pictures, or tar shards")
-    .option("--include <glob>", "only files (or members of shards) that match; repeatable", collected)
+    .argument("<source...>", "a folder of pictures, tar shards, or s3://bucket/prefix/")
+    .option(
+      "--include <glob>",
+      "only files (or members of shards, or keys below the prefix) that match; repeatable",
+      collected,
+    )
     .option("--rate <n>", "images a second at most", positiveNumber)
     .option("--refer", "send where images are, never their bytes: scorers read them there")
     .addHelpText(
@@ -24,6 +28,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice produce photographs/", "puts every picture below the folder into the images topic"],
         ["sluice produce photographs/", "the same again: what is new; also after it was stopped or killed"],
         ["sluice produce 'shards/train-{000..099}.tar' --rate 500", "takes WebDataset shards, 500 images a second"],
+        ["sluice produce s3://crawl/2026/ --refer", "objects of a bucket (on s3.endpoint): scorers read them there"],
       ]),
     )
     .action(async (inputs: string[], flags: ProduceFlags) => {
@@ -31,7 +36,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config } = await run.loadConfig();
       const kafka = kafkaOf(config);
       const { produceToKafka } = await import("../../pipelines/produce-to-kafka.js");
-      const paths = inputs.map((input) => resolve(run.terminal.folder, input));
+      const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
       await run.work(async ({ onProgress, stop, note }) => {
         const { include, refer = false, rate } = flags;

@@ -1,13 +1,15 @@
 import { createReadStream } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
-import { percentDecode, percentEncode, type BytePath } from "./byte-path.js";
+import { bytePath, percentDecode, percentEncode, shownPath, type BytePath } from "./byte-path.js";
 import { formatMark, parseMark, type Mark } from "./mark.js";
 
-/** Something that a source has taken: a file, or a shard. It is another one when its size or time differs. */
+/** Something that a source has taken: a file, a shard, an object. It is another one when its size, time or ETag differs. */
 export interface Taken {
   readonly path: BytePath;
   readonly mtimeMs: number;
   readonly sizeBytes: number;
+  /** Of an object, where its server gives one */
+  readonly etag?: string | undefined;
 }
 
 /** What a listing's first and last lines say. */
@@ -26,8 +28,9 @@ export function headerLine(pass: number): string {
   return `${HEADER}${pass}\n`;
 }
 
-export function takenLine({ path, mtimeMs, sizeBytes }: Taken): string {
-  return `${percentEncode(path)}\t${mtimeMs}\t${sizeBytes}\n`;
+export function takenLine({ path, mtimeMs, sizeBytes, etag }: Taken): string {
+  const ending = etag === undefined ? "" : `\t${percentEncode(bytePath(etag))}`;
+  return `${percentEncode(path)}\t${mtimeMs}\t${sizeBytes}${ending}\n`;
 }
 
 export function endLine(newest: Mark | null): string {
@@ -87,9 +90,10 @@ export async function* takenIn(file: string): AsyncGenerator<Taken> {
 }
 
 function parseLine(text: string): Taken | null {
-  const [path, mtimeMs, sizeBytes] = text.split("\t");
+  const [path, mtimeMs, sizeBytes, etag] = text.split("\t");
   if (path === undefined || mtimeMs === undefined || sizeBytes === undefined) return null;
-  return { path: percentDecode(path), mtimeMs: Number(mtimeMs), sizeBytes: Number(sizeBytes) };
+  const taken = { path: percentDecode(path), mtimeMs: Number(mtimeMs), sizeBytes: Number(sizeBytes) };
+  return etag === undefined ? taken : { ...taken, etag: shownPath(percentDecode(etag)) };
 }
 
 /** The file's lines; a last line without its end was being written when the process died, and is left out. */

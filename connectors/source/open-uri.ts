@@ -1,20 +1,26 @@
 import { SluiceError } from "../../schemas/errors.js";
-import { percentDecode } from "./byte-path.js";
-import { openFile } from "./open-file.js";
+import { percentDecode, shownPath } from "./byte-path.js";
+import { openFile, tooLarge } from "./open-file.js";
 import { ShardIndexes } from "./shard-indexes.js";
-import type { ImageOpener } from "./source.js";
+import type { ImageBuckets, ImageOpener } from "./source.js";
+
+export interface OpenUriOptions {
+  /** Where `s3://` uris are read; without it they are refused. */
+  readonly buckets?: ImageBuckets | undefined;
+}
 
 /**
- * Opens `file:///absolute/path` and `tar:/absolute/path#member`, both percent-encoded.
+ * Opens `file:///absolute/path`, `tar:/absolute/path#member` and, where there are buckets, `s3://bucket/key`, all
+ * percent-encoded.
  *
  * A tar member is found through an index of its shard, made by reading the shard once and kept for the shards used
  * last; its bytes are then one read. In a .tar.gz every opening decompresses up to the member: keep the bytes
  * (`bytes: keep`) where such images are to be read again.
  *
  * Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE; E_SOURCE_READ (retryable) where this process, not the
- * image, is short of something (open files, memory).
+ * image, is short of something (open files, memory), or where the buckets' server is away.
  */
-export function openUri(): ImageOpener {
+export function openUri({ buckets }: OpenUriOptions = {}): ImageOpener {
   const shards = new ShardIndexes();
   return {
     async open(uri, maxBytes) {
@@ -24,10 +30,25 @@ export function openUri(): ImageOpener {
       if (shard !== undefined && member !== undefined) {
         return shards.open(percentDecode(shard), percentDecode(member), uri, maxBytes);
       }
+      const [, bucket, key] = /^s3:\/\/([^/?#]+)\/([^?#]+)$/.exec(uri) ?? [];
+      if (bucket !== undefined && key !== undefined) {
+        if (buckets === undefined) throw withoutBuckets(uri);
+        return buckets.read(bucket, shownPath(percentDecode(key)), (sizeBytes) => {
+          if (sizeBytes > maxBytes) throw tooLarge(uri, sizeBytes, maxBytes);
+          return Buffer.allocUnsafeSlow(sizeBytes);
+        });
+      }
       throw new SluiceError(
         "E_IMAGE_UNREADABLE",
-        `Expected a uri file:///absolute/path or tar:/absolute/path#member, found "${uri}". Write such uris, or send the bytes inline.`,
+        `Expected a uri file:///absolute/path, tar:/absolute/path#member or s3://bucket/key, found "${uri}". Write such uris, or send the bytes inline.`,
       );
     },
   };
+}
+
+function withoutBuckets(uri: string): SluiceError {
+  return new SluiceError(
+    "E_IMAGE_UNREADABLE",
+    `Expected \`s3:\` in the configuration to read ${uri}, found none. Set s3.endpoint, s3.bucket, s3.accessKey and s3.secretKey (SLUICE_S3__ENDPOINT …), then \`sluice quarantine retry\`.`,
+  );
 }

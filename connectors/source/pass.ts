@@ -12,7 +12,7 @@ import { isReached, type Mark } from "./mark.js";
  * counts; losing these files costs repeats, never an image.
  *
  *     sluice-listing 1 <pass>
- *     <path, percent-encoded> TAB <mtime, ms> TAB <size, bytes>     ascending by path
+ *     <path, percent-encoded> TAB <mtime, ms> TAB <size, bytes>     ascending by path; of an object, TAB and its ETag
  *     end <the newest item handed out, as a cursor; or nothing>     only of a pass that got to its end
  *
  * A run that takes up an interrupted pass makes one more after it: something may have been added to the part that was passed.
@@ -110,7 +110,8 @@ export class Pass {
   /** Whether the thing was taken before, unchanged. */
   async isTaken(thing: Taken): Promise<boolean> {
     const known = await this.#seek(thing.path);
-    return known !== null && known.mtimeMs === thing.mtimeMs && known.sizeBytes === thing.sizeBytes;
+    if (known === null) return false;
+    return known.mtimeMs === thing.mtimeMs && known.sizeBytes === thing.sizeBytes && known.etag === thing.etag;
   }
 
   /** Carries over what is known of a path, without looking at it. */

@@ -13,10 +13,10 @@ export interface SourceEstimate {
 
 /**
  * A finite supply of images in a stable order. Items by reference carry a uri that `open` reads.
- * Errors: E_SOURCE_MISSING, E_SOURCE_READ. Implementations: folder, tar.
+ * Errors: E_SOURCE_MISSING, E_SOURCE_READ. Implementations: folder, tar, bucket.
  */
 export interface Source {
-  /** Names the source in the log's cursors: equal for the same folder or shards. */
+  /** Names the source in the log's cursors: equal for the same folder, shards, or place in a bucket. */
   readonly name: string;
   estimate(): Promise<SourceEstimate>;
   /**
@@ -32,4 +32,33 @@ export interface Source {
  */
 export interface ImageOpener {
   open(uri: string, maxBytes: number): Promise<Uint8Array>;
+}
+
+/** An object as its bucket lists it. */
+export interface ListedObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** ms since the epoch, UTC */
+  readonly modifiedMs: number;
+  /** Without its quotes; "" where the server gives none */
+  readonly etag: string;
+}
+
+/**
+ * Buckets that hold images, in the object store that the configuration names. Failures that may pass are tried again within
+ * bounds. Errors: E_SOURCE_READ, retryable where the server is away or busy.
+ */
+export interface ImageBuckets {
+  /** Whether the bucket has any object whose key starts with `prefix`. Throws E_SOURCE_MISSING where there is no such bucket. */
+  hasAny(bucket: string, prefix: string): Promise<boolean>;
+  /**
+   * The objects whose key starts with `prefix` and sorts after `after` ("": all), a page at a time, ascending by the
+   * keys' UTF-8 bytes. Throws E_SOURCE_MISSING where there is no such bucket.
+   */
+  pages(bucket: string, prefix: string, after: string): AsyncIterable<readonly ListedObject[]>;
+  /**
+   * An object's bytes, in the memory that `room` gives for that many; what `room` throws is thrown before any of them is
+   * read. Throws E_IMAGE_VANISHED, E_IMAGE_UNREADABLE.
+   */
+  read(bucket: string, key: string, room: (sizeBytes: number) => Uint8Array): Promise<Uint8Array>;
 }

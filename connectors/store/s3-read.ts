@@ -22,6 +22,7 @@ export async function* readObject(
   let position = start;
   let limit = end;
   let etag: string | null = null;
+  let isLengthKnown = false;
   for (;;) {
     try {
       const length = limit === null ? 0 : limit - position;
@@ -35,10 +36,10 @@ export async function* readObject(
           `Expected ${key} in ${bucket.place} to stay as it is while it is read, found it replaced. Read it again.`,
         );
       }
-      const isFirst = limit === end && position === start;
       etag = headers.etag ?? null;
       limit = position + Number(headers["content-length"]);
-      if (isFirst) {
+      if (!isLengthKnown) {
+        isLengthKnown = true;
         try {
           onLength?.(limit - position);
         } catch (error) {

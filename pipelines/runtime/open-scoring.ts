@@ -11,6 +11,7 @@ import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { assertAnswerable } from "../answerable.js";
 import { assertFits } from "../memory-estimate.js";
+import { openImageBuckets } from "./open-bucket.js";
 
 /** What scoring needs beside the workspace. */
 export interface ScoringParts {
@@ -54,7 +55,7 @@ export async function namedTeacher(config: Config): Promise<LoadedTeacher> {
 export function publishingParts(config: Config): { decoder: Decoder; opener: ImageOpener; sheets: SheetRenderer } {
   return {
     decoder: openSharpDecoder({ concurrency: config.decode.concurrency }),
-    opener: openUri(),
+    opener: openUri({ buckets: openImageBuckets(config.s3) }),
     sheets: sharpSheets,
   };
 }

@@ -10,9 +10,9 @@ test("names that look like numbers stay names", () => {
 <Contents><Key>a%2Fb%3D1</Key><Size>5368709120</Size></Contents></ListBucketResult>`;
   assert.deepEqual(parsePage(xml), {
     objects: [
-      { key: "00012", sizeBytes: 7 },
-      { key: "1e5", sizeBytes: 0 },
-      { key: "a/b=1", sizeBytes: 5368709120 },
+      { key: "00012", sizeBytes: 7, modifiedMs: Date.UTC(2026, 10, 24, 5), etag: "0123456789e1" },
+      { key: "1e5", sizeBytes: 0, modifiedMs: 0, etag: "" },
+      { key: "a/b=1", sizeBytes: 5368709120, modifiedMs: 0, etag: "" },
     ],
     truncated: true,
   });
@@ -28,5 +28,6 @@ test("a page's query is sorted by name, as signatures need it, and escaped", () 
     pageQuery("a/b=", "a/b=c/d"),
     "encoding-type=url&list-type=2&max-keys=1000&prefix=a%2Fb%3D&start-after=a%2Fb%3Dc%2Fd",
   );
+  assert.match(pageQuery("a (1)'*!", ""), /&prefix=a%20%281%29%27%2A%21$/);
   assert.equal(pageQuery("", ""), "encoding-type=url&list-type=2&max-keys=1000&prefix=");
 });
