@@ -8,6 +8,9 @@ import { conversionOf } from "./to-srgb.js";
 /** Pixels of the largest image that is decoded whole: 12 MB, which a place keeps. libvips decodes larger ones in strips. */
 const MOST_PIXELS = 4_000_000;
 
+/** Of so few pixels that the two ways' edges and rounding are most of the picture: no model looks at them, and libvips decides. */
+const LEAST_SIDE = 16;
+
 /** What decoding one image takes. Native memory and WebAssembly's do not shrink: places are kept, and used again. */
 interface Place {
   readonly jpeg: JpegDecoder;
@@ -56,6 +59,7 @@ function reductionOf(header: ImageHeader, plan: DecodePlan): Reduction | null {
   const isPlainGrey = colourSpace === "b-w" && colourProfile === null;
   if (!isPlainGrey && (colourSpace !== "srgb" || conversionOf(colourProfile) === "libvips")) return null;
   const { scaled, crop } = cropAsStored(plan, orientation);
+  if (Math.min(scaled.width, scaled.height) < LEAST_SIDE) return null;
   const shrink = plan.shrinkOnLoad ? shrinkOf(Math.min(width / scaled.width, height / scaled.height)) : 1;
   const { kernel } = plan;
   if (!canReduce(kernel, width / shrink, scaled.width) || !canReduce(kernel, height / shrink, scaled.height))

@@ -9,7 +9,7 @@ export function without(range: OffsetRange, taken: readonly OffsetRange[]): Offs
   const left: OffsetRange[] = [];
   let at = range.start;
   for (const { start, end } of [...taken].sort((a, b) => a.start - b.start)) {
-    if (end <= at || start >= range.end) continue;
+    if (end <= Math.max(at, start) || start >= range.end) continue;
     if (start > at) left.push({ start: at, end: start });
     at = Math.max(at, end);
   }
