@@ -79,6 +79,9 @@ describe("openUri", () => {
       "a.jpg",
       "tar:a.tar#x",
       "tar:/a.tar",
+      "s3://bucket",
+      "s3://bucket/",
+      "s3:/bucket/a.jpg",
       "",
     ]) {
       assert.equal(await codeOf(uri), "E_IMAGE_UNREADABLE", uri);

@@ -51,3 +51,13 @@ test("several folders are refused, and what is not there is missing", async () =
     isSluiceError(error, "E_SOURCE_MISSING"),
   );
 });
+
+test("a bucket needs the settings of its server, and stands alone", async () => {
+  await assert.rejects(
+    openSource(config, ["s3://crawl/2026/"]),
+    (error) => isSluiceError(error, "E_CONFIG") && /s3\.endpoint, s3\.accessKey and s3\.secretKey/.test(error.message),
+  );
+  for (const inputs of [["s3://crawl/", join(folder, "pictures")], ["s3://crawl/", "s3://other/"], ["s3:/crawl"]]) {
+    await assert.rejects(openSource(config, inputs), (error) => isSluiceError(error, "E_USAGE"), inputs.join(" "));
+  }
+});
