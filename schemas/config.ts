@@ -82,7 +82,11 @@ const settingsSchema = z.strictObject({
     .describe("the topic that the images are in"),
   partitions: z.int().positive().max(65_536).default(1).describe("partitions of that topic, when it is created"),
   kafka: kafkaSchema.optional().describe("the log is this Kafka cluster; without it, it lies in the data folder"),
-  s3: s3Schema.optional().describe("the store is this bucket; without it, it lies in the data folder"),
+  s3: s3Schema
+    .optional()
+    .describe(
+      "the store is this bucket; without it, it lies in the data folder. Images at s3:// are read with its endpoint and keys",
+    ),
   teacher: z
     .string()
     .min(1)
