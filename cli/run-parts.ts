@@ -1,13 +1,9 @@
 import { randomBytes } from "node:crypto";
-import type { KafkaLog } from "../connectors/log/kafka.js";
-import type { Store } from "../connectors/store/store.js";
 import type { RunScoreResult } from "../pipelines/run-score.js";
-import type { RunTopkResult } from "../pipelines/run-topk.js";
+import type { RunTopkOptions, RunTopkResult } from "../pipelines/run-topk.js";
 import type { PublishedCut } from "../pipelines/runtime/cut-and-publish.js";
 import type { ScoringParts } from "../pipelines/runtime/open-scoring.js";
 import type { Workspace } from "../pipelines/runtime/workspace.js";
-import type { Config } from "../schemas/config.js";
-import type { KafkaConfig } from "../schemas/kafka-config.js";
 import type { ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { compactedText } from "./report/compacted.js";
@@ -26,15 +22,11 @@ export interface Part {
 }
 
 /** What all parts of a process share. */
-export interface PartContext {
-  readonly config: Config;
-  readonly kafka: KafkaConfig;
-  readonly log: KafkaLog;
-  readonly store: Store;
-  readonly onWarning: (message: string) => void;
+export interface PartContext extends Pick<
+  RunTopkOptions,
+  "config" | "kafka" | "log" | "store" | "onWarning" | "signal" | "nowMs"
+> {
   readonly note: (line: string) => void;
-  readonly signal: AbortSignal;
-  readonly nowMs: () => number;
 }
 
 /** `workspace` and `scoring` are the scorer's own. */
