@@ -310,7 +310,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "labels-replaced",
-    likelySeed: 221,
+    likelySeed: 227,
     what: "labels are put, not created only if absent",
     store: overwriting((key) => key.startsWith("labels/")),
   },
