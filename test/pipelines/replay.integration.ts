@@ -155,7 +155,10 @@ describe("replays on kafka and minio", { skip: (await cannotStart("kafka")) || (
     const transaction = await producer.transaction();
     await transaction.send({ topic: site.stream, messages: [{ partition: 0, value: await jpeg(11) }] });
     await transaction.commit();
-    assert.equal((await site.log.ends(site.stream))[0]!.end, 12);
+    // The broker writes the transaction's end after it has promised to.
+    await site.until("the transaction's end", async () =>
+      (await site.log.ends(site.stream))[0]!.end === 12 ? true : null,
+    );
     const done = await site.sluice("replay", "--teacher", "b", "--data", "replay-1", "--json");
     assert.equal(done.code, 0, done.stderr);
     assert.equal((JSON.parse(done.stdout) as { left: number }).left, 0);
