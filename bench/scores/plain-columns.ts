@@ -1,8 +1,10 @@
 import { COMPACTED_COLUMNS, type CompactedColumn } from "../../schemas/compacted-rows.js";
 import { DIGEST_BYTES, type ScoredBatch, type TextColumn } from "../../schemas/scored-batch.js";
 
-/** The columns that a batch without all logits has. */
-export const COLUMNS: readonly CompactedColumn[] = COMPACTED_COLUMNS.filter(({ name }) => name !== "all_logits");
+/** The columns that a batch without all logits and without embeddings has. */
+export const COLUMNS: readonly CompactedColumn[] = COMPACTED_COLUMNS.filter(
+  ({ field }) => field !== "allLogits" && field !== "embedding",
+);
 
 /** A column's values as the row-wise writers take them: a value a row, lists as arrays. */
 export function plainValues({ field, kind }: CompactedColumn, batch: ScoredBatch): unknown[] {
