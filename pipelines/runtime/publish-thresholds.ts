@@ -1,6 +1,6 @@
 import type { Log } from "../../connectors/log/log.js";
 import { paneSpan } from "../../operators/pure/windows.js";
-import type { Shard } from "../../schemas/shard.js";
+import { shardOfClass, type Shard } from "../../schemas/shard.js";
 import { encodeThresholds, forgetThresholds } from "../../schemas/wire/thresholds.js";
 import type { DurableThresholds } from "./live-datasets.js";
 
@@ -17,7 +17,7 @@ export async function publishThresholds(durable: DurableThresholds, options: Pub
   const { dataset, parameters, at, records, panes, closed } = durable;
   const { log, topic, teacher, shard, nowMs } = options;
   const own = <Column extends Float64Array | Uint32Array>(column: Column): Column =>
-    column.filter((_: number, classIndex: number) => classIndex % shard.count === shard.index) as Column;
+    column.filter((_: number, classIndex: number) => shardOfClass(classIndex, shard.count) === shard.index) as Column;
   const told = [...panes].map(([pane, { keys, counts }]) => {
     const place = {
       dataset: dataset.name,
