@@ -1,3 +1,5 @@
+// First: the library looks once, when it is loaded.
+import "./vendor-telemetry.js";
 import { readFile, stat } from "node:fs/promises";
 import { cpus } from "node:os";
 import { basename, join } from "node:path";

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Isolation } from "./backends.js";
+import { switchOffTelemetry } from "./vendor-telemetry.js";
 import type { FromWorker, ToWorker } from "./worker-protocol.js";
 
 /** The engine's end of one worker. */
@@ -25,6 +26,8 @@ const GRACE_MS = 30_000;
 const MOST_SAID = 4000;
 
 export function startWorker(isolation: Isolation, program: URL, events: WorkerEvents): WorkerLink {
+  // Before the worker has an environment of its own.
+  switchOffTelemetry();
   return isolation === "thread" ? startThread(program, events) : startProcess(program, events);
 }
 
