@@ -66,6 +66,12 @@ export function channelsOf(input: ModelCard["input"]): 1 | 3 {
 }
 
 /**
+ * Raised whenever one card and one file make other pixels than before: rows that older code scored are rows of another teacher, and
+ * are never mixed with new ones.
+ */
+export const PREPROCESSING_REVISION = 1;
+
+/**
  * What names a teacher: the digest of everything that changes its scores. Its name and its files' paths do not.
  * Returns 64 hexadecimal digits.
  */
@@ -78,6 +84,7 @@ export function teacherDigest(card: ModelCard): string {
       weights: card.weights.sha256,
       format: card.format,
       input,
+      preprocessing: PREPROCESSING_REVISION,
       resize,
       normalise,
       output,

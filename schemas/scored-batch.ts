@@ -62,6 +62,8 @@ export interface ScoredBatch {
   readonly perceptualHash: BigUint64Array;
   readonly licence: TextColumn;
   readonly origin: TextColumn;
+  /** What was done to the image so that the teacher could see it: codes of IMAGE_NOTES, joined by commas; null for nothing */
+  readonly notes: TextColumn;
   /** offset of the record this one retries, -1 for none, [n] */
   readonly retryOf: BigInt64Array;
   /** top-M classes, rank key descending, then class ascending, [n x M] */
@@ -114,6 +116,7 @@ export function scoredSchema(widths: ScoredWidths, metadata?: Map<string, string
     field("perceptual_hash", new Uint64()),
     field("licence", new Utf8(), true),
     field("origin", new Utf8(), true),
+    field("notes", new Utf8(), true),
     field("retry_of", new Int64()),
     field("classes", list(topM, new Int32())),
     field("keys", list(topM, new Float64())),
@@ -149,7 +152,12 @@ export function toRecordBatch(batch: ScoredBatch, schema: Schema): RecordBatch {
     retry_of: batch.retryOf,
     log_sum_exp: batch.logSumExp,
   };
-  const text: Record<string, TextColumn> = { uri: batch.uri, licence: batch.licence, origin: batch.origin };
+  const text: Record<string, TextColumn> = {
+    uri: batch.uri,
+    licence: batch.licence,
+    origin: batch.origin,
+    notes: batch.notes,
+  };
   const children: Data[] = schema.fields.map((field) => {
     const type = field.type as DataType;
     const values = lists[field.name]?.values ?? plain[field.name];
@@ -213,6 +221,7 @@ export function fromRecordBatch(batch: RecordBatch): ScoredBatch {
     perceptualHash: values("perceptual_hash"),
     licence: textOf("licence"),
     origin: textOf("origin"),
+    notes: textOf("notes"),
     retryOf: values("retry_of"),
     classes: values("classes", topM),
     keys: values("keys", topM),

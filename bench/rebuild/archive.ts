@@ -99,6 +99,7 @@ function makeBatch(
     perceptualHash: new BigUint64Array(digest.buffer, 0, count),
     licence: text((row) => (row % 2 === 0 ? "CC-BY-4.0" : null)),
     origin: text(() => null),
+    notes: text(() => null),
     retryOf: new BigInt64Array(count).fill(-1n),
     classes,
     keys,

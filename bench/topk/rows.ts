@@ -81,6 +81,7 @@ function makeBatch(start: number, count: number, random: () => number, zipf: Uin
     perceptualHash: new BigUint64Array(count),
     licence: text(() => null),
     origin: text(() => null),
+    notes: text(() => null),
     retryOf: new BigInt64Array(count).fill(-1n),
     classes,
     keys,

@@ -1,6 +1,7 @@
 import type { DecodeConfig } from "../../schemas/config.js";
 import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
 import type { ErrorCode } from "../../schemas/errors.js";
+import type { ImageNote } from "../../schemas/image-notes.js";
 import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
 
 export interface Refusal {
@@ -46,12 +47,11 @@ export function refuse(header: ImageHeader, config: DecodeConfig, uri: string): 
       `decode.minSide: ${side}`,
     );
   }
-  const extension = extensionOf(uri);
-  const named = FORMAT_OF_EXTENSION[extension];
-  if (config.wrongExtension === "quarantine" && named !== undefined && named !== header.format) {
+  const named = otherFormat(header, uri);
+  if (config.wrongExtension === "quarantine" && named !== null) {
     return refusal(
       "E_IMAGE_EXTENSION",
-      `The extension .${extension} names ${named}, the bytes are ${header.format}`,
+      `The extension .${extensionOf(uri)} names ${named}, the bytes are ${header.format}`,
       "decode.wrongExtension: accept",
     );
   }
@@ -69,6 +69,22 @@ export function refuse(header: ImageHeader, config: DecodeConfig, uri: string): 
     );
   }
   return null;
+}
+
+/** What is done to an image that was not refused, so that the teacher can see it; in the order of IMAGE_NOTES. */
+export function notesOf(header: ImageHeader, uri: string): ImageNote[] {
+  const notes: ImageNote[] = [];
+  if (otherFormat(header, uri) !== null) notes.push("wrong-extension");
+  if (header.frames > 1) notes.push("first-frame");
+  if (header.colourSpace === "cmyk") notes.push("cmyk");
+  if (header.bitsPerChannel > 8) notes.push("depth");
+  return notes;
+}
+
+/** The format that the name promises, where the bytes are another; null where nothing contradicts. */
+function otherFormat(header: ImageHeader, uri: string): string | null {
+  const named = FORMAT_OF_EXTENSION[extensionOf(uri)];
+  return named === undefined || named === header.format ? null : named;
 }
 
 function refusal(code: ErrorCode, found: string, setting: string): Refusal {

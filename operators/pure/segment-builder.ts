@@ -14,6 +14,8 @@ export interface RowScores {
   /** [D] or null */
   readonly embedding: Float32Array | null;
   readonly perceptualHash: bigint;
+  /** Codes of IMAGE_NOTES, joined by commas; null for none */
+  readonly notes: string | null;
   readonly width: number;
   readonly height: number;
 }
@@ -131,6 +133,7 @@ export class SegmentBuilder {
       perceptualHash: new BigUint64Array(count),
       licence: { get: (row: number) => this.#rows[row]!.origin.licence },
       origin: { get: (row: number) => this.#rows[row]!.origin.origin },
+      notes: { get: (row: number) => this.#rows[row]!.scores.notes },
       retryOf: new BigInt64Array(count),
       classes: new Int32Array(count * topM),
       keys: new Float64Array(count * topM),
@@ -180,6 +183,7 @@ export function rowScores(batch: ScoredBatch, row: number): RowScores {
     embedding:
       batch.embedding === null ? null : batch.embedding.subarray(row * embeddingSize, (row + 1) * embeddingSize),
     perceptualHash: batch.perceptualHash[row]!,
+    notes: batch.notes.get(row),
     width: batch.width[row]!,
     height: batch.height[row]!,
   };

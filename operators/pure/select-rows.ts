@@ -23,6 +23,7 @@ export function selectRows(batch: ScoredBatch, rows: readonly number[]): ScoredB
     perceptualHash: gather(batch.perceptualHash, rows, 1),
     licence: text(batch.licence),
     origin: text(batch.origin),
+    notes: text(batch.notes),
     retryOf: gather(batch.retryOf, rows, 1),
     classes: gather(batch.classes, rows, batch.topM),
     keys: gather(batch.keys, rows, batch.topM),

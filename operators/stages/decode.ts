@@ -2,7 +2,7 @@ import type { Decoder } from "../../connectors/decoder/decoder.js";
 import type { DecodeConfig } from "../../schemas/config.js";
 import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
-import { planDecode, refuse } from "../pure/decode-plan.js";
+import { notesOf, planDecode, refuse } from "../pure/decode-plan.js";
 import { perceptualHash } from "../pure/perceptual-hash.js";
 import { isBadImage } from "./fetch.js";
 import { refusal, type Decoded, type Fetched, type Refused, type Scored } from "./image-in-flight.js";
@@ -35,6 +35,7 @@ export async function decodeImage(image: Fetched, options: DecodeOptions): Promi
       bytes,
       pixels,
       perceptualHash: perceptualHash(pixels, card.input.width, card.input.height, channelsOf(card.input)),
+      notes: notesOf(header, origin.uri).join(",") || null,
       width: turned ? header.height : header.width,
       height: turned ? header.width : header.height,
     };

@@ -36,6 +36,8 @@ export interface Decoded {
   /** u8, [height x width x channels] of the teacher's input */
   readonly pixels: Uint8Array;
   readonly perceptualHash: bigint;
+  /** Codes of IMAGE_NOTES, joined by commas; null for none */
+  readonly notes: string | null;
   readonly width: number;
   readonly height: number;
 }

@@ -86,6 +86,7 @@ function scoresOf(image: Decoded, row: Float32Array | null, options: ScoreOption
       allLogits: allLogits ? logits.slice() : null,
       embedding: embedding ? row.slice(classes) : null,
       perceptualHash: image.perceptualHash,
+      notes: image.notes,
       width: image.width,
       height: image.height,
     },

@@ -34,6 +34,7 @@ function scored(images: readonly Image[], topM: number): ScoredBatch {
     perceptualHash: new BigUint64Array(count),
     licence: none,
     origin: none,
+    notes: none,
     retryOf: new BigInt64Array(count),
     classes: Int32Array.from(images.flatMap((image) => image.best.map(([one]) => one))),
     keys: Float64Array.from(images.flatMap((image) => image.best.map(([, key]) => key))),

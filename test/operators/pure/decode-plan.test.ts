@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { planDecode, refuse } from "../../../operators/pure/decode-plan.js";
+import { notesOf, planDecode, refuse } from "../../../operators/pure/decode-plan.js";
 import { decodeSchema, type DecodeConfig } from "../../../schemas/config.js";
 import type { ImageHeader } from "../../../schemas/decode-plan.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
@@ -54,6 +54,23 @@ describe("refuse", () => {
       assert.equal(refuse(header, { ...config, ...accept }, uri), null);
     });
   }
+
+  test("what is converted is noted, and nothing of an ordinary image", () => {
+    assert.deepEqual(notesOf(HEADER, uri), []);
+    for (const [note, change] of [
+      ["wrong-extension", { format: "png" }],
+      ["first-frame", { frames: 2 }],
+      ["cmyk", { colourSpace: "cmyk" }],
+      ["depth", { bitsPerChannel: 16 }],
+    ] as const) {
+      assert.deepEqual(notesOf({ ...HEADER, ...change }, uri), [note]);
+    }
+    assert.deepEqual(notesOf({ ...HEADER, format: "tiff", frames: 3, bitsPerChannel: 16 }, uri), [
+      "wrong-extension",
+      "first-frame",
+      "depth",
+    ]);
+  });
 
   test("holds exactly at the limits", () => {
     const limits = { ...config, maxPixels: 500 * 375, minSide: 375 };

@@ -60,6 +60,7 @@ function batches({ rows, topM, classCount, embeddingSize }: Shape): fc.Arbitrary
     perceptualHash: wide(),
     licence: many(fc.option(text)).map(column),
     origin: many(fc.option(text, { freq: 2 })).map(column),
+    notes: many(fc.option(text)).map(column),
     retryOf: int64,
     classes: words(rows * topM).map(({ buffer }) => new Int32Array(buffer)),
     keys: float64(rows * topM),
@@ -153,6 +154,7 @@ interface ArrowRow {
   readonly uri: string;
   readonly licence: string | null;
   readonly origin: string | null;
+  readonly notes: string | null;
   readonly copied: number;
   readonly size_bytes: number;
   readonly classes: Iterable<number>;
@@ -176,6 +178,7 @@ function arrowRows(segments: readonly Segment[]): unknown[] {
         uri: one.uri,
         licence: one.licence,
         origin: one.origin,
+        notes: one.notes,
         copied: one.copied,
         size_bytes: one.size_bytes,
         log_sum_exp: one.log_sum_exp,
@@ -207,7 +210,7 @@ for (const [allLogits, embedding] of [
       const described = embedding === null ? "NULL" : "embedding";
       const reader = await connection.runAndReadAll(
         `SELECT lower(hex(digest)) AS digest, "offset", epoch_ms(event_time) AS event_time, perceptual_hash, uri, licence,
-          origin, copied, size_bytes, log_sum_exp, classes, keys, logits, ${all} AS all_logits, ${described} AS embedding
+          origin, notes, copied, size_bytes, log_sum_exp, classes, keys, logits, ${all} AS all_logits, ${described} AS embedding
          FROM read_parquet('${path}', file_row_number = true) ORDER BY file_row_number`,
       );
       const rows = reader.getRowObjectsJS().map((row) => ({ ...row }));
