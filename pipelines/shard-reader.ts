@@ -1,6 +1,8 @@
 import { extract, type Header } from "tar-stream";
 import type { Store } from "../connectors/store/store.js";
+import { IMAGE_FIELD } from "../operators/pure/publish-plan.js";
 import { messageOf, SluiceError } from "../schemas/errors.js";
+import type { Sidecar } from "../schemas/sample-sidecar.js";
 import type { Manifest, ManifestFile } from "../schemas/manifest.js";
 
 /** One image of a version as it lies in a shard. */
@@ -12,8 +14,8 @@ export interface Sample {
   readonly sha256: string;
   /** The encoded image */
   readonly bytes: Uint8Array;
-  /** jpg, png, webp … */
-  readonly extension: string;
+  /** jpg, png, webp …: as the shard says */
+  readonly format: string;
 }
 
 /** The version's shards, in the manifest's order. */
@@ -55,28 +57,32 @@ function sample(key: string, name: string, parts: ReadonlyMap<string, Uint8Array
   const broken = (found: string): SluiceError =>
     new SluiceError(
       "E_VERSION_CORRUPT",
-      `Expected an image, .cls and .json of sample ${name} in ${key}, found ${found}. Restore the object from a copy.`,
+      `Expected .${IMAGE_FIELD}, .cls and .json of sample ${name} in ${key}, found ${found}. Restore the object from a copy.`,
       { key, sample: name },
     );
   const json = parts.get("json");
-  const images = [...parts].filter(([extension]) => extension !== "cls" && extension !== "json");
-  const [image] = images;
-  if (json === undefined || !parts.has("cls") || image === undefined || images.length > 1) {
+  const image = parts.get(IMAGE_FIELD);
+  if (json === undefined || image === undefined || !parts.has("cls") || parts.size !== 3) {
     throw broken([...parts.keys()].join(", "));
   }
-  let about: { class?: unknown; rank?: unknown; sha256?: unknown };
+  let sidecar: Partial<Record<keyof Sidecar, unknown>>;
   try {
-    about = JSON.parse(new TextDecoder().decode(json)) as typeof about;
+    sidecar = JSON.parse(new TextDecoder().decode(json)) as typeof sidecar;
   } catch (error) {
     throw broken(`a .json that does not parse: ${messageOf(error)}`);
   }
-  const { class: classIndex, rank, sha256 } = about;
-  if (typeof classIndex !== "number" || typeof rank !== "number" || typeof sha256 !== "string") {
-    throw broken("a .json without class, rank and sha256");
+  const { class: classIndex, rank, sha256, format } = sidecar;
+  if (
+    typeof classIndex !== "number" ||
+    typeof rank !== "number" ||
+    typeof sha256 !== "string" ||
+    typeof format !== "string"
+  ) {
+    throw broken("a .json without class, rank, sha256 and format");
   }
   if (new TextDecoder().decode(parts.get("cls")) !== String(classIndex))
     throw broken("a .cls other than its .json's class");
-  return { class: classIndex, rank, sha256, bytes: image[1], extension: image[0] };
+  return { class: classIndex, rank, sha256, bytes: image, format };
 }
 
 /** The files of a tar object. Memory holds one file and what the parser reads ahead. */

@@ -158,7 +158,7 @@ async function* samplesOf(store: Store, manifest: Manifest): AsyncGenerator<Enco
   for await (const sample of readSamples(store, manifest)) {
     yield {
       label: sample.class,
-      uri: `sha256:${sample.sha256}.${sample.extension}`,
+      uri: `sha256:${sample.sha256}.${sample.format}`,
       bytes: () => Promise.resolve(sample.bytes),
     };
   }

@@ -133,6 +133,22 @@ export const datasetNameSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "expected lower-case letters, digits, dot, dash, underscore; at most 63");
 
+/** How a version's images are laid out in tar shards: no part of what a version is, and not in its id. */
+export const shardsSchema = z.strictObject({
+  count: z
+    .int()
+    .positive()
+    .max(100_000)
+    .default(16)
+    .describe("least number of shards, as long as there are so many images: at least as many as a loader has workers"),
+  maxBytes: z
+    .int()
+    .positive()
+    .default(128 * 2 ** 20)
+    .describe("greatest size of a shard; an image that is larger has one to itself"),
+});
+export type ShardLayout = z.infer<typeof shardsSchema>;
+
 /** A declared selection over a stream. */
 export const datasetSchema = z.strictObject({
   name: datasetNameSchema.describe("what the dataset's versions are filed under"),
@@ -156,6 +172,7 @@ export const datasetSchema = z.strictObject({
   trigger: triggerSchema
     .optional()
     .describe("when `ingest --follow` makes the next version; by default at each window's end"),
+  shards: shardsSchema.prefault({}).describe("how a version's images are laid out in tar shards"),
 });
 export type Dataset = z.infer<typeof datasetSchema>;
 

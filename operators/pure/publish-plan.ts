@@ -160,8 +160,15 @@ export function fileNumber(index: number): string {
   return String(index).padStart(6, "0");
 }
 
-/** The extension by which WebDataset readers choose a decoder, from the bytes themselves; `bin` for an unknown format. */
-export function imageExtension(bytes: Uint8Array): string {
+/**
+ * The one extension of images in shards, whatever their format. Loaders take a sample's field from it and choose "an image"
+ * by it, then look at the bytes: with one extension a format every image of another one is missing from the field, and `avif`
+ * is an image to none of them.
+ */
+export const IMAGE_FIELD = "jpg";
+
+/** The image's format by its bytes: jpg, png, webp, gif, tiff, avif, heic, bmp; `bin` for an unknown one. */
+export function imageFormat(bytes: Uint8Array): string {
   const text = (start: number, end: number): string => String.fromCharCode(...bytes.subarray(start, end));
   if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return "jpg";
   if (text(0, 8) === "\x89PNG\r\n\x1a\n") return "png";
@@ -172,6 +179,15 @@ export function imageExtension(bytes: Uint8Array): string {
   if (text(4, 8) === "ftyp" && /hei[cx]|mif1/.test(text(8, 32))) return "heic";
   if (text(0, 2) === "BM") return "bmp";
   return "bin";
+}
+
+/**
+ * Where shards begin in a group's order, [shards + 1], the last being the rows: `count` shards of nearly equal rows, and never
+ * one without rows. A loader gives each of its workers whole shards.
+ */
+export function shardStarts(rows: number, count: number): number[] {
+  const shards = Math.min(rows, count);
+  return Array.from({ length: shards + 1 }, (_, shard) => Math.floor((shard * rows) / Math.max(1, shards)));
 }
 
 /** Which rows of a class stand on its contact sheet: best, median and worst ranks, `width` each, none twice. */

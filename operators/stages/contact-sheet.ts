@@ -5,6 +5,12 @@ import type { ManifestFile } from "../../schemas/manifest.js";
 import { fileNumber, sheetRows } from "../pure/publish-plan.js";
 import { digestText, type BytesOf } from "./shard-writer.js";
 
+/**
+ * The sheets' folder. Loaders that take every image below a folder for the data pass over names that begin so (Hugging Face's
+ * `datasets`: "__"; Arrow's and Spark's: "_"); people see them all the same.
+ */
+export const SHEETS = "__sheets__";
+
 export interface SheetOptions {
   readonly store: Store;
   readonly bytesOf: BytesOf;

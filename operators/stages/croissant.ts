@@ -116,7 +116,8 @@ export function croissant(version: Described, folder: string, files: readonly Ma
         "@type": "cr:FileSet",
         "@id": "shards",
         name: "shards",
-        description: "WebDataset shards: image, .cls and .json of each sample; digests are in the version's manifest",
+        description:
+          "WebDataset shards: .jpg (an image of any format), .cls and .json of each sample; digests are in the version's manifest",
         encodingFormat: "application/x-tar",
         includes: "shards/*.tar",
       },

@@ -7,7 +7,7 @@ import { MANIFEST_VERSION, type Manifest, type ManifestFile } from "../../schema
 import { rowGroup, VersionSummary, type RowGroup } from "../pure/publish-plan.js";
 import { claimAttempt, removeAttempt } from "./attempt.js";
 import { commitVersion, refuseRegress, type CommitPolicy, type Draft } from "./commit-version.js";
-import { writeSheets } from "./contact-sheet.js";
+import { SHEETS, writeSheets } from "./contact-sheet.js";
 import { croissant } from "./croissant.js";
 import { IndexWriter } from "./index-writer.js";
 import { newestManifest } from "./manifests.js";
@@ -38,8 +38,6 @@ export interface PublishOptions extends CommitPolicy {
   readonly commitId: string;
   /** Rows in memory and shuffled together, beside one class more; each takes some 500 bytes. Default 2^19. */
   readonly groupRows?: number;
-  /** Most bytes of a shard. Default 128 MiB. */
-  readonly shardBytes?: number;
   /** Image bytes read ahead. Default 32 MiB. */
   readonly aheadBytes?: number;
   /** The version that this cut may repeat: the newest one of its span. By default the dataset's newest. */
@@ -116,9 +114,15 @@ async function writeVersion(
     store,
     bytesOf,
     folder: `${folder}shards/`,
-    shardBytes: options.shardBytes ?? 128 * 2 ** 20,
+    layout: cut.dataset.shards,
     aheadBytes: options.aheadBytes ?? 32 * 2 ** 20,
-    labels,
+    source: {
+      dataset: cut.dataset.name,
+      labels,
+      quota: cut.quota,
+      p: cut.dataset.select.p,
+      teacher: cut.teacher,
+    },
     beforeImage: () => {
       throwIfStopped(signal, STOPPED);
     },
@@ -140,7 +144,7 @@ async function writeVersion(
     if (sheets !== null) {
       for (const rows of group.classes) {
         throwIfStopped(signal, STOPPED);
-        sheetFiles.push(...(await writeSheets(rows, { store, bytesOf, sheets, folder: `${folder}sheets/` })));
+        sheetFiles.push(...(await writeSheets(rows, { store, bytesOf, sheets, folder: `${folder}${SHEETS}/` })));
       }
     }
     totals.classes += group.classes.length;
@@ -161,7 +165,11 @@ async function writeVersion(
       records: cut.records,
     },
   } as const;
-  const readme = await putText(store, `${folder}README.md`, versionReadme(described, sheetFiles.length > 0));
+  const readme = await putText(
+    store,
+    `${folder}README.md`,
+    versionReadme(described, { shards: shards.files.length, sheets: sheetFiles.length }),
+  );
   const metadata = await putText(
     store,
     `${folder}croissant.json`,

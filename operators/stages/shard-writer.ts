@@ -2,8 +2,10 @@ import type { Store } from "../../connectors/store/store.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
-import { fileNumber, imageExtension, sampleName, shuffledOrder, type RowGroup } from "../pure/publish-plan.js";
-import { TAR_END, tarEntry } from "./tar-entry.js";
+import type { ShardLayout } from "../../schemas/dataset.js";
+import { fileNumber, shardStarts, shuffledOrder, type RowGroup } from "../pure/publish-plan.js";
+import { sampleEntries, type SampleSource } from "./sample-entries.js";
+import { TAR_END } from "./tar-entry.js";
 
 /** The image's bytes, or null where nothing kept them. `digest` is 64 hexadecimal digits. */
 export type BytesOf = (digest: string, uri: string, sizeBytes: number) => Promise<Uint8Array | null>;
@@ -13,25 +15,28 @@ export interface ShardOptions {
   readonly bytesOf: BytesOf;
   /** Key of the shards' folder, with its closing `/` */
   readonly folder: string;
-  /** A shard holds at most this, or one sample */
-  readonly shardBytes: number;
+  readonly layout: ShardLayout;
   /** Bytes read ahead at most, beside the image at hand */
   readonly aheadBytes: number;
-  readonly labels: readonly string[];
+  readonly source: SampleSource;
   /** May throw, to stop */
   readonly beforeImage?: () => void;
   readonly onSample?: (inShard: boolean) => void;
 }
 
+interface SampleToWrite {
+  /** in the group's order, and in the group */
+  readonly index: number;
+  readonly position: number;
+  readonly entries: readonly Uint8Array[];
+  readonly sizeBytes: number;
+}
+
 const IMAGES_AHEAD = 16;
 /** Small images go to the store in pieces of at least this size: a write costs more than its bytes. */
 const CHUNK_BYTES = 256 * 1024;
-const encoder = new TextEncoder();
 
-/**
- * Writes WebDataset shards: a sample is `<name>.<extension>` (the image as it was), `<name>.cls` (the class in
- * decimal) and `<name>.json`. Numbered on from group to group.
- */
+/** Writes WebDataset shards of samples (`sampleEntries`), numbered on from group to group. */
 export class ShardWriter {
   readonly files: ManifestFile[] = [];
   readonly #options: ShardOptions;
@@ -42,8 +47,10 @@ export class ShardWriter {
 
   /** Writes a group's images in shuffled order. The number of each row's shard, -1 where its bytes are absent, [rows]. */
   async write(group: RowGroup): Promise<Int32Array> {
-    const { store, folder, shardBytes } = this.#options;
+    const { store, folder, layout } = this.#options;
     const shardOf = new Int32Array(group.rows).fill(-1);
+    const starts = shardStarts(group.rows, layout.count);
+    let part = 1;
     const samples = this.#samples(group);
     let next = await samples.next();
     while (next.done !== true) {
@@ -54,8 +61,9 @@ export class ShardWriter {
         let held: Uint8Array[] = [];
         let heldBytes = 0;
         while (next.done !== true) {
-          const { position, entries, sizeBytes } = next.value;
-          if (rows > 0 && size + sizeBytes > shardBytes) break;
+          const { position, index, entries, sizeBytes } = next.value;
+          if (rows > 0 && (index >= starts[part]! || size + sizeBytes > layout.maxBytes)) break;
+          while (index >= starts[part]!) part++;
           size += sizeBytes;
           rows++;
           shardOf[position] = shard;
@@ -78,11 +86,12 @@ export class ShardWriter {
   }
 
   /** The group's images that are there, in shuffled order, read ahead within bounds. */
-  async *#samples(group: RowGroup): AsyncGenerator<{ position: number; entries: Uint8Array[]; sizeBytes: number }> {
-    const { bytesOf, labels, aheadBytes, onSample, beforeImage } = this.#options;
+  async *#samples(group: RowGroup): AsyncGenerator<SampleToWrite> {
+    const { bytesOf, source, aheadBytes, onSample, beforeImage } = this.#options;
     const order = shuffledOrder(group);
     const locate = rowLocator(group);
     const ahead: {
+      index: number;
       position: number;
       rows: ChosenRows;
       row: number;
@@ -99,54 +108,28 @@ export class ShardWriter {
           ahead.length < IMAGES_AHEAD &&
           (ahead.length === 0 || pendingBytes < aheadBytes)
         ) {
-          const position = order[index++]!;
+          const position = order[index]!;
           const { rows, row } = locate(position);
           const digest = digestText(rows, row);
           const bytes = bytesOf(digest, rows.uri[row]!, rows.sizeBytes[row]!);
           bytes.catch(() => undefined); // reported where it is awaited
           pendingBytes += rows.sizeBytes[row]!;
-          ahead.push({ position, rows, row, digest, bytes });
+          ahead.push({ index, position, rows, row, digest, bytes });
+          index++;
         }
-        const { position, rows, row, digest, bytes } = ahead.shift()!;
+        const { rows, row, digest, bytes, ...at } = ahead.shift()!;
         const image = await bytes;
         pendingBytes -= rows.sizeBytes[row]!;
         onSample?.(image !== null);
         if (image !== null) {
-          const entries = sampleEntries(rows, row, digest, image, labels);
-          yield { position, entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0) };
+          const entries = sampleEntries(rows, row, digest, image, source);
+          yield { ...at, entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0) };
         }
       }
     } finally {
       await Promise.allSettled(ahead.map(({ bytes }) => bytes));
     }
   }
-}
-
-function sampleEntries(
-  rows: ChosenRows,
-  row: number,
-  digest: string,
-  image: Uint8Array,
-  labels: readonly string[],
-): Uint8Array[] {
-  const name = sampleName(rows.class, row + 1);
-  const about = {
-    class: rows.class,
-    label: labels[rows.class],
-    rank: row + 1,
-    key: rows.keys[row],
-    probability: rows.probability[row],
-    sha256: digest,
-    uri: rows.uri[row],
-    event_time_ms: rows.eventTimeMs[row],
-    licence: rows.licence[row] ?? null,
-    origin: rows.origin[row] ?? null,
-  };
-  return [
-    tarEntry(`${name}.${imageExtension(image)}`, image),
-    tarEntry(`${name}.cls`, encoder.encode(String(rows.class))),
-    tarEntry(`${name}.json`, encoder.encode(JSON.stringify(about))),
-  ];
 }
 
 /** 64 hexadecimal digits */

@@ -1,6 +1,8 @@
 import type { Span } from "../../schemas/dataset.js";
 import { kText, type Manifest } from "../../schemas/manifest.js";
 import { selectionWords } from "../pure/selection-words.js";
+import { SHEETS } from "./contact-sheet.js";
+import { datasetCard } from "./dataset-card.js";
 
 export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "teacher" | "totals"> & {
   readonly classes: readonly Manifest["classes"][number][];
@@ -10,12 +12,17 @@ export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "t
  * What a person finds beside a version's files. Neither number nor time is in it: both belong to the commit, and equal
  * cuts have equal files.
  */
-export function versionReadme(version: Described, hasSheets: boolean): string {
+export function versionReadme(version: Described, files: { readonly shards: number; readonly sheets: number }): string {
   const { dataset, id, select, teacher, totals, classes } = version;
   const k = classes.map((entry) => entry.k);
   const starving = classes.filter((entry) => entry.starving);
   const share = (value: number | null): string => (value === null ? "" : value.toPrecision(4));
-  return `# ${dataset}: a training set chosen by a teacher
+  return `${datasetCard(
+    dataset,
+    classes.map(({ label }) => label),
+    files.shards > 0,
+  )}
+# ${dataset}: a training set chosen by a teacher
 
 Version id \`${id}\`.
 
@@ -35,20 +42,18 @@ The labels are the teacher's guesses, not the truth: pre-train on them, then fin
 
 ## Files
 - \`index/*.parquet\`: one row per (class, image), ordered by class and rank. \`bytes\` says whether the image is in a shard.
-- \`shards/*.tar\`: WebDataset shards; a sample is the image, \`.cls\` (class index) and \`.json\`. Shuffled over classes and ranks.
+- \`shards/*.tar\` (${files.shards}): WebDataset shards; a sample is \`.jpg\` (the image as it was found: of any format, which loaders tell from its bytes; \`format\` in the \`.json\` says which), \`.cls\` (class index) and \`.json\`. Shuffled over classes and ranks.
 - \`croissant.json\`: the same description for machines (MLCommons Croissant 1.0).${
-    hasSheets ? "\n- `sheets/<class>.webp`: best, median and worst images of each class." : ""
+    files.sheets > 0
+      ? `\n- \`${SHEETS}/<class>.webp\`: best, median and worst images of each class, with rank and the first digits of the SHA-256. Loaders pass over them.`
+      : ""
   }
 
 ## Load it
-\`\`\`python
-import glob, polars, webdataset
+${files.shards > 0 ? imagesInPython(files.shards) : ""}\`\`\`python
+import polars
 
 index = polars.read_parquet("index/*.parquet")
-shards = sorted(glob.glob("shards/*.tar"))
-samples = (webdataset.WebDataset(shards, shardshuffle=len(shards))
-           .shuffle(2000).decode("pil")
-           .to_tuple("jpg;jpeg;png;webp;gif;bmp;tiff", "cls"))
 \`\`\`
 
 \`\`\`sql
@@ -70,6 +75,29 @@ ${classes
       `| ${entry.class} | ${cell(entry.label)} | ${entry.count} | ${share(entry.best)} | ${share(entry.worst)} | ${entry.starving ? "starving" : ""} |`,
   )
   .join("\n")}
+`;
+}
+
+function imagesInPython(shards: number): string {
+  return `In this folder, with Hugging Face's \`datasets\`:
+
+\`\`\`python
+import datasets
+
+images = datasets.load_dataset(".", split="train")  # jpg, cls, json
+index = datasets.load_dataset("index", split="train")
+\`\`\`
+
+With \`webdataset\` and PyTorch, whose workers read whole shards: at most ${shards} of them.
+
+\`\`\`python
+import glob, webdataset
+
+shards = sorted(glob.glob("shards/*.tar"))
+samples = (webdataset.WebDataset(shards, shardshuffle=len(shards))
+           .shuffle(2000).decode("pil").to_tuple("jpg", "cls"))
+\`\`\`
+
 `;
 }
 

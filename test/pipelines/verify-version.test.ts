@@ -28,8 +28,8 @@ async function publishFirst(): Promise<{ store: MemoryStore; manifest: Manifest 
   const { classes, images } = manyClasses(6, (index) => [5, 3, 0, 5, 1, 4][index]!);
   images.delete([...images.keys()][0]!);
   const sheets = { width: 2, render: async () => new Uint8Array([1, 2, 3]) };
-  const options = publishOptions(images, { groupRows: 8, shardBytes: 12_000, sheets });
-  const { manifest } = await publish(madeCut(classes), options);
+  const options = publishOptions(images, { groupRows: 8, sheets });
+  const { manifest } = await publish(madeCut(classes, { shards: { maxBytes: 12_000 } }), options);
   return { store: options.store, manifest };
 }
 
@@ -322,17 +322,17 @@ describe("finds contents that contradict each other though every digest fits", (
     assert.match(found[0]!, /digest of the image$/);
   });
   test("a shard without its last sample, and with one too many", async () => {
-    const sample = 3 * 1024;
+    const sample = 2 * 1024 + 1536; // a header and a block for image and .cls, two for .json
     assert.ok(
       (await forgeShard((archive) => new Uint8Array([...archive.slice(0, -1024 - sample), ...new Uint8Array(1024)])))
         .length > 0,
     );
     const extra = [
-      ...tarEntry("000000-00000099.png", madeImage("extra").bytes),
+      ...tarEntry("000000-00000099.jpg", madeImage("extra").bytes),
       ...tarEntry("000000-00000099.cls", new TextEncoder().encode("0")),
       ...tarEntry(
         "000000-00000099.json",
-        new TextEncoder().encode(JSON.stringify({ class: 0, rank: 99, sha256: "0" })),
+        new TextEncoder().encode(JSON.stringify({ class: 0, rank: 99, sha256: "0", format: "png" })),
       ),
     ];
     const found = await forgeShard(

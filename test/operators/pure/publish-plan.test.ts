@@ -5,7 +5,7 @@ import sharp from "sharp";
 import {
   eachRow,
   fileNumber,
-  imageExtension,
+  imageFormat,
   rowGroup,
   sampleName,
   sheetRows,
@@ -65,7 +65,7 @@ test("names of samples and files sort as their numbers", () => {
   assert.deepEqual([0, 9, 10, 123_456].map(fileNumber), ["000000", "000009", "000010", "123456"]);
 });
 
-test("extensions follow the bytes, whatever the file was called", async () => {
+test("formats follow the bytes, whatever the file was called", async () => {
   const picture = sharp({ create: { width: 8, height: 8, channels: 3, background: "red" } });
   for (const [format, extension] of [
     ["jpeg", "jpg"],
@@ -75,11 +75,11 @@ test("extensions follow the bytes, whatever the file was called", async () => {
     ["tiff", "tiff"],
     ["avif", "avif"],
   ] as const) {
-    assert.equal(imageExtension(new Uint8Array(await picture.clone().toFormat(format).toBuffer())), extension);
+    assert.equal(imageFormat(new Uint8Array(await picture.clone().toFormat(format).toBuffer())), extension);
   }
-  assert.equal(imageExtension(new TextEncoder().encode("BM......")), "bmp");
-  assert.equal(imageExtension(new Uint8Array([1, 2, 3])), "bin");
-  assert.equal(imageExtension(new Uint8Array(0)), "bin");
+  assert.equal(imageFormat(new TextEncoder().encode("BM......")), "bmp");
+  assert.equal(imageFormat(new Uint8Array([1, 2, 3])), "bin");
+  assert.equal(imageFormat(new Uint8Array(0)), "bin");
 });
 
 test("a contact sheet has best, median and worst rows, none twice, all where they are few", () => {

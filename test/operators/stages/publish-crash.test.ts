@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { sweepAttempts } from "../../../operators/stages/attempt.js";
 import { publish, versionId } from "../../../operators/stages/publish.js";
+import type { Cut } from "../../../schemas/chosen-rows.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { listVersions, verifyVersion } from "../../../pipelines/versions.js";
 import { madeCut, manyClasses } from "../../fixtures/cuts.js";
@@ -10,7 +11,9 @@ import { openMemoryStore, type MemoryStore } from "../../fixtures/memory-store.j
 import { collect, publishOptions } from "../../fixtures/publishing.js";
 
 const { classes, images } = manyClasses(4, (index) => [4, 0, 5, 3][index]!);
-const small = { groupRows: 5, shardBytes: 8000, sheets: { width: 1, render: async () => new Uint8Array([1]) } };
+const small = { groupRows: 5, sheets: { width: 1, render: async () => new Uint8Array([1]) } };
+
+const smallCut = (): Cut => madeCut(classes, { shards: { maxBytes: 8000 } });
 
 /** Each version that exists is whole. */
 async function wholeVersions(store: MemoryStore): Promise<number> {
@@ -42,7 +45,7 @@ for (const failure of FAILURES) {
       for (let failAt = 0; ; failAt++) {
         const store = openMemoryStore();
         const failing = failingStore(store, failAt, failure);
-        const outcome = await publish(madeCut(classes), { ...publishOptions(images, small), store: failing }).then(
+        const outcome = await publish(smallCut(), { ...publishOptions(images, small), store: failing }).then(
           ({ outcome }) => outcome,
           (error: unknown) => {
             assert.ok(isSluiceError(error, "E_STORE_IO"), String(error));
@@ -57,10 +60,10 @@ for (const failure of FAILURES) {
         const versions = await wholeVersions(store);
         if (outcome === "created") assert.equal(versions, 1, `call ${failAt}`);
 
-        const again = await publish(madeCut(classes), publishOptions(images, { ...small, store }));
+        const again = await publish(smallCut(), publishOptions(images, { ...small, store }));
         assert.equal(again.outcome, versions === 1 ? "unchanged" : "created", `call ${failAt}`);
         assert.equal(again.manifest.number, 1);
-        assert.equal(again.manifest.id, await versionId(madeCut(classes)));
+        assert.equal(again.manifest.id, await versionId(smallCut()));
         assert.equal(await wholeVersions(store), 1);
 
         await sweepAttempts(store, "wild", { isDead: () => true });
@@ -80,7 +83,7 @@ test("an image source that fails in the middle leaves nothing, not even files", 
       if (reads++ === failAt) throw new Error("the source is away");
       return images.get(digest)?.bytes ?? null;
     };
-    await assert.rejects(publish(madeCut(classes), { ...options, bytesOf }), /the source is away/);
+    await assert.rejects(publish(smallCut(), { ...options, bytesOf }), /the source is away/);
     assert.deepEqual([...options.store.objects.keys()], []);
   }
 });
@@ -94,7 +97,7 @@ test("a publication that is stopped leaves nothing, not even files", async () =>
       if (reads++ === stopAt) controller.abort();
       return images.get(digest)?.bytes ?? null;
     };
-    await assert.rejects(publish(madeCut(classes), { ...options, bytesOf, signal: controller.signal }), (error) =>
+    await assert.rejects(publish(smallCut(), { ...options, bytesOf, signal: controller.signal }), (error) =>
       isSluiceError(error, "E_CANCELLED"),
     );
     assert.deepEqual([...options.store.objects.keys()], []);
@@ -106,11 +109,11 @@ test("a cut that breaks its contract is not published", async () => {
   const swapped = { ...first!, keys: first!.keys.toReversed() };
   for (const broken of [[second!, first!], [swapped], [first!, { ...classes[2]!, class: 2 }]]) {
     const options = publishOptions(images);
-    const cut = madeCut(broken, { teacher: madeCut(classes).teacher });
+    const cut = madeCut(broken, { teacher: smallCut().teacher });
     await assert.rejects(publish(cut, options), (error) => isSluiceError(error, "E_INTERNAL"));
     assert.equal(options.store.objects.size, 0);
   }
-  const fewer = madeCut(classes.slice(0, 2), { teacher: madeCut(classes).teacher });
+  const fewer = madeCut(classes.slice(0, 2), { teacher: smallCut().teacher });
   await assert.rejects(publish(fewer, publishOptions(images)), /expected 4 classes, found 2/);
   await assert.rejects(publish(madeCut(classes, { k: 4 }), publishOptions(images)), /at most K = 4/);
 });

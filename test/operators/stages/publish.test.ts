@@ -49,7 +49,7 @@ describe("publish", () => {
     assert.deepEqual(samples.map(named).sort(), expected.map(named).sort());
     for (const sample of samples) {
       assert.deepEqual(sample.bytes, images.get(sample.sha256)?.bytes);
-      assert.equal(sample.extension, "png");
+      assert.equal(sample.format, "png");
     }
   });
 

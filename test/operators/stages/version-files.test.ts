@@ -32,8 +32,8 @@ async function query(sql: string): Promise<unknown[]> {
 /** Publishes small shards and groups, and lays the files out in a folder. */
 async function publishedTo(folder: string, classCount = 6, change: Parameters<typeof madeCut>[1] = {}) {
   const { classes, images } = manyClasses(classCount, (index) => (index * 7) % 6);
-  const options = publishOptions(images, { groupRows: 6, shardBytes: 14_000 });
-  const { manifest } = await publish(madeCut(classes, change), options);
+  const options = publishOptions(images, { groupRows: 6 });
+  const { manifest } = await publish(madeCut(classes, { shards: { maxBytes: 14_000 }, ...change }), options);
   for (const { key } of manifest.files) {
     const file = join(folder, key.replace(/^versions\/[^/]+\/data\/[^/]+\//, ""));
     await mkdir(dirname(file), { recursive: true });
@@ -155,7 +155,7 @@ describe("the shards", () => {
       assert.equal(listing.status, 0, listing.stderr);
       assert.equal(listing.stderr, "");
       for (const line of listing.stdout.trim().split("\n")) {
-        assert.match(line, /^-rw-r--r-- 0\/0 +\d+ 1970-01-01 00:00 \d{6}-\d{8}\.(png|cls|json)$/);
+        assert.match(line, /^-rw-r--r-- 0\/0 +\d+ 1970-01-01 00:00 \d{6}-\d{8}\.(jpg|cls|json)$/);
       }
       const out = join(folder, "out", key.split("/").at(-1)!);
       await mkdir(out, { recursive: true });
@@ -164,7 +164,7 @@ describe("the shards", () => {
         samples++;
         const about = JSON.parse(await readFile(join(out, name), "utf8")) as { sha256: string; class: number };
         assert.equal(await readFile(join(out, name.replace("json", "cls")), "utf8"), String(about.class));
-        const image = await readFile(join(out, name.replace("json", "png")));
+        const image = await readFile(join(out, name.replace("json", "jpg")));
         assert.deepEqual(new Uint8Array(image), images.get(about.sha256)!.bytes);
       }
     }
@@ -201,23 +201,26 @@ describe("the shards", () => {
 
   test("are bounded, and each holds at least a sample", async () => {
     const { classes, images } = manyClasses(3, () => 5, 3000);
-    for (const shardBytes of [1, 9000, 20_000, 1e9]) {
-      const { manifest } = await publish(madeCut(classes), publishOptions(images, { shardBytes }));
+    for (const maxBytes of [1, 9000, 20_000, 1e9]) {
+      const { manifest } = await publish(madeCut(classes, { shards: { maxBytes } }), publishOptions(images));
       const shards = manifest.files.filter(({ key }) => key.endsWith(".tar"));
-      for (const { sizeBytes, rows } of shards) assert.ok(sizeBytes <= shardBytes || rows === 1);
+      for (const { sizeBytes, rows } of shards) assert.ok(sizeBytes <= maxBytes || rows === 1);
       assert.equal(
         shards.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
         15,
       );
-      if (shardBytes === 1) assert.equal(shards.length, 15);
-      if (shardBytes === 1e9) assert.equal(shards.length, 1);
+      if (maxBytes === 1) assert.equal(shards.length, 15);
+      if (maxBytes === 1e9) assert.equal(shards.length, 1);
     }
   });
 
   test("mix the classes and ranks of a group", async () => {
     const { classes, images } = manyClasses(10, () => 60);
-    const { store, ...options } = publishOptions(images, { shardBytes: 100_000 });
-    const { manifest } = await publish(madeCut(classes, { k: 60 }), { store, ...options });
+    const { store, ...options } = publishOptions(images);
+    const { manifest } = await publish(madeCut(classes, { k: 60, shards: { maxBytes: 100_000 } }), {
+      store,
+      ...options,
+    });
     const { readSamples } = await import("../../../pipelines/versions.js");
     const samples = await collect(readSamples(store, manifest));
     assert.equal(samples.length, 600);
@@ -236,12 +239,12 @@ test("equal cuts give equal files, whoever writes them, whenever, in whichever o
   const { classes, images } = manyClasses(5, (index) => index + 1);
   const written = [];
   for (const [index, delay] of [0, 1, 2].entries()) {
-    const options = publishOptions(images, { groupRows: 6, shardBytes: 9000, now: () => new Date(index) });
+    const options = publishOptions(images, { groupRows: 6, now: () => new Date(index) });
     const bytesOf: typeof options.bytesOf = async (digest) => {
       for (let turn = 0; turn < (Number.parseInt(digest[0]!, 16) * delay) % 5; turn++) await new Promise(setImmediate);
       return images.get(digest)?.bytes ?? null;
     };
-    const { manifest } = await publish(madeCut(classes), { ...options, bytesOf });
+    const { manifest } = await publish(madeCut(classes, { shards: { maxBytes: 9000 } }), { ...options, bytesOf });
     written.push(manifest.files.map(({ key, ...file }) => ({ ...file, name: key.split("/").slice(4).join("/") })));
   }
   assert.deepEqual(written[1], written[0]);
