@@ -1,15 +1,27 @@
 import { EXIT, messageOf, SluiceError } from "../schemas/errors.js";
 import type { Terminal } from "./terminal.js";
 
+/** `object`: with `--json`. `line`: with `--progress json` alone, where all that stands on stderr is objects. */
+export type FailureForm = "text" | "object" | "line";
+
+/** Told from the words of the command line: it may be one that does not parse. */
+export function failureForm(args: readonly string[]): FailureForm {
+  if (args.includes("--json")) return "object";
+  const lines = args.some((arg, at) => arg === "--progress=json" || (arg === "--progress" && args[at + 1] === "json"));
+  return lines ? "line" : "text";
+}
+
 /**
- * Reports what ended a command, and returns what the process exits with: `error E_CODE: message` on stderr, or with
- * `--json` one object on stdout. A stack only with SLUICE_DEBUG, or in the object's place nowhere.
+ * Reports what ended a command, and returns what the process exits with: `error E_CODE: message` on stderr, with
+ * `--json` one object on stdout, with `--progress json` one more line on stderr. A stack only with SLUICE_DEBUG.
  */
-export function reportFailure(error: unknown, terminal: Terminal, json: boolean): number {
+export function reportFailure(error: unknown, terminal: Terminal, form: FailureForm): number {
   const failure = asSluiceError(error);
-  if (json) {
-    const { code, message, context } = failure;
+  const { code, message, context } = failure;
+  if (form === "object") {
     terminal.stdout.write(`${JSON.stringify({ error: { code, message, context } }, plainValue)}\n`);
+  } else if (form === "line") {
+    terminal.stderr.write(`${JSON.stringify({ type: "error", code, message, context }, plainValue)}\n`);
   } else {
     terminal.stderr.write(`error ${failure.code}: ${failure.message}\n`);
     if (failure.code === "E_INTERNAL") {

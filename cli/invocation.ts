@@ -2,6 +2,7 @@ import type { OnProgress } from "../schemas/progress.js";
 import { assignmentOverride, flagOverride, type Override } from "./config/override.js";
 import type { Path } from "./config/settings-shape.js";
 import { loadConfig, type LoadedConfig } from "./load-config.js";
+import { noteLine, type NoteForm, type SaidNote } from "./note-line.js";
 import { openProgress, type ProgressMode } from "./progress/progress.js";
 import { Stop } from "./stop.js";
 import type { Terminal } from "./terminal.js";
@@ -24,6 +25,8 @@ export interface WorkContext {
   readonly stop: AbortSignal;
   /** A line for the person, above the progress */
   readonly note: (line: string) => void;
+  /** The same of what may not be as the person wants it; `code`, where programs are to know it again */
+  readonly warn: (message: string, code?: string) => void;
 }
 
 /** A flag that stands for one setting, and what was given for it (undefined: not given). */
@@ -67,21 +70,35 @@ export class Invocation {
     this.terminal.stdout.write(this.json ? `${JSON.stringify(object)}\n` : `${text}\n`);
   }
 
-  /** A line for people, on stderr; nothing with `--quiet` or `--json`. */
-  note(line: string): void {
-    if (this.#options.quiet !== true && !this.json) this.terminal.stderr.write(`${line}\n`);
+  /** A line for people, on stderr; an object with `--json` or `--progress json`, nothing with `--quiet`. */
+  note(message: string): void {
+    this.#say({ type: "note", message });
+  }
+
+  /** The same of what may not be as the person wants it */
+  warn(message: string, code?: string): void {
+    this.#say({ type: "warning", ...(code === undefined ? {} : { code }), message });
   }
 
   /** Runs long work with progress and a Ctrl-C that lets it finish what is in flight. */
   async work<Done>(body: (context: WorkContext) => Promise<Done>): Promise<Done> {
     const { stderr, nowMs, signals, exit } = this.terminal;
     const reporter = openProgress(this.#progressMode(), stderr, nowMs);
+    const say = (said: SaidNote): void => {
+      this.#say(said, (line) => {
+        reporter.note(line);
+      });
+    };
+    const note = (message: string): void => {
+      say({ type: "note", message });
+    };
+    const warn = (message: string, code?: string): void => {
+      say({ type: "warning", ...(code === undefined ? {} : { code }), message });
+    };
     const stop = new Stop({
       signals,
       nowMs,
-      say: (line) => {
-        reporter.note(line);
-      },
+      say: note,
       exit: (code) => {
         // The cursor comes back before the process goes.
         reporter.close();
@@ -89,14 +106,27 @@ export class Invocation {
       },
     });
     try {
-      const note = (line: string): void => {
-        if (this.#options.quiet !== true && !this.json) reporter.note(line);
-      };
-      return await body({ onProgress: reporter.onProgress, stop: stop.signal, note });
+      return await body({ onProgress: reporter.onProgress, stop: stop.signal, note, warn });
     } finally {
       stop.close();
       reporter.close();
     }
+  }
+
+  #say(
+    said: SaidNote,
+    write = (line: string): void => {
+      this.terminal.stderr.write(`${line}\n`);
+    },
+  ): void {
+    const line = noteLine(said, this.#noteForm());
+    if (line !== null) write(line);
+  }
+
+  #noteForm(): NoteForm {
+    const { progress, quiet, json } = this.#options;
+    if (quiet === true) return "none";
+    return json === true || progress === "json" ? "json" : "text";
   }
 
   #progressMode(): ProgressMode {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { reportFailure } from "./failure.js";
+import { failureForm, reportFailure } from "./failure.js";
 import { runProgram } from "./program.js";
 import { processTerminal } from "./terminal.js";
 
@@ -13,7 +13,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 // A promise that nobody awaits, or an event nobody catches: a fault of ours, reported like any other.
 process.on("uncaughtException", (error) => {
-  process.exit(reportFailure(error, terminal, args.includes("--json")));
+  process.exit(reportFailure(error, terminal, failureForm(args)));
 });
 
 process.exitCode = await runProgram(args, terminal);

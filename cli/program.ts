@@ -2,7 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { CODE_VERSION } from "../schemas/code-version.js";
 import { EXIT, SluiceError } from "../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "./command.js";
-import { EXIT_TEXT, reportFailure } from "./failure.js";
+import { EXIT_TEXT, failureForm, reportFailure } from "./failure.js";
 import { Invocation, type GlobalOptions } from "./invocation.js";
 import type { Terminal } from "./terminal.js";
 
@@ -103,7 +103,7 @@ export const COMMANDS: readonly CommandEntry[] = [
 
 /** Runs one command line (without `node` and the script), and returns what the process exits with. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
-  const json = args.includes("--json");
+  const form = failureForm(args);
   let invocation: Invocation | null = null;
   try {
     const program = await buildProgram(terminal, namedCommand(args), () => {
@@ -117,9 +117,9 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
       // The same code for help that was asked for, and for help printed for want of a command.
       if (error.code === "commander.help") return args.includes("help") ? EXIT.ok : EXIT.usage;
       if (error.exitCode === 0) return EXIT.ok;
-      return reportFailure(usageError(error), terminal, json);
+      return reportFailure(usageError(error), terminal, form);
     }
-    return reportFailure(error, terminal, json);
+    return reportFailure(error, terminal, form);
   }
 }
 
@@ -163,10 +163,16 @@ function globalOptions(program: Command): Command {
         .argParser((value, before: string[]) => [...before, value])
         .default([], "none"),
     )
-    .option("--json", "the result as one JSON object on stdout; errors likewise")
-    .option("-q, --quiet", "results and errors only")
+    .option(
+      "--json",
+      "the result as one JSON object on stdout; errors likewise; notes and warnings as objects on stderr",
+    )
+    .option("-q, --quiet", "results and errors only: no progress, notes or warnings")
     .addOption(
-      new Option("--progress <how>", "auto, lines, or json (one object a line); always on stderr")
+      new Option(
+        "--progress <how>",
+        "auto, lines, or json (one object a line, notes and warnings too); always on stderr",
+      )
         .default("auto")
         .argParser((value) => {
           if (!["auto", "lines", "json"].includes(value))

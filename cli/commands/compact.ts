@@ -43,7 +43,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { olderThan, teacherDigest = "", stream = config.stream, segments, dryRun = false } = flags;
       const { archivedTeachers, compact } = await import("../../pipelines/compact.js");
       const nowMs = run.terminal.nowMs();
-      await run.work(async ({ onProgress, stop, note }) => {
+      await run.work(async ({ onProgress, stop, warn }) => {
         const store = await openExistingStore(config);
         try {
           const done: TeacherCompacted[] = [];
@@ -58,7 +58,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               nowMs,
               attempt: () => randomBytes(6).toString("hex"),
               onProgress,
-              onWarning: note,
+              onWarning: warn,
               signal: stop,
             });
             done.push({ teacher, stream, dryRun, ...compacted });

@@ -60,7 +60,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
-      await run.work(async ({ onProgress, stop, note }) => {
+      await run.work(async ({ onProgress, stop, note, warn }) => {
         const opened = paths.length === 0 ? null : await openSource(config, paths, flags.include);
         const workspace = await openWorkspace(config, "sluice ingest");
         try {
@@ -79,10 +79,10 @@ export const declare: DeclareCommand = (command, invocation) => {
               },
               stop,
               onProgress,
-              onWarning: note,
+              onWarning: warn,
             });
             const passedOver = opened?.passedOver() ?? null;
-            if (passedOver !== null) note(passedOver);
+            if (passedOver !== null) warn(passedOver);
             const object = {
               counts,
               engine,

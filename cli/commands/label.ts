@@ -163,7 +163,7 @@ async function withTopic<T>(
   const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
   const log = await openKafka(kafka);
   const onWarning = (message: string): void => {
-    run.note(message);
+    run.warn(message);
   };
   try {
     return await work({ log, store, stream, topics: kafka.topics, onWarning, nowMs: run.terminal.nowMs });

@@ -38,10 +38,10 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { produceToKafka } = await import("../../pipelines/produce-to-kafka.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
-      await run.work(async ({ onProgress, stop, note }) => {
+      await run.work(async ({ onProgress, stop, warn }) => {
         const { include, refer = false, rate } = flags;
         const made = await produceToKafka({ config, kafka, paths, include, refer, perS: rate, onProgress, stop });
-        if (made.passedOver !== null) note(made.passedOver);
+        if (made.passedOver !== null) warn(made.passedOver);
         const object = { topic: config.stream, appended: made.appended };
         const said = `Put ${plural(made.appended, "image")} into ${config.stream}.`;
         if (stop.aborted) {

@@ -132,7 +132,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
       const { teacherDigest } = await import("../../schemas/model-card.js");
       await (await openExistingStore(config)).close();
-      await run.work(async ({ onProgress, stop, note }) => {
+      await run.work(async ({ onProgress, stop, note, warn }) => {
         const workspace = await openWorkspace(config, "sluice quarantine retry");
         try {
           const scoring = await openScoring(config, note);
@@ -146,7 +146,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               publish: flags.publish,
               stop,
               onProgress,
-              onWarning: note,
+              onWarning: warn,
             });
             const object = {
               appended,

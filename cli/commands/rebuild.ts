@@ -62,7 +62,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { readManifest } = await import("../../pipelines/versions.js");
       const { archiveReader } = await import("../../pipelines/runtime/archive-reader.js");
       const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
-      await run.work(async ({ onProgress, stop, note }) => {
+      await run.work(async ({ onProgress, stop, note, warn }) => {
         const store = await openExistingStore(config);
         const report = (published: PublishedCut): void => {
           run.result(publishedText(published, store.place), publishedObject(published, store.place));
@@ -87,13 +87,13 @@ export const declare: DeclareCommand = (command, invocation) => {
                   onGap: (gap): void => {
                     // Met twice: on the way to the chain's end, and by the cut.
                     const text = gapText(gap);
-                    if (!gaps.has(text)) note(text);
+                    if (!gaps.has(text)) warn(text, "E_CHAIN_GAP");
                     gaps.add(text);
                   },
                 }
               : {}),
             onProgress,
-            onWarning: note,
+            onWarning: warn,
             signal: stop,
           };
           if (flags.schedule === undefined) {

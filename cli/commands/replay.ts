@@ -127,7 +127,7 @@ async function replayAll(
   const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
   const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
   await (await openExistingStore(config)).close();
-  await run.work(async ({ onProgress, stop, note }) => {
+  await run.work(async ({ onProgress, stop, note, warn }) => {
     let exitCode: number = EXIT.failed;
     const opened: { close(): Promise<void> }[] = [];
     const opening = async <One extends { close(): Promise<void> }>(one: Promise<One>): Promise<One> => {
@@ -157,7 +157,7 @@ async function replayAll(
             note("going on with a replay that was not finished; what has come since it began is for another run");
         },
         onProgress,
-        onWarning: note,
+        onWarning: warn,
         signal: stop,
         nowMs,
       });

@@ -147,7 +147,7 @@ interface Running {
 }
 
 /** Runs until it is told to stop, or one of its parts fails; says what was done. */
-async function runAll(run: Invocation, running: Running, { onProgress, note }: WorkContext): Promise<void> {
+async function runAll(run: Invocation, running: Running, { onProgress, note, warn }: WorkContext): Promise<void> {
   const { config, kafka, flags, parts: wanted, opened, signal, failure } = running;
   const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
   const { openStore } = await import("../../pipelines/runtime/workspace.js");
@@ -166,7 +166,7 @@ async function runAll(run: Invocation, running: Running, { onProgress, note }: W
   const cardOf = async (): Promise<ModelCard> =>
     scoring?.teacher.card ?? (await publishersCard(config, store, flags.teacherDigest));
 
-  const context = { config, kafka, log, store, note, onWarning: note, signal, nowMs: run.terminal.nowMs };
+  const context = { config, kafka, log, store, note, onWarning: warn, signal, nowMs: run.terminal.nowMs };
   const parts: Part[] = [];
   /** What is begun must be ended, also where the next part cannot begin. */
   const begin = async (part: Promise<Part>): Promise<void> => {

@@ -33,7 +33,7 @@ export function openProgress(mode: ProgressMode, stream: ProgressStream, nowMs: 
       });
     case "json":
       return spaced(BETWEEN_OBJECTS_MS, nowMs, write, ({ event, perSecond, remainingMs }) => {
-        write(JSON.stringify({ progress: { ...event, perSecond, remainingMs } }));
+        write(JSON.stringify({ type: "progress", progress: { ...event, perSecond, remainingMs } }));
       });
     case "block":
       return block(stream, nowMs);

@@ -78,7 +78,13 @@ async function started(
 
 async function json<T>(args: string[]): Promise<T> {
   const { code, out, err } = await sluice([...args, "--json"]);
-  assert.deepEqual([code, err], [0, ""], `${args.join(" ")}: ${out}`);
+  assert.equal(code, 0, `${args.join(" ")}: ${out}`);
+  const said = err.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as { type: string }]));
+  assert.deepEqual(
+    [...new Set(said.map(({ type }) => type))].filter((type) => type !== "note"),
+    [],
+    err,
+  );
   return JSON.parse(out) as T;
 }
 
@@ -271,8 +277,11 @@ test("Ctrl-C: exit code 130, what was scored stays, and the same command gives t
     kill("SIGINT");
   });
   assert.equal(stopped.code, 130, stopped.err);
-  assert.match(stopped.err, /^Stopping: .*Press Ctrl-C again/m);
-  assert.match(stopped.err, /^error E_CANCELLED: Stopped on request\. Scored \d+ images?/m);
+  assert.match(stopped.err, /^\{"type":"note","message":"Stopping: .*Press Ctrl-C again/m);
+  assert.match(
+    stopped.err,
+    /^\{"type":"error","code":"E_CANCELLED","message":"Stopped on request\. Scored \d+ images?/m,
+  );
   assert.equal(stopped.out, "");
 
   const resumed = await json<Ingested>(run);

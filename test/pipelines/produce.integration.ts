@@ -70,7 +70,8 @@ describe("sluice produce", { skip: await cannotStart("kafka") }, () => {
     for (const killAt of [8, 20]) {
       const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] });
       for await (const line of createInterface({ input: child.stderr })) {
-        if (line.startsWith("{") && (JSON.parse(line) as { progress: { done: number } }).progress.done >= killAt) break;
+        const { progress } = line.startsWith("{") ? (JSON.parse(line) as { progress?: { done: number } }) : {};
+        if (progress !== undefined && progress.done >= killAt) break;
       }
       child.kill("SIGKILL");
       await once(child, "close");

@@ -92,8 +92,8 @@ test("as JSON: one object a line, with rate and time left", () => {
     .split("\n")
     .map((line) => JSON.parse(line) as unknown);
   assert.deepEqual(objects, [
-    { progress: { ...event("score", 0), perSecond: null, remainingMs: null } },
-    { progress: { ...event("score", 10), perSecond: 10, remainingMs: 2_999_000 } },
+    { type: "progress", progress: { ...event("score", 0), perSecond: null, remainingMs: null } },
+    { type: "progress", progress: { ...event("score", 10), perSecond: 10, remainingMs: 2_999_000 } },
   ]);
 });
 
