@@ -25,7 +25,7 @@ export function labelsOf(digests: readonly string[], statement: Statement, sayin
     if (label.success) return label.data;
     throw new SluiceError(
       "E_USAGE",
-      `Expected an image's SHA-256 (64 hexadecimal digits, as in a version's index), found "${text}". ` +
+      `Expected an image's SHA-256 (64 hexadecimal digits, or at least the first six of an image of a version), found "${text}". ` +
         "Images of a version can also be named by their ranks, with --rows.",
     );
   });
@@ -58,6 +58,38 @@ function parseLabelLine(line: string, where: string, saying: Saying): ImageLabel
     "E_USAGE",
     `Expected a label like ${example} in ${where}, found one where ${issue.path.join(".") || "the whole"} is wrong: ${issue.message}.`,
   );
+}
+
+/** First digits of a digest: fewer than six would name some other image all too easily. */
+export function isShortDigest(text: string): boolean {
+  return /^(sha256:)?[0-9a-f]{6,63}$/i.test(text);
+}
+
+/** Digests of which only the first digits are given, completed from a version's rows; others as they are. Throws E_USAGE. */
+export async function digestsFrom(store: Store, manifest: Manifest, texts: readonly string[]): Promise<string[]> {
+  const found = new Map(
+    texts.filter(isShortDigest).map((text) => [text.replace(/^sha256:/i, "").toLowerCase(), new Set<string>()]),
+  );
+  const starts = [...found.keys()];
+  if (starts.length === 0) return [...texts];
+  for await (const columns of readIndexColumns(store, manifest)) {
+    for (let row = 0; row < columns.count; row++) {
+      const sha256 = columns.sha256[row]!;
+      for (const start of starts) if (sha256.startsWith(start)) found.get(start)!.add(sha256);
+    }
+  }
+  return texts.map((text) => {
+    if (!isShortDigest(text)) return text;
+    const images = [...found.get(text.replace(/^sha256:/i, "").toLowerCase())!].sort();
+    if (images.length === 1) return images[0]!;
+    const version = `version ${manifest.dataset}/${manifest.number}`;
+    throw new SluiceError(
+      "E_USAGE",
+      images.length === 0
+        ? `Expected the first digits of an image of ${version}, found "${text}", with which none begins. Name another version with --of, or give all 64 digits.`
+        : `Expected the first digits of one image of ${version}, found "${text}", with which ${images.length} begin: ${images.slice(0, 3).join(", ")}. Give more digits.`,
+    );
+  });
 }
 
 /** The digests of rows of a version: of the class of that label, at those ranks. Throws E_SELECTION, E_USAGE. */

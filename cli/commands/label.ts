@@ -14,7 +14,7 @@ import { wholeNumber } from "../number-argument.js";
 import { versionNamed } from "../version-name.js";
 import { countText, plural, tableText } from "../wording.js";
 
-const DIGESTS = "SHA-256 of images, as a version's index has them";
+const DIGESTS = "SHA-256 of images, or its first digits as a version's contact sheets have them";
 
 interface Flags {
   readonly rows?: RowsNamed;
@@ -28,7 +28,10 @@ export const declare: DeclareCommand = (command, invocation) => {
     "after",
     exampleText([
       ["sluice label not cat --rows cat:3,7-9", "those rows of the newest version are no cats"],
-      ["sluice label is dog 3f0c…", "a dog and nothing else, whatever the teacher says"],
+      [
+        "sluice label is dog 3f0c91d2",
+        "a dog and nothing else: the image of the newest version whose SHA-256 begins so",
+      ],
       ["sluice rebuild", "a version without the rows that were retracted"],
     ]),
   );
@@ -48,13 +51,15 @@ export const declare: DeclareCommand = (command, invocation) => {
       const images = (named ? second : first) as string[];
       const flags = (named ? third : second) as Flags;
       await append(invocation(), flags, async (config, store, saying) => {
-        const { digestsAt, labelsOf } = await import("../../pipelines/label-images.js");
-        const digests = [...images];
-        if (flags.rows !== undefined) {
+        const { digestsAt, digestsFrom, isShortDigest, labelsOf } = await import("../../pipelines/label-images.js");
+        let digests = [...images];
+        if (flags.rows !== undefined || digests.some(isShortDigest)) {
           const { readManifest } = await import("../../pipelines/versions.js");
           const { dataset, version } = versionNamed(config, flags.of);
           const manifest = await readManifest(store, dataset, version);
-          digests.push(...(await digestsAt(store, manifest, flags.rows.label, flags.rows.ranks)));
+          digests = await digestsFrom(store, manifest, digests);
+          if (flags.rows !== undefined)
+            digests.push(...(await digestsAt(store, manifest, flags.rows.label, flags.rows.ranks)));
         }
         if (digests.length === 0) {
           throw new SluiceError(
@@ -118,7 +123,7 @@ export const declare: DeclareCommand = (command, invocation) => {
 function declareFlags(command: Command): Command {
   return command
     .option("--rows <class:ranks>", "images by their ranks in a version, say cat:3,7-9", rowsArgument)
-    .option("--of <version>", "the version that --rows means", "latest")
+    .option("--of <version>", "the version that --rows and first digits mean", "latest")
     .option("--by <name>", "who says so")
     .option("--any-class", "accept a class that no teacher has");
 }

@@ -27,7 +27,10 @@ export async function writeSheets(rows: ChosenRows, options: SheetOptions): Prom
   const lines = [];
   for (const [name, picked] of Object.entries(picks)) {
     const images = await Promise.all(
-      picked.map((row) => bytesOf(digestText(rows, row), rows.uri[row]!, rows.sizeBytes[row]!)),
+      picked.map(async (row) => {
+        const sha256 = digestText(rows, row);
+        return { bytes: await bytesOf(sha256, rows.uri[row]!, rows.sizeBytes[row]!), rank: row + 1, sha256 };
+      }),
     );
     lines.push({ name, images });
   }

@@ -113,6 +113,20 @@ test("images that are labelled leave the next version; withdrawing gives the fir
   assert.equal((JSON.parse((await sluice(["rebuild", "--json"])).out) as Published).id, before);
 });
 
+test("an image is labelled by the first digits of its digest, as a contact sheet has them", async () => {
+  type Listed = { labels: { sha256: string; verdict: string }[] };
+  const listed = async () => (JSON.parse((await sluice(["label", "list", "--json"])).out) as Listed).labels;
+  const { sha256 } = (await listed())[0]!;
+  for (const [verdict, digits] of [
+    ["none", sha256.slice(0, 8)],
+    ["withdraw", `sha256:${sha256.slice(0, 12).toUpperCase()}`],
+  ] as const) {
+    const { code, err } = await sluice(["label", verdict, digits, "--of", "1"]);
+    assert.equal(code, 0, err);
+    assert.equal((await listed()).at(-1)!.sha256, sha256);
+  }
+});
+
 test("labels that cannot be meant are refused, and nothing of them is taken in", async () => {
   const sha256 = "ab".repeat(32);
   const { out } = await sluice(["label", "list", "--json"]);
@@ -123,6 +137,7 @@ test("labels that cannot be meant are refused, and nothing of them is taken in",
   for (const [args, said] of [
     [["label", "none"], /Expected images, by their SHA-256 or with --rows, found none/],
     [["label", "none", "abc"], /Expected an image's SHA-256 .* found "abc"/],
+    [["label", "none", "abababab"], /the first digits of an image of version .*, found "abababab", with which none/],
     [
       ["label", "is", "no such class", sha256],
       /Expected one of \d+ labels in a label; --any-class accepts others, found "no such class"/,
