@@ -1,0 +1,70 @@
+"""Reads a version by the libraries that fit a CI run: light.py <folder> <expected.json>"""
+
+import glob
+import os
+import sys
+import tempfile
+from importlib.metadata import version
+
+folder, expected_path = sys.argv[1:]
+os.environ["HF_HOME"] = tempfile.mkdtemp()
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import datasets
+import duckdb
+import mlcroissant
+import pandas
+import polars
+import pyarrow.dataset
+import pyarrow.parquet
+import webdataset
+from expectation import Expectation, check, finish
+
+datasets.disable_progress_bars()
+expected = Expectation(expected_path)
+shards = sorted(glob.glob(f"{folder}/shards/*.tar"))
+
+
+def rows_of_datasets(found):
+    raw = found.cast_column("jpg", datasets.Image(decode=False))
+    decoded = (row["jpg"].size for row in found)
+    return expected.samples((row["cls"], row["json"], row["jpg"]["bytes"], size) for row, size in zip(raw, decoded))
+
+
+def named_classes():
+    found = datasets.load_dataset(folder, split="train")
+    names = found.features["cls"].names
+    for index, label in enumerate(expected.labels):
+        unique = expected.labels.count(label) == 1
+        assert names[index] == (label if unique else f"{label} #{index}"), names
+    return rows_of_datasets(found)
+
+
+def webdataset_rows(decoded):
+    samples = webdataset.WebDataset(shards, shardshuffle=len(shards), empty_check=False).shuffle(100)
+    if decoded:
+        samples = samples.decode("pil").to_tuple("jpg", "cls", "json")
+        return expected.samples((label, about, None, picture.size) for picture, label, about in samples)
+    return expected.samples((int(row["cls"]), None, row["jpg"], None) for row in samples)
+
+
+def croissant_rows():
+    records = mlcroissant.Dataset(f"{folder}/croissant.json").records("rows")
+    return expected.index({name.removeprefix("rows/"): value for name, value in row.items()} for row in records)
+
+
+name = f"datasets {datasets.__version__}"
+check(f"{name}, the folder", named_classes)
+check(f"{name}, the folder in two processes", lambda: rows_of_datasets(datasets.load_dataset(folder, split="train", num_proc=2)))
+check(f"{name}, the folder streaming", lambda: rows_of_datasets(datasets.load_dataset(folder, split="train", streaming=True)))
+check(f"{name}, webdataset builder", lambda: rows_of_datasets(datasets.load_dataset("webdataset", data_files=shards, split="train")))
+check(f"{name}, the index's folder", lambda: expected.index(datasets.load_dataset(f"{folder}/index", split="train")))
+check(f"webdataset {webdataset.__version__}", lambda: webdataset_rows(False))
+check(f"webdataset {webdataset.__version__}, decoded", lambda: webdataset_rows(True))
+check(f"DuckDB {duckdb.__version__}", lambda: expected.index(duckdb.sql(f"FROM '{folder}/index/*.parquet'").pl().to_dicts()))
+check(f"Polars {polars.__version__}", lambda: expected.index(polars.read_parquet(f"{folder}/index/*.parquet").to_dicts()))
+check(f"pandas {pandas.__version__}", lambda: expected.index(pandas.read_parquet(f"{folder}/index").to_dict("records")))
+check(f"pyarrow {pyarrow.__version__}", lambda: expected.index(pyarrow.parquet.read_table(f"{folder}/index").to_pylist()))
+check("pyarrow, as a dataset", lambda: expected.index(pyarrow.dataset.dataset(f"{folder}/index").to_table().to_pylist()))
+check(f"mlcroissant {version('mlcroissant')}", croissant_rows)
+finish()
