@@ -1,7 +1,8 @@
 import type { Store } from "../connectors/store/store.js";
-import { labelIndex } from "../operators/pure/label-index.js";
+import { classesNamed, labelIndex } from "../operators/pure/label-index.js";
 import { appendLabels, archivedLabels, labelFrontier } from "../operators/stages/image-labels.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
+import type { ClassNames } from "../schemas/class-names.js";
 import { SluiceError } from "../schemas/errors.js";
 import { imageLabelSchema, type ImageLabel } from "../schemas/image-label.js";
 import type { Manifest } from "../schemas/manifest.js";
@@ -101,7 +102,7 @@ export async function digestsAt(
 ): Promise<string[]> {
   const version = `${manifest.dataset}/${manifest.number}`;
   const labels = manifest.classes.map((one) => one.label);
-  const index = labelIndex(labels, label, `--rows for version ${version}`);
+  const index = labelIndex({ labels }, label, `--rows for version ${version}`);
   const wanted = new Set(ranks);
   const found = new Map<number, string>();
   for await (const columns of readIndexColumns(store, manifest)) {
@@ -121,8 +122,9 @@ export async function digestsAt(
 
 /**
  * Appends labels to a stream's label log; they hold for every version cut from then on. With a labels topic they go
- * through that, where whoever else reads it sees them too. `anyClass` accepts classes that no teacher of the archive has.
- * Throws E_SELECTION for such a class otherwise. Returns their offsets in the archive, without a topic.
+ * through that, where its other readers see them too. A class may be named as `#12`, or by what it was called before: it is
+ * recorded by what it is called now. `anyClass` accepts classes that no teacher of the archive has. Throws E_SELECTION for such a
+ * class otherwise, and for what names several. Returns their offsets in the archive, without a topic.
  */
 export async function labelImages(
   store: Store,
@@ -131,25 +133,60 @@ export async function labelImages(
   { anyClass, topic }: { readonly anyClass: boolean; readonly topic: LabelTopic | null },
 ): Promise<{ readonly start: number; readonly end: number } | null> {
   if (labels.length === 0) return null;
-  if (!anyClass) await assertClasses(store, labels);
-  if (topic === null) return appendLabels(store, stream, labels);
-  await sayOnTopic(topic, labels);
+  const named = await withPresentNames(store, labels, anyClass);
+  if (topic === null) return appendLabels(store, stream, named);
+  await sayOnTopic(topic, named);
   return null;
 }
 
-async function assertClasses(store: Store, labels: readonly ImageLabel[]): Promise<void> {
-  const names = new Set(labels.flatMap((label) => ("class" in label ? [label.class] : [])));
+async function withPresentNames(
+  store: Store,
+  labels: readonly ImageLabel[],
+  anyClass: boolean,
+): Promise<readonly ImageLabel[]> {
   const cards = [...(await readCards(store)).values()];
-  for (const name of names) {
-    if (cards.some((card) => card.labels.includes(name))) continue;
-    const all = [...new Set(cards.flatMap((card) => card.labels))];
-    if (all.length > 0) labelIndex(all, name, "a label; --any-class accepts others");
+  const known = new Map<string, NamedClass>();
+  return labels.map((label) => {
+    if (!("class" in label)) return label;
+    const id = `${label.number ?? ""} ${label.class}`;
+    const named = known.get(id) ?? presentName(store, cards, label, anyClass);
+    known.set(id, named);
+    return { ...label, number: undefined, ...named };
+  });
+}
+
+type NamedClass = Pick<Extract<ImageLabel, { class: string }>, "class" | "number">;
+
+/** What a class is called by the teachers that have it, with its number where another one of the same teacher is called so. */
+function presentName(store: Store, cards: readonly ClassNames[], named: NamedClass, anyClass: boolean): NamedClass {
+  const { class: name, number } = named;
+  const found = cards.map((card) => ({ card, classes: classesNamed(card, name, number) }));
+  const answers = found.flatMap(({ card: { labels }, classes: [index, ...others] }): NamedClass[] => {
+    if (index === undefined || others.length > 0) return [];
+    const label = labels[index]!;
+    const alone = labels.indexOf(label) === labels.lastIndexOf(label);
+    return [{ class: label, ...(alone ? {} : { number: index }) }];
+  });
+  const [first] = answers;
+  if (first !== undefined) {
+    const other = answers.find((answer) => answer.class !== first.class || answer.number !== first.number);
+    if (other === undefined) return first;
     throw new SluiceError(
       "E_SELECTION",
-      `Expected a class that a teacher of ${store.place} has, found "${name}" and ${cards.length === 0 ? "no teacher" : "no such class"}. ` +
-        "Name the class by its label, or accept any with --any-class.",
+      `Expected "${name}" to mean one class to every teacher of ${store.place}, found "${first.class}" and "${other.class}". Name the class by its label.`,
     );
   }
+  if (anyClass) return named;
+  const several = found.find(({ classes }) => classes.length > 1);
+  const only = several?.card ?? (cards.length === 1 ? cards[0] : undefined);
+  if (only !== undefined) labelIndex(only, name, "a label; --any-class accepts others");
+  const all = [...new Set(cards.flatMap((card) => card.labels))];
+  if (all.length > 0) labelIndex({ labels: all }, name, "a label; --any-class accepts others");
+  throw new SluiceError(
+    "E_SELECTION",
+    `Expected a class that a teacher of ${store.place} has, found "${name}" and ${cards.length === 0 ? "no teacher" : "no such class"}. ` +
+      "Name the class by its label, or accept any with --any-class.",
+  );
 }
 
 /** All that was said of a stream's images, in its order. */

@@ -1,7 +1,7 @@
 import type { Store } from "../connectors/store/store.js";
 import { followSegments, followToEnd } from "../operators/stages/chain.js";
 import { labelFrontier, labelledImages } from "../operators/stages/image-labels.js";
-import { readCards } from "../operators/stages/teacher-registry.js";
+import { cardNamed, readCards } from "../operators/stages/teacher-registry.js";
 import { selectedClasses } from "../operators/pure/class-map.js";
 import { ranking } from "../operators/pure/ranking.js";
 import { identityOf } from "../operators/pure/retractions.js";
@@ -30,16 +30,17 @@ export interface LateRecord {
  */
 export async function* lateRecords(store: Store, manifest: Manifest): AsyncGenerator<LateRecord, void, undefined> {
   const { stream, frontier } = manifest.provenance;
-  const card = (await readCards(store)).get(manifest.teacher.digest);
-  if (card === undefined) {
+  const current = (await readCards(store)).get(manifest.teacher.digest);
+  if (current === undefined) {
     throw new SluiceError(
       "E_TEACHER_CARD",
       `Expected the card of teacher ${manifest.teacher.name} (${manifest.teacher.digest.slice(0, 12)}) in ${store.place}, found none. Restore it.`,
     );
   }
+  const card = cardNamed(current, manifest.teacher.labels);
   const ranked = ranking(manifest.select, card);
   const images = await labelledImages(store, stream, await labelFrontier(store, stream));
-  const retractions = images.retractions(selectedClasses(manifest.select, card.labels), card.labels);
+  const retractions = images.retractions(selectedClasses(manifest.select, card), card);
   const last = await lastRows(store, manifest);
   for (const { partition, origin, end } of frontier) {
     const chain = { teacher: manifest.teacher.digest, stream, partition, origin };

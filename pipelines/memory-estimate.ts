@@ -18,11 +18,11 @@ export interface MemoryEstimate {
 /** What the datasets' states need for a teacher. Throws E_SELECTION, also for labels that it does not have. */
 export function estimateMemory(config: Config, card: Pick<ModelCard, "labels" | "temperature">): MemoryEstimate {
   const datasets = config.datasets.map((dataset) => {
-    const { labels } = ranking(dataset.select, card);
-    const k = quota(dataset.select.k, labels, "most");
+    const ranked = ranking(dataset.select, card);
+    const k = quota(dataset.select.k, ranked, "most");
     return {
       name: dataset.name,
-      bytes: estimateTopkBytes({ classes: labels.length, k, reserve: reserveOf(dataset) }),
+      bytes: estimateTopkBytes({ classes: ranked.labels.length, k, reserve: reserveOf(dataset) }),
     };
   });
   return {

@@ -2,12 +2,11 @@ import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
 import type { CutOptions } from "../operators/stages/cut.js";
-import { readCards } from "../operators/stages/teacher-registry.js";
+import { readCards, type ArchivedCard } from "../operators/stages/teacher-registry.js";
 import { findManifest, versionNumbers } from "../operators/stages/manifests.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { Manifest } from "../schemas/manifest.js";
-import type { ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { rebuildPlace, type RebuildAim } from "./rebuild-place.js";
 import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
@@ -55,7 +54,7 @@ async function newestOfSpan(store: Store, dataset: string, teacher: string, span
  * The card of a teacher that has scored into this store. `prefix`: the first digits of its digest.
  * Throws E_TEACHER_CARD where it is none or more than one.
  */
-export async function archivedTeacher(store: Store, prefix = ""): Promise<{ digest: string; card: ModelCard }> {
+export async function archivedTeacher(store: Store, prefix = ""): Promise<{ digest: string; card: ArchivedCard }> {
   const cards = await readCards(store);
   const found = [...cards].filter(([digest]) => digest.startsWith(prefix));
   const only = found[0];

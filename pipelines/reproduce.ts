@@ -2,6 +2,7 @@ import type { Store } from "../connectors/store/store.js";
 import { cut, type CutOptions } from "../operators/stages/cut.js";
 import { readManifest } from "../operators/stages/manifests.js";
 import { versionId } from "../operators/stages/publish.js";
+import { cardNamed } from "../operators/stages/teacher-registry.js";
 import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
 import type { Cut } from "../schemas/chosen-rows.js";
 import { datasetSchema, type Dataset } from "../schemas/dataset.js";
@@ -41,7 +42,8 @@ const DIFFERENCES = 10;
 export async function reproduce(options: ReproduceOptions): Promise<Reproduction> {
   const { store } = options;
   const manifest = await readManifest(store, options.dataset, options.version);
-  const { card } = await archivedTeacher(store, manifest.teacher.digest);
+  const { card: current } = await archivedTeacher(store, manifest.teacher.digest);
+  const card = cardNamed(current, manifest.teacher.labels);
   const id = await versionId(await cutAgain(options, manifest, card));
   const same = id === manifest.id;
   const differences = same

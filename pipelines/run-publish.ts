@@ -8,6 +8,7 @@ import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
 import { currentFrontier } from "../operators/stages/cut.js";
 import { newestManifest } from "../operators/stages/manifests.js";
+import { presentCard } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { isSluiceError } from "../schemas/errors.js";
@@ -77,7 +78,7 @@ async function publishWhileGiven(
   await board.refresh();
   const frontier = await currentFrontier(store, { teacher, stream });
   const countsOf = (dataset: Dataset, span: Span): Iterable<number> => board.countsOf(dataset, span);
-  const facts = await ArchiveFacts.restore({ store, teacher, stream, datasets, countsOf }, frontier);
+  const facts = await ArchiveFacts.restore({ store, teacher, stream, card, datasets, countsOf }, frontier);
   await facts.catchUp(frontier);
   const scheduler = await CutScheduler.open({ store, card, facts, frontier, nowMs: nowMs() });
   const follower = new ArchiveFollower(store, { teacher, stream }, frontier, (segment) => {
@@ -165,7 +166,9 @@ class DuePublisher {
  * configured one; else the only one that has scored. Throws E_TEACHER_CARD.
  */
 export async function publishersCard(config: Config, store: Store, prefix: string | undefined): Promise<ModelCard> {
-  if (prefix === undefined && config.teacher !== undefined) return (await loadTeacher(config.teacher)).card;
+  if (prefix === undefined && config.teacher !== undefined) {
+    return presentCard(store, (await loadTeacher(config.teacher)).card);
+  }
   return (await archivedTeacher(store, prefix)).card;
 }
 

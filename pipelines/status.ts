@@ -64,7 +64,7 @@ export async function status(
     const waiting = ends === null ? null : waitingOf(await readClaims(store, place), frontier, ends);
     const countsOf = new Map<string, readonly number[]>();
     const facts = await ArchiveFacts.restore(
-      { store, ...place, datasets: config.datasets, countsOf: ({ name }) => countsOf.get(name) ?? [] },
+      { store, ...place, card, datasets: config.datasets, countsOf: ({ name }) => countsOf.get(name) ?? [] },
       frontier,
     );
     const datasets: DatasetStatus[] = [];

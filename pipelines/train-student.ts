@@ -81,7 +81,9 @@ export async function trainStudentRun(run: TrainStudentRun): Promise<TrainedStud
     input: run.input ?? { ...inputOf(teacher, manifest), layout: "NHWC", fixedBatch: undefined },
     resize: teacher?.resize ?? {},
   });
-  const labels = versionLabels(manifest);
+  // Of a version whose classes are the teacher's own, what they are called now.
+  const labels =
+    manifest.select.labels === undefined && teacher !== undefined ? [...teacher.labels] : versionLabels(manifest);
   const card = { input, resize };
   const version = await read(run, "read version", card, samplesOf(store, manifest));
   const labelled = await read(run, "read labelled images", card, await folderOf(run.labelled, labels, run.decode));

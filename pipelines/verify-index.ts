@@ -1,7 +1,9 @@
 import { DigestSet } from "../operators/pure/digest-set.js";
 import { classMap } from "../operators/pure/class-map.js";
+import { numberedSelection } from "../operators/pure/numbered-selection.js";
 import { quota } from "../operators/pure/quota.js";
-import type { Selection } from "../schemas/dataset.js";
+import type { Json } from "../schemas/canonical.js";
+import { canonicalSelection, type Selection } from "../schemas/dataset.js";
 import { isSluiceError } from "../schemas/errors.js";
 import { versionLabels, VersionIdHash, type Manifest } from "../schemas/manifest.js";
 import type { Findings } from "./findings.js";
@@ -36,7 +38,11 @@ export class IndexAudit {
   constructor(manifest: Manifest, findings: Findings) {
     this.#manifest = manifest;
     this.#findings = findings;
-    this.#hash = new VersionIdHash({ ...manifest, teacher: manifest.teacher.digest });
+    this.#hash = new VersionIdHash({
+      numbered: expectedParameters(manifest),
+      span: manifest.span,
+      teacher: manifest.teacher.digest,
+    });
     this.#labels = versionLabels(manifest);
     this.#quota = manifest.classes.map(({ k }) => k);
     this.#check = new RowCheck(manifest.select, findings);
@@ -130,10 +136,20 @@ export class IndexAudit {
   }
 }
 
+/** What the id is made of; names as they stand, which give no id of a version, where they do not fit the teacher's labels. */
+function expectedParameters({ select, teacher }: Manifest): Json {
+  try {
+    return numberedSelection(select, teacher);
+  } catch (error) {
+    if (isSluiceError(error, "E_SELECTION")) return canonicalSelection(select);
+    throw error;
+  }
+}
+
 /** The classes that selection and teacher give; null where the label map does not fit the teacher's labels. */
 function expectedLabels({ labels }: Selection, teacher: Manifest["teacher"]): readonly string[] | null {
   try {
-    return labels === undefined ? teacher.labels : classMap(labels, teacher.labels).labels;
+    return labels === undefined ? teacher.labels : classMap(labels, teacher).labels;
   } catch (error) {
     if (isSluiceError(error, "E_SELECTION")) return null;
     throw error;
@@ -143,7 +159,7 @@ function expectedLabels({ labels }: Selection, teacher: Manifest["teacher"]): re
 function expectedQuota(manifest: Manifest, labels: readonly string[] | null, index: number): number | undefined {
   const { select, totals } = manifest;
   try {
-    return quota(select.k, labels ?? versionLabels(manifest), totals.records.scored)[index];
+    return quota(select.k, { labels: labels ?? versionLabels(manifest) }, totals.records.scored)[index];
   } catch (error) {
     if (isSluiceError(error, "E_SELECTION")) return undefined;
     throw error;

@@ -34,12 +34,14 @@ interface AnswerOf {
   readonly select: Selection;
   readonly temperature: number;
   readonly ranked: Ranking;
+  /** What each class is known by to the newest version, [L] */
+  readonly keys: readonly string[];
   readonly from: "top-M" | "full softmax";
   readonly before: VersionRows | null;
 }
 
 export function answerOf(chosen: readonly ChosenClass[], about: AnswerOf): SettingAnswer {
-  const { k, wanted, select, temperature, ranked, from, before } = about;
+  const { k, wanted, select, temperature, ranked, keys, from, before } = about;
   const images = new DigestSet();
   const starving: { label: string; rows: number }[] = [];
   const last: number[] = [];
@@ -56,7 +58,7 @@ export function answerOf(chosen: readonly ChosenClass[], about: AnswerOf): Setti
     if (count < wanted[one.class]!) starving.push({ label, rows: count });
     if (count > 0) last.push(Math.exp(entries.keys[count - 1]!));
     const digests = digestsOf(entries.identity.subarray(0, 4 * count));
-    const has = before?.of(label);
+    const has = before?.of(keys[one.class]!);
     for (let at = 0; at < digests.length; at += 16) {
       images.add(digests, at);
       if (has?.(digests, at) === true) common++;

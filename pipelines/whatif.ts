@@ -15,7 +15,7 @@ import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { Segment } from "../schemas/segment.js";
 import { answerOf, type SettingAnswer } from "./whatif-answer.js";
-import { versionRows } from "./whatif-overlap.js";
+import { classKeys, versionRows } from "./whatif-overlap.js";
 
 export interface WhatifOptions {
   readonly store: Store;
@@ -85,7 +85,8 @@ export async function whatif(options: WhatifOptions): Promise<Whatif> {
   });
   const images = await labelledImages(store, options.stream, await labelFrontier(store, options.stream));
   const newest = await newestManifest(store, dataset.name);
-  const before = newest === null ? null : await versionRows(store, newest);
+  const byNumber = newest?.teacher.digest === teacherDigest(card);
+  const before = newest === null ? null : await versionRows(store, newest, byNumber);
   const answers: (SettingAnswer | RefusedSetting)[] = [];
   for (const group of groups) {
     const temperature = group.dataset.select.temperature ?? card.temperature;
@@ -95,16 +96,17 @@ export async function whatif(options: WhatifOptions): Promise<Whatif> {
         continue;
       }
       const ranked = ranking(select, card);
-      const wanted = quota(k, ranked.labels, group.state.coverage.records.scored);
+      const wanted = quota(k, ranked, group.state.coverage.records.scored);
       const deeper = async (depth: Int32Array): Promise<SpanState> => {
         assertDepth(depth, options);
         const state = new SpanState(stateOptions(options, group.dataset), options.span, undefined, depth);
         await eachSegment(options, (segment) => state.apply(segment));
         return state;
       };
-      const retractions = images.retractions(selectedClasses(select, card.labels), card.labels);
+      const retractions = images.retractions(selectedClasses(select, card), card);
       const chosen = await chooseRows(group.state, { policy: select, k: wanted, retractions, deeper });
-      answers.push(answerOf(chosen, { k, wanted, select, temperature, ranked, from: group.from, before }));
+      const keys = classKeys(select, card, byNumber);
+      answers.push(answerOf(chosen, { k, wanted, select, temperature, ranked, keys, from: group.from, before }));
     }
     group.state = null;
   }
@@ -116,7 +118,7 @@ function groupOf(options: WhatifOptions, p: number, temperature: number | null):
   const base: Selection = { ...dataset.select, p, ...(temperature === null ? {} : { temperature }) };
   const list = settings.k.map((k) => ({ k, select: { ...base, k } }));
   // Refused here rather than after the archive is read.
-  for (const { select, k } of list) quota(k, ranking(select, card).labels, "most");
+  for (const { select, k } of list) quota(k, ranking(select, card), "most");
   const deepest = list.reduce((most, one) => (mostK(one.k) > mostK(most.k) ? one : most));
   const grouped: Dataset = { ...dataset, select: { ...base, k: mostK(deepest.k) } };
   if (!base.balanced) grouped.select = { ...grouped.select, repeat: false };
@@ -157,9 +159,9 @@ async function eachSegment(options: WhatifOptions, take: (segment: Segment) => v
 
 function assertMemory(groups: readonly Group[], options: WhatifOptions): void {
   const stateBytes = groups.reduce((sum, { dataset }) => {
-    const { labels } = ranking(dataset.select, options.card);
-    const k = quota(dataset.select.k, labels, "most");
-    return sum + estimateTopkBytes({ classes: labels.length, k, reserve: reserveOf(dataset) });
+    const ranked = ranking(dataset.select, options.card);
+    const k = quota(dataset.select.k, ranked, "most");
+    return sum + estimateTopkBytes({ classes: ranked.labels.length, k, reserve: reserveOf(dataset) });
   }, 0);
   refuseMemory(stateBytes, options, "Ask for fewer values of P and temperature at once, or a smaller K");
 }

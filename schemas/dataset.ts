@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { triggerSchema } from "./trigger.js";
-import { canonicalJson, sha256Hex, type Json } from "./canonical.js";
+import { canonicalJson, type Json } from "./canonical.js";
 
 const kOfClass = z.int().positive();
 
@@ -203,20 +203,4 @@ export function canonicalSelection(selection: Selection): Json {
     if (byDefault === undefined || canonicalJson(value) !== canonicalJson(byDefault)) members[name] = value;
   }
   return members;
-}
-
-/**
- * Names the state that a dataset's top-K keeps: a checkpoint made under one digest is never used under another.
- * 64 hexadecimal digits.
- */
-export function parametersDigest(dataset: Dataset, teacher: string, stream: string): string {
-  return sha256Hex(
-    canonicalJson({
-      select: canonicalSelection(dataset.select),
-      reserve: reserveOf(dataset),
-      window: dataset.window,
-      teacher,
-      stream,
-    }),
-  );
 }

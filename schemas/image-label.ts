@@ -14,8 +14,12 @@ const said = {
   /** Who said it; null where that is not known */
   by: z.string().min(1).nullable(),
 };
-/** The name of one of the teacher's labels */
-const named = { class: z.string().min(1) };
+const named = {
+  /** One of the teacher's labels, as it was called when this was said */
+  class: z.string(),
+  /** Which of the teacher's classes, where several are called so */
+  number: count.optional(),
+};
 
 /**
  * What somebody says of an image. `is`: of that class and of no other one; `not`: not of that class; `none`: of no class

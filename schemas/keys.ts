@@ -85,7 +85,16 @@ export const keys = {
   attempt: (dataset: string, attempt: string): string => `${keys.attempts(dataset)}${attempt}/`,
 
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
+  /** What a teacher's classes are called after the names in its card, from number 1 on: the highest stands. */
+  teacherLabels: (teacher: string, number: number): string => `teachers/${teacher}/labels/${digits(number)}.json`,
 } as const;
+
+/** The teacher whose card or names a key holds, and the names' number; null for another key. */
+export function teacherPlace(key: string): { readonly teacher: string; readonly labels: number | null } | null {
+  const [, teacher, file, number] = /^teachers\/([^/]+)\/(?:(model-card)|labels\/(\d{20}))\.json$/.exec(key) ?? [];
+  if (teacher === undefined) return null;
+  return { teacher, labels: file === undefined ? Number(number) : null };
+}
 
 /** The place that the key of a label segment names; null for another key. */
 export function labelPlace(key: string): { readonly partition: number; readonly start: number } | null {

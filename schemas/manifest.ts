@@ -1,14 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { z } from "zod";
-import { canonicalJson } from "./canonical.js";
-import {
-  canonicalSelection,
-  datasetNameSchema,
-  selectionSchema,
-  spanSchema,
-  type Selection,
-  type Span,
-} from "./dataset.js";
+import { canonicalJson, type Json } from "./canonical.js";
+import { datasetNameSchema, selectionSchema, spanSchema, type Span } from "./dataset.js";
 import { frontierSchema } from "./frontier.js";
 import { labelFrontierSchema } from "./image-label.js";
 import { engineInfoSchema } from "./segment.js";
@@ -95,7 +88,7 @@ export function kText(k: ArrayLike<number>): string {
 export type ManifestFile = Manifest["files"][number];
 
 /**
- * The version's id: SHA-256 over one line of canonical JSON {schema, select, span, teacher} and then, for every row
+ * The version's id: SHA-256 over one line of canonical JSON {schema, select, span, teacher}, the classes in it by number, and then, for every row
  * in the order (class, rank), 48 bytes: class u32, rank u32 (from 1), image digest 32 bytes, rank key f64; all little-endian.
  * Rows must come in that order.
  */
@@ -104,10 +97,11 @@ export class VersionIdHash {
   readonly #row = new Uint8Array(48);
   readonly #view = new DataView(this.#row.buffer);
 
-  constructor(parameters: { select: Selection; span: Span; teacher: string }) {
-    const { select, span, teacher } = parameters;
+  /** `numbered`: the selection as `numberedSelection` gives it */
+  constructor(parameters: { numbered: Json; span: Span; teacher: string }) {
+    const { numbered, span, teacher } = parameters;
     this.#hash = createHash("sha256");
-    this.#hash.update(canonicalJson({ schema: 1, select: canonicalSelection(select), span, teacher }) + "\n");
+    this.#hash.update(canonicalJson({ schema: 1, select: numbered, span, teacher }) + "\n");
   }
 
   /** `digest` is 32 bytes. */

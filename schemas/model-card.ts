@@ -72,7 +72,8 @@ export function channelsOf(input: ModelCard["input"]): 1 | 3 {
 export const PREPROCESSING_REVISION = 1;
 
 /**
- * What names a teacher: the digest of everything that changes its scores. Its name and its files' paths do not.
+ * What names a teacher: the digest of everything that changes its scores. Its name, its files' paths and what its classes are
+ * called do not.
  * Returns 64 hexadecimal digits.
  */
 export function teacherDigest(card: ModelCard): string {
@@ -88,7 +89,7 @@ export function teacherDigest(card: ModelCard): string {
       resize,
       normalise,
       output,
-      labels,
+      classes: labels.length,
       temperature,
     }),
   );

@@ -64,7 +64,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         const opened = paths.length === 0 ? null : await openSource(config, paths, flags.include);
         const workspace = await openWorkspace(config, "sluice ingest");
         try {
-          const scoring = await openScoring(config, note);
+          const scoring = await openScoring(config, note, { names: { store: workspace.store, renaming: "any" } });
           try {
             for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
             note(memoryText(estimateMemory(config, scoring.teacher.card)));

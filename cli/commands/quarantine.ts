@@ -135,7 +135,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       await run.work(async ({ onProgress, stop, note, warn }) => {
         const workspace = await openWorkspace(config, "sluice quarantine retry");
         try {
-          const scoring = await openScoring(config, note);
+          const scoring = await openScoring(config, note, { names: { store: workspace.store, renaming: "new" } });
           try {
             const { log, store } = workspace;
             const place = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };

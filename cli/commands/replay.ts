@@ -138,7 +138,7 @@ async function replayAll(
     try {
       const workspace = await opening(openReplayFolder(config));
       const kafka = config.kafka === undefined ? null : await opening(openKafka(config.kafka));
-      const scoring = await opening(openScoring(config, note));
+      const scoring = await opening(openScoring(config, note, { names: { store: workspace.store, renaming: "new" } }));
       for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
       const { nowMs } = run.terminal;
       const most =

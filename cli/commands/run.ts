@@ -161,7 +161,10 @@ async function runAll(run: Invocation, running: Running, { onProgress, note, war
   const log = await opening(openKafka(kafka));
   const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config));
   const store = workspace?.store ?? (await opening(openStore(config)));
-  const scoring = wanted.score === undefined ? null : await opening(openScoring(config, note, { keepsStates: false }));
+  const scoring =
+    wanted.score === undefined
+      ? null
+      : await opening(openScoring(config, note, { keepsStates: false, names: { store, renaming: "new" } }));
   for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
   const cardOf = async (): Promise<ModelCard> =>
     scoring?.teacher.card ?? (await publishersCard(config, store, flags.teacherDigest));

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { Selection } from "../../schemas/dataset.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { classListArgument } from "../class-list-argument.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { datasetNamed, openExistingStore } from "../existing-store.js";
 import { whatifText } from "../report/whatif.js";
@@ -31,7 +32,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option("--p <list>", "P: classes that an image stands for, such as 1,5,10", numbers(1, 2 ** 29, true))
     .option("--temperature <list>", "temperatures, such as 1,2; the card's is exact from the top M classes", numbers(0))
     .option("--floor <probability>", "least probability of a chosen row", (text) => numbers(0)(text)[0]!)
-    .option("--classes <labels>", "only these of the teacher's labels, such as cat,dog", (text) => text.split(","))
+    .option("--classes <classes>", "only these classes, such as cat,dog,#12", classListArgument)
     .option(
       "--teacher-digest <digest>",
       "whose scores: the first digits of the teacher's digest, where several have scored",
@@ -55,12 +56,11 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { config } = await run.loadConfig();
       const declared = datasetNamed(config, name);
-      const select: Selection = {
+      const whole: Selection = {
         ...declared.select,
         ...(flags.floor === undefined ? {} : { floor: floorOf(flags.floor) }),
-        ...(flags.classes === undefined ? {} : { labels: onlyClasses(declared.select, flags.classes) }),
       };
-      const dataset = { ...declared, select };
+      const { onlyClasses } = await import("../../pipelines/only-classes.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
       const { rebuildPlace } = await import("../../pipelines/rebuild-place.js");
       const { memoryLimit } = await import("../../pipelines/memory-estimate.js");
@@ -71,6 +71,8 @@ export const declare: DeclareCommand = (command, invocation) => {
         try {
           const { digest, card } = await archivedTeacher(store, flags.teacherDigest);
           const { stream } = config;
+          const select = flags.classes === undefined ? whole : onlyClasses(whole, card, flags.classes, "--classes");
+          const dataset = { ...declared, select };
           const place = await rebuildPlace(store, { teacher: digest, stream }, dataset, {}, {});
           const result = await whatif({
             store,
@@ -115,22 +117,6 @@ function numbers(least: number, most = Number.MAX_VALUE, whole = false): (text: 
 function floorOf(floor: number): number {
   if (floor < 1) return floor;
   throw new SluiceError("E_USAGE", `Expected a --floor below 1, found ${floor}: it is a probability.`);
-}
-
-/** The label map that leaves only these classes: of the dataset's own where it has one. */
-function onlyClasses({ labels }: Selection, classes: readonly string[]): Record<string, string[]> {
-  const known = labels === undefined ? null : Object.keys(labels);
-  return Object.fromEntries(
-    classes.map((label) => {
-      if (labels !== undefined && labels[label] === undefined) {
-        throw new SluiceError(
-          "E_SELECTION",
-          `Expected --classes from the dataset's label map (${known?.join(", ") ?? ""}), found "${label}".`,
-        );
-      }
-      return [label, labels?.[label] ?? [label]];
-    }),
-  );
 }
 
 async function writePlot(file: string, svg: string): Promise<void> {

@@ -63,13 +63,32 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
   ].join("\n");
 }
 
+/** Classes with another name that a line lists */
+const RENAMED_PRINTED = 5;
+
 export function diffText(diff: VersionDiff): string {
   const { before, after, totals } = diff;
-  if (diff.same) return `Versions ${before.number} and ${after.number} are the same: id ${before.id}`;
+  const renamed = diff.classes.filter(
+    (one) => one.class !== null && one.classBefore !== null && one.label !== one.labelBefore,
+  );
+  const renamedText =
+    renamed.length === 0
+      ? []
+      : [
+          `${plural(renamed.length, "class", "classes")} with another name: ${renamed
+            .slice(0, RENAMED_PRINTED)
+            .map((one) => `#${one.class} ${one.labelBefore} -> ${one.label}`)
+            .join(", ")}${renamed.length > RENAMED_PRINTED ? " …" : ""}`,
+        ];
+  if (diff.same) {
+    const same = `Versions ${before.number} and ${after.number} have the same rows: id ${before.id}`;
+    return [same, ...renamedText].join("\n");
+  }
   const changed = diff.classes.filter(({ added, removed, moved }) => added + removed + moved > 0);
   return [
     `From version ${before.number} (${before.id.slice(0, 12)}) to ${after.number} (${after.id.slice(0, 12)}):`,
     `${countText(totals.added)} rows added, ${countText(totals.removed)} removed, ${countText(totals.moved)} at another rank, ${countText(totals.kept)} as they were`,
+    ...renamedText,
     ...diff.parameters.map(({ name, before: had, after: has }) => `${name}: ${had} -> ${has}`),
     ...(changed.length === 0
       ? []
@@ -78,7 +97,7 @@ export function diffText(diff: VersionDiff): string {
           tableText(
             ["class", "label", "rows before", "after", "added", "removed", "moved", "cut-off before", "after"],
             changed.map((one) => [
-              String(one.class),
+              one.class === null ? "" : String(one.class),
               one.label,
               one.rowsBefore,
               one.rowsAfter,

@@ -1,4 +1,5 @@
 import type { Selection } from "../../schemas/dataset.js";
+import type { ClassNames } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { labelIndex } from "./label-index.js";
 
@@ -18,12 +19,12 @@ export interface ClassMap {
  * Reads a label map. Classes are in the order of their first members among the teacher's, whatever the order of the map:
  * the classes' numbers are part of a version's id. Throws E_SELECTION for labels that are unknown, ambiguous or named twice.
  */
-export function classMap(map: Readonly<Record<string, readonly string[]>>, teacherLabels: readonly string[]): ClassMap {
-  const classOf = new Int32Array(teacherLabels.length).fill(-1);
+export function classMap(map: Readonly<Record<string, readonly string[]>>, teacher: ClassNames): ClassMap {
+  const classOf = new Int32Array(teacher.labels.length).fill(-1);
   const names = Object.keys(map);
   const found = names.map((label, at) => {
     const members = map[label]!.map((member) => {
-      const index = labelIndex(teacherLabels, member, `select.labels.${label}`);
+      const index = labelIndex(teacher, member, `select.labels.${label}`);
       if (classOf[index] !== -1) {
         throw new SluiceError(
           "E_SELECTION",
@@ -49,8 +50,13 @@ export function classMap(map: Readonly<Record<string, readonly string[]>>, teach
 }
 
 /** The classes of a selection: those of its label map, or the teacher's. Throws E_SELECTION. */
-export function selectedClasses({ labels }: Pick<Selection, "labels">, teacherLabels: readonly string[]): ClassMap {
-  return labels === undefined ? sameClasses(teacherLabels) : classMap(labels, teacherLabels);
+export function selectedClasses({ labels }: Pick<Selection, "labels">, teacher: ClassNames): ClassMap {
+  return labels === undefined ? sameClasses(teacher.labels) : classMap(labels, teacher);
+}
+
+/** What the classes of a selection are called: a label map gives them names of their own. Throws E_SELECTION. */
+export function selectedNames({ labels }: Pick<Selection, "labels">, teacher: ClassNames): ClassNames {
+  return labels === undefined ? teacher : { labels: classMap(labels, teacher).labels };
 }
 
 /** Every class stands for itself. */

@@ -1,5 +1,6 @@
 import { candidates } from "./candidates.js";
 import { Coverage, type CoverageValue } from "./coverage.js";
+import { parametersDigest } from "./numbered-selection.js";
 import type { Out } from "./operator.js";
 import { quota } from "./quota.js";
 import { ranking, type Ranking } from "./ranking.js";
@@ -7,7 +8,8 @@ import { rowsByPane, selectRows } from "./select-rows.js";
 import { topk, type TopkOperator, type TopkState } from "./topk.js";
 import { isIn, paneOf } from "./windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
-import { parametersDigest, reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
+import type { ClassNames } from "../../schemas/class-names.js";
+import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ChainEnd } from "../../schemas/frontier.js";
 import type { ModelCard } from "../../schemas/model-card.js";
@@ -21,7 +23,7 @@ export interface DatasetStateOptions {
   readonly teacher: string;
   readonly stream: string;
   /** The teacher's labels and temperature */
-  readonly card: Pick<ModelCard, "labels" | "temperature">;
+  readonly card: ClassNames & Pick<ModelCard, "temperature">;
   /** Which classes the state keeps. Default: all */
   readonly shard?: Shard;
 }
@@ -31,12 +33,12 @@ export interface DatasetStateOptions {
  * the selection may come to, [L].
  */
 export function datasetTopk({ dataset, card }: DatasetStateOptions, depth?: Int32Array): TopkOperator {
-  const { labels, floorKey } = ranking(dataset.select, card);
+  const ranked = ranking(dataset.select, card);
   return topk({
-    classes: labels.length,
-    k: depth ?? quota(dataset.select.k, labels, "most"),
+    classes: ranked.labels.length,
+    k: depth ?? quota(dataset.select.k, ranked, "most"),
     reserve: reserveOf(dataset),
-    floorKey,
+    floorKey: ranked.floorKey,
   });
 }
 
@@ -110,7 +112,7 @@ export class DatasetState {
   readonly #pruned = new Map<string, ChainEnd>();
 
   constructor(options: DatasetStateOptions, covered?: CoverageValue) {
-    this.parameters = parametersDigest(options.dataset, options.teacher, options.stream);
+    this.parameters = parametersDigest(options.dataset, options.teacher, options.stream, options.card);
     this.shard = options.shard ?? WHOLE;
     this.coverage = new Coverage(covered);
     this.#options = options;
@@ -198,7 +200,7 @@ export class DatasetState {
 }
 
 function quotaOf({ dataset, card }: DatasetStateOptions, coverage: Coverage): Int32Array {
-  return quota(dataset.select.k, ranking(dataset.select, card).labels, coverage.records.scored);
+  return quota(dataset.select.k, ranking(dataset.select, card), coverage.records.scored);
 }
 
 /** One state over a span, from panes' snapshots and archived segments: what a version is cut from. */

@@ -3,6 +3,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import { VersionIdHash, type Manifest } from "../../schemas/manifest.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { DigestSet } from "./digest-set.js";
+import { numberedSelection } from "./numbered-selection.js";
 
 type SummaryOf = Pick<Cut, "dataset" | "span" | "teacher" | "labels" | "quota">;
 
@@ -21,7 +22,7 @@ export class VersionSummary {
   constructor(cut: SummaryOf, { countImages = true } = {}) {
     this.#cut = cut;
     this.#hash = new VersionIdHash({
-      select: cut.dataset.select,
+      numbered: numberedSelection(cut.dataset.select, cut.teacher),
       span: cut.span,
       teacher: cut.teacher.digest,
     });

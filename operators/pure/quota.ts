@@ -1,14 +1,16 @@
 import type { Selection } from "../../schemas/dataset.js";
+import type { ClassNames } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { labelIndex } from "./label-index.js";
 
 /**
- * K of each class, [L]. `labels`: the version's classes. `images`: |U|, the images scored at the frontier (copies of an
+ * K of each class, [L]. `names`: of the version's classes. `images`: |U|, the images scored at the frontier (copies of an
  * earlier image's scores do not count); `"most"` gives the greatest K that there may be, which states are sized by.
  * By share, K = round(share x |U| / L), at least 1 and at most `most`. Throws E_SELECTION for an unknown label, or one named twice.
  * Source: Yalniz et al. 2019, section 3: K follows |U|.
  */
-export function quota(k: Selection["k"], labels: readonly string[], images: number | "most"): Int32Array {
+export function quota(k: Selection["k"], names: ClassNames, images: number | "most"): Int32Array {
+  const { labels } = names;
   const each = new Int32Array(labels.length);
   if (typeof k === "number") return each.fill(k);
   if ("share" in k) {
@@ -18,7 +20,7 @@ export function quota(k: Selection["k"], labels: readonly string[], images: numb
   each.fill(k.default);
   const named = new Set<number>();
   for (const [label, one] of Object.entries(k.classes)) {
-    const index = labelIndex(labels, label, "select.k.classes");
+    const index = labelIndex(names, label, "select.k.classes");
     if (named.has(index)) {
       throw new SluiceError("E_SELECTION", `Expected each class once in select.k.classes, found "${label}" again.`, {
         label,

@@ -1,8 +1,9 @@
 import { selectionFaults, type Selection } from "../../schemas/dataset.js";
+import type { ClassNames } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
-import { selectedClasses, type ClassMap } from "./class-map.js";
+import { selectedClasses, selectedNames, type ClassMap } from "./class-map.js";
 import { MappedScores } from "./mapped-scores.js";
 import { randomRank } from "./random-rank.js";
 
@@ -21,9 +22,8 @@ export type RankableBatch = ArchivedScores & Pick<ScoredBatch, "digest" | "parti
 /** What candidates are made of: `keys` are rank keys, best first. */
 export type RankedBatch = Pick<ScoredBatch, "count" | "topM" | "digest" | "partition" | "offset" | "classes" | "keys">;
 
-export interface Ranking {
-  /** The version's classes, [L] */
-  readonly labels: readonly string[];
+/** `labels` are the version's classes, [L]. */
+export interface Ranking extends ClassNames {
   /** Least rank key: the floor's logarithm where rank keys are log-probabilities, else -Infinity: `rank` has applied it */
   readonly floorKey: number;
   /** Whether rank keys are log-probabilities */
@@ -45,13 +45,13 @@ export interface Ranking {
  * How a selection ranks what a teacher has scored. Throws E_SELECTION for parameters that contradict each other and for
  * labels that the teacher does not have.
  */
-export function ranking(selection: Selection, card: Pick<ModelCard, "labels" | "temperature">): Ranking {
+export function ranking(selection: Selection, card: ClassNames & Pick<ModelCard, "temperature">): Ranking {
   const fault = selectionFaults(selection)[0];
   if (fault !== undefined) {
     throw new SluiceError("E_SELECTION", `select.${fault.path.join(".")}: ${fault.message}.`, { path: fault.path });
   }
   const { p, floor, decay, order, seed = 0 } = selection;
-  const map = selectedClasses(selection, card.labels);
+  const map = selectedClasses(selection, card);
   const floorKey = floor > 0 ? Math.log(floor) : Number.NEGATIVE_INFINITY;
   const byProbability = decay === undefined && order === "ranked";
   const scored = scoring({
@@ -74,7 +74,7 @@ export function ranking(selection: Selection, card: Pick<ModelCard, "labels" | "
         };
   return {
     ...scored,
-    labels: map.labels,
+    ...selectedNames(selection, card),
     byProbability,
     floorKey: byProbability ? floorKey : Number.NEGATIVE_INFINITY,
     rank(batch) {
@@ -110,7 +110,7 @@ function placesOf({ count, digest, partition, offset }: RankableBatch) {
 
 interface Scoring {
   readonly map: ClassMap;
-  readonly card: Pick<ModelCard, "labels" | "temperature">;
+  readonly card: ClassNames & Pick<ModelCard, "temperature">;
   readonly p: number;
   readonly floorKey: number;
   readonly temperature: number | undefined;

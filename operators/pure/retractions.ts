@@ -1,5 +1,7 @@
+import type { ClassNames } from "../../schemas/class-names.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import type { ClassMap } from "./class-map.js";
+import { classesNamed } from "./label-index.js";
 
 /** Which images people have taken out of which of a version's classes. */
 export interface Retractions {
@@ -9,12 +11,25 @@ export interface Retractions {
   has(classIndex: number, identity: Uint32Array, at: number): boolean;
 }
 
-/** What holds of one image: the teacher's labels that it is not of, or the only one that it may be of. */
+/** A class as somebody named it: its label and, where several share that, its number. */
+interface Named {
+  readonly class: string;
+  readonly number?: number | undefined;
+}
+
+/** What holds of one image: the classes that it is not of, or the only one that it may be of. */
 interface Standing {
   readonly identity: Uint32Array;
   /** null: none; undefined: more than one */
-  only: string | null | undefined;
-  readonly not: Set<string>;
+  only: Named | null | undefined;
+  not: readonly Named[];
+}
+
+/** The same with classes by the teacher's numbers: each may be several that share a name. */
+interface Placed {
+  readonly identity: Uint32Array;
+  readonly only: readonly number[] | undefined;
+  readonly not: ReadonlySet<number>;
 }
 
 /** Puts what was said of images, one after the other, together: some 300 bytes an image. */
@@ -26,52 +41,64 @@ export class LabelledImages {
     const standing = this.#of(label.sha256);
     switch (label.verdict) {
       case "is":
-        standing.only = label.class;
-        standing.not.clear();
+        standing.only = label;
+        standing.not = [];
         return;
       case "none":
         standing.only = null;
-        standing.not.clear();
+        standing.not = [];
         return;
       case "withdrawn":
         standing.only = undefined;
-        standing.not.clear();
+        standing.not = [];
         return;
       case "not":
-        if (standing.only === label.class) standing.only = undefined;
-        standing.not.add(label.class);
+        if (standing.only != null && isSameName(standing.only, label)) standing.only = undefined;
+        if (!standing.not.some((one) => isSameName(one, label))) standing.not = [...standing.not, label];
     }
   }
 
   /**
-   * What that means for a version's classes. A class that stands for several of the teacher's loses an image only where
-   * it is of none of them.
+   * What that means for a version's classes, by what the teacher's are called now or were called when it was said. A class that stands for
+   * several of the teacher's loses an image only where it is of none of them.
    */
-  retractions(map: ClassMap, teacherLabels: readonly string[]): Retractions {
-    const members = map.members.map((of) => Array.from(of, (member) => teacherLabels[member]!));
-    const classesOf = new Map<string, number[]>();
-    members.forEach((labels, index) => {
-      for (const label of new Set(labels)) classesOf.set(label, [...(classesOf.get(label) ?? []), index]);
-    });
+  retractions(map: ClassMap, teacher: ClassNames): Retractions {
+    const { members } = map;
+    const numbersOf = (named: Named): number[] => classesNamed(teacher, named.class, named.number);
+    const placed = new Map<number, Placed[]>();
+    for (const [word, standings] of this.#images) {
+      placed.set(
+        word,
+        standings.map(({ identity, only, not }) => {
+          // What stands in `not` was said after `only`.
+          const others = new Set(not.flatMap(numbersOf));
+          const named = only == null ? [] : numbersOf(only);
+          const left = named.filter((number) => !others.has(number));
+          const any = only === undefined || (named.length > 0 && left.length === 0);
+          return { identity, only: any ? undefined : left, not: others };
+        }),
+      );
+    }
     const counts = new Int32Array(map.labels.length);
     let everywhere = 0;
     const add = (index: number, change: number): void => {
       counts[index] = counts[index]! + change;
     };
-    for (const standing of [...this.#images.values()].flat()) {
+    const touched = (numbers: Iterable<number>): Set<number> =>
+      new Set([...numbers].map((number) => map.classOf[number]!).filter((index) => index >= 0));
+    for (const standing of [...placed.values()].flat()) {
       if (standing.only === undefined) {
-        const touched = new Set([...standing.not].flatMap((label) => classesOf.get(label) ?? []));
-        for (const index of touched) if (isRetracted(standing, members[index]!)) add(index, 1);
+        for (const index of touched(standing.not)) if (isRetracted(standing, members[index]!)) add(index, 1);
       } else {
         everywhere++;
-        for (const index of standing.only === null ? [] : (classesOf.get(standing.only) ?? [])) add(index, -1);
+        for (const index of touched(standing.only)) add(index, -1);
       }
     }
     for (let index = 0; index < counts.length; index++) add(index, everywhere);
     return {
       counts,
       has: (classIndex, identity, at) => {
-        const standing = this.#images.get(identity[at]!)?.find((one) => isSame(one.identity, identity, at));
+        const standing = placed.get(identity[at]!)?.find((one) => isSame(one.identity, identity, at));
         return standing !== undefined && isRetracted(standing, members[classIndex]!);
       },
     };
@@ -82,7 +109,7 @@ export class LabelledImages {
     const near = this.#images.get(identity[0]!) ?? [];
     const known = near.find((one) => isSame(one.identity, identity, 0));
     if (known !== undefined) return known;
-    const made: Standing = { identity, only: undefined, not: new Set() };
+    const made: Standing = { identity, only: undefined, not: [] };
     this.#images.set(identity[0]!, [...near, made]);
     return made;
   }
@@ -93,9 +120,13 @@ export function identityOf(sha256: string): Uint32Array {
   return Uint32Array.from({ length: 4 }, (_, word) => parseInt(sha256.slice(8 * word, 8 * word + 8), 16));
 }
 
-function isRetracted({ only, not }: Standing, labels: readonly string[]): boolean {
-  if (only === undefined) return not.size > 0 && labels.every((label) => not.has(label));
-  return only === null || !labels.includes(only);
+function isRetracted({ only, not }: Placed, members: Int32Array): boolean {
+  if (only === undefined) return not.size > 0 && members.every((member) => not.has(member));
+  return !only.some((number) => members.includes(number));
+}
+
+function isSameName(a: Named, b: Named): boolean {
+  return a.class === b.class && a.number === b.number;
 }
 
 function isSame(mine: Uint32Array, identity: Uint32Array, at: number): boolean {

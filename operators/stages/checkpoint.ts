@@ -5,7 +5,8 @@ import { Coverage, coverageSchema, type CoverageValue } from "../pure/coverage.j
 import { DatasetState, SpanState, type DatasetStateOptions } from "../pure/dataset-state.js";
 import { panesOf, paneSpan } from "../pure/windows.js";
 import { canonicalJson, sha256Hex } from "../../schemas/canonical.js";
-import { parametersDigest, type Span } from "../../schemas/dataset.js";
+import { parametersDigest } from "../pure/numbered-selection.js";
+import type { Span } from "../../schemas/dataset.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { atOrBelow, type Frontier } from "../../schemas/frontier.js";
 import { checkpointShard, keys } from "../../schemas/keys.js";
@@ -110,7 +111,7 @@ export async function restoreLive(
   wanted: (pane: number, covered: CoverageValue) => boolean,
   onWarning?: (message: string) => void,
 ): Promise<Restored> {
-  const parameters = parametersDigest(options.dataset, options.teacher, options.stream);
+  const parameters = parametersDigest(options.dataset, options.teacher, options.stream, options.card);
   for (const key of await checkpointKeys(store, parameters, options.shard ?? WHOLE)) {
     try {
       const { coverage, panes } = await readCheckpoint(store, key);
@@ -149,7 +150,7 @@ export async function restoreSpan(
   if (paneSpan(window, first).startMs !== span.startMs || paneSpan(window, end - 1).endMs !== span.endMs) {
     return new SpanState(options, span);
   }
-  const parameters = parametersDigest(options.dataset, options.teacher, options.stream);
+  const parameters = parametersDigest(options.dataset, options.teacher, options.stream, options.card);
   const passedOver = new Set<string>();
   for (;;) {
     const shards = await newestShards(store, parameters, frontier, passedOver, onWarning);

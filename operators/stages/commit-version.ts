@@ -1,9 +1,10 @@
 import type { Store } from "../../connectors/store/store.js";
+import { sameNames } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { atOrBelow } from "../../schemas/frontier.js";
 import { labelsAtOrBelow } from "../../schemas/image-label.js";
 import { keys } from "../../schemas/keys.js";
-import type { Manifest } from "../../schemas/manifest.js";
+import { versionLabels, type Manifest } from "../../schemas/manifest.js";
 import { encodeManifest, findManifest } from "./manifests.js";
 
 export interface CommitPolicy {
@@ -37,7 +38,7 @@ export async function commitVersion(
     const key = keys.manifest(draft.dataset, manifest.number);
     const winner = await createOrRead(store, key, manifest);
     if (winner.provenance.commitId === draft.provenance.commitId) return { manifest: winner, outcome: "created" };
-    if (winner.id === draft.id) return { manifest: winner, outcome: "exists" };
+    if (isSameVersion(winner, draft)) return { manifest: winner, outcome: "exists" };
     if (policy.onConflict === "refuse") {
       throw new SluiceError(
         "E_PUBLISH_CONFLICT",
@@ -66,6 +67,11 @@ async function createOrRead(store: Store, key: string, manifest: Manifest): Prom
   throw new SluiceError("E_STORE_IO", `Expected a manifest at ${key}, which exists, found none. Publish again.`, {
     retryable: true,
   });
+}
+
+/** Whether two versions have the same rows by the same parameters, and call their classes the same: names are no part of an id. */
+export function isSameVersion(a: Pick<Manifest, "id" | "classes">, b: Pick<Manifest, "id" | "classes">): boolean {
+  return a.id === b.id && sameNames(versionLabels(a), versionLabels(b));
 }
 
 export function withParent(draft: Draft, parent: Parent): Manifest {

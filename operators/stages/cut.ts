@@ -1,10 +1,12 @@
 import type { Store } from "../../connectors/store/store.js";
 import { SpanState, type DatasetStateOptions } from "../pure/dataset-state.js";
 import { selectedClasses } from "../pure/class-map.js";
+import { presentSelection } from "../pure/numbered-selection.js";
 import { ranking } from "../pure/ranking.js";
 import { estimateTopkBytes } from "../pure/topk-size.js";
 import { paneSpan } from "../pure/windows.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
+import type { ClassNames } from "../../schemas/class-names.js";
 import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
@@ -36,7 +38,7 @@ export type SpanReader = (state: SpanState, read: ReadSpan, onSegment: () => voi
 export interface CutOptions {
   readonly store: Store;
   readonly dataset: Dataset;
-  readonly card: ModelCard;
+  readonly card: ModelCard & ClassNames;
   readonly stream: string;
   /** Up to where; see `currentFrontier` */
   readonly frontier: Frontier;
@@ -66,14 +68,16 @@ export interface CutOptions {
  * what the archive has too little to tell).
  */
 export async function cut(options: CutOptions): Promise<Cut> {
-  const { store, dataset, card, stream, frontier, onGap, onSegment } = options;
+  const { store, card, stream, frontier, onGap, onSegment } = options;
+  // What a version says of itself needs no names that its classes had before.
+  const dataset = { ...options.dataset, select: presentSelection(options.dataset.select, card) };
   const span = options.span ?? paneSpan(dataset.window, 0);
   const teacher = teacherDigest(card);
   const stateOptions = { dataset, teacher, stream, card };
   const ranked = ranking(dataset.select, card);
   const labelled = options.labels ?? (await labelFrontier(store, stream));
   const images = await labelledImages(store, stream, labelled);
-  const retractions = images.retractions(selectedClasses(dataset.select, card.labels), card.labels);
+  const retractions = images.retractions(selectedClasses(dataset.select, card), card);
   let incomplete = false;
   const state =
     options.checkpoints === false || onGap !== undefined

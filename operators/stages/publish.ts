@@ -3,10 +3,11 @@ import type { Store } from "../../connectors/store/store.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
-import { MANIFEST_VERSION, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
+import { sameNames } from "../../schemas/class-names.js";
+import { MANIFEST_VERSION, versionLabels, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
 import { rowGroup, VersionSummary, type RowGroup } from "../pure/publish-plan.js";
 import { claimAttempt, removeAttempt } from "./attempt.js";
-import { commitVersion, refuseRegress, type CommitPolicy, type Draft } from "./commit-version.js";
+import { commitVersion, isSameVersion, refuseRegress, type CommitPolicy, type Draft } from "./commit-version.js";
 import { SHEETS, writeSheets } from "./contact-sheet.js";
 import { croissant } from "./croissant.js";
 import { IndexWriter } from "./index-writer.js";
@@ -70,7 +71,7 @@ export async function publish(cut: Cut, options: PublishOptions): Promise<Publis
     const same = options.same === undefined ? parent : options.same;
     const written = await writeVersion(cut, folder, options, same);
     if (written === null) return { manifest: same!, outcome: "unchanged" };
-    if (written.id === same?.id) {
+    if (same !== null && isSameVersion(written, same)) {
       await removeAttempt(store, folder);
       return { manifest: same, outcome: "unchanged" };
     }
@@ -138,7 +139,14 @@ async function writeVersion(
   for await (const { group, last } of groups(cut.classes, options.groupRows ?? 2 ** 19)) {
     throwIfStopped(signal, STOPPED);
     for (const rows of group.classes) summary.add(rows);
-    if (last && totals.classes === 0 && same !== null && summary.id() === same.id) return null;
+    if (
+      last &&
+      totals.classes === 0 &&
+      same !== null &&
+      summary.id() === same.id &&
+      sameNames(labels, versionLabels(same))
+    )
+      return null;
     const shardOf = await shards.write(group);
     await index.write(group, shardOf);
     if (sheets !== null) {

@@ -1,9 +1,11 @@
 import type { Store } from "../../connectors/store/store.js";
 import { Coverage } from "../../operators/pure/coverage.js";
+import { parametersDigest } from "../../operators/pure/numbered-selection.js";
 import { paneOf } from "../../operators/pure/windows.js";
 import { followSegments } from "../../operators/stages/chain.js";
 import { newestCoverage } from "../../operators/stages/checkpoint.js";
-import { parametersDigest, type Dataset, type Span } from "../../schemas/dataset.js";
+import type { Dataset, Span } from "../../schemas/dataset.js";
+import type { ClassNames } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { Segment } from "../../schemas/segment.js";
@@ -13,6 +15,7 @@ export interface ArchiveFactsOptions {
   readonly store: Store;
   readonly teacher: string;
   readonly stream: string;
+  readonly card: ClassNames;
   readonly datasets: readonly Dataset[];
   /** See `CutFacts` */
   readonly countsOf: (dataset: Dataset, span: Span) => Iterable<number>;
@@ -36,10 +39,10 @@ export class ArchiveFacts implements CutFacts {
 
   /** As of the newest checkpoints at or below `frontier`. */
   static async restore(options: ArchiveFactsOptions, frontier: Frontier): Promise<ArchiveFacts> {
-    const { store, teacher, stream } = options;
+    const { store, teacher, stream, card } = options;
     const facts: Facts[] = [];
     for (const dataset of options.datasets) {
-      const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream), frontier);
+      const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream, card), frontier);
       facts.push({ dataset, coverage: new Coverage(newest?.coverage), panes: new Set(newest?.panes) });
     }
     return new ArchiveFacts(options, facts);

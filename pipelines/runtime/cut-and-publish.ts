@@ -5,6 +5,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { sweepAttempts } from "../../operators/stages/attempt.js";
 import { cut, type CutOptions } from "../../operators/stages/cut.js";
 import { imageBytes, type Absence } from "../../operators/stages/image-bytes.js";
+import { presentCard } from "../../operators/stages/teacher-registry.js";
 import { publish, type Published } from "../../operators/stages/publish.js";
 import { memoryLimit } from "../memory-estimate.js";
 import { throwIfStopped } from "../../operators/stages/throw-if-stopped.js";
@@ -33,8 +34,11 @@ export interface PublishedCut extends Published {
 export async function cutAndPublish(options: CutAndPublishOptions): Promise<PublishedCut> {
   const { store, opener, sheets, automatic, onProgress, signal } = options;
   const counts = { scored: 0, copied: 0, quarantined: 0 };
+  // A publisher that runs for long calls classes what they are called now.
+  const card = await presentCard(store, options.card);
   const made = await cut({
     ...options,
+    card,
     maxStateBytes: memoryLimit(),
     onSegment: (done) => {
       throwIfStopped(signal, "The cut was stopped on request; nothing of it is published.");

@@ -173,9 +173,10 @@ export class CutScheduler {
     const { records, lastMs } = this.#facts.coverageOf(dataset);
     const watermarkMs = this.#clock.watermarkMs(dataset, nowMs);
     const span = lastMs === null ? null : newestSpan(dataset.window, lastMs);
-    const { labels } = ranking(dataset.select, this.#card);
+    const ranked = ranking(dataset.select, this.#card);
+    const { labels } = ranked;
     const images = records.scored + records.copied;
-    const wanted = quota(dataset.select.k, labels, records.scored);
+    const wanted = quota(dataset.select.k, ranked, records.scored);
     const known = span === null ? [] : [...this.#facts.countsOf(dataset, span)];
     const counts = labels.map((_, index) => known[index] ?? 0);
     const short = counts.flatMap((count, index) => (count < wanted[index]! ? [{ count, index }] : []));

@@ -7,20 +7,30 @@ import { sharpSheets } from "../../connectors/sheet/sharp.js";
 import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
+import type { Store } from "../../connectors/store/store.js";
+import type { Renaming } from "../../operators/stages/teacher-registry.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { assertAnswerable } from "../answerable.js";
 import { assertFits } from "../memory-estimate.js";
+import { withStoredNames, type NamedTeacher } from "./named-classes.js";
 import { openImageBuckets } from "./open-bucket.js";
 
 /** What scoring needs beside the workspace. */
 export interface ScoringParts {
-  readonly teacher: LoadedTeacher;
+  readonly teacher: NamedTeacher;
   readonly engine: Engine;
   readonly decoder: Decoder;
   readonly opener: ImageOpener;
   readonly sheets: SheetRenderer;
   close(): Promise<void>;
+}
+
+export interface OpenScoringOptions {
+  /** Whether the datasets' states are kept in this process. Default true. */
+  readonly keepsStates?: boolean;
+  /** Where it is remembered what classes are called; by default they are called as the card says */
+  readonly names?: { readonly store: Store; readonly renaming: Renaming };
 }
 
 /**
@@ -31,9 +41,10 @@ export interface ScoringParts {
 export async function openScoring(
   config: Config,
   onNote: (line: string) => void = () => undefined,
-  { keepsStates = true } = {},
+  { keepsStates = true, names }: OpenScoringOptions = {},
 ): Promise<ScoringParts> {
-  const teacher = await namedTeacher(config);
+  const loaded = await namedTeacher(config);
+  const teacher = names === undefined ? loaded : await withStoredNames(names.store, loaded, names.renaming, onNote);
   if (keepsStates) assertFits(config, teacher.card);
   assertAnswerable(config, teacher.card);
   const engine = await openEngine(teacher, config.engine, { onNote });

@@ -1,10 +1,11 @@
 import { candidates, type CandidatesState } from "../../operators/pure/candidates.js";
 import { greatestTime } from "../../operators/pure/coverage.js";
+import { parametersDigest } from "../../operators/pure/numbered-selection.js";
 import { ranking, type Ranking } from "../../operators/pure/ranking.js";
 import { rowsByPane } from "../../operators/pure/select-rows.js";
 import { paneSpan } from "../../operators/pure/windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
-import { parametersDigest, type Dataset } from "../../schemas/dataset.js";
+import type { Dataset } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
@@ -55,7 +56,7 @@ export class SegmentCandidates {
       const thresholds = new Float64Array(labels.length);
       return {
         dataset,
-        parameters: parametersDigest(dataset, teacher, stream),
+        parameters: parametersDigest(dataset, teacher, stream, card),
         ranking: ranks,
         thresholds,
         operator: candidates({ p: dataset.select.p, classes: labels.length, floorKey, thresholds }).restore(),

@@ -1,9 +1,10 @@
 import type { KafkaLog } from "../../connectors/log/kafka.js";
 import { quota } from "../../operators/pure/quota.js";
+import { parametersDigest } from "../../operators/pure/numbered-selection.js";
 import { ranking, type Ranking } from "../../operators/pure/ranking.js";
 import { paneOf, panesOf } from "../../operators/pure/windows.js";
 import type { Keeper } from "../../operators/stages/archive.js";
-import { parametersDigest, type Dataset, type Span } from "../../schemas/dataset.js";
+import type { Dataset, Span } from "../../schemas/dataset.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
@@ -60,7 +61,7 @@ export class ThresholdBoard {
     this.#options = options;
     this.#entries = datasets.map((dataset) => ({
       dataset,
-      parameters: parametersDigest(dataset, teacher, stream),
+      parameters: parametersDigest(dataset, teacher, stream, card),
       ranking: ranking(dataset.select, card),
       panes: new Map(),
     }));
@@ -186,7 +187,7 @@ export class ThresholdBoard {
     for (const { dataset, ranking: ranks, panes } of this.#entries) {
       const newestFirst = [...panes.entries()].sort(([a], [b]) => b - a);
       for (const [, { counts, records }] of newestFirst) {
-        const wanted = quota(dataset.select.k, ranks.labels, records);
+        const wanted = quota(dataset.select.k, ranks, records);
         let full = 0;
         for (const [index, count] of counts.entries()) {
           kept += Math.min(count, wanted[index]!);

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { publish } from "../../operators/stages/publish.js";
 import { diffVersions } from "../../pipelines/diff-versions.js";
+import { diffText } from "../../cli/report/versions.js";
+import type { Manifest } from "../../schemas/manifest.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { chosenRows, madeCut, madeImage } from "../fixtures/cuts.js";
 import { openMemoryStore } from "../fixtures/memory-store.js";
@@ -81,9 +83,64 @@ test("agrees with a comparison of sets, over any two versions", async () => {
   );
 });
 
-test("versions of teachers with other labels are not compared", async () => {
+/** As if other teachers had made them, or the same one whose classes are called so. */
+const named = (manifest: Manifest, labels: readonly string[], digest = manifest.teacher.digest): Manifest => ({
+  ...manifest,
+  teacher: { ...manifest.teacher, digest, labels: [...labels] },
+  classes: manifest.classes.map((one, index) => ({ ...one, label: labels[index]! })),
+});
+
+test("classes of another teacher are compared by their names, also where they stand in another order", async () => {
   const store = openMemoryStore();
-  const before = await publishNames(store, [["a"], ["b"]]);
-  const after = await publishNames(store, [["a"], ["b"], ["c"]]);
-  await assert.rejects(diffVersions(store, before, after), (error) => isSluiceError(error, "E_USAGE"));
+  const before = named(
+    await publishNames(store, [["a", "b"], ["x"], ["p"], ["s"]]),
+    ["cat", "dog", "crane", "crane"],
+    "f".repeat(64),
+  );
+  const after = named(await publishNames(store, [["x", "y"], ["q"], ["b"], ["p"], ["s"]]), [
+    "dog",
+    "emu",
+    "cat",
+    "crane",
+    "crane",
+  ]);
+  const { classes, totals } = await diffVersions(store, before, after);
+  assert.deepEqual(
+    classes.map((one) => [one.label, one.classBefore, one.class, one.added, one.removed, one.moved]),
+    [
+      ["dog", 1, 0, 1, 0, 0],
+      ["emu", null, 1, 1, 0, 0],
+      ["cat", 0, 2, 0, 1, 1],
+      ["crane", 2, 3, 0, 0, 0],
+      ["crane", 3, 4, 0, 0, 0],
+    ],
+  );
+  assert.deepEqual(totals, { added: 2, removed: 1, moved: 1, kept: 3 });
+  const back = await diffVersions(store, after, before);
+  assert.deepEqual(back.classes.at(-1), {
+    ...back.classes.at(-1)!,
+    label: "emu",
+    classBefore: 1,
+    class: null,
+    removed: 1,
+  });
+  const other = named(before, ["one", "two", "three", "four"], "e".repeat(64));
+  await assert.rejects(diffVersions(store, other, after), (error) => isSluiceError(error, "E_USAGE"));
+});
+
+test("classes of one teacher stay the same when they get other names", async () => {
+  const store = openMemoryStore();
+  const before = await publishNames(store, [["a", "b"], ["x"]]);
+  const after = named(before, ["dog", "cat"]);
+  const diff = await diffVersions(store, named(before, ["cat", "dog"]), after);
+  assert.deepEqual(diff.totals, { added: 0, removed: 0, moved: 0, kept: 3 });
+  assert.deepEqual(
+    diff.classes.map(({ label, labelBefore }) => [labelBefore, label]),
+    [
+      ["cat", "dog"],
+      ["dog", "cat"],
+    ],
+  );
+  assert.deepEqual(diff.parameters, []);
+  assert.match(diffText(diff), /the same rows: .*\n2 classes with another name: #0 cat -> dog, #1 dog -> cat/);
 });

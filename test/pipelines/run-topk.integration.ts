@@ -6,7 +6,8 @@ import { startMinio } from "../../deploy/local/minio.js";
 import { Coverage } from "../../operators/pure/coverage.js";
 import { newestCoverage } from "../../operators/stages/checkpoint.js";
 import { currentFrontier } from "../../operators/stages/cut.js";
-import { datasetSchema, parametersDigest } from "../../schemas/dataset.js";
+import { parametersDigest } from "../../operators/pure/numbered-selection.js";
+import { datasetSchema } from "../../schemas/dataset.js";
 import { decodeThresholds, type Thresholds } from "../../schemas/wire/thresholds.js";
 import { cannotStart } from "../deploy/local/require-service.js";
 import { KafkaSite, type Services } from "../fixtures/kafka-site.js";
@@ -31,7 +32,7 @@ describe("top-K workers", { skip: (await cannotStart("kafka")) || (await cannotS
   /** Records that the checkpoints of all shards cover, the furthest of them; 0 while a shard has none */
   async function checkpointed(site: KafkaSite): Promise<number> {
     const place = { teacher: site.teacher, stream: site.stream };
-    const parameters = parametersDigest(datasetSchema.parse(DATASET), place.teacher, place.stream);
+    const parameters = parametersDigest(datasetSchema.parse(DATASET), place.teacher, place.stream, { labels: [] });
     const newest = await newestCoverage(site.store, parameters, await currentFrontier(site.store, place));
     return newest === null ? 0 : new Coverage(newest.coverage).records.in;
   }

@@ -165,6 +165,7 @@ describe("training, from image files to models", () => {
 
       const other = {
         ...manifest,
+        select: { ...manifest.select, labels: { "not any of them": ["#0"] } },
         classes: manifest.classes.map((entry) => ({ ...entry, label: `not ${entry.label}` })),
       };
       await assert.rejects(trainStudentRun({ ...run, manifest: other }), (error) =>

@@ -5,7 +5,7 @@ import { paneOf, paneSpan } from "../../operators/pure/windows.js";
 import { SeededRandom } from "../../operators/pure/seeded-random.js";
 import { canonicalJson, sha256Hex } from "../../schemas/canonical.js";
 import { messageOf, type ErrorCode } from "../../schemas/errors.js";
-import type { Dataset, Span } from "../../schemas/dataset.js";
+import { canonicalSelection, type Dataset, type Span } from "../../schemas/dataset.js";
 import { atOrBelow, endIn, type Frontier } from "../../schemas/frontier.js";
 import { labelsAtOrBelow } from "../../schemas/image-label.js";
 import { keys } from "../../schemas/keys.js";
@@ -226,7 +226,7 @@ async function checkVersion(
   const isStanding = standing(readLabels(store.objects), provenance.labels, CARD.labels);
   const expected = sortEverything(segments, dataset, span, Number(dataset.select.k), CLASSES, isStanding);
   const wanted = expected.flatMap((rows, index) => rows.map((row, at) => ({ class: index, rank: at + 1, ...row })));
-  const hash = new VersionIdHash({ select: dataset.select, span, teacher: TEACHER });
+  const hash = new VersionIdHash({ numbered: canonicalSelection(dataset.select), span, teacher: TEACHER });
   let at = 0;
   // Bytes are promised down to K + R of all; rows that took the place of retracted ones may come from further down.
   const kept = sortEverything(segments, dataset, span, promisedRanks(dataset), CLASSES);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMPTY_PLACE, ranking } from "../../../operators/pure/ranking.js";
 import { randomRank } from "../../../operators/pure/random-rank.js";
-import { datasetSchema, parametersDigest, selectionSchema } from "../../../schemas/dataset.js";
+import { numberedSelection, parametersDigest } from "../../../operators/pure/numbered-selection.js";
+import { datasetSchema, selectionSchema } from "../../../schemas/dataset.js";
 import { VersionIdHash } from "../../../schemas/manifest.js";
 import { imageDigest, testCard, testSegment } from "../../fixtures/archive.js";
 
@@ -25,11 +26,11 @@ test("without parameters of its own a selection ranks the archive's batch itself
 test("ids and states of selections by K, P and floor are named as before there were other parameters", () => {
   const select = selectionSchema.parse({ k: 5, p: 1, floor: 0.25 });
   const span = { startMs: null, endMs: null };
-  const id = new VersionIdHash({ select, span, teacher: "a".repeat(64) });
+  const id = new VersionIdHash({ numbered: numberedSelection(select, card), span, teacher: "a".repeat(64) });
   id.row(0, 1, imageDigest(1), -0.5);
   assert.equal(id.digest(), "18c73dfba702b0048c0cc115b704d16e20512279a5c17960105dc8bfdc2371c9");
   assert.equal(
-    parametersDigest(datasetSchema.parse({ name: "d", select }), "t", "s"),
+    parametersDigest(datasetSchema.parse({ name: "d", select }), "t", "s", card),
     "90d17cb4c3f1d54d0a5efe40e4f62be7be12c879d0f4f85f2fd7c4c24b61e3ce",
   );
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Cut } from "../../../schemas/chosen-rows.js";
 import { isSluiceError } from "../../../schemas/errors.js";
+import { canonicalSelection } from "../../../schemas/dataset.js";
 import { VersionIdHash } from "../../../schemas/manifest.js";
 import { publish, versionId } from "../../../operators/stages/publish.js";
 import { listVersions, readIndex, readManifest, readSamples } from "../../../pipelines/versions.js";
@@ -70,7 +71,11 @@ describe("publish", () => {
     assert.equal(manifest.totals.images, images.size);
     assert.ok(images.size < 18, "some image stands in two classes");
     assert.equal(manifest.totals.bytesAbsent, 0);
-    const hash = new VersionIdHash({ ...manifest, teacher: manifest.teacher.digest });
+    const hash = new VersionIdHash({
+      numbered: canonicalSelection(manifest.select),
+      span: manifest.span,
+      teacher: manifest.teacher.digest,
+    });
     for (const chosen of classes) {
       for (let row = 0; row < chosen.count; row++) {
         hash.row(chosen.class, row + 1, chosen.digest.subarray(row * 32, row * 32 + 32), chosen.keys[row]!);

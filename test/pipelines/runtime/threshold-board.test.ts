@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ThresholdBoard } from "../../../pipelines/runtime/threshold-board.js";
 import { publishThresholds } from "../../../pipelines/runtime/publish-thresholds.js";
-import { datasetSchema, parametersDigest } from "../../../schemas/dataset.js";
+import { parametersDigest } from "../../../operators/pure/numbered-selection.js";
+import { datasetSchema } from "../../../schemas/dataset.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
 import { testCard } from "../../fixtures/archive.js";
@@ -16,7 +17,7 @@ const dataset = datasetSchema.parse({
   select: { k: 2, p: 2 },
   window: { kind: "tumbling", sizeMs: 10 },
 });
-const parameters = parametersDigest(dataset, teacher, stream);
+const parameters = parametersDigest(dataset, teacher, stream, card);
 const SHARDS = 2;
 
 function site() {
