@@ -2,10 +2,11 @@ import { openUri } from "../connectors/source/open-uri.js";
 import type { Config } from "../schemas/config.js";
 import type { KafkaConfig } from "../schemas/kafka-config.js";
 import type { OnProgress } from "../schemas/progress.js";
+import type { SourceAccount } from "../schemas/source-account.js";
 import { produce } from "./produce.js";
 import { openImageBuckets } from "./runtime/open-bucket.js";
 import { openKafka } from "./runtime/open-kafka.js";
-import { openSource } from "./runtime/open-source.js";
+import { openSource, type OpenSourceOptions } from "./runtime/open-source.js";
 import { FOLDERS } from "./runtime/workspace.js";
 
 export interface ProduceToKafkaOptions {
@@ -13,7 +14,8 @@ export interface ProduceToKafkaOptions {
   readonly kafka: KafkaConfig;
   /** A folder, tar shards, or s3://bucket/prefix/ */
   readonly paths: readonly string[];
-  readonly include?: readonly string[] | undefined;
+  /** What of the source is taken */
+  readonly selected: Pick<OpenSourceOptions, "include" | "followLinks" | "linksWithin">;
   /** Never send bytes, only where images are */
   readonly refer: boolean;
   readonly perS?: number | undefined;
@@ -23,8 +25,8 @@ export interface ProduceToKafkaOptions {
 
 export interface ProducedToKafka {
   readonly appended: number;
-  /** What of the source was passed over, in words; null for nothing */
-  readonly passedOver: string | null;
+  /** What the source had, and what became of it */
+  readonly source: SourceAccount;
 }
 
 /**
@@ -32,11 +34,10 @@ export interface ProducedToKafka {
  * data folder and in the log: a run that is stopped or killed is gone on with by the next.
  */
 export async function produceToKafka(options: ProduceToKafkaOptions): Promise<ProducedToKafka> {
-  const { config, kafka, paths, include, refer, perS, onProgress, stop } = options;
+  const { config, kafka, paths, selected, refer, perS, onProgress, stop } = options;
   const topic = config.stream;
   // Apart from what `ingest` remembers of its sources: both may work in one data folder.
-  const opened = await openSource(config, paths, include, FOLDERS.produced);
-  const { source } = opened;
+  const source = await openSource(config, paths, { ...selected, kept: FOLDERS.produced });
   const log = await openKafka(kafka);
   try {
     const partitions = (await log.ends(topic)).length;
@@ -57,7 +58,7 @@ export async function produceToKafka(options: ProduceToKafkaOptions): Promise<Pr
         onProgress({ phase: "append", done, total, scored: 0, copied: 0, kept: 0, quarantined: 0 });
       },
     });
-    return { appended, passedOver: opened.passedOver() };
+    return { appended, source: source.account() };
   } finally {
     await log.close();
   }

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
 
   E_SOURCE_MISSING: "The source (a folder, a shard, a bucket) does not exist.",
   E_SOURCE_READ: "The source cannot be read.",
+  E_SOURCE_EMPTY: "The source has no image to take; the message says what it has instead.",
 
   E_IMAGE_EMPTY: "The image has no bytes.",
   E_IMAGE_TRUNCATED: "The image ends before its pixels do.",
@@ -80,6 +81,7 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_SELECTION",
   "E_DATASET_UNKNOWN",
   "E_SOURCE_MISSING",
+  "E_SOURCE_EMPTY",
 ]);
 
 export interface ErrorContext {

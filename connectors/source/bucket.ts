@@ -1,9 +1,12 @@
-import picomatch from "picomatch";
-import { SluiceError } from "../../schemas/errors.js";
 import type { ImageRecord } from "../../schemas/image-record.js";
+import type { PassedOverReason } from "../../schemas/source-account.js";
+import { Account } from "./account.js";
 import { bytePath, percentEncode, shownPath, type BytePath } from "./byte-path.js";
+import { isShardName, isSidecar } from "./file-kinds.js";
+import { includes } from "./include.js";
 import type { Taken } from "./listing.js";
 import { formatMark, parseMark, type Mark } from "./mark.js";
+import { nothingFound } from "./nothing-found.js";
 import { passes, type Pass } from "./pass.js";
 import type { ImageBuckets, ListedObject, Source, SourceEstimate, SourceItem } from "./source.js";
 import { sourceName } from "./source-name.js";
@@ -19,11 +22,8 @@ export interface BucketSourceOptions {
   readonly skip?: readonly string[] | undefined;
   /** As of the folder source: a folder, one for each topic, that remembers which objects were taken. */
   readonly listings?: string | undefined;
-}
-
-export interface BucketSource extends Source {
-  /** What `items` has jumped over because it begins with a key of `skip` */
-  readonly skipped: { count: number; first: string | null };
+  /** As of the folder source */
+  readonly mayBeEmpty?: boolean | undefined;
 }
 
 /** Above this, counting alone takes noticeable time: a request for each 1,000. */
@@ -34,61 +34,68 @@ const LAST = "\u{10ffff}";
 
 /**
  * The objects below a prefix of a bucket as images by reference (`s3://bucket/key`, percent-encoded), in the order of
- * their keys' UTF-8 bytes. Event time is when an object was last modified. Left out are names that begin with a dot, and
- * empty objects that stand for folders (`x/`). Errors: E_SOURCE_MISSING, also where nothing lies below the prefix at all
- * (such a place is one that is not there); E_SOURCE_READ.
+ * their keys' UTF-8 bytes. Event time is when an object was last modified. Passed over are names that begin with a dot, sidecars (they are not
+ * read: licence and origin stay unknown), tar shards, and empty objects that stand for folders (`x/`).
+ * Errors: E_SOURCE_MISSING where there is no such bucket; E_SOURCE_READ; E_SOURCE_EMPTY where there is nothing to take.
  */
-export async function openBucketSource(options: BucketSourceOptions): Promise<BucketSource> {
-  const { buckets, bucket, prefix, include, skip = [], listings } = options;
+export async function openBucketSource(options: BucketSourceOptions): Promise<Source> {
+  const { buckets, bucket, prefix, include, skip = [], listings, mayBeEmpty = false } = options;
   const place = `s3://${bucket}/${prefix}`;
-  if (!(await buckets.hasAny(bucket, prefix))) {
-    throw new SluiceError(
-      "E_SOURCE_MISSING",
-      `Expected images below ${place}, found no object there. Check the prefix: it is written as the keys are, without percent-encoding.`,
-    );
-  }
   const name = sourceName("bucket", bytePath(place.slice("s3://".length)));
-  const isIncluded = include === undefined ? () => true : picomatch([...include], { dot: true });
-  const skipped: { count: number; first: string | null } = { count: 0, first: null };
+  const isIncluded = includes(include);
+  const account = new Account();
+  if (!(await buckets.hasAny(bucket, prefix)) && !mayBeEmpty) throw nothingFound(place, account.read(), include);
 
   return {
     name,
-    skipped,
+    account: () => account.read(),
     async estimate(): Promise<SourceEstimate> {
       let items = 0;
-      for await (const group of groupsAfter(null)) {
-        items += group.filter(({ included }) => included).length;
+      for await (const group of groupsAfter(null, () => undefined)) {
+        items += group.filter(({ reason }) => reason === null).length;
         if (items > COUNTED_AT_MOST) return { items: null };
       }
       return { items };
     },
     async *items(cursor): AsyncGenerator<SourceItem> {
       const mark = parseMark(cursor);
-      if (listings !== undefined) {
-        for await (const pass of passes(listings, name, mark)) yield* newItems(pass);
-        return;
-      }
-      for await (const group of groupsAfter(mark?.path ?? null, countSkipped)) {
-        for (const object of group) {
-          if (object.included) yield item(object, { pass: 0, path: object.path, index: 0 });
-        }
-      }
+      if (listings === undefined) yield* itemsAfter(mark);
+      else for await (const pass of passes(listings, name, mark)) yield* newItems(pass);
+      const { taken, known } = account.read();
+      if (mark === null && taken + known === 0 && !mayBeEmpty) throw nothingFound(place, account.read(), include);
     },
   };
 
+  async function* itemsAfter(mark: Mark | null): AsyncGenerator<SourceItem> {
+    account.clear();
+    for await (const group of groupsAfter(mark?.path ?? null, count)) {
+      for (const object of group) {
+        if (object.reason !== null) continue;
+        account.take();
+        yield item(object, { pass: 0, path: object.path, index: 0 });
+      }
+    }
+  }
+
   async function* newItems(pass: Pass): AsyncGenerator<SourceItem> {
+    account.clear();
     try {
-      for await (const group of groupsAfter(pass.resumeAfter?.path ?? null, countSkipped)) {
+      for await (const group of groupsAfter(pass.resumeAfter?.path ?? null, count)) {
         const fresh: Found[] = [];
         for (const object of group) {
-          if (!object.included) await pass.keep(object.path);
-          else {
-            if (!(await pass.isTaken(object))) fresh.push(object);
-            pass.add(object);
+          if (object.reason !== null) {
+            await pass.keep(object.path);
+            continue;
           }
+          if (await pass.isTaken(object)) account.know();
+          else fresh.push(object);
+          pass.add(object);
         }
         await pass.flush();
-        for (const object of fresh) yield item(object, pass.mark(object.path));
+        for (const object of fresh) {
+          account.take();
+          yield item(object, pass.mark(object.path));
+        }
       }
       await pass.end();
     } finally {
@@ -99,7 +106,7 @@ export async function openBucketSource(options: BucketSourceOptions): Promise<Bu
   /** What sorts after `path`, in the groups that the server lists. */
   async function* groupsAfter(
     path: BytePath | null,
-    onSkipped: (key: string) => void = () => undefined,
+    onFound: (key: string, reason: PassedOverReason | null) => void,
   ): AsyncGenerator<readonly Found[]> {
     let after: string | null = path === null ? "" : prefix + shownPath(path);
     while (after !== null) {
@@ -110,12 +117,14 @@ export async function openBucketSource(options: BucketSourceOptions): Promise<Bu
         for (const object of page) {
           const skippedPrefix = skip.find((start) => object.key.startsWith(start));
           if (skippedPrefix !== undefined) {
-            onSkipped(object.key);
+            onFound(object.key, "store");
             // Millions of objects may lie there: they are not listed.
             after = skippedPrefix + LAST;
             break;
           }
-          if (!isLeftOut(object.key.slice(prefix.length))) group.push(foundAs(object));
+          const found = foundAs(object);
+          onFound(object.key, found.reason);
+          group.push(found);
         }
         yield group;
         if (after !== null) break;
@@ -125,7 +134,7 @@ export async function openBucketSource(options: BucketSourceOptions): Promise<Bu
 
   function foundAs({ key, sizeBytes, modifiedMs, etag }: ListedObject): Found {
     const below = key.slice(prefix.length);
-    return { path: bytePath(below), mtimeMs: modifiedMs, sizeBytes, etag, included: isIncluded(below) };
+    return { path: bytePath(below), mtimeMs: modifiedMs, sizeBytes, etag, reason: reasonAgainst(below) };
   }
 
   function item({ path, mtimeMs }: Found, mark: Mark): SourceItem {
@@ -140,18 +149,22 @@ export async function openBucketSource(options: BucketSourceOptions): Promise<Bu
     return { record, cursor: formatMark(mark) };
   }
 
-  function countSkipped(key: string): void {
-    skipped.count += 1;
-    skipped.first ??= `s3://${bucket}/${key}`;
+  function count(key: string, reason: PassedOverReason | null): void {
+    account.give();
+    if (reason !== null) account.passOver(reason, `s3://${bucket}/${key}`);
+  }
+
+  /** `path` is that below the prefix. */
+  function reasonAgainst(path: string): PassedOverReason | null {
+    if (path === "" || path.endsWith("/")) return "folderMark";
+    if (/(?:^|\/)\./.test(path)) return "hidden";
+    if (include !== undefined) return isIncluded(path) ? null : isSidecar(path) ? "sidecar" : "excluded";
+    return isSidecar(path) ? "sidecar" : isShardName(path) ? "shard" : null;
   }
 }
 
 /** `path` is that below the prefix. */
 interface Found extends Taken {
-  readonly included: boolean;
-}
-
-/** A folder of a gateway, or a name that begins with a dot; `path` is that below the prefix. */
-function isLeftOut(path: string): boolean {
-  return path === "" || path.endsWith("/") || /(?:^|\/)\./.test(path);
+  /** Why it is no image of the run; null for one that is */
+  readonly reason: PassedOverReason | null;
 }

@@ -1,19 +1,24 @@
-import { lstat, realpath, stat } from "node:fs/promises";
+import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import picomatch from "picomatch";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ImageRecord } from "../../schemas/image-record.js";
+import { Account } from "./account.js";
 import { bytePath, fsPath, percentEncode, shownPath, type BytePath } from "./byte-path.js";
+import { isShardName, isSidecar } from "./file-kinds.js";
+import { includes } from "./include.js";
 import { formatMark, parseMark, type Mark } from "./mark.js";
+import { nothingFound } from "./nothing-found.js";
+import { otherForm } from "./other-form.js";
 import { passes, type Pass } from "./pass.js";
+import { NO_RIGHTS, rightsOf, type Rights } from "./sidecar.js";
 import type { Source, SourceEstimate, SourceItem } from "./source.js";
 import { sourceName } from "./source-name.js";
 import { walk, type Walked } from "./walk.js";
 
 export interface FolderSourceOptions {
   /**
-   * Globs on the path relative to the folder (such as `*.jpg` or `2024/**`); a file that matches any is an item. Default: all files, so
-   * that what is no image is reported, not overlooked.
+   * Globs on the path relative to the folder (such as `*.jpg` or `2024/**`, whatever the letters' case); a file that matches any is an
+   * item. Default: all files but sidecars and tar shards, so that what is no image is reported, not overlooked.
    */
   readonly include?: readonly string[] | undefined;
   /** Absolute paths of folders that are left out: a data folder may lie among the pictures. */
@@ -24,11 +29,12 @@ export interface FolderSourceOptions {
    * the cursor, and everything again for the cursor null.
    */
   readonly listings?: string | undefined;
-}
-
-export interface FolderSource extends Source {
-  /** What `items` has passed over so far because it is neither a file nor a folder. Symbolic links are not followed. */
-  readonly skipped: { count: number; first: string | null };
+  /** Take links for what they lead to. Default: they are passed over. */
+  readonly followLinks?: boolean | undefined;
+  /** A folder; links that lead out of it are passed over. Default: links may lead anywhere. */
+  readonly linksWithin?: string | undefined;
+  /** Whether a folder that has nothing to take is no mistake: pictures may still come. */
+  readonly mayBeEmpty?: boolean | undefined;
 }
 
 /** Files looked at together: enough to hide a network file system's delay, few enough to hold. */
@@ -38,82 +44,154 @@ const TOGETHER = 256;
 const COUNTED_AT_MOST = 1_000_000;
 
 /**
- * The regular files below a folder as images by reference, in the byte order of their relative paths. Event time is the
- * file's modification time. Names that begin with a dot are left out; links are not followed. A folder below that cannot be
- * listed is an item itself, which opening refuses as E_IMAGE_UNREADABLE: the run goes on, and the quarantine names it.
- * Errors: E_SOURCE_MISSING, E_SOURCE_READ, both about the folder itself.
+ * The files below a folder as images by reference, in the byte order of their relative paths. Event time is the file's modification
+ * time; licence and origin come from its own sidecar (see sidecar.ts). Names that begin with a dot are left out. A folder below that
+ * cannot be listed is an item itself, which opening refuses as E_IMAGE_UNREADABLE: the run goes on, and the quarantine names it.
+ * Errors: E_SOURCE_MISSING, E_SOURCE_READ, both about the folder itself; E_SOURCE_EMPTY of `items`, where there is nothing to take.
  */
-export async function openFolderSource(folder: string, options: FolderSourceOptions = {}): Promise<FolderSource> {
+export async function openFolderSource(folder: string, options: FolderSourceOptions = {}): Promise<Source> {
+  const { include, listings, followLinks = false, mayBeEmpty = false } = options;
   const root = await rootOf(folder);
   const name = sourceName("folder", root);
   const skip = new Set(await Promise.all((options.skip ?? []).map(whereItIs)));
-  const isIncluded = options.include === undefined ? () => true : picomatch([...options.include], { dot: true });
-  const skipped: { count: number; first: string | null } = { count: 0, first: null };
-  const countSkipped = (path: BytePath): void => {
-    skipped.count += 1;
-    skipped.first ??= shownPath(`${root}/${path}`);
-  };
-  async function* walkFrom(
-    after: BytePath | null,
-    onPassedOver?: (path: BytePath) => void,
-  ): AsyncGenerator<Walked & { readonly included: boolean }> {
-    try {
-      for await (const found of walk({ root, after, skip, onPassedOver })) {
-        yield { ...found, included: found.unreadable !== null || isIncluded(shownPath(found.path)) };
-      }
-    } catch (error) {
-      throw unreadable(folder, error);
-    }
-  }
+  const linksWithin = options.linksWithin === undefined ? undefined : await rootOf(options.linksWithin);
+  const isIncluded = includes(include);
+  const account = new Account();
 
   return {
     name,
-    skipped,
+    account: () => account.read(),
     async estimate(): Promise<SourceEstimate> {
       let items = 0;
-      for await (const { included } of walkFrom(null)) {
-        if (included) items += 1;
+      for await (const { reason } of walkFrom(null)) {
+        if (reason === null) items += 1;
         if (items > COUNTED_AT_MOST) return { items: null };
       }
       return { items };
     },
     async *items(cursor): AsyncGenerator<SourceItem> {
       const mark = parseMark(cursor);
-      if (options.listings !== undefined) {
-        for await (const pass of passes(options.listings, name, mark)) yield* newItems(pass);
-        return;
-      }
-      for await (const group of groups(walkFrom(mark?.path ?? null, countSkipped))) {
-        const included = group.filter((found) => found.included);
-        for (const file of await looked(root, included)) {
-          yield item(root, file, { pass: 0, path: file.path, index: 0 });
-        }
-      }
+      if (listings === undefined) yield* itemsAfter(mark);
+      else for await (const pass of passes(listings, name, mark)) yield* newItems(pass);
+      const { taken, known } = account.read();
+      if (mark === null && taken + known === 0 && !mayBeEmpty) throw nothingFound(folder, account.read(), include);
     },
   };
 
+  async function* itemsAfter(mark: Mark | null): AsyncGenerator<SourceItem> {
+    account.clear();
+    for await (const group of groups(walkFrom(mark?.path ?? null, account))) {
+      for (const file of await looked(group.filter(isImage))) {
+        account.take();
+        yield await item(file, { pass: 0, path: file.path, index: 0 });
+      }
+    }
+  }
+
   async function* newItems(pass: Pass): AsyncGenerator<SourceItem> {
+    account.clear();
     try {
-      for await (const group of groups(walkFrom(pass.resumeAfter?.path ?? null, countSkipped))) {
+      for await (const group of groups(walkFrom(pass.resumeAfter?.path ?? null, account))) {
         const fresh: Looked[] = [];
-        for (const file of await looked(root, group)) {
-          if (!file.included) await pass.keep(file.path);
+        for (const file of await looked(group)) {
+          if (file.reason !== null) await pass.keep(file.path);
           else if (file.sizeBytes === null) fresh.push(file);
           else {
             const thing = { path: file.path, mtimeMs: file.mtimeMs, sizeBytes: file.sizeBytes };
-            if (!(await pass.isTaken(thing))) fresh.push(file);
+            if (await pass.isTaken(thing)) account.know();
+            else fresh.push(file);
             pass.add(thing);
           }
         }
         await pass.flush();
         for (const file of fresh) {
-          yield item(root, file, pass.mark(file.path));
+          account.take();
+          yield await item(file, pass.mark(file.path));
         }
       }
       await pass.end();
     } finally {
       await pass.close();
     }
+  }
+
+  async function* walkFrom(after: BytePath | null, counts?: Account): AsyncGenerator<Judged> {
+    try {
+      for await (const found of walk({ root, after, skip, followLinks, linksWithin, account: counts })) {
+        const shown = shownPath(found.path);
+        const reason = found.unreadable === null ? reasonAgainst(shown) : null;
+        counts?.give();
+        if (reason !== null) counts?.passOver(reason, shown);
+        yield { ...found, reason };
+      }
+    } catch (error) {
+      throw await unreadable(folder, error);
+    }
+  }
+
+  function reasonAgainst(path: string): Judged["reason"] {
+    if (include !== undefined) return isIncluded(path) ? null : isSidecar(path) ? "sidecar" : "excluded";
+    return isSidecar(path) ? "sidecar" : isShardName(path) ? "shard" : null;
+  }
+
+  /** Asks for sizes and times. A file that has gone since it was listed is left out, as if it had gone before. */
+  async function looked(group: readonly Judged[]): Promise<readonly Looked[]> {
+    const all = await Promise.all(
+      group.map(async (found): Promise<Looked | null> => {
+        if (found.reason !== null) return { ...found, mtimeMs: 0, sizeBytes: null };
+        try {
+          const { mtimeMs, size } = await (followLinks ? stat : lstat)(fsPath(`${root}/${found.path}`));
+          return { ...found, mtimeMs, sizeBytes: found.unreadable === null ? size : null };
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+            account.give(-1);
+            return null;
+          }
+          return { ...found, mtimeMs: 0, sizeBytes: null };
+        }
+      }),
+    );
+    return all.filter((file) => file !== null);
+  }
+
+  async function item(file: Looked, mark: Mark): Promise<SourceItem> {
+    const record: ImageRecord = {
+      uri: `file://${percentEncode(`${root}/${file.path}`)}`,
+      bytes: null,
+      eventTimeMs: Math.max(0, Math.floor(file.mtimeMs)),
+      ...(file.sidecar === null ? NO_RIGHTS : await rightsAt(`${root}/${file.sidecar}`)),
+      retryOf: null,
+    };
+    return { record, cursor: formatMark(mark) };
+  }
+}
+
+/** A walked file, and why it is no image of the run: null for one that is. */
+interface Judged extends Walked {
+  readonly reason: "excluded" | "sidecar" | "shard" | null;
+}
+
+interface Looked extends Judged {
+  readonly mtimeMs: number;
+  /** null where it could not be asked */
+  readonly sizeBytes: number | null;
+}
+
+function isImage({ reason }: Judged): boolean {
+  return reason === null;
+}
+
+/** A larger file is no sidecar of one image. */
+const SIDECAR_BYTES = 1024 * 1024;
+
+/** What cannot be read says nothing about rights. */
+async function rightsAt(sidecar: BytePath): Promise<Rights> {
+  try {
+    const { size } = await stat(fsPath(sidecar));
+    return size > SIDECAR_BYTES ? NO_RIGHTS : rightsOf(await readFile(fsPath(sidecar)));
+  } catch (error) {
+    if (["ENOENT", "EACCES", "EIO"].includes((error as NodeJS.ErrnoException).code ?? "")) return NO_RIGHTS;
+    throw error;
   }
 }
 
@@ -126,7 +204,7 @@ async function rootOf(folder: string): Promise<BytePath> {
     }
   } catch (error) {
     if (error instanceof SluiceError) throw error;
-    throw unreadable(folder, error);
+    throw await unreadable(folder, error);
   }
   return path === "/" ? "" : path;
 }
@@ -141,7 +219,7 @@ async function whereItIs(path: string): Promise<BytePath> {
   }
 }
 
-function unreadable(folder: string, error: unknown): Error {
+async function unreadable(folder: string, error: unknown): Promise<Error> {
   if (error instanceof SluiceError) return error;
   const code = (error as NodeJS.ErrnoException).code;
   // What is no failure of the file system is one of ours.
@@ -149,7 +227,7 @@ function unreadable(folder: string, error: unknown): Error {
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new SluiceError(
       "E_SOURCE_MISSING",
-      `Expected a folder of images, found nothing at ${folder}. Check the path.`,
+      `Expected a folder of images, found nothing at ${folder}. ${(await otherForm(folder)) ?? "Check the path."}`,
       { cause: error },
     );
   }
@@ -168,43 +246,4 @@ async function* groups<T>(things: AsyncIterable<T>): AsyncGenerator<T[]> {
     group = [];
   }
   if (group.length > 0) yield group;
-}
-
-interface Looked extends Walked {
-  readonly included: boolean;
-  readonly mtimeMs: number;
-  /** null where it could not be asked */
-  readonly sizeBytes: number | null;
-}
-
-/** Asks for sizes and times. A file that has gone since it was listed is left out, as if it had gone before. */
-async function looked(
-  root: BytePath,
-  group: readonly (Walked & { readonly included: boolean })[],
-): Promise<readonly Looked[]> {
-  const all = await Promise.all(
-    group.map(async (found): Promise<Looked | null> => {
-      if (!found.included) return { ...found, mtimeMs: 0, sizeBytes: null };
-      try {
-        const { mtimeMs, size } = await lstat(fsPath(`${root}/${found.path}`));
-        return { ...found, mtimeMs, sizeBytes: found.unreadable === null ? size : null };
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-        return { ...found, mtimeMs: 0, sizeBytes: null };
-      }
-    }),
-  );
-  return all.filter((file) => file !== null);
-}
-
-function item(root: BytePath, file: Looked, mark: Mark): SourceItem {
-  const record: ImageRecord = {
-    uri: `file://${percentEncode(`${root}/${file.path}`)}`,
-    bytes: null,
-    eventTimeMs: Math.max(0, Math.floor(file.mtimeMs)),
-    licence: null,
-    origin: null,
-    retryOf: null,
-  };
-  return { record, cursor: formatMark(mark) };
 }

@@ -1,8 +1,9 @@
 import { SluiceError } from "../../schemas/errors.js";
 import { percentDecode, shownPath } from "./byte-path.js";
 import { openFile, tooLarge } from "./open-file.js";
-import { ShardIndexes } from "./shard-indexes.js";
 import type { ImageBuckets, ImageOpener } from "./source.js";
+import { parseMemberUri } from "./tar/member-uri.js";
+import { ShardIndexes } from "./tar/shard-indexes.js";
 
 export interface OpenUriOptions {
   /** Where `s3://` uris are read; without it they are refused. */
@@ -10,11 +11,11 @@ export interface OpenUriOptions {
 }
 
 /**
- * Opens `file:///absolute/path`, `tar:/absolute/path#member` and, where there are buckets, `s3://bucket/key`, all
+ * Opens `file:///absolute/path`, `tar:/absolute/path#member` (see member-uri.ts) and, where there are buckets, `s3://bucket/key`, all
  * percent-encoded.
  *
  * A tar member is found through an index of its shard, made by reading the shard once and kept for the shards used
- * last; its bytes are then one read. In a .tar.gz every opening decompresses up to the member: keep the bytes
+ * last; its bytes are then one read. In a packed shard every opening unpacks up to the member: keep the bytes
  * (`bytes: keep`) where such images are to be read again.
  *
  * Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE; E_SOURCE_READ (retryable) where this process, not the
@@ -26,10 +27,8 @@ export function openUri({ buckets }: OpenUriOptions = {}): ImageOpener {
     async open(uri, maxBytes) {
       const file = /^file:\/\/(?:localhost)?(\/[^?#]*)$/.exec(uri)?.[1];
       if (file !== undefined) return openFile(percentDecode(file), uri, maxBytes);
-      const [, shard, member] = /^tar:(\/[^?#]*)#(.*)$/s.exec(uri) ?? [];
-      if (shard !== undefined && member !== undefined) {
-        return shards.open(percentDecode(shard), percentDecode(member), uri, maxBytes);
-      }
+      const member = parseMemberUri(uri);
+      if (member !== null) return shards.open(member.shard, member.place, uri, maxBytes);
       const [, bucket, key] = /^s3:\/\/([^/?#]+)\/([^?#]+)$/.exec(uri) ?? [];
       if (bucket !== undefined && key !== undefined) {
         if (buckets === undefined) throw withoutBuckets(uri);

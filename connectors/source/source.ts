@@ -1,4 +1,5 @@
 import type { ImageRecord } from "../../schemas/image-record.js";
+import type { SourceAccount } from "../../schemas/source-account.js";
 
 export interface SourceItem {
   readonly record: ImageRecord;
@@ -13,12 +14,14 @@ export interface SourceEstimate {
 
 /**
  * A finite supply of images in a stable order. Items by reference carry a uri that `open` reads.
- * Errors: E_SOURCE_MISSING, E_SOURCE_READ. Implementations: folder, tar, bucket.
+ * Errors: E_SOURCE_MISSING, E_SOURCE_READ, E_SOURCE_EMPTY. Implementations: folder, tar, bucket.
  */
 export interface Source {
   /** Names the source in the log's cursors: equal for the same folder, shards, or place in a bucket. */
   readonly name: string;
   estimate(): Promise<SourceEstimate>;
+  /** What `items` has found in its last pass so far, and what became of it */
+  account(): SourceAccount;
   /**
    * Items after `cursor` (null: from the start), which must be that of the last item appended. A source that remembers
    * what it has taken also gives, after the last item of one run, what has been added or changed since.

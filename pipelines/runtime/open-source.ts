@@ -1,9 +1,10 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { openBucketSource } from "../../connectors/source/bucket.js";
+import { openBucketSource, type BucketSourceOptions } from "../../connectors/source/bucket.js";
 import { openFolderSource } from "../../connectors/source/folder.js";
 import type { Source } from "../../connectors/source/source.js";
-import { openTarSource } from "../../connectors/source/tar.js";
+import { isFolderOfShards } from "../../connectors/source/tar/shard-list.js";
+import { openTarSource } from "../../connectors/source/tar/tar.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { STORE_FOLDERS } from "../../schemas/keys.js";
@@ -11,56 +12,51 @@ import { openImageBuckets } from "./open-bucket.js";
 import { bucketPlace, isBucketPlace, type BucketPlace } from "./bucket-place.js";
 import { FOLDERS } from "./workspace.js";
 
-/** A source, and what it has to say when it is through. */
-export interface OpenedSource {
-  readonly source: Source;
-  /** What was passed over, in words; null for nothing */
-  passedOver(): string | null;
+export interface OpenSourceOptions {
+  /** Globs on paths within the folder, on names within the shards, on keys below the prefix */
+  readonly include?: readonly string[] | undefined;
+  /** Of a folder: take links for what they lead to */
+  readonly followLinks?: boolean | undefined;
+  /** Of a folder: links that lead out of this one are passed over */
+  readonly linksWithin?: string | undefined;
+  /** Whether a source that has nothing to take is no mistake: it is looked at again */
+  readonly mayBeEmpty?: boolean | undefined;
+  /** Where in the data folder it is remembered what was taken. Default: where `ingest` does */
+  readonly kept?: string | undefined;
 }
 
 /**
- * One folder of pictures, or tar shards: paths, globs or ranges (`train-{000..099}.tar`), or what lies below a prefix of a
- * bucket (`s3://bucket/prefix/`). What was taken before is remembered in the data folder, below `kept`. `include` are globs on
- * paths within the folder, on names within the shards, on keys below the prefix.
- * Throws E_SOURCE_MISSING, E_SOURCE_READ, E_CONFIG for a bucket without `s3:`, E_USAGE for several folders or a mixture.
+ * One folder of pictures, or tar shards: paths, globs, ranges (`train-{000..099}.tar`) or a folder of shards, or what lies below a prefix of a
+ * bucket (`s3://bucket/prefix/`). What was taken before is remembered in the data folder.
+ * Throws E_SOURCE_MISSING, E_SOURCE_READ, E_SOURCE_EMPTY, E_CONFIG for a bucket without `s3:`, E_USAGE for several folders or a mixture.
  */
 export async function openSource(
   config: Config,
   inputs: readonly string[],
-  include?: readonly string[],
-  kept: string = FOLDERS.listings,
-): Promise<OpenedSource> {
+  options: OpenSourceOptions = {},
+): Promise<Source> {
+  const { include, followLinks, linksWithin, mayBeEmpty, kept = FOLDERS.listings } = options;
   const listings = resolve(config.data, kept, config.stream);
   const place = inputs.find(isBucketPlace);
   if (place !== undefined) {
     if (inputs.length > 1) throw notOne(inputs);
-    return openBucketOf(config, bucketPlace(place), listings, include);
+    return openBucketOf(config, bucketPlace(place), { listings, include, mayBeEmpty });
   }
-  const isFolder = await Promise.all(inputs.map(folderAt));
-  if (!isFolder.some(Boolean)) {
-    const source = await openTarSource(inputs, { listings, maxBytes: config.decode.maxBytes, include });
-    return { source, passedOver: () => null };
-  }
+  const folders = await Promise.all(inputs.map(folderAt));
+  if (folders.some(Boolean) && inputs.length > 1) throw notOne(inputs);
   const [folder] = inputs;
-  if (folder === undefined || inputs.length > 1) throw notOne(inputs);
-  const source = await openFolderSource(folder, { listings, skip: [resolve(config.data)], include });
-  return {
-    source,
-    passedOver: () => {
-      const { count, first } = source.skipped;
-      return count === 0
-        ? null
-        : `Passed over ${count} that are neither files nor folders (links are not followed), such as ${first ?? ""}`;
-    },
-  };
+  if (folder === undefined || folders[0] !== true || (await isFolderOfShards(folder))) {
+    return openTarSource(inputs, { listings, maxBytes: config.decode.maxBytes, include, mayBeEmpty });
+  }
+  const skip = [resolve(config.data)];
+  return openFolderSource(folder, { listings, skip, include, followLinks, linksWithin, mayBeEmpty });
 }
 
 async function openBucketOf(
   { s3 }: Config,
   { bucket, prefix }: BucketPlace,
-  listings: string,
-  include: readonly string[] | undefined,
-): Promise<OpenedSource> {
+  options: Pick<BucketSourceOptions, "listings" | "include" | "mayBeEmpty">,
+): Promise<Source> {
   const buckets = openImageBuckets(s3);
   if (s3 === undefined || buckets === undefined) {
     throw new SluiceError(
@@ -71,14 +67,7 @@ async function openBucketOf(
   }
   const root = (s3.prefix ?? "").split("/").filter((part) => part !== "");
   const skip = s3.bucket === bucket ? STORE_FOLDERS.map((folder) => [...root, folder].join("/")) : [];
-  const source = await openBucketSource({ buckets, bucket, prefix, include, skip, listings });
-  return {
-    source,
-    passedOver: () => {
-      const { first } = source.skipped;
-      return first === null ? null : `Passed over what the store itself keeps in that bucket, such as ${first}`;
-    },
-  };
+  return openBucketSource({ ...options, buckets, bucket, prefix, skip });
 }
 
 function notOne(inputs: readonly string[]): SluiceError {

@@ -1,0 +1,106 @@
+import { stat } from "node:fs/promises";
+import { messageOf, SluiceError } from "../../../schemas/errors.js";
+import { fsPath, shownPath, type BytePath } from "../byte-path.js";
+import { openFile, refusal, tooLarge } from "../open-file.js";
+import { ShardMembers, type MemberPlace } from "./shard-members.js";
+import type { MemberHeader } from "./tar-members.js";
+import { openShard } from "./tar-shard.js";
+
+interface ShardIndex {
+  /** Changes when the shard does */
+  readonly stamp: string;
+  readonly isPacked: boolean;
+  readonly members: ShardMembers;
+  /** Why the members end where they do, if the shard breaks off */
+  readonly broken: SluiceError | null;
+}
+
+/** Indexes kept: some hundred bytes a member */
+const KEPT = 4;
+
+/** Random access to members of tar shards. */
+export class ShardIndexes {
+  /** In the order of their last use */
+  readonly #indexes = new Map<BytePath, Promise<ShardIndex>>();
+
+  /** The bytes of a member, or of the file that it links to. Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE. */
+  async open(shard: BytePath, place: MemberPlace, uri: string, maxBytes: number): Promise<Uint8Array> {
+    const index = await this.#indexOf(shard, uri);
+    const named = index.members.find(place);
+    if (named === null) {
+      if (index.broken !== null) {
+        throw new SluiceError("E_IMAGE_UNREADABLE", index.broken.message, { cause: index.broken });
+      }
+      throw new SluiceError(
+        "E_IMAGE_VANISHED",
+        `Expected a member of that name in the shard, found none: ${uri}. Put the shard back as it was, then \`sluice quarantine retry\`.`,
+      );
+    }
+    const member = index.members.fileBehind(named);
+    if (member === null) throw leadsNowhere(named, uri);
+    if (member.sizeBytes > maxBytes) throw tooLarge(uri, member.sizeBytes, maxBytes);
+    if (!index.isPacked && member.sparse === null) return openFile(shard, uri, maxBytes, member);
+    return readAt(shard, member, uri);
+  }
+
+  async #indexOf(shard: BytePath, uri: string): Promise<ShardIndex> {
+    const stamp = await stampOf(shard, uri);
+    const kept = this.#indexes.get(shard);
+    this.#indexes.delete(shard);
+    const usable = kept !== undefined && (await kept.catch(() => null))?.stamp === stamp;
+    const index = usable ? kept : indexOf(shard, stamp);
+    this.#indexes.set(shard, index);
+    for (const least of this.#indexes.keys()) {
+      if (this.#indexes.size <= KEPT) break;
+      this.#indexes.delete(least);
+    }
+    return index;
+  }
+}
+
+async function stampOf(shard: BytePath, uri: string): Promise<string> {
+  try {
+    const { mtimeMs, size, ino } = await stat(fsPath(shard));
+    return `${ino} ${mtimeMs} ${size}`;
+  } catch (error) {
+    throw refusal(error as NodeJS.ErrnoException, uri);
+  }
+}
+
+async function indexOf(path: BytePath, stamp: string): Promise<ShardIndex> {
+  const members = new ShardMembers();
+  let broken: SluiceError | null = null;
+  let isPacked = false;
+  try {
+    const shard = await openShard(path);
+    isPacked = shard.isPacked;
+    try {
+      for await (const member of shard.members()) members.add(member);
+    } finally {
+      await shard.close();
+    }
+  } catch (error) {
+    broken =
+      error instanceof SluiceError ? error : new SluiceError("E_SOURCE_READ", messageOf(error), { cause: error });
+  }
+  return { stamp, isPacked, members, broken };
+}
+
+/** Reads a shard up to the member. */
+async function readAt(path: BytePath, { offset }: MemberHeader, uri: string): Promise<Uint8Array> {
+  const shard = await openShard(path);
+  try {
+    for await (const member of shard.members()) if (member.offset === offset) return await shard.read(member);
+  } finally {
+    await shard.close();
+  }
+  throw new SluiceError("E_IMAGE_VANISHED", `Expected a shard that does not change while it is read: ${uri}.`);
+}
+
+function leadsNowhere({ kind, target }: MemberHeader, uri: string): SluiceError {
+  const found = target === "" ? kind : `a ${kind} to "${shownPath(target)}", which is no file of the shard`;
+  return new SluiceError(
+    "E_IMAGE_UNREADABLE",
+    `Expected an image in the shard, found ${found}: ${uri}. Make the shard again with the files themselves (\`tar --dereference --hard-dereference\`).`,
+  );
+}
