@@ -91,7 +91,7 @@ async function wholeJob(seed: number, tiny: boolean): Promise<Outcome> {
     const workspace = await openWorkspace(config, "bench");
     try {
       const scoring = await openScoring(config);
-      const { source } = await openSource(config, [images.wild]);
+      const source = await openSource(config, [images.wild]);
       const { published } = await ingest({
         workspace,
         ...scoring,

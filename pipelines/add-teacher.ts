@@ -143,7 +143,7 @@ function bestClasses(logits: Float32Array, card: ModelCard): TriedImage["best"] 
 }
 
 async function* firstImages(folder: string, count: number, maxBytes: number): AsyncGenerator<EncodedExample> {
-  const source = await openFolderSource(folder);
+  const source = await openFolderSource(folder, { followLinks: true, mayBeEmpty: true });
   const opener = openUri();
   let taken = 0;
   for await (const { record } of source.items(null)) {

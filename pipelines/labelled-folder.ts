@@ -1,3 +1,4 @@
+import { percentDecode, shownPath } from "../connectors/source/byte-path.js";
 import { openFolderSource } from "../connectors/source/folder.js";
 import { openUri } from "../connectors/source/open-uri.js";
 import type { EncodedExample } from "../operators/stages/read-examples.js";
@@ -17,7 +18,7 @@ export interface LabelledFolder {
  * class folders; `examples` throws E_TRAIN_DATA for a class that is not among `labels`.
  */
 export async function openLabelledFolder(folder: string): Promise<LabelledFolder> {
-  const source = await openFolderSource(folder);
+  const source = await openFolderSource(folder, { followLinks: true, mayBeEmpty: true });
   const root = `file://${source.name.slice(source.name.indexOf(":") + 1)}/`;
   const found: { className: string; uri: string }[] = [];
   for await (const { record } of source.items(null)) {
@@ -25,11 +26,11 @@ export async function openLabelledFolder(folder: string): Promise<LabelledFolder
     if (below.length === 0) {
       throw new SluiceError(
         "E_TRAIN_DATA",
-        `Expected one subfolder a class in ${folder}, found the file ${decodeURIComponent(first!)} beside them. Move it into the folder of its class.`,
+        `Expected one subfolder a class in ${folder}, found the file ${shownPath(percentDecode(first!))} beside them. Move it into the folder of its class.`,
         { folder },
       );
     }
-    found.push({ className: decodeURIComponent(first!), uri: record.uri });
+    found.push({ className: shownPath(percentDecode(first!)), uri: record.uri });
   }
   const classNames = [...new Set(found.map(({ className }) => className))].sort(
     new Intl.Collator("en", { numeric: true }).compare,

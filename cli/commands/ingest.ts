@@ -5,15 +5,16 @@ import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { ingestCounts } from "../report/ingest-counts.js";
+import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { stageSharesText } from "../report/stage-shares.js";
 import { bytesText } from "../wording.js";
 import { sourceArgument } from "../source-argument.js";
-import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
+import { declareSourceFlags, selectedBy, type SourceFlags } from "../source-flags.js";
+import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
-interface IngestFlags extends ScoringFlags {
+interface IngestFlags extends ScoringFlags, SourceFlags {
   readonly k?: string;
   readonly p?: string;
-  readonly include?: readonly string[];
   readonly publish: boolean;
   readonly follow?: boolean;
   readonly rescan: number;
@@ -23,15 +24,10 @@ interface IngestFlags extends ScoringFlags {
 const JUDGE_MS = 1000;
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareScoringFlags(command)
+  declareSourceFlags(declareScoringFlags(command))
     .argument(
       "[source...]",
-      "a folder of pictures, tar shards, or s3://bucket/prefix/; without one, what the log has and nobody has scored",
-    )
-    .option(
-      "--include <glob>",
-      "only files (or members of shards, or keys below the prefix) that match; repeatable",
-      collected,
+      "a folder of pictures, tar shards or a folder of them, or s3://bucket/prefix/; without one, what the log has and nobody has scored",
     )
     .option("--k <n>", "images a class, where one dataset is declared")
     .option("--p <n>", "classes that an image stands for, where one dataset is declared")
@@ -61,7 +57,9 @@ export const declare: DeclareCommand = (command, invocation) => {
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
       await run.work(async ({ onProgress, stop, note, warn }) => {
-        const opened = paths.length === 0 ? null : await openSource(config, paths, flags.include);
+        const selected = selectedBy(flags, run.terminal.folder);
+        const mayBeEmpty = flags.follow === true;
+        const source = paths.length === 0 ? null : await openSource(config, paths, { ...selected, mayBeEmpty });
         const workspace = await openWorkspace(config, "sluice ingest");
         try {
           const scoring = await openScoring(config, note, { names: { store: workspace.store, renaming: "any" } });
@@ -71,7 +69,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             const { counts, stopped, engine, frontier, published, stages } = await ingest({
               workspace,
               ...scoring,
-              ...(opened === null ? {} : { source: opened.source }),
+              ...(source === null ? {} : { source }),
               publish: flags.publish,
               ...(flags.follow === true ? { follow: { rescanMs: flags.rescan * 1000, judgeMs: JUDGE_MS } } : {}),
               onPublished: (one) => {
@@ -81,10 +79,12 @@ export const declare: DeclareCommand = (command, invocation) => {
               onProgress,
               onWarning: warn,
             });
-            const passedOver = opened?.passedOver() ?? null;
-            if (passedOver !== null) warn(passedOver);
+            const account = source?.account() ?? null;
+            const accounted = account === null ? null : sourceAccountText(account);
+            if (account !== null && accounted !== null) (isTelling(account) ? warn : note)(accounted);
             const object = {
               counts,
+              source: account,
               engine,
               frontier,
               stages,

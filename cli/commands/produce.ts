@@ -1,25 +1,20 @@
 import { SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { positiveNumber } from "../number-argument.js";
+import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { sourceArgument } from "../source-argument.js";
-import { collected } from "../setting-flags.js";
+import { declareSourceFlags, selectedBy, type SourceFlags } from "../source-flags.js";
 import { plural } from "../wording.js";
 import { kafkaOf } from "./topics.js";
 
-interface ProduceFlags {
-  readonly include?: readonly string[];
+interface ProduceFlags extends SourceFlags {
   readonly rate?: number;
   readonly refer?: boolean;
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
-    .argument("<source...>", "a folder of pictures, tar shards, or s3://bucket/prefix/")
-    .option(
-      "--include <glob>",
-      "only files (or members of shards, or keys below the prefix) that match; repeatable",
-      collected,
-    )
+  declareSourceFlags(command)
+    .argument("<source...>", "a folder of pictures, tar shards or a folder of them, or s3://bucket/prefix/")
     .option("--rate <n>", "images a second at most", positiveNumber)
     .option("--refer", "send where images are, never their bytes: scorers read them there")
     .addHelpText(
@@ -38,11 +33,13 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { produceToKafka } = await import("../../pipelines/produce-to-kafka.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
-      await run.work(async ({ onProgress, stop, warn }) => {
-        const { include, refer = false, rate } = flags;
-        const made = await produceToKafka({ config, kafka, paths, include, refer, perS: rate, onProgress, stop });
-        if (made.passedOver !== null) warn(made.passedOver);
-        const object = { topic: config.stream, appended: made.appended };
+      await run.work(async ({ onProgress, stop, note, warn }) => {
+        const { refer = false, rate } = flags;
+        const selected = selectedBy(flags, run.terminal.folder);
+        const made = await produceToKafka({ config, kafka, paths, selected, refer, perS: rate, onProgress, stop });
+        const accounted = sourceAccountText(made.source);
+        if (accounted !== null) (isTelling(made.source) ? warn : note)(accounted);
+        const object = { topic: config.stream, appended: made.appended, source: made.source };
         const said = `Put ${plural(made.appended, "image")} into ${config.stream}.`;
         if (stop.aborted) {
           throw new SluiceError(

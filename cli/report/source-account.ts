@@ -1,4 +1,9 @@
-import { PASSED_OVER, type PassedOver, type PassedOverReason, type SourceAccount } from "../../schemas/source-account.js";
+import {
+  PASSED_OVER,
+  type PassedOver,
+  type PassedOverReason,
+  type SourceAccount,
+} from "../../schemas/source-account.js";
 import { countText } from "../wording.js";
 
 /** Extensions named of those that --include leaves out */
@@ -16,6 +21,20 @@ export function sourceAccountText({ given, taken, known, passedOver }: SourceAcc
   ];
   return [`Source: found ${countText(given)}: ${parts.join(", ")}`, ...reasons.map(reasonText)].join("\n  ");
 }
+
+/** Whether something that somebody may have meant to be taken was not. */
+export function isTelling({ passedOver }: SourceAccount): boolean {
+  return Object.keys(passedOver).some((reason) => !EXPECTED.has(reason as PassedOverReason));
+}
+
+/** What lies beside images in most data sets */
+const EXPECTED: ReadonlySet<PassedOverReason> = new Set([
+  "sidecar",
+  "besideShards",
+  "folderMark",
+  "store",
+  "ownFolder",
+]);
 
 function reasonText([reason, { count, first, extensions }]: [PassedOverReason, PassedOver]): string {
   const named = Object.entries(extensions ?? {})

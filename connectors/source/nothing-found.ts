@@ -1,6 +1,7 @@
 import { SluiceError } from "../../schemas/errors.js";
 import { PASSED_OVER, type PassedOverReason, type SourceAccount } from "../../schemas/source-account.js";
 import { isImageName } from "./file-kinds.js";
+import { shellWord } from "./shell-word.js";
 
 /** Something was passed over: what to add to the command, so that it is taken. */
 const REMEDIES: Partial<Record<PassedOverReason, string>> = {
@@ -11,15 +12,22 @@ const REMEDIES: Partial<Record<PassedOverReason, string>> = {
 };
 
 /** The refusal of a source that has nothing to take: what it had instead, and what to do. `place` is shown to people. */
-export function nothingFound(place: string, account: SourceAccount, include: readonly string[] | undefined): SluiceError {
+export function nothingFound(
+  place: string,
+  account: SourceAccount,
+  include: readonly string[] | undefined,
+): SluiceError {
   const reasons = Object.entries(account.passedOver) as [PassedOverReason, { count: number; first: string }][];
   const found = reasons.map(([reason, { count, first }]) => `${count} ${PASSED_OVER[reason]}, such as ${first}`);
   const remedies = reasons.flatMap(([reason]) => (reason === "excluded" ? [] : [REMEDIES[reason]]));
   const pattern = patternFor(account.passedOver.excluded?.extensions ?? {});
   if (pattern !== null) {
-    remedies.push(`Globs are matched with whole paths below the source: use \`--include '${pattern}'\`, or leave --include out.`);
+    remedies.push(
+      `Globs are matched with whole paths below the source: use \`--include ${shellWord(pattern)}\`, or leave --include out.`,
+    );
   }
-  if (account.given === 0) remedies.push("Check the path; to wait there for images that are still to come, add `--follow`.");
+  if (account.given === 0)
+    remedies.push("Check the path. `sluice ingest … --follow` waits there for images that are still to come.");
   const said = remedies.filter((remedy) => remedy !== undefined).join(" ");
   const asked = include === undefined ? "" : ` that match ${include.join(" or ")}`;
   return new SluiceError(

@@ -31,7 +31,11 @@ export function sidecarStems(image: string): readonly string[] {
 export function rightsOf(bytes: Uint8Array): Rights {
   let found: unknown;
   try {
-    found = JSON.parse(Buffer.from(bytes).toString().replace(/^\uFEFF/, ""));
+    found = JSON.parse(
+      Buffer.from(bytes)
+        .toString()
+        .replace(/^\uFEFF/, ""),
+    );
   } catch (error) {
     if (error instanceof SyntaxError) return NO_RIGHTS;
     throw error;

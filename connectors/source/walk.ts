@@ -61,7 +61,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Walked> {
     const path = level.folder + name;
     if (!name.endsWith("/")) {
       if (after !== null && path <= after) continue;
-      const stem = sidecarStems(name).find((each) => level!.sidecars.has(each));
+      const stem = sidecarStems(name).find((each) => level.sidecars.has(each));
       const sidecar = stem === undefined ? null : level.folder + level.sidecars.get(stem)!;
       yield { path, unreadable: null, sidecar };
       continue;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { SourceAccount } from "../../schemas/source-account.js";
 import type { ImageOpener, Source, SourceItem } from "../../connectors/source/source.js";
 
 export interface SourceUnderTest {
@@ -14,6 +15,13 @@ export async function itemsOf(source: Source, cursor: string | null = null): Pro
   const items: SourceItem[] = [];
   for await (const item of source.items(cursor)) items.push(item);
   return items;
+}
+
+/** Everything that a source had is accounted for. */
+export function assertAddsUp(account: SourceAccount, expected: Pick<SourceAccount, "taken" | "known">): void {
+  const passedOver = Object.values(account.passedOver).reduce((sum, { count }) => sum + count, 0);
+  assert.deepEqual({ taken: account.taken, known: account.known }, expected);
+  assert.equal(account.given, account.taken + account.known + passedOver, JSON.stringify(account));
 }
 
 export async function contentOf(item: SourceItem, opener: ImageOpener): Promise<string> {
@@ -72,6 +80,14 @@ export function sourceConformance(name: string, make: () => Promise<SourceUnderT
       const { open, expected } = await made;
       const { items } = await (await open()).estimate();
       if (items !== null) assert.equal(items, expected.length);
+    });
+
+    test("accounts for all that it has", async () => {
+      const { open, expected } = await made;
+      const source = await open();
+      assert.equal(source.account().given, 0);
+      await itemsOf(source);
+      assertAddsUp(source.account(), { taken: expected.length, known: 0 });
     });
 
     test("may be left at any item", async () => {

@@ -1,6 +1,5 @@
 import type { Transform } from "node:stream";
 import zlib from "node:zlib";
-import { messageOf } from "../../../schemas/errors.js";
 
 /** What a file of images may be packed in. "none" is what begins as none of the others do: a tar, if it is one. */
 export type Packing = "none" | "gzip" | "zstd" | "xz" | "bzip2" | "lz4" | "zip" | "7z" | "rar";
@@ -50,13 +49,13 @@ export async function* unpacked(
 ): AsyncGenerator<Uint8Array> {
   const stream = unpacker();
   let ready: Uint8Array[] = [];
-  let failure: Error | null = null;
+  const failures: Error[] = [];
   stream.on("data", (chunk: Uint8Array) => ready.push(chunk));
   const closed = new Promise<void>((resolve) => {
     stream.once("close", resolve);
   });
   stream.on("error", (error: Error) => {
-    failure = error;
+    failures.push(error);
   });
   try {
     for await (const chunk of chunks) {
@@ -74,7 +73,7 @@ export async function* unpacked(
     stream.end();
     await closed;
     yield* ready;
-    if (failure !== null) throw new Error(messageOf(failure), { cause: failure });
+    if (failures[0] !== undefined) throw failures[0];
   } finally {
     stream.destroy();
   }

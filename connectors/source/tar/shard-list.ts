@@ -6,7 +6,9 @@ import { Account } from "../account.js";
 import { bytePath, fsPath, shownPath, type BytePath } from "../byte-path.js";
 import { isImageName, isShardName, isSidecar } from "../file-kinds.js";
 import { otherForm } from "../other-form.js";
+import { shellWord } from "../shell-word.js";
 import { walk } from "../walk.js";
+import { unpackerOf } from "./packing.js";
 import { notUnpacked, packingAt } from "./tar-shard.js";
 
 /**
@@ -46,12 +48,12 @@ function ranged(pattern: string): readonly string[] {
 async function shardAt(path: string): Promise<BytePath> {
   const shard = bytePath(path);
   const packing = await packingAt(shard);
-  if (packing !== "none" && packing !== "gzip" && packing !== "zstd") throw notUnpacked(shard, packing);
+  if (packing !== "none" && unpackerOf(packing) === undefined) throw notUnpacked(shard, packing);
   if (isShardName(path) || !/\.[^./]*$/.test(path) || packing !== "none") return shard;
   throw new SluiceError(
     "E_SOURCE_READ",
     `Expected a folder of images or tar shards (.tar, .tar.gz, .tar.zst), found another kind of file: ${path}. ` +
-      `Give the folder that it lies in and say which of its files: \`${dirname(path)} --include '${basename(path)}'\`.`,
+      `For one picture give its folder and its name: \`${shellWord(dirname(path))} --include ${shellWord(basename(path))}\`.`,
     { path },
   );
 }
@@ -106,7 +108,7 @@ function notShards(pattern: string, base: string): SluiceError {
   return new SluiceError(
     "E_SOURCE_READ",
     `Expected a glob of tar shards (.tar, .tar.gz, .tar.zst), found that ${pattern} matches other files. ` +
-      `For pictures give their folder and a glob within it: \`${base} --include '${pattern.slice(base.length + 1)}'\`.`,
+      `For pictures give their folder and a glob within it: \`${shellWord(base)} --include ${shellWord(pattern.slice(base.length + 1))}\`.`,
     { pattern },
   );
 }

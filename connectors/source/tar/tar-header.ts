@@ -60,7 +60,10 @@ export function numberAt(block: Buffer, from: number, length: number): number {
     for (const byte of field.subarray(1)) value = value * 256 + byte;
     return value;
   }
-  const text = field.toString("latin1").replace(/[\0 ]+$/, "").trimStart();
+  const text = field
+    .toString("latin1")
+    .replace(/[\0 ]+$/, "")
+    .trimStart();
   if (text === "") return 0;
   return /^[0-7]+$/.test(text) ? parseInt(text, 8) : NaN;
 }
@@ -79,10 +82,7 @@ export function parsePax(bytes: Buffer): PaxRecords {
     if (blank === -1 || equals === -1 || !(length > 0) || equals >= at + length || at + length > bytes.length) {
       throw new Error("a pax header that does not read as one");
     }
-    records.push([
-      bytes.toString("latin1", blank + 1, equals),
-      bytePath(bytes.subarray(equals + 1, at + length - 1)),
-    ]);
+    records.push([bytes.toString("latin1", blank + 1, equals), bytePath(bytes.subarray(equals + 1, at + length - 1))]);
     at += length;
   }
   return records;

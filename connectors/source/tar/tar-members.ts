@@ -191,7 +191,8 @@ export class TarMembers {
 
   /** The bytes of a header that says something of the member after it. */
   async #text({ sizeBytes }: TarHeader): Promise<Buffer> {
-    if (!(sizeBytes >= 0 && sizeBytes <= MOST_HEADER_BYTES)) throw new Error("a header has no size that could be right");
+    if (!(sizeBytes >= 0 && sizeBytes <= MOST_HEADER_BYTES))
+      throw new Error("a header has no size that could be right");
     const padded = Math.ceil(sizeBytes / BLOCK_BYTES) * BLOCK_BYTES;
     const bytes = Buffer.alloc(padded);
     if ((await this.#run.fill(bytes)) < padded) throw new Error("it ends within a header");

@@ -2,6 +2,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import type { Transform } from "node:stream";
 import { messageOf, SluiceError } from "../../../schemas/errors.js";
 import { fsPath, shownPath, type BytePath } from "../byte-path.js";
+import { shellWord } from "../shell-word.js";
 import { ChunkRun, FileRun, type ByteRun } from "./byte-run.js";
 import { PACKED_CHUNK_BYTES, packingOf, unpacked, unpackerOf, type Packing } from "./packing.js";
 import { readMember, TarMembers, type MemberHeader } from "./tar-members.js";
@@ -24,8 +25,7 @@ export class TarShard {
     this.isPacked = unpacker !== null;
     this.#path = path;
     this.#handle = handle;
-    this.#run =
-      unpacker === null ? new FileRun(handle, sizeBytes) : new ChunkRun(unpacked(chunksOf(handle), unpacker));
+    this.#run = unpacker === null ? new FileRun(handle, sizeBytes) : new ChunkRun(unpacked(chunksOf(handle), unpacker));
     this.#members = new TarMembers(this.#run, unpacker === null ? sizeBytes : null);
   }
 
@@ -45,7 +45,9 @@ export class TarShard {
   /** A member's bytes; those of a sparse one with its zeros. */
   async read(member: MemberHeader): Promise<Uint8Array> {
     try {
-      return await (this.isPacked ? this.#members.read() : readMember(new Positioned(this.#handle, member.offset), member));
+      return await (this.isPacked
+        ? this.#members.read()
+        : readMember(new Positioned(this.#handle, member.offset), member));
     } catch (error) {
       throw broken(this.#path, this.#whole, error);
     }
@@ -153,7 +155,7 @@ export function notUnpacked(shard: BytePath, packing: Packing): SluiceError {
   return new SluiceError(
     "E_SOURCE_READ",
     `Expected a folder of images or tar shards (.tar, .tar.gz, .tar.zst), found ${packing} at ${path}. ` +
-      `Unpack it with \`${UNPACKED_BY[packing]?.(/^[\w./-]+$/.test(path) ? path : `'${path}'`) ?? ""}\`${newer}, then give ${isTar ? "the .tar" : "the folder"} instead.`,
+      `Unpack it with \`${UNPACKED_BY[packing]?.(shellWord(path)) ?? ""}\`${newer}, then give ${isTar ? "the .tar" : "the folder"} instead.`,
     { shard: path, packing },
   );
 }

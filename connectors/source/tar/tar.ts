@@ -128,7 +128,10 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
     if (index + 1 <= from) account.know();
     else yield { record: recordOf(memberUri(path, null), null, shardMtimeMs, NO_RIGHTS), index: index + 1 };
 
-    async function* placed(open: TarShard, image: FoundImage & { readonly rights: Rights }): AsyncGenerator<PlacedRecord> {
+    async function* placed(
+      open: TarShard,
+      image: FoundImage & { readonly rights: Rights },
+    ): AsyncGenerator<PlacedRecord> {
       const { member, isAgain, rights } = image;
       if (image.index <= from) {
         account.know();

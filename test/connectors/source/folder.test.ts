@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import fc from "fast-check";
 import { openFolderSource } from "../../../connectors/source/folder.js";
 import { openUri } from "../../../connectors/source/open-uri.js";
-import { contentOf, itemsOf, sourceConformance } from "../../conformance/source.js";
+import { assertAddsUp, contentOf, itemsOf, sourceConformance } from "../../conformance/source.js";
 import { makePipe } from "../../fixtures/make-images.js";
 
 const temporary: string[] = [];
@@ -118,8 +118,18 @@ describe("folder source", () => {
     makePipe(join(folder, "pipe.jpg"));
     const source = await openFolderSource(folder, { skip: [join(folder, "data")] });
     assert.deepEqual(await pathsOf(source), ["a.jpg", "other/data/c.jpg"]);
-    assert.equal(source.skipped.count, 4);
-    assert.ok(source.skipped.first?.startsWith(folder));
+    const counts = Object.entries(source.account().passedOver).map(([reason, { count, first }]) => [
+      reason,
+      count,
+      first,
+    ]);
+    assert.deepEqual(counts.sort(), [
+      ["hidden", 2, ".git"],
+      ["link", 3, "linked"],
+      ["ownFolder", 1, "data"],
+      ["special", 1, "pipe.jpg"],
+    ]);
+    assertAddsUp(source.account(), { taken: 2, known: 0 });
     assert.deepEqual(await source.estimate(), { items: 2 });
   });
 
@@ -158,9 +168,13 @@ describe("folder source", () => {
     await assert.rejects(itemsOf(source), { code: "E_SOURCE_MISSING" });
   });
 
-  test("gives an empty folder's nothing", async () => {
+  test("of an empty folder says what to do, unless pictures may still come", async () => {
     const folder = await temporaryFolder();
-    assert.deepEqual(await itemsOf(await openFolderSource(folder, { listings: await temporaryFolder() })), []);
+    for (const listings of [undefined, await temporaryFolder()]) {
+      await assert.rejects(itemsOf(await openFolderSource(folder, { listings })), { code: "E_SOURCE_EMPTY" });
+    }
+    const waiting = await openFolderSource(folder, { listings: await temporaryFolder(), mayBeEmpty: true });
+    assert.deepEqual(await itemsOf(waiting), []);
   });
 
   test("goes on past a folder that cannot be listed, and names it as an image that cannot be read", async () => {

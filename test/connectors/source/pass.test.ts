@@ -50,7 +50,7 @@ class Bench {
 
   /** Appends in batches; dies after `dieAfter` batches, with up to `ahead` further items read and not appended. */
   async run(batch = 4, dieAfter = Infinity, ahead = 0): Promise<void> {
-    const source = await openFolderSource(this.#folder, { listings: this.#listings });
+    const source = await openFolderSource(this.#folder, { listings: this.#listings, mayBeEmpty: true });
     let waiting: { what: string; cursor: string }[] = [];
     let batches = 0;
     let read = 0;

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { pack } from "tar-stream";
-import { openUri } from "../../../connectors/source/open-uri.js";
-import type { SourceItem } from "../../../connectors/source/source.js";
-import { openTarSource, type TarSourceOptions } from "../../../connectors/source/tar.js";
-import { isSluiceError } from "../../../schemas/errors.js";
-import { contentOf, itemsOf, sourceConformance } from "../../conformance/source.js";
+import { openUri } from "../../../../connectors/source/open-uri.js";
+import type { SourceItem } from "../../../../connectors/source/source.js";
+import { openTarSource, type TarSourceOptions } from "../../../../connectors/source/tar/tar.js";
+import { isSluiceError } from "../../../../schemas/errors.js";
+import { contentOf, itemsOf, sourceConformance } from "../../../conformance/source.js";
+import { tarOf, type MemberToWrite } from "../../../fixtures/tar-archive.js";
 
 const temporary: string[] = [];
 after(async () => {
@@ -20,23 +20,6 @@ async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-tar-"));
   temporary.push(folder);
   return folder;
-}
-
-interface MemberToWrite {
-  readonly name: string;
-  readonly content: string | Uint8Array;
-  readonly mtimeMs?: number;
-}
-
-async function tarOf(members: readonly MemberToWrite[]): Promise<Buffer> {
-  const packed = pack();
-  for (const { name, content, mtimeMs = 0 } of members) {
-    packed.entry({ name, mtime: new Date(mtimeMs) }, Buffer.from(content));
-  }
-  packed.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of packed as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks);
 }
 
 const images = (shard: string, count: number): readonly MemberToWrite[] =>
