@@ -12,16 +12,27 @@ export const decodeSchema = z.strictObject({
     .default(64 * 1024 * 1024)
     .describe("refuse images of more bytes"),
   minSide: z.int().positive().default(8).describe("refuse images with a side shorter than this, px"),
+  strict: z
+    .boolean()
+    .default(false)
+    .describe(
+      "refuse what is otherwise converted and noted on its row; the four settings below say it of one kind each",
+    ),
   animated: z
     .enum(["quarantine", "first-frame"])
-    .default("quarantine")
-    .describe("images of more than one frame (GIF, WebP, TIFF)"),
-  cmyk: z.enum(["quarantine", "convert"]).default("quarantine").describe("images in CMYK"),
-  depth16: z.enum(["quarantine", "convert"]).default("quarantine").describe("images of more than 8 bits a channel"),
+    .optional()
+    .describe(
+      "images of more than one frame (GIF, WebP, PNG); by default the first, but a TIFF of several pages is refused",
+    ),
+  cmyk: z.enum(["quarantine", "convert"]).optional().describe("images in CMYK; by default converted"),
+  depth16: z
+    .enum(["quarantine", "convert"])
+    .optional()
+    .describe("images of more than 8 bits a channel; by default reduced to 8"),
   wrongExtension: z
     .enum(["quarantine", "accept"])
-    .default("quarantine")
-    .describe("images whose file name says another format than their bytes"),
+    .optional()
+    .describe("images whose file name says another format than their bytes; by default read as their bytes are"),
   concurrency: z.int().positive().optional().describe("images decoded at once; by default the number of cores"),
 });
 export type DecodeConfig = z.infer<typeof decodeSchema>;

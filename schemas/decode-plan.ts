@@ -13,6 +13,8 @@ export interface ImageHeader {
   readonly orientation: number;
   /** The embedded ICC profile; null where there is none, or none that can be read */
   readonly colourProfile: Uint8Array | null;
+  /** What channels beyond grey or RGB hold, where the header says that there are any (PNG, TIFF) */
+  readonly extraChannels?: "alpha" | "other";
 }
 
 /** What to do with an image: made by the pure decode plan from its header and the teacher's card. */
@@ -24,6 +26,12 @@ export interface DecodePlan {
   /** Where the cropped part lies in the output, px */
   readonly place: { readonly left: number; readonly top: number };
   readonly output: { readonly width: number; readonly height: number; readonly channels: 1 | 3 };
-  readonly kernel: "nearest" | "linear" | "cubic" | "mitchell" | "lanczos2" | "lanczos3";
+  readonly kernel: "nearest" | "box" | "linear" | "hamming" | "cubic" | "lanczos3";
+  /** Whether the kernel is stretched over all pixels that make one of the result */
+  readonly antialias: boolean;
   readonly shrinkOnLoad: boolean;
+  /** EXIF orientation to undo, 1 to 8 */
+  readonly orientation: number;
+  readonly colourProfile: "ignore" | "convert";
+  readonly alpha: "black" | "drop";
 }

@@ -19,23 +19,31 @@ export const modelCardSchema = z.strictObject({
     width: z.int().positive(),
     height: z.int().positive(),
     layout: z.enum(["NHWC", "NCHW"]).default("NHWC"),
-    /** Channel order. `grey` is one channel, Rec. 709 luma of the sRGB values. */
+    /** Channel order. `grey` is one channel, Rec. 601 luma of the sRGB values, as Pillow's `L`. */
     colour: z.enum(["rgb", "bgr", "grey"]).default("rgb"),
     /** The batch size that the model was exported with, if it takes no other. */
     fixedBatch: z.int().positive().optional(),
   }),
   resize: z.strictObject({
-    /** libvips kernels, all antialiased (support widened by the shrink factor). */
-    kernel: z.enum(["nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3"]).default("linear"),
+    /** Pillow's NEAREST, BOX, BILINEAR, HAMMING, BICUBIC and LANCZOS, to the bit */
+    kernel: z.enum(["nearest", "box", "linear", "hamming", "cubic", "lanczos3"]).default("linear"),
+    /** Whether a kernel that makes smaller takes in every pixel, as Pillow and torchvision do (default); OpenCV's and TensorFlow's do not. */
+    antialias: z.boolean().optional(),
     /**
-     * `crop`: short side to `shortSide`, centre crop to the input size. `stretch`: straight to the input size.
-     * `pad`: long side to the input size, the rest black.
+     * `crop`: short side to `shortSide`, centre crop to the input size, what is missing black (torchvision's Resize and CenterCrop).
+     * `stretch`: straight to the input size. `pad`: long side to the input size, the rest black (Pillow's ImageOps.pad).
      */
     mode: z.enum(["crop", "stretch", "pad"]).default("crop"),
-    /** px; only for `crop`; by default the input's short side */
+    /** px; only for `crop`; by default the least at which the image fills the input */
     shortSide: z.int().positive().optional(),
-    /** Whether JPEG may be decoded at 1/2, 1/4, 1/8 size first: faster, other last bits. */
-    shrinkOnLoad: z.boolean().default(true),
+    /** Whether JPEG may be decoded at 1/2, 1/4, 1/8 size first: faster, other pixels. */
+    shrinkOnLoad: z.boolean().default(false),
+    /** Whether a picture is turned as its EXIF orientation says (default), or taken as it is stored, as torchvision's own loader does */
+    orientation: z.enum(["apply", "ignore"]).optional(),
+    /** Whether the embedded colour profile of an RGB or grey picture is left aside (default, as Pillow does), or its colours become sRGB */
+    colourProfile: z.enum(["ignore", "convert"]).optional(),
+    /** What transparent pixels become: black by how transparent they are (default), or the colours stored in them, as Pillow's convert("RGB") */
+    alpha: z.enum(["black", "drop"]).optional(),
   }),
   /** tensor = (u8 / 255 - mean) / std, one value a channel in the model's channel order */
   normalise: z.strictObject({ mean: z.array(z.number()).min(1), std: z.array(z.number().positive()).min(1) }),

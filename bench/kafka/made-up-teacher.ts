@@ -45,7 +45,7 @@ export const madeUpDecoder: Decoder = {
   decode: (bytes, _header, { output }) => {
     const pixels = new Uint8Array(output.width * output.height * output.channels);
     pixels.set(bytes.subarray(-Math.min(bytes.length, pixels.length)));
-    return Promise.resolve({ pixels });
+    return Promise.resolve({ pixels, notes: [] });
   },
 };
 

@@ -151,10 +151,10 @@ function declareCardFlags(command: Command): Command {
     .addOption(
       new Option("--kernel <name>", "resampling (default: linear)").choices([
         "nearest",
+        "box",
         "linear",
+        "hamming",
         "cubic",
-        "mitchell",
-        "lanczos2",
         "lanczos3",
       ]),
     )

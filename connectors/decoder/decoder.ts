@@ -1,12 +1,15 @@
 import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
+import type { ImageNote } from "../../schemas/image-notes.js";
 
 export interface DecodedImage {
   /** u8, [height x width x channels] of the plan's output, RGB or grey, sRGB */
   readonly pixels: Uint8Array;
+  /** What was done to the image that its header did not foretell */
+  readonly notes: readonly ImageNote[];
 }
 
 /**
- * Decodes encoded images. Alpha is flattened onto black, colour profiles are applied.
+ * Decodes encoded images, to the pixels that Pillow gives for the same plan.
  * Errors: E_IMAGE_EMPTY, E_IMAGE_FORMAT, E_IMAGE_TRUNCATED, E_IMAGE_CORRUPT. Implementations: sharp.
  */
 export interface Decoder {

@@ -9,12 +9,13 @@ import { isWholeJpeg, readJpegHeader } from "./jpeg-header.js";
 import { isWholePng, readPngHeader } from "./png-header.js";
 import { refusalOfLibvips } from "./libvips-errors.js";
 import { sniff, type Format } from "./sniff.js";
-import { isWholeTiff } from "./tiff-end.js";
+import { isWholeTiff } from "./tiff-directory.js";
+import { readTiffHeader } from "./tiff-header.js";
 import { isWholeWebp, readWebpHeader } from "./webp-header.js";
 
 /**
  * Reads an image's header. The frequent formats are read here, in a few microseconds; opening a file in libvips takes
- * some 150, and would be paid a second time when decoding. TIFF and AVIF go through libvips.
+ * some 150, and would be paid a second time when decoding. AVIF goes through libvips.
  * Errors: E_IMAGE_EMPTY, E_IMAGE_FORMAT, E_IMAGE_TRUNCATED, E_IMAGE_CORRUPT.
  */
 export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
@@ -32,6 +33,7 @@ export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
     case "bmp":
       return readBmpHeader(reader);
     case "tiff":
+      return readTiffHeader(reader);
     case "avif":
       return libvipsHeader(bytes, format);
   }

@@ -32,22 +32,26 @@ export function cropAsStored({ scaled, crop }: DecodePlan, orientation: number):
   };
 }
 
-/** Undoes EXIF orientation: RGB as stored to RGB upright, [height x width x 3]. Returns `pixels` where there is nothing to do. */
-export function turnedUpright(pixels: Uint8Array, orientation: number, width: number, height: number): Uint8Array {
+/** Undoes EXIF orientation: pixels as stored to upright ones, [height x width x channels]. Returns `pixels` where there is nothing to do. */
+export function turnedUpright(
+  pixels: Uint8Array,
+  orientation: number,
+  width: number,
+  height: number,
+  channels: 1 | 3,
+): Uint8Array {
   const { turned, fromRight, fromBottom } = storedAs(orientation);
   if (!turned && !fromRight && !fromBottom) return pixels;
   const [storedWidth, storedHeight] = turned ? [height, width] : [width, height];
   // How far a step to the right and a step down in the upright picture go in the stored one
-  const alongRow = fromRight ? -3 : 3;
-  const alongColumn = (fromBottom ? -3 : 3) * storedWidth;
+  const alongRow = fromRight ? -channels : channels;
+  const alongColumn = (fromBottom ? -channels : channels) * storedWidth;
   const [right, down] = turned ? [alongColumn, alongRow] : [alongRow, alongColumn];
-  const first = (fromRight ? (storedWidth - 1) * 3 : 0) + (fromBottom ? (storedHeight - 1) * storedWidth * 3 : 0);
+  const first = ((fromRight ? storedWidth - 1 : 0) + (fromBottom ? (storedHeight - 1) * storedWidth : 0)) * channels;
   const out = new Uint8Array(pixels.length);
   for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0, from = first + y * down; x < width; x++, from += right, to += 3) {
-      out[to] = pixels[from]!;
-      out[to + 1] = pixels[from + 1]!;
-      out[to + 2] = pixels[from + 2]!;
+    for (let x = 0, from = first + y * down; x < width; x++, from += right) {
+      for (let channel = 0; channel < channels; channel++) out[to++] = pixels[from + channel]!;
     }
   }
   return out;

@@ -13,12 +13,14 @@ export function readPngHeader(reader: ByteReader): ImageHeader {
   const colourType = reader.u8(25);
   let frames = 1;
   let orientation = 1;
+  let hasAlpha = colourType === 4 || colourType === 6;
   let colourProfile: ImageHeader["colourProfile"] = null;
   for (let at = SIGNATURE_BYTES; at + 8 <= reader.length; at += CHUNK_OVERHEAD_BYTES + reader.u32(at)) {
     const type = reader.text(at + 4, 4);
     if (type === "IDAT" || type === "IEND") break;
     if (type === "acTL") frames = Math.max(1, reader.u32(at + 8));
     if (type === "iCCP") colourProfile = profileOf(reader, at + 8, reader.u32(at));
+    if (type === "tRNS") hasAlpha = true;
     if (type === "eXIf") orientation = exifOrientation(reader, at + 8, at + 8 + reader.u32(at));
   }
   return {
@@ -30,6 +32,7 @@ export function readPngHeader(reader: ByteReader): ImageHeader {
     bitsPerChannel: reader.u8(24),
     orientation,
     colourProfile,
+    ...(hasAlpha ? { extraChannels: "alpha" } : {}),
   };
 }
 

@@ -1,17 +1,23 @@
 import { availableParallelism } from "node:os";
-import sharp, { type Sharp, type SharpOptions } from "sharp";
+import sharp from "sharp";
 import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { isSluiceError } from "../../schemas/errors.js";
+import type { ImageNote } from "../../schemas/image-notes.js";
 import { decodeBmp } from "./bmp.js";
-import { ByteReader, corrupt, truncated } from "./byte-reader.js";
-import { toChannels } from "./channels.js";
-import { conversionOf } from "./to-srgb.js";
+import { ByteReader, truncated } from "./byte-reader.js";
+import { greyed, toChannels } from "./channels.js";
 import type { DecodedImage, Decoder } from "./decoder.js";
 import { isWhole, readImageHeader } from "./image-header.js";
+import { withEnd } from "./jpeg-end.js";
+import { decodeByLibvips, isConvertedByLibvips } from "./libvips-pixels.js";
+import { turnedUpright } from "./orientation.js";
+import { loadPlainJpeg } from "./plain-jpeg.js";
+import { Resampler } from "./resample/resampler.js";
+import { isGreyedFirst, isOneSided, pickPixels, scalingOf } from "./scaling.js";
 import { decodeSmallPng } from "./small-png.js";
-import { isHarmless, refusalOfLibvips } from "./libvips-errors.js";
-import { decodePlainJpeg } from "./plain-jpeg.js";
-import { turbojpeg, type Turbojpeg } from "./turbojpeg.js";
+import type { StoredPixels } from "./stored-pixels.js";
+import { conversionOf } from "./to-srgb.js";
+import { turbojpeg, type JpegDecoder } from "./turbojpeg.js";
 
 export interface SharpDecoderOptions {
   /** Images decoded at once; by default the number of cores. More calls wait their turn. */
@@ -20,119 +26,154 @@ export interface SharpDecoderOptions {
   readonly turbojpeg?: "auto" | "off" | undefined;
 }
 
-/** The decoder over libvips, with a short way for ordinary JPEGs; `name` says whether it is taken on this machine. See docs/decisions/005-decoding.md for what was measured. */
+/** What decoding one image takes. Native memory and WebAssembly's do not shrink: places are kept, and used again. */
+interface Place {
+  readonly jpeg: JpegDecoder | null;
+  readonly resampler: Resampler;
+}
+
+/** Pixels of images in decoding at once, 4 bytes each; a larger image is decoded alone. */
+const MOST_PIXELS_TOGETHER = 48_000_000;
+
+/**
+ * The decoder: libvips and libjpeg-turbo decode, and every format's pixels are scaled here, as Pillow does it. `name` says which of the
+ * two JPEG goes through on this machine. See docs/decisions/005-decoding.md for what was measured.
+ */
 export function openSharpDecoder(options: SharpDecoderOptions = {}): Decoder {
   // One thread an image: images are decoded side by side. No cache: no image comes twice.
   sharp.concurrency(1);
   sharp.cache(false);
-  const limit = options.concurrency ?? availableParallelism();
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  const jpeg = options.turbojpeg === "off" ? null : turbojpeg();
+  const turns = new Turns(options.concurrency ?? availableParallelism());
+  const turbo = options.turbojpeg === "off" ? null : turbojpeg();
   const name = `sharp ${sharp.versions.sharp} (libvips ${sharp.versions.vips})`;
+  const idle: Place[] = [];
 
   return {
-    name: jpeg === null ? name : `${name}, ordinary JPEG by ${jpeg.name}`,
+    name: turbo === null ? name : `${name}, ordinary JPEG by ${turbo.name}`,
     header: readImageHeader,
     async decode(bytes, header, plan) {
-      if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
-      else running += 1;
+      const pixels = Math.min(header.width * header.height, MOST_PIXELS_TOGETHER);
+      await turns.take(pixels);
+      const place = idle.pop() ?? { jpeg: turbo?.open() ?? null, resampler: new Resampler() };
       try {
-        return await decode(bytes, header, plan, jpeg);
+        return await decode(bytes, header, plan, place);
       } finally {
-        // The place is handed on, not given up: `running` never exceeds the limit.
-        const next = waiting.shift();
-        if (next === undefined) running -= 1;
-        else next();
+        idle.push(place);
+        turns.give(pixels);
       }
     },
   };
 }
 
-async function decode(
-  bytes: Uint8Array,
-  header: ImageHeader,
-  plan: DecodePlan,
-  jpeg: Turbojpeg | null,
-): Promise<DecodedImage> {
-  if (!isWhole(bytes, header.format)) throw truncated(header.format, bytes.length);
-  const small = decodeSmallPng(bytes, header, plan);
-  if (small !== null) return { pixels: toChannels(small.pixels, small.channels, plan.output.channels) };
-  const plain = jpeg === null ? null : await decodePlainJpeg(jpeg, bytes, header, plan);
-  if (plain !== null) return { pixels: toChannels(plain, 3, plan.output.channels) };
-  // The policies have judged the header; a file that turns out larger than it is refused when opened.
-  const limitInputPixels = Math.max(1, header.width * header.height);
-  try {
-    return await render(bytes, header, plan, { limitInputPixels, failOn: "warning" });
-  } catch (error) {
-    if (error instanceof SluiceError) throw error;
-    if (!isHarmless(error)) throw refusalOfLibvips(error, header.format);
-  }
-  try {
-    return await render(bytes, header, plan, { limitInputPixels, failOn: "error" });
-  } catch (error) {
-    throw refusalOfLibvips(error, header.format);
-  }
-}
+/** Images in decoding: so many at once, and so many pixels; first come, first served. */
+class Turns {
+  readonly #waiting: { readonly pixels: number; readonly begin: () => void }[] = [];
+  #images: number;
+  #pixels = MOST_PIXELS_TOGETHER;
 
-async function render(
-  bytes: Uint8Array,
-  header: ImageHeader,
-  plan: DecodePlan,
-  options: SharpOptions,
-): Promise<DecodedImage> {
-  const { output } = plan;
-  const conversion = header.colourSpace === "srgb" ? conversionOf(header.colourProfile) : "libvips";
-  // Whatever converts the colours of RGB, it does so at the end, to the few pixels that the teacher sees. sharp itself would begin
-  // with it, on the whole image, and would leave images of 16 bits in the colours of Display P3.
-  const late = header.colourSpace === "srgb";
-  const image = pipeline(open(bytes, header, { ...options, ignoreIcc: late }), header, plan);
-  if (late && conversion === "libvips") image.withIccProfile("srgb");
-  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-  if (info.width !== output.width || info.height !== output.height) {
-    throw corrupt(header.format, `${info.width} x ${info.height} px where the header promised another size`);
+  constructor(images: number) {
+    this.#images = images;
   }
-  if (typeof conversion === "function" && info.channels === 3) conversion(data);
-  return { pixels: toChannels(data, info.channels, output.channels) };
-}
 
-function open(bytes: Uint8Array, header: ImageHeader, options: SharpOptions): Sharp {
-  if (header.format !== "bmp") return sharp(bytes, options);
-  const { width, height } = header;
-  return sharp(decodeBmp(new ByteReader(bytes, "bmp")), { raw: { width, height, channels: 3 } });
-}
-
-/** Scale, turn upright, crop, place: libvips reads only as much of the image as the crop needs. */
-function pipeline(image: Sharp, header: ImageHeader, plan: DecodePlan): Sharp {
-  const { scaled, crop, place, output } = plan;
-  const turned = header.orientation >= 5;
-  const width = turned ? scaled.height : scaled.width;
-  const height = turned ? scaled.width : scaled.height;
-  if (width !== header.width || height !== header.height) {
-    // Taking the whole image as an extract is what keeps sharp from loading it shrunk; no option of its own does.
-    if (!plan.shrinkOnLoad) image.extract({ left: 0, top: 0, width: header.width, height: header.height });
-    image.resize({ width, height, fit: "fill", kernel: plan.kernel, fastShrinkOnLoad: plan.shrinkOnLoad });
-  }
-  turnUpright(image, header.orientation);
-  if (crop.width !== scaled.width || crop.height !== scaled.height) image.extract(crop);
-  if (crop.width !== output.width || crop.height !== output.height) {
-    image.extend({
-      left: place.left,
-      top: place.top,
-      right: output.width - crop.width - place.left,
-      bottom: output.height - crop.height - place.top,
-      background: "black",
+  async take(pixels: number): Promise<void> {
+    await new Promise<void>((begin) => {
+      this.#waiting.push({ pixels, begin });
+      this.#beginNext();
     });
   }
-  // Grey stays one channel where nothing asks for colour: half the work.
-  if (header.colourSpace === "b-w" && header.colourProfile === null) image.toColourspace("b-w");
-  return image.flatten({ background: "black" });
+
+  give(pixels: number): void {
+    this.#images += 1;
+    this.#pixels += pixels;
+    this.#beginNext();
+  }
+
+  #beginNext(): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (this.#images === 0 || this.#pixels < next.pixels) return;
+      this.#images -= 1;
+      this.#pixels -= next.pixels;
+      this.#waiting.shift();
+      next.begin();
+    }
+  }
 }
 
-/** Undoes EXIF orientation. libvips flips (top to bottom), then flops (left to right), then turns clockwise. */
-function turnUpright(image: Sharp, orientation: number): void {
-  if (orientation === 4 || orientation === 5) image.flip();
-  if (orientation === 2 || orientation === 7) image.flop();
-  const angle = [0, 0, 0, 180, 0, 90, 90, 90, 270][orientation] ?? 0;
-  if (angle !== 0) image.rotate(angle);
+async function decode(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan, place: Place): Promise<DecodedImage> {
+  if (isWhole(bytes, header.format)) return decodeWhole(bytes, header, plan, place);
+  const limit = Math.max(1, header.width * header.height);
+  const ended = header.format === "jpeg" ? await withEnd(bytes, limit) : null;
+  if (ended === null) throw truncated(header.format, bytes.length);
+  try {
+    const { pixels, notes } = await decodeWhole(ended, header, plan, place);
+    return { pixels, notes: [...notes, "no-end"] };
+  } catch (error) {
+    // With the end put there by us, what libjpeg finds fault with is that pixels are missing before it.
+    if (isSluiceError(error, "E_IMAGE_CORRUPT")) throw truncated(header.format, bytes.length);
+    throw error;
+  }
+}
+
+async function decodeWhole(
+  bytes: Uint8Array,
+  header: ImageHeader,
+  plan: DecodePlan,
+  { jpeg, resampler }: Place,
+): Promise<DecodedImage> {
+  const loaded =
+    jpeg === null || isConvertedByLibvips(header, plan)
+      ? null
+      : await loadPlainJpeg(jpeg, resampler, bytes, header, plan);
+  if (loaded?.kind === "scaled") return finished(loaded.pixels, header, plan, []);
+  const found = loaded?.stored ?? (await storedPixels(bytes, header, plan));
+  const stored = isGreyedFirst(plan) && found.channels === 3 ? { ...found, pixels: greyed(found.pixels) } : found;
+  // Where a kernel minds, the image is turned first.
+  const turns = plan.orientation > 1 && isOneSided(plan.kernel);
+  const [image, scaledPlan] = turns ? [upright(stored, plan.orientation), { ...plan, orientation: 1 }] : [stored, plan];
+  const [width, height] = turns ? [image.width, image.height] : [header.width, header.height];
+  const scaling = scalingOf(width, height, scaledPlan, loaded?.shrink ?? 1);
+  const pixels =
+    scaling === null
+      ? pickPixels(image, scaledPlan)
+      : resampler.scaleStored(image, scaling.across, scaling.down, scaling.order);
+  return finished(pixels, header, scaledPlan, stored.notes);
+}
+
+async function storedPixels(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<StoredPixels> {
+  if (header.format === "bmp") return decodeBmp(new ByteReader(bytes, "bmp"), plan);
+  return decodeSmallPng(bytes, header) ?? (await decodeByLibvips(bytes, header, plan));
+}
+
+function upright(stored: StoredPixels, orientation: number): StoredPixels {
+  const [width, height] = orientation >= 5 ? [stored.height, stored.width] : [stored.width, stored.height];
+  return {
+    ...stored,
+    width,
+    height,
+    pixels: turnedUpright(stored.pixels, orientation, width, height, stored.channels),
+  };
+}
+
+/** Upright, in the colours that the card asks for, black around what does not fill the output. */
+function finished(
+  stored: Uint8Array,
+  header: ImageHeader,
+  plan: DecodePlan,
+  notes: readonly ImageNote[],
+): DecodedImage {
+  const { crop, place, output } = plan;
+  const pixels = turnedUpright(stored, plan.orientation, crop.width, crop.height, 3);
+  const conversion = header.colourSpace === "cmyk" ? "none" : conversionOf(header.colourProfile);
+  const said: ImageNote[] = [...notes];
+  if (conversion !== "none") said.push(plan.colourProfile === "ignore" ? "profile-ignored" : "profile");
+  if (typeof conversion === "function" && plan.colourProfile === "convert") conversion(pixels);
+  if (crop.width === output.width && crop.height === output.height) {
+    return { pixels: toChannels(pixels, output.channels), notes: said };
+  }
+  const out = new Uint8Array(output.width * output.height * 3);
+  for (let y = 0; y < crop.height; y++) {
+    const row = pixels.subarray(y * crop.width * 3, (y + 1) * crop.width * 3);
+    out.set(row, ((place.top + y) * output.width + place.left) * 3);
+  }
+  return { pixels: toChannels(out, output.channels), notes: said };
 }

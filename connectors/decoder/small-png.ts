@@ -1,6 +1,7 @@
 import { crc32, inflateSync } from "node:zlib";
-import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
+import type { ImageHeader } from "../../schemas/decode-plan.js";
 import { ByteReader } from "./byte-reader.js";
+import type { StoredPixels } from "./stored-pixels.js";
 
 /** Chunks that leave the pixels as they are: what others do to them is libvips' business. */
 const PLAIN_CHUNKS = new Set(["IHDR", "IDAT", "IEND", "sRGB", "gAMA", "cHRM", "pHYs", "tEXt", "zTXt", "iTXt", "tIME"]);
@@ -11,26 +12,16 @@ const RGB = 2;
 const MOST_PIXELS = 64 * 64;
 
 /**
- * Decodes a small plain PNG (8-bit grey or RGB, not interlaced) that needs no scaling and no turning. A call into libvips
- * costs some 400 microseconds whatever the image's size; this takes about 30, and gives the same bytes, since PNG is lossless. Returns
- * [height x width x channels] of the stored image, or null: for any other image, or one with any fault, ask libvips.
+ * Decodes a small plain PNG (8-bit grey or RGB, not interlaced). A call into libvips costs some 400 microseconds whatever the image's
+ * size; this takes about 30, and gives the same bytes, since PNG is lossless. Null for any other image, or one with any fault: ask libvips.
  */
-export function decodeSmallPng(
-  bytes: Uint8Array,
-  header: ImageHeader,
-  plan: DecodePlan,
-): { pixels: Uint8Array; channels: 1 | 3 } | null {
+export function decodeSmallPng(bytes: Uint8Array, header: ImageHeader): StoredPixels | null {
   const { width, height } = header;
   const fits =
     header.format === "png" &&
     header.bitsPerChannel === 8 &&
-    header.orientation === 1 &&
     header.colourProfile === null &&
-    width * height <= MOST_PIXELS &&
-    plan.crop.width === width &&
-    plan.crop.height === height &&
-    plan.output.width === width &&
-    plan.output.height === height;
+    width * height <= MOST_PIXELS;
   if (!fits) return null;
   const colourType = bytes[25];
   if ((colourType !== GREY && colourType !== RGB) || bytes[28] !== 0) return null;
@@ -40,7 +31,7 @@ export function decodeSmallPng(
     if (packed === null) return null;
     const filtered = inflateSync(packed, { maxOutputLength: height * (width * channels + 1) });
     const pixels = unfilter(filtered, width * channels, height, channels);
-    return pixels === null ? null : { pixels, channels };
+    return pixels === null ? null : { pixels, width, height, channels, notes: [] };
   } catch {
     return null;
   }

@@ -53,8 +53,8 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
     resize: {
       kernel: "linear",
       mode,
-      ...(mode === "crop" ? { shortSide } : {}),
-      shrinkOnLoad: true,
+      ...(mode === "crop" && input.width === input.height ? { shortSide } : {}),
+      shrinkOnLoad: false,
       ...choices.resize,
     },
     normalise,

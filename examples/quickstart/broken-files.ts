@@ -9,7 +9,7 @@ export interface BrokenFile {
   readonly bytes: Uint8Array;
 }
 
-/** Files of the sorts that a real folder of pictures holds and that must go to the quarantine one by one. */
+/** Files of the sorts that a real folder of pictures holds and that go to the quarantine one by one; of the last sorts, only where `decode.strict` says so. */
 export async function breakFile(index: number, digit: Uint8Array, random: SeededRandom): Promise<BrokenFile> {
   const make = FAULTS[index % FAULTS.length]!;
   return make(digit, random);

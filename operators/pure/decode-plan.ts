@@ -28,6 +28,9 @@ const FORMAT_OF_EXTENSION: Readonly<Record<string, string>> = {
   dib: "bmp",
 };
 
+/** Camera raw that begins like a TIFF */
+const RAW_EXTENSIONS = new Set("dng nef nrw cr2 arw sr2 srf pef srw iiq 3fr fff erf kdc dcr mef mos gpr".split(" "));
+
 /** Whether the header alone is reason to refuse the image, by the policies of the configuration; null: decode it. */
 export function refuse(header: ImageHeader, config: DecodeConfig, uri: string): Refusal | null {
   const { width, height } = header;
@@ -47,21 +50,31 @@ export function refuse(header: ImageHeader, config: DecodeConfig, uri: string): 
       `decode.minSide: ${side}`,
     );
   }
+  const extension = extensionOf(uri);
+  if (header.format === "tiff" && RAW_EXTENSIONS.has(extension)) {
+    return {
+      code: "E_IMAGE_FORMAT",
+      reason: `Expected a picture, found camera raw (.${extension}): what of it opens as TIFF is a thumbnail. Develop it to JPEG, PNG or TIFF, then ingest that.`,
+    };
+  }
   const named = otherFormat(header, uri);
-  if (config.wrongExtension === "quarantine" && named !== null) {
+  if (isRefused(config.wrongExtension, config) && named !== null) {
     return refusal(
       "E_IMAGE_EXTENSION",
-      `The extension .${extensionOf(uri)} names ${named}, the bytes are ${header.format}`,
+      `The extension .${extension} names ${named}, the bytes are ${header.format}`,
       "decode.wrongExtension: accept",
     );
   }
-  if (config.animated === "quarantine" && header.frames > 1) {
-    return refusal("E_IMAGE_ANIMATED", `The image has ${header.frames} frames`, "decode.animated: first-frame");
+  const isPaged = header.format === "tiff";
+  // The pages of a TIFF are other pictures, not other moments of one: the first stands for them only where a setting says so.
+  if (header.frames > 1 && (isRefused(config.animated, config) || (isPaged && config.animated === undefined))) {
+    const found = `The image has ${header.frames} ${isPaged ? "pages" : "frames"}`;
+    return refusal("E_IMAGE_ANIMATED", found, "decode.animated: first-frame");
   }
-  if (config.cmyk === "quarantine" && header.colourSpace === "cmyk") {
+  if (isRefused(config.cmyk, config) && header.colourSpace === "cmyk") {
     return refusal("E_IMAGE_CMYK", "The image is in CMYK, which has no one true sRGB", "decode.cmyk: convert");
   }
-  if (config.depth16 === "quarantine" && header.bitsPerChannel > 8) {
+  if (isRefused(config.depth16, config) && header.bitsPerChannel > 8) {
     return refusal(
       "E_IMAGE_DEPTH",
       `The image has ${header.bitsPerChannel} bits a channel, a teacher sees 8`,
@@ -71,13 +84,29 @@ export function refuse(header: ImageHeader, config: DecodeConfig, uri: string): 
   return null;
 }
 
-/** What is done to an image that was not refused, so that the teacher can see it; in the order of IMAGE_NOTES. */
-export function notesOf(header: ImageHeader, uri: string): ImageNote[] {
+/** What a single setting says, or the preset where it says nothing. */
+function isRefused(setting: string | undefined, { strict }: DecodeConfig): boolean {
+  return setting === undefined ? strict : setting === "quarantine";
+}
+
+/** Whether what the decoder found is reason to refuse the image after all. */
+export function refuseDecoded(notes: readonly ImageNote[], config: DecodeConfig): Refusal | null {
+  if (!config.strict || !notes.includes("no-end")) return null;
+  return refusal(
+    "E_IMAGE_TRUNCATED",
+    "The file lacks its end marker, though none of its pixels",
+    "decode.strict: false",
+  );
+}
+
+/** What is done to an image that was not refused, so that the teacher can see it; as its header foretells. */
+export function notesOf(header: ImageHeader, plan: DecodePlan, uri: string): ImageNote[] {
   const notes: ImageNote[] = [];
   if (otherFormat(header, uri) !== null) notes.push("wrong-extension");
   if (header.frames > 1) notes.push("first-frame");
   if (header.colourSpace === "cmyk") notes.push("cmyk");
   if (header.bitsPerChannel > 8) notes.push("depth");
+  if (plan.orientation > 1) notes.push("turned");
   return notes;
 }
 
@@ -100,76 +129,79 @@ function extensionOf(uri: string): string {
 /**
  * How to make the teacher's input of an image. Sizes are those after EXIF orientation.
  *
- * `crop` follows torchvision's Resize(short side) and CenterCrop to the pixel: the long side is truncated, an odd
- * remainder goes to the even offset; where the image would not cover the input (an input less square than the image),
- * it is enlarged until it does. `stretch` scales both sides freely. `pad` scales the whole image into the input,
- * rounded to the nearest pixel, and centres it.
+ * `crop` is torchvision's Resize(short side) and CenterCrop: the long side is truncated, an odd remainder goes to the even offset, what the
+ * scaled image does not fill is black. Without a short side, the image is scaled until it just covers the input. `stretch` scales both
+ * sides freely. `pad` is Pillow's ImageOps.pad: the whole image scaled into the input, rounded, in the middle.
  */
 export function planDecode(header: ImageHeader, card: Pick<ModelCard, "input" | "resize">): DecodePlan {
   const { input, resize } = card;
-  const turned = header.orientation >= 5;
+  const orientation = resize.orientation === "ignore" ? 1 : header.orientation;
+  const turned = orientation >= 5;
   const width = turned ? header.height : header.width;
   const height = turned ? header.width : header.height;
-  const output = { width: input.width, height: input.height, channels: channelsOf(input) };
-  const common = { output, kernel: resize.kernel, shrinkOnLoad: resize.shrinkOnLoad };
-  if (resize.mode === "stretch") {
-    return {
-      ...common,
-      scaled: { width: input.width, height: input.height },
-      crop: { left: 0, top: 0, width: input.width, height: input.height },
-      place: { left: 0, top: 0 },
-    };
-  }
-  if (resize.mode === "pad") {
-    const scaled =
-      width * input.height >= height * input.width
-        ? { width: input.width, height: atLeastOne(Math.round((height * input.width) / width)) }
-        : { width: atLeastOne(Math.round((width * input.height) / height)), height: input.height };
-    return {
-      ...common,
-      scaled,
-      crop: { left: 0, top: 0, ...scaled },
-      place: {
-        left: Math.floor((input.width - scaled.width) / 2),
-        top: Math.floor((input.height - scaled.height) / 2),
-      },
-    };
-  }
-  const scaled = covering(width, height, input, resize.shortSide ?? Math.min(input.width, input.height));
+  const scaled = scaledSize(width, height, input, resize);
+  const across = middle(scaled.width, input.width);
+  const down = middle(scaled.height, input.height);
   return {
-    ...common,
+    output: { width: input.width, height: input.height, channels: channelsOf(input) },
+    kernel: resize.kernel,
+    antialias: resize.antialias ?? true,
+    shrinkOnLoad: resize.shrinkOnLoad,
+    orientation,
+    colourProfile: resize.colourProfile ?? "ignore",
+    alpha: resize.alpha ?? "black",
     scaled,
-    crop: {
-      left: halfToEven(scaled.width - input.width),
-      top: halfToEven(scaled.height - input.height),
-      width: input.width,
-      height: input.height,
-    },
-    place: { left: 0, top: 0 },
+    crop: { left: across.from, top: down.from, width: across.size, height: down.size },
+    place:
+      resize.mode === "pad"
+        ? { left: halfToEven(input.width - scaled.width), top: halfToEven(input.height - scaled.height) }
+        : { left: across.to, top: down.to },
   };
 }
 
-/** The size whose short side is `shortSide`, or the least larger one that covers the input. */
-function covering(
-  width: number,
-  height: number,
-  input: { width: number; height: number },
-  shortSide: number,
-): { width: number; height: number } {
-  const scaled =
-    width <= height
-      ? { width: shortSide, height: Math.floor((shortSide * height) / width) }
-      : { width: Math.floor((shortSide * width) / height), height: shortSide };
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+function scaledSize(width: number, height: number, input: Size, { mode, shortSide }: ModelCard["resize"]): Size {
+  if (mode === "stretch") return { width: input.width, height: input.height };
+  if (mode === "pad") {
+    const isWider = width / height > input.width / input.height;
+    return isWider
+      ? { width: input.width, height: atLeastOne(roundToEven((height / width) * input.width)) }
+      : { width: atLeastOne(roundToEven((width / height) * input.height)), height: input.height };
+  }
+  if (shortSide !== undefined) return shortTo(width, height, shortSide);
+  const scaled = shortTo(width, height, Math.min(input.width, input.height));
   if (scaled.width >= input.width && scaled.height >= input.height) return scaled;
   return width * input.height <= height * input.width
     ? { width: input.width, height: Math.max(input.height, Math.floor((input.width * height) / width)) }
     : { width: Math.max(input.width, Math.floor((input.height * width) / height)), height: input.height };
 }
 
+function shortTo(width: number, height: number, shortSide: number): Size {
+  return width <= height
+    ? { width: shortSide, height: Math.floor((shortSide * height) / width) }
+    : { width: Math.floor((shortSide * width) / height), height: shortSide };
+}
+
+/** The middle of `scaled` pixels that `wanted` takes in, and where they come to lie. */
+function middle(scaled: number, wanted: number): { from: number; size: number; to: number } {
+  return scaled >= wanted
+    ? { from: halfToEven(scaled - wanted), size: wanted, to: 0 }
+    : { from: 0, size: scaled, to: Math.floor((wanted - scaled) / 2) };
+}
+
 /** half of `n`, rounded to the nearest whole number, a tie to the even one: Python's round(n / 2) */
 function halfToEven(n: number): number {
-  const floor = Math.floor(n / 2);
-  return n % 2 === 0 || floor % 2 === 0 ? floor : floor + 1;
+  return roundToEven(n / 2);
+}
+
+function roundToEven(x: number): number {
+  const floor = Math.floor(x);
+  if (x - floor !== 0.5) return Math.round(x);
+  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 function atLeastOne(n: number): number {

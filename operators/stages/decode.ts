@@ -1,8 +1,9 @@
 import type { Decoder } from "../../connectors/decoder/decoder.js";
 import type { DecodeConfig } from "../../schemas/config.js";
 import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
+import { joinNotes } from "../../schemas/image-notes.js";
 import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
-import { notesOf, planDecode, refuse } from "../pure/decode-plan.js";
+import { notesOf, planDecode, refuse, refuseDecoded } from "../pure/decode-plan.js";
 import { perceptualHash } from "../pure/perceptual-hash.js";
 import { isBadImage } from "./fetch.js";
 import { refusal, type Decoded, type Fetched, type Refused, type Scored } from "./image-in-flight.js";
@@ -27,15 +28,18 @@ export async function decodeImage(image: Fetched, options: DecodeOptions): Promi
     const header = await decoder.header(bytes);
     const refusedBy = refuse(header, config, origin.uri);
     if (refusedBy !== null) return refused(refusedBy.code, refusedBy.reason);
-    const { pixels } = await decoder.decode(bytes, header, planDecode(header, card));
-    const turned = header.orientation >= 5;
+    const plan = planDecode(header, card);
+    const { pixels, notes } = await decoder.decode(bytes, header, plan);
+    const refusedAfter = refuseDecoded(notes, config);
+    if (refusedAfter !== null) return refused(refusedAfter.code, refusedAfter.reason);
+    const turned = plan.orientation >= 5;
     return {
       kind: "decoded",
       origin,
       bytes,
       pixels,
       perceptualHash: perceptualHash(pixels, card.input.width, card.input.height, channelsOf(card.input)),
-      notes: notesOf(header, origin.uri).join(",") || null,
+      notes: joinNotes([...notesOf(header, plan, origin.uri), ...notes]),
       width: turned ? header.height : header.width,
       height: turned ? header.width : header.height,
     };

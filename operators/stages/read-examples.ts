@@ -4,7 +4,7 @@ import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import type { LabelledPixels } from "../../schemas/labelled-pixels.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
-import { planDecode, refuse } from "../pure/decode-plan.js";
+import { planDecode, refuse, refuseDecoded } from "../pure/decode-plan.js";
 import { isBadImage } from "./fetch.js";
 
 /** An encoded image and what it shows. */
@@ -112,7 +112,9 @@ export async function decodeExample(
     const header = await decoder.header(encoded);
     const refused = refuse(header, config, uri);
     if (refused !== null) return { uri, ...refused };
-    return (await decoder.decode(encoded, header, planDecode(header, card))).pixels;
+    const { pixels, notes } = await decoder.decode(encoded, header, planDecode(header, card));
+    const refusedAfter = refuseDecoded(notes, config);
+    return refusedAfter === null ? pixels : { uri, ...refusedAfter };
   } catch (error) {
     if (error instanceof SluiceError && isBadImage(error.code)) return { uri, code: error.code, reason: error.message };
     throw error;

@@ -33,7 +33,7 @@ const options = (change: Partial<ReadExamplesOptions> = {}): ReadExamplesOptions
     input: { width: 4, height: 4, layout: "NHWC", colour: "grey" },
     resize: { kernel: "linear", mode: "stretch", shrinkOnLoad: false },
   },
-  config: decodeSchema.parse({}),
+  config: decodeSchema.parse({ strict: true }),
   maxBytes: 1_000_000,
   ...change,
 });

@@ -67,7 +67,7 @@ export const simDecoder: Decoder = {
     if (kindOf(image) === "corrupt") throw new SluiceError("E_IMAGE_CORRUPT", `Image ${image} is corrupt on purpose.`);
     const pixels = new Uint8Array(8 * 8 * 3);
     new DataView(pixels.buffer).setUint32(0, image);
-    return { pixels };
+    return { pixels, notes: [] };
   },
 };
 

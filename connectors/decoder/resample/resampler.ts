@@ -1,19 +1,24 @@
+import { repeatGrey } from "../channels.js";
 import { RESAMPLE_MODULE } from "./resample-module.js";
+import type { StoredPixels } from "../stored-pixels.js";
 import { axisWeights, type Axis, type AxisWeights } from "./weights.js";
 
 interface Exports {
   readonly memory: WebAssembly.Memory;
-  readonly resample: (...parameters: readonly number[]) => void;
+  readonly across: (...parameters: readonly number[]) => void;
+  readonly down: (...parameters: readonly number[]) => void;
 }
 
 const PAGE_BYTES = 65_536;
 const CHANNELS = 3;
 /** What a vector may read or write past the end of a row */
 const SLACK_BYTES = 64;
+/** Rows are brought into WebAssembly's memory by so many bytes, where they are not written there at once: memory that fits a cache. */
+const STRIP_BYTES = 256 * 1024;
 
 let compiled: WebAssembly.Module | null = null;
 
-/** The part of an image that a reduction needs, px */
+/** The part of an image that scaling needs, px */
 export interface Region {
   readonly left: number;
   readonly top: number;
@@ -23,13 +28,17 @@ export interface Region {
 
 interface Prepared {
   readonly region: Region;
-  readonly columns: AxisWeights;
-  readonly rows: AxisWeights;
+  readonly columns: AxisTable;
+  readonly rows: AxisTable;
+  readonly order: PassOrder;
   /** Addresses in the module's memory */
-  readonly places: Readonly<Record<"down" | "across" | "between" | "out" | "source", number>>;
+  readonly places: Readonly<Record<"across" | "down" | "between" | "out" | "source", number>>;
 }
 
-/** Reduces RGB images in memory of its own, which grows with the largest of them and is used again. One image at a time. */
+/** Which pass comes first. Values are rounded and cut off between them: of a picture on its side, the other order is Pillow's. */
+export type PassOrder = "across first" | "down first";
+
+/** Scales RGB images in memory of its own, which grows with the largest of them and is used again. One image at a time. */
 export class Resampler {
   readonly #exports: Exports;
   #prepared: Prepared | null = null;
@@ -43,91 +52,189 @@ export class Resampler {
    * Makes ready for an image: which part of it is needed, beginning at a multiple of `grid` columns and with `grid` more on either
    * side, and where its pixels go: u8, [height x width x 3]. Valid until the next call.
    */
-  source(across: Axis, down: Axis, grid: number): { readonly region: Region; readonly pixels: Uint8Array } {
-    const [columns, rows] = [knownWeights(across), knownWeights(down)];
-    const left = Math.max(0, Math.floor(columns.starts[0]! / grid) - 1) * grid;
-    const right = Math.min(across.length, columns.starts.at(-1)! + columns.taps + grid);
-    const top = rows.starts[0]!;
-    const bottom = Math.min(down.length, rows.starts.at(-1)! + rows.taps);
-    const region = { left, top, width: right - left, height: bottom - top };
+  source(
+    across: Axis,
+    down: Axis,
+    order: PassOrder,
+    grid: number,
+  ): { readonly region: Region; readonly pixels: Uint8Array } {
+    const [columns, rows] = [known(across, acrossTable), known(down, downTable)];
+    const left = Math.max(0, Math.floor(columns.first / grid) - 1) * grid;
+    const right = Math.min(across.length, columns.end + grid);
+    const region = { left, top: rows.first, width: right - left, height: rows.end - rows.first };
     const bytes = region.width * region.height * CHANNELS;
+    const { places } = this.#prepare(region, columns, rows, order, region.height);
+    return { region, pixels: new Uint8Array(this.#exports.memory.buffer, places.source, bytes) };
+  }
+
+  /** What `source` made ready for, of the pixels written there: u8, [rows x columns x 3], the caller's own. */
+  scale(): Uint8Array {
+    const prepared = this.#prepared!;
+    const { region, rows, order } = prepared;
+    if (order === "across first") this.#across(prepared, prepared.places.source, region.height, 0);
+    else this.#down(prepared, 0, rows.count, 0);
+    return this.#finish(prepared);
+  }
+
+  /** The same of pixels that lie elsewhere, brought here by strips of rows. */
+  scaleStored(stored: StoredPixels, across: Axis, down: Axis, order: PassOrder): Uint8Array {
+    const [columns, rows] = [known(across, acrossTable), known(down, downTable)];
+    const { width } = stored;
+    const region = { left: 0, top: rows.first, width, height: rows.end - rows.first };
+    const most = Math.max(order === "across first" ? 1 : rows.taps * 2, Math.floor(STRIP_BYTES / (width * CHANNELS)));
+    const prepared = this.#prepare(region, columns, rows, order, Math.min(region.height, most));
+    if (order === "across first") {
+      for (let row = 0; row < region.height; row += most) {
+        const count = Math.min(most, region.height - row);
+        this.#bring(stored, prepared, row, count);
+        this.#across(prepared, prepared.places.source, count, row);
+      }
+      return this.#finish(prepared);
+    }
+    for (let row = 0; row < rows.count;) {
+      const first = rows.starts[row]! - rows.first;
+      const endOf = (at: number): number => Math.min(region.height, rows.starts[at]! - rows.first + rows.taps);
+      let next = row + 1;
+      while (next < rows.count && endOf(next) - first <= most) next += 1;
+      this.#bring(stored, prepared, first, endOf(next - 1) - first);
+      this.#down(prepared, row, next - row, first);
+      row = next;
+    }
+    return this.#finish(prepared);
+  }
+
+  #prepare(region: Region, columns: AxisTable, rows: AxisTable, order: PassOrder, sourceRows: number): Prepared {
     let end = 0;
     const place = (length: number): number => {
       const at = end;
       end = Math.ceil((at + length + SLACK_BYTES) / 16) * 16;
       return at;
     };
+    const isAcrossFirst = order === "across first";
+    const rowBytes = region.width * CHANNELS;
+    // Behind the last column and the last row: those whose weight is 0
+    const [columnSlack, rowSlack] = [columns.taps * CHANNELS, rows.taps + 1];
     const places = {
-      down: place(tableBytes(rows)),
-      across: place(tableBytes(columns)),
-      between: place((region.width + columns.taps) * CHANNELS * 2),
-      out: place(rows.starts.length * columns.starts.length * CHANNELS),
-      // Below the image: rows whose weight is 0
-      source: place(bytes + rows.taps * region.width * CHANNELS),
+      across: place(columns.bytes.length),
+      down: place(rows.bytes.length),
+      out: place(rows.count * columns.count * CHANNELS),
+      between: place(
+        isAcrossFirst ? (region.height + rowSlack) * columns.count * CHANNELS : rows.count * rowBytes + columnSlack,
+      ),
+      source: place(isAcrossFirst ? sourceRows * rowBytes + columnSlack : (sourceRows + rowSlack) * rowBytes),
     };
     const { memory } = this.#exports;
     const missing = end - memory.buffer.byteLength;
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
-    this.#prepared = { region, columns, rows, places };
-    return { region, pixels: new Uint8Array(memory.buffer, places.source, bytes) };
+    new Uint8Array(memory.buffer).set(columns.bytes, places.across);
+    new Uint8Array(memory.buffer).set(rows.bytes, places.down);
+    // The offsets in the table count rows: their length is this image's.
+    const step = 2 + rows.groups * 2;
+    const table = new Int32Array(memory.buffer, places.down, rows.count * step);
+    const passBytes = isAcrossFirst ? columns.count * CHANNELS : rowBytes;
+    for (let row = 0; row < rows.count; row++) table[row * step]! *= passBytes;
+    this.#prepared = { region, columns, rows, order, places };
+    return this.#prepared;
   }
 
-  /** What `source` made ready for, of the pixels written there: u8, [rows x columns x 3], the caller's own. */
-  reduce(): Uint8Array {
-    const { region, columns, rows, places } = this.#prepared!;
-    const { memory, resample } = this.#exports;
-    const stride = region.width * CHANNELS;
-    const firstColumn = columns.starts[0]!;
-    const rowBytes = (columns.starts.at(-1)! + columns.taps - firstColumn) * CHANNELS;
-    writeTable(memory, places.down, rows, (start) => (start - region.top) * stride);
-    writeTable(memory, places.across, columns, (start) => (start - firstColumn) * CHANNELS * 2);
-    resample(
-      places.source + (firstColumn - region.left) * CHANNELS,
-      stride,
-      Math.ceil(rowBytes / 16) * 16,
-      places.down,
-      rows.taps / 2,
-      rows.starts.length,
+  #bring({ pixels, width, channels }: StoredPixels, { region, places }: Prepared, row: number, count: number): void {
+    const strip = new Uint8Array(this.#exports.memory.buffer, places.source, count * width * CHANNELS);
+    const from = (region.top + row) * width * channels;
+    const rows = pixels.subarray(from, from + count * width * channels);
+    if (channels === CHANNELS) strip.set(rows);
+    else repeatGrey(rows, strip);
+  }
+
+  /** Rows at `from` across, into what lies between from row `at` on; or, as the second pass, into the result. */
+  #across({ region, columns, order, places }: Prepared, from: number, rows: number, at: number): void {
+    const { left, width } = region;
+    const into = order === "across first" ? places.between : places.out;
+    this.#exports.across(
+      from + (columns.first - left) * CHANNELS,
+      width * CHANNELS,
+      rows,
       places.across,
-      columns.taps / 2,
-      columns.starts.length,
-      places.between,
-      places.out,
+      columns.groups,
+      columns.count,
+      into + at * columns.count * CHANNELS,
     );
-    return new Uint8Array(memory.buffer, places.out, rows.starts.length * columns.starts.length * CHANNELS).slice();
+  }
+
+  /** `count` rows of the result from row `at` on. As the first pass, of source rows of which the first here is `first`. */
+  #down({ region, columns, rows, order, places }: Prepared, at: number, count: number, first: number): void {
+    const isSecond = order === "across first";
+    const rowBytes = (isSecond ? columns.count : region.width) * CHANNELS;
+    const [from, into] = isSecond ? [places.between, places.out] : [places.source - first * rowBytes, places.between];
+    const entryBytes = 8 + rows.groups * 8;
+    this.#exports.down(from, rowBytes, places.down + at * entryBytes, rows.groups, count, into + at * rowBytes);
+  }
+
+  #finish(prepared: Prepared): Uint8Array {
+    const { columns, rows, order, places } = prepared;
+    if (order === "across first") this.#down(prepared, 0, rows.count, 0);
+    else this.#across(prepared, places.between, rows.count, 0);
+    const { memory } = this.#exports;
+    return new Uint8Array(memory.buffer, places.out, rows.count * columns.count * CHANNELS).slice();
   }
 }
 
-/** As resample.wat reads it: for each pixel an i32 offset in bytes, then its weights, i16. */
-function writeTable(
-  memory: WebAssembly.Memory,
-  at: number,
-  { starts, weights, taps }: AxisWeights,
-  offsetOf: (start: number) => number,
-): void {
-  const step = 1 + taps / 2;
-  const offsets = new Int32Array(memory.buffer, at, starts.length * step);
-  const pairs = new Int16Array(memory.buffer, at, starts.length * step * 2);
-  for (let index = 0; index < starts.length; index++) {
-    offsets[index * step] = offsetOf(starts[index]!);
-    for (let tap = 0; tap < taps; tap++) pairs[index * step * 2 + 2 + tap] = weights[index * taps + tap]!;
-  }
+/** The weights of an axis as resample.wat reads them. */
+interface AxisTable extends Pick<AxisWeights, "starts" | "first" | "end" | "taps"> {
+  readonly bytes: Uint8Array;
+  /** Pixels of the result */
+  readonly count: number;
+  /** Groups of weights that each of them has: of 4 across, of 2 down */
+  readonly groups: number;
 }
 
-function tableBytes({ starts, taps }: AxisWeights): number {
-  return starts.length * (4 + taps * 2);
+/** A weight in its two parts. */
+const lowOf = (weight: number): number => ((weight + 1024) & 2047) - 1024;
+const highOf = (weight: number): number => (weight - lowOf(weight)) >> 11;
+
+/** For each column: an i32 offset in bytes, 12 bytes of nothing, then 4 high and 4 low weights for each 4 pixels. */
+function acrossTable(axis: AxisWeights): AxisTable {
+  return tableOf(axis, { together: 4, headBytes: 16, offsetUnit: CHANNELS });
+}
+
+/** For each row: an i32 offset in rows, 4 bytes of nothing, then 2 high and 2 low weights for each 2 rows. */
+function downTable(axis: AxisWeights): AxisTable {
+  return tableOf(axis, { together: 2, headBytes: 8, offsetUnit: 1 });
+}
+
+function tableOf(
+  { starts, weights, taps, first, end }: AxisWeights,
+  { together, headBytes, offsetUnit }: { together: number; headBytes: number; offsetUnit: number },
+): AxisTable {
+  const groups = Math.ceil(taps / together);
+  const count = starts.length;
+  const step = headBytes / 2 + groups * together * 2;
+  const words = new Int16Array(count * step);
+  const offsets = new Int32Array(words.buffer);
+  for (let pixel = 0; pixel < count; pixel++) {
+    offsets[(pixel * step) / 2] = (starts[pixel]! - first) * offsetUnit;
+    for (let tap = 0; tap < taps; tap++) {
+      const weight = weights[pixel * taps + tap]!;
+      const at = pixel * step + headBytes / 2 + Math.floor(tap / together) * together * 2 + (tap % together);
+      words[at] = highOf(weight);
+      words[at + together] = lowOf(weight);
+    }
+  }
+  return { bytes: new Uint8Array(words.buffer), count, groups, starts, taps: groups * together, first, end };
 }
 
 /** Photographs of one camera or collection have few sizes: their weights are made once. */
 const KEPT = 32;
-const kept = new Map<string, AxisWeights>();
+/** Tables of very long sides are not kept. */
+const MOST_KEPT_BYTES = 1024 * 1024;
+const kept = new Map<string, AxisTable>();
 
-function knownWeights(axis: Axis): AxisWeights {
-  const { kernel, length, extent, scaled, from, to } = axis;
-  const key = `${kernel} ${length} ${extent} ${scaled} ${from} ${to}`;
-  const known = kept.get(key) ?? axisWeights(axis);
+function known(axis: Axis, make: (weights: AxisWeights) => AxisTable): AxisTable {
+  const { kernel, antialias, length, extent, scaled, from, to } = axis;
+  const key = `${make.name} ${kernel} ${antialias} ${length} ${extent} ${scaled} ${from} ${to}`;
+  const table = kept.get(key) ?? make(axisWeights(axis));
   kept.delete(key);
-  kept.set(key, known);
+  if (table.bytes.length > MOST_KEPT_BYTES) return table;
+  kept.set(key, table);
   if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
-  return known;
+  return table;
 }

@@ -1,20 +1,23 @@
 import type { DecodePlan } from "../../../schemas/decode-plan.js";
 
-/** The kernels that reduce by weighted sums, with how far each reaches, in pixels of the result. */
-const KERNELS: Readonly<Partial<Record<DecodePlan["kernel"], { reach: number; at: (x: number) => number }>>> = {
+/** The kernels of weighted sums, with how far each reaches, in pixels of the result. `nearest` picks pixels: it is not one of them. */
+type Weighted = Exclude<DecodePlan["kernel"], "nearest">;
+const KERNELS: Readonly<Record<Weighted, { reach: number; at: (x: number) => number }>> = {
+  box: { reach: 0.5, at: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   linear: { reach: 1, at: (x) => Math.max(0, 1 - Math.abs(x)) },
-  cubic: { reach: 2, at: (x) => cubic(Math.abs(x), 0, 0.5) },
-  mitchell: { reach: 2, at: (x) => cubic(Math.abs(x), 1 / 3, 1 / 3) },
-  lanczos2: { reach: 2, at: (x) => (Math.abs(x) < 2 ? sinc(x) * sinc(x / 2) : 0) },
+  hamming: { reach: 1, at: (x) => (Math.abs(x) < 1 ? sinc(x) * (0.54 + 0.46 * Math.cos(Math.PI * x)) : 0) },
+  cubic: { reach: 2, at: (x) => cubic(Math.abs(x)) },
   lanczos3: { reach: 3, at: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) },
 };
 
-/** Weights are in 14 bits: they sum to this. */
-const ONE = 1 << 14;
+/** Weights are in 22 bits: a whole one is this. */
+const ONE = 2 ** 22;
 
-/** One axis of a reduction. */
+/** One axis of scaling. */
 export interface Axis {
-  readonly kernel: DecodePlan["kernel"];
+  readonly kernel: Weighted;
+  /** Whether the kernel is stretched over all stored pixels that make one of the result */
+  readonly antialias: boolean;
   /** px stored, and how many of the scaled image's pixels they make; `extent` is not whole where the image was loaded at a fraction */
   readonly length: number;
   readonly extent: number;
@@ -28,76 +31,61 @@ export interface Axis {
 export interface AxisWeights {
   /** The first stored pixel of each, `to - from` of them */
   readonly starts: Int32Array;
-  /** i16, [to - from x taps]; each row sums to 2^14 */
-  readonly weights: Int16Array;
-  /** Even. A last pixel may lie beyond the stored ones; its weight is 0 then. */
+  /** [to - from x taps], of 22 bits */
+  readonly weights: Int32Array;
   readonly taps: number;
+  /** The stored pixels [first, end) that any of them needs */
+  readonly first: number;
+  readonly end: number;
 }
-
-/** Whether this kernel can be had here, and weights in 14 bits are fine enough for the reduction. */
-export function canReduce(kernel: DecodePlan["kernel"], extent: number, scaled: number): boolean {
-  return KERNELS[kernel] !== undefined && extent >= scaled && extent <= scaled * MOST_REDUCTION;
-}
-const MOST_REDUCTION = 16;
 
 /**
- * The weights of an antialiased reduction: the kernel stretched over as many stored pixels as make one of the result, centres on
- * centres, cut off at the edges and brought to a sum of one. Source: Pillow, src/libImaging/Resample.c, which torchvision follows.
+ * The weights of an axis: the kernel over the stored pixels, centres on centres, cut off at the edges and brought to a sum of one,
+ * each rounded to 22 bits by itself. Source: Pillow, src/libImaging/Resample.c, which torchvision follows.
  */
-export function axisWeights({ kernel, length, extent, scaled, from, to }: Axis): AxisWeights {
-  const { reach, at } = KERNELS[kernel]!;
-  const scale = Math.max(1, extent / scaled);
-  const widest = Math.ceil(reach * scale) * 2 + 1;
-  const taps = widest + (widest % 2);
+export function axisWeights({ kernel, antialias, length, extent, scaled, from, to }: Axis): AxisWeights {
+  const { reach, at } = KERNELS[kernel];
+  const scale = extent / scaled;
+  const stretch = antialias ? Math.max(1, scale) : 1;
+  const support = reach * stretch;
+  const taps = Math.ceil(support) * 2 + 1;
   const starts = new Int32Array(to - from);
-  const weights = new Int16Array((to - from) * taps);
+  const weights = new Int32Array((to - from) * taps);
   const row = new Float64Array(taps);
-  for (let pixel = from; pixel < to; pixel++) {
-    const centre = (pixel + 0.5) * (extent / scaled);
-    const first = Math.max(0, Math.floor(centre - reach * scale + 0.5));
-    const end = Math.min(length, Math.floor(centre + reach * scale + 0.5));
+  let [least, greatest, widest] = [length, 0, 1];
+  for (let index = 0; index < to - from; index++) {
+    const centre = (from + index + 0.5) * scale;
+    const first = Math.min(length - 1, Math.max(0, Math.trunc(centre - support + 0.5)));
+    const count = Math.max(1, Math.min(length, Math.trunc(centre + support + 0.5)) - first);
     let sum = 0;
-    for (let tap = 0; tap < taps; tap++) {
-      row[tap] = first + tap < end ? at((first + tap + 0.5 - centre) / scale) : 0;
+    for (let tap = 0; tap < count; tap++) {
+      row[tap] = at((first + tap - centre + 0.5) * (1 / stretch));
       sum += row[tap]!;
     }
-    const index = pixel - from;
+    for (let tap = 0; tap < count; tap++) {
+      const weight = sum === 0 ? 0 : (row[tap]! / sum) * ONE;
+      weights[index * taps + tap] = Math.trunc(weight < 0 ? weight - 0.5 : weight + 0.5);
+    }
     starts[index] = first;
-    round(row, sum, weights.subarray(index * taps, (index + 1) * taps));
+    least = Math.min(least, first);
+    greatest = Math.max(greatest, first + count);
+    widest = Math.max(widest, count);
   }
-  return trimmed({ starts, weights, taps });
+  return { starts, weights: packed(weights, taps, widest), taps: widest, first: least, end: greatest };
 }
 
-/** To 14 bits; what rounding leaves over goes to the greatest weight, so that a flat picture stays as it is. */
-function round(row: Float64Array, sum: number, weights: Int16Array): void {
-  let rest = ONE;
-  let greatest = 0;
-  for (const [tap, value] of row.entries()) {
-    weights[tap] = Math.round((value / sum) * ONE);
-    rest -= weights[tap];
-    if (weights[tap] > weights[greatest]!) greatest = tap;
-  }
-  weights[greatest]! += rest;
+/** Rows of `widest` weights in place of `taps`. */
+function packed(weights: Int32Array, taps: number, widest: number): Int32Array {
+  if (taps === widest) return weights;
+  const rows = weights.length / taps;
+  for (let row = 1; row < rows; row++) weights.copyWithin(row * widest, row * taps, row * taps + widest);
+  return weights.subarray(0, rows * widest);
 }
 
-/** Without taps that are 0 in every row: most axes need two less than the bound allows. */
-function trimmed({ starts, weights, taps }: AxisWeights): AxisWeights {
-  const isEmpty = (tap: number): boolean => starts.every((_, index) => weights[index * taps + tap] === 0);
-  let needed = taps;
-  while (needed > 2 && isEmpty(needed - 1) && isEmpty(needed - 2)) needed -= 2;
-  if (needed === taps) return { starts, weights, taps };
-  const kept = new Int16Array(starts.length * needed);
-  for (let index = 0; index < starts.length; index++) {
-    kept.set(weights.subarray(index * taps, index * taps + needed), index * needed);
-  }
-  return { starts, weights: kept, taps: needed };
-}
-
-function cubic(x: number, b: number, c: number): number {
-  if (x >= 2) return 0;
-  return x < 1
-    ? ((12 - 9 * b - 6 * c) * x ** 3 + (-18 + 12 * b + 6 * c) * x ** 2 + 6 - 2 * b) / 6
-    : ((-b - 6 * c) * x ** 3 + (6 * b + 30 * c) * x ** 2 + (-12 * b - 48 * c) * x + 8 * b + 24 * c) / 6;
+/** Keys, 1981, with a = -1/2 */
+function cubic(x: number): number {
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0;
 }
 
 function sinc(x: number): number {

@@ -112,7 +112,7 @@ describe("conversion to sRGB", () => {
       .withIccProfile("p3")
       .tiff({ compression: "none" })
       .toBuffer();
-    const { pixels } = await asStored(decoder, replaced(tiff, p3, odd));
+    const { pixels } = await asStored(decoder, replaced(tiff, p3, odd), "rgb", { colourProfile: "convert" });
     const raw = await sharp(tiff, { ignoreIcc: true }).raw().toBuffer();
     assert.notDeepEqual([...pixels.subarray(0, 3)], [...raw.subarray(0, 3)]);
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { notesOf, planDecode, refuse } from "../../../operators/pure/decode-plan.js";
+import { notesOf, planDecode, refuse, refuseDecoded } from "../../../operators/pure/decode-plan.js";
 import { decodeSchema, type DecodeConfig } from "../../../schemas/config.js";
 import type { ImageHeader } from "../../../schemas/decode-plan.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
@@ -30,7 +30,7 @@ function card(
 }
 
 describe("refuse", () => {
-  const config = decodeSchema.parse({});
+  const config = decodeSchema.parse({ strict: true });
   const uri = "file:///pictures/a.jpg";
 
   test("accepts an ordinary image", () => {
@@ -56,20 +56,55 @@ describe("refuse", () => {
   }
 
   test("what is converted is noted, and nothing of an ordinary image", () => {
-    assert.deepEqual(notesOf(HEADER, uri), []);
+    const said = (change: Partial<ImageHeader>): string[] => {
+      const header = { ...HEADER, ...change };
+      return notesOf(header, planDecode(header, card(20, 20)), uri);
+    };
+    assert.deepEqual(said({}), []);
     for (const [note, change] of [
       ["wrong-extension", { format: "png" }],
       ["first-frame", { frames: 2 }],
       ["cmyk", { colourSpace: "cmyk" }],
       ["depth", { bitsPerChannel: 16 }],
+      ["turned", { orientation: 8 }],
     ] as const) {
-      assert.deepEqual(notesOf({ ...HEADER, ...change }, uri), [note]);
+      assert.deepEqual(said(change), [note]);
     }
-    assert.deepEqual(notesOf({ ...HEADER, format: "tiff", frames: 3, bitsPerChannel: 16 }, uri), [
+    assert.deepEqual(said({ format: "tiff", frames: 3, bitsPerChannel: 16 }), [
       "wrong-extension",
       "first-frame",
       "depth",
     ]);
+  });
+
+  test("by default uses what decodes, strictly refuses it, and each kind has its own setting", () => {
+    const kinds: readonly [Partial<ImageHeader>, Partial<DecodeConfig>][] = [
+      [{ format: "png" }, { wrongExtension: "quarantine" }],
+      [{ frames: 2 }, { animated: "quarantine" }],
+      [{ colourSpace: "cmyk" }, { cmyk: "quarantine" }],
+      [{ bitsPerChannel: 16 }, { depth16: "quarantine" }],
+    ];
+    const wild = decodeSchema.parse({});
+    for (const [change, setting] of kinds) {
+      const header = { ...HEADER, ...change };
+      assert.equal(refuse(header, wild, uri), null);
+      assert.notEqual(refuse(header, config, uri), null);
+      assert.notEqual(refuse(header, { ...wild, ...setting }, uri), null);
+    }
+    assert.equal(refuseDecoded(["no-end"], wild), null);
+    assert.equal(refuseDecoded(["no-end"], config)?.code, "E_IMAGE_TRUNCATED");
+    assert.equal(refuseDecoded(["alpha"], config), null);
+  });
+
+  test("a TIFF of several pages is refused unless the first is asked for, and camera raw always", () => {
+    const pages = { ...HEADER, format: "tiff", frames: 2 };
+    const where = "file:///a/b.tif";
+    const wild = decodeSchema.parse({});
+    assert.match(refuse(pages, wild, where)?.reason ?? "", /2 pages; to accept it set decode.animated: first-frame/);
+    assert.equal(refuse(pages, { ...wild, animated: "first-frame" }, where), null);
+    const raw = refuse({ ...HEADER, format: "tiff" }, wild, "file:///a/DSC_0001.NEF");
+    assert.equal(raw?.code, "E_IMAGE_FORMAT");
+    assert.match(raw.reason, /camera raw/);
   });
 
   test("holds exactly at the limits", () => {
@@ -152,8 +187,10 @@ describe("planDecode", () => {
           assert.ok(crop.width >= 1 && crop.height >= 1);
           assert.ok(place.left >= 0 && place.left + crop.width <= output.width);
           assert.ok(place.top >= 0 && place.top + crop.height <= output.height);
-          if (mode !== "pad") assert.deepEqual([crop.width, crop.height], [inputWidth, inputHeight]);
-          else assert.ok(crop.width === inputWidth || crop.height === inputHeight);
+          // A short side that the card says may leave the input unfilled, as in torchvision.
+          if (mode === "stretch" || (mode === "crop" && shortSide === null))
+            assert.deepEqual([crop.width, crop.height], [inputWidth, inputHeight]);
+          else if (mode === "pad") assert.ok(crop.width === inputWidth || crop.height === inputHeight);
           for (const value of [...Object.values(crop), ...Object.values(scaled), ...Object.values(place)]) {
             assert.ok(Number.isInteger(value));
           }
@@ -181,7 +218,12 @@ describe("planDecode", () => {
   test("turns the sides of an image that lies on its side", () => {
     const lying = planDecode({ ...HEADER, width: 500, height: 375, orientation: 6 }, card(224, 224));
     const upright = planDecode({ ...HEADER, width: 375, height: 500 }, card(224, 224));
-    assert.deepEqual(lying, upright);
+    assert.deepEqual({ ...lying, orientation: 1 }, upright);
+    const asStored = planDecode(
+      { ...HEADER, width: 375, height: 500, orientation: 6 },
+      card(224, 224, { orientation: "ignore" }),
+    );
+    assert.deepEqual(asStored, upright);
   });
 
   test("asks for the channels, kernel and loading of the card", () => {
