@@ -2,17 +2,17 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine } from "../connectors/engine/engine.js";
-import { identifyModel } from "../connectors/engine/identify-model.js";
+import { identifyModel, type FoundModel } from "../connectors/engine/identify-model.js";
 import { inferCard, type CardChoices } from "../connectors/engine/infer-card.js";
 import { openEngine } from "../connectors/engine/open.js";
-import { cardPathBeside, writeCardAt } from "../connectors/engine/teacher-files.js";
+import { cardPathBeside, isCard, writeCardAt } from "../connectors/engine/teacher-files.js";
 import { openFolderSource } from "../connectors/source/folder.js";
 import { openUri } from "../connectors/source/open-uri.js";
 import { SeededRandom } from "../operators/pure/seeded-random.js";
 import type { EncodedExample, SkippedExample } from "../operators/stages/read-examples.js";
 import type { DecodeConfig, EngineConfig } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
-import { MODEL_CARD_FILE, type ModelCard } from "../schemas/model-card.js";
+import { isMultiLabel, MODEL_CARD_FILE, type ModelCard } from "../schemas/model-card.js";
 import { pixelBytes } from "../schemas/pixels.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import { assertTelling, scoreExamples } from "./score-examples.js";
@@ -57,9 +57,7 @@ const BEST = 3;
  */
 export async function addTeacher(run: AddTeacherRun): Promise<AddedTeacher> {
   const model = await identifyModel(run.model);
-  const cardPath = model.ownsFolder
-    ? join(model.folder, MODEL_CARD_FILE)
-    : cardPathBeside(join(model.folder, model.files[0]!));
+  const cardPath = await placeOfCard(model);
   if (existsSync(cardPath) && !run.overwrite) {
     throw new SluiceError(
       "E_TEACHER_CARD",
@@ -79,6 +77,20 @@ export async function addTeacher(run: AddTeacherRun): Promise<AddedTeacher> {
   } finally {
     await engine.close();
   }
+}
+
+/** Where the card goes. Another tool's file of that name stays: the card is then called after the model, or refused. */
+async function placeOfCard(model: FoundModel): Promise<string> {
+  const beside = cardPathBeside(join(model.folder, model.files[0]!));
+  const own = join(model.folder, MODEL_CARD_FILE);
+  const isFree = async (path: string): Promise<boolean> => !existsSync(path) || (await isCard(path));
+  if (model.ownsFolder && (await isFree(own))) return own;
+  if (await isFree(beside)) return beside;
+  throw new SluiceError(
+    "E_TEACHER_CARD",
+    `Expected to write the card as ${beside}, found JSON of another tool there. Move that file away: it is not overwritten.`,
+    { path: beside },
+  );
 }
 
 async function tryImages(
@@ -136,8 +148,11 @@ function bestClasses(logits: Float32Array, card: ModelCard): TriedImage["best"] 
   const scaled = Array.from(logits, (logit) => logit / card.temperature);
   const greatest = Math.max(...scaled);
   const total = scaled.reduce((sum, logit) => sum + Math.exp(logit - greatest), 0);
+  const probabilityOf = isMultiLabel(card)
+    ? (logit: number): number => 1 / (1 + Math.exp(-logit))
+    : (logit: number): number => Math.exp(logit - greatest) / total;
   return scaled
-    .map((logit, at) => ({ label: card.labels[at]!, probability: Math.exp(logit - greatest) / total }))
+    .map((logit, at) => ({ label: card.labels[at]!, probability: probabilityOf(logit) }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, BEST);
 }

@@ -1,13 +1,13 @@
 import { ranking } from "../operators/pure/ranking.js";
 import type { Config } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
-import type { ModelCard } from "../schemas/model-card.js";
+import type { RankedCard } from "../schemas/model-card.js";
 
 /**
  * Whether what will be archived answers every dataset's selection for any image. Throws E_SELECTION, also for labels that the
  * teacher does not have: before anything is scored.
  */
-export function assertAnswerable(config: Config, card: Pick<ModelCard, "labels" | "temperature">): void {
+export function assertAnswerable(config: Config, card: RankedCard): void {
   const { topM, logits } = config.archive;
   for (const { name, select } of config.datasets) {
     const { needs, alwaysAnswers } = ranking(select, card);

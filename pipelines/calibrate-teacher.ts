@@ -7,7 +7,7 @@ import { calibrationAt, fitTemperature, TEMPERATURE_RANGE, type Calibration } fr
 import type { SkippedExample } from "../operators/stages/read-examples.js";
 import type { DecodeConfig, EngineConfig } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
-import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
+import { isMultiLabel, teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { openLabelledCsv } from "./labelled-csv.js";
 import { openLabelledFolder } from "./labelled-folder.js";
@@ -55,6 +55,13 @@ const DIGITS = 4;
 export async function calibrateTeacher(run: CalibrateRun): Promise<CalibratedTeacher> {
   const teacher = await loadTeacher(run.teacher);
   const { card } = teacher;
+  if (isMultiLabel(card)) {
+    throw new SluiceError(
+      "E_TEACHER_CARD",
+      `Expected a teacher whose classes exclude each other, found output.kind ${card.output.kind} in the card of ${card.name}: a temperature is fitted on images that show one class. Its probabilities stay as the model gives them.`,
+      { kind: card.output.kind },
+    );
+  }
   const set =
     extname(run.labelled).toLowerCase() === ".csv"
       ? await openLabelledCsv(run.labelled)

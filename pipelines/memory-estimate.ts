@@ -5,7 +5,7 @@ import { estimateTopkBytes } from "../operators/pure/topk-size.js";
 import type { Config } from "../schemas/config.js";
 import { reserveOf } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
-import type { ModelCard } from "../schemas/model-card.js";
+import type { RankedCard } from "../schemas/model-card.js";
 
 export interface MemoryEstimate {
   /** Of the top-K states when all their classes are full */
@@ -16,7 +16,7 @@ export interface MemoryEstimate {
 }
 
 /** What the datasets' states need for a teacher. Throws E_SELECTION, also for labels that it does not have. */
-export function estimateMemory(config: Config, card: Pick<ModelCard, "labels" | "temperature">): MemoryEstimate {
+export function estimateMemory(config: Config, card: RankedCard): MemoryEstimate {
   const datasets = config.datasets.map((dataset) => {
     const ranked = ranking(dataset.select, card);
     const k = quota(dataset.select.k, ranked, "most");
@@ -33,7 +33,7 @@ export function estimateMemory(config: Config, card: Pick<ModelCard, "labels" | 
 }
 
 /** Throws E_MEMORY, with the estimate in bytes, where the states cannot fit. */
-export function assertFits(config: Config, card: Pick<ModelCard, "labels" | "temperature">): void {
+export function assertFits(config: Config, card: RankedCard): void {
   const classes = card.labels.length;
   const { stateBytes, memoryBytes, datasets } = estimateMemory(config, card);
   if (stateBytes <= memoryBytes) return;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { ClassNames } from "./class-names.js";
 import { canonicalJson, sha256Hex } from "./canonical.js";
 
 /** The file that stands beside a model's weights and says how to feed it and how to read it. */
@@ -31,10 +32,11 @@ export const modelCardSchema = z.strictObject({
     antialias: z.boolean().optional(),
     /**
      * `crop`: short side to `shortSide`, centre crop to the input size, what is missing black (torchvision's Resize and CenterCrop).
-     * `stretch`: straight to the input size. `pad`: long side to the input size, the rest black (Pillow's ImageOps.pad).
+     * `stretch`: straight to the input size, or with `shortSide` in the input's shape to that size, then centre crop.
+     * `pad`: long side to the input size, the rest black (Pillow's ImageOps.pad).
      */
     mode: z.enum(["crop", "stretch", "pad"]).default("crop"),
-    /** px; only for `crop`; by default the least at which the image fills the input */
+    /** px; not for `pad`; by default the least at which the image fills the input */
     shortSide: z.int().positive().optional(),
     /** Whether JPEG may be decoded at 1/2, 1/4, 1/8 size first: faster, other pixels. */
     shrinkOnLoad: z.boolean().default(false),
@@ -48,8 +50,12 @@ export const modelCardSchema = z.strictObject({
   /** tensor = (u8 / 255 - mean) / std, one value a channel in the model's channel order */
   normalise: z.strictObject({ mean: z.array(z.number()).min(1), std: z.array(z.number().positive()).min(1) }),
   output: z.strictObject({
-    /** What the model puts out; probabilities become logits by ln(p), p clipped at 1e-38 from below. */
-    kind: z.enum(["logits", "probabilities"]),
+    /**
+     * What the model puts out. `logits`, of classes of which one is right; also their log-softmax. `probabilities` of such classes become logits by ln(p), p clipped at
+     * 1e-38 from below. `sigmoid`: a probability of each class for itself, in images that show several or none; becomes a logit by ln(p / (1 - p)).
+     * `sigmoid-logits`: the logits of such.
+     */
+    kind: z.enum(["logits", "probabilities", "sigmoid", "sigmoid-logits"]),
     /** The output's name, where the model has several */
     name: z.string().optional(),
     /** An output beside it that describes the image, archived as it comes: `size` values an image. It changes no score. */
@@ -66,6 +72,17 @@ export type ModelCard = z.infer<typeof modelCardSchema>;
 /** Values an image that an engine gives: C logits, then those of the embedding, if the card names one. */
 export function outputWidth({ labels, output }: Pick<ModelCard, "labels" | "output">): number {
   return labels.length + (output.embedding?.size ?? 0);
+}
+
+/** What ranking needs of a teacher. */
+export type RankedCard = ClassNames &
+  Pick<ModelCard, "temperature"> & {
+  readonly output?: Pick<ModelCard["output"], "kind"> | undefined;
+};
+
+/** Whether the classes are independent: an image may show several or none, and their probabilities do not sum to 1. */
+export function isMultiLabel({ output }: Pick<RankedCard, "output">): boolean {
+  return output?.kind === "sigmoid" || output?.kind === "sigmoid-logits";
 }
 
 /** Channels of the model's input: 1 or 3. */

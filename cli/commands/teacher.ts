@@ -165,6 +165,8 @@ function declareCardFlags(command: Command): Command {
       new Option("--kind <kind>", "what the output holds (default: told by a trial)").choices([
         "logits",
         "probabilities",
+        "sigmoid",
+        "sigmoid-logits",
       ]),
     )
     .option("--try <folder>", "images to try it on; their best classes are printed")

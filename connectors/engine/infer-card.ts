@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import { findCards } from "./cards/find-cards.js";
+import type { Size, ToldCard } from "./cards/told-card.js";
 import { identifyModel, type FoundModel } from "./identify-model.js";
 import { layoutOf, TRIAL_SIDE, type ModelShapes, type ShapeChoices } from "./model-shapes.js";
 import type { LoadedTeacher } from "./teacher-files.js";
@@ -22,27 +24,52 @@ export interface CardChoices extends ShapeChoices {
   readonly outputKind?: ModelCard["output"]["kind"] | undefined;
 }
 
+/** What a card is made of: what the user says, then what the model and the files beside it say, then what is assumed. */
+interface Sources {
+  readonly model: FoundModel;
+  /** Of the model's entry file, for messages */
+  readonly path: string;
+  readonly choices: CardChoices;
+  readonly cards: readonly ToldCard[];
+}
+
+/** A member of the card, and the sentence that says where it comes from. */
+type Said<Member extends string, Value> = Readonly<Record<Member, Value>> & { readonly note: string };
+
 /**
- * Makes up a card for a model that has none: layout, size, batch and number of classes from its shapes, logits or
- * probabilities from a trial run, labels from `<name>.labels.txt` or `labels.txt` (one a line), else class-0 …, and preprocessing as for
- * ImageNet for ONNX; `choices` go before all that. Throws E_TEACHER_CARD where something is left open, E_TEACHER_LABELS,
- * E_TEACHER_WEIGHTS, E_ENGINE_LOAD, E_ENGINE_SHAPE, E_ENGINE_UNAVAILABLE, E_IMAGE_SCORES.
+ * Makes up a card for a model that has none. What `choices` say goes first; then what the model's metadata and the files beside it say (timm, transformers,
+ * Ultralytics, Teachable Machine …); then shapes, first and last operators and trial runs of the model itself, and labels from
+ * `<name>.labels.txt` or `labels.txt`; at last preprocessing as for ImageNet, for ONNX. Each member is said with its source. Throws E_TEACHER_CARD where something is left open or
+ * asks for what is not done here, E_TEACHER_LABELS, E_TEACHER_WEIGHTS, E_ENGINE_LOAD, E_ENGINE_SHAPE, E_ENGINE_UNAVAILABLE, E_IMAGE_SCORES.
  */
 export async function inferCard(modelPath: string, choices: CardChoices = {}): Promise<LoadedTeacher> {
   const model = await identifyModel(modelPath);
   const path = join(model.folder, model.files[0]!);
+  const { cards, unread } = await findCards(model);
+  const refused = cards.find((card) => card.refused !== undefined);
+  if (refused !== undefined) {
+    throw new SluiceError(
+      "E_TEACHER_CARD",
+      `Expected a classifier of images at ${path}, found ${refused.refused ?? ""} (${refused.from}).`,
+      { path },
+    );
+  }
+  const sources = { model, path, choices, cards };
   const weights = await describeWeights(model.folder, model.files);
-  const shapes = await inspect(model, path, choices);
-  const { input, inputNote } = inputFrom(path, shapes, choices);
-  const { labels, labelNote } = await labelsFor(model, shapes.width, choices);
-  const { normalise, normaliseNote } = normaliseFor(model, path, input, choices);
-  const shortSide = Math.round(Math.min(input.width, input.height) * SHORT_SIDE_RATIO);
-  const mode = choices.resize?.mode ?? "crop";
-  const { outputKind: kind = shapes.kind } = choices;
-  const told =
-    choices.outputKind === undefined
-      ? `a trial run ${kind === "probabilities" ? "summed to 1" : "did not sum to 1"}`
-      : "as said";
+  const named = await labelsOf(sources);
+  const size = saidBy(cards, "size");
+  const shapes = await inspect(model, path, {
+    ...choices,
+    width: choices.width ?? size?.value.width,
+    height: choices.height ?? size?.value.height,
+    colour: choices.colour ?? saidBy(cards, "colour")?.value,
+    labelCount: named?.labels.length,
+  });
+  const { input, note: inputNote } = inputFrom(sources, shapes);
+  const { labels, note: labelNote } = labelsFor(model, shapes.width, named);
+  const { normalise, note: normaliseNote } = normaliseFor(sources, input, shapes);
+  const { resize, note: resizeNote } = resizeFor(sources, input);
+  const { kind, note: kindNote } = kindFor(sources, shapes);
   const isNamed = shapes.outputNames.length > 1;
   const card: ModelCard = {
     schemaVersion: 1,
@@ -50,13 +77,7 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
     format: model.format,
     weights,
     input,
-    resize: {
-      kernel: "linear",
-      mode,
-      ...(mode === "crop" && input.width === input.height ? { shortSide } : {}),
-      shrinkOnLoad: false,
-      ...choices.resize,
-    },
+    resize,
     normalise,
     output: {
       kind,
@@ -73,27 +94,37 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
     assumptions: [
       inputNote,
       normaliseNote,
-      resizeNote(card),
-      `Output ${shapes.outputName} holds ${shapes.width} ${kind} (${told}).`,
+      resizeNote,
+      kindNote,
       ...(shapes.embedding === undefined
         ? []
         : [`Output ${shapes.embedding.name} is the embedding, ${shapes.embedding.size} values.`]),
       labelNote,
+      ...unread,
     ],
   };
 }
 
-/** Only the library of the model's own kind is loaded. */
-async function inspect({ format }: FoundModel, path: string, choices: ShapeChoices): Promise<ModelShapes> {
-  if (format === "onnx") return (await import("./onnx.js")).inspectOnnx(path, choices);
-  return (await import("./inspect-tfjs.js")).inspectTfjs(format, path, choices);
+/** The first card that says a member, and which it is. */
+function saidBy<Member extends keyof ToldCard>(
+  cards: readonly ToldCard[],
+  member: Member,
+): { readonly value: NonNullable<ToldCard[Member]>; readonly from: string } | null {
+  for (const card of cards) {
+    const value = card[member];
+    if (value !== undefined) return { value, from: card.from };
+  }
+  return null;
 }
 
-function inputFrom(
-  path: string,
-  shapes: ModelShapes,
-  choices: ShapeChoices,
-): { input: ModelCard["input"]; inputNote: string } {
+/** Only the library of the model's own kind is loaded. */
+async function inspect(model: FoundModel, path: string, choices: ShapeChoices): Promise<ModelShapes> {
+  if (model.onnx !== null) return (await import("./inspect-onnx.js")).inspectOnnx(path, model.onnx, choices);
+  if (model.format === "onnx") throw new Error("an ONNX model that was not read");
+  return (await import("./inspect-tfjs.js")).inspectTfjs(model.format, path, choices);
+}
+
+function inputFrom({ path, choices, cards }: Sources, shapes: ModelShapes): Said<"input", ModelCard["input"]> {
   const { inputDims: dims } = shapes;
   const layout = layoutOf(dims, choices.layout);
   if (dims.length !== 4 || layout === null) {
@@ -107,33 +138,65 @@ function inputFrom(
   }
   const [batch, a, b, c] = dims;
   const [tall, wide, depth] = layout === "NCHW" ? [b, c, a] : [a, b, c];
+  const card = cards.find(({ size }) => size !== undefined);
+  const size = card?.size;
+  const isSaid = choices.height !== undefined || choices.width !== undefined;
+  if (!isSaid && card?.sizeIsDefault !== true && size !== undefined) assertSame(path, size, card?.from ?? "", tall, wide);
   // What the user says is held against the model when it is opened: a contradiction is an error there, with both in it.
-  const height = choices.height ?? tall ?? TRIAL_SIDE;
-  const width = choices.width ?? wide ?? TRIAL_SIDE;
-  const colour = choices.colour ?? (depth === 1 ? "grey" : "rgb");
-  const isOpen = (tall == null && choices.height === undefined) || (wide == null && choices.width === undefined);
+  const height = choices.height ?? tall ?? size?.height ?? TRIAL_SIDE;
+  const width = choices.width ?? wide ?? size?.width ?? TRIAL_SIDE;
+  const told = saidBy(cards, "colour");
+  const colour = choices.colour ?? (depth === 1 ? "grey" : depth === 3 && told?.value === "grey" ? "rgb" : told?.value) ?? "rgb";
+  const isOpen = !isSaid && (tall == null || wide == null);
+  const openNote =
+    size === undefined ? " (assumed: the model takes any size)" : ` (the model takes any size; ${card?.from ?? ""} says this one)`;
+  const colourNote = choices.colour === undefined && colour === told?.value ? `, as ${told.from} says` : "";
   return {
     input: { width, height, layout, colour, ...(batch == null ? {} : { fixedBatch: batch }) },
-    inputNote:
-      `Input ${shapes.inputName} is ${layout}, ${width} x ${height} px, ${colour === "grey" ? "grey" : colour.toUpperCase()}` +
-      (isOpen ? " (the model takes any size)" : "") +
+    note:
+      `Input ${shapes.inputName} is ${layout}, ${width} x ${height} px, ${colour === "grey" ? "grey" : colour.toUpperCase()}${colourNote}` +
+      (isOpen ? openNote : "") +
+      (shapes.inputType === "float32" ? "" : `, ${shapes.inputType}`) +
       (batch == null ? "." : `, in batches of ${batch} only (short ones are padded).`),
   };
 }
 
-function normaliseFor(
-  { format }: FoundModel,
+function assertSame(
   path: string,
+  { width, height }: Size,
+  from: string,
+  tall: number | null | undefined,
+  wide: number | null | undefined,
+): void {
+  if ((tall ?? height) === height && (wide ?? width) === width) return;
+  throw new SluiceError(
+    "E_ENGINE_SHAPE",
+    `Expected an input of ${width} x ${height} px in ${path}, as ${from} says, found ${wide ?? "?"} x ${tall ?? "?"} px: is that the file of another model? Say the size with --size, or move the file away.`,
+    { path, expected: { width, height }, found: { width: wide, height: tall } },
+  );
+}
+
+function normaliseFor(
+  { model, path, choices, cards }: Sources,
   { colour }: ModelCard["input"],
-  choices: CardChoices,
-): { normalise: ModelCard["normalise"]; normaliseNote: string } {
-  const { normalise } = choices;
-  if (normalise !== undefined) {
-    const { mean, std } = normalise;
-    return { normalise, normaliseNote: `Pixels are (u8 / 255 - [${mean.join(", ")}]) / [${std.join(", ")}], as said.` };
+  { inside, inputType }: ModelShapes,
+): Said<"normalise", ModelCard["normalise"]> {
+  const told = saidBy(cards, "normalise");
+  const shown = ({ mean, std }: ModelCard["normalise"]): string => `(u8 / 255 - ${listed(mean)}) / ${listed(std)}`;
+  if (choices.normalise !== undefined) {
+    const twice =
+      inside !== null && !sameNormalise(inside.normalise, choices.normalise)
+        ? ` But ${inside.from}: ${shown(inside.normalise)} would be the way to feed it.`
+        : "";
+    return { normalise: choices.normalise, note: `Pixels are ${shown(choices.normalise)}, as said.${twice}` };
   }
+  if (inside !== null) {
+    const left = told === null || sameNormalise(told.value, inside.normalise) ? "" : `, so that what ${told.from} says is left out`;
+    return { normalise: inside.normalise, note: `Pixels are ${shown(inside.normalise)}: ${inside.from}${left}.` };
+  }
+  if (told !== null) return { normalise: told.value, note: `Pixels are ${shown(told.value)}, from ${told.from}.` };
   // Of TensorFlow's models, some take 0 to 1, some -1 to 1, some 0 to 255, and no shape tells which.
-  if (format !== "onnx") {
+  if (model.format !== "onnx") {
     throw new SluiceError(
       "E_TEACHER_CARD",
       `Expected to be told how pixels become the input of ${path}: TensorFlow models take 0 to 1, -1 to 1 or 0 to 255, and the file does not say which. ` +
@@ -141,42 +204,110 @@ function normaliseFor(
       { path },
     );
   }
+  const assumed = `(assumed${inputType === "float32" ? "" : ` for ${inputType}`}: no file says)`;
   return colour === "grey"
-    ? { normalise: { mean: [0], std: [1] }, normaliseNote: "Pixels are scaled to [0, 1], without mean and deviation." }
+    ? { normalise: { mean: [0], std: [1] }, note: `Pixels are scaled to [0, 1], without mean and deviation ${assumed}.` }
     : {
         normalise: colour === "bgr" ? { mean: IMAGENET.mean.toReversed(), std: IMAGENET.std.toReversed() } : IMAGENET,
-        normaliseNote: `Pixels are ${colour.toUpperCase()}, normalised with ImageNet's means and deviations.`,
+        note: `Pixels are ${colour.toUpperCase()}, normalised with ImageNet's means and deviations ${assumed}.`,
       };
 }
 
-function resizeNote({ resize, input }: ModelCard): string {
-  if (resize.mode === "crop") {
-    return `Images are resized to a short side of ${resize.shortSide ?? Math.min(input.width, input.height)} px and cropped in the middle.`;
-  }
-  return resize.mode === "stretch"
-    ? "Images are stretched to the input's size."
-    : "Images are fitted into the input, the rest black.";
+function listed(values: readonly number[]): string {
+  const words = values.map((value) => String(Number(value.toPrecision(6))));
+  return words.length === 1 ? words[0]! : `[${words.join(", ")}]`;
 }
 
-async function labelsFor(
-  { folder, name }: FoundModel,
-  width: number,
-  { labels: given }: CardChoices,
-): Promise<{ labels: string[]; labelNote: string }> {
-  if (given !== undefined) {
-    if (given.length === width) return { labels: [...given], labelNote: "Classes are named as said." };
-    throw wrongLabels("the labels that were given", width, given.length);
+function sameNormalise(one: ModelCard["normalise"], other: ModelCard["normalise"]): boolean {
+  return listed(one.mean) === listed(other.mean) && listed(one.std) === listed(other.std);
+}
+
+function resizeFor({ path, choices, cards }: Sources, input: ModelCard["input"]): Said<"resize", ModelCard["resize"]> {
+  const told = saidBy(cards, "resize");
+  const asked = told?.value(input) ?? {};
+  if ("refused" in asked && choices.resize?.mode === undefined) {
+    throw new SluiceError(
+      "E_TEACHER_CARD",
+      `Expected a way of resizing that Sluice has for ${path}, found ${asked.refused} in ${told?.from ?? ""}. Say the nearest one with --resize, --kernel and --short-side.`,
+      { path, refused: asked.refused },
+    );
   }
-  for (const path of [join(folder, `${name}.labels.txt`), join(folder, "labels.txt")]) {
+  const said = "refused" in asked ? {} : asked;
+  const mode = choices.resize?.mode ?? said.mode ?? "crop";
+  const ratio = Math.round(Math.min(input.width, input.height) * SHORT_SIDE_RATIO);
+  // Another mode than the file's takes nothing else from it.
+  const own = mode === said.mode ? said : {};
+  const shortSide = own.shortSide ?? (mode === "crop" && input.width === input.height ? ratio : undefined);
+  const resize: ModelCard["resize"] = {
+    kernel: own.kernel ?? "linear",
+    mode,
+    ...(shortSide === undefined ? {} : { shortSide }),
+    shrinkOnLoad: false,
+    ...choices.resize,
+  };
+  const side = resize.shortSide === undefined ? null : `a short side of ${resize.shortSide} px`;
+  const words = {
+    crop: `resized ${side === null ? "until they fill the input" : `to ${side}`} and cropped in the middle`,
+    stretch: side === null ? "stretched to the input's size" : `stretched to ${side} and cropped in the middle`,
+    pad: "fitted into the input, the rest black",
+  }[resize.mode];
+  const from =
+    choices.resize?.mode !== undefined
+      ? "as said"
+      : told !== null && mode === said.mode
+        ? `${resize.kernel}, from ${told.from}`
+        : "assumed: no file says";
+  return { resize, note: `Images are ${words} (${from}).` };
+}
+
+function kindFor({ choices, cards }: Sources, shapes: ModelShapes): Said<"kind", ModelCard["output"]["kind"]> {
+  const card = saidBy(cards, "kind");
+  // A file says whether classes are independent; whether the model has the sigmoid in it, the model.
+  const told =
+    card !== null && shapes.kind.kind === "logits" ? { kind: card.value, from: `${card.from} says so` } : shapes.kind;
+  const { kind, from } = choices.outputKind === undefined ? told : { kind: choices.outputKind, from: "as said" };
+  const doubt =
+    choices.outputKind !== undefined && choices.outputKind !== told.kind && told.kind !== "logits"
+      ? ` But they look like ${KIND_WORDS[told.kind]}: ${told.from}.`
+      : "";
+  const why = shapes.outputWhy === null ? "" : ` (${shapes.outputWhy})`;
+  return { kind, note: `Output ${shapes.outputName}${why} holds ${shapes.width} ${KIND_WORDS[kind]} (${from}).${doubt}` };
+}
+
+const KIND_WORDS: Readonly<Record<ModelCard["output"]["kind"], string>> = {
+  logits: "logits",
+  probabilities: "probabilities",
+  sigmoid: "independent probabilities (sigmoid)",
+  "sigmoid-logits": "logits of independent classes (sigmoid)",
+};
+
+interface NamedClasses {
+  readonly labels: readonly string[];
+  /** Where they stand, for messages */
+  readonly where: string;
+  readonly note: string;
+}
+
+/** Names of classes: as said, of a file of labels, of a card; null where there are none. */
+async function labelsOf({ model, choices, cards }: Sources): Promise<NamedClasses | null> {
+  const { labels } = choices;
+  if (labels !== undefined) return { labels, where: "the labels that were given", note: "Classes are named as said." };
+  for (const path of [join(model.folder, `${model.name}.labels.txt`), join(model.folder, "labels.txt")]) {
     const text = await readFile(path, "utf8").catch(() => null);
-    if (text === null) continue;
-    const labels = linesOf(text);
-    if (labels.length === width) return { labels, labelNote: `Classes are named by ${basename(path)}.` };
-    throw wrongLabels(path, width, labels.length);
+    if (text !== null) return { labels: linesOf(text), where: path, note: `Classes are named by ${basename(path)}.` };
+  }
+  const told = saidBy(cards, "labels");
+  return told === null ? null : { labels: told.value, where: told.from, note: `Classes are named by ${told.from}.` };
+}
+
+function labelsFor({ name }: FoundModel, width: number, named: NamedClasses | null): Said<"labels", string[]> {
+  if (named !== null) {
+    if (named.labels.length === width) return { labels: [...named.labels], note: named.note };
+    throw wrongLabels(named.where, width, named.labels.length);
   }
   return {
     labels: Array.from({ length: width }, (_, at) => `class-${at}`),
-    labelNote: `Classes are called class-0 to class-${width - 1}: put their names, one a line, into ${name}.labels.txt.`,
+    note: `Classes are called class-0 to class-${width - 1}: put their names, one a line, into ${name}.labels.txt.`,
   };
 }
 

@@ -3,14 +3,9 @@ import { isSluiceError } from "../../schemas/errors.js";
 import { nativeAbsence } from "../native-tfjs.js";
 import { unavailable } from "./backends.js";
 import { loadFailure } from "./model-runner.js";
-import {
-  noSuchOutput,
-  outputKindOf,
-  trialDims,
-  trialInput,
-  type ModelShapes,
-  type ShapeChoices,
-} from "./model-shapes.js";
+import { chooseOutput, noSuchOutput, type TriedOutput } from "./choose-output.js";
+import { trialDims, trialInputs, type ModelShapes, type ShapeChoices } from "./model-shapes.js";
+import { kindFromTrials } from "./output-kind.js";
 import { loadTfjsModel, startTfjsBackend, type TfjsFormat } from "./tfjs-models.js";
 
 /**
@@ -31,28 +26,47 @@ export async function inspectTfjs(format: TfjsFormat, path: string, choices: Sha
     try {
       const { inputDims, outputNames } = model;
       const dims = trialDims(inputDims ?? [null, null, null, null], choices);
-      const { outputName, embeddingName } = choices;
-      const placeOf = (asked: string): number => {
-        const at = outputNames.findIndex((name) => name === asked || name === `${asked}:0`);
-        if (at < 0) throw noSuchOutput(asked, path, outputNames);
-        return at;
-      };
-      const at = outputName === undefined ? 0 : placeOf(outputName);
-      const places = embeddingName === undefined ? [at] : [at, placeOf(embeddingName)];
-      const input = tf.tensor4d(trialInput(dims), dims as [number, number, number, number]);
-      const outputs = tf.tidy(() => model.predict(input, places));
-      const values = Float32Array.from(await outputs[0]!.data());
-      const embeddingSize = (outputs[1]?.size ?? 0) / dims[0]!;
-      tf.dispose([input, ...outputs]);
-      const width = values.length / dims[0]!;
+      const places = outputNames.map((_, at) => at);
+      const trials: TriedOutput[][] = [];
+      for (const values of trialInputs(dims, "float32")) {
+        const outputs = tf.tidy(() =>
+          model.predict(tf.tensor4d(values, dims as [number, number, number, number]), places),
+        );
+        const read = outputs.map(async (output, at): Promise<TriedOutput> => {
+          const numbers = output.dtype === "float32" ? Float32Array.from(await output.data()) : null;
+          return { name: outputNames[at]!, type: output.dtype, dims: output.shape, values: numbers };
+        });
+        trials.push(await Promise.all(read));
+        tf.dispose(outputs);
+      }
+      const tried = trials[0]!;
+      const { embeddingName } = choices;
+      const embedding = tried.find(({ name }) => name === embeddingName || name === `${embeddingName ?? ""}:0`);
+      if (embeddingName !== undefined && embedding === undefined) throw noSuchOutput(embeddingName, path, tried);
+      const { output, why } = chooseOutput(
+        tried.filter((one) => one !== embedding),
+        dims[0]!,
+        path,
+        choices,
+      );
+      const at = tried.findIndex(({ name }) => name === output.name);
+      const width = output.values.length / dims[0]!;
       return {
         inputName: "of the model",
         inputDims: inputDims ?? [null, null, null, null],
+        inputType: "float32",
         outputNames,
-        outputName: outputNames[at]!,
+        outputName: output.name,
+        outputWhy: why,
         width,
-        kind: outputKindOf(values.subarray(0, width), path),
-        ...(embeddingName === undefined ? {} : { embedding: { name: embeddingName, size: embeddingSize } }),
+        kind: kindFromTrials(
+          trials.map((trial) => trial[at]!.values!.subarray(0, width)),
+          path,
+        ),
+        inside: null,
+        ...(embedding === undefined || embeddingName === undefined
+          ? {}
+          : { embedding: { name: embeddingName, size: (embedding.values?.length ?? 0) / dims[0]! } }),
       };
     } finally {
       model.dispose();

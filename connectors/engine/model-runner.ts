@@ -56,19 +56,23 @@ export function checkInput(card: ModelCard, found: readonly (number | null)[]): 
   const batch = found[0] ?? null;
   const { fixedBatch } = card.input;
   if (fits && (batch === null || fixedBatch === undefined || batch === fixedBatch)) return batch ?? fixedBatch ?? null;
-  const show = (dims: readonly (number | null)[]) => `[${dims.map((dim) => dim ?? "?").join(" x ")}]`;
   const other = card.input.layout === "NCHW" ? "NHWC" : "NCHW";
   const swapped = inputDims({ ...card, input: { ...card.input, layout: other } }, 1);
   const looksSwapped = found.length === 4 && !fits && [1, 2, 3].every((axis) => found[axis] === swapped[axis]);
   throw new SluiceError(
     "E_ENGINE_SHAPE",
-    `Expected the input of teacher ${card.name} to be ${show([fixedBatch ?? null, ...expected.slice(1)])} ` +
-      `(${card.input.layout}, as its card says), found ${show(found)} in the model. ` +
+    `Expected the input of teacher ${card.name} to be ${showDims([fixedBatch ?? null, ...expected.slice(1)])} ` +
+      `(${card.input.layout}, as its card says), found ${showDims(found)} in the model. ` +
       (looksSwapped
         ? `Set input.layout to ${other} in the card.`
         : "Set input.width, height, layout, colour and fixedBatch in the card to match."),
     { expected, found },
   );
+}
+
+/** `[? x 3 x 224 x 224]` */
+export function showDims(dims: readonly (number | null)[]): string {
+  return `[${dims.map((dim) => dim ?? "?").join(" x ")}]`;
 }
 
 /** Holds one run's output against the card. Throws E_TEACHER_LABELS. */
@@ -117,7 +121,9 @@ export function writeScores(card: ModelCard, { values, embedding }: RunnerOutput
   for (let row = 0; row * width < scores.length; row++) {
     const own = values.subarray(row * classes, (row + 1) * classes);
     scores.set(own, row * width);
-    if (card.output.kind === "probabilities") toLogits(scores.subarray(row * width, row * width + classes));
+    const logits = scores.subarray(row * width, row * width + classes);
+    if (card.output.kind === "probabilities") toLogits(logits);
+    if (card.output.kind === "sigmoid") toOddsLogits(logits);
     if (embedding !== undefined && size > 0)
       scores.set(embedding.values.subarray(row * size, (row + 1) * size), row * width + classes);
   }
@@ -127,6 +133,17 @@ function toLogits(row: Float32Array): void {
   for (let at = 0; at < row.length; at++) {
     const probability = row[at]!;
     row[at] = Math.log(probability < LEAST_PROBABILITY ? LEAST_PROBABILITY : probability);
+  }
+}
+
+/** The greatest float32 below 1, where a sigmoid saturates: its logit is 16.6 */
+const MOST_PROBABILITY = 1 - 2 ** -24;
+
+/** ln(p / (1 - p)), what the sigmoid was made of */
+function toOddsLogits(row: Float32Array): void {
+  for (let at = 0; at < row.length; at++) {
+    const p = Math.min(row[at]! < LEAST_PROBABILITY ? LEAST_PROBABILITY : row[at]!, MOST_PROBABILITY);
+    row[at] = Math.log(p) - Math.log1p(-p);
   }
 }
 

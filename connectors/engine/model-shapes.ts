@@ -1,29 +1,41 @@
-import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import type { OutputChoice } from "./choose-output.js";
+import type { ToldKind } from "./output-kind.js";
 
 /** What a model file itself says about its ends, and a trial run on noise. Unknown dimensions are null. */
 export interface ModelShapes {
   readonly inputName: string;
   readonly inputDims: readonly (number | null)[];
+  /** What its values are in the model */
+  readonly inputType: InputType;
   readonly outputNames: readonly string[];
-  /** The one that was asked for, else the first that has one row an image */
+  /** The one with the classes, and why it is that one where there are several */
   readonly outputName: string;
+  readonly outputWhy: string | null;
   /** Outputs an image */
   readonly width: number;
   /** The one that was asked for as the embedding, and its values an image */
   readonly embedding?: { readonly name: string; readonly size: number };
-  /** Told by the trial run: `probabilities` are not negative and sum to 1 */
-  readonly kind: ModelCard["output"]["kind"];
+  readonly kind: ToldKind;
+  /** What the first operators of the model do to pixels; null where they tell nothing */
+  readonly inside: ToldNormalise | null;
+}
+
+export type InputType = "float32" | "float16" | "uint8";
+
+/** How pixels become the input, and what tells so, in words. */
+export interface ToldNormalise {
+  readonly normalise: ModelCard["normalise"];
+  readonly from: string;
 }
 
 /** What the user says where a model leaves it open. */
-export interface ShapeChoices {
+export interface ShapeChoices extends OutputChoice {
   readonly layout?: ModelCard["input"]["layout"] | undefined;
   readonly colour?: ModelCard["input"]["colour"] | undefined;
   /** px */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
-  readonly outputName?: string | undefined;
   readonly embeddingName?: string | undefined;
 }
 
@@ -49,30 +61,13 @@ export function layoutOf(
   return channels(dims[1]) ? "NCHW" : channels(dims[3]) ? "NHWC" : null;
 }
 
-/** Values like a normalised image's, the same at every call. */
-export function trialInput(dims: readonly number[]): Float32Array {
-  return Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, at) => Math.sin(at * 12.9898));
-}
-
-/** What the first row of a trial's output is. Throws E_IMAGE_SCORES for what is neither: NaN, infinity. */
-export function outputKindOf(row: Float32Array, path: string): ModelCard["output"]["kind"] {
-  const at = row.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) {
-    throw new SluiceError(
-      "E_IMAGE_SCORES",
-      `Expected finite scores from a trial run of ${path}, found ${row[at]} for class ${at}: the weights or their export are damaged.`,
-      { path, class: at },
-    );
-  }
-  const sum = row.reduce((total, value) => total + value, 0);
-  return row.every((value) => value >= 0) && Math.abs(sum - 1) < 1e-3 ? "probabilities" : "logits";
-}
-
-/** Throws E_ENGINE_SHAPE: no such output. */
-export function noSuchOutput(name: string, path: string, names: readonly string[]): SluiceError {
-  return new SluiceError(
-    "E_ENGINE_SHAPE",
-    `Expected an output named ${name} in ${path}, found ${names.join(", ")}. Name one of these with --output.`,
-    { expected: name, found: names },
+/** Values of a few trial runs, the same at every call: like a normalised image's, darker, and of much contrast. */
+export function trialInputs(dims: readonly number[], type: InputType): Float32Array[] {
+  const length = dims.reduce((a, b) => a * b, 1);
+  return [1, 0.05, 6].map((contrast) =>
+    Float32Array.from({ length }, (_, at) => {
+      const value = contrast * Math.sin(at * 12.9898);
+      return type === "uint8" ? Math.min(255, Math.max(0, Math.round(128 + 40 * value))) : value;
+    }),
   );
 }

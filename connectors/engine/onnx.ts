@@ -2,7 +2,7 @@
 import "./vendor-telemetry.js";
 import { readFile, stat } from "node:fs/promises";
 import { cpus } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { SluiceError, messageOf } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
@@ -11,31 +11,26 @@ import { foldNormalise } from "./fold-normalise.js";
 import {
   checkInput,
   inputDims,
-  loadFailure,
   noSuchEmbedding,
   type ModelRunner,
   type RunnerOutput,
   type RunnerSetup,
 } from "./model-runner.js";
-import {
-  noSuchOutput,
-  outputKindOf,
-  trialDims,
-  trialInput,
-  type ModelShapes,
-  type ShapeChoices,
-} from "./model-shapes.js";
+import { fromHalf, toHalf } from "./half-floats.js";
+import type { InputType } from "./model-shapes.js";
+import { onnxLoadFailure } from "./onnx-load-failure.js";
 
 /** Loads an ONNX model with one of onnxruntime's execution providers. Throws E_ENGINE_LOAD, _SHAPE, _UNAVAILABLE. */
 export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<ModelRunner> {
   const { card } = setup;
   const path = join(setup.folder, card.weights.files[0]!.path);
   const folded = provider === "cpu" ? await loadFolded(setup, path) : null;
-  const session = folded?.session ?? (await createSession(card, path, provider, setup));
+  const session = folded?.session ?? (await createSession(path, provider, setup));
   try {
-    const input = folded?.input ?? inputOf(card, session);
+    const input: SessionInput = folded?.input ?? inputOf(card, session);
     const fixedBatch = checkInput(card, input.dims);
-    const outputName = chooseOutput(card, session);
+    if (folded === null) checkInputType(card, input);
+    const outputName = outputOf(card, session);
     const embeddingName = embeddingOf(card, session);
     const outputNames = embeddingName === undefined ? [outputName] : [outputName, embeddingName];
     return {
@@ -48,13 +43,14 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
       async run(values, count) {
         const tensor =
           values instanceof Float32Array
-            ? new Tensor("float32", values, inputDims(card, count))
+            ? tensorOf(values, inputDims(card, count), folded === null ? input.type : "float32")
             : new Tensor("uint8", values, inputDims({ input: { ...card.input, layout: "NHWC" } }, count));
         const outputs = await session.run({ [input.name]: tensor }, outputNames);
         const floatsOf = (name: string): RunnerOutput => {
-          const { data, dims, type } = outputs[name]!;
-          if (!(data instanceof Float32Array)) throw notFloat(card, "output", name, type);
-          return { values: data, dims };
+          const output = outputs[name]!;
+          const floats = floatsIn(output);
+          if (floats === null) throw notFloat(card, name, output.type);
+          return { values: floats, dims: output.dims };
         };
         const scores = floatsOf(outputName);
         return embeddingName === undefined ? scores : { ...scores, embedding: floatsOf(embeddingName) };
@@ -72,7 +68,13 @@ const MOST_FOLDED_BYTES = 512 * 1024 ** 2;
 
 interface Folded {
   readonly session: InferenceSession;
-  readonly input: { readonly name: string; readonly dims: readonly (number | null)[] };
+  readonly input: SessionInput;
+}
+
+interface SessionInput {
+  readonly name: string;
+  readonly dims: readonly (number | null)[];
+  readonly type: InputType;
 }
 
 /** The model with the normalisation folded in; null where that cannot be done, for whatever reason: the plain way says what is wrong. */
@@ -85,7 +87,7 @@ async function loadFolded(setup: RunnerSetup, path: string): Promise<Folded | nu
     const folded = foldNormalise(await readFile(path), card);
     if (folded === null) return null;
     const session = await InferenceSession.create(folded.model, sessionOptions(setup, ["cpu"]));
-    return { session, input: { name: folded.inputName, dims: folded.dims } };
+    return { session, input: { name: folded.inputName, dims: folded.dims, type: "uint8" } };
   } catch {
     return null;
   }
@@ -98,55 +100,30 @@ function sessionOptions(
   return { intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3, executionProviders };
 }
 
-/** Loads an ONNX file on the CPU, runs it once and tells its shapes. Throws E_ENGINE_LOAD, E_ENGINE_SHAPE, E_IMAGE_SCORES. */
-export async function inspectOnnx(path: string, choices: ShapeChoices = {}): Promise<ModelShapes> {
-  const name = basename(path);
-  const session = await createSession({ name, format: "onnx" }, path, "cpu", { threads: 1 });
-  try {
-    const input = inputOf({ name }, session);
-    const dims = trialDims(input.dims, choices);
-    const feeds = { [input.name]: new Tensor("float32", trialInput(dims), dims) };
-    const outputs = await session.run(feeds).catch((cause: unknown) => {
-      throw loadFailure({ format: "onnx" }, path, cause);
-    });
-    const { outputName: asked, embeddingName } = choices;
-    for (const one of [asked, embeddingName]) {
-      if (one !== undefined && !session.outputNames.includes(one)) throw noSuchOutput(one, path, session.outputNames);
-    }
-    const outputName = asked ?? session.outputNames.find((output) => (outputs[output]?.dims.length ?? 0) >= 2);
-    const output = outputName === undefined ? undefined : outputs[outputName];
-    if (outputName === undefined || output === undefined || !(output.data instanceof Float32Array)) {
-      throw notFloat({ name }, "output", session.outputNames.join(", "), output?.type ?? "no tensor of rows");
-    }
-    const width = output.data.length / dims[0]!;
-    const kind = outputKindOf(output.data.subarray(0, width), path);
-    return {
-      inputName: input.name,
-      inputDims: input.dims,
-      outputNames: session.outputNames,
-      outputName,
-      width,
-      kind,
-      ...embeddingShape(embeddingName, outputs, dims[0]!),
-    };
-  } finally {
-    await session.release();
+/** A tensor of the model's type */
+export function tensorOf(values: Float32Array, dims: readonly number[], type: InputType): Tensor {
+  switch (type) {
+    case "float32":
+      return new Tensor("float32", values, dims);
+    case "float16":
+      return new Tensor("float16", Uint16Array.from(values, toHalf), dims);
+    case "uint8":
+      return new Tensor("uint8", Uint8Array.from(values, (value) => Math.round(value)), dims);
   }
 }
 
-function embeddingShape(
-  name: string | undefined,
-  outputs: InferenceSession.OnnxValueMapType,
-  count: number,
-): Pick<ModelShapes, "embedding"> {
-  const output = name === undefined ? undefined : outputs[name];
-  if (name === undefined || output === undefined) return {};
-  if (!(output.data instanceof Float32Array)) throw notFloat({ name }, "output", name, output.type);
-  return { embedding: { name, size: output.data.length / count } };
+/** The numbers of an output as float32; null for whole numbers and what is no tensor. */
+export function floatsIn({ type, data }: Pick<Tensor, "type" | "data">): Float32Array | null {
+  if (data instanceof Float32Array) return data;
+  if (data instanceof Float64Array) return Float32Array.from(data);
+  // Uint16Array, or Float16Array where the runtime has one
+  if (type === "float16") {
+    return data instanceof Uint16Array ? Float32Array.from(data, fromHalf) : Float32Array.from(data as ArrayLike<number>);
+  }
+  return null;
 }
 
-async function createSession(
-  card: Pick<ModelCard, "name" | "format">,
+export async function createSession(
   path: string,
   provider: string,
   setup: Pick<RunnerSetup, "threads" | "device">,
@@ -156,10 +133,10 @@ async function createSession(
     const executionProviders = providersFor(provider, device, (name) => providerLibrary(name) !== null);
     return await InferenceSession.create(path, sessionOptions(setup, executionProviders));
   } catch (error) {
-    if (provider === "cpu") throw loadFailure(card, path, error);
+    if (provider === "cpu") throw onnxLoadFailure(path, error);
     // Is it the provider or the model?
     const plain = await InferenceSession.create(path, sessionOptions(setup, ["cpu"])).catch((cause: unknown) => {
-      throw loadFailure(card, path, cause);
+      throw onnxLoadFailure(path, cause);
     });
     await plain.release();
     throw unavailable(
@@ -184,7 +161,7 @@ export function providersFor(
   return [...names.map((name) => (device === undefined ? name : { name, deviceId: device })), "cpu"];
 }
 
-function inputOf(card: Pick<ModelCard, "name">, session: InferenceSession): { name: string; dims: (number | null)[] } {
+export function inputOf(card: Pick<ModelCard, "name">, session: InferenceSession): SessionInput {
   const inputs = session.inputMetadata;
   const only = inputs[0];
   if (only === undefined || inputs.length !== 1) {
@@ -194,13 +171,33 @@ function inputOf(card: Pick<ModelCard, "name">, session: InferenceSession): { na
       { expected: 1, found: session.inputNames },
     );
   }
-  if (!only.isTensor || only.type !== "float32") {
-    throw notFloat(card, "input", only.name, only.isTensor ? only.type : "no tensor");
+  if (!only.isTensor || !isInputType(only.type)) {
+    throw new SluiceError(
+      "E_ENGINE_SHAPE",
+      `Expected input ${only.name} of teacher ${card.name} to be a tensor of float32, float16 or uint8, found ${only.isTensor ? only.type : "no tensor"}. Export the model with such an input.`,
+      { expected: "float32", found: only.isTensor ? only.type : null },
+    );
   }
-  return { name: only.name, dims: only.shape.map((dim) => (typeof dim === "number" ? dim : null)) };
+  return { name: only.name, type: only.type, dims: only.shape.map((dim) => (typeof dim === "number" && dim > 0 ? dim : null)) };
 }
 
-function chooseOutput(card: ModelCard, session: InferenceSession): string {
+function isInputType(type: string): type is InputType {
+  return type === "float32" || type === "float16" || type === "uint8";
+}
+
+/** Bytes hold no other values than 0 to 255, whole. */
+function checkInputType(card: ModelCard, { name, type }: SessionInput): void {
+  const { mean, std } = card.normalise;
+  if (type !== "uint8" || (mean.every((value) => value === 0) && std.every((value) => value === 1 / 255))) return;
+  throw new SluiceError(
+    "E_ENGINE_SHAPE",
+    `Expected teacher ${card.name} to take pixels of 0 to 255, since its input ${name} is uint8, found mean [${mean.join(", ")}] and deviation [${std.join(", ")}] in its card. ` +
+      `Set normalise to {"mean":[0],"std":[${1 / 255}]}, or write the card anew with --normalise bytes.`,
+    { expected: "uint8", found: card.normalise },
+  );
+}
+
+function outputOf(card: ModelCard, session: InferenceSession): string {
   const names = session.outputNames;
   const { name } = card.output;
   if (name !== undefined ? names.includes(name) : names.length === 1) return name ?? names[0]!;
@@ -219,10 +216,10 @@ function embeddingOf(card: ModelCard, session: InferenceSession): string | undef
   throw noSuchEmbedding(card, name, session.outputNames);
 }
 
-function notFloat(card: Pick<ModelCard, "name">, end: "input" | "output", name: string, found: string): SluiceError {
+export function notFloat(card: Pick<ModelCard, "name">, name: string, found: string): SluiceError {
   return new SluiceError(
     "E_ENGINE_SHAPE",
-    `Expected ${end} ${name} of teacher ${card.name} to be a float32 tensor, found ${found}. Export the model in float32.`,
+    `Expected output ${name} of teacher ${card.name} to be a tensor of float32 or float16, found ${found}. Export the model with such an output.`,
     { expected: "float32", found },
   );
 }

@@ -1,8 +1,11 @@
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
-import { SluiceError, messageOf } from "../../schemas/errors.js";
+import { isSluiceError, SluiceError, messageOf } from "../../schemas/errors.js";
 import { MODEL_CARD_FILE, modelCardSchema, weightsDigest, type ModelCard } from "../../schemas/model-card.js";
+import { isOwnCard, membersOf } from "./cards/find-cards.js";
+import { isObject } from "./cards/told-card.js";
 import type { TeacherFiles } from "./engine.js";
+import { identifyModel, locationOf, readOnnxFile } from "./identify-model.js";
 import { describeFile, wrongWeights } from "./weights-digest.js";
 
 export interface LoadedTeacher extends TeacherFiles {
@@ -61,17 +64,35 @@ async function findCard(path: string): Promise<{ card: string } | { card: null; 
   if (kind === null) throw noCard(path, "a model or a model card", "nothing there");
   if (kind === "folder") {
     const card = join(path, MODEL_CARD_FILE);
-    if ((await kindOf(card)) === "file") return { card };
-    throw noCard(path, `${MODEL_CARD_FILE} in the folder`, "none");
+    if (await isCard(card)) return { card };
+    const model = await identifyModel(path).catch((error: unknown) => {
+      if (isSluiceError(error, "E_TEACHER_CARD")) return null;
+      throw error;
+    });
+    if (model === null) throw noCard(path, `${MODEL_CARD_FILE} in the folder`, "none, and no model that needs none");
+    return findCard(join(model.folder, model.files[0]!));
   }
   const name = basename(path);
   if (name === MODEL_CARD_FILE || name.endsWith(".card.json")) return { card: path };
   const stem = stemOf(path);
   for (const card of [`${stem}.card.json`, `${path}.card.json`, join(dirname(path), MODEL_CARD_FILE)]) {
-    if ((await kindOf(card)) === "file") return { card };
+    if (await isCard(card)) return { card };
   }
   if (extname(path) === ".onnx") return { card: null, model: path };
   throw noCard(path, `its card beside the model (${basename(stem)}.card.json or ${MODEL_CARD_FILE})`, "none");
+}
+
+/** Whether a file is there that is a card of ours or is meant as one; another tool's JSON of that name is not. */
+export async function isCard(path: string): Promise<boolean> {
+  if ((await kindOf(path)) !== "file") return false;
+  try {
+    const json: unknown = JSON.parse(await readFile(path, "utf8"));
+    return !isObject(json) || isOwnCard(json);
+  } catch (error) {
+    // It has a card's name: `readCard` says what is wrong with it.
+    if (error instanceof SyntaxError) return true;
+    throw error;
+  }
 }
 
 async function readCard(path: string): Promise<ModelCard> {
@@ -83,6 +104,13 @@ async function readCard(path: string): Promise<ModelCard> {
       cause,
       path,
     });
+  }
+  if (isObject(json) && !isOwnCard(json)) {
+    throw new SluiceError(
+      "E_TEACHER_CARD",
+      `Expected a model card of Sluice at ${path}, found JSON of another tool (${membersOf(json)}). Give the model's file: \`sluice teacher add <model>\` writes a card beside it.`,
+      { path },
+    );
   }
   const parsed = modelCardSchema.safeParse(json);
   if (!parsed.success) {
@@ -123,6 +151,22 @@ async function verifyWeights(card: ModelCard, folder: string): Promise<void> {
     const found = await describeFile(folder, expected.path);
     if (found.sha256 !== expected.sha256)
       throw wrongWeights(path, `SHA-256 ${expected.sha256}`, `SHA-256 ${found.sha256}`);
+  }
+  if (card.format === "onnx") await verifyExternal(card, folder);
+}
+
+/** Weights that lie outside of an ONNX file are the teacher's as much as those within. */
+async function verifyExternal({ name, weights }: ModelCard, folder: string): Promise<void> {
+  const model = join(folder, weights.files[0]!.path);
+  const listed = new Set(weights.files.map((file) => resolve(folder, file.path)));
+  for (const location of (await readOnnxFile(model)).externalFiles) {
+    const path = resolve(dirname(model), locationOf(model, location));
+    if (listed.has(path)) continue;
+    throw new SluiceError(
+      "E_TEACHER_WEIGHTS",
+      `Expected weights.files of teacher ${name} to list ${location}, which ${basename(model)} names, found it left out: other weights there would go unseen. Write the card anew with \`sluice teacher add --overwrite\`.`,
+      { path, location },
+    );
   }
 }
 

@@ -8,11 +8,10 @@ import { rowsByPane, selectRows } from "./select-rows.js";
 import { topk, type TopkOperator, type TopkState } from "./topk.js";
 import { isIn, paneOf } from "./windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
-import type { ClassNames } from "../../schemas/class-names.js";
 import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ChainEnd } from "../../schemas/frontier.js";
-import type { ModelCard } from "../../schemas/model-card.js";
+import type { RankedCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
 import { ownClasses, WHOLE, type Shard } from "../../schemas/shard.js";
@@ -23,7 +22,7 @@ export interface DatasetStateOptions {
   readonly teacher: string;
   readonly stream: string;
   /** The teacher's labels and temperature */
-  readonly card: ClassNames & Pick<ModelCard, "temperature">;
+  readonly card: RankedCard;
   /** Which classes the state keeps. Default: all */
   readonly shard?: Shard;
 }

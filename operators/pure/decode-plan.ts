@@ -131,7 +131,7 @@ function extensionOf(uri: string): string {
  *
  * `crop` is torchvision's Resize(short side) and CenterCrop: the long side is truncated, an odd remainder goes to the even offset, what the
  * scaled image does not fill is black. Without a short side, the image is scaled until it just covers the input. `stretch` scales both
- * sides freely. `pad` is Pillow's ImageOps.pad: the whole image scaled into the input, rounded, in the middle.
+ * sides freely, to the input or to what is cropped to it. `pad` is Pillow's ImageOps.pad: the whole image scaled into the input, rounded, in the middle.
  */
 export function planDecode(header: ImageHeader, card: Pick<ModelCard, "input" | "resize">): DecodePlan {
   const { input, resize } = card;
@@ -164,8 +164,15 @@ interface Size {
   readonly height: number;
 }
 
+/** The input's shape with a short side of `shortSide` */
+function stretchedTo({ width, height }: Size, shortSide: number | undefined): Size {
+  const side = Math.min(width, height);
+  const wanted = shortSide ?? side;
+  return { width: Math.round((width * wanted) / side), height: Math.round((height * wanted) / side) };
+}
+
 function scaledSize(width: number, height: number, input: Size, { mode, shortSide }: ModelCard["resize"]): Size {
-  if (mode === "stretch") return { width: input.width, height: input.height };
+  if (mode === "stretch") return stretchedTo(input, shortSide);
   if (mode === "pad") {
     const isWider = width / height > input.width / input.height;
     return isWider

@@ -1,13 +1,16 @@
 import type { ClassMap } from "./class-map.js";
+import { logSigmoid } from "./rank-rows.js";
 
 /**
  * The `width` best of the version's classes for one image, from all of its logits: log-probability descending, then the
  * greatest member's logit descending, then that member's number ascending, which is the archive's order where classes
- * stand for themselves; then the keys' bits are the archive's too. A class of several has the sum of their probabilities.
+ * stand for themselves; then the keys' bits are the archive's too. A class of several has the sum of their probabilities;
+ * of a multi-label teacher, whose classes are independent, the probability that at least one of them is shown.
  */
 export class MappedScores {
   readonly #map: ClassMap;
   readonly #temperature: number;
+  readonly #multiLabel: boolean;
   /** z = logit / temperature, [C] */
   readonly #scaled: Float64Array;
   /** Greatest member's z, and which it is, [L] */
@@ -15,8 +18,9 @@ export class MappedScores {
   readonly #member: Int32Array;
   readonly #keys: Float64Array;
 
-  constructor(map: ClassMap, temperature: number) {
+  constructor(map: ClassMap, temperature: number, multiLabel: boolean) {
     this.#map = map;
+    this.#multiLabel = multiLabel;
     this.#temperature = temperature;
     this.#scaled = new Float64Array(map.classOf.length);
     this.#greatest = new Float64Array(map.labels.length);
@@ -63,6 +67,10 @@ export class MappedScores {
       const most = z[first]!;
       this.#greatest[index] = most;
       this.#member[index] = first;
+      if (this.#multiLabel) {
+        this.#keys[index] = members.length === 1 ? logSigmoid(most) : logAnyOf(z, members);
+        continue;
+      }
       let sum = 0;
       for (const member of members) sum += Math.exp(z[member]! - most);
       // Near certainty only what is outside tells images apart; elsewhere the difference of logarithms is exact enough.
@@ -75,4 +83,11 @@ export class MappedScores {
     if (this.#greatest[a] !== this.#greatest[b]) return this.#greatest[a]! > this.#greatest[b]!;
     return this.#member[a]! < this.#member[b]!;
   }
+}
+
+/** ln(1 - the product of all 1 - p), p the sigmoid of z: precise near 0 and near 1 */
+function logAnyOf(z: Float64Array, members: Int32Array): number {
+  let none = 0;
+  for (const member of members) none += logSigmoid(-z[member]!);
+  return none < -Math.LN2 ? Math.log1p(-Math.exp(none)) : Math.log(-Math.expm1(none));
 }

@@ -17,7 +17,8 @@ export interface RankedRows {
 /**
  * Ranks `count` rows of `classCount` logits. The rank key of class i is -log1p(sum over j != i of exp(z_j - z_i)) with
  * z = logit / temperature in double, summed in the order of the classes: where the best class takes almost everything
- * it still tells images apart, which a float32 softmax (saturated at 1) does not.
+ * it still tells images apart, which a float32 softmax (saturated at 1) does not. Of a `multiLabel` teacher each class stands for itself: the
+ * key is the log-sigmoid of z.
  */
 export function rankRows(
   logits: Float32Array,
@@ -25,6 +26,7 @@ export function rankRows(
   classCount: number,
   topM: number,
   temperature: number,
+  multiLabel = false,
 ): RankedRows {
   const width = Math.min(topM, classCount);
   const classes = new Int32Array(count * width);
@@ -60,9 +62,17 @@ export function rankRows(
     const logTotal = Math.log1p(rest);
     logSumExp[row] = top + logTotal;
     selectBest(logits, from, classCount, classes, kept, to, width);
-    for (let rank = 0; rank < width; rank++) keys[to + rank] = kept[to + rank]! / temperature - top - logTotal;
+    for (let rank = 0; rank < width; rank++) {
+      const z = kept[to + rank]! / temperature;
+      keys[to + rank] = multiLabel ? logSigmoid(z) : z - top - logTotal;
+    }
   }
   return { count, topM: width, classes, keys, logits: kept, logSumExp, finite };
+}
+
+/** ln(1 / (1 + exp(-z))) in double: -log1p(exp(-z)), by its own exponent where that overflows */
+export function logSigmoid(z: number): number {
+  return z < 0 ? z - Math.log1p(Math.exp(z)) : 0 - Math.log1p(Math.exp(-z));
 }
 
 /** Insertion into a sorted window of `width`: nearly all logits are turned away by one comparison. */

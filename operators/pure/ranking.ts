@@ -1,7 +1,7 @@
 import { selectionFaults, type Selection } from "../../schemas/dataset.js";
 import type { ClassNames } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
-import type { ModelCard } from "../../schemas/model-card.js";
+import { isMultiLabel, type RankedCard } from "../../schemas/model-card.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { selectedClasses, selectedNames, type ClassMap } from "./class-map.js";
 import { MappedScores } from "./mapped-scores.js";
@@ -45,7 +45,7 @@ export interface Ranking extends ClassNames {
  * How a selection ranks what a teacher has scored. Throws E_SELECTION for parameters that contradict each other and for
  * labels that the teacher does not have.
  */
-export function ranking(selection: Selection, card: ClassNames & Pick<ModelCard, "temperature">): Ranking {
+export function ranking(selection: Selection, card: RankedCard): Ranking {
   const fault = selectionFaults(selection)[0];
   if (fault !== undefined) {
     throw new SluiceError("E_SELECTION", `select.${fault.path.join(".")}: ${fault.message}.`, { path: fault.path });
@@ -110,7 +110,7 @@ function placesOf({ count, digest, partition, offset }: RankableBatch) {
 
 interface Scoring {
   readonly map: ClassMap;
-  readonly card: ClassNames & Pick<ModelCard, "temperature">;
+  readonly card: RankedCard;
   readonly p: number;
   readonly floorKey: number;
   readonly temperature: number | undefined;
@@ -124,7 +124,7 @@ function scoring(options: Scoring): Pick<Ranking, "needs" | "alwaysAnswers" | "s
   const classCount = card.labels.length;
   const width = Math.min(p, map.labels.length);
   const computed = map.merges || temperature !== card.temperature;
-  const whole = new MappedScores(map, temperature);
+  const whole = new MappedScores(map, temperature, isMultiLabel(card));
   const leftOut = map.classOf.reduce((sum, at) => sum + (at < 0 ? 1 : 0), 0);
   return {
     needs: computed ? "full softmax" : "top-M",

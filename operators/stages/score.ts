@@ -1,5 +1,5 @@
 import { rankRows } from "../pure/rank-rows.js";
-import type { ModelCard } from "../../schemas/model-card.js";
+import { isMultiLabel, type ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import { refusal, type Decoded, type Outcome, type Scorable, type Scored } from "./image-in-flight.js";
 import type { BisectingScorer } from "./score-bisecting.js";
@@ -71,7 +71,7 @@ function scoresOf(image: Decoded, row: Float32Array | null, options: ScoreOption
   });
   if (row === null) return refused("that this image ends the engine's worker each time");
   const logits = row.subarray(0, classes);
-  const ranked = rankRows(logits, 1, classes, topM, card.temperature);
+  const ranked = rankRows(logits, 1, classes, topM, card.temperature, isMultiLabel(card));
   if (ranked.finite[0] === 0) {
     const bad = logits.findIndex((logit) => !Number.isFinite(logit));
     return refused(`${logits[bad]!} for class ${bad} (${card.labels[bad] ?? "?"})`);

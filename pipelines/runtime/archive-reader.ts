@@ -5,7 +5,7 @@ import type { SpanReader } from "../../operators/stages/cut.js";
 import type { Config } from "../../schemas/config.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import { isSluiceError } from "../../schemas/errors.js";
-import type { ModelCard } from "../../schemas/model-card.js";
+import type { RankedCard } from "../../schemas/model-card.js";
 import { assertFits } from "../memory-estimate.js";
 import { parallelReader } from "./parallel-read.js";
 import { FOLDERS } from "./workspace.js";
@@ -21,7 +21,7 @@ export function archiveReader(
   store: Store,
   config: Config,
   dataset: Dataset,
-  card: Pick<ModelCard, "labels" | "temperature">,
+  card: RankedCard,
   asked?: number,
 ): SpanReader | undefined {
   const fits = (threads: number): void => {

@@ -14,7 +14,7 @@ import type { Dataset, Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
-import type { ModelCard } from "../../schemas/model-card.js";
+import type { RankedCard } from "../../schemas/model-card.js";
 import type { ClassFill } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
 import { WHOLE, type Shard } from "../../schemas/shard.js";
@@ -27,7 +27,7 @@ export interface LiveOptions {
   readonly datasets: readonly Dataset[];
   readonly teacher: string;
   readonly stream: string;
-  readonly card: Pick<ModelCard, "labels" | "temperature">;
+  readonly card: RankedCard;
   /** Segments between two checkpoints */
   readonly everySegments: number;
   /** Checkpoints kept a dataset */

@@ -7,7 +7,7 @@ import { paneSpan } from "../../operators/pure/windows.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
-import type { ModelCard } from "../../schemas/model-card.js";
+import type { RankedCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
 import { shardOfClass } from "../../schemas/shard.js";
@@ -18,7 +18,7 @@ export interface SegmentCandidatesOptions {
   readonly datasets: readonly Dataset[];
   readonly teacher: string;
   readonly stream: string;
-  readonly card: Pick<ModelCard, "labels" | "temperature">;
+  readonly card: RankedCard;
   readonly shards: number;
   /** Of a pane, under the dataset's parameters; null: nothing is left out */
   readonly thresholdsOf: (parameters: string, pane: number) => PaneThresholds | null;

@@ -8,7 +8,7 @@ import type { Dataset, Span } from "../../schemas/dataset.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
-import type { ModelCard } from "../../schemas/model-card.js";
+import type { RankedCard } from "../../schemas/model-card.js";
 import type { ClassFill } from "../../schemas/progress.js";
 import { shardOfClass } from "../../schemas/shard.js";
 import { decodeThresholds, thresholdsPlace, type Thresholds } from "../../schemas/wire/thresholds.js";
@@ -18,7 +18,7 @@ export interface ThresholdBoardOptions {
   readonly topic: string;
   readonly teacher: string;
   readonly stream: string;
-  readonly card: Pick<ModelCard, "labels" | "temperature">;
+  readonly card: RankedCard;
   readonly datasets: readonly Dataset[];
   readonly shards: number;
   readonly onWarning: (message: string) => void;
