@@ -8,9 +8,11 @@ import { bytes, integer, message, text } from "../../connectors/engine/protobuf.
 
 export type { OnnxOperator, OnnxTensor };
 
-/** A float32 input or output. A dimension given as text is symbolic: it may have any size. */
+/** An input or output. A dimension given as text is symbolic: it may have any size. */
 export interface OnnxEnd {
   readonly name: string;
+  /** TensorProto.DataType; float32 where it is absent */
+  readonly type?: number;
   readonly dims: readonly (number | string)[];
 }
 
@@ -20,6 +22,8 @@ export interface OnnxModel {
   readonly outputs: readonly OnnxEnd[];
   readonly operators: readonly OnnxOperator[];
   readonly constants: readonly OnnxTensor[];
+  /** metadata_props */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** IR 8 with opset 17: read by every onnxruntime since 1.14. */
@@ -41,12 +45,13 @@ export function encodeOnnx(model: OnnxModel): Uint8Array {
     text(2, "sluice"),
     bytes(7, graph),
     bytes(8, message(text(1, ""), integer(2, OPSET))),
+    ...Object.entries(model.metadata ?? {}).map(([key, value]) => bytes(14, message(text(1, key), text(2, value)))),
   );
 }
 
-function encodeEnd({ name, dims }: OnnxEnd): Uint8Array {
+function encodeEnd({ name, dims, type = FLOAT }: OnnxEnd): Uint8Array {
   const shape = message(
     ...dims.map((dim) => bytes(1, typeof dim === "number" ? message(integer(1, dim)) : message(text(2, dim)))),
   );
-  return message(text(1, name), bytes(2, message(bytes(1, message(integer(1, FLOAT), bytes(2, shape))))));
+  return message(text(1, name), bytes(2, message(bytes(1, message(integer(1, type), bytes(2, shape))))));
 }

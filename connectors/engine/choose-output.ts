@@ -85,7 +85,8 @@ function widthOf(dims: readonly number[]): number {
 /** Why an output holds no scores of classes, or null. */
 function fault({ dims, type, values }: TriedOutput, count: number): string | null {
   if (values === null) {
-    if (/int/.test(type)) return `${type}: numbers of classes, no scores. Export the scores that it was made of, without ArgMax or TopK`;
+    if (/int/.test(type))
+      return `${type}: numbers of classes, no scores. Export the scores that it was made of, without ArgMax or TopK`;
     if (/seq|map/i.test(type)) return `${type}, no tensor. From scikit-learn, export with options={"zipmap": False}`;
     return `${type}, no tensor of numbers`;
   }

@@ -80,9 +80,20 @@ async function identifyFile(path: string, ownsFolder: boolean): Promise<FoundMod
     const external = onnx.externalFiles.map((location) => locationOf(path, location));
     for (const [at, location] of external.entries()) {
       if ((await stat(join(folder, location)).catch(() => null)) === null)
-        throw wrongWeights(join(folder, location), `the weights that ${file} names as ${onnx.externalFiles[at]!}`, "no file");
+        throw wrongWeights(
+          join(folder, location),
+          `the weights that ${file} names as ${onnx.externalFiles[at]!}`,
+          "no file",
+        );
     }
-    return { format: "onnx", folder, files: [file, ...external], name: basename(file, extname(file)), ownsFolder, onnx };
+    return {
+      format: "onnx",
+      folder,
+      files: [file, ...external],
+      name: basename(file, extname(file)),
+      ownsFolder,
+      onnx,
+    };
   }
   const own = { folder, name: basename(folder), ownsFolder: true, onnx: null };
   if (file === "saved_model.pb") {

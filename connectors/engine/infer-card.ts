@@ -141,15 +141,19 @@ function inputFrom({ path, choices, cards }: Sources, shapes: ModelShapes): Said
   const card = cards.find(({ size }) => size !== undefined);
   const size = card?.size;
   const isSaid = choices.height !== undefined || choices.width !== undefined;
-  if (!isSaid && card?.sizeIsDefault !== true && size !== undefined) assertSame(path, size, card?.from ?? "", tall, wide);
+  if (!isSaid && card?.sizeIsDefault !== true && size !== undefined)
+    assertSame(path, size, card?.from ?? "", tall, wide);
   // What the user says is held against the model when it is opened: a contradiction is an error there, with both in it.
   const height = choices.height ?? tall ?? size?.height ?? TRIAL_SIDE;
   const width = choices.width ?? wide ?? size?.width ?? TRIAL_SIDE;
   const told = saidBy(cards, "colour");
-  const colour = choices.colour ?? (depth === 1 ? "grey" : depth === 3 && told?.value === "grey" ? "rgb" : told?.value) ?? "rgb";
+  const colour =
+    choices.colour ?? (depth === 1 ? "grey" : depth === 3 && told?.value === "grey" ? "rgb" : told?.value) ?? "rgb";
   const isOpen = !isSaid && (tall == null || wide == null);
   const openNote =
-    size === undefined ? " (assumed: the model takes any size)" : ` (the model takes any size; ${card?.from ?? ""} says this one)`;
+    size === undefined
+      ? " (assumed: the model takes any size)"
+      : ` (the model takes any size; ${card?.from ?? ""} says this one)`;
   const colourNote = choices.colour === undefined && colour === told?.value ? `, as ${told.from} says` : "";
   return {
     input: { width, height, layout, colour, ...(batch == null ? {} : { fixedBatch: batch }) },
@@ -191,7 +195,10 @@ function normaliseFor(
     return { normalise: choices.normalise, note: `Pixels are ${shown(choices.normalise)}, as said.${twice}` };
   }
   if (inside !== null) {
-    const left = told === null || sameNormalise(told.value, inside.normalise) ? "" : `, so that what ${told.from} says is left out`;
+    const left =
+      told === null || sameNormalise(told.value, inside.normalise)
+        ? ""
+        : `, so that what ${told.from} says is left out`;
     return { normalise: inside.normalise, note: `Pixels are ${shown(inside.normalise)}: ${inside.from}${left}.` };
   }
   if (told !== null) return { normalise: told.value, note: `Pixels are ${shown(told.value)}, from ${told.from}.` };
@@ -206,7 +213,10 @@ function normaliseFor(
   }
   const assumed = `(assumed${inputType === "float32" ? "" : ` for ${inputType}`}: no file says)`;
   return colour === "grey"
-    ? { normalise: { mean: [0], std: [1] }, note: `Pixels are scaled to [0, 1], without mean and deviation ${assumed}.` }
+    ? {
+        normalise: { mean: [0], std: [1] },
+        note: `Pixels are scaled to [0, 1], without mean and deviation ${assumed}.`,
+      }
     : {
         normalise: colour === "bgr" ? { mean: IMAGENET.mean.toReversed(), std: IMAGENET.std.toReversed() } : IMAGENET,
         note: `Pixels are ${colour.toUpperCase()}, normalised with ImageNet's means and deviations ${assumed}.`,
@@ -271,7 +281,10 @@ function kindFor({ choices, cards }: Sources, shapes: ModelShapes): Said<"kind",
       ? ` But they look like ${KIND_WORDS[told.kind]}: ${told.from}.`
       : "";
   const why = shapes.outputWhy === null ? "" : ` (${shapes.outputWhy})`;
-  return { kind, note: `Output ${shapes.outputName}${why} holds ${shapes.width} ${KIND_WORDS[kind]} (${from}).${doubt}` };
+  return {
+    kind,
+    note: `Output ${shapes.outputName}${why} holds ${shapes.width} ${KIND_WORDS[kind]} (${from}).${doubt}`,
+  };
 }
 
 const KIND_WORDS: Readonly<Record<ModelCard["output"]["kind"], string>> = {

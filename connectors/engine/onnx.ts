@@ -108,7 +108,11 @@ export function tensorOf(values: Float32Array, dims: readonly number[], type: In
     case "float16":
       return new Tensor("float16", Uint16Array.from(values, toHalf), dims);
     case "uint8":
-      return new Tensor("uint8", Uint8Array.from(values, (value) => Math.round(value)), dims);
+      return new Tensor(
+        "uint8",
+        Uint8Array.from(values, (value) => Math.round(value)),
+        dims,
+      );
   }
 }
 
@@ -118,7 +122,9 @@ export function floatsIn({ type, data }: Pick<Tensor, "type" | "data">): Float32
   if (data instanceof Float64Array) return Float32Array.from(data);
   // Uint16Array, or Float16Array where the runtime has one
   if (type === "float16") {
-    return data instanceof Uint16Array ? Float32Array.from(data, fromHalf) : Float32Array.from(data as ArrayLike<number>);
+    return data instanceof Uint16Array
+      ? Float32Array.from(data, fromHalf)
+      : Float32Array.from(data as ArrayLike<number>);
   }
   return null;
 }
@@ -178,7 +184,11 @@ export function inputOf(card: Pick<ModelCard, "name">, session: InferenceSession
       { expected: "float32", found: only.isTensor ? only.type : null },
     );
   }
-  return { name: only.name, type: only.type, dims: only.shape.map((dim) => (typeof dim === "number" && dim > 0 ? dim : null)) };
+  return {
+    name: only.name,
+    type: only.type,
+    dims: only.shape.map((dim) => (typeof dim === "number" && dim > 0 ? dim : null)),
+  };
 }
 
 function isInputType(type: string): type is InputType {

@@ -25,7 +25,9 @@ const ENDS: Readonly<Record<string, ToldKind>> = {
   HardSigmoid: { kind: "sigmoid", from: "a sigmoid in the model: each class for itself" },
   QLinearSigmoid: { kind: "sigmoid", from: "a sigmoid in the model: each class for itself" },
 };
-const LINEAR = new Set("Gemm MatMul Add Conv GlobalAveragePool MatMulInteger QLinearMatMul QLinearAdd QGemm".split(" "));
+const LINEAR = new Set(
+  "Gemm MatMul Add Conv GlobalAveragePool MatMulInteger QLinearMatMul QLinearAdd QGemm".split(" "),
+);
 
 /** What the last operators before an output make of it; null where they do not tell. */
 export function kindFromGraph({ operators }: OnnxGraph, output: string): ToldKind | null {
@@ -34,7 +36,9 @@ export function kindFromGraph({ operators }: OnnxGraph, output: string): ToldKin
     const step = operators.find(({ outputs }) => outputs.includes(name!));
     if (step === undefined) return null;
     if (!PASSES.has(step.op)) {
-      return ENDS[step.op] ?? (LINEAR.has(step.op) ? { kind: "logits", from: "no softmax or sigmoid in the model" } : null);
+      return (
+        ENDS[step.op] ?? (LINEAR.has(step.op) ? { kind: "logits", from: "no softmax or sigmoid in the model" } : null)
+      );
     }
     name = step.inputs[0];
   }
@@ -72,7 +76,7 @@ function isRounded(row: Float32Array): boolean {
   const multiples = [255, 256].some((steps) =>
     row.every((value) => Math.abs(value * steps - Math.round(value * steps)) < 1e-3),
   );
-  return multiples && Math.abs(sumOf(row) - 1) <= Math.min(MOST_ROUNDING, row.length / 512);
+  return multiples && Math.abs(sumOf(row) - 1) <= Math.min(MOST_ROUNDING, row.length / 255);
 }
 
 function sumOf(row: Float32Array): number {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { encodeOnnx, type OnnxOperator, type OnnxTensor } from "../../bench/models/onnx-file.js";
 import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
+import { openEngine } from "../../connectors/engine/open.js";
 import { loadTeacher } from "../../connectors/engine/teacher-files.js";
 import { addTeacher, type AddedTeacher, type CardChoices } from "../../pipelines/add-teacher.js";
 import { decodeSchema, engineSchema } from "../../schemas/config.js";
@@ -107,6 +108,102 @@ describe("adding a teacher", () => {
       assert.deepEqual(tried, []);
     });
   });
+
+  test("what other tools say beside the model and in it is read, and said with its source", async () => {
+    await withFolder(async (folder) => {
+      await bareModel(folder, "onnx");
+      const json = (name: string, value: object): Promise<void> => writeFile(join(folder, name), JSON.stringify(value));
+      const labels = Array.from({ length: 10 }, (_, at) => `bird ${at}`);
+      await json("preprocessor_config.json", {
+        image_processor_type: "ViTImageProcessor",
+        size: { height: SIDE, width: SIDE },
+        resample: 3,
+        image_mean: [0.5, 0.5, 0.5],
+        image_std: [0.5, 0.5, 0.5],
+      });
+      await json("config.json", { model_type: "vit", id2label: Object.fromEntries(labels.entries()) });
+      const { card, assumptions } = await add(join(folder, "model.onnx"));
+      assert.deepEqual(card.normalise, { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] });
+      assert.deepEqual(card.resize, { ...card.resize, mode: "stretch", kernel: "cubic" });
+      assert.deepEqual(card.labels, labels);
+      assert.match(
+        assumptions.join("\n"),
+        /Pixels .* from preprocessor_config\.json\.\n.* \(cubic, from preprocessor_config\.json\)/,
+      );
+      assert.match(assumptions.join("\n"), /Classes are named by config\.json/);
+      assert.doesNotMatch(assumptions.join("\n"), /assumed/);
+
+      await json("preprocessor_config.json", { image_mean: [0.5], image_std: [0.5], size: 300, do_normalize: true });
+      await refused(
+        add(join(folder, "model.onnx"), {}, { overwrite: true }),
+        "E_ENGINE_SHAPE",
+        /300 x 300 px .* preprocessor_config\.json says, found 16 x 16/,
+      );
+      await json("preprocessor_config.json", { image_mean: [0.5], image_std: [0.5], size: SIDE, resample: 5 });
+      await refused(
+        add(join(folder, "model.onnx"), {}, { overwrite: true }),
+        "E_TEACHER_CARD",
+        /resample 5 in preprocessor_config\.json/,
+      );
+      const chosen = { resize: { mode: "stretch" as const, kernel: "linear" as const } };
+      assert.equal((await add(join(folder, "model.onnx"), chosen, { overwrite: true })).card.resize.kernel, "linear");
+    });
+  });
+
+  test("another tool's model-card.json is not overwritten", async () => {
+    await withFolder(async (folder) => {
+      await bareModel(folder, "onnx");
+      const foreign = JSON.stringify({ model_details: { name: "x" } });
+      await writeFile(join(folder, "model-card.json"), foreign);
+      const { cardPath, assumptions } = await add(folder, {}, { overwrite: true });
+      assert.equal(cardPath, join(folder, "model.card.json"));
+      assert.match(assumptions.join("\n"), /model-card\.json is JSON of another tool \(model_details\)/);
+      assert.equal(await readFile(join(folder, "model-card.json"), "utf8"), foreign);
+      assert.equal((await loadTeacher(folder)).cardPath, cardPath);
+    });
+  });
+
+  for (const [name, type, tolerance] of [
+    ["float16", 10, 0.02],
+    ["uint8", 2, 1e-5],
+  ] as const) {
+    test(`a model of ${name} scores as its float32 sister does`, async () => {
+      await withFolder(async (folder) => {
+        // To a uint8 model the pixels go as they are: 1 / 255 is its own first step.
+        const bytes = type === 2;
+        const normalise = bytes ? { mean: [0], std: [1 / 255] } : NORMALISE;
+        const scores: Float32Array[] = [];
+        for (const own of [1, type]) {
+          const model = meansOfColours(own, own === 1 ? 1 : bytes ? 1 : own);
+          await writeFile(join(folder, "model.onnx"), model);
+          const { card } = await add(join(folder, "model.onnx"), own === 2 ? {} : { normalise }, { overwrite: true });
+          assert.deepEqual(card.normalise.std, normalise.std);
+          const engine = await openEngine({ card, folder }, engineSchema.parse({ workers: 1, batch: 4 }));
+          scores.push(
+            await engine.score({
+              count: 3,
+              pixels: Uint8Array.from([1, 2, 3].flatMap((seed) => [...squarePixels(SIDE, seed)])),
+            }),
+          );
+          await engine.close();
+        }
+        assert.equal(scores[1]!.length, 9);
+        scores[0]!.forEach((expected, at) => {
+          assert.ok(
+            Math.abs(scores[1]![at]! - expected) <= tolerance * Math.max(1, Math.abs(expected)),
+            `${scores[1]![at]} for ${expected}`,
+          );
+        });
+        if (bytes) {
+          const card = { ...(await loadTeacher(join(folder, "model.onnx"))).card, normalise: NORMALISE };
+          await assert.rejects(
+            openEngine({ card, folder }, engineSchema.parse({ workers: 1 })),
+            /input image is uint8.*--normalise bytes/s,
+          );
+        }
+      });
+    });
+  }
 
   test("a card that is there stays, unless it may be written anew", async () => {
     await withFolder(async (folder) => {
@@ -253,6 +350,26 @@ describe("a model that cannot be a teacher is refused with its reason, and no ca
     });
   }
 });
+
+/** Means of the channels, three times over: `input` and `output` are the ends' types. */
+function meansOfColours(input: number, output: number): Uint8Array {
+  return encodeOnnx({
+    name: "means",
+    inputs: [{ name: "image", dims: ["batch", 3, SIDE, SIDE], type: input }],
+    outputs: [{ name: "scores", dims: ["batch", 3], type: output }],
+    operators: [
+      { op: "Cast", inputs: ["image"], output: "values", attributes: { to: 1 } },
+      { op: "GlobalAveragePool", inputs: ["values"], output: "pooled" },
+      { op: "Flatten", inputs: ["pooled"], output: "flat", attributes: { axis: 1 } },
+      { op: "Gemm", inputs: ["flat", "weights", "biases"], output: "raw" },
+      { op: "Cast", inputs: ["raw"], output: "scores", attributes: { to: output } },
+    ],
+    constants: [
+      { name: "weights", dims: [3, 3], values: Float32Array.of(3, -1, 0.5, -2, 1, 0.25, 0, 2, -1) },
+      { name: "biases", dims: [3], values: Float32Array.of(0.1, 0.2, -0.3) },
+    ],
+  });
+}
 
 /** A net that flattens the image and multiplies it with nothing: its scores are its biases. */
 async function addCrafted(

@@ -20,7 +20,8 @@ const CONVNEXT = { cropFraction: 224 / 256, largestCropped: 384 };
 export function readImageProcessor(json: JsonObject, from: string): ToldCard | null {
   const config = isObject(json["image_processor"]) ? json["image_processor"] : json;
   const named = config["image_processor_type"] ?? config["feature_extractor_type"];
-  const isProcessor = typeof named === "string" || ("image_mean" in config && "image_std" in config) || "do_normalize" in config;
+  const isProcessor =
+    typeof named === "string" || ("image_mean" in config && "image_std" in config) || "do_normalize" in config;
   if (!isProcessor) return null;
   const type = typeof named === "string" ? named.replace(/(ImageProcessor|FeatureExtractor)(Fast|Pil)?$/, "") : "";
   const made = geometryOf(config, type);
@@ -47,7 +48,8 @@ export function readModelConfig(json: JsonObject, from: string): ToldCard | null
 
 /** (u8 * factor - mean) / std, as (u8 / 255 - mean) / std */
 function normaliseOf(config: JsonObject, type: string): Pick<ToldCard, "normalise"> {
-  const factor = config["do_rescale"] === false ? 1 : isNumber(config["rescale_factor"]) ? config["rescale_factor"] : 1 / 255;
+  const factor =
+    config["do_rescale"] === false ? 1 : isNumber(config["rescale_factor"]) ? config["rescale_factor"] : 1 / 255;
   const isNormalised = config["do_normalize"] !== false;
   const said = { mean: channelsIn(config["image_mean"]), std: channelsIn(config["image_std"]) };
   // Each processor has its own defaults: where the file leaves them out, nothing is known.
@@ -78,7 +80,8 @@ function geometryOf(config: JsonObject, type: string): Geometry {
   if (config["do_pad"] === true) return { refused: "do_pad" };
   const cropping = config["do_center_crop"] ?? ("crop_size" in config && !SQUARE.test(type));
   const crop = cropping === true ? squareOr(config["crop_size"]) : null;
-  if (cropping === true && crop === null && "crop_size" in config) return { refused: `crop_size ${JSON.stringify(config["crop_size"])}` };
+  if (cropping === true && crop === null && "crop_size" in config)
+    return { refused: `crop_size ${JSON.stringify(config["crop_size"])}` };
   const size = sizeOf(config["size"], SQUARE.test(type) || (cropping !== true && !/^ConvNext/i.test(type)));
   if (config["do_resize"] === false) return { refused: "do_resize: false (images as they are)" };
   if (typeof size === "string") return { refused: size };
@@ -90,11 +93,14 @@ function geometryOf(config: JsonObject, type: string): Geometry {
       : Math.floor(size.shortest / fractionIn(config["crop_pct"]));
     return { size: crop, resize: { mode: "crop", kernel, shortSide } };
   }
-  if (crop === null || (crop.width === size.width && crop.height === size.height)) return { size, resize: { mode: "stretch", kernel } };
+  if (crop === null || (crop.width === size.width && crop.height === size.height))
+    return { size, resize: { mode: "stretch", kernel } };
   const fraction = fractionIn(config["crop_pct"]);
-  if (fraction !== 1) return { size: crop, resize: { mode: "crop", kernel, shortSide: Math.floor(size.height / fraction) } };
+  if (fraction !== 1)
+    return { size: crop, resize: { mode: "crop", kernel, shortSide: Math.floor(size.height / fraction) } };
   const shortSide = Math.min(size.width, size.height);
-  if (size.width !== size.height || crop.width !== crop.height) return { refused: `size ${JSON.stringify(size)} before a crop of another shape` };
+  if (size.width !== size.height || crop.width !== crop.height)
+    return { refused: `size ${JSON.stringify(size)} before a crop of another shape` };
   return { size: crop, resize: { mode: "stretch", kernel, shortSide } };
 }
 
@@ -108,13 +114,15 @@ function convNext(side: number, said: unknown, kernel: ModelCard["resize"]["kern
 function sizeOf(value: unknown, isSquare: boolean): Size | { readonly shortest: number } | string {
   if (value === undefined) return isSquare ? { width: DEFAULT_SIDE, height: DEFAULT_SIDE } : { shortest: DEFAULT_SIDE };
   if (isNumber(value)) return isSquare ? { width: value, height: value } : { shortest: value };
-  if (isObject(value) && isNumber(value["shortest_edge"]) && !("longest_edge" in value)) return { shortest: value["shortest_edge"] };
+  if (isObject(value) && isNumber(value["shortest_edge"]) && !("longest_edge" in value))
+    return { shortest: value["shortest_edge"] };
   return squareOr(value) ?? `size ${JSON.stringify(value)}`;
 }
 
 function squareOr(value: unknown): Size | null {
   if (isNumber(value)) return { width: value, height: value };
-  if (Array.isArray(value) && value.length === 2 && value.every(isNumber)) return { height: value[0]!, width: value[1]! };
+  if (Array.isArray(value) && value.length === 2 && value.every(isNumber))
+    return { height: value[0]!, width: value[1]! };
   if (!isObject(value)) return null;
   const { height, width } = value;
   if (isNumber(height) && isNumber(width)) return { width, height };

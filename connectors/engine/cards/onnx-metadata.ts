@@ -4,7 +4,17 @@ import { readPythonLiteral } from "./python-literal.js";
 import { readTimm } from "./timm.js";
 import { channelsIn, isNumber, isObject, labelsIn, type Size, type ToldCard } from "./told-card.js";
 
-const LABEL_KEYS = ["names", "labels", "classes", "class_names", "classnames", "class_labels", "id2label", "label_names", "categories"];
+const LABEL_KEYS = [
+  "names",
+  "labels",
+  "classes",
+  "class_names",
+  "classnames",
+  "class_labels",
+  "id2label",
+  "label_names",
+  "categories",
+];
 const SIZE_KEYS = ["imgsz", "image_size", "img_size", "input_size"];
 
 /** What WinML's metadata (Image.…, also Custom Vision's) say of pixels */
@@ -36,7 +46,11 @@ export function readOnnxMetadata(metadata: ReadonlyMap<string, string>): ToldCar
 /** `yolo export format=onnx`: pixels of 0 to 1, as the classifier's own transform makes them. */
 function ultralytics(keys: ReadonlyMap<string, string>): ToldCard | null {
   const task = keys.get("task");
-  if (task === undefined || !(keys.has("names") && keys.has("stride")) && !/ultralytics/i.test(keys.get("author") ?? "")) return null;
+  if (
+    task === undefined ||
+    (!(keys.has("names") && keys.has("stride")) && !/ultralytics/i.test(keys.get("author") ?? ""))
+  )
+    return null;
   const from = "the model's metadata (Ultralytics)";
   if (task !== "classify") return { from, refused: `a model of task ${task}, no classifier` };
   const labels = labelsIn(readPythonLiteral(keys.get("names") ?? ""));
@@ -61,7 +75,9 @@ function winml(keys: ReadonlyMap<string, string>): ToldCard | null {
     from: "the model's metadata (Image.…)",
     ...(normalise === undefined ? {} : { normalise }),
     ...(colour === undefined ? {} : { colour }),
-    ...(range !== undefined && normalise === undefined ? { refused: `pixels of ${range}, which Sluice does not make` } : {}),
+    ...(range !== undefined && normalise === undefined
+      ? { refused: `pixels of ${range}, which Sluice does not make` }
+      : {}),
   };
 }
 
@@ -70,7 +86,10 @@ function named(keys: ReadonlyMap<string, string>): ToldCard | null {
   const found = (names: readonly string[]): unknown => {
     for (const name of names) {
       const value = keys.get(name);
-      if (value !== undefined) return readPythonLiteral(value) ?? readPythonLiteral(`[${value}]`) ?? value.split(/[,\n]/).map((part) => part.trim());
+      if (value !== undefined)
+        return (
+          readPythonLiteral(value) ?? readPythonLiteral(`[${value}]`) ?? value.split(/[,\n]/).map((part) => part.trim())
+        );
     }
     return undefined;
   };

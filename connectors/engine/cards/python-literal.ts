@@ -12,8 +12,24 @@ export function readPythonLiteral(text: string): unknown {
   }
 }
 
-const WORDS: Readonly<Record<string, unknown>> = { True: true, False: false, None: null, true: true, false: false, null: null };
-const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", a: "\u0007", v: "\v", "0": "\0" };
+const WORDS: Readonly<Record<string, unknown>> = {
+  True: true,
+  False: false,
+  None: null,
+  true: true,
+  false: false,
+  null: null,
+};
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: "\n",
+  t: "\t",
+  r: "\r",
+  b: "\b",
+  f: "\f",
+  a: "\u0007",
+  v: "\v",
+  "0": "\0",
+};
 
 class Reader {
   readonly #text: string;

@@ -13,7 +13,8 @@ const KERNELS: Readonly<Record<string, ModelCard["resize"]["kernel"]>> = {
 /** A config.json of timm's: `pretrained_cfg`, or its members on top. Null for anything else. */
 export function readTimm(json: JsonObject, from: string): ToldCard | null {
   const inner = isObject(json["pretrained_cfg"]) ? json["pretrained_cfg"] : null;
-  const isTimm = inner !== null || (typeof json["architecture"] === "string" && ("input_size" in json || "crop_pct" in json));
+  const isTimm =
+    inner !== null || (typeof json["architecture"] === "string" && ("input_size" in json || "crop_pct" in json));
   if (!isTimm) return null;
   const config = { ...json, ...inner };
   const size = config["input_size"];

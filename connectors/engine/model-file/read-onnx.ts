@@ -60,7 +60,18 @@ const ENTRY = { key: 1, value: 2 };
 const GRAPH = { operator: 1, constant: 5, input: 11, output: 12, sparseConstant: 15 };
 const OPERATOR = { input: 1, output: 2, op: 4, attribute: 5, domain: 7 };
 const FUNCTION = { operator: 7, attribute: 11 };
-const ATTRIBUTE = { name: 1, float: 2, int: 3, tensor: 5, graph: 6, ints: 8, tensors: 10, graphs: 11, sparse: 22, sparses: 23 };
+const ATTRIBUTE = {
+  name: 1,
+  float: 2,
+  int: 3,
+  tensor: 5,
+  graph: 6,
+  ints: 8,
+  tensors: 10,
+  graphs: 11,
+  sparse: 22,
+  sparses: 23,
+};
 const TENSOR = { dims: 1, type: 2, floats: 4, int32s: 5, int64s: 7, name: 8, raw: 9, doubles: 10, external: 13 };
 const SPARSE = { values: 1, indices: 2 };
 const END = { name: 1, type: 2 };
@@ -100,7 +111,8 @@ export function readOnnx(encoded: Uint8Array): OnnxFile {
 
 function graphOf(fields: readonly Field[]): OnnxGraph {
   const constants = new Map<string, Uint8Array>();
-  for (const { content } of allOf(fields, GRAPH.constant)) constants.set(textIn(fieldsOf(content), TENSOR.name), content);
+  for (const { content } of allOf(fields, GRAPH.constant))
+    constants.set(textIn(fieldsOf(content), TENSOR.name), content);
   for (const { content } of allOf(fields, GRAPH.operator)) {
     const own = [...fieldsOf(content)];
     if (textIn(own, OPERATOR.op) !== "Constant") continue;
@@ -165,7 +177,8 @@ function collectGraph(fields: readonly Field[], files: Set<string>): void {
 }
 
 function collectOperator(content: Uint8Array, files: Set<string>): void {
-  for (const field of fieldsOf(content)) if (field.number === OPERATOR.attribute) collectAttribute(field.content, files);
+  for (const field of fieldsOf(content))
+    if (field.number === OPERATOR.attribute) collectAttribute(field.content, files);
 }
 
 function collectAttribute(content: Uint8Array, files: Set<string>): void {

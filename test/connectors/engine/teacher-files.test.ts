@@ -9,6 +9,8 @@ import { engineSchema } from "../../../schemas/config.js";
 import { sha256Hex } from "../../../schemas/canonical.js";
 import { isSluiceError, type ErrorCode } from "../../../schemas/errors.js";
 import { withFolder } from "../../conformance/engine.js";
+import { teacherDigest } from "../../../schemas/model-card.js";
+import { withExternalWeights } from "../../fixtures/external-weights.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 
 async function refused(path: string, code: ErrorCode, message: RegExp) {
@@ -89,6 +91,8 @@ describe("a teacher's files", () => {
       await writeFile(path, "{");
       await refused(path, "E_TEACHER_CARD", /JSON at .*model-card\.json/);
       await rm(path);
+      assert.equal((await loadTeacher(folder)).cardPath, null, "a bare .onnx file of a folder gets a card inferred");
+      await rm(join(folder, "model.onnx"));
       await refused(folder, "E_TEACHER_CARD", /model-card\.json in the folder, found none/);
       await refused(join(folder, "absent"), "E_TEACHER_CARD", /found nothing there/);
       await writeFile(join(folder, "model.json"), "{}");
@@ -101,6 +105,71 @@ describe("a teacher's files", () => {
       const { card } = await writeSmallTeacher(folder, "onnx", { fixedBatch: 3 });
       assert.equal(await writeCard(folder, card), join(folder, "model-card.json"));
       assert.deepEqual((await loadTeacher(folder)).card, card);
+    });
+  });
+});
+
+describe("another tool's JSON", () => {
+  test("is never taken for a card, is named, and is not passed over silently", async () => {
+    await withFolder(async (folder) => {
+      const { card } = await writeSmallTeacher(folder, "onnx");
+      const path = join(folder, "model-card.json");
+      await writeFile(path, JSON.stringify({ model_details: {}, considerations: {} }));
+      await refused(path, "E_TEACHER_CARD", /JSON of another tool \(model_details, considerations\).*teacher add/);
+      for (const given of [folder, join(folder, "model.onnx")]) {
+        const { cardPath, assumptions } = await loadTeacher(given);
+        assert.equal(cardPath, null);
+        assert.match(assumptions.join("\n"), /model-card\.json is JSON of another tool .* was not read/);
+      }
+      await writeCardBeside(join(folder, "model.onnx"), card);
+      assert.deepEqual((await loadTeacher(folder)).card, card);
+    });
+  });
+});
+
+describe("weights in files of their own", () => {
+  test("are the teacher's, whatever they are called and wherever they lie below the model", async () => {
+    await withFolder(async (folder) => {
+      await writeSmallTeacher(folder, "onnx");
+      await rm(join(folder, "model-card.json"));
+      const model = join(folder, "model.onnx");
+      const { bytes, weights } = withExternalWeights(await readFile(model), "parts/anything.xyz");
+      await writeFile(model, bytes);
+      await refused(model, "E_TEACHER_WEIGHTS", /parts\/anything\.xyz, found no file/);
+      await mkdir(join(folder, "parts"));
+      await writeFile(join(folder, "parts", "anything.xyz"), weights);
+      const before = await loadTeacher(model);
+      assert.deepEqual(
+        before.card.weights.files.map((file) => file.path),
+        ["model.onnx", "parts/anything.xyz"],
+      );
+      const engine = await openEngine(before, engineSchema.parse({ workers: 1 }));
+      assert.equal((await engine.score({ count: 1, pixels: new Uint8Array(768) })).length, 10);
+      await engine.close();
+      await writeCard(folder, before.card);
+      weights.fill(0, 0, 40);
+      await writeFile(join(folder, "parts", "anything.xyz"), weights);
+      await refused(folder, "E_TEACHER_WEIGHTS", /Expected SHA-256 .*anything\.xyz/);
+      await rm(join(folder, "model-card.json"));
+      assert.notEqual(teacherDigest((await loadTeacher(model)).card), teacherDigest(before.card));
+    });
+  });
+
+  test("are refused where a card leaves them out, or where they lie outside of the folder", async () => {
+    await withFolder(async (folder) => {
+      const { card } = await writeSmallTeacher(folder, "onnx");
+      const model = join(folder, "model.onnx");
+      const plain = await readFile(model);
+      const { bytes, weights } = withExternalWeights(plain, "w.bin");
+      await writeFile(model, bytes);
+      await writeFile(join(folder, "w.bin"), weights);
+      await writeCard(folder, { ...card, weights: await describeWeights(folder, ["model.onnx"]) });
+      await refused(folder, "E_TEACHER_WEIGHTS", /list w\.bin, which model\.onnx names/);
+      await rm(join(folder, "model-card.json"));
+      for (const location of ["../w.bin", "/w.bin"]) {
+        await writeFile(model, withExternalWeights(plain, location).bytes);
+        await refused(model, "E_TEACHER_CARD", /in its folder or below/);
+      }
     });
   });
 });
@@ -162,7 +231,7 @@ describe("a card inferred for a bare .onnx file", () => {
       await refused(join(folder, "worms.onnx"), "E_ENGINE_LOAD", /worms\.onnx/);
       await mkdir(join(folder, "empty"));
       await writeFile(join(folder, "empty", "model.onnx"), "");
-      await refused(join(folder, "empty", "model.onnx"), "E_ENGINE_LOAD", /model\.onnx/);
+      await refused(join(folder, "empty", "model.onnx"), "E_TEACHER_CARD", /model\.onnx, found an empty file/);
     });
   });
 });

@@ -239,3 +239,12 @@ function pythonRound(value: number): number {
   if (value - below !== 0.5) return Math.round(value);
   return below % 2 === 0 ? below : below + 1;
 }
+
+test("an image is stretched to more than the input and cropped to it, as DeiT's processor does", () => {
+  const plan = planDecode(HEADER, card(224, 224, { mode: "stretch", shortSide: 256 }));
+  assert.deepEqual(plan.scaled, { width: 256, height: 256 });
+  assert.deepEqual(plan.crop, { left: 16, top: 16, width: 224, height: 224 });
+  const wide = planDecode(HEADER, card(64, 32, { mode: "stretch", shortSide: 40 }));
+  assert.deepEqual(wide.scaled, { width: 80, height: 40 });
+  assert.deepEqual(wide.crop, { left: 8, top: 4, width: 64, height: 32 });
+});

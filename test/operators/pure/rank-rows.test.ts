@@ -64,3 +64,21 @@ test("a row with a logit that is not finite has no scores, its neighbours do", (
     assert.deepEqual([...ranked.classes.subarray(4)], [0, 1]);
   }
 });
+
+test("of a multi-label teacher each class stands for itself: its key is the log-sigmoid, precise at both ends", () => {
+  const logits = [-800, -40, -1, 0, 2, 40, 700];
+  const ranked = rankRows(Float32Array.from(logits), 1, logits.length, logits.length, 1, true);
+  assert.deepEqual([...ranked.classes], [6, 5, 4, 3, 2, 1, 0]);
+  const near = (found: number, expected: number): void => {
+    assert.ok(Math.abs(found - expected) <= 1e-14 * Math.abs(expected), `${found} for ${expected}`);
+  };
+  near(ranked.keys[6]!, -800);
+  near(ranked.keys[5]!, -40 - Math.exp(-40));
+  near(ranked.keys[3]!, -Math.LN2);
+  near(ranked.keys[2]!, -Math.log1p(Math.exp(-2)));
+  near(ranked.keys[1]!, -Math.exp(-40));
+  near(ranked.keys[0]!, -Math.exp(-700));
+  // Another class changes nothing, and the temperature divides.
+  assert.equal(rankRows(Float32Array.of(2, 90), 1, 2, 2, 1, true).keys[1], ranked.keys[2]);
+  assert.equal(rankRows(Float32Array.of(4, 90), 1, 2, 2, 2, true).keys[1], ranked.keys[2]);
+});

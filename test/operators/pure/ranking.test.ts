@@ -77,3 +77,23 @@ test("a random rank is another for every seed, and as even as chance", () => {
   const agree = digests.filter((_, at) => ranks[0]![at]! < 0.5 === ranks[1]![at]! < 0.5).length;
   assert.ok(Math.abs(agree - 2000) < 160, `${agree}`);
 });
+
+test("of a multi-label teacher a merged class is there where any of its members is", () => {
+  const select = selectionSchema.parse({ p: 2, labels: { pair: ["class 0", "class 1"], rest: ["class 2"] } });
+  const batch = batchOf([
+    [0, 0, 3, 9],
+    [50, 40, -3, 9],
+    [-90, -91, -3, 9],
+  ]);
+  const output = { kind: "sigmoid" as const };
+  const { classes, keys } = ranking(select, { ...card, output }).rank(batch);
+  assert.deepEqual([...classes], [1, 0, 0, 1, 1, 0]);
+  const near = (found: number, expected: number): void => {
+    assert.ok(Math.abs(found / expected - 1) < 1e-12, `${found} for ${expected}`);
+  };
+  near(keys[0]!, -Math.log1p(Math.exp(-3)));
+  near(keys[1]!, Math.log(0.75));
+  // 1 - (1 - p)(1 - q) near certainty, and near nothing
+  near(keys[2]!, -Math.exp(-90));
+  near(keys[5]!, -90 + Math.log1p(Math.exp(-1)));
+});
