@@ -77,8 +77,8 @@ export function outputWidth({ labels, output }: Pick<ModelCard, "labels" | "outp
 /** What ranking needs of a teacher. */
 export type RankedCard = ClassNames &
   Pick<ModelCard, "temperature"> & {
-  readonly output?: Pick<ModelCard["output"], "kind"> | undefined;
-};
+    readonly output?: Pick<ModelCard["output"], "kind"> | undefined;
+  };
 
 /** Whether the classes are independent: an image may show several or none, and their probabilities do not sum to 1. */
 export function isMultiLabel({ output }: Pick<RankedCard, "output">): boolean {
