@@ -139,11 +139,11 @@ describe("adding a teacher", () => {
         "E_ENGINE_SHAPE",
         /300 x 300 px .* preprocessor_config\.json says, found 16 x 16/,
       );
-      await json("preprocessor_config.json", { image_mean: [0.5], image_std: [0.5], size: SIDE, resample: 5 });
+      await json("preprocessor_config.json", { image_mean: [0.5], image_std: [0.5], size: SIDE, resample: 9 });
       await refused(
         add(join(folder, "model.onnx"), {}, { overwrite: true }),
         "E_TEACHER_CARD",
-        /resample 5 in preprocessor_config\.json/,
+        /resample 9 in preprocessor_config\.json/,
       );
       const chosen = { resize: { mode: "stretch" as const, kernel: "linear" as const } };
       assert.equal((await add(join(folder, "model.onnx"), chosen, { overwrite: true })).card.resize.kernel, "linear");

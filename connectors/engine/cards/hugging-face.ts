@@ -1,12 +1,14 @@
 import type { ModelCard } from "../../../schemas/model-card.js";
 import { channelsIn, isNumber, isObject, labelsIn, type JsonObject, type Size, type ToldCard } from "./told-card.js";
 
-/** Pillow's numbers of resampling filters; box and hamming have no counterpart. */
+/** Pillow's numbers of resampling filters */
 const KERNELS: Readonly<Record<number, ModelCard["resize"]["kernel"]>> = {
   0: "nearest",
   1: "lanczos3",
   2: "linear",
   3: "cubic",
+  4: "box",
+  5: "hamming",
 };
 /** Where a file does not say: processors that resample by bicubic by themselves */
 const BICUBIC = /^(Beit|CLIP|Bit|Siglip|Levit|PoolFormer|Deit|Blip|EfficientFormer|Chinese)/i;

@@ -8,6 +8,8 @@ const KERNELS: Readonly<Record<string, ModelCard["resize"]["kernel"]>> = {
   bilinear: "linear",
   bicubic: "cubic",
   lanczos: "lanczos3",
+  box: "box",
+  hamming: "hamming",
 };
 
 /** A config.json of timm's: `pretrained_cfg`, or its members on top. Null for anything else. */
