@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { FoundModel } from "../identify-model.js";
-import { readImageProcessor, readModelConfig } from "./hugging-face.js";
+import { readPreprocessing, readModelConfig } from "./hugging-face.js";
 import { readOnnxMetadata } from "./onnx-metadata.js";
 import { readTeachableMachine } from "./teachable-machine.js";
 import { readTimm } from "./timm.js";
@@ -14,7 +14,7 @@ export interface FoundCards {
   readonly unread: readonly string[];
 }
 
-const READERS = [readImageProcessor, readTimm, readModelConfig, readTeachableMachine] as const;
+const READERS = [readPreprocessing, readTimm, readModelConfig, readTeachableMachine] as const;
 /** Names under which tools put what they know of a model; the first speak first. */
 const NAMES = [
   "preprocessor_config.json",

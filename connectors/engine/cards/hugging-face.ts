@@ -19,7 +19,7 @@ const DEFAULT_SIDE = 224;
 const CONVNEXT = { cropFraction: 224 / 256, largestCropped: 384 };
 
 /** A preprocessor_config.json of transformers'. Null for anything else. */
-export function readImageProcessor(json: JsonObject, from: string): ToldCard | null {
+export function readPreprocessing(json: JsonObject, from: string): ToldCard | null {
   const config = isObject(json["image_processor"]) ? json["image_processor"] : json;
   const named = config["image_processor_type"] ?? config["feature_extractor_type"];
   const isProcessor =

@@ -1,5 +1,5 @@
 import type { ModelCard } from "../../../schemas/model-card.js";
-import { readImageProcessor, readModelConfig } from "./hugging-face.js";
+import { readPreprocessing, readModelConfig } from "./hugging-face.js";
 import { readPythonLiteral } from "./python-literal.js";
 import { readTimm } from "./timm.js";
 import { channelsIn, isNumber, isObject, labelsIn, type Size, type ToldCard } from "./told-card.js";
@@ -37,7 +37,7 @@ export function readOnnxMetadata(metadata: ReadonlyMap<string, string>): ToldCar
     const json = jsonIn(value);
     if (!isObject(json)) continue;
     const from = `the model's metadata (${key})`;
-    cards.push(readImageProcessor(json, from) ?? readTimm(json, from) ?? readModelConfig(json, from));
+    cards.push(readPreprocessing(json, from) ?? readTimm(json, from) ?? readModelConfig(json, from));
   }
   cards.push(named(keys));
   return cards.filter((card) => card !== null);

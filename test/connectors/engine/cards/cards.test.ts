@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { readImageProcessor, readModelConfig } from "../../../../connectors/engine/cards/hugging-face.js";
+import { readPreprocessing, readModelConfig } from "../../../../connectors/engine/cards/hugging-face.js";
 import { readOnnxMetadata } from "../../../../connectors/engine/cards/onnx-metadata.js";
 import { readPythonLiteral } from "../../../../connectors/engine/cards/python-literal.js";
 import { readTeachableMachine } from "../../../../connectors/engine/cards/teachable-machine.js";
@@ -66,7 +66,7 @@ describe("timm's config.json", () => {
 
 describe("transformers' preprocessor_config.json", () => {
   const half = { image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5], do_normalize: true };
-  const read = (json: object): ToldCard | null => readImageProcessor(json as never, "preprocessor_config.json");
+  const read = (json: object): ToldCard | null => readPreprocessing(json as never, "preprocessor_config.json");
   const cases: readonly (readonly [string, object, Size, unknown])[] = [
     [
       "ViT, size as an object",
