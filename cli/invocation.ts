@@ -1,6 +1,7 @@
 import type { OnProgress } from "../schemas/progress.js";
 import { assignmentOverride, flagOverride, type Override } from "./config/override.js";
 import type { Path } from "./config/settings-shape.js";
+import { GivenSettings, type ConfigRequest } from "./config/given-settings.js";
 import { loadConfig, type LoadedConfig } from "./load-config.js";
 import { noteLine, type NoteForm, type SaidNote } from "./note-line.js";
 import { openProgress, type ProgressMode } from "./progress/progress.js";
@@ -53,16 +54,37 @@ export class Invocation {
 
   /** The settings from sluice.yaml, the environment, `--data`, `--set` and the command's own flags. Throws E_CONFIG. */
   async loadConfig(flags: readonly SettingFlag[] = []): Promise<LoadedConfig> {
+    return loadConfig(this.#request(flags));
+  }
+
+  /** What the same say, before defaults and what is declared fill it up. Throws E_CONFIG. */
+  async given(flags: readonly SettingFlag[] = []): Promise<GivenSettings> {
+    return GivenSettings.read(this.#request(flags));
+  }
+
+  #request(flags: readonly SettingFlag[]): ConfigRequest {
     const { config, data, set } = this.#options;
     const given = [...flags, { flag: "--data", path: ["data"], value: data }].flatMap(
       ({ flag, path, value }): Override[] => (value === undefined ? [] : [flagOverride(flag, path, value)]),
     );
-    return loadConfig({
+    return {
       file: config ?? null,
       folder: this.terminal.folder,
       environment: this.terminal.environment,
       flags: [...set.map(assignmentOverride), ...given],
-    });
+    };
+  }
+
+  /** A command line for a hint, with the places that this call was given: `sluice rebuild --data pictures`. */
+  hint(...words: readonly string[]): string {
+    const { config, data } = this.#options;
+    const quoted = (text: string): string =>
+      /^[\w./:@=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+    const places = [
+      ...(config === undefined ? [] : ["--config", config]),
+      ...(data === undefined ? [] : ["--data", data]),
+    ];
+    return ["sluice", ...words, ...places].map(quoted).join(" ");
   }
 
   /** The one result, on stdout: as text for people, or with `--json` as one object. */

@@ -35,6 +35,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/ingest.js"),
   },
   {
+    name: "datasets",
+    summary: "what is declared: list, show, set, apply, drop",
+    load: () => import("./commands/datasets.js"),
+  },
+  {
     name: "replay",
     summary: "score what the log has once more, through another teacher",
     load: () => import("./commands/replay.js"),

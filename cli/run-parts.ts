@@ -75,7 +75,9 @@ export async function publishPart(
   const { runPublish } = await import("../pipelines/run-publish.js");
   const { runLabels } = await import("../pipelines/run-labels.js");
   const { publishingParts } = await import("../pipelines/runtime/open-scoring.js");
+  const { declarationWatch } = await import("../pipelines/declare.js");
   const { config, store, note } = context;
+  const mayPublish = await declarationWatch(store, config.stream);
   const published: PublishedCut[] = [];
   const onPublished = (one: PublishedCut): void => {
     published.push(one);
@@ -84,7 +86,7 @@ export async function publishPart(
   const names = (): string => published.map(({ manifest }) => `${manifest.dataset}/${manifest.number}`).join(", ");
   return {
     work: Promise.all([
-      runPublish({ ...publishingParts(config), ...context, ...own, onPublished }),
+      runPublish({ ...publishingParts(config), ...context, ...own, mayPublish, onPublished }),
       runLabels(context),
     ]),
     text: () => (published.length === 0 ? null : `Published ${names()}.`),

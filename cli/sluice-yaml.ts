@@ -1,4 +1,5 @@
 import { configSchema } from "../schemas/config.js";
+import { DEFAULT_P, FEW_CLASSES } from "../schemas/dataset.js";
 
 /**
  * A first sluice.yaml: what one is likely to change, with its default. `schema` is the path or URL that an editor
@@ -32,14 +33,15 @@ archive:
 # keep: the bytes of those that may be chosen are copied into the data folder, and versions carry them.
 bytes: ${bytes}
 
-# Each dataset is a selection over the stream, and has its own versions.
+# Each dataset is a selection over the stream, and has its own versions. The data folder remembers what is declared here:
+# \`sluice ingest\` and \`sluice datasets apply\` take up a change, and say so; docs/datasets.md says more.
 datasets:
   - name: ${first.name}
     select:
       # K: images a class.
       k: ${JSON.stringify(first.select.k)}
-      # P: each image stands for its P best classes only.
-      p: ${first.select.p}
+      # P: each image stands for its P best classes only. By default ${DEFAULT_P}, or 1 where there are ${FEW_CLASSES} classes or fewer.
+      # p: ${first.select.p}
       # Least probability of a chosen row, from 0 to 1.
       floor: ${first.select.floor}
 `;

@@ -5,7 +5,7 @@ import { collected } from "./setting-flags.js";
 /** Flags that say what of a source is taken. */
 export interface SourceFlags {
   readonly include?: readonly string[];
-  readonly followLinks?: true;
+  readonly followLinks?: boolean;
   readonly linksWithin?: string;
 }
 
@@ -17,6 +17,7 @@ export function declareSourceFlags(command: Command): Command {
       collected,
     )
     .option("--follow-links", "take links in a folder (DVC, git-annex, Hugging Face) for what they lead to")
+    .option("--no-follow-links", "pass links over again, where they were followed before")
     .option("--links-within <folder>", "follow links, but none that leads out of this folder");
 }
 

@@ -16,7 +16,7 @@ export function assertAnswerable(config: Config, card: RankedCard): void {
       "E_SELECTION",
       `Expected an archive that answers the selection of dataset "${name}" for any image, found archive.topM ${topM} of ${card.labels.length} classes with ` +
         `archive.logits: ${logits}. ${needs === "full softmax" ? "Another temperature and merged classes need every class's logit" : "An image's best of the chosen classes need not be among those archived"}: ` +
-        "set `archive.logits: all`, or leave this selection to `sluice rebuild`.",
+        "set `archive.logits: all`, or give this selection to `sluice rebuild` for one call, with --set.",
       { dataset: name, topM, logits },
     );
   }

@@ -27,10 +27,15 @@ export interface IngestOptions {
   readonly sheets: SheetRenderer | null;
   /** Absent: only what the log already has is scored */
   readonly source?: Source;
-  /** Make the versions that are due: with a source that ends, when everything is scored; following, when triggers fire */
-  readonly publish: boolean;
+  /**
+   * Make the versions that are due: with a source that ends, when everything is scored (`if-scored`: and only where this run
+   * has scored or copied anything); following, when triggers fire
+   */
+  readonly publish: boolean | "if-scored";
   /** Go on until stopped: look for new images in the source this often, and at the triggers */
   readonly follow?: { readonly rescanMs: number; readonly judgeMs: number };
+  /** Asked before anything is published; throws where it must not be */
+  readonly mayPublish?: () => Promise<void>;
   readonly onPublished?: (published: PublishedCut) => void;
   readonly onProgress?: OnProgress;
   readonly onWarning?: (message: string) => void;
@@ -74,6 +79,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
 
   const publishDue = async (due: readonly DueCut[], scheduler: CutScheduler, frontier: Frontier): Promise<void> => {
     for (const cut of due) {
+      await options.mayPublish?.();
       const made = await cutAndPublish({
         ...options,
         ...cut,
@@ -161,7 +167,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   );
   const judged = guard(
     (async () => {
-      while (follow !== undefined && options.publish && !halt.aborted) {
+      while (follow !== undefined && options.publish !== false && !halt.aborted) {
         const { live } = started;
         const due = live?.scheduler.due(nowMs()) ?? [];
         if (live !== undefined && due.length > 0)
@@ -175,10 +181,12 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   await judged;
   const frontier = await scored;
   const { live } = started;
-  if (follow === undefined && options.publish && !stop.aborted && live !== undefined) {
+  const { counts } = progress;
+  const publishes = options.publish === "if-scored" ? counts.scored + counts.copied > 0 : options.publish;
+  if (follow === undefined && publishes && !stop.aborted && live !== undefined) {
     await publishDue(live.scheduler.dueAtEnd(), live.scheduler, frontier);
   }
-  return { counts: progress.counts, stopped: stop.aborted, frontier, engine: engine.info, published, stages: shares };
+  return { counts, stopped: stop.aborted, frontier, engine: engine.info, published, stages: shares };
 }
 
 async function sleepUntil(delayMs: number, signal: AbortSignal): Promise<void> {

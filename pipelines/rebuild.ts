@@ -51,11 +51,17 @@ async function newestOfSpan(store: Store, dataset: string, teacher: string, span
 }
 
 /**
- * The card of a teacher that has scored into this store. `prefix`: the first digits of its digest.
- * Throws E_TEACHER_CARD where it is none or more than one.
+ * The card of a teacher that has scored into this store. `prefix`: the first digits of its digest; without it, the declared teacher
+ * where it has scored. Throws E_TEACHER_CARD where it is none or more than one.
  */
-export async function archivedTeacher(store: Store, prefix = ""): Promise<{ digest: string; card: ArchivedCard }> {
+export async function archivedTeacher(
+  store: Store,
+  prefix = "",
+  declared: { readonly digest: string } | null = null,
+): Promise<{ digest: string; card: ArchivedCard }> {
   const cards = await readCards(store);
+  const own = prefix === "" && declared !== null ? cards.get(declared.digest) : undefined;
+  if (declared !== null && own !== undefined) return { digest: declared.digest, card: own };
   const found = [...cards].filter(([digest]) => digest.startsWith(prefix));
   const only = found[0];
   if (only === undefined || found.length > 1) {

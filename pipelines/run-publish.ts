@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { loadTeacher } from "../connectors/engine/teacher-files.js";
 import type { KafkaLog } from "../connectors/log/kafka.js";
 import type { Assignment } from "../connectors/log/log.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
@@ -8,9 +7,10 @@ import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
 import { currentFrontier } from "../operators/stages/cut.js";
 import { newestManifest } from "../operators/stages/manifests.js";
-import { presentCard } from "../operators/stages/teacher-registry.js";
+import { presentCard, readCards } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
+import type { DeclaredTeacher } from "../schemas/declaration.js";
 import { isSluiceError } from "../schemas/errors.js";
 import { frontierName, type Frontier } from "../schemas/frontier.js";
 import type { KafkaConfig } from "../schemas/kafka-config.js";
@@ -22,6 +22,7 @@ import { ArchiveFollower } from "./runtime/archive-follower.js";
 import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
 import { CutScheduler, type DueCut } from "./runtime/cut-scheduler.js";
 import { keepRunning } from "./runtime/keep-running.js";
+import { namedTeacher } from "./runtime/open-scoring.js";
 import { ThresholdBoard } from "./runtime/threshold-board.js";
 import { VersionNotices } from "./runtime/version-notices.js";
 import { assertTopics } from "./topics.js";
@@ -36,6 +37,8 @@ export interface RunPublishOptions {
   readonly sheets: SheetRenderer | null;
   /** How often the archive and the triggers are looked at, ms */
   readonly judgeMs: number;
+  /** Asked before anything is published; throws where it must not be */
+  readonly mayPublish?: () => Promise<void>;
   readonly onPublished?: (published: PublishedCut) => void;
   readonly onProgress?: OnProgress;
   readonly onWarning: (message: string) => void;
@@ -134,6 +137,7 @@ class DuePublisher {
       const place = `${cut.dataset.name} ${cut.span.startMs}..${cut.span.endMs}`;
       const before = this.#unchanged.get(place);
       if (before?.frontier === frontierName(frontier) && nowMs() - before.atMs < SAME_FOR_MS) continue;
+      await this.#options.mayPublish?.();
       try {
         const made = await cutAndPublish({
           ...this.#options,
@@ -163,13 +167,20 @@ class DuePublisher {
 
 /**
  * The card of the teacher whose scores are published: one that has scored, by the first digits of its digest; else the
- * configured one; else the only one that has scored. Throws E_TEACHER_CARD.
+ * one that is named, or else the declared one, whose files need not be here once it has scored; else the only one that has
+ * scored. Throws E_TEACHER_CARD.
  */
-export async function publishersCard(config: Config, store: Store, prefix: string | undefined): Promise<ModelCard> {
-  if (prefix === undefined && config.teacher !== undefined) {
-    return presentCard(store, (await loadTeacher(config.teacher)).card);
-  }
-  return (await archivedTeacher(store, prefix)).card;
+export async function publishersCard(
+  config: Config,
+  store: Store,
+  prefix: string | undefined,
+  declared: DeclaredTeacher | null = null,
+): Promise<ModelCard> {
+  if (prefix !== undefined) return (await archivedTeacher(store, prefix)).card;
+  const scored = declared === null ? undefined : (await readCards(store)).get(declared.digest);
+  if (scored !== undefined) return scored;
+  if (config.teacher !== undefined) return presentCard(store, (await namedTeacher(config, declared)).card);
+  return (await archivedTeacher(store)).card;
 }
 
 async function untilAborted(signal: AbortSignal): Promise<void> {

@@ -1,8 +1,8 @@
 import type { Store } from "../connectors/store/store.js";
-import { findManifest, readManifest, versionNumbers } from "../operators/stages/manifests.js";
+import { findManifest, publishedDatasets, readManifest, versionNumbers } from "../operators/stages/manifests.js";
 import type { Manifest } from "../schemas/manifest.js";
 
-export { readManifest };
+export { publishedDatasets, readManifest, versionNumbers };
 export { readIndex, readIndexColumns } from "./index-reader.js";
 export { diffVersions, type ClassDiff, type VersionDiff } from "./diff-versions.js";
 export { verifyVersion, type VerifyOptions, type VerifyReport } from "./verify-version.js";

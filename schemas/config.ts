@@ -80,7 +80,8 @@ export const archiveSchema = z.strictObject({
     .describe("the same where none was written for segmentDelayMs: single images are archived soon"),
 });
 
-const settingsSchema = z.strictObject({
+/** Every setting by itself; `configSchema` says what must hold between them as well. */
+export const settingsSchema = z.strictObject({
   data: z
     .string()
     .min(1)

@@ -17,12 +17,23 @@ export const kSchema = z.union([
   }),
 ]);
 
+/** P where there are more classes than FEW_CLASSES */
+export const DEFAULT_P = 10;
+/** Up to so many classes, an image stands for its best one unless P is given: P = 10 would put every image into every class. */
+export const FEW_CLASSES = 10;
+
 /** What a version is a function of, beside scores and labels. All of it is in the version's id; defaults leave no trace. */
 export const selectionSchema = z.strictObject({
   k: kSchema
     .default(1000)
     .describe("K: images a class; by class with default and classes, or by |U| with share and most"),
-  p: z.int().positive().default(10).describe("P: each image stands for its P best classes only; at most archive.topM"),
+  p: z
+    .int()
+    .positive()
+    .default(DEFAULT_P)
+    .describe(
+      "P: each image stands for its P best classes only; at most archive.topM. Where nobody says it when the dataset is first declared: 1 with 10 classes or fewer",
+    ),
   floor: z.number().min(0).lt(1).default(0).describe("least probability of a chosen row"),
   temperature: z
     .number()

@@ -59,7 +59,8 @@ export const ERROR_CODES = {
   E_SEGMENT_CORRUPT: "An archive segment cannot be read or contradicts its header.",
   E_CHECKPOINT_CORRUPT: "A checkpoint's bytes are not those that were written.",
 
-  E_DATASET_UNKNOWN: "No dataset of that name is declared.",
+  E_DATASET_UNKNOWN: "No dataset of that name is declared, and the store has no versions of one.",
+  E_DATASET_CONFLICT: "What is asked for differs from what is declared; the message names each difference.",
   E_SELECTION: "A selection parameter is out of range or contradicts another.",
   E_VERSION_MISSING: "There is no such version.",
   E_VERSION_CORRUPT: "A published version does not verify.",
@@ -80,6 +81,7 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_MEMORY",
   "E_SELECTION",
   "E_DATASET_UNKNOWN",
+  "E_DATASET_CONFLICT",
   "E_SOURCE_MISSING",
   "E_SOURCE_EMPTY",
 ]);

@@ -14,6 +14,8 @@ export const STORE_FOLDERS = [
   "labels/",
   "versions/",
   "teachers/",
+  "datasets/",
+  "streams/",
   "probe-conditional/",
 ] as const;
 
@@ -75,6 +77,7 @@ export const keys = {
   labelSegment: (stream: string, partition: number, start: number): string =>
     `${keys.labels(stream)}${partition}/${digits(start)}.json`,
 
+  allVersions: "versions/",
   versions: (dataset: string): string => `versions/${dataset}/`,
   manifest: (dataset: string, number: number): string => `versions/${dataset}/${number}/manifest.json`,
   /**
@@ -83,6 +86,15 @@ export const keys = {
    */
   attempts: (dataset: string): string => `versions/${dataset}/data/`,
   attempt: (dataset: string, attempt: string): string => `${keys.attempts(dataset)}${attempt}/`,
+
+  /** What was declared of every dataset, and of every stream. */
+  declaredDatasets: "datasets/",
+  declaredStreams: "streams/",
+  /** One declaration of a row of them numbered from 1; the highest stands. */
+  declaredDataset: (dataset: string, revision: number): string =>
+    `${keys.declaredDatasets}${dataset}/${digits(revision)}.json`,
+  declaredStream: (stream: string, revision: number): string =>
+    `${keys.declaredStreams}${stream}/${digits(revision)}.json`,
 
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
   /** What a teacher's classes are called after the names in its card, from number 1 on: the highest stands. */
@@ -100,6 +112,12 @@ export function teacherPlace(key: string): { readonly teacher: string; readonly 
 export function labelPlace(key: string): { readonly partition: number; readonly start: number } | null {
   const [, partition, start] = /\/(\d+)\/(\d{20})\.json$/.exec(key) ?? [];
   return partition === undefined || start === undefined ? null : { partition: Number(partition), start: Number(start) };
+}
+
+/** What a declaration is of, and its revision; null for another key. */
+export function declarationPlace(key: string): { readonly name: string; readonly revision: number } | null {
+  const [, name, revision] = /^(?:datasets|streams)\/([^/]+)\/(\d{20})\.json$/.exec(key) ?? [];
+  return name === undefined || revision === undefined ? null : { name, revision: Number(revision) };
 }
 
 /** The shard whose checkpoint a key names; null for another key. */

@@ -1,5 +1,6 @@
 import type { CheckLine } from "../../pipelines/check.js";
 import { EXIT, isSluiceError } from "../../schemas/errors.js";
+import { checkDeclared } from "../check-declared.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { plural } from "../wording.js";
@@ -26,10 +27,12 @@ export const declare: DeclareCommand = (command, invocation) => {
       let config = configSchema.parse({});
       let isUsable = true;
       try {
-        const loaded = await run.loadConfig(scoringSettings(flags));
-        config = loaded.config;
-        const where = loaded.file ?? "no sluice.yaml: the defaults, the environment and flags";
+        const given = await run.given(scoringSettings(flags));
+        const seen = await checkDeclared(given);
+        config = seen.config;
+        const where = given.file ?? "no sluice.yaml: the defaults, the environment and flags";
         add({ subject: "configuration", state: "ok", message: where });
+        for (const line of seen.lines) add(line);
       } catch (error) {
         if (!isSluiceError(error, "E_CONFIG")) throw error;
         isUsable = false;

@@ -39,12 +39,12 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (flags: Flags) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const { olderThan, teacherDigest = "", stream = config.stream, segments, dryRun = false } = flags;
+      const { location } = await run.given();
+      const { olderThan, teacherDigest = "", stream = location.stream, segments, dryRun = false } = flags;
       const { archivedTeachers, compact } = await import("../../pipelines/compact.js");
       const nowMs = run.terminal.nowMs();
       await run.work(async ({ onProgress, stop, warn }) => {
-        const store = await openExistingStore(config);
+        const store = await openExistingStore(location);
         try {
           const done: TeacherCompacted[] = [];
           for (const teacher of await archivedTeachers(store, teacherDigest)) {

@@ -1,6 +1,9 @@
 import type { MemoryEstimate } from "../../pipelines/memory-estimate.js";
+import type { Dataset } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
+import { declaredAs, declaredAt, settledForChange } from "../declared-config.js";
+import { declareCall, openingOf, selectedSource } from "../declare-call.js";
 import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
@@ -9,7 +12,7 @@ import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { stageSharesText } from "../report/stage-shares.js";
 import { bytesText } from "../wording.js";
 import { sourceArgument } from "../source-argument.js";
-import { declareSourceFlags, selectedBy, type SourceFlags } from "../source-flags.js";
+import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
 interface IngestFlags extends ScoringFlags, SourceFlags {
@@ -29,8 +32,11 @@ export const declare: DeclareCommand = (command, invocation) => {
       "[source...]",
       "a folder of pictures, tar shards or a folder of them, or s3://bucket/prefix/; without one, what the log has and nobody has scored",
     )
-    .option("--k <n>", "images a class, where one dataset is declared")
-    .option("--p <n>", "classes that an image stands for, where one dataset is declared")
+    .option("--k <n>", "images a class, where one dataset is declared (default: 1000, when it is first declared)")
+    .option(
+      "--p <n>",
+      "classes that an image stands for, where one dataset is declared (default: 10, or 1 where there are 10 classes or fewer, when it is first declared)",
+    )
     .option("--no-publish", "score and archive only")
     .option("--follow", "go on until stopped: take in what is new, and publish when the datasets' triggers fire")
     .option("--rescan <seconds>", "with --follow: look for new pictures this often", positiveNumber, 10)
@@ -38,7 +44,10 @@ export const declare: DeclareCommand = (command, invocation) => {
       "after",
       exampleText([
         ["sluice ingest photographs/ --teacher model.onnx", "scores every picture below the folder, and publishes"],
-        ["sluice ingest photographs/", "the same again: only what is new is scored"],
+        [
+          "sluice ingest photographs/",
+          "the same again: the teacher and all else is remembered, and only what is new is scored",
+        ],
         ["sluice ingest 'shards/train-{000..099}.tar'", "takes WebDataset shards"],
         ["sluice ingest s3://crawl/2026/", "takes the objects below a prefix of a bucket, on s3.endpoint"],
         ["sluice ingest photographs/ --follow", "goes on; versions as `trigger` in sluice.yaml says"],
@@ -47,23 +56,35 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (inputs: string[], flags: IngestFlags) => {
       const run = invocation();
-      const { config } = await run.loadConfig([...scoringSettings(flags), ...selectionSettings(flags)]);
-      assertOneDataset(flags, config.datasets.length);
+      const given = await run.given([...scoringSettings(flags), ...selectionSettings(flags)]);
+      const declared = await declaredAt(given.location);
+      const settled = settledForChange(given, declared);
+      assertOneDataset(flags, settled.config.datasets);
+      const { declarationWatch, withChosenP } = await import("../../pipelines/declare.js");
       const { ingest } = await import("../../pipelines/ingest.js");
       const { estimateMemory } = await import("../../pipelines/memory-estimate.js");
-      const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
+      const { namedTeacher, openScoring } = await import("../../pipelines/runtime/open-scoring.js");
       const { openSource } = await import("../../pipelines/runtime/open-source.js");
       const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
       await run.work(async ({ onProgress, stop, note, warn }) => {
-        const selected = selectedBy(flags, run.terminal.folder);
+        const { openP, namesTeacher } = settled;
+        const teacher = await namedTeacher(settled.config, namesTeacher ? null : declared.settings?.teacher);
+        const config = withChosenP(settled.config, openP, teacher.card);
+        const selected = paths.length === 0 ? null : selectedSource(declared, paths, flags, run.terminal.folder);
+        for (const line of selected?.notes ?? []) note(line);
         const mayBeEmpty = flags.follow === true;
-        const source = paths.length === 0 ? null : await openSource(config, paths, { ...selected, mayBeEmpty });
+        const source =
+          selected === null ? null : await openSource(config, paths, { ...openingOf(selected.source), mayBeEmpty });
         const workspace = await openWorkspace(config, "sluice ingest");
         try {
-          const scoring = await openScoring(config, note, { names: { store: workspace.store, renaming: "any" } });
+          const names = { store: workspace.store, renaming: "any" } as const;
+          const scoring = await openScoring(config, note, { teacher, names });
           try {
+            const asked = { config, teacher: await declaredAs(teacher, config), source: selected?.source ?? null };
+            const by = { by: "sluice ingest", nowMs: run.terminal.nowMs() };
+            const changes = await declareCall(workspace.store, declared, { ...asked, ...by }, { say: note });
             for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
             note(memoryText(estimateMemory(config, scoring.teacher.card)));
             const { counts, stopped, engine, frontier, published, stages } = await ingest({
@@ -71,6 +92,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               ...scoring,
               ...(source === null ? {} : { source }),
               publish: flags.publish,
+              mayPublish: await declarationWatch(workspace.store, config.stream),
               ...(flags.follow === true ? { follow: { rescanMs: flags.rescan * 1000, judgeMs: JUDGE_MS } } : {}),
               onPublished: (one) => {
                 if (flags.follow === true) note(publishedText(one, workspace.store.place));
@@ -88,6 +110,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               engine,
               frontier,
               stages,
+              declared: changes,
               published: published.map((one) => publishedObject(one, workspace.store.place)),
             };
             if (stopped && flags.follow !== true) {
@@ -127,10 +150,11 @@ function selectionSettings({ k, p }: IngestFlags): SettingFlag[] {
   ];
 }
 
-function assertOneDataset({ k, p }: IngestFlags, datasets: number): void {
-  if ((k === undefined && p === undefined) || datasets === 1) return;
+function assertOneDataset({ k, p }: IngestFlags, datasets: readonly Dataset[]): void {
+  if ((k === undefined && p === undefined) || datasets.length === 1) return;
+  const names = datasets.map(({ name }) => name);
   throw new SluiceError(
     "E_USAGE",
-    `Expected one declared dataset for --k and --p, found ${datasets}. Use --set datasets.0.select.k=… for one of them.`,
+    `Expected one declared dataset for --k and --p, found ${names.length} (${names.join(", ")}). \`sluice datasets set ${names[0] ?? "default"} k=…\` is for one of them.`,
   );
 }

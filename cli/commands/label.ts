@@ -7,7 +7,8 @@ import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import type { LabelTopic } from "../../pipelines/take-in-labels.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { openExistingStore } from "../existing-store.js";
+import { openDeclared } from "../declared-config.js";
+import type { OpenedStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
 import { rowsArgument, type RowsNamed } from "../rows-argument.js";
 import { wholeNumber } from "../number-argument.js";
@@ -55,7 +56,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         let digests = [...images];
         if (flags.rows !== undefined || digests.some(isShortDigest)) {
           const { readManifest } = await import("../../pipelines/versions.js");
-          const { dataset, version } = versionNamed(config, flags.of);
+          const { dataset, version } = await versionNamed(store, config, flags.of);
           const manifest = await readManifest(store, dataset, version);
           digests = await digestsFrom(store, manifest, digests);
           if (flags.rows !== undefined)
@@ -107,9 +108,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice label list --limit 5", "the last five"]]))
     .action(async (flags: { limit: number }) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
       const { listLabels } = await import("../../pipelines/label-images.js");
-      const store = await openExistingStore(config);
+      const { config, store } = await openDeclared(run);
       try {
         const labels: ImageLabel[] = [];
         for await (const label of listLabels(store, config.stream)) labels.push(label);
@@ -128,8 +128,6 @@ function declareFlags(command: Command): Command {
     .option("--any-class", "accept a class that no teacher has");
 }
 
-type OpenedStore = Awaited<ReturnType<typeof openExistingStore>>;
-
 async function append(
   run: Invocation,
   { by, anyClass = false }: Pick<Flags, "by" | "anyClass">,
@@ -139,21 +137,27 @@ async function append(
     saying: { readonly timeMs: number; readonly by: string | null },
   ) => Promise<ImageLabel[]>,
 ): Promise<void> {
-  const { config } = await run.loadConfig();
   const { labelImages } = await import("../../pipelines/label-images.js");
-  const store = await openExistingStore(config);
+  const { config, store } = await openDeclared(run);
   try {
     const labels = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
     const place = await withTopic(run, config, store, (topic) =>
       labelImages(store, config.stream, labels, { anyClass, topic }),
     );
     run.result(
-      `${plural(labels.length, "image")} labelled. They count in every version from now on: \`sluice rebuild\` makes one at once.`,
+      `${plural(labels.length, "image")} labelled. They count in every version from now on${rebuildHint(run, config)}.`,
       { labelled: labels.length, stream: config.stream, ...place },
     );
   } finally {
     await store.close();
   }
+}
+
+/** A rebuild of what is declared; where nothing is, there is nothing to make. */
+function rebuildHint(run: Invocation, { datasets }: Config): string {
+  const [only, ...rest] = datasets.map(({ name }) => name);
+  if (only === undefined) return "";
+  return `: \`${run.hint("rebuild", ...(rest.length === 0 ? [] : [only]))}\` makes one${rest.length === 0 ? "" : ` of ${only}`} at once`;
 }
 
 /** The labels topic, where there is a Kafka cluster. */

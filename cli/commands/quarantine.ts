@@ -1,12 +1,14 @@
 import { resolve } from "node:path";
 import type { QuarantineFilter } from "../../pipelines/quarantine.js";
 import type { Config } from "../../schemas/config.js";
+import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import { ERROR_CODES, SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { nearest } from "../config/nearest.js";
 import type { Invocation } from "../invocation.js";
 import { wholeNumber } from "../number-argument.js";
+import { callTeacher, openDeclared } from "../declared-config.js";
 import { openExistingStore } from "../existing-store.js";
 import { ingestCounts } from "../report/ingest-counts.js";
 import { publishedObject, publishedText } from "../report/published.js";
@@ -38,13 +40,12 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice quarantine list --code E_IMAGE_TRUNCATED", "only broken-off files"]]))
     .action(async (flags: Filter & { limit: number; teacherDigest?: string }) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
       const { limit } = flags;
       const { listQuarantine } = await import("../../pipelines/quarantine.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
-      const store = await openExistingStore(config);
+      const { config, declared, store } = await openDeclared(run);
       try {
-        const { digest } = await archivedTeacher(store, flags.teacherDigest);
+        const { digest } = await archivedTeacher(store, flags.teacherDigest, declared.settings?.teacher);
         const entries = [];
         const place = { teacher: digest, stream: config.stream };
         for await (const entry of listQuarantine(store, place, filterOf(flags))) entries.push(entry);
@@ -84,13 +85,12 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (path: string, flags: Filter & { teacherDigest?: string }) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
       const { listQuarantine } = await import("../../pipelines/quarantine.js");
       const { exportQuarantine } = await import("../../pipelines/quarantine-export.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
-      const store = await openExistingStore(config);
+      const { config, declared, store } = await openDeclared(run);
       try {
-        const { digest } = await archivedTeacher(store, flags.teacherDigest);
+        const { digest } = await archivedTeacher(store, flags.teacherDigest, declared.settings?.teacher);
         const file = resolve(run.terminal.folder, path);
         const place = { teacher: digest, stream: config.stream };
         const rows = await exportQuarantine(listQuarantine(store, place, filterOf(flags)), file);
@@ -103,7 +103,7 @@ export const declare: DeclareCommand = (command, invocation) => {
   declareScoringFlags(command.command("retry"))
     .summary("take quarantined images up again")
     .description(
-      "Appends quarantined images to the stream again, scores them, and publishes. On Kafka it appends them and no more: " +
+      "Appends quarantined images to the stream again, scores them, and publishes where any could be used now. On Kafka it appends them and no more: " +
         "the scorers of the topic (`sluice run score`) score them like any other.",
     )
     .option("--code <code>", "only this reason; repeatable", collected)
@@ -120,10 +120,18 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (flags: Filter & ScoringFlags & { publish: boolean; teacherDigest?: string }) => {
       const run = invocation();
-      const { config } = await run.loadConfig(scoringSettings(flags));
       const filter = filterOf(flags);
+      const { config, declared, namesTeacher, store } = await openDeclared(run, scoringSettings(flags), { say: true });
+      await store.close();
       if (config.kafka !== undefined) {
-        await retryOnKafka(run, config, config.kafka, filter, flags.teacherDigest);
+        await retryOnKafka(
+          run,
+          config,
+          config.kafka,
+          filter,
+          flags.teacherDigest,
+          namesTeacher ? null : declared.settings?.teacher,
+        );
         return;
       }
       const { ingest } = await import("../../pipelines/ingest.js");
@@ -131,11 +139,14 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
       const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
       const { teacherDigest } = await import("../../schemas/model-card.js");
-      await (await openExistingStore(config)).close();
+      const teacher = await callTeacher(run, config, declared, namesTeacher);
       await run.work(async ({ onProgress, stop, note, warn }) => {
         const workspace = await openWorkspace(config, "sluice quarantine retry");
         try {
-          const scoring = await openScoring(config, note, { names: { store: workspace.store, renaming: "new" } });
+          const scoring = await openScoring(config, note, {
+            teacher,
+            names: { store: workspace.store, renaming: "new" },
+          });
           try {
             const { log, store } = workspace;
             const place = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };
@@ -143,7 +154,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             const { counts, stopped, published } = await ingest({
               workspace,
               ...scoring,
-              publish: flags.publish,
+              publish: flags.publish ? "if-scored" : false,
               stop,
               onProgress,
               onWarning: warn,
@@ -154,8 +165,10 @@ export const declare: DeclareCommand = (command, invocation) => {
               counts,
               published: published.map((one) => publishedObject(one, store.place)),
             };
-            if (stopped)
-              throw new SluiceError("E_CANCELLED", "Stopped on request. `sluice ingest` goes on from there.", object);
+            if (stopped) {
+              const next = `\`${run.hint("ingest")}\` goes on from there.`;
+              throw new SluiceError("E_CANCELLED", `Stopped on request. ${next}`, object);
+            }
             run.result(
               [
                 `Took up ${plural(appended, "image")} again. ${ingestCounts(counts)}`,
@@ -181,6 +194,7 @@ async function retryOnKafka(
   kafka: KafkaConfig,
   filter: QuarantineFilter,
   digest: string | undefined,
+  declared: DeclaredTeacher | null | undefined,
 ): Promise<void> {
   const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine.js");
   const { publishersCard } = await import("../../pipelines/run-publish.js");
@@ -188,7 +202,7 @@ async function retryOnKafka(
   const { teacherDigest } = await import("../../schemas/model-card.js");
   const store = await openExistingStore(config);
   try {
-    const teacher = teacherDigest(await publishersCard(config, store, digest));
+    const teacher = teacherDigest(await publishersCard(config, store, digest, declared));
     const log = await openKafka(kafka);
     try {
       const quarantined = listQuarantine(store, { teacher, stream: config.stream }, filter);

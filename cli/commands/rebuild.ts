@@ -5,7 +5,8 @@ import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { cronAfter } from "../../schemas/trigger.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { datasetNamed, openExistingStore } from "../existing-store.js";
+import { openDeclared } from "../declared-config.js";
+import { datasetNamed } from "../existing-store.js";
 import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { gapText } from "../report/gap.js";
@@ -25,7 +26,7 @@ interface Flags {
 export const declare: DeclareCommand = (command, invocation) => {
   command
     .description(
-      "Makes a version from the archived scores alone: nothing is scored, and the teacher is not needed. Of a windowed dataset, the newest window as far as it has come.",
+      "Makes a version of a declared dataset from the archived scores alone: nothing is scored, and the teacher is not needed. Of a windowed dataset, the newest window as far as it has come. --set holds for this call alone.",
     )
     .argument("[dataset]", "a declared dataset; without one, the first")
     .option(
@@ -55,22 +56,21 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (name: string | undefined, flags: Flags) => {
       refuseTogether(flags);
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const dataset = datasetNamed(config, name);
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
       const { rebuildOnSchedule } = await import("../../pipelines/rebuild-schedule.js");
       const { readManifest } = await import("../../pipelines/versions.js");
       const { archiveReader } = await import("../../pipelines/runtime/archive-reader.js");
       const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
       await run.work(async ({ onProgress, stop, note, warn }) => {
-        const store = await openExistingStore(config);
+        const { config, declared, store } = await openDeclared(run, [], { say: true });
         const report = (published: PublishedCut): void => {
           run.result(publishedText(published, store.place), publishedObject(published, store.place));
         };
         try {
-          const { digest, card } = await archivedTeacher(store, flags.teacherDigest);
+          const dataset = datasetNamed(config, name);
+          const { digest, card } = await archivedTeacher(store, flags.teacherDigest, declared.settings?.teacher);
           const reader = archiveReader(store, config, dataset, card, flags.threads);
-          const at = flags.at === undefined ? undefined : versionNamed(config, flags.at);
+          const at = flags.at === undefined ? undefined : await versionNamed(store, config, flags.at);
           const gaps = new Set<string>();
           const options: RebuildOptions = {
             store,

@@ -4,6 +4,7 @@ import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { exampleText, type DeclareCommand } from "../command.js";
+import { openDeclared, type OpenedDeclared } from "../declared-config.js";
 import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
 import { positiveNumber, wholeNumber } from "../number-argument.js";
@@ -67,22 +68,30 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (flags: ReplayFlags) => {
       const ask = replayAsk(flags);
       const run = invocation();
-      const { config } = await run.loadConfig(scoringSettings(flags));
+      const opened = await openDeclared(run, scoringSettings(flags), { say: true });
+      const { config } = opened;
+      await opened.store.close();
       if (typeof flags.yieldToLag === "number" && config.kafka === undefined) {
         throw new SluiceError(
           "E_USAGE",
           "Expected --yield-to-lag with a Kafka cluster, found the log in the data folder: nobody else scores there meanwhile.",
         );
       }
-      if (flags.dryRun === true) await dryRun(run, config, ask);
-      else await replayAll(run, config, ask, flags);
+      if (flags.dryRun === true) await dryRun(run, opened, ask);
+      else await replayAll(run, opened, ask, flags);
     });
 };
 
-async function dryRun(run: Invocation, config: Config, ask: ReplayOptions["ask"]): Promise<void> {
+type Called = Omit<OpenedDeclared, "store">;
+
+async function dryRun(
+  run: Invocation,
+  { config, declared, namesTeacher }: Called,
+  ask: ReplayOptions["ask"],
+): Promise<void> {
   const { archivedTo, planReplay } = await import("../../pipelines/replay-plan.js");
   const { namedTeacher } = await import("../../pipelines/runtime/open-scoring.js");
-  const { card } = await namedTeacher(config);
+  const { card } = await namedTeacher(config, namesTeacher ? null : declared.settings?.teacher);
   const store = await openExistingStore(config);
   try {
     const archive = { teacher: teacherDigest(card), stream: config.stream };
@@ -118,15 +127,14 @@ async function withLog<T>(config: Config, look: (log: ReplayOptions["log"]) => P
 
 async function replayAll(
   run: Invocation,
-  config: Config,
+  { config, declared, namesTeacher }: Called,
   ask: ReplayOptions["ask"],
   flags: ReplayFlags,
 ): Promise<void> {
   const { replay } = await import("../../pipelines/replay.js");
   const { yieldToLive } = await import("../../pipelines/runtime/live-lag.js");
   const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
-  const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
-  await (await openExistingStore(config)).close();
+  const { namedTeacher, openScoring } = await import("../../pipelines/runtime/open-scoring.js");
   await run.work(async ({ onProgress, stop, note, warn }) => {
     let exitCode: number = EXIT.failed;
     const opened: { close(): Promise<void> }[] = [];
@@ -138,7 +146,10 @@ async function replayAll(
     try {
       const workspace = await opening(openReplayFolder(config));
       const kafka = config.kafka === undefined ? null : await opening(openKafka(config.kafka));
-      const scoring = await opening(openScoring(config, note, { names: { store: workspace.store, renaming: "new" } }));
+      const teacher = await namedTeacher(config, namesTeacher ? null : declared.settings?.teacher);
+      const scoring = await opening(
+        openScoring(config, note, { teacher, names: { store: workspace.store, renaming: "new" } }),
+      );
       for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
       const { nowMs } = run.terminal;
       const most =

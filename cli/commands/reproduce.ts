@@ -1,6 +1,6 @@
 import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { openExistingStore } from "../existing-store.js";
+import { openDeclared } from "../declared-config.js";
 import { reproducedObject, reproducedText } from "../report/reproduced.js";
 import { versionNamed } from "../version-name.js";
 
@@ -20,12 +20,11 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (text: string) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const { dataset, version } = versionNamed(config, text);
       const { reproduce } = await import("../../pipelines/reproduce.js");
       const { archiveReader } = await import("../../pipelines/runtime/archive-reader.js");
-      const store = await openExistingStore(config);
+      const { config, store } = await openDeclared(run);
       try {
+        const { dataset, version } = await versionNamed(store, config, text);
         await run.work(async ({ onProgress, stop }) => {
           const made = await reproduce({
             store,

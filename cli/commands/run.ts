@@ -5,7 +5,17 @@ import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { exampleText, type DeclareCommand } from "../command.js";
+import type { GivenSettings } from "../config/given-settings.js";
+import { declareCall } from "../declare-call.js";
+import {
+  assertDeclaredTeacher,
+  callTeacher,
+  declaredAs,
+  settledForRun,
+  type LoadedTeacher,
+} from "../declared-config.js";
 import { durationArgument } from "../duration-argument.js";
+import type { OpenedStore } from "../existing-store.js";
 import type { Invocation, WorkContext } from "../invocation.js";
 import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run-parts.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
@@ -112,8 +122,8 @@ const every = (flag: string, description: string, byDefault: number, text: strin
   new Option(`${flag} <duration>`, description).argParser(durationArgument).default(byDefault, text);
 
 async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): Promise<void> {
-  const { config } = await run.loadConfig(scoringSettings(flags));
-  const kafka = kafkaOf(config);
+  const given = await run.given(scoringSettings(flags));
+  const kafka = kafkaOf(given.location);
   await run.work(async (context) => {
     let exitCode: number = EXIT.failed;
     // What fails first ends the rest.
@@ -121,7 +131,7 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
     const signal = AbortSignal.any([context.stop, failure.signal]);
     const opened: { close(): Promise<void> }[] = [];
     try {
-      await runAll(run, { config, kafka, flags, parts, opened, signal, failure }, context);
+      await runAll(run, { given, kafka, flags, parts, opened, signal, failure }, context);
       exitCode = run.exitCode;
     } catch (error) {
       if (isSluiceError(error)) exitCode = error.exitCode;
@@ -137,7 +147,7 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
 }
 
 interface Running {
-  readonly config: Config;
+  readonly given: GivenSettings;
   readonly kafka: KafkaConfig;
   readonly flags: RunFlags;
   readonly parts: WantedParts;
@@ -148,26 +158,25 @@ interface Running {
 
 /** Runs until it is told to stop, or one of its parts fails; says what was done. */
 async function runAll(run: Invocation, running: Running, { onProgress, note, warn }: WorkContext): Promise<void> {
-  const { config, kafka, flags, parts: wanted, opened, signal, failure } = running;
+  const { given, kafka, flags, parts: wanted, opened, signal, failure } = running;
   const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
   const { openStore } = await import("../../pipelines/runtime/workspace.js");
   const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
-  const { publishersCard } = await import("../../pipelines/run-publish.js");
   const opening = async <One extends { close(): Promise<void> }>(one: Promise<One>): Promise<One> => {
     const made = await one;
     opened.push(made);
     return made;
   };
+  const store = await opening(openStore(given.location));
+  const { config, card: ranking, teacher } = await declaredForRun(run, { given, store, flags, parts: wanted });
   const log = await opening(openKafka(kafka));
   const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config));
-  const store = workspace?.store ?? (await opening(openStore(config)));
   const scoring =
-    wanted.score === undefined
+    workspace === null || teacher === null
       ? null
-      : await opening(openScoring(config, note, { keepsStates: false, names: { store, renaming: "new" } }));
+      : await opening(openScoring(config, note, { keepsStates: false, teacher, names: { store, renaming: "new" } }));
+  const card = flags.teacherDigest === undefined ? (scoring?.teacher.card ?? ranking) : ranking;
   for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
-  const cardOf = async (): Promise<ModelCard> =>
-    scoring?.teacher.card ?? (await publishersCard(config, store, flags.teacherDigest));
 
   const context = { config, kafka, log, store, note, onWarning: warn, signal, nowMs: run.terminal.nowMs };
   const parts: Part[] = [];
@@ -181,10 +190,10 @@ async function runAll(run: Invocation, running: Running, { onProgress, note, war
   };
   try {
     if (workspace !== null && scoring !== null) await begin(scorePart(context, { workspace, scoring, onProgress }));
-    if (wanted.topk !== undefined)
-      await begin(topkPart(context, { card: await cardOf(), checkpointMs: flags.checkpointEvery }));
-    if (wanted.publish !== undefined)
-      await begin(publishPart(context, { card: await cardOf(), judgeMs: flags.judgeEvery }));
+    if (wanted.topk !== undefined && card !== null)
+      await begin(topkPart(context, { card, checkpointMs: flags.checkpointEvery }));
+    if (wanted.publish !== undefined && card !== null)
+      await begin(publishPart(context, { card, judgeMs: flags.judgeEvery }));
     if (wanted.compact !== undefined)
       await begin(compactPart(context, { everyMs: flags.compactEvery, olderThanMs: flags.olderThan }));
   } catch (error) {
@@ -199,6 +208,42 @@ async function runAll(run: Invocation, running: Running, { onProgress, note, war
     lines.length === 0 ? "Stopped." : lines.join("\n"),
     Object.assign({}, ...parts.map((part) => part.object())) as object,
   );
+}
+
+/**
+ * What these processes work by: what is declared, or where nothing is yet, what they are told, which is declared first. `teacher`
+ * for one that scores, `card` for one that ranks. Throws E_DATASET_CONFLICT where sluice.yaml or the environment differs.
+ */
+async function declaredForRun(
+  run: Invocation,
+  { given, store, flags, parts }: Pick<Running, "given" | "flags" | "parts"> & { readonly store: OpenedStore },
+): Promise<{ readonly config: Config; readonly card: ModelCard | null; readonly teacher: LoadedTeacher | null }> {
+  const { readDeclarations, withChosenP } = await import("../../pipelines/declare.js");
+  const { publishersCard } = await import("../../pipelines/run-publish.js");
+  const { namedTeacher } = await import("../../pipelines/runtime/open-scoring.js");
+  const declared = await readDeclarations(store, given.location.stream);
+  const { config, namesTeacher, openP } = await settledForRun(run, given, declared);
+  if (parts.score === undefined && parts.topk === undefined && parts.publish === undefined) {
+    return { config, card: null, teacher: null };
+  }
+  const known = namesTeacher ? null : declared.settings?.teacher;
+  const named = namesTeacher ? await callTeacher(run, config, declared, true) : null;
+  // A teacher that a flag names holds for this call; one of the file or the environment must be the declared one.
+  if (named !== null && flags.teacher === undefined) {
+    assertDeclaredTeacher(given, declared, await declaredAs(named, config));
+  }
+  const teacher = parts.score === undefined ? null : (named ?? (await namedTeacher(config, known)));
+  const own = flags.teacherDigest === undefined ? teacher : null;
+  const card = own?.card ?? (await publishersCard(config, store, flags.teacherDigest, known));
+  const chosen = withChosenP(config, openP, card);
+  if (declared.settings !== null) return { config: chosen, card, teacher };
+  const told = config.teacher === undefined ? null : await declaredAs({ card }, config);
+  const say = (line: string): void => {
+    run.note(line);
+  };
+  const asked = { config: chosen, teacher: told, by: "sluice run", nowMs: run.terminal.nowMs() };
+  await declareCall(store, declared, asked, { say });
+  return { config: chosen, card, teacher };
 }
 
 /** A scorer's data folder. Throws E_LOCKED where another one has it. */

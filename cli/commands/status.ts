@@ -4,7 +4,9 @@ import type { DatasetStatus, TeacherStatus } from "../../pipelines/status.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
+import { openDeclared } from "../declared-config.js";
 import { openExistingStore } from "../existing-store.js";
+import type { Invocation } from "../invocation.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
 import { stageSharesText } from "../report/stage-shares.js";
 import { countText, durationText, plural } from "../wording.js";
@@ -20,7 +22,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async () => {
       const run = invocation();
-      const { config } = await run.loadConfig();
+      const { config } = await statusSettings(run);
       const { holderOf } = await import("../../pipelines/runtime/folder-holder.js");
       const { lastStageShares } = await import("../../pipelines/runtime/stage-record.js");
       const seen = { holder: await holderOf(config), stages: await lastStageShares(config) };
@@ -35,6 +37,18 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
+
+/** Of a store that does not answer nothing is known of what is declared. */
+async function statusSettings(run: Invocation): Promise<{ readonly config: Config }> {
+  try {
+    const { config, store } = await openDeclared(run, [], { say: true });
+    await store.close();
+    return { config };
+  } catch (error) {
+    if (!isSluiceError(error, "E_STORE_IO")) throw error;
+    return run.loadConfig();
+  }
+}
 
 /** What the log and the store say, whichever of them answers. */
 interface Found {

@@ -5,6 +5,7 @@ import type { CardChoices } from "../../pipelines/add-teacher.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { exampleText, type DeclareCommand } from "../command.js";
+import { declaredOrGiven } from "../declared-config.js";
 import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { addedText, calibratedText } from "../report/teacher.js";
@@ -66,7 +67,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (model: string, flags: AddFlags) => {
       const run = invocation();
-      const { config } = await run.loadConfig(backendFlag(flags.backend));
+      const { config } = await declaredOrGiven(run, backendFlag(flags.backend));
       const at = (path: string): string => resolve(run.terminal.folder, path);
       const { addTeacher } = await import("../../pipelines/add-teacher.js");
       const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
@@ -92,7 +93,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .description(
       "Fits the temperature of a teacher on labelled images that it was not trained on, prints likelihood and calibration error before and after, and writes it into the card.",
     )
-    .argument("<teacher>", "a model file, a model card, or a folder with one")
+    .argument("[teacher]", "a model file, a model card, or a folder with one; without one, the declared teacher")
     .requiredOption("--on <set>", "labelled images: a folder with a subfolder a class, or a .csv of path,label")
     .option("--dry-run", "print only, leave the card as it is")
     .option("--backend <name>", "what the engine runs on, such as cpu, cuda, wasm")
@@ -103,15 +104,22 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice teacher calibrate teacher/ --on validation.csv --dry-run", "what it would change"],
       ]),
     )
-    .action(async (teacher: string, flags: { on: string; dryRun?: boolean; backend?: string }) => {
+    .action(async (named: string | undefined, flags: { on: string; dryRun?: boolean; backend?: string }) => {
       const run = invocation();
-      const { config } = await run.loadConfig(backendFlag(flags.backend));
+      const { config } = await declaredOrGiven(run, backendFlag(flags.backend));
       const { calibrateTeacher } = await import("../../pipelines/calibrate-teacher.js");
       const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
+      const teacher = named === undefined ? config.teacher : resolve(run.terminal.folder, named);
+      if (teacher === undefined) {
+        throw new SluiceError(
+          "E_USAGE",
+          "Expected a teacher, found none given and none declared. Name it: `sluice teacher calibrate <teacher> --on <set>`.",
+        );
+      }
       await run.work(async ({ onProgress, stop }) => {
         const write = flags.dryRun !== true;
         const calibrated = await calibrateTeacher({
-          teacher: resolve(run.terminal.folder, teacher),
+          teacher,
           labelled: resolve(run.terminal.folder, flags.on),
           write,
           engine: config.engine,

@@ -53,7 +53,7 @@ export const declare: DeclareCommand = (command, invocation) => {
 };
 
 /** Throws E_CONFIG where no cluster is configured. */
-export function kafkaOf(config: Config): KafkaConfig {
+export function kafkaOf(config: Pick<Config, "kafka">): KafkaConfig {
   if (config.kafka !== undefined) return config.kafka;
   throw new SluiceError(
     "E_CONFIG",

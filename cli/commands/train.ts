@@ -1,7 +1,7 @@
 import { Option, type Command } from "commander";
 import { basename, resolve } from "node:path";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { openExistingStore } from "../existing-store.js";
+import { declaredOrGiven, openDeclared } from "../declared-config.js";
 import { evaluationObject, evaluationTable, recallTable, skippedText } from "../report/trained.js";
 import { positiveNumber, wholeNumber } from "../number-argument.js";
 import { versionNamed } from "../version-name.js";
@@ -42,7 +42,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (folder: string, flags: TrainFlags & { readonly steps?: number }) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
+      const { config } = await declaredOrGiven(run);
       const at = (path: string): string => resolve(run.terminal.folder, path);
       const { trainTeacherRun } = await import("../../pipelines/train-teacher.js");
       const { openTraining } = await import("../../pipelines/runtime/open-training.js");
@@ -93,14 +93,13 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (folder: string, flags: StudentFlags) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
       const at = (path: string): string => resolve(run.terminal.folder, path);
-      const { dataset, version } = versionNamed(config, flags.on);
       const { trainStudentRun } = await import("../../pipelines/train-student.js");
       const { readManifest } = await import("../../pipelines/versions.js");
       const { openTraining } = await import("../../pipelines/runtime/open-training.js");
-      const store = await openExistingStore(config);
+      const { config, store } = await openDeclared(run);
       try {
+        const { dataset, version } = await versionNamed(store, config, flags.on);
         await run.work(async ({ onProgress, stop }) => {
           const manifest = await readManifest(store, dataset, version);
           const trained = await trainStudentRun({

@@ -2,10 +2,10 @@ import type { LateRecord } from "../../pipelines/late.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { datasetNamed, openExistingStore } from "../existing-store.js";
+import { openDeclared } from "../declared-config.js";
 import { wholeNumber } from "../number-argument.js";
 import { diffText, lateText, listText, manifestText, verifyText } from "../report/versions.js";
-import { versionNamed } from "../version-name.js";
+import { versionedDataset, versionNamed } from "../version-name.js";
 
 const VERSION = "latest, a number, or dataset/number";
 
@@ -24,19 +24,21 @@ export const declare: DeclareCommand = (command, invocation) => {
   command
     .command("list")
     .summary("every version, newest last")
-    .description("Lists the versions of every declared dataset.")
+    .description("Lists the versions of every dataset that is declared or has any.")
     .argument("[dataset]", "only this one's")
     .addHelpText("after", exampleText([["sluice versions list flowers", "of one dataset"]]))
     .action(async (name: string | undefined) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const datasets = name === undefined ? config.datasets : [datasetNamed(config, name)];
-      const { listVersions } = await import("../../pipelines/versions.js");
-      const store = await openExistingStore(config);
+      const { listVersions, publishedDatasets } = await import("../../pipelines/versions.js");
+      const { config, store } = await openDeclared(run);
       try {
+        const datasets =
+          name !== undefined
+            ? [await versionedDataset(store, config, name)]
+            : new Set([...config.datasets.map((dataset) => dataset.name), ...(await publishedDatasets(store))]);
         const manifests: Manifest[] = [];
         for (const dataset of datasets) {
-          for await (const manifest of listVersions(store, dataset.name)) manifests.push(manifest);
+          for await (const manifest of listVersions(store, dataset)) manifests.push(manifest);
         }
         run.result(listText(manifests), {
           versions: manifests.map(({ dataset, number, id, totals, provenance }) => ({
@@ -64,11 +66,10 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions show latest --json", "the manifest itself"]]))
     .action(async (text: string, flags: { classes: number }) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const { dataset, version } = versionNamed(config, text);
       const { readManifest } = await import("../../pipelines/versions.js");
-      const store = await openExistingStore(config);
+      const { config, store } = await openDeclared(run);
       try {
+        const { dataset, version } = await versionNamed(store, config, text);
         const manifest = await readManifest(store, dataset, version);
         run.result(manifestText(manifest, store.place, flags.classes), manifest);
       } finally {
@@ -85,11 +86,11 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions diff 1 latest", "all that has changed since the first"]]))
     .action(async (before: string, after: string) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const [older, newer] = [versionNamed(config, before), versionNamed(config, after)];
       const { diffVersions, readManifest } = await import("../../pipelines/versions.js");
-      const store = await openExistingStore(config);
+      const { config, store } = await openDeclared(run);
       try {
+        const older = await versionNamed(store, config, before);
+        const newer = await versionNamed(store, config, after);
         const diff = await diffVersions(
           store,
           await readManifest(store, older.dataset, older.version),
@@ -112,12 +113,11 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions late latest", "which version would this have changed?"]]))
     .action(async (text: string, flags: { list: number }) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const { dataset, version } = versionNamed(config, text);
       const { readManifest } = await import("../../pipelines/versions.js");
       const { lateRecords } = await import("../../pipelines/late.js");
-      const store = await openExistingStore(config);
+      const { config, store } = await openDeclared(run);
       try {
+        const { dataset, version } = await versionNamed(store, config, text);
         const manifest = await readManifest(store, dataset, version);
         const late: LateRecord[] = [];
         for await (const one of lateRecords(store, manifest)) late.push(one);
@@ -137,12 +137,11 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions verify latest", "exits with 0 only if all is well"]]))
     .action(async (text: string) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const { dataset, version } = versionNamed(config, text);
       const { verifyVersion } = await import("../../pipelines/versions.js");
       const { chainTotals } = await import("../../pipelines/chain-totals.js");
-      const store = await openExistingStore(config);
+      const { config, store } = await openDeclared(run);
       try {
+        const { dataset, version } = await versionNamed(store, config, text);
         await run.work(async ({ onProgress, stop }) => {
           const counts = { scored: 0, copied: 0, quarantined: 0 };
           const report = await verifyVersion(store, dataset, version, {

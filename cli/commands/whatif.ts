@@ -5,7 +5,8 @@ import type { Selection } from "../../schemas/dataset.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { classListArgument } from "../class-list-argument.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { datasetNamed, openExistingStore } from "../existing-store.js";
+import { openDeclared } from "../declared-config.js";
+import { datasetNamed } from "../existing-store.js";
 import { whatifText } from "../report/whatif.js";
 
 interface Flags {
@@ -54,12 +55,6 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (name: string | undefined, flags: Flags) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
-      const declared = datasetNamed(config, name);
-      const whole: Selection = {
-        ...declared.select,
-        ...(flags.floor === undefined ? {} : { floor: floorOf(flags.floor) }),
-      };
       const { onlyClasses } = await import("../../pipelines/only-classes.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
       const { rebuildPlace } = await import("../../pipelines/rebuild-place.js");
@@ -67,12 +62,17 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { whatif } = await import("../../pipelines/whatif.js");
       const { whatifPlot } = await import("../../pipelines/whatif-plot.js");
       await run.work(async ({ onProgress, stop }) => {
-        const store = await openExistingStore(config);
+        const { config, declared, store } = await openDeclared(run, [], { say: true });
         try {
-          const { digest, card } = await archivedTeacher(store, flags.teacherDigest);
+          const standing = datasetNamed(config, name);
+          const whole: Selection = {
+            ...standing.select,
+            ...(flags.floor === undefined ? {} : { floor: floorOf(flags.floor) }),
+          };
+          const { digest, card } = await archivedTeacher(store, flags.teacherDigest, declared.settings?.teacher);
           const { stream } = config;
           const select = flags.classes === undefined ? whole : onlyClasses(whole, card, flags.classes, "--classes");
-          const dataset = { ...declared, select };
+          const dataset = { ...standing, select };
           const place = await rebuildPlace(store, { teacher: digest, stream }, dataset, {}, {});
           const result = await whatif({
             store,

@@ -17,6 +17,16 @@ export async function versionNumbers(store: Store, dataset: string): Promise<num
   return numbers.sort((a, b) => a - b);
 }
 
+/** Names of the datasets that have versions, ascending. */
+export async function publishedDatasets(store: Store): Promise<string[]> {
+  const names = new Set<string>();
+  for await (const { key } of store.list(keys.allVersions)) {
+    const name = /^versions\/([^/]+)\/\d+\/manifest\.json$/.exec(key)?.[1];
+    if (name !== undefined) names.add(name);
+  }
+  return [...names];
+}
+
 /** The manifest of a version, or of the newest one. Throws E_VERSION_MISSING, E_VERSION_CORRUPT. */
 export async function readManifest(store: Store, dataset: string, version: number | "latest"): Promise<Manifest> {
   const number = version === "latest" ? (await versionNumbers(store, dataset)).at(-1) : version;

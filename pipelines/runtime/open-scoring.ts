@@ -10,7 +10,9 @@ import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Renaming } from "../../operators/stages/teacher-registry.js";
 import type { Config } from "../../schemas/config.js";
-import { SluiceError } from "../../schemas/errors.js";
+import type { DeclaredTeacher } from "../../schemas/declaration.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { teacherDigest } from "../../schemas/model-card.js";
 import { assertAnswerable } from "../answerable.js";
 import { assertFits } from "../memory-estimate.js";
 import { withStoredNames, type NamedTeacher } from "./named-classes.js";
@@ -27,6 +29,8 @@ export interface ScoringParts {
 }
 
 export interface OpenScoringOptions {
+  /** The configured teacher, where it is loaded already */
+  readonly teacher?: LoadedTeacher;
   /** Whether the datasets' states are kept in this process. Default true. */
   readonly keepsStates?: boolean;
   /** Where it is remembered what classes are called; by default they are called as the card says */
@@ -41,9 +45,9 @@ export interface OpenScoringOptions {
 export async function openScoring(
   config: Config,
   onNote: (line: string) => void = () => undefined,
-  { keepsStates = true, names }: OpenScoringOptions = {},
+  { keepsStates = true, names, teacher: given }: OpenScoringOptions = {},
 ): Promise<ScoringParts> {
-  const loaded = await namedTeacher(config);
+  const loaded = given ?? (await namedTeacher(config));
   const teacher = names === undefined ? loaded : await withStoredNames(names.store, loaded, names.renaming, onNote);
   if (keepsStates) assertFits(config, teacher.card);
   assertAnswerable(config, teacher.card);
@@ -53,12 +57,39 @@ export async function openScoring(
   return { teacher, engine, ...publishingParts(config), close: () => engine.close() };
 }
 
-/** The configured teacher, without an engine. Throws E_CONFIG where none is named, and what loading it throws. */
-export async function namedTeacher(config: Config): Promise<LoadedTeacher> {
+/**
+ * The configured teacher, without an engine. `declared`: the one that it must be, where nobody has named another for this call.
+ * Throws E_CONFIG where none is named, E_TEACHER_CARD where a declared one has moved or changed, and what loading throws.
+ */
+export async function namedTeacher(config: Config, declared: DeclaredTeacher | null = null): Promise<LoadedTeacher> {
+  if (declared !== null) return declaredTeacher(declared);
   if (config.teacher !== undefined) return loadTeacher(config.teacher);
   throw new SluiceError(
     "E_CONFIG",
     "Expected a teacher, found none. Name a model file or a folder with a model card: --teacher, SLUICE_TEACHER, or `teacher:` in sluice.yaml.",
+  );
+}
+
+async function declaredTeacher({ path, digest, name }: DeclaredTeacher): Promise<LoadedTeacher> {
+  const expected = `Expected the declared teacher ${name} (${digest.slice(0, 12)}) at ${path}`;
+  const again =
+    "Name it where it is now, or another in its place: `sluice ingest --teacher <path>`, or `sluice datasets apply --teacher <path>`";
+  let teacher: LoadedTeacher;
+  try {
+    teacher = await loadTeacher(path);
+  } catch (cause) {
+    if (!isSluiceError(cause, "E_TEACHER_CARD") && !isSluiceError(cause, "E_TEACHER_WEIGHTS")) throw cause;
+    throw new SluiceError(cause.code, `${expected}, found that it cannot be read there. ${again}. ${cause.message}`, {
+      ...cause.context,
+      cause,
+    });
+  }
+  const found = teacherDigest(teacher.card);
+  if (found === digest) return teacher;
+  throw new SluiceError(
+    "E_TEACHER_CARD",
+    `${expected}, found another there (${found.slice(0, 12)}): its files have changed since. Restore them. ${again}.`,
+    { path, expected: digest, found },
   );
 }
 

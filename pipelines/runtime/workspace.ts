@@ -56,7 +56,7 @@ export async function openWorkspace(config: Config, command: string): Promise<Wo
 }
 
 /** The object store alone: for commands that read, or that publish from the archive. */
-export async function openStore(config: Config): Promise<Store> {
+export async function openStore(config: Pick<Config, "data" | "s3">): Promise<Store> {
   return config.s3 !== undefined ? openBucket(config.s3) : openFilesystemStore(resolve(config.data, FOLDERS.store));
 }
 

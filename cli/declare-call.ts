@@ -1,0 +1,76 @@
+import type { Declarations } from "../pipelines/declare.js";
+import type { Config } from "../schemas/config.js";
+import { changeText, type DeclarationChange } from "../schemas/declaration-changes.js";
+import type { DeclaredSource, DeclaredTeacher } from "../schemas/declaration.js";
+import type { OpenedStore } from "./existing-store.js";
+import { selectedBy, type SourceFlags } from "./source-flags.js";
+
+/** What a call wants to be declared. */
+export interface CallDeclaration {
+  readonly config: Config;
+  /** null: no teacher is known */
+  readonly teacher: DeclaredTeacher | null;
+  readonly source?: DeclaredSource | null;
+  /** The command, for the record */
+  readonly by: string;
+  readonly nowMs: number;
+}
+
+/**
+ * Says what a call changes of what is declared, and declares it. With `dryRun` it says so alone. Returns the changes.
+ * Throws E_DATASET_CONFLICT.
+ */
+export async function declareCall(
+  store: OpenedStore,
+  declared: Declarations,
+  { config, teacher, source = null, by, nowMs }: CallDeclaration,
+  { say, dryRun = false }: { readonly say: (line: string) => void; readonly dryRun?: boolean },
+): Promise<DeclarationChange[]> {
+  const { declare, wantedChanges } = await import("../pipelines/declare.js");
+  const { streamSettingsOf } = await import("../schemas/declaration.js");
+  const sources = withSource(declared.settings?.sources ?? [], source);
+  const settings = streamSettingsOf(config, teacher ?? declared.settings?.teacher ?? null, sources);
+  const wanted = { settings, datasets: config.datasets };
+  const changes = wantedChanges(declared, wanted);
+  for (const change of changes) say(changeText(change));
+  if (!dryRun) await declare(store, declared, wanted, { by, nowMs });
+  return changes;
+}
+
+function withSource(sources: readonly DeclaredSource[], source: DeclaredSource | null): readonly DeclaredSource[] {
+  if (source === null) return sources;
+  const isSame = (one: DeclaredSource): boolean => JSON.stringify(one.places) === JSON.stringify(source.places);
+  return sources.some(isSame) ? sources.map((one) => (isSame(one) ? source : one)) : [...sources, source];
+}
+
+/**
+ * What is taken of a source: as flags say, and else as it was declared, which `notes` say.
+ * `folder` is where relative paths begin.
+ */
+export function selectedSource(
+  declared: Declarations,
+  places: readonly string[],
+  flags: SourceFlags,
+  folder: string,
+): { readonly source: DeclaredSource; readonly notes: readonly string[] } {
+  const before = declared.settings?.sources.find((one) => JSON.stringify(one.places) === JSON.stringify(places));
+  const given = selectedBy(flags, folder);
+  const include = given.include ?? before?.include ?? [];
+  const links = flags.followLinks === undefined && flags.linksWithin === undefined ? (before ?? given) : given;
+  const { followLinks, linksWithin } = links;
+  const notes = [
+    ...(given.include === undefined && include.length > 0
+      ? [`only ${include.join(", ")}, as declared for this source; --include '**' takes everything`]
+      : []),
+    ...(links !== given && followLinks
+      ? ["links are followed, as declared for this source; --no-follow-links passes them over"]
+      : []),
+  ];
+  const source = { places: [...places], include: [...include], followLinks };
+  return { source: linksWithin === undefined ? source : { ...source, linksWithin }, notes };
+}
+
+/** The same for opening the source. */
+export function openingOf({ include, followLinks, linksWithin }: DeclaredSource) {
+  return { include: include.length === 0 ? undefined : include, followLinks, linksWithin };
+}
