@@ -3,7 +3,7 @@ import { classesNamed, labelIndex } from "../operators/pure/label-index.js";
 import { appendLabels, archivedLabels, labelFrontier } from "../operators/stages/image-labels.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
 import type { ClassNames } from "../schemas/class-names.js";
-import { SluiceError } from "../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import { imageLabelSchema, type ImageLabel } from "../schemas/image-label.js";
 import type { Manifest } from "../schemas/manifest.js";
 import { readIndexColumns } from "./index-reader.js";
@@ -30,35 +30,6 @@ export function labelsOf(digests: readonly string[], statement: Statement, sayin
         "Images of a version can also be named by their ranks, with --rows.",
     );
   });
-}
-
-/** Labels as JSON, one a line: {"sha256", "verdict", "class"?, "timeMs"?, "by"?}. Throws E_USAGE, naming the line. */
-export function parseLabelLines(text: string, where: string, saying: Saying): ImageLabel[] {
-  const labels: ImageLabel[] = [];
-  for (const [at, line] of text.split("\n").entries()) {
-    if (line.trim() === "") continue;
-    labels.push(parseLabelLine(line, `line ${at + 1} of ${where}`, saying));
-  }
-  return labels;
-}
-
-function parseLabelLine(line: string, where: string, saying: Saying): ImageLabel {
-  const example = '{"sha256": "…64 digits…", "verdict": "not", "class": "cat"}';
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (cause) {
-    throw new SluiceError("E_USAGE", `Expected JSON like ${example} in ${where}, found "${line.slice(0, 80)}".`, {
-      cause,
-    });
-  }
-  const parsed = imageLabelSchema.safeParse(typeof value === "object" ? { ...saying, ...value } : value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new SluiceError(
-    "E_USAGE",
-    `Expected a label like ${example} in ${where}, found one where ${issue.path.join(".") || "the whole"} is wrong: ${issue.message}.`,
-  );
 }
 
 /** First digits of a digest: fewer than six would name some other image all too easily. */
@@ -120,6 +91,14 @@ export async function digestsAt(
   );
 }
 
+export interface LabelImagesOptions {
+  /** Accept classes that no teacher of the archive has */
+  readonly anyClass: boolean;
+  readonly topic: LabelTopic | null;
+  /** Where the label of that place in the list was read, for messages */
+  readonly placeOf?: ((at: number) => string) | undefined;
+}
+
 /**
  * Appends labels to a stream's label log; they hold for every version cut from then on. With a labels topic they go
  * through that, where its other readers see them too. A class may be named as `#12`, or by what it was called before: it is
@@ -130,10 +109,10 @@ export async function labelImages(
   store: Store,
   stream: string,
   labels: readonly ImageLabel[],
-  { anyClass, topic }: { readonly anyClass: boolean; readonly topic: LabelTopic | null },
+  { anyClass, topic, placeOf }: LabelImagesOptions,
 ): Promise<{ readonly start: number; readonly end: number } | null> {
   if (labels.length === 0) return null;
-  const named = await withPresentNames(store, labels, anyClass);
+  const named = await withPresentNames(store, labels, anyClass, placeOf);
   if (topic === null) return appendLabels(store, stream, named);
   await sayOnTopic(topic, named);
   return null;
@@ -143,13 +122,22 @@ async function withPresentNames(
   store: Store,
   labels: readonly ImageLabel[],
   anyClass: boolean,
+  placeOf: LabelImagesOptions["placeOf"],
 ): Promise<readonly ImageLabel[]> {
   const cards = [...(await readCards(store)).values()];
   const known = new Map<string, NamedClass>();
-  return labels.map((label) => {
+  const presentNameAt = (label: NamedClass, at: number): NamedClass => {
+    try {
+      return presentName(store, cards, label, anyClass);
+    } catch (error) {
+      if (placeOf === undefined || !isSluiceError(error, "E_SELECTION")) throw error;
+      throw new SluiceError("E_SELECTION", `In ${placeOf(at)}: ${error.message}`, { ...error.context, cause: error });
+    }
+  };
+  return labels.map((label, at) => {
     if (!("class" in label)) return label;
     const id = `${label.number ?? ""} ${label.class}`;
-    const named = known.get(id) ?? presentName(store, cards, label, anyClass);
+    const named = known.get(id) ?? presentNameAt(label, at);
     known.set(id, named);
     return { ...label, number: undefined, ...named };
   });

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import type { Config } from "../../schemas/config.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
+import type { LabelsRead } from "../../pipelines/label-lines.js";
 import type { LabelTopic } from "../../pipelines/take-in-labels.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
@@ -82,7 +83,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .command("import")
     .summary("labels from a file")
     .description(
-      'Reads labels as JSON, one a line: {"sha256": "…", "verdict": "is", "class": "cat"}. Verdicts: is, not, none, withdrawn; ' +
+      'Reads labels as JSON, one a line or as one array: {"sha256": "…", "verdict": "is", "class": "cat"}. Verdicts: is, not, none, withdrawn; ' +
         "timeMs and by may be given. A file with a fault is not taken in at all.",
     )
     .argument("<file>", "a path, or - for standard input")
@@ -95,7 +96,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (path: string, flags: Pick<Flags, "by" | "anyClass">) => {
       const run = invocation();
       await append(run, flags, async (_config, _store, saying) => {
-        const { parseLabelLines } = await import("../../pipelines/label-images.js");
+        const { parseLabelLines } = await import("../../pipelines/label-lines.js");
         return parseLabelLines(await readText(run, path), path === "-" ? "standard input" : path, saying);
       });
     });
@@ -135,14 +136,15 @@ async function append(
     config: Config,
     store: OpenedStore,
     saying: { readonly timeMs: number; readonly by: string | null },
-  ) => Promise<ImageLabel[]>,
+  ) => Promise<readonly ImageLabel[] | LabelsRead>,
 ): Promise<void> {
   const { labelImages } = await import("../../pipelines/label-images.js");
   const { config, store } = await openDeclared(run);
   try {
-    const labels = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
+    const said = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
+    const { labels, placeOf } = "labels" in said ? said : { labels: said, placeOf: undefined };
     const place = await withTopic(run, config, store, (topic) =>
-      labelImages(store, config.stream, labels, { anyClass, topic }),
+      labelImages(store, config.stream, labels, { anyClass, topic, placeOf }),
     );
     run.result(
       `${plural(labels.length, "image")} labelled. They count in every version from now on${rebuildHint(run, config)}.`,

@@ -1,6 +1,6 @@
-import { basename } from "node:path";
 import type { AddedTeacher } from "../../pipelines/add-teacher.js";
 import type { CalibratedTeacher } from "../../pipelines/calibrate-teacher.js";
+import { shownName } from "../../pipelines/shown-name.js";
 import { countText, plural, tableText } from "../wording.js";
 import { skippedText } from "./trained.js";
 
@@ -23,13 +23,9 @@ function triedTable(tried: AddedTeacher["tried"]): string {
   const head = ["image", "best class", "", "second", "", "third", ""];
   const rows = tried.map(({ uri, best }) => {
     const cells = best.flatMap(({ label, probability }) => [label, `${(probability * 100).toFixed(1)} %`]);
-    return [nameOf(uri), ...cells, ...Array<string>(6 - cells.length).fill("")];
+    return [shownName(uri), ...cells, ...Array<string>(6 - cells.length).fill("")];
   });
   return tableText(head, rows);
-}
-
-function nameOf(uri: string): string {
-  return basename(decodeURIComponent(uri.replace(/^[a-z]+:\/\//, "")));
 }
 
 /** Likelihood and calibration error before and after. */

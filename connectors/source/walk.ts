@@ -40,9 +40,7 @@ interface Level {
 }
 
 /** What a folder has below it that Sluice keeps its data in. */
-const DATA_FOLDER = "store/";
-const DATA_LOG = "log/";
-const DATA_LOG_FILE = "log/data.mdb";
+const DATA_FOLDER = ["log/data.mdb", "store"];
 
 /**
  * Every file under a folder, in the byte order of the whole relative path, whatever order the file system lists. Leaves out names that
@@ -51,7 +49,7 @@ const DATA_LOG_FILE = "log/data.mdb";
  */
 export async function* walk(options: WalkOptions): AsyncGenerator<Walked> {
   const { root, after, skip, followLinks = false, linksWithin, account } = options;
-  const open: Level[] = [await levelOf("")];
+  const open: Level[] = [await levelOf("", await identityAt(""))];
   for (let level = open[0]; level !== undefined; level = open[open.length - 1]) {
     const name = level.names.pop();
     if (name === undefined) {
@@ -69,11 +67,10 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Walked> {
     // All that lies in a folder sorts between its path and the path's successor.
     if (after !== null && path < after && !after.startsWith(path)) continue;
     try {
-      const below = await levelOf(path);
-      if (await isDataFolder(below)) passOver("ownFolder", path);
-      else if (below.identity !== null && open.some(({ identity }) => identity === below.identity)) {
-        passOver("loop", path);
-      } else open.push(below);
+      const identity = await identityAt(path);
+      if (identity !== null && open.some((each) => each.identity === identity)) passOver("loop", path);
+      else if (await isDataFolder(path)) passOver("ownFolder", path);
+      else open.push(await levelOf(path, identity));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
       // A folder that was removed meanwhile has nothing to take; any other failure must be seen.
@@ -90,17 +87,22 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Walked> {
     return path === "" ? root : `${root}/${path.replace(/\/$/, "")}`;
   }
 
-  async function isDataFolder({ folder, names }: Level): Promise<boolean> {
-    if (!names.includes(DATA_FOLDER) || !names.includes(DATA_LOG)) return false;
-    return isThere(placeOf(folder + DATA_LOG_FILE));
+  async function identityAt(folder: BytePath): Promise<string | null> {
+    if (!followLinks) return null;
+    const { dev, ino } = await stat(fsPath(placeOf(folder)));
+    return `${dev}:${ino}`;
+  }
+
+  async function isDataFolder(folder: BytePath): Promise<boolean> {
+    for (const each of DATA_FOLDER) if (!(await isThere(placeOf(folder + each)))) return false;
+    return true;
   }
 
   /** Names in one folder, descending; those of folders end in `/`, so that they sort as their contents do. */
-  async function levelOf(folder: BytePath): Promise<Level> {
+  async function levelOf(folder: BytePath, identity: string | null): Promise<Level> {
     const names: BytePath[] = [];
     const sidecars = new Map<BytePath, BytePath>();
     const place = placeOf(folder);
-    const identity = followLinks ? await identityOf(place) : null;
     // Node gives the names as buffers for this encoding; its types do not know.
     const listing = await opendir(fsPath(place), { encoding: "buffer" as BufferEncoding, bufferSize: 512 });
     for await (const entry of listing) {
@@ -157,14 +159,9 @@ async function isThere(place: BytePath): Promise<boolean> {
     await lstat(fsPath(place));
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
     throw error;
   }
-}
-
-async function identityOf(place: BytePath): Promise<string> {
-  const { dev, ino } = await stat(fsPath(place));
-  return `${dev}:${ino}`;
 }
 
 /** Some file systems list names without their kinds. */

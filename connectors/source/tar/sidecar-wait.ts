@@ -25,36 +25,32 @@ const MOST_BYTES = 32 * 1024 * 1024;
  */
 export class SidecarWait {
   readonly #account: Account;
-  #waiting: (FoundImage & { rights: Rights | null })[] = [];
+  readonly #waiting: (FoundImage & { readonly stems: readonly BytePath[]; rights: Rights | null })[] = [];
   #bytes = 0;
   /** By stem, those that were read and may have an image to come */
   readonly #rights = new Map<BytePath, { readonly name: string; readonly rights: Rights; isUsed: boolean }>();
-  /** Stems that images wait for */
-  readonly #wanted = new Map<BytePath, Set<{ rights: Rights | null }>>();
 
   constructor(account: Account) {
     this.#account = account;
   }
 
   addImage(image: FoundImage): void {
-    const waiting = { ...image, rights: null as Rights | null };
-    for (const stem of sidecarStems(image.member.name)) {
+    const stems = sidecarStems(image.member.name);
+    let rights: Rights | null = null;
+    for (const stem of stems) {
       const found = this.#rights.get(stem);
-      if (found !== undefined && waiting.rights === null) {
-        waiting.rights = found.rights;
-        this.#use(found);
-      }
-      const wanted = this.#wanted.get(stem);
-      if (wanted === undefined) this.#wanted.set(stem, new Set([waiting]));
-      else wanted.add(waiting);
+      if (found === undefined) continue;
+      rights ??= found.rights;
+      this.#use(found);
     }
-    this.#waiting.push(waiting);
+    this.#waiting.push({ ...image, stems, rights });
     this.#bytes += image.bytes?.length ?? 0;
   }
 
   addSidecar(stem: BytePath, name: string, rights: Rights): void {
     const found = { name, rights, isUsed: false };
-    for (const image of this.#wanted.get(stem) ?? []) {
+    for (const image of this.#waiting) {
+      if (!image.stems.includes(stem)) continue;
       image.rights ??= rights;
       this.#use(found);
     }
@@ -84,11 +80,6 @@ export class SidecarWait {
   #leave(): FoundImage & { readonly rights: Rights } {
     const image = this.#waiting.shift()!;
     this.#bytes -= image.bytes?.length ?? 0;
-    for (const stem of sidecarStems(image.member.name)) {
-      const wanted = this.#wanted.get(stem);
-      wanted?.delete(image);
-      if (wanted?.size === 0) this.#wanted.delete(stem);
-    }
     return { ...image, rights: image.rights ?? NO_RIGHTS };
   }
 

@@ -1,6 +1,7 @@
 import { bytePath, type BytePath } from "../byte-path.js";
 
 export const BLOCK_BYTES = 512;
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
 /** One block of a tar archive, of any dialect: v7, ustar, GNU, star, pax. */
 export interface TarHeader {
@@ -15,7 +16,7 @@ export interface TarHeader {
 
 /** null for a block of zeros. Throws for one whose checksum is wrong. */
 export function parseHeader(block: Buffer): TarHeader | null {
-  if (block.every((byte) => byte === 0)) return null;
+  if (block[0] === 0 && block.equals(ZEROS)) return null;
   if (!hasChecksum(block)) throw new Error("no tar header where one must be");
   const magic = block.toString("latin1", 257, 263);
   const prefixEnd = block.toString("latin1", 508, 512) === "tar\0" ? 345 + 131 : 500;
@@ -38,8 +39,9 @@ function hasChecksum(block: Buffer): boolean {
   let signed = 8 * 32;
   for (let at = 0; at < BLOCK_BYTES; at++) {
     if (at >= 148 && at < 156) continue;
-    unsigned += block[at]!;
-    signed += block.readInt8(at);
+    const byte = block[at]!;
+    unsigned += byte;
+    signed += byte < 0x80 ? byte : byte - 0x100;
   }
   const sum = numberAt(block, 148, 8);
   return sum === unsigned || sum === signed;

@@ -20,6 +20,8 @@ export class TarShard {
   readonly #members: TarMembers;
   /** The last whole member, and where it ends */
   #whole: Place | null = null;
+  /** The one that `members` gave last, whose bytes come next */
+  #current: MemberHeader | null = null;
 
   constructor(path: BytePath, handle: FileHandle, sizeBytes: number, unpacker: (() => Transform) | null) {
     this.isPacked = unpacker !== null;
@@ -33,7 +35,9 @@ export class TarShard {
   async *members(): AsyncGenerator<MemberHeader> {
     try {
       for (let member = await this.#members.next(); member !== null; member = await this.#members.next()) {
+        this.#current = member;
         yield member;
+        this.#current = null;
         await this.#members.pass();
         this.#whole = { name: member.name, end: member.offset + member.sizeBytes };
       }
@@ -45,9 +49,9 @@ export class TarShard {
   /** A member's bytes; those of a sparse one with its zeros. */
   async read(member: MemberHeader): Promise<Uint8Array> {
     try {
-      return await (this.isPacked
-        ? this.#members.read()
-        : readMember(new Positioned(this.#handle, member.offset), member));
+      if (member !== this.#current) return await readMember(new Positioned(this.#handle, member.offset), member);
+      this.#current = null;
+      return await this.#members.read();
     } catch (error) {
       throw broken(this.#path, this.#whole, error);
     }

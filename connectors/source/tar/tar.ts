@@ -29,6 +29,9 @@ export interface TarSourceOptions {
   readonly mayBeEmpty?: boolean | undefined;
 }
 
+/** Read at once with the header before it; larger ones when they leave, so that none is held while it waits for its sidecar. */
+const SMALL_BYTES = 32 * 1024;
+
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -110,7 +113,8 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
         const isAgain = names.has(member.name);
         names.add(member.name);
         const isWanted = index > from && member.kind === "file" && member.sizeBytes <= maxBytes;
-        const bytes = shard.isPacked && isWanted ? await shard.read(member) : null;
+        const isReadNow = isWanted && (shard.isPacked || member.sizeBytes <= SMALL_BYTES);
+        const bytes = isReadNow ? await shard.read(member) : null;
         wait.addImage({ member, bytes, index, isAgain });
         for (const image of wait.ready()) yield* placed(shard, image);
       }
@@ -137,7 +141,8 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
         account.know();
         return;
       }
-      const isReadLater = !open.isPacked && member.kind === "file" && member.sizeBytes <= maxBytes;
+      const isReadLater =
+        image.bytes === null && !open.isPacked && member.kind === "file" && member.sizeBytes <= maxBytes;
       const bytes = isReadLater ? await open.read(member) : image.bytes;
       const uri = memberUri(path, { name: member.name, offset: isAgain ? member.offset : null });
       const eventTimeMs = member.mtimeMs > 0 ? member.mtimeMs : shardMtimeMs;

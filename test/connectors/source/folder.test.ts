@@ -133,6 +133,42 @@ describe("folder source", () => {
     assert.deepEqual(await source.estimate(), { items: 2 });
   });
 
+  test("takes links for what they lead to where it is told to, but never a folder within itself", async () => {
+    const cache = await folderOf(["blobs/a", "blobs/b", "blobs/sub/c"]);
+    const folder = await folderOf(["real.jpg", "sub/d.jpg"]);
+    await symlink(join(cache, "blobs/a"), join(folder, "a.jpg"));
+    await symlink(join(cache, "blobs"), join(folder, "linked"));
+    await symlink("nowhere", join(folder, "broken.jpg"));
+    await symlink(".", join(folder, "loop"));
+    await symlink("..", join(folder, "sub", "up"));
+    await symlink("self", join(folder, "self"));
+    const source = await openFolderSource(folder, { followLinks: true });
+    // What a file holds here is the path that it was made at.
+    const paths = ["blobs/a", "blobs/a", "blobs/b", "blobs/sub/c", "real.jpg", "sub/d.jpg"];
+    assert.deepEqual(await pathsOf(source), paths);
+    assert.deepEqual(source.account().passedOver, {
+      brokenLink: { count: 1, first: "broken.jpg" },
+      loop: { count: 3, first: "self" },
+    });
+    assertAddsUp(source.account(), { taken: 6, known: 0 });
+    // A run that goes on gives exactly the rest.
+    const items = await itemsOf(source);
+    for (const [at, { cursor }] of items.entries()) {
+      assert.equal((await itemsOf(await openFolderSource(folder, { followLinks: true }), cursor)).length, 5 - at);
+    }
+    const within = await openFolderSource(folder, { followLinks: true, linksWithin: folder });
+    assert.deepEqual(await pathsOf(within), ["real.jpg", "sub/d.jpg"]);
+    assert.equal(within.account().passedOver.outside?.count, 2);
+    assertAddsUp(within.account(), { taken: 2, known: 0 });
+  });
+
+  test("passes over data folders of Sluice, whichever they are", async () => {
+    const folder = await folderOf(["a.jpg", "runs/store/x", "runs/log/data.mdb", "log/b.jpg", "store/c.jpg"]);
+    const source = await openFolderSource(folder);
+    assert.deepEqual(await pathsOf(source), ["a.jpg", "log/b.jpg", "store/c.jpg"]);
+    assert.deepEqual(source.account().passedOver, { ownFolder: { count: 1, first: "runs/" } });
+  });
+
   test("skips a data folder that is reached through a link, or made only later", async () => {
     const folder = await folderOf(["a.jpg", "data/log.jpg"]);
     const link = join(await temporaryFolder(), "link");

@@ -99,15 +99,14 @@ test("zstd is read where Node does, and what is not read is refused with the com
   const shard = join(folder, "a b.tar.zst");
   if (unpacksZstd()) {
     const compress = (zlib as typeof zlib & { zstdCompressSync: (bytes: Uint8Array) => Buffer }).zstdCompressSync;
-    const frames = [tar.subarray(0, 70_000), tar.subarray(70_000)].map((piece) => compress(piece));
-    await writeFile(shard, Buffer.concat(frames));
+    await writeFile(shard, compress(tar));
     const items = await itemsOf(await openTarSource([shard]));
     const opener = openUri();
     for (const [at, item] of items.entries()) {
-      assert.equal(await contentOf(item, opener), members[at]!.content.toString());
+      assert.equal(await contentOf(item, opener), Buffer.from(members[at]!.content).toString());
     }
     assert.equal(items.length, members.length);
-    await writeFile(shard, Buffer.concat(frames).subarray(0, 150_000));
+    await writeFile(shard, compress(tar).subarray(0, 150_000));
     assert.equal((await itemsOf(await openTarSource([shard]))).length, 3 + 1);
   } else {
     await writeFile(shard, Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0]));
