@@ -86,7 +86,7 @@ describe("images from a bucket, by commands", { skip: await cannotStart("minio")
       sluice(folder, { ...common, SLUICE_DATA: "local" }, "ingest", source),
       /E_CONFIG.*s3\.endpoint/s,
     );
-    await assert.rejects(sluice(folder, bucket, "ingest", `s3://${BUCKET}/nothing/`), /E_SOURCE_MISSING/);
+    await assert.rejects(sluice(folder, bucket, "ingest", `s3://${BUCKET}/nothing/`), /E_SOURCE_EMPTY/);
     const wrong = { ...bucket, SLUICE_S3__SECRET_KEY: "another", SLUICE_DATA: "wrong" };
     await assert.rejects(sluice(folder, wrong, "ingest", source), /SignatureDoesNotMatch/);
   });

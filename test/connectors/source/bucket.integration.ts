@@ -240,8 +240,8 @@ for (const [name, start] of [
           prefix: "",
         });
       await assert.rejects(openBucketSource({ buckets, bucket: BUCKET, prefix: "nothing/" }), {
-        code: "E_SOURCE_MISSING",
-        message: /found no object there/,
+        code: "E_SOURCE_EMPTY",
+        message: /found nothing at all/,
       });
       await assert.rejects(at({}, "no-such-bucket"), { code: "E_SOURCE_MISSING", message: /no-such-bucket/ });
       await assert.rejects(at({ secretKey: "another" }), {
