@@ -17,7 +17,8 @@ import { pixelBytes } from "../schemas/pixels.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import { assertTelling, scoreExamples } from "./score-examples.js";
 
-export { linesOf, type CardChoices } from "../connectors/engine/infer-card.js";
+export type { CardChoices } from "../connectors/engine/infer-card.js";
+export { readLabelFile } from "../connectors/engine/label-file.js";
 
 export interface AddTeacherRun {
   readonly model: string;

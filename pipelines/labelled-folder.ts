@@ -2,12 +2,13 @@ import { percentDecode, shownPath } from "../connectors/source/byte-path.js";
 import { openFolderSource } from "../connectors/source/folder.js";
 import { openUri } from "../connectors/source/open-uri.js";
 import type { EncodedExample } from "../operators/stages/read-examples.js";
-import { SluiceError } from "../schemas/errors.js";
+import { labelIndex } from "../operators/pure/label-index.js";
+import { isSluiceError, SluiceError } from "../schemas/errors.js";
 
 /** Labelled images as `<folder>/<class name>/…/*`. */
 export interface LabelledFolder {
   readonly folder: string;
-  /** Names of the subfolders that hold images, in natural order ("2" before "10") */
+  /** Names of the subfolders that hold images, ordered by code points as torchvision's ImageFolder has them ("10" before "2") */
   readonly classNames: readonly string[];
   /** Images of all classes, in the byte order of their paths. `labels` gives each class name its index. */
   examples(labels: readonly string[], maxBytes: number): AsyncGenerator<EncodedExample>;
@@ -32,30 +33,46 @@ export async function openLabelledFolder(folder: string): Promise<LabelledFolder
     }
     found.push({ className: shownPath(percentDecode(first!)), uri: record.uri });
   }
-  const classNames = [...new Set(found.map(({ className }) => className))].sort(
-    new Intl.Collator("en", { numeric: true }).compare,
-  );
+  const classNames = [...new Set(found.map(({ className }) => className))].sort(byCodePoints);
   const opener = openUri();
   return {
     folder,
     classNames,
     async *examples(labels, maxBytes) {
-      const indices = new Map(labels.map((label, index) => [label, index]));
+      const indexOf = classLookup(labels);
       for (const { className, uri } of found) {
-        const label = indices.get(className);
-        if (label === undefined) {
-          throw new SluiceError(
-            "E_TRAIN_DATA",
-            `Expected subfolders of ${folder} to be named after the model's classes (${listed(labels)}), found "${className}". Rename or remove it.`,
-            { folder, className },
-          );
-        }
+        const label = indexOf(className, `the subfolders of ${folder}`);
         yield { label, uri, bytes: () => opener.open(uri, maxBytes) };
       }
     },
   };
 }
 
-function listed(labels: readonly string[]): string {
-  return labels.length <= 20 ? labels.join(", ") : `${labels.slice(0, 20).join(", ")} … ${labels.length} in all`;
+/** As Python orders strings: UTF-16 units would put what lies beyond the first 65,536 characters before U+E000. */
+function byCodePoints(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/**
+ * The classes that names in labelled sets mean: by label or as `#12`. The lookup throws E_TRAIN_DATA, saying `where` the name stands, for one that
+ * names no class, or several.
+ */
+export function classLookup(labels: readonly string[]): (name: string, where: string) => number {
+  const known = new Map<string, number>();
+  return (name, where) => {
+    let index = known.get(name);
+    if (index === undefined) {
+      try {
+        index = labelIndex({ labels }, name, where);
+      } catch (error) {
+        if (!isSluiceError(error, "E_SELECTION")) throw error;
+        throw new SluiceError("E_TRAIN_DATA", `${error.message} Rename or remove it.`, {
+          ...error.context,
+          cause: error,
+        });
+      }
+      known.set(name, index);
+    }
+    return index;
+  };
 }

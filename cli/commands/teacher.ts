@@ -1,8 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { CardChoices } from "../../pipelines/add-teacher.js";
-import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven } from "../declared-config.js";
@@ -137,7 +136,7 @@ function declareCardFlags(command: Command): Command {
   return command
     .argument("<model>", "an .onnx file, a model.json, or a folder with one or with a SavedModel")
     .option("--name <name>", "what the teacher is called (default: the file's or folder's name)")
-    .option("--labels <file>", "names of the classes, one a line, in the order of the outputs")
+    .option("--labels <file>", "names of the classes in the order of the outputs: one a line, CSV with a column of numbers, or JSON")
     .addOption(new Option("--layout <layout>", "where the channels are").choices(["NCHW", "NHWC"]))
     .option("--size <px>", "the input's size, such as 224 or 320x240 (width x height)", sizeOf)
     .addOption(new Option("--colour <order>", "the channels").choices(["rgb", "bgr", "grey"]))
@@ -208,16 +207,11 @@ async function choicesOf(flags: AddFlags, at: (path: string) => string): Promise
   };
 }
 
-async function readLabels(path: string): Promise<string[]> {
-  const { linesOf } = await import("../../pipelines/add-teacher.js");
-  try {
-    return linesOf(await readFile(path, "utf8"));
-  } catch (cause) {
-    throw new SluiceError("E_TEACHER_LABELS", `Expected a file of labels at ${path}, found: ${messageOf(cause)}.`, {
-      cause,
-      path,
-    });
-  }
+async function readLabels(path: string): Promise<readonly string[]> {
+  const { readLabelFile } = await import("../../pipelines/add-teacher.js");
+  const read = await readLabelFile(path);
+  if (read !== null) return read.labels;
+  throw new SluiceError("E_TEACHER_LABELS", `Expected a file of labels at ${path}, found none.`, { path });
 }
 
 function backendFlag(value: string | undefined): SettingFlag[] {

@@ -1,10 +1,11 @@
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { inventedName } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { findCards } from "./cards/find-cards.js";
 import type { Size, ToldCard } from "./cards/told-card.js";
 import { identifyModel, type FoundModel } from "./identify-model.js";
+import { labelFilesBeside, labelsFitting, readLabelFile, type LabelFile } from "./label-file.js";
 import { layoutOf, TRIAL_SIDE, type ModelShapes, type ShapeChoices } from "./model-shapes.js";
 import type { LoadedTeacher } from "./teacher-files.js";
 import { describeWeights } from "./weights-digest.js";
@@ -39,7 +40,7 @@ type Said<Member extends string, Value> = Readonly<Record<Member, Value>> & { re
 /**
  * Makes up a card for a model that has none. What `choices` say goes first; then what the model's metadata and the files beside it say (timm, transformers,
  * Ultralytics, Teachable Machine …); then shapes, first and last operators and trial runs of the model itself, and labels from
- * `<name>.labels.txt` or `labels.txt`; at last preprocessing as for ImageNet, for ONNX. Each member is said with its source. Throws E_TEACHER_CARD where something is left open or
+ * a file of labels beside it (`<name>.labels.txt` or `labels.txt`, .json, .csv or .tsv); at last preprocessing as for ImageNet, for ONNX. Each member is said with its source. Throws E_TEACHER_CARD where something is left open or
  * asks for what is not done here, E_TEACHER_LABELS, E_TEACHER_WEIGHTS, E_ENGINE_LOAD, E_ENGINE_SHAPE, E_ENGINE_UNAVAILABLE, E_IMAGE_SCORES.
  */
 export async function inferCard(modelPath: string, choices: CardChoices = {}): Promise<LoadedTeacher> {
@@ -294,8 +295,7 @@ const KIND_WORDS: Readonly<Record<ModelCard["output"]["kind"], string>> = {
   "sigmoid-logits": "logits of independent classes (sigmoid)",
 };
 
-interface NamedClasses {
-  readonly labels: readonly string[];
+interface NamedClasses extends LabelFile {
   /** Where they stand, for messages */
   readonly where: string;
   readonly note: string;
@@ -304,35 +304,24 @@ interface NamedClasses {
 /** Names of classes: as said, of a file of labels, of a card; null where there are none. */
 async function labelsOf({ model, choices, cards }: Sources): Promise<NamedClasses | null> {
   const { labels } = choices;
-  if (labels !== undefined) return { labels, where: "the labels that were given", note: "Classes are named as said." };
-  for (const path of [join(model.folder, `${model.name}.labels.txt`), join(model.folder, "labels.txt")]) {
-    const text = await readFile(path, "utf8").catch(() => null);
-    if (text !== null) return { labels: linesOf(text), where: path, note: `Classes are named by ${basename(path)}.` };
+  if (labels !== undefined) {
+    return { labels, head: null, where: "the labels that were given", note: "Classes are named as said." };
+  }
+  for (const path of labelFilesBeside(model.folder, model.name)) {
+    const read = await readLabelFile(path);
+    if (read !== null) return { ...read, where: path, note: `Classes are named by ${basename(path)}.` };
   }
   const told = saidBy(cards, "labels");
-  return told === null ? null : { labels: told.value, where: told.from, note: `Classes are named by ${told.from}.` };
+  if (told === null) return null;
+  return { labels: told.value, head: null, where: told.from, note: `Classes are named by ${told.from}.` };
 }
 
 function labelsFor({ name }: FoundModel, width: number, named: NamedClasses | null): Said<"labels", string[]> {
   if (named !== null) {
-    if (named.labels.length === width) return { labels: [...named.labels], note: named.note };
-    throw wrongLabels(named.where, width, named.labels.length);
+    return { labels: [...labelsFitting(named, width, named.where)], note: named.note };
   }
   return {
-    labels: Array.from({ length: width }, (_, at) => `class-${at}`),
+    labels: Array.from({ length: width }, (_, at) => inventedName(at)),
     note: `Classes are called class-0 to class-${width - 1}: put their names, one a line, into ${name}.labels.txt.`,
   };
-}
-
-/** The lines of a file of labels, without the end of the file. */
-export function linesOf(text: string): string[] {
-  return text.replace(/\r/g, "").replace(/\n+$/, "").split("\n");
-}
-
-function wrongLabels(where: string, expected: number, found: number): SluiceError {
-  return new SluiceError(
-    "E_TEACHER_LABELS",
-    `Expected ${expected} labels in ${where}, one for each of the model's outputs, found ${found}.`,
-    { path: where, expected, found },
-  );
 }

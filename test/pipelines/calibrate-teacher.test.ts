@@ -109,13 +109,13 @@ describe("calibrating a teacher", () => {
     await refused(join(folder, "few"), "E_TRAIN_DATA", /at least 10 labelled images.*found 1/);
     const other = join(folder, "other", "class-77");
     await writeSquare(other, "one.png", SIDE, squarePixels(SIDE, 1));
-    await refused(join(folder, "other"), "E_TRAIN_DATA", /named after the model's classes.*"class-77"/);
+    await refused(join(folder, "other"), "E_TRAIN_DATA", /labels in the subfolders of .*found "class-77"/);
     const csv = async (text: string): Promise<string> => {
       await writeFile(join(folder, "wrong.csv"), text);
       return join(folder, "wrong.csv");
     };
     await refused(await csv("path,label\na.png\n"), "E_TRAIN_DATA", /wrong\.csv:2, found "a\.png"/);
-    await refused(await csv("a.png,nothing\n"), "E_TRAIN_DATA", /wrong\.csv:1, found "nothing"/);
+    await refused(await csv("a.png,nothing\n"), "E_TRAIN_DATA", /labels in .*wrong\.csv:1, found "nothing"/);
     await refused(join(folder, "absent.csv"), "E_SOURCE_READ", /absent\.csv/);
   });
 });

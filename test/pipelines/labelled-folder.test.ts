@@ -41,7 +41,7 @@ const options = (change: Partial<ReadExamplesOptions> = {}): ReadExamplesOptions
 const failsWith = (code: ErrorCode, message: RegExp) => (error: unknown) =>
   isSluiceError(error, code) && message.test(error.message);
 
-test("subfolders are classes, in natural order; images come with their class's index, at the input's size", async (t) => {
+test("subfolders are classes, ordered by code points; images come with their class's index, at the input's size", async (t) => {
   const folder = await folderWith(t, {
     "10/a.png": await plain(100),
     "2/deep/er/b.png": await plain(20),
@@ -49,8 +49,8 @@ test("subfolders are classes, in natural order; images come with their class's i
     "Große Äpfel & 50%/d.png": await plain(70),
   });
   const labelled = await openLabelledFolder(folder);
-  assert.deepEqual(labelled.classNames, ["2", "10", "Große Äpfel & 50%"]);
-  const { examples, skipped } = await readExamples(labelled.examples(["2", "10", "Große Äpfel & 50%"], 1e6), options());
+  assert.deepEqual(labelled.classNames, ["10", "2", "Große Äpfel & 50%"]);
+  const { examples, skipped } = await readExamples(labelled.examples(["10", "2", "Große Äpfel & 50%"], 1e6), options());
   assert.deepEqual(skipped, []);
   const seen = Array.from(examples.labels, (label, image) => {
     const pixels = examples.pixels.subarray(image * 16, image * 16 + 16);
@@ -61,10 +61,10 @@ test("subfolders are classes, in natural order; images come with their class's i
   assert.deepEqual(
     seen.sort(([, a], [, b]) => a! - b!),
     [
-      [0, 20],
-      [0, 21],
+      [1, 20],
+      [1, 21],
       [2, 70],
-      [1, 100],
+      [0, 100],
     ],
   );
 });
@@ -98,7 +98,7 @@ test("what contradicts the form is refused by name", async (t) => {
   const labelled = await openLabelledFolder(folder);
   await assert.rejects(
     readExamples(labelled.examples(["a", "b"], 1e6), options()),
-    failsWith("E_TRAIN_DATA", /classes \(a, b\), found "c"/),
+    failsWith("E_TRAIN_DATA", /one of 2 labels in the subfolders of .*, found "c"/),
   );
   await writeFile(join(folder, "stray.png"), await plain(1));
   await assert.rejects(openLabelledFolder(folder), failsWith("E_TRAIN_DATA", /found the file stray\.png/));
@@ -131,4 +131,27 @@ test("reading ends at the memory limit and on request", async (t) => {
     failsWith("E_CANCELLED", /Stopped/),
   );
   assert.equal(counts.length, 1);
+});
+
+test("classes stand in the order that torchvision's ImageFolder gives them", async (t) => {
+  // sorted() of Python: by code points, neither by language nor by UTF-16 units.
+  const sorted = [
+    "#hash",
+    "10",
+    "2",
+    "Zebra",
+    "__proto__",
+    "a b",
+    "apple",
+    "constructor",
+    "no",
+    "\u00e9clair",
+    "\u732b",
+    "\ufb01sh",
+    "\u{1f600}",
+  ];
+  const files = await Promise.all(
+    sorted.toReversed().map(async (name, at) => [`${name}/x.png`, await plain(at)] as const),
+  );
+  assert.deepEqual((await openLabelledFolder(await folderWith(t, Object.fromEntries(files)))).classNames, sorted);
 });
