@@ -243,7 +243,7 @@ export function namesIn(json: unknown, where: string): string[] {
 
 /** One class's name: itself, or the last string of several (Keras has WordNet's number before it), or a member called name or label. */
 function nameIn(value: unknown, where: string): string {
-  const found =
+  const found: unknown =
     typeof value === "number"
       ? String(value)
       : Array.isArray(value)
@@ -252,7 +252,7 @@ function nameIn(value: unknown, where: string): string {
           ? Object.entries(value).find(([key]) => key === "name" || key === "label")?.[1]
           : value;
   if (typeof found === "string" && found.trim() !== "") return found.trim();
-  throw refused(where, null, `a name, found ${(JSON.stringify(value) ?? "nothing").slice(0, 60)}`);
+  throw refused(where, null, `a name, found ${JSON.stringify(value).slice(0, 60)}`);
 }
 
 function refused(path: string, line: number | null, expected: string, cause?: unknown): SluiceError {
