@@ -2,9 +2,36 @@ import { z } from "zod";
 
 const topicName = z.string().regex(/^[a-zA-Z0-9._-]{1,249}$/, "expected letters, digits, dot, dash, underscore");
 
+/** What is wrong with a broker's address; null for nothing. */
+function brokerFault(broker: string): string | null {
+  const [, scheme, rest] = /^([a-z0-9_+]+):\/\/(.*)$/i.exec(broker) ?? [];
+  if (scheme !== undefined) {
+    const tls = /ssl|tls/i.test(scheme) ? ", with kafka.tls: true" : "";
+    const sasl = /sasl/i.test(scheme) ? " and a login in kafka.sasl" : "";
+    return `expected host:port without the listener's protocol, found ${broker}: say ${rest ?? ""}${tls}${sasl}`;
+  }
+  const [, host, port] = /^(\[[0-9a-f:.]+\]|[^\s:[\]/@]+):(\d{1,5})$/i.exec(broker) ?? [];
+  if (host !== undefined && Number(port) > 0 && Number(port) < 65_536) return null;
+  if (broker === "") return "expected host:port between the commas, found nothing";
+  if (/^[0-9a-f]*:[0-9a-f:.]*$/i.test(broker) && broker.split(":").length > 2)
+    return `expected an IPv6 address in brackets and a port, such as [::1]:9092, found ${broker}`;
+  return /:\d+$/.test(broker) || broker.includes(":")
+    ? `expected host:port with a port from 1 to 65535, found ${broker}`
+    : `expected host:port, such as ${/^\S+$/.test(broker) ? broker : "kafka"}:9092, found ${broker}`;
+}
+
 /** Where the log is a Kafka cluster. */
 export const kafkaSchema = z.strictObject({
-  brokers: z.string().min(1).describe("host:port of some brokers, separated by commas; they name the others"),
+  brokers: z
+    .string()
+    .min(1)
+    .superRefine((brokers, context) => {
+      for (const broker of brokers.split(",")) {
+        const message = brokerFault(broker.trim());
+        if (message !== null) context.addIssue({ code: "custom", message });
+      }
+    })
+    .describe("host:port of some brokers, or [IPv6]:port, separated by commas; they name the others"),
   tls: z.boolean().default(false).describe("whether connections are encrypted"),
   sasl: z
     .strictObject({

@@ -4,6 +4,7 @@ import { configSchema, settingsSchema, type Config } from "../../schemas/config.
 import { DEFAULT_P, type Dataset } from "../../schemas/dataset.js";
 import { DECLARED_MEMBERS, type StreamSettings } from "../../schemas/declaration.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { withAwsDefaults } from "./aws-environment.js";
 import { environmentOverrides, type Override, type UnknownSetting } from "./override.js";
 import { problemText, settingProblems, type PlacedProblem, type SettingProblem } from "./problem.js";
 import { assign, dropEmptyMappings, isMapping, laidOver, unshared } from "./setting-layers.js";
@@ -128,7 +129,7 @@ export class GivenSettings {
     const root = this.#assigned({ ...this.#read.values }, [...this.#environment, ...this.#flags], ({ path }) =>
       ["data", "stream", "kafka", "s3"].includes(String(path[0])),
     );
-    const { data, stream, kafka, s3 } = root;
+    const { data, stream, kafka, s3 } = withAwsDefaults(root, this.#read.request.environment);
     const parsed = locationSchema.safeParse({ data, stream, kafka, s3 });
     // Refused with its place, and with all else that is wrong.
     if (!parsed.success) return this.over(null).config;
@@ -197,7 +198,7 @@ export class GivenSettings {
     problems: PlacedProblem[],
     openP: ReadonlySet<string>,
   ): Config {
-    const checked = configSchema.safeParse(withLeastP(root, openP));
+    const checked = configSchema.safeParse(withLeastP(withAwsDefaults(root, this.#read.request.environment), openP));
     if (!checked.success) {
       for (const problem of settingProblems(checked.error.issues, root)) {
         problems.push(this.#placed(problem, overrides));

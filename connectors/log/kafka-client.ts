@@ -5,6 +5,7 @@ import type { Admin, Kafka, SASLOptions } from "kafkajs";
 import { SluiceError } from "../../schemas/errors.js";
 import { withRetries, type RetryEvent, type RetryPolicy } from "../bounded-retry.js";
 import { registerCodecs, type Compression } from "./kafka-codecs.js";
+import { clientsBroker, openBrokerSocket } from "./kafka-sockets.js";
 import { isUnknownTopic, kafkaFailure, typeOf } from "./kafka-errors.js";
 
 export interface KafkaConnection {
@@ -58,7 +59,8 @@ export class KafkaClient {
     this.place = `kafka://${connection.brokers.join(",")}`;
     const { onLog } = connection;
     this.kafka = new kafkajs.Kafka({
-      brokers: [...connection.brokers],
+      brokers: connection.brokers.map(clientsBroker),
+      socketFactory: openBrokerSocket,
       clientId: connection.clientId ?? "sluice",
       ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
       ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),

@@ -14,7 +14,7 @@ export function openImageBuckets(s3: S3Config | undefined): ImageBuckets | undef
   return s3 === undefined ? undefined : imageBuckets(account(s3));
 }
 
-function account({ endpoint, region, accessKey, secretKey }: S3Config) {
+function account({ endpoint, region, accessKey, secretKey, sessionToken }: S3Config) {
   const { hostname, port, protocol } = new URL(endpoint);
   const useSSL = protocol === "https:";
   return {
@@ -24,5 +24,6 @@ function account({ endpoint, region, accessKey, secretKey }: S3Config) {
     accessKey,
     secretKey,
     ...(region === undefined ? {} : { region }),
+    ...(sessionToken === undefined ? {} : { sessionToken }),
   };
 }

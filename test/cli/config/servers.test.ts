@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+import { loadConfig } from "../../../cli/load-config.js";
+import { assignmentOverride } from "../../../cli/config/override.js";
+import { openBucket } from "../../../pipelines/runtime/open-bucket.js";
+import type { Config } from "../../../schemas/config.js";
+import { isSluiceError } from "../../../schemas/errors.js";
+
+async function load(settings: Record<string, string>, environment: Record<string, string> = {}): Promise<Config> {
+  const flags = Object.entries(settings).map(([path, value]) => assignmentOverride(`${path}=${value}`));
+  return (await loadConfig({ file: null, folder: "/nowhere", environment, flags })).config;
+}
+
+async function refused(settings: Record<string, string>, said: RegExp, environment = {}): Promise<void> {
+  await assert.rejects(load(settings, environment), (error) => {
+    assert.ok(isSluiceError(error, "E_CONFIG"), String(error));
+    assert.match(error.message, said);
+    return true;
+  });
+}
+
+const AWS = {
+  AWS_ACCESS_KEY_ID: "ASIA1",
+  AWS_SECRET_ACCESS_KEY: "secret",
+  AWS_SESSION_TOKEN: "token",
+  AWS_REGION: "eu-central-1",
+};
+const KEYS = { "s3.bucket": "pictures", "s3.accessKey": "key", "s3.secretKey": "secret" };
+
+test("a bucket takes keys, token, region and endpoint from AWS's environment where nothing else says them", async () => {
+  assert.deepEqual((await load({ "s3.bucket": "pictures" }, AWS)).s3, {
+    bucket: "pictures",
+    accessKey: "ASIA1",
+    secretKey: "secret",
+    sessionToken: "token",
+    region: "eu-central-1",
+    endpoint: "https://s3.eu-central-1.amazonaws.com",
+  });
+  const own = (
+    await load(
+      { ...KEYS, "s3.region": "here" },
+      { ...AWS, AWS_ENDPOINT_URL: "http://a:1", AWS_ENDPOINT_URL_S3: "http://b:1" },
+    )
+  ).s3;
+  assert.deepEqual(
+    [own?.accessKey, own?.sessionToken, own?.region, own?.endpoint],
+    ["key", undefined, "here", "http://b:1"],
+  );
+  // Keys alone make nobody's store a bucket.
+  assert.equal((await load({}, AWS)).s3, undefined);
+});
+
+test("temporary keys want their token, and it is sent with every request", async () => {
+  await refused(
+    { ...KEYS, "s3.accessKey": "ASIA1", "s3.endpoint": "http://127.0.0.1:1" },
+    /s3\.sessionToken: expected the session token that belongs to a temporary key/,
+  );
+  const tokens: unknown[] = [];
+  const server = createServer((request, response) => {
+    tokens.push(request.headers["x-amz-security-token"]);
+    response.statusCode = 403;
+    response.end("<Error><Code>AccessDenied</Code></Error>");
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  try {
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { s3 } = await load({ "s3.bucket": "pictures", "s3.endpoint": endpoint }, AWS);
+    await assert.rejects(openBucket(s3!), (error) => isSluiceError(error, "E_STORE_ACCESS"));
+    assert.deepEqual(tokens, ["token"]);
+  } finally {
+    server.close();
+  }
+});
+
+test("an endpoint's usual mistakes are named", async () => {
+  for (const [endpoint, said] of [
+    ["minio:9000", /s3\.endpoint: expected http:\/\/ or https:\/\/ before it, such as http:\/\/minio:9000/],
+    ["localhost", /such as http:\/\/localhost/],
+    ["ftp://host", /expected http:\/\/ or https:\/\/, found ftp:\/\//],
+    [
+      "https://host/pictures/",
+      /expected the server alone, https:\/\/host, found \/pictures\/ after it: s3\.bucket and s3\.prefix/,
+    ],
+    [
+      "https://pictures.s3.eu-central-1.amazonaws.com",
+      /without the bucket, https:\/\/s3\.eu-central-1\.amazonaws\.com, found/,
+    ],
+    ["https://key:secret@host", /expected http:\/\/host:port or https:\/\/host/],
+    ["http://host:99999", /expected http:\/\/host:port/],
+    ["", /s3\.endpoint/],
+  ] as const) {
+    await refused({ ...KEYS, "s3.endpoint": endpoint }, said);
+  }
+  for (const endpoint of ["http://127.0.0.1:9000/", "https://host", "http://[::1]:9000"]) {
+    assert.equal((await load({ ...KEYS, "s3.endpoint": endpoint })).s3?.endpoint, endpoint);
+  }
+});
+
+test("brokers are host:port; what else people write is named at once", async () => {
+  for (const brokers of ["kafka:9092", "a:1, b:2", "[::1]:9092,127.0.0.1:9092", "broker-1.example.com:29092"]) {
+    assert.equal((await load({ "kafka.brokers": brokers })).kafka?.brokers, brokers);
+  }
+  for (const [brokers, said] of [
+    [
+      "PLAINTEXT://kafka:9092",
+      /kafka\.brokers: expected host:port without the listener's protocol, found PLAINTEXT:\/\/kafka:9092: say kafka:9092/,
+    ],
+    ["SASL_SSL://kafka:9093", /say kafka:9093, with kafka\.tls: true and a login in kafka\.sasl/],
+    ["kafka", /such as kafka:9092, found kafka/],
+    ["::1:9092", /an IPv6 address in brackets and a port, such as \[::1\]:9092, found ::1:9092/],
+    ["kafka:0", /port from 1 to 65535, found kafka:0/],
+    ["kafka:99999", /port from 1 to 65535/],
+    ["a:1,,b:2", /between the commas, found nothing/],
+    ["a:1 b:2", /expected host:port/],
+  ] as const) {
+    await refused({ "kafka.brokers": brokers }, said);
+  }
+});
