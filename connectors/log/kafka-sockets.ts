@@ -21,10 +21,12 @@ export function hostOf(host: string): string {
 export const openBrokerSocket: ISocketFactory = ({ host: given, port, ssl, onConnect }) => {
   const host = hostOf(given);
   const name = net.isIP(host) === 0 ? { servername: host } : {};
+  // The types say otherwise, but without TLS there is none.
+  const secure = ssl as typeof ssl | null | undefined;
   const socket =
-    ssl === undefined || ssl === null
+    secure == null
       ? net.connect({ host, port }, onConnect)
-      : tls.connect({ host, port, ...name, ...ssl }, onConnect);
+      : tls.connect({ host, port, ...name, ...secure }, onConnect);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   return socket;
 };

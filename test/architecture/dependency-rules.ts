@@ -64,5 +64,6 @@ function packageOf(specifier: string): string | null {
     .join("/");
 }
 
+/** Folders of this repository that stand in for packages are no dependencies. */
 const namesOf = (dependencies: Readonly<Record<string, string>> | undefined): string[] =>
-  Object.keys(dependencies ?? {});
+  Object.entries(dependencies ?? {}).flatMap(([name, version]) => (version.startsWith("file:") ? [] : [name]));
