@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { openUri } from "../connectors/source/open-uri.js";
-import { decodeText } from "../connectors/source/decode-text.js";
+import { decodeText } from "../connectors/decode-text.js";
 import { messageOf, SluiceError } from "../schemas/errors.js";
 import { classLookup, type LabelledFolder } from "./labelled-folder.js";
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
-import { decodeText } from "../source/decode-text.js";
+import { decodeText } from "../decode-text.js";
 
 /** Names of classes as a file gives them. */
 export interface LabelFile {
