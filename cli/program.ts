@@ -85,6 +85,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/quarantine.js"),
   },
   {
+    name: "relocate",
+    summary: "say that images lie elsewhere now than where they were seen",
+    load: () => import("./commands/relocate.js"),
+  },
+  {
     name: "produce",
     summary: "put images into the images topic on Kafka",
     load: () => import("./commands/produce.js"),

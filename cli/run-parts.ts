@@ -1,9 +1,10 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { RunScoreResult } from "../pipelines/run-score.js";
 import type { RunTopkOptions, RunTopkResult } from "../pipelines/run-topk.js";
 import type { PublishedCut } from "../pipelines/runtime/cut-and-publish.js";
 import type { ScoringParts } from "../pipelines/runtime/open-scoring.js";
 import type { Workspace } from "../pipelines/runtime/workspace.js";
+import type { Allowance } from "../schemas/allowance.js";
 import type { ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { compactedText } from "./report/compacted.js";
@@ -70,7 +71,7 @@ export async function topkPart(
 /** With the labels: a version heeds what has been taken in. */
 export async function publishPart(
   context: PartContext,
-  own: { readonly card: ModelCard; readonly judgeMs: number },
+  own: { readonly card: ModelCard; readonly judgeMs: number; readonly allow: Allowance },
 ): Promise<Part> {
   const { runPublish } = await import("../pipelines/run-publish.js");
   const { runLabels } = await import("../pipelines/run-labels.js");
@@ -86,7 +87,7 @@ export async function publishPart(
   const names = (): string => published.map(({ manifest }) => `${manifest.dataset}/${manifest.number}`).join(", ");
   return {
     work: Promise.all([
-      runPublish({ ...publishingParts(config), ...context, ...own, mayPublish, onPublished }),
+      runPublish({ ...publishingParts(config), ...context, ...own, mayPublish, onPublished, newId: randomUUID }),
       runLabels(context),
     ]),
     text: () => (published.length === 0 ? null : `Published ${names()}.`),

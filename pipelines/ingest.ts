@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { randomUUID } from "node:crypto";
+import type { Allowance } from "../schemas/allowance.js";
 import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine, TeacherFiles } from "../connectors/engine/engine.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
@@ -9,11 +10,13 @@ import type { OnProgress } from "../schemas/progress.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { StageShares } from "../schemas/stage-shares.js";
 import { produce } from "./produce.js";
-import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
-import { CutScheduler, type DueCut } from "./runtime/cut-scheduler.js";
+import type { PublishedCut } from "./runtime/cut-and-publish.js";
+import { CutScheduler, neverCut, neverCutText, type DueCut } from "./runtime/cut-scheduler.js";
+import { DuePublisher, type Refusal } from "./runtime/due-publisher.js";
 import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
 import { LiveDatasets } from "./runtime/live-datasets.js";
 import { openScoreIndex } from "./runtime/score-index.js";
+import { sleepUntil } from "./runtime/sleep-until.js";
 import { StageRecord } from "./runtime/stage-record.js";
 import type { Workspace } from "./runtime/workspace.js";
 import { scoreTopic } from "./score.js";
@@ -37,11 +40,15 @@ export interface IngestOptions {
   /** Asked before anything is published; throws where it must not be */
   readonly mayPublish?: () => Promise<void>;
   readonly onPublished?: (published: PublishedCut) => void;
+  /** What is published although nobody could want it; by default nothing is */
+  readonly allow?: Allowance | undefined;
   readonly onProgress?: OnProgress;
-  readonly onWarning?: (message: string) => void;
+  readonly onWarning?: (message: string, code?: string) => void;
   /** Graceful: reading stops, what was read is scored and archived, nothing is published */
   readonly stop: AbortSignal;
   readonly nowMs?: () => number;
+  /** Another one at each call; by default random */
+  readonly newId?: () => string;
 }
 
 export interface IngestResult {
@@ -51,13 +58,23 @@ export interface IngestResult {
   readonly frontier: Frontier;
   readonly engine: EngineInfo;
   readonly published: readonly PublishedCut[];
+  /** Versions that were due at the end and that nobody could want */
+  readonly refused: readonly Refusal[];
+  /** Images that came after their window had ended and had its version */
+  readonly late: readonly { readonly dataset: string; readonly images: number }[];
   /** How busy each stage of scoring was */
   readonly stages: StageShares;
 }
 
+interface Live {
+  readonly datasets: LiveDatasets;
+  readonly scheduler: CutScheduler;
+  readonly publisher: DuePublisher;
+}
+
 /** source -> log -> decode -> score -> archive -> candidates -> topk -> cut -> training set */
 export async function ingest(options: IngestOptions): Promise<IngestResult> {
-  const { workspace, teacher, engine, source, stop, follow, nowMs = Date.now } = options;
+  const { workspace, teacher, engine, source, stop, follow, nowMs = Date.now, newId = randomUUID } = options;
   const { config, log, store } = workspace;
   const { card } = teacher;
   const topic = config.stream;
@@ -65,6 +82,8 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   const partitions = (await log.ends(topic)).length;
   const progress = new IngestProgress(options.onProgress);
   const published: PublishedCut[] = [];
+  if (follow !== undefined && options.publish)
+    for (const dataset of config.datasets.filter(neverCut)) options.onWarning?.(neverCutText(dataset));
   const stages = new StageRecord(workspace.folder, nowMs, options.onWarning);
 
   // Whatever fails first ends the rest: scorers must not wait for records that a failed producer will never append.
@@ -77,27 +96,8 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
     return work;
   };
 
-  const publishDue = async (due: readonly DueCut[], scheduler: CutScheduler, frontier: Frontier): Promise<void> => {
-    for (const cut of due) {
-      await options.mayPublish?.();
-      const made = await cutAndPublish({
-        ...options,
-        ...cut,
-        store,
-        card,
-        stream: topic,
-        frontier,
-        automatic: true,
-        signal: stop,
-      });
-      scheduler.published(cut.dataset, made.manifest);
-      published.push(made);
-      options.onPublished?.(made);
-    }
-  };
-
   let followed: LiveDatasets | undefined;
-  const started: { live?: { readonly datasets: LiveDatasets; readonly scheduler: CutScheduler } } = {};
+  const started: { live?: Live } = {};
   const produced = guard(
     (async () => {
       for (let before = 0; source !== undefined && !halt.aborted;) {
@@ -154,9 +154,23 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
         progress.onStart(frontier, datasets);
         const scheduler = await CutScheduler.open({ store, card, facts: datasets, frontier, nowMs: nowMs() });
         datasets.closedMs = () => scheduler.closedMs(nowMs());
-        started.live = { datasets, scheduler };
+        const publisher = new DuePublisher({
+          ...options,
+          store,
+          card,
+          stream: topic,
+          scheduler,
+          nowMs,
+          newId,
+          onRefused: ({ error }) => {
+            // A run that ends gives them back instead.
+            if (follow !== undefined) options.onWarning?.(error.message, error.code);
+          },
+        });
+        started.live = { datasets, scheduler, publisher };
       },
       onSegment: (segment) => {
+        started.live?.scheduler.countLate(segment.batch, nowMs());
         started.live?.scheduler.observe(segment.header, nowMs());
         progress.onSegment(segment);
         stages.note();
@@ -170,8 +184,10 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       while (follow !== undefined && options.publish !== false && !halt.aborted) {
         const { live } = started;
         const due = live?.scheduler.due(nowMs()) ?? [];
-        if (live !== undefined && due.length > 0)
-          await publishDue(due, live.scheduler, await live.datasets.checkpoint());
+        if (live !== undefined && due.length > 0) {
+          const made = await live.publisher.publish(due, await live.datasets.checkpoint(), stop);
+          published.push(...made.published);
+        }
         await sleepUntil(follow.judgeMs, halt);
       }
     })(),
@@ -181,14 +197,27 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   await judged;
   const frontier = await scored;
   const { live } = started;
+  const refused: Refusal[] = [];
+  const publishLast = async ({ publisher }: Live, due: readonly DueCut[], signal?: AbortSignal): Promise<void> => {
+    const made = await publisher.publish(due, frontier, signal);
+    published.push(...made.published);
+    refused.push(...made.refused);
+  };
   const { counts } = progress;
   const publishes = options.publish === "if-scored" ? counts.scored + counts.copied > 0 : options.publish;
-  if (follow === undefined && publishes && !stop.aborted && live !== undefined) {
-    await publishDue(live.scheduler.dueAtEnd(), live.scheduler, frontier);
+  if (publishes && live !== undefined) {
+    if (follow === undefined && !stop.aborted) await publishLast(live, live.scheduler.dueAtEnd(), stop);
+    // Stopping is what it waited for: the stop does not stop it.
+    if (follow !== undefined) await publishLast(live, live.scheduler.dueAtStop());
   }
-  return { counts, stopped: stop.aborted, frontier, engine: engine.info, published, stages: shares };
-}
-
-async function sleepUntil(delayMs: number, signal: AbortSignal): Promise<void> {
-  await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+  return {
+    counts,
+    stopped: stop.aborted,
+    frontier,
+    engine: engine.info,
+    published,
+    refused,
+    late: live?.scheduler.late() ?? [],
+    stages: shares,
+  };
 }

@@ -1,10 +1,10 @@
 import { performance } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../connectors/log/log.js";
 import type { ImageOpener, Source, SourceItem } from "../connectors/source/source.js";
 import { isSluiceError } from "../schemas/errors.js";
 import { encodeImageRecord } from "../schemas/image-record.js";
 import { batches, mapOrdered } from "./runtime/flow.js";
+import { sleepUntil } from "./runtime/sleep-until.js";
 
 export interface ProduceOptions {
   readonly log: Log;
@@ -57,7 +57,7 @@ export async function produce(options: ProduceOptions): Promise<number> {
 /** Waits for a moment, as `performance.now` counts; false where it is to stop before. */
 async function reached(atMs: number, stop: AbortSignal): Promise<boolean> {
   const delayMs = atMs - performance.now();
-  if (delayMs > 0) await sleep(delayMs, undefined, { signal: stop }).catch(() => undefined);
+  if (delayMs > 0) await sleepUntil(delayMs, stop);
   return !stop.aborted;
 }
 

@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+import type { Allowance } from "../schemas/allowance.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
@@ -25,19 +27,26 @@ export interface RebuildOptions extends RebuildAim {
   readonly trigger?: string;
   /** Leave out ranges whose segments are missing or corrupt, and mark the version incomplete */
   readonly onGap?: CutOptions["onGap"];
+  /** What is published although nobody could want it; by default nothing is */
+  readonly allow?: Allowance | undefined;
   readonly onProgress?: OnProgress;
   readonly onWarning?: (message: string) => void;
   readonly signal?: AbortSignal;
+  /** By default the machine's clock */
+  readonly nowMs?: () => number;
+  /** Another one at each call; by default random */
+  readonly newId?: () => string;
 }
 
 /** archive -> candidates -> topk -> cut -> training set: a version from archived scores, nothing is scored. */
 export async function rebuild(options: RebuildOptions): Promise<PublishedCut> {
-  const { store, dataset, stream, trigger = "rebuild" } = options;
+  const { store, dataset, stream, trigger = "rebuild", nowMs = Date.now, newId = randomUUID } = options;
   const { digest, card } = await archivedTeacher(store, options.teacher);
   const { frontier, span } = await rebuildPlace(store, { teacher: digest, stream }, dataset, options, options);
   const same = await newestOfSpan(store, dataset.name, digest, span);
   const labels = options.at?.provenance.labels;
-  return cutAndPublish({ ...options, card, frontier, labels, span, same, trigger, automatic: false });
+  const clock = { nowMs, newId };
+  return cutAndPublish({ ...options, ...clock, card, frontier, labels, span, same, trigger, automatic: false });
 }
 
 /** The newest version of a span under a teacher: what a rebuild of it may repeat. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Assignment, Log } from "../connectors/log/log.js";
 import { archivedChains } from "../operators/stages/chain.js";
 import { readClaims } from "../operators/stages/chain-claims.js";
@@ -21,6 +20,7 @@ import { openScoreIndex, type ChainFollower } from "./runtime/score-index.js";
 import { StageClock } from "./runtime/stage-clock.js";
 import type { Workspace } from "./runtime/workspace.js";
 import { YieldToLive, type YieldOptions } from "./runtime/yield-to-live.js";
+import { sleepUntil } from "./runtime/sleep-until.js";
 
 export interface ReplayOptions {
   /** Its local tables are this process's alone */
@@ -180,7 +180,7 @@ async function scorePlan(
       if (busy.size === 0) {
         for (const one of await otherReplays(partition)) if (!isAborted(over)) await scoreAlong(assignment, one, over);
       }
-      await sleep(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
+      await sleepUntil(LOOK_MS, over);
     }
   };
   const otherReplays = async (partition: number): Promise<readonly Pick<PlannedChain, "chain" | "end">[]> => {

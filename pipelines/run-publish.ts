@@ -1,28 +1,27 @@
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
+import type { Allowance } from "../schemas/allowance.js";
 import type { KafkaLog } from "../connectors/log/kafka.js";
 import type { Assignment } from "../connectors/log/log.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
 import { currentFrontier } from "../operators/stages/cut.js";
-import { newestManifest } from "../operators/stages/manifests.js";
 import { presentCard, readCards } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import type { DeclaredTeacher } from "../schemas/declaration.js";
-import { isSluiceError } from "../schemas/errors.js";
-import { frontierName, type Frontier } from "../schemas/frontier.js";
 import type { KafkaConfig } from "../schemas/kafka-config.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { archivedTeacher } from "./rebuild.js";
 import { ArchiveFacts } from "./runtime/archive-facts.js";
 import { ArchiveFollower } from "./runtime/archive-follower.js";
-import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
-import { CutScheduler, type DueCut } from "./runtime/cut-scheduler.js";
+import type { PublishedCut } from "./runtime/cut-and-publish.js";
+import { CutScheduler, neverCut, neverCutText } from "./runtime/cut-scheduler.js";
+import { DuePublisher } from "./runtime/due-publisher.js";
 import { keepRunning } from "./runtime/keep-running.js";
 import { namedTeacher } from "./runtime/open-scoring.js";
+import { sleepUntil } from "./runtime/sleep-until.js";
 import { ThresholdBoard } from "./runtime/threshold-board.js";
 import { VersionNotices } from "./runtime/version-notices.js";
 import { assertTopics } from "./topics.js";
@@ -40,10 +39,14 @@ export interface RunPublishOptions {
   /** Asked before anything is published; throws where it must not be */
   readonly mayPublish?: () => Promise<void>;
   readonly onPublished?: (published: PublishedCut) => void;
+  /** What is published although nobody could want it; by default nothing is */
+  readonly allow?: Allowance | undefined;
   readonly onProgress?: OnProgress;
-  readonly onWarning: (message: string) => void;
+  readonly onWarning: (message: string, code?: string) => void;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
+  /** Another one at each call */
+  readonly newId: () => string;
 }
 
 /**
@@ -54,6 +57,7 @@ export interface RunPublishOptions {
 export async function runPublish(options: RunPublishOptions): Promise<void> {
   const { config, kafka, log, card, signal, onWarning, nowMs } = options;
   await assertTopics(log, config, kafka, ["candidates", "thresholds", "versions"]);
+  for (const dataset of config.datasets.filter(neverCut)) onWarning(neverCutText(dataset));
   const group = `publish-${teacherDigest(card).slice(0, 16)}`;
   const task = async (assignment: Assignment): Promise<void> => {
     const given = AbortSignal.any([assignment.signal, signal]);
@@ -64,15 +68,12 @@ export async function runPublish(options: RunPublishOptions): Promise<void> {
   await keepRunning(work, { signal, onWarning, nowMs });
 }
 
-/** A cut that gave what the span's newest version is already is not made again at the same frontier for so long, ms. */
-const SAME_FOR_MS = 60_000;
-
 async function publishWhileGiven(
   options: RunPublishOptions,
   assignment: Assignment,
   given: AbortSignal,
 ): Promise<void> {
-  const { config, kafka, log, store, card, judgeMs, nowMs } = options;
+  const { config, kafka, log, store, card, judgeMs, onWarning, nowMs } = options;
   const { stream, datasets } = config;
   const teacher = teacherDigest(card);
   const notices = await VersionNotices.open({ log, topic: kafka.topics.versions, store, datasets });
@@ -89,79 +90,29 @@ async function publishWhileGiven(
     scheduler.observe(segment.header, nowMs());
     return Promise.resolve();
   });
-  const publisher = new DuePublisher(options, scheduler);
+  const publisher = new DuePublisher({
+    ...options,
+    stream,
+    scheduler,
+    onRefused: ({ error }) => {
+      onWarning(error.message, error.code);
+    },
+  });
   let committed = await assignment.committed();
   while (!given.aborted) {
     // What was told of before the archive is read is in it.
     const told = (await log.ends(kafka.topics.candidates))[assignment.partition]?.end ?? 0;
     const reached = await follower.follow();
     await board.refresh();
-    if (scheduler.judge(nowMs()).some(({ judgement }) => judgement.fired)) await publisher.learn();
+    for (const { dataset, judgement } of scheduler.judge(nowMs())) if (judgement.fired) await publisher.learn(dataset);
     const due = scheduler.due(nowMs());
-    if (due.length > 0 && (await publisher.publish(due, reached, given))) await notices.send();
+    const { published } = await publisher.publish(due, reached, given);
+    if (published.some(({ outcome }) => outcome === "created")) await notices.send();
     if (told !== committed) {
       await assignment.commit(told);
       committed = told;
     }
-    await sleep(judgeMs, undefined, { signal: given }).catch(() => undefined);
-  }
-}
-
-/** Publishes what is due, beside other publishers. */
-class DuePublisher {
-  readonly #options: RunPublishOptions;
-  readonly #scheduler: CutScheduler;
-  /** By dataset and span: at which frontier a cut gave nothing new, and when */
-  readonly #unchanged = new Map<string, { readonly frontier: string; readonly atMs: number }>();
-
-  constructor(options: RunPublishOptions, scheduler: CutScheduler) {
-    this.#options = options;
-    this.#scheduler = scheduler;
-  }
-
-  /** What others have published is not due again. */
-  async learn(): Promise<void> {
-    const { store, card, config } = this.#options;
-    const teacher = teacherDigest(card);
-    for (const dataset of config.datasets) {
-      const newest = await newestManifest(store, dataset.name);
-      if (newest?.teacher.digest === teacher) this.#scheduler.published(dataset, newest);
-    }
-  }
-
-  /** Returns whether there is a version more. */
-  async publish(due: readonly DueCut[], frontier: Frontier, given: AbortSignal): Promise<boolean> {
-    const { config, card, onPublished, onWarning, nowMs } = this.#options;
-    let any = false;
-    for (const cut of due) {
-      const place = `${cut.dataset.name} ${cut.span.startMs}..${cut.span.endMs}`;
-      const before = this.#unchanged.get(place);
-      if (before?.frontier === frontierName(frontier) && nowMs() - before.atMs < SAME_FOR_MS) continue;
-      await this.#options.mayPublish?.();
-      try {
-        const made = await cutAndPublish({
-          ...this.#options,
-          ...cut,
-          card,
-          stream: config.stream,
-          frontier,
-          automatic: true,
-          signal: given,
-        });
-        this.#scheduler.published(cut.dataset, made.manifest);
-        if (made.outcome === "created") {
-          any = true;
-          onPublished?.(made);
-        } else this.#unchanged.set(place, { frontier: frontierName(frontier), atMs: nowMs() });
-      } catch (error) {
-        if (given.aborted && isSluiceError(error, "E_CANCELLED")) return any;
-        if (!isSluiceError(error, "E_PUBLISH_CONFLICT")) throw error;
-        // Another publisher was quicker, with more than this one has seen.
-        onWarning(error.message);
-        await this.learn();
-      }
-    }
-    return any;
+    await sleepUntil(judgeMs, given);
   }
 }
 

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KafkaLog } from "../connectors/log/kafka.js";
 import type { Assignment } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
@@ -18,6 +17,7 @@ import { LiveDatasets } from "./runtime/live-datasets.js";
 import { PaneClock } from "./runtime/pane-clock.js";
 import { publishThresholds } from "./runtime/publish-thresholds.js";
 import { assertTopics } from "./topics.js";
+import { sleepUntil } from "./runtime/sleep-until.js";
 
 export interface RunTopkOptions {
   readonly config: Config;
@@ -190,7 +190,7 @@ class ShardKeeper {
   async #settleInTime(live: LiveDatasets, signal: AbortSignal): Promise<void> {
     const { checkpointMs, nowMs } = this.#options;
     for (;;) {
-      await sleep(Math.min(LOOK_MS, checkpointMs), undefined, { signal }).catch(() => undefined);
+      await sleepUntil(Math.min(LOOK_MS, checkpointMs), signal);
       if (signal.aborted) return;
       if (nowMs() - this.#settledMs < checkpointMs) continue;
       await this.#followReplays(live);

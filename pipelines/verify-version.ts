@@ -1,4 +1,5 @@
 import type { Store } from "../connectors/store/store.js";
+import { isClaim } from "../operators/stages/attempt.js";
 import { findManifest, readManifest } from "../operators/stages/manifests.js";
 import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
 import { isSluiceError } from "../schemas/errors.js";
@@ -121,8 +122,7 @@ async function checkFolder(store: Store, manifest: Manifest, folder: string, fin
   }
   findings.compare("manifest: files named twice", 0, manifest.files.length - named.size);
   for await (const { key } of store.list(folder)) {
-    if (!named.has(key) && key !== `${folder}claim`)
-      findings.add(key, "only files that the manifest names", "this one");
+    if (!named.has(key) && !isClaim(key)) findings.add(key, "only files that the manifest names", "this one");
   }
 }
 

@@ -180,6 +180,13 @@ export const datasetSchema = z.strictObject({
     .positive()
     .default(60_000)
     .describe("a partition without new images for this long does not hold event time back"),
+  leastIntervalMs: z
+    .int()
+    .nonnegative()
+    .default(10_000)
+    .describe(
+      "least time between two versions that the trigger makes, ms: a condition that holds is no reason for one each second",
+    ),
   trigger: triggerSchema
     .optional()
     .describe("when `ingest --follow` makes the next version; by default at each window's end"),

@@ -65,6 +65,9 @@ export const ERROR_CODES = {
   E_VERSION_MISSING: "There is no such version.",
   E_VERSION_CORRUPT: "A published version does not verify.",
   E_PUBLISH_CONFLICT: "Another publisher won, with another content.",
+  E_PUBLISH_EMPTY: "The version would have no rows; nothing was published.",
+  E_PUBLISH_ABSENT: "Rows of the version have lost their images' bytes; nothing was published.",
+  E_PUBLISH_STARVING: "Every class is short of K and has every image; nothing was published.",
 
   E_TRAIN_DATA: "The training data cannot be used (no labels, unknown class, too few images).",
   E_TRAIN_DIVERGED: "Training gave a loss that is not a finite number.",

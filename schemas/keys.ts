@@ -16,6 +16,7 @@ export const STORE_FOLDERS = [
   "teachers/",
   "datasets/",
   "streams/",
+  "relocations/",
   "probe-conditional/",
 ] as const;
 
@@ -95,6 +96,8 @@ export const keys = {
     `${keys.declaredDatasets}${dataset}/${digits(revision)}.json`,
   declaredStream: (stream: string, revision: number): string =>
     `${keys.declaredStreams}${stream}/${digits(revision)}.json`,
+  /** What is known to have been moved, as one of a row of objects numbered from 0. */
+  relocation: (number: number): string => `relocations/${digits(number)}.json`,
 
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
   /** What a teacher's classes are called after the names in its card, from number 1 on: the highest stands. */

@@ -1,13 +1,15 @@
 import type { MemoryEstimate } from "../../pipelines/memory-estimate.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
+import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredAs, declaredAt, settledForChange } from "../declared-config.js";
 import { declareCall, openingOf, selectedSource } from "../declare-call.js";
 import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
-import { ingestCounts } from "../report/ingest-counts.js";
+import { ingestCounts, lateText } from "../report/ingest-counts.js";
+import { throwRefused } from "../report/refused.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { stageSharesText } from "../report/stage-shares.js";
 import { bytesText } from "../wording.js";
@@ -15,7 +17,7 @@ import { sourceArgument } from "../source-argument.js";
 import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
-interface IngestFlags extends ScoringFlags, SourceFlags {
+interface IngestFlags extends ScoringFlags, SourceFlags, AllowanceFlags {
   readonly k?: string;
   readonly p?: string;
   readonly publish: boolean;
@@ -27,7 +29,7 @@ interface IngestFlags extends ScoringFlags, SourceFlags {
 const JUDGE_MS = 1000;
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareSourceFlags(declareScoringFlags(command))
+  declareAllowanceFlags(declareSourceFlags(declareScoringFlags(command)))
     .argument(
       "[source...]",
       "a folder of pictures, tar shards or a folder of them, or s3://bucket/prefix/; without one, what the log has and nobody has scored",
@@ -87,12 +89,13 @@ export const declare: DeclareCommand = (command, invocation) => {
             const changes = await declareCall(workspace.store, declared, { ...asked, ...by }, { say: note });
             for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
             note(memoryText(estimateMemory(config, scoring.teacher.card)));
-            const { counts, stopped, engine, frontier, published, stages } = await ingest({
+            const { counts, stopped, engine, frontier, published, refused, late, stages } = await ingest({
               workspace,
               ...scoring,
               ...(source === null ? {} : { source }),
               publish: flags.publish,
               mayPublish: await declarationWatch(workspace.store, config.stream),
+              allow: allowanceOf(flags),
               ...(flags.follow === true ? { follow: { rescanMs: flags.rescan * 1000, judgeMs: JUDGE_MS } } : {}),
               onPublished: (one) => {
                 if (flags.follow === true) note(publishedText(one, workspace.store.place));
@@ -112,6 +115,8 @@ export const declare: DeclareCommand = (command, invocation) => {
               stages,
               declared: changes,
               published: published.map((one) => publishedObject(one, workspace.store.place)),
+              refused: refused.map(({ dataset, error }) => ({ dataset, code: error.code, message: error.message })),
+              late,
             };
             if (stopped && flags.follow !== true) {
               throw new SluiceError(
@@ -120,9 +125,11 @@ export const declare: DeclareCommand = (command, invocation) => {
                 object,
               );
             }
+            if (flags.follow !== true) throwRefused(refused, counts, object);
             run.result(
               [
                 ingestCounts(counts),
+                ...late.map(lateText),
                 ...published.map((one) => publishedText(one, workspace.store.place)),
                 // Of a run that found nothing new they say nothing.
                 ...(counts.scored === 0 ? [] : stageSharesText(stages)),

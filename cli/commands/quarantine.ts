@@ -4,6 +4,7 @@ import type { Config } from "../../schemas/config.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import { ERROR_CODES, SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { nearest } from "../config/nearest.js";
 import type { Invocation } from "../invocation.js";
@@ -11,6 +12,7 @@ import { wholeNumber } from "../number-argument.js";
 import { callTeacher, openDeclared } from "../declared-config.js";
 import { openExistingStore } from "../existing-store.js";
 import { ingestCounts } from "../report/ingest-counts.js";
+import { throwRefused } from "../report/refused.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { countText, plural, tableText } from "../wording.js";
@@ -100,7 +102,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       }
     });
 
-  declareScoringFlags(command.command("retry"))
+  declareAllowanceFlags(declareScoringFlags(command.command("retry")))
     .summary("take quarantined images up again")
     .description(
       "Appends quarantined images to the stream again, scores them, and publishes where any could be used now. On Kafka it appends them and no more: " +
@@ -118,7 +120,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice quarantine retry --match file:///pictures/a.jpg", "one image"],
       ]),
     )
-    .action(async (flags: Filter & ScoringFlags & { publish: boolean; teacherDigest?: string }) => {
+    .action(async (flags: Filter & ScoringFlags & AllowanceFlags & { publish: boolean; teacherDigest?: string }) => {
       const run = invocation();
       const filter = filterOf(flags);
       const { config, declared, namesTeacher, store } = await openDeclared(run, scoringSettings(flags), { say: true });
@@ -151,10 +153,11 @@ export const declare: DeclareCommand = (command, invocation) => {
             const { log, store } = workspace;
             const place = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };
             const { appended, unavailable } = await retryQuarantined(log, listQuarantine(store, place, filter));
-            const { counts, stopped, published } = await ingest({
+            const { counts, stopped, published, refused } = await ingest({
               workspace,
               ...scoring,
               publish: flags.publish ? "if-scored" : false,
+              allow: allowanceOf(flags),
               stop,
               onProgress,
               onWarning: warn,
@@ -164,11 +167,13 @@ export const declare: DeclareCommand = (command, invocation) => {
               unavailable,
               counts,
               published: published.map((one) => publishedObject(one, store.place)),
+              refused: refused.map(({ dataset, error }) => ({ dataset, code: error.code, message: error.message })),
             };
             if (stopped) {
               const next = `\`${run.hint("ingest")}\` goes on from there.`;
               throw new SluiceError("E_CANCELLED", `Stopped on request. ${next}`, object);
             }
+            throwRefused(refused, counts, object);
             run.result(
               [
                 `Took up ${plural(appended, "image")} again. ${ingestCounts(counts)}`,

@@ -1,9 +1,11 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError } from "commander";
 import type { RebuildOptions } from "../../pipelines/rebuild.js";
 import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { cronAfter } from "../../schemas/trigger.js";
+import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { datasetNamed } from "../existing-store.js";
@@ -13,7 +15,7 @@ import { gapText } from "../report/gap.js";
 import { timeArgument } from "../time-argument.js";
 import { versionNamed } from "../version-name.js";
 
-interface Flags {
+interface Flags extends AllowanceFlags {
   readonly teacherDigest?: string;
   readonly allowGaps?: boolean;
   readonly at?: string;
@@ -24,7 +26,7 @@ interface Flags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareAllowanceFlags(command)
     .description(
       "Makes a version of a declared dataset from the archived scores alone: nothing is scored, and the teacher is not needed. Of a windowed dataset, the newest window as far as it has come. --set holds for this call alone.",
     )
@@ -56,6 +58,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (name: string | undefined, flags: Flags) => {
       refuseTogether(flags);
       const run = invocation();
+      const { nowMs } = run.terminal;
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
       const { rebuildOnSchedule } = await import("../../pipelines/rebuild-schedule.js");
       const { readManifest } = await import("../../pipelines/versions.js");
@@ -79,6 +82,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             teacher: digest,
             reader,
             ...publishingParts(config),
+            allow: allowanceOf(flags),
             ...(at === undefined ? {} : { at: await readManifest(store, at.dataset, at.version) }),
             ...(flags.until === undefined ? {} : { untilMs: flags.until }),
             ...(flags.window === undefined ? {} : { windowMs: flags.window }),
@@ -95,12 +99,13 @@ export const declare: DeclareCommand = (command, invocation) => {
             onProgress,
             onWarning: warn,
             signal: stop,
+            nowMs,
+            newId: randomUUID,
           };
           if (flags.schedule === undefined) {
             report(await rebuild(options));
             return;
           }
-          const { nowMs } = run.terminal;
           const waitUntil = async (timeMs: number): Promise<void> => {
             while (nowMs() < timeMs && !stop.aborted) {
               // A timer holds no more than 2^31 ms, and a machine may have slept.

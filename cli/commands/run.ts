@@ -4,6 +4,7 @@ import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import type { GivenSettings } from "../config/given-settings.js";
 import { declareCall } from "../declare-call.js";
@@ -21,7 +22,7 @@ import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { kafkaOf } from "./topics.js";
 
-interface RunFlags extends ScoringFlags {
+interface RunFlags extends ScoringFlags, AllowanceFlags {
   readonly teacherDigest?: string;
   readonly judgeEvery: number;
   readonly compactEvery: number;
@@ -111,7 +112,9 @@ const checkpointing = (command: Command): Command =>
   command.addOption(every("--checkpoint-every", "a checkpoint after this long, if something came", 10_000, "10s"));
 
 const judging = (command: Command): Command =>
-  command.addOption(every("--judge-every", "look at the archive and the triggers this often", 1000, "1s"));
+  declareAllowanceFlags(command).addOption(
+    every("--judge-every", "look at the archive and the triggers this often", 1000, "1s"),
+  );
 
 const compacting = (command: Command): Command =>
   command
@@ -193,7 +196,7 @@ async function runAll(run: Invocation, running: Running, { onProgress, note, war
     if (wanted.topk !== undefined && card !== null)
       await begin(topkPart(context, { card, checkpointMs: flags.checkpointEvery }));
     if (wanted.publish !== undefined && card !== null)
-      await begin(publishPart(context, { card, judgeMs: flags.judgeEvery }));
+      await begin(publishPart(context, { card, judgeMs: flags.judgeEvery, allow: allowanceOf(flags) }));
     if (wanted.compact !== undefined)
       await begin(compactPart(context, { everyMs: flags.compactEvery, olderThanMs: flags.olderThan }));
   } catch (error) {

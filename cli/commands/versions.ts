@@ -4,7 +4,7 @@ import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { wholeNumber } from "../number-argument.js";
-import { diffText, lateText, listText, manifestText, verifyText } from "../report/versions.js";
+import { absentText, diffText, lateText, listText, manifestText, verifyText } from "../report/versions.js";
 import { versionedDataset, versionNamed } from "../version-name.js";
 
 const VERSION = "latest, a number, or dataset/number";
@@ -142,7 +142,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
-        await run.work(async ({ onProgress, stop }) => {
+        await run.work(async ({ onProgress, stop, warn }) => {
           const counts = { scored: 0, copied: 0, quarantined: 0 };
           const report = await verifyVersion(store, dataset, version, {
             chainTotals: (manifest) => chainTotals(store, manifest),
@@ -152,6 +152,8 @@ export const declare: DeclareCommand = (command, invocation) => {
             signal: stop,
           });
           if (report.findingCount > 0) run.exitCode = EXIT.verification;
+          const absent = absentText(report);
+          if (absent !== null) warn(absent, "E_PUBLISH_ABSENT");
           run.result(verifyText(report, `${dataset}/${version}`), { ok: report.findingCount === 0, ...report });
         });
       } finally {

@@ -18,3 +18,8 @@ export function ingestCounts({ scored, copied, quarantined, lost }: IngestCounts
     ".",
   ].join("");
 }
+
+/** `3 images came too late for versions of daily: …` */
+export function lateText({ dataset, images }: { readonly dataset: string; readonly images: number }): string {
+  return `${plural(images, "image")} came too late for versions of ${dataset}: \`sluice versions late ${dataset}/<number>\` lists them`;
+}

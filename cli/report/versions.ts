@@ -150,3 +150,13 @@ export function verifyText({ findings, findingCount, checked, manifest }: Verify
 function probabilityText(value: number | null): string {
   return value === null ? "" : value.toPrecision(4);
 }
+
+/** What a version that verifies lacks all the same; null for nothing. */
+export function absentText({ manifest }: Pick<VerifyReport, "manifest">): string | null {
+  if (manifest === null || manifest.totals.bytesAbsent === 0) return null;
+  const { bytesAbsent, rows } = manifest.totals;
+  return (
+    `${countText(bytesAbsent)} of ${plural(rows, "row")} have no image bytes: training on the shards does without them. ` +
+    "If the images were moved, say where to with `sluice relocate <old> <new>`, then `sluice rebuild`."
+  );
+}

@@ -35,6 +35,8 @@ export interface Source {
  */
 export interface ImageOpener {
   open(uri: string, maxBytes: number): Promise<Uint8Array>;
+  /** Uris where the same may lie now, the likeliest first; where nothing is known to have moved there are none. */
+  elsewhere?(uri: string): Promise<readonly string[]>;
 }
 
 /** An object as its bucket lists it. */

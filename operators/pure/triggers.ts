@@ -8,6 +8,10 @@ export interface TriggerFacts {
   /** Images scored since the last version, and in all */
   readonly imagesSince: number;
   readonly images: number;
+  /** Images scored up to the last version */
+  readonly imagesThen: number;
+  /** Classes that were full in the newest version of the window; -1 where it has none */
+  readonly fullThen: number;
   /** Classes of the window that have K above the floor, those that have fewer (emptiest first), and all of them */
   readonly full: number;
   readonly starving: readonly string[];
@@ -68,8 +72,19 @@ function judgeCron(line: string, { nowMs, sinceMs }: TriggerFacts): Judgement {
 /** Starving classes named in a sentence */
 const NAMED = 5;
 
-function judgeFilled(share: number, { full, starving, classes }: TriggerFacts): Judgement {
+/** Where a window's newest version was filled already, another one is worth while after so many more images, as a share. */
+const MORE = 0.1;
+
+function judgeFilled(share: number, facts: TriggerFacts): Judgement {
+  const { full, starving, classes, fullThen, imagesThen, imagesSince } = facts;
   const wanted = Math.ceil(share * classes);
+  const enough = Math.max(1, Math.ceil(MORE * imagesThen));
+  if (full >= wanted && fullThen >= wanted && imagesSince < enough) {
+    return {
+      fired: false,
+      why: `${full} of ${classes} classes full, as in the last version; ${imagesSince} of ${enough} images since then`,
+    };
+  }
   const more = starving.length > NAMED ? ` and ${starving.length - NAMED} more` : "";
   const starve = starving.length === 0 ? "" : `; starving: ${starving.slice(0, NAMED).join(", ")}${more}`;
   return { fired: full >= wanted, why: `${full} of ${wanted} classes full${full >= wanted ? "" : starve}` };

@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { sameNames } from "../../schemas/class-names.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { atOrBelow } from "../../schemas/frontier.js";
 import { labelsAtOrBelow } from "../../schemas/image-label.js";
 import { keys } from "../../schemas/keys.js";
@@ -30,12 +30,16 @@ export async function commitVersion(
   store: Store,
   draft: Draft,
   parent: Parent,
-  policy: CommitPolicy,
+  policy: CommitPolicy & {
+    /** Takes the right to commit under a number; called before each manifest is created */
+    readonly claim: (number: number) => Promise<void>;
+  },
 ): Promise<{ manifest: Manifest; outcome: "created" | "exists" }> {
   for (let newest = parent; ;) {
     refuseRegress(draft, newest, policy);
     const manifest = withParent(draft, newest);
     const key = keys.manifest(draft.dataset, manifest.number);
+    await policy.claim(manifest.number);
     const winner = await createOrRead(store, key, manifest);
     if (winner.provenance.commitId === draft.provenance.commitId) return { manifest: winner, outcome: "created" };
     if (isSameVersion(winner, draft)) return { manifest: winner, outcome: "exists" };
@@ -58,7 +62,11 @@ async function createOrRead(store: Store, key: string, manifest: Manifest): Prom
     if ((await store.putIfAbsent(key, encodeManifest(manifest))) === "created") return manifest;
   } catch (error) {
     // A write that reports a failure may have happened all the same: only what can be read tells.
-    const found = await read().catch(() => null);
+    const found = await read().catch((unreadable: unknown) => {
+      // A store that is away now was away before: the first failure says it.
+      if (isSluiceError(unreadable, "E_STORE_IO")) return null;
+      throw unreadable;
+    });
     if (found !== null) return found;
     throw error;
   }

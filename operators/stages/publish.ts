@@ -1,15 +1,18 @@
 import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
 import type { Store } from "../../connectors/store/store.js";
+import type { Allowance } from "../../schemas/allowance.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { sameNames } from "../../schemas/class-names.js";
 import { MANIFEST_VERSION, versionLabels, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
+import { refuseLostBytes, refuseUnwantedRows } from "../pure/unwanted.js";
 import { rowGroup, VersionSummary, type RowGroup } from "../pure/publish-plan.js";
 import { claimAttempt, removeAttempt } from "./attempt.js";
 import { commitVersion, isSameVersion, refuseRegress, type CommitPolicy, type Draft } from "./commit-version.js";
 import { SHEETS, writeSheets } from "./contact-sheet.js";
 import { croissant } from "./croissant.js";
+import type { Absence } from "./image-bytes.js";
 import { IndexWriter } from "./index-writer.js";
 import { newestManifest } from "./manifests.js";
 import { ShardWriter, type BytesOf } from "./shard-writer.js";
@@ -29,6 +32,8 @@ export interface PublishProgress {
 export interface PublishOptions extends CommitPolicy {
   readonly store: Store;
   readonly bytesOf: BytesOf;
+  /** Is given each group of rows before the bytes of its images are asked for */
+  readonly expect?: (group: RowGroup) => void;
   /** Draws contact sheets; null for none */
   readonly sheets: SheetRenderer | null;
   readonly now: () => Date;
@@ -43,6 +48,10 @@ export interface PublishOptions extends CommitPolicy {
   readonly aheadBytes?: number;
   /** The version that this cut may repeat: the newest one of its span. By default the dataset's newest. */
   readonly same?: Manifest | null | undefined;
+  /** What may be published although nobody could want it; by default all: who publishes on somebody's behalf says */
+  readonly allow?: Allowance;
+  /** Absences that `bytesOf` has met, for the message */
+  readonly absences?: readonly Absence[];
   readonly onProgress?: (progress: PublishProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -57,7 +66,7 @@ export interface Published {
  * Makes a cut a version: index, shards, sheets and descriptions go to a place of this attempt, and the manifest, created
  * only if absent, makes them a version. Whatever fails before leaves no version, and files that are removed here or by
  * `sweepAttempts`. Equal cuts give equal files. Rows pass once, a group of classes at a time.
- * Throws E_PUBLISH_CONFLICT, E_CANCELLED, E_INTERNAL (a cut that breaks its contract) and what store and source throw.
+ * Throws E_PUBLISH_CONFLICT, E_PUBLISH_EMPTY, E_PUBLISH_STARVING, E_PUBLISH_ABSENT (see `allow`), E_CANCELLED, E_INTERNAL (a cut that breaks its contract) and what store and source throw.
  */
 export async function publish(cut: Cut, options: PublishOptions): Promise<Published> {
   const { store, attempt, commitId, signal } = options;
@@ -66,26 +75,38 @@ export async function publish(cut: Cut, options: PublishOptions): Promise<Publis
   const parent = await newestManifest(store, dataset);
   const policed = { dataset, teacher: cut.teacher, provenance: provenanceOf(cut) };
   refuseRegress(policed, parent, options);
-  let committing = false;
+  const reached = { commit: false };
   try {
     const same = options.same === undefined ? parent : options.same;
     const written = await writeVersion(cut, folder, options, same);
     if (written === null) return { manifest: same!, outcome: "unchanged" };
-    if (same !== null && isSameVersion(written, same)) {
+    // The same rows with fewer bytes absent are worth another version.
+    if (same !== null && isSameVersion(written, same) && written.totals.bytesAbsent >= same.totals.bytesAbsent) {
       await removeAttempt(store, folder);
       return { manifest: same, outcome: "unchanged" };
     }
-    await claimAttempt(store, folder, commitId, written.files);
-    throwIfStopped(signal, STOPPED);
-    committing = true;
-    const result = await commitVersion(store, written, parent, options);
+    const claim = async (number: number): Promise<void> => {
+      await claimAttempt(store, folder, { commitId, number }, written.files);
+      throwIfStopped(signal, STOPPED);
+      reached.commit = true;
+    };
+    const result = await commitVersion(store, written, parent, { ...options, claim });
     if (result.outcome === "exists") await removeAttempt(store, folder);
     return result;
   } catch (error) {
     // After a failed commit the version may exist, unless another's content is known to be in its place.
-    const mayExist = committing && !isSluiceError(error, "E_PUBLISH_CONFLICT");
-    if (!mayExist) await removeAttempt(store, folder).catch(() => undefined);
+    const mayExist = reached.commit && !isSluiceError(error, "E_PUBLISH_CONFLICT");
+    if (!mayExist) await removeLeftovers(store, folder);
     throw error;
+  }
+}
+
+/** What cannot be removed is left to `sweepAttempts`: the caller is told what failed first. */
+async function removeLeftovers(store: Store, folder: string): Promise<void> {
+  try {
+    await removeAttempt(store, folder);
+  } catch (error) {
+    if (!isSluiceError(error) || !error.code.startsWith("E_STORE_")) throw error;
   }
 }
 
@@ -109,6 +130,8 @@ async function writeVersion(
   const { labels } = cut;
   const summary = new VersionSummary(cut);
   const totals = { rows: 0, bytesAbsent: 0, classes: 0 };
+  const { allow } = options;
+  let lost = 0;
   const report = (phase: PublishProgress["phase"]): void =>
     onProgress?.({ phase, ...totals, classCount: labels.length });
   const shards = new ShardWriter({
@@ -127,9 +150,10 @@ async function writeVersion(
     beforeImage: () => {
       throwIfStopped(signal, STOPPED);
     },
-    onSample: (inShard) => {
+    onSample: (inShard, had) => {
       totals.rows++;
       if (!inShard) totals.bytesAbsent++;
+      if (!inShard && had) lost++;
       if (totals.rows % 256 === 0) report("write");
     },
   });
@@ -139,14 +163,16 @@ async function writeVersion(
   for await (const { group, last } of groups(cut.classes, options.groupRows ?? 2 ** 19)) {
     throwIfStopped(signal, STOPPED);
     for (const rows of group.classes) summary.add(rows);
-    if (
-      last &&
-      totals.classes === 0 &&
-      same !== null &&
-      summary.id() === same.id &&
-      sameNames(labels, versionLabels(same))
-    )
-      return null;
+    const isSame = last && same !== null && summary.id() === same.id;
+    // With bytes absent there, this one may have found them.
+    const mayRepeat = isSame && same.totals.bytesAbsent === 0 && sameNames(labels, versionLabels(same));
+    if (mayRepeat && totals.classes === 0) return null;
+    if (last && !isSame && allow !== undefined) {
+      const { select, name } = cut.dataset;
+      const { classes, rows } = summary;
+      refuseUnwantedRows({ dataset: name, select, classes, rows, records: cut.records }, allow);
+    }
+    options.expect?.(group);
     const shardOf = await shards.write(group);
     await index.write(group, shardOf);
     if (sheets !== null) {
@@ -158,6 +184,8 @@ async function writeVersion(
     totals.classes += group.classes.length;
     report("write");
   }
+  if (allow !== undefined && summary.id() !== same?.id)
+    refuseLostBytes({ dataset: cut.dataset.name, rows: summary.rows }, lost, options.absences ?? [], allow);
   const described = {
     schemaVersion: MANIFEST_VERSION,
     dataset: cut.dataset.name,

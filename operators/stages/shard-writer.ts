@@ -1,7 +1,7 @@
 import type { Store } from "../../connectors/store/store.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
-import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
+import { BYTES, DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import type { ShardLayout } from "../../schemas/dataset.js";
 import { fileNumber, shardStarts, shuffledOrder, type RowGroup } from "../pure/publish-plan.js";
 import { sampleEntries, type SampleSource } from "./sample-entries.js";
@@ -21,7 +21,8 @@ export interface ShardOptions {
   readonly source: SampleSource;
   /** May throw, to stop */
   readonly beforeImage?: () => void;
-  readonly onSample?: (inShard: boolean) => void;
+  /** `had`: whether the image had bytes when its row was archived */
+  readonly onSample?: (inShard: boolean, had: boolean) => void;
 }
 
 interface SampleToWrite {
@@ -120,7 +121,7 @@ export class ShardWriter {
         const { rows, row, digest, bytes, ...at } = ahead.shift()!;
         const image = await bytes;
         pendingBytes -= rows.sizeBytes[row]!;
-        onSample?.(image !== null);
+        onSample?.(image !== null, rows.bytes[row] !== BYTES.absent);
         if (image !== null) {
           const entries = sampleEntries(rows, row, digest, image, source);
           yield { ...at, entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0) };
@@ -133,7 +134,7 @@ export class ShardWriter {
 }
 
 /** 64 hexadecimal digits */
-export function digestText(rows: ChosenRows, row: number): string {
+export function digestText(rows: Pick<ChosenRows, "digest">, row: number): string {
   const { buffer, byteOffset } = rows.digest;
   return Buffer.from(buffer, byteOffset + row * DIGEST_BYTES, DIGEST_BYTES).toString("hex");
 }

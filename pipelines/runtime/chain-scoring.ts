@@ -14,6 +14,7 @@ import type { ChainName } from "../../schemas/keys.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import type { Segment } from "../../schemas/segment.js";
 import type { ByteBudget } from "./flow.js";
+import { relocatedOpener } from "./relocated-opener.js";
 import { scoreFlow } from "./score-flow.js";
 import type { StageClock } from "./stage-clock.js";
 
@@ -61,6 +62,7 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
   // As a number, so that no reader begins before it knows.
   const end = typeof until === "number" ? until : Number.POSITIVE_INFINITY;
   const archive = archiveOptions(scoring, open.chain);
+  const opener = relocatedOpener(scoring.opener, scoring);
   const take = async (segment: Segment): Promise<void> => {
     await run.take(segment);
     open.position = segment.header;
@@ -83,6 +85,7 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
     const flow = scoreFlow(
       {
         ...scoring,
+        opener,
         partition,
         read: (offset, how) =>
           stopAtLoss(run.read(offset, how), offset, logStart, () => {

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
@@ -6,7 +5,9 @@ import { sweepAttempts } from "../../operators/stages/attempt.js";
 import { cut, type CutOptions } from "../../operators/stages/cut.js";
 import { imageBytes, type Absence } from "../../operators/stages/image-bytes.js";
 import { presentCard } from "../../operators/stages/teacher-registry.js";
+import { NOTHING_ALLOWED, type Allowance } from "../../schemas/allowance.js";
 import { publish, type Published } from "../../operators/stages/publish.js";
+import { relocatedOpener } from "./relocated-opener.js";
 import { memoryLimit } from "../memory-estimate.js";
 import { throwIfStopped } from "../../operators/stages/throw-if-stopped.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
@@ -23,6 +24,11 @@ export interface CutAndPublishOptions extends CutOptions {
   readonly same?: Manifest | null | undefined;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
+  /** What is published although nobody could want it; by default nothing is */
+  readonly allow?: Allowance | undefined;
+  readonly nowMs: () => number;
+  /** Another one at each call */
+  readonly newId: () => string;
 }
 
 export interface PublishedCut extends Published {
@@ -32,7 +38,7 @@ export interface PublishedCut extends Published {
 
 /** The one way to a version: live publishing, rebuild and reproduce cut here and publish here. */
 export async function cutAndPublish(options: CutAndPublishOptions): Promise<PublishedCut> {
-  const { store, opener, sheets, automatic, onProgress, signal } = options;
+  const { store, opener, sheets, automatic, onProgress, signal, nowMs, newId } = options;
   const counts = { scored: 0, copied: 0, quarantined: 0 };
   // A publisher that runs for long calls classes what they are called now.
   const card = await presentCard(store, options.card);
@@ -45,34 +51,36 @@ export async function cutAndPublish(options: CutAndPublishOptions): Promise<Publ
       onProgress?.({ phase: "cut", done, total: null, kept: 0, ...counts });
     },
   });
-  const { bytesOf, absences } = imageBytes({ store, opener });
+  const { bytesOf, expect, absences } = imageBytes({
+    store,
+    opener: relocatedOpener(opener, { store, nowMs }),
+    archive: { teacher: made.teacher.digest, stream: made.stream },
+  });
   const published = await publish(made, {
     store,
     bytesOf,
+    expect,
+    absences,
+    allow: options.allow ?? NOTHING_ALLOWED,
     sheets,
     automatic,
     same: options.same,
     onConflict: "next",
-    now: () => new Date(),
+    now: () => new Date(nowMs()),
     codeVersion: CODE_VERSION,
-    attempt: attemptName(new Date()),
-    commitId: randomUUID(),
+    // Begins with the time, so that leftovers tell their age.
+    attempt: `${nowMs()}-${newId()}`,
+    commitId: newId(),
     ...(signal === undefined ? {} : { signal }),
     onProgress: ({ rows, classes, classCount }) =>
       onProgress?.({ phase: "publish", done: classes, total: classCount, kept: rows, ...counts }),
   });
-  await sweepAttempts(store, options.dataset.name, { consider: isOld, isDead: () => true });
+  const oldMs = nowMs() - OLD_MS;
+  await sweepAttempts(store, options.dataset.name, {
+    consider: (attempt) => Number(attempt.split("-")[0]) < oldMs,
+  });
   return { ...published, absences };
 }
 
-/** An attempt older than this is dead: none takes so long, and one that did would only have to publish again. */
+/** Younger attempts are not even looked at: most of them are at work. */
 const OLD_MS = 24 * 3600 * 1000;
-
-/** Begins with the time, so that leftovers tell their age. */
-function attemptName(now: Date): string {
-  return `${now.getTime()}-${randomUUID()}`;
-}
-
-function isOld(attempt: string): boolean {
-  return Number(attempt.split("-")[0]) < Date.now() - OLD_MS;
-}

@@ -1,7 +1,7 @@
 import { judge, type Judgement, type TriggerFacts } from "../../operators/pure/triggers.js";
 import { quota } from "../../operators/pure/quota.js";
 import { ranking } from "../../operators/pure/ranking.js";
-import { newestSpan, windowsEnding } from "../../operators/pure/windows.js";
+import { newestSpan, paneOf, panesOf, windowsEnding } from "../../operators/pure/windows.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
@@ -9,6 +9,7 @@ import type { Manifest } from "../../schemas/manifest.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import type { RecordCounts, SegmentHeader } from "../../schemas/segment.js";
+import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Trigger } from "../../schemas/trigger.js";
 import { listVersions } from "../versions.js";
 import { PaneClock } from "./pane-clock.js";
@@ -42,6 +43,10 @@ interface Schedule {
   recordsThen: number;
   /** Windows that ended up to here have had their corrected version */
   correctedMs: number;
+  /** By pane: when the first window ended that has it and has a version, ms */
+  readonly cutPanes: Map<number, number>;
+  /** Images that came since this was opened, for a window that had ended and had its version */
+  late: number;
 }
 
 /** Decides when versions of the datasets are cut. What is cut comes from the archive. */
@@ -73,6 +78,8 @@ export class CutScheduler {
       const schedule: Schedule = {
         dataset,
         versions: new Map(),
+        cutPanes: new Map(),
+        late: 0,
         sinceMs: nowMs,
         recordsThen: 0,
         correctedMs: (facts.coverageOf(dataset).lastMs ?? 0) - 2 * dataset.allowedLatenessMs,
@@ -84,6 +91,26 @@ export class CutScheduler {
     }
     const partitions = frontier.map(({ partition }) => partition);
     return new CutScheduler(card, facts, new PaneClock(facts.datasets, partitions, nowMs), schedules);
+  }
+
+  /** Counts a segment's images that come too late for a version; to be called before the segment is observed. */
+  countLate({ eventTimeMs, count }: Pick<ScoredBatch, "eventTimeMs" | "count">, nowMs: number): void {
+    for (const schedule of this.#schedules) {
+      const { dataset, cutPanes } = schedule;
+      const watermarkMs = this.#clock.watermarkMs(dataset, nowMs);
+      if (watermarkMs === null || cutPanes.size === 0) continue;
+      for (let row = 0; row < count; row++) {
+        const pane = paneOf(dataset.window, Number(eventTimeMs[row]!));
+        if (pane !== null && (cutPanes.get(pane) ?? Number.POSITIVE_INFINITY) <= watermarkMs) schedule.late++;
+      }
+    }
+  }
+
+  /** The datasets that images came too late for since this was opened, and how many. */
+  late(): { readonly dataset: string; readonly images: number }[] {
+    return this.#schedules.flatMap(({ dataset, late }) =>
+      late === 0 ? [] : [{ dataset: dataset.name, images: late }],
+    );
   }
 
   /** An archived segment tells how far its partition's event time has come. */
@@ -117,11 +144,20 @@ export class CutScheduler {
     });
   }
 
+  /** When a process that follows is stopped: of a global window that nothing else ever cuts, what there is. */
+  dueAtStop(): DueCut[] {
+    return this.#schedules.flatMap((schedule) => {
+      const { dataset } = schedule;
+      if (!neverCut(dataset) || this.#facts.coverageOf(dataset).lastMs === null) return [];
+      return [this.#cut(schedule, newestSpan(dataset.window, 0), "stop")];
+    });
+  }
+
   /** Each dataset's trigger, whether it has fired, and what is missing. */
   judge(nowMs: number): { readonly dataset: Dataset; readonly judgement: Judgement }[] {
     return this.#schedules.map((schedule) => ({
       dataset: schedule.dataset,
-      judgement: judge(triggerOf(schedule.dataset), this.#factsOf(schedule, nowMs)),
+      judgement: this.#judge(schedule, this.#factsOf(schedule, nowMs)),
     }));
   }
 
@@ -129,7 +165,7 @@ export class CutScheduler {
     const { dataset } = schedule;
     const facts = this.#factsOf(schedule, nowMs);
     const due: DueCut[] = [];
-    const { fired, why } = judge(triggerOf(dataset), facts);
+    const { fired, why } = this.#judge(schedule, facts);
     const { lastMs } = this.#facts.coverageOf(dataset);
     if (fired && lastMs !== null) {
       const ended = facts.watermarkMs === null ? [] : this.#ended(schedule, facts.watermarkMs);
@@ -139,6 +175,14 @@ export class CutScheduler {
     }
     due.push(...this.#corrections(schedule, facts.watermarkMs));
     return due;
+  }
+
+  #judge({ dataset, versions, sinceMs }: Schedule, facts: TriggerFacts): Judgement {
+    const judgement = judge(triggerOf(dataset), facts);
+    const waitedMs = facts.nowMs - sinceMs;
+    if (!judgement.fired || versions.size === 0 || waitedMs >= dataset.leastIntervalMs) return judgement;
+    const why = `${judgement.why}; the last version is ${waitedMs} of ${dataset.leastIntervalMs} ms old (leastIntervalMs)`;
+    return { fired: false, why };
   }
 
   /** Windows that have ended, have images, and have no version. */
@@ -173,6 +217,7 @@ export class CutScheduler {
     const { records, lastMs } = this.#facts.coverageOf(dataset);
     const watermarkMs = this.#clock.watermarkMs(dataset, nowMs);
     const span = lastMs === null ? null : newestSpan(dataset.window, lastMs);
+    const newest = span === null ? undefined : schedule.versions.get(spanKey(span));
     const ranked = ranking(dataset.select, this.#card);
     const { labels } = ranked;
     const images = records.scored + records.copied;
@@ -185,6 +230,8 @@ export class CutScheduler {
       sinceMs,
       imagesSince: records.in - recordsThen,
       images,
+      imagesThen: recordsThen,
+      fullThen: newest === undefined ? -1 : newest.classes.filter(({ starving }) => !starving).length,
       full: counts.length - short.length,
       starving: short.sort((a, b) => a.count - b.count).map(({ index }) => labels[index]!),
       classes: counts.length,
@@ -199,7 +246,28 @@ function triggerOf(dataset: Dataset): Trigger {
   return dataset.trigger ?? { windowEnd: true };
 }
 
+/** Whether nothing ever cuts a dataset while a process follows: no trigger, and a window that does not end. */
+export function neverCut({ trigger, window }: Dataset): boolean {
+  return trigger === undefined && window.kind === "global";
+}
+
+/** The same for people. */
+export function neverCutText({ name }: Dataset): string {
+  return (
+    `dataset "${name}" has no trigger, and its window is global, which never ends: nothing is published before the stop. ` +
+    "For versions meanwhile say when, such as `trigger: { elapsedMs: 3600000 }` (docs/windows.md)."
+  );
+}
+
 function remember(schedule: Schedule, manifest: Manifest): void {
+  const { window } = schedule.dataset;
+  const { endMs } = manifest.span;
+  if (window.kind !== "global" && endMs !== null) {
+    const { first, end } = panesOf(window, manifest.span);
+    for (let pane = first; pane < end; pane++) {
+      schedule.cutPanes.set(pane, Math.min(endMs, schedule.cutPanes.get(pane) ?? endMs));
+    }
+  }
   schedule.versions.set(spanKey(manifest.span), manifest);
   schedule.sinceMs = Date.parse(manifest.provenance.createdAt);
   schedule.recordsThen = Math.max(schedule.recordsThen, manifest.totals.records.in);

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { isSluiceError, type SluiceError } from "../../schemas/errors.js";
+import { sleepUntil } from "./sleep-until.js";
 
 export interface KeepRunningOptions {
   readonly signal: AbortSignal;
@@ -29,7 +29,7 @@ export async function keepRunning(work: () => Promise<void>, options: KeepRunnin
       if (!isSluiceError(error) || !mayPass(error) || isAborted(signal)) throw error;
       if (nowMs() - startedMs > WELL_MS) waitMs = FIRST_WAIT_MS;
       onWarning(`${error.message} Going on from what is written down in ${waitMs / 1000} s.`);
-      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+      await sleepUntil(waitMs, signal);
       waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
     }
   }

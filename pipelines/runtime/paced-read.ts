@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Assignment } from "../../connectors/log/log.js";
+import { sleepUntil } from "./sleep-until.js";
 
 export interface Pace {
   /** Records a second at most, of all that share the pace; absent: as fast as they are scored */
@@ -45,6 +45,6 @@ export class PacedRead {
     const now = performance.now();
     const turnMs = Math.max(now, this.#nextMs);
     this.#nextMs = turnMs + (records * 1000) / perS;
-    if (turnMs > now) await sleep(turnMs - now, undefined, { signal }).catch(() => undefined);
+    if (turnMs > now) await sleepUntil(turnMs - now, signal);
   }
 }

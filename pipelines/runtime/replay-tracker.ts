@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Store } from "../../connectors/store/store.js";
 import { followToEnd } from "../../operators/stages/chain.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { PlannedChain } from "../replay-plan.js";
+import { sleepUntil } from "./sleep-until.js";
 
 /** Knows how far a replay's chains have come, whoever scores them: this process says so, and for others the archive is looked at. */
 export class ReplayTracker {
@@ -57,7 +57,7 @@ export class ReplayTracker {
         if (isAborted(signal)) return;
         if (!isSluiceError(error) || !error.retryable) throw error;
       }
-      await sleep(everyMs, undefined, { signal: ended }).catch(() => undefined);
+      await sleepUntil(everyMs, ended);
     }
   }
 }

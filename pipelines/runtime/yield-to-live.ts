@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { GroupLag } from "../../connectors/log/kafka-lag.js";
 import { isSluiceError } from "../../schemas/errors.js";
+import { sleepUntil } from "./sleep-until.js";
 
 export interface YieldOptions {
   /** How far the live scorers' groups are behind */
@@ -31,14 +31,14 @@ export class YieldToLive {
         if (isAborted(signal)) return;
         if (!isSluiceError(error) || !error.retryable) throw error;
       }
-      await sleep(this.#options.everyMs, undefined, { signal }).catch(() => undefined);
+      await sleepUntil(this.#options.everyMs, signal);
     }
   }
 
   /** Settles when no group is too far behind, or `signal` aborts. */
   async clear(signal: AbortSignal): Promise<void> {
     while (this.#behind !== null && !signal.aborted) {
-      await sleep(Math.min(200, this.#options.everyMs), undefined, { signal }).catch(() => undefined);
+      await sleepUntil(Math.min(200, this.#options.everyMs), signal);
     }
   }
 

@@ -65,7 +65,10 @@ test("rebuild takes a version's frontier, a time, other parameters; what cannot 
   assert.equal(first.outcome, "unchanged");
   const smaller = await sluice(["rebuild", "--at", "1", "--set", "datasets[0].select.k=5", "--json"]);
   assert.equal((JSON.parse(smaller.out) as Published).outcome, "created", smaller.err);
-  const early = await sluice(["rebuild", "--until", "2001-01-01", "--json"]);
+  const none = await sluice(["rebuild", "--until", "2001-01-01", "--json"]);
+  assert.equal(none.code, 1);
+  assert.equal((JSON.parse(none.out) as { error: { code: string } }).error.code, "E_PUBLISH_EMPTY");
+  const early = await sluice(["rebuild", "--until", "2001-01-01", "--allow-empty", "--json"]);
   assert.equal((JSON.parse(early.out) as { rows: number }).rows, 0, early.err);
 
   for (const [args, said] of [

@@ -66,7 +66,7 @@ test("a dry run says what a replay then does; a second one has nothing to do", a
     const code = await runProgram(["--json", ...args], terminal);
     return { code, said: JSON.parse(terminal.stdout.text) as Record<string, unknown> };
   };
-  assert.equal((await sluice("ingest", pictures, "--teacher", "a")).code, 0);
+  assert.equal((await sluice("ingest", pictures, "--teacher", "a", "--p", "1")).code, 0);
   const part = ["replay", "--teacher", "b", "--until-offset", "15"];
   const planned = (await sluice(...part, "--dry-run")).said;
   const chain = { partition: 0, origin: 0, end: 15, position: 0, isNew: true };

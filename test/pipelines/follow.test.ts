@@ -94,7 +94,7 @@ test("following, a version is cut each time that the trigger fires, and its reas
   await inFolder(async (root, teacher) => {
     const pictures = join(root, "pictures");
     await writePictures(pictures, { images: 30 }, 3);
-    const datasets = [{ name: "d", select: { k: 4, p: 2 }, trigger: { everyImages: 25 } }];
+    const datasets = [{ name: "d", select: { k: 4, p: 2 }, leastIntervalMs: 0, trigger: { everyImages: 25 } }];
     const run = { data: join(root, "data"), pictures, teacher, config: { datasets } };
     const published = await follow(run, 2, async ({ manifest }) => {
       if (manifest.number === 1) await writePictures(pictures, { images: 40 }, 4, (name) => `more/${name}`);

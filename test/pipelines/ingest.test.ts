@@ -13,6 +13,7 @@ import { rebuild } from "../../pipelines/rebuild.js";
 import { readIndex } from "../../pipelines/index-reader.js";
 import { verifyVersion } from "../../pipelines/verify-version.js";
 import { openUri } from "../../connectors/source/open-uri.js";
+import { ALL_ALLOWED } from "../../schemas/allowance.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { uniform } from "../../bench/models/seeded-weights.js";
@@ -125,6 +126,7 @@ test("kept bytes are in the version although the pictures are gone; referred one
       stream: "images",
       opener: openUri(),
       sheets: null,
+      allow: ALL_ALLOWED,
     });
     const rows = await collect(readIndex(store, manifest));
     assert.equal(manifest.totals.bytesAbsent > 0, absent);
@@ -229,7 +231,11 @@ test("scores that are not numbers quarantine their images, one by one, with the 
   const result = await runIngest(run({ teacher: broken }));
   assert.equal(result.counts.scored, 0);
   assert.equal(result.counts.quarantined, 101);
-  assert.equal(result.published[0]!.manifest.totals.rows, 0);
+  assert.deepEqual(result.published, []);
+  assert.deepEqual(
+    result.refused.map(({ dataset, error }) => [dataset, error.code]),
+    [["d", "E_PUBLISH_EMPTY"]],
+  );
 });
 
 test("a data folder that cannot be written is refused with its path", async () => {

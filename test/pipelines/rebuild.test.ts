@@ -5,6 +5,7 @@ import { writeSegment } from "../../operators/stages/chain.js";
 import { readIndex } from "../../pipelines/index-reader.js";
 import { rebuild, type RebuildOptions } from "../../pipelines/rebuild.js";
 import { rebuildOnSchedule } from "../../pipelines/rebuild-schedule.js";
+import { ALL_ALLOWED } from "../../schemas/allowance.js";
 import { datasetSchema } from "../../schemas/dataset.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
@@ -16,7 +17,7 @@ import { collect } from "../fixtures/publishing.js";
 const dataset = datasetSchema.parse({ name: "d", select: { k: 8, p: 2 } });
 
 function optionsOf({ store, stream }: ArchivedStream, change: Partial<RebuildOptions> = {}): RebuildOptions {
-  return { store, dataset, stream, opener: openUri(), sheets: null, ...change };
+  return { store, dataset, stream, opener: openUri(), sheets: null, allow: ALL_ALLOWED, ...change };
 }
 
 async function placesOf({ store }: ArchivedStream, manifest: Manifest): Promise<[number, number][]> {

@@ -5,6 +5,7 @@ import { writeSegment } from "../../operators/stages/chain.js";
 import { encodeManifest } from "../../operators/stages/manifests.js";
 import { rebuild } from "../../pipelines/rebuild.js";
 import { reproduce } from "../../pipelines/reproduce.js";
+import { ALL_ALLOWED } from "../../schemas/allowance.js";
 import { datasetSchema, type Dataset } from "../../schemas/dataset.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
@@ -24,7 +25,15 @@ test("every kind of version comes out of the archive again, also after more has 
   ] as const) {
     const archive = await archivedStream();
     const { store, stream } = archive;
-    const { manifest } = await rebuild({ store, dataset, stream, opener: openUri(), sheets: null, ...aim });
+    const { manifest } = await rebuild({
+      store,
+      dataset,
+      stream,
+      opener: openUri(),
+      sheets: null,
+      allow: ALL_ALLOWED,
+      ...aim,
+    });
     await writeSegment(
       store,
       archive.chains[0]!,
@@ -40,7 +49,14 @@ test("every kind of version comes out of the archive again, also after more has 
 test("an archive that was changed gives another id, and the first rows that differ are named", async () => {
   const archive = await archivedStream();
   const { store, stream } = archive;
-  const options = { store, dataset: datasetOf({ k: 500, p: 5 }), stream, opener: openUri(), sheets: null };
+  const options = {
+    store,
+    dataset: datasetOf({ k: 500, p: 5 }),
+    stream,
+    opener: openUri(),
+    sheets: null,
+    allow: ALL_ALLOWED,
+  };
   const { manifest } = await rebuild(options);
   const key = keys.segment(archive.chains[1]!, 20);
   const segment = decodeSegment(await store.get(key), key);
@@ -62,7 +78,14 @@ test("an archive that was changed gives another id, and the first rows that diff
 
 test("a manifest whose parameters were changed is found out although no row differs", async () => {
   const { store, stream } = await archivedStream();
-  const options = { store, dataset: datasetOf({ k: 500, p: 5 }), stream, opener: openUri(), sheets: null };
+  const options = {
+    store,
+    dataset: datasetOf({ k: 500, p: 5 }),
+    stream,
+    opener: openUri(),
+    sheets: null,
+    allow: ALL_ALLOWED,
+  };
   const { manifest } = await rebuild(options);
   const forged = { ...manifest, select: { ...manifest.select, k: 501 } };
   await store.put(keys.manifest("d", 1), encodeManifest(forged));
@@ -74,7 +97,14 @@ test("a manifest whose parameters were changed is found out although no row diff
 test("an incomplete version leaves its gaps out again; a complete one does not", async () => {
   const archive = await archivedStream();
   const { store, stream } = archive;
-  const options = { store, dataset: datasetOf({ k: 6, p: 2 }), stream, opener: openUri(), sheets: null };
+  const options = {
+    store,
+    dataset: datasetOf({ k: 6, p: 2 }),
+    stream,
+    opener: openUri(),
+    sheets: null,
+    allow: ALL_ALLOWED,
+  };
   await rebuild(options);
   await store.delete(keys.segment(archive.chains[0]!, 20));
   const { manifest } = await rebuild({ ...options, onGap: () => undefined });

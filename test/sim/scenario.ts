@@ -56,6 +56,7 @@ export function drawScenario(seed: number): Scenario {
     window: windows[window],
     allowedLatenessMs: random.pick([0, 700, 2_000]),
     idleAfterMs: 3_000,
+    leastIntervalMs: 0,
     ...(window === 0 ? { trigger: random.pick(triggers) } : {}),
   }));
   const apart = new SeededRandom(seed, "compaction");

@@ -10,6 +10,8 @@ const facts: TriggerFacts = {
   sinceMs: Date.UTC(2026, 10, 1, 0, 0),
   imagesSince: 900,
   images: 5000,
+  imagesThen: 4100,
+  fullThen: -1,
   full: 8,
   starving: ["owl", "newt"],
   classes: 10,
@@ -33,6 +35,17 @@ test("each condition fires exactly when it is reached", () => {
   assert.equal(fired({ elapsedMs: 2 * HOUR_MS }), true);
   assert.equal(fired({ windowEnd: true }), false);
   assert.equal(fired({ windowEnd: true }, { endedWindows: 2 }), true);
+});
+
+test("filled fires when it is reached, and not again before a tenth more images have come", () => {
+  const filled = { filled: 0.8 };
+  assert.equal(fired(filled, { fullThen: 7, imagesSince: 1 }), true, "the last version was not filled");
+  assert.equal(fired(filled, { fullThen: 8, imagesSince: 0 }), false);
+  assert.equal(fired(filled, { fullThen: 8, imagesSince: 409 }), false);
+  assert.equal(fired(filled, { fullThen: 8, imagesSince: 410 }), true);
+  assert.equal(fired(filled, { fullThen: 8, imagesThen: 0, imagesSince: 0 }), false);
+  const { why } = judge(filled, { ...facts, fullThen: 8, imagesSince: 9 });
+  assert.equal(why, "8 of 10 classes full, as in the last version; 9 of 410 images since then");
 });
 
 test("a cron line fires once after the last version, in UTC", () => {

@@ -166,25 +166,54 @@ describe("sweeping", () => {
     assert.deepEqual([...store.objects.keys()], before);
   });
 
-  test("leaves an attempt that claimed its commit, unless its death is vouched for", async () => {
+  test("leaves an attempt that claimed a number, however old, until another version has that number", async () => {
     const store = openMemoryStore();
     const folder = keys.attempt("wild", "late");
     await store.put(`${folder}README.md`, new Uint8Array(3));
-    await claimAttempt(store, folder, "commit", []);
+    await claimAttempt(store, folder, { commitId: "commit", number: 1 }, []);
     assert.deepEqual(await sweepAttempts(store, "wild"), { removed: [], undecided: ["late"] });
     assert.equal(store.objects.size, 2);
-    assert.deepEqual(await sweepAttempts(store, "wild", { isDead: (attempt) => attempt === "late" }), {
-      removed: ["late"],
-      undecided: [],
-    });
-    assert.equal(store.objects.size, 0);
+    await publish(madeCut(mine.classes), publishOptions(mine.images, { store }));
+    assert.deepEqual(await sweepAttempts(store, "wild"), { removed: ["late"], undecided: [] });
+    assert.deepEqual(
+      [...store.objects.keys()].filter((key) => key.startsWith(folder)),
+      [],
+    );
+  });
+
+  test("a publisher that froze after its claim commits a whole version, or none", async () => {
+    for (const other of ["published nothing", "published other content"]) {
+      const store = openMemoryStore();
+      const between = async (): Promise<void> => {
+        // Days later, as any publisher does after its own version.
+        if (other === "published other content")
+          await publish(madeCut(theirs.classes), publishOptions(theirs.images, { store }));
+        await sweepAttempts(store, "wild");
+      };
+      const frozen = publish(madeCut(mine.classes), {
+        ...publishOptions(mine.images),
+        store: beforeCommit(store, between),
+      });
+      const outcome = await frozen.then(
+        (published) => published.outcome,
+        (error: unknown) => {
+          assert.ok(isSluiceError(error, "E_PUBLISH_CONFLICT") && error.retryable, String(error));
+          return "conflict";
+        },
+      );
+      assert.equal(outcome, other === "published nothing" ? "created" : "conflict");
+      const versions = await collect(listVersions(store, "wild"));
+      assert.equal(versions.length, 1);
+      assert.deepEqual((await verifyVersion(store, "wild", 1)).findings, [], other);
+      assert.equal(await folders(store), 1, "nothing is left of an attempt that lost");
+    }
   });
 
   test("goes on where a sweeper died", async () => {
     const store = openMemoryStore();
     const folder = keys.attempt("wild", "dead");
     await store.put(`${folder}README.md`, new Uint8Array(3));
-    await store.put(`${folder}claim`, new TextEncoder().encode("swept"));
+    await store.put(`${folder}claim-1`, new TextEncoder().encode('{"swept":true}'));
     assert.deepEqual((await sweepAttempts(store, "wild")).removed, ["dead"]);
     assert.equal(store.objects.size, 0);
   });

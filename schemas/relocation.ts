@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { messageOf, SluiceError } from "./errors.js";
+
+/** Where images lie: `/absolute/path` of files and shards, or `s3://bucket/prefix`; percent-encoded, without a closing slash. */
+const place = z.string().regex(/^(\/|s3:\/\/[^/])/, "expected /absolute/path or s3://bucket/prefix");
+
+const relocationSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  from: place,
+  to: place,
+  /** When it was said, ms since the epoch */
+  atMs: z.int().nonnegative(),
+});
+
+/** What lay below `from` lies below `to` now. Archived rows keep the uri that their image was seen at. */
+export type Relocation = Omit<z.infer<typeof relocationSchema>, "schemaVersion">;
+
+export function encodeRelocation(relocation: Relocation): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify({ schemaVersion: 1, ...relocation }, null, 2)}\n`);
+}
+
+/** Throws E_STORE_CORRUPT. */
+export function decodeRelocation(bytes: Uint8Array, key: string): Relocation {
+  try {
+    const { from, to, atMs } = relocationSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+    return { from, to, atMs };
+  } catch (cause) {
+    throw new SluiceError(
+      "E_STORE_CORRUPT",
+      `Expected a relocation at ${key}, found: ${messageOf(cause)}. Restore it.`,
+      {
+        cause,
+        key,
+      },
+    );
+  }
+}

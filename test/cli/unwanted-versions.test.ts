@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { runProgram } from "../../cli/program.js";
+import { writeSmallTeacher } from "../fixtures/models.js";
+import { writePictures } from "../fixtures/pictures.js";
+import { temporaryFolder } from "../fixtures/temporary-folder.js";
+import { recordedTerminal } from "./recorded-terminal.js";
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface Result {
+  readonly outcome: string;
+  readonly rows: number;
+  readonly bytesAbsent: number;
+  readonly id: string;
+}
+
+/** A folder with pictures and a teacher, and the command there. */
+async function site(t: TestContext): Promise<{ folder: string; sluice: (...args: string[]) => Promise<Ran> }> {
+  const folder = await temporaryFolder(t);
+  await writePictures(join(folder, "pictures"), { images: 30 });
+  await writeSmallTeacher(join(folder, "teacher"), "onnx", { classes: 4, output: "logits" });
+  await writeFile(
+    join(folder, "sluice.yaml"),
+    "teacher: teacher\nengine: { workers: 1, batch: 8 }\ndatasets: [{ name: d, select: { k: 5, p: 1 } }]\n",
+  );
+  const sluice = async (...args: string[]): Promise<Ran> => {
+    const terminal = recordedTerminal({ folder });
+    terminal.atMs = Date.now();
+    const code = await runProgram(args, terminal);
+    return { code, out: terminal.stdout.text, err: terminal.stderr.text };
+  };
+  return { folder, sluice };
+}
+
+/** The result of a command that has done what it was asked. */
+function done({ code, out, err }: Ran): unknown {
+  assert.equal(code, 0, `${out}${err}`);
+  return JSON.parse(out) as unknown;
+}
+
+async function published(folder: string): Promise<string[]> {
+  const versions = join(folder, "sluice-data", "store", "versions");
+  return existsSync(versions) ? readdir(versions, { recursive: true }) : [];
+}
+
+test("a version that nobody could want is not published: the error says why and how, and nothing is left", async (t) => {
+  const { folder, sluice } = await site(t);
+  for (const [args, code, said] of [
+    [
+      ["ingest", "pictures", "--k", "1000", "--p", "4"],
+      "E_PUBLISH_STARVING",
+      /Scored 30 images.* found every image in every class: P is 4 with 4 classes.*--allow-starving/s,
+    ],
+    [
+      ["rebuild", "--set", "datasets.0.select.floor=0.999999999"],
+      "E_PUBLISH_EMPTY",
+      /found none: 30 images are scored.*--allow-empty/s,
+    ],
+  ] as const) {
+    const { code: exit, err } = await sluice(...args);
+    assert.equal(exit, 1, err);
+    assert.match(err, new RegExp(`^error ${code}: `, "m"));
+    assert.match(err, said);
+    assert.deepEqual(
+      (await published(folder)).filter((path) => path.includes(".")),
+      [],
+    );
+  }
+  const starving = await sluice("ingest", "--k", "1000", "--p", "4", "--allow-starving", "--json");
+  assert.equal((done(starving) as { published: Result[] }).published[0]!.rows, 120);
+  const empty = await sluice("rebuild", "--set", "datasets.0.select.floor=0.999999999", "--allow-empty", "--json");
+  assert.equal((done(empty) as Result).rows, 0);
+});
+
+test("moved pictures: refused without their bytes, published once it is said where they went", async (t) => {
+  const { folder, sluice } = await site(t);
+  await sluice("ingest", "pictures", "--no-publish");
+  await rename(join(folder, "pictures"), join(folder, "moved"));
+  const refused = await sluice("rebuild");
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /^error E_PUBLISH_ABSENT: .*found none for \d+ that had them.*sluice relocate/m);
+  assert.deepEqual(
+    (await published(folder)).filter((path) => path.includes(".")),
+    [],
+  );
+
+  const without = await sluice("rebuild", "--allow-absent-bytes", "--json");
+  const absent = done(without) as Result;
+  assert.equal(absent.bytesAbsent, absent.rows);
+  const verified = await sluice("versions", "verify", "latest");
+  assert.equal(verified.code, 0);
+  assert.match(verified.err, /^warning: \d+ of \d+ rows have no image bytes/m);
+
+  // Wrong places are refused, and nothing is written down.
+  await mkdir(join(folder, "empty"));
+  for (const [args, said] of [
+    [["pictures", "empty"], /found none of the 30 looked for/],
+    [["elsewhere", "moved"], /Expected images that were seen below .*elsewhere, found none/],
+    [["pictures"], /Expected two places/],
+  ] as const) {
+    const { code, err } = await sluice("relocate", ...args);
+    assert.equal(code, 2, err);
+    assert.match(err, said);
+  }
+  const dry = done(await sluice("relocate", "pictures", "moved", "--dry-run", "--json"));
+  const places = { from: join(folder, "pictures"), to: join(folder, "moved") };
+  assert.deepEqual(dry, { ...places, number: null, known: 30, looked: 30, found: 30 });
+  assert.match((await sluice("relocate", "--list")).out, /Nothing was relocated/);
+  await sluice("relocate", "pictures/", "moved/");
+  const listed = done(await sluice("relocate", "--list", "--json")) as { relocations: object[] };
+  assert.equal(listed.relocations.length, 1);
+
+  // The same rows, now with their bytes: one version more, of the same id.
+  const found = done(await sluice("rebuild", "--json")) as Result;
+  assert.deepEqual([found.outcome, found.id, found.bytesAbsent], ["created", absent.id, 0]);
+  assert.equal((done(await sluice("rebuild", "--json")) as Result).outcome, "unchanged");
+  const whole = await sluice("versions", "verify", "latest");
+  assert.match(whole.out, new RegExp(`${found.rows} images read`));
+  assert.equal(whole.err.includes("warning"), false, whole.err);
+
+  // Moved once more: a place is gone through in the order in which it was said.
+  await rename(join(folder, "moved"), join(folder, "again"));
+  assert.equal((await sluice("relocate", "moved", "again")).code, 0);
+  const smaller = done(await sluice("rebuild", "--set", "datasets.0.select.k=3", "--json")) as Result;
+  assert.deepEqual([smaller.outcome, smaller.bytesAbsent], ["created", 0]);
+});
+
+test("pictures taken in again from where they were moved: the first occurrence stands, its bytes come from the second", async (t) => {
+  const { folder, sluice } = await site(t);
+  await sluice("ingest", "pictures", "--no-publish");
+  await rename(join(folder, "pictures"), join(folder, "moved"));
+  // Other pictures lie under the same names meanwhile: bytes go by their digest.
+  await writePictures(join(folder, "pictures"), { images: 30 }, 99);
+  const made = (done(await sluice("ingest", "moved", "--json")) as { published: Result[] }).published[0]!;
+  assert.deepEqual([made.rows > 0, made.bytesAbsent], [true, 0]);
+  const verified = await sluice("versions", "verify", "latest");
+  assert.match(verified.out, new RegExp(`${made.rows} images read`));
+  const shown = done(await sluice("versions", "show", "latest", "--json")) as { files: { key: string }[] };
+  const { parquetReadObjects, asyncBufferFromFile } = await import("hyparquet");
+  const index = shown.files.find(({ key }) => key.endsWith(".parquet"))!;
+  const rows = await parquetReadObjects({
+    file: await asyncBufferFromFile(join(folder, "sluice-data", "store", index.key)),
+    columns: ["uri"],
+  });
+  for (const { uri } of rows) assert.match(String(uri), /\/pictures\//);
+});
