@@ -1,7 +1,9 @@
+import { readFile } from "node:fs/promises";
 import * as tf from "@tensorflow/tfjs-core";
 import { isSluiceError } from "../../schemas/errors.js";
 import { nativeAbsence } from "../native-tfjs.js";
 import { unavailable } from "./backends.js";
+import { normaliseOfLayers } from "./keras-topology.js";
 import { loadFailure } from "./model-runner.js";
 import { chooseOutput, noSuchOutput, type TriedOutput } from "./choose-output.js";
 import { trialDims, trialInputs, type ModelShapes, type ShapeChoices } from "./model-shapes.js";
@@ -63,7 +65,7 @@ export async function inspectTfjs(format: TfjsFormat, path: string, choices: Sha
           trials.map((trial) => trial[at]!.values!.subarray(0, width)),
           path,
         ),
-        inside: null,
+        inside: format === "tfjs-layers" ? normaliseOfLayers(await topologyOf(path)) : null,
         ...(embedding === undefined || embeddingName === undefined
           ? {}
           : { embedding: { name: embeddingName, size: (embedding.values?.length ?? 0) / dims[0]! } }),
@@ -74,4 +76,8 @@ export async function inspectTfjs(format: TfjsFormat, path: string, choices: Sha
   } catch (cause) {
     throw isSluiceError(cause) ? cause : loadFailure({ format }, path, cause);
   }
+}
+
+async function topologyOf(path: string): Promise<unknown> {
+  return (JSON.parse(await readFile(path, "utf8")) as { readonly modelTopology?: unknown }).modelTopology;
 }

@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { io } from "@tensorflow/tfjs-core";
+import { asKeras2 } from "./keras-topology.js";
 
 const TOPOLOGY = "model.json";
 const WEIGHTS = "weights.bin";
@@ -13,10 +14,12 @@ export function tfjsFiles(path: string): io.IOHandler {
   const folder = dirname(path);
   return {
     async load() {
-      const json = JSON.parse(await readFile(path, "utf8")) as io.ModelJSON;
+      const read = JSON.parse(await readFile(path, "utf8")) as io.ModelJSON;
+      const json = { ...read, modelTopology: asKeras2(read.modelTopology) as io.ModelJSON["modelTopology"] };
       return io.getModelArtifactsForJSON(json, async (manifest) => {
         const files = manifest.flatMap((group) => group.paths);
         const bytes = await Promise.all(files.map((file) => readFile(join(folder, file))));
+        for (const [at, group] of manifest.entries()) assertWhole(group, bytesOf(manifest, bytes, at));
         const all = new Uint8Array(bytes.reduce((sum, part) => sum + part.length, 0));
         let at = 0;
         for (const part of bytes) {
@@ -41,4 +44,33 @@ export function tfjsFiles(path: string): io.IOHandler {
       return { modelArtifactsInfo: io.getModelArtifactsInfoForJSON(artifacts) };
     },
   };
+}
+
+type Group = io.WeightsManifestConfig[number];
+
+/** Bytes that the files of a group have */
+function bytesOf(manifest: readonly Group[], bytes: readonly Uint8Array[], at: number): number {
+  const from = manifest.slice(0, at).reduce((sum, group) => sum + group.paths.length, 0);
+  return bytes.slice(from, from + manifest[at]!.paths.length).reduce((sum, part) => sum + part.length, 0);
+}
+
+const TYPE_BYTES: Readonly<Record<string, number>> = {
+  float32: 4,
+  int32: 4,
+  complex64: 8,
+  float16: 2,
+  uint16: 2,
+  uint8: 1,
+  bool: 1,
+};
+
+function assertWhole({ paths, weights }: Group, found: number): void {
+  let expected = 0;
+  for (const { shape, dtype, quantization } of weights) {
+    const size = TYPE_BYTES[quantization?.dtype ?? dtype];
+    if (size === undefined) return;
+    expected += size * shape.reduce((product, side) => product * side, 1);
+  }
+  if (expected !== found)
+    throw new RangeError(`${paths.join(", ")} of ${found} bytes where the model names ${expected}: copy it again`);
 }

@@ -49,7 +49,10 @@ export async function loadTfjsModel(
   switch (format) {
     case "tfjs-layers": {
       const { loadLayersModel } = await import("@tensorflow/tfjs-layers");
-      const model = await loadLayersModel(tfjsFiles(path));
+      (await import("./keras-layers.js")).registerKerasLayers();
+      const model = await loadLayersModel(tfjsFiles(path)).catch((error: unknown) => {
+        throw unknownLayer(error) ?? error;
+      });
       return {
         inputDims: onlyInput(name, model.inputs).shape,
         outputNames: model.outputs.map((output) => output.sourceLayer.name),
@@ -91,6 +94,17 @@ export async function loadTfjsModel(
       };
     }
   }
+}
+
+/** What to do about a layer that TensorFlow.js lacks; null for any other error. */
+function unknownLayer(error: unknown): Error | null {
+  const name = /^Unknown \w+: '?([\w>]+)/.exec(messageOf(error))?.[1];
+  if (name === undefined) return null;
+  return new Error(
+    `TensorFlow.js has no ${name}. Make a graph model, which needs no layers: in Keras model.export("saved"), then ` +
+      "`tensorflowjs_converter --input_format=tf_saved_model saved graph`; or give the SavedModel itself",
+    { cause: error },
+  );
 }
 
 function placed(outputs: readonly tf.Tensor[], places: readonly number[]): tf.Tensor[] {
