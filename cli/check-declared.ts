@@ -11,7 +11,7 @@ export async function checkDeclared(
 ): Promise<{ readonly config: Config; readonly lines: readonly CheckLine[] }> {
   const subject = "declared";
   try {
-    const declared = await declaredAt(given.location);
+    const declared = await declaredAt(given);
     const { config } = given.over(declared);
     if (declared.settings === null && declared.datasets.length === 0) return { config, lines: [] };
     const lines = declared.datasets.map(({ dataset, revision }): CheckLine => {

@@ -3,7 +3,7 @@ import type { Config } from "../schemas/config.js";
 import type { DeclaredTeacher } from "../schemas/declaration.js";
 import { changeText, type DeclarationChange } from "../schemas/declaration-changes.js";
 import { SluiceError } from "../schemas/errors.js";
-import type { GivenSettings, Layers, Location, SettledSettings } from "./config/given-settings.js";
+import type { GivenSettings, Layers, SettledSettings } from "./config/given-settings.js";
 import { openExistingStore, storeIsThere, type OpenedStore } from "./existing-store.js";
 import type { Invocation, SettingFlag } from "./invocation.js";
 
@@ -31,10 +31,9 @@ export async function openDeclared(
 ): Promise<OpenedDeclared> {
   const given = await run.given(flags);
   const { location } = given;
-  const { readDeclarations } = await import("../pipelines/declare.js");
   const store = await openExistingStore(location);
   try {
-    const declared = await readDeclarations(store, location.stream);
+    const declared = await declaredIn(store, given);
     const { config, namesTeacher } = settledForCall(given, declared);
     if (say) for (const line of await callNotes(given, declared, config)) run.note(line);
     return { given, declared, config, namesTeacher, store };
@@ -50,20 +49,28 @@ export async function declaredOrGiven(
   flags: readonly SettingFlag[] = [],
 ): Promise<Omit<OpenedDeclared, "store">> {
   const given = await run.given(flags);
-  const declared = await declaredAt(given.location);
+  const declared = await declaredAt(given);
   return { given, declared, ...settledForCall(given, declared) };
 }
 
 /** What the store at a place remembers; nothing where there is none yet. Leaves nothing behind. */
-export async function declaredAt(location: Location): Promise<Declarations> {
-  const { noDeclarations, readDeclarations } = await import("../pipelines/declare.js");
+export async function declaredAt(given: GivenSettings): Promise<Declarations> {
+  const { noDeclarations } = await import("../pipelines/declare.js");
+  const { location } = given;
   if (!(await storeIsThere(location))) return noDeclarations(location.stream);
   const store = await openExistingStore(location);
   try {
-    return await readDeclarations(store, location.stream);
+    return await declaredIn(store, given);
   } finally {
     await store.close();
   }
+}
+
+/** What an open store remembers of the stream that is meant. */
+export async function declaredIn(store: OpenedStore, given: GivenSettings): Promise<Declarations> {
+  const { onlyStream, readDeclarations } = await import("../pipelines/declare.js");
+  const { stream } = given.location;
+  return readDeclarations(store, given.namesStream ? stream : await onlyStream(store, stream));
 }
 
 const CALL: Layers = { file: false, environment: true, flags: true };

@@ -10,6 +10,7 @@ import type { ModelCard } from "../schemas/model-card.js";
 export {
   datasetRevisions,
   noDeclarations,
+  onlyStream,
   type DeclaredDataset,
   type DroppedDataset,
 } from "../operators/stages/declarations.js";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { EXIT, SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { durationArgument } from "../duration-argument.js";
-import { openExistingStore } from "../existing-store.js";
+import { openDeclared } from "../declared-config.js";
 import { positiveNumber } from "../number-argument.js";
 import { compactedObject, compactedText, type TeacherCompacted } from "../report/compacted.js";
 
@@ -39,12 +39,12 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (flags: Flags) => {
       const run = invocation();
-      const { location } = await run.given();
-      const { olderThan, teacherDigest = "", stream = location.stream, segments, dryRun = false } = flags;
+      const { olderThan, teacherDigest = "", segments, dryRun = false } = flags;
       const { archivedTeachers, compact } = await import("../../pipelines/compact.js");
       const nowMs = run.terminal.nowMs();
       await run.work(async ({ onProgress, stop, warn }) => {
-        const store = await openExistingStore(location);
+        const { config, store } = await openDeclared(run);
+        const { stream = config.stream } = flags;
         try {
           const done: TeacherCompacted[] = [];
           for (const teacher of await archivedTeachers(store, teacherDigest)) {

@@ -105,7 +105,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (name: string, assignments: string[], flags: ChangeFlags) => {
       const run = invocation();
       const given = await run.given();
-      const declared = await declaredAt(given.location);
+      const declared = await declaredAt(given);
       const isFirst = declared.settings === null;
       const { config, namesTeacher } = given.over(declared, isFirst ? ALL_LAYERS : NO_LAYERS);
       const standing = declared.datasets.find((one) => one.name === name)?.dataset ?? null;
@@ -133,7 +133,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (flags: ChangeFlags) => {
       const run = invocation();
       const given = await run.given([{ flag: "--teacher", path: ["teacher"], value: flags.teacher }]);
-      const declared = await declaredAt(given.location);
+      const declared = await declaredAt(given);
       await change(run, { declared, ...settledForChange(given, declared) }, flags, "sluice datasets apply");
     });
 

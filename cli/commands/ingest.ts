@@ -59,7 +59,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (inputs: string[], flags: IngestFlags) => {
       const run = invocation();
       const given = await run.given([...scoringSettings(flags), ...selectionSettings(flags)]);
-      const declared = await declaredAt(given.location);
+      const declared = await declaredAt(given);
       const settled = settledForChange(given, declared);
       assertOneDataset(flags, settled.config.datasets);
       const { declarationWatch, withChosenP } = await import("../../pipelines/declare.js");

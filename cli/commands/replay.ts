@@ -69,16 +69,19 @@ export const declare: DeclareCommand = (command, invocation) => {
       const ask = replayAsk(flags);
       const run = invocation();
       const opened = await openDeclared(run, scoringSettings(flags), { say: true });
-      const { config } = opened;
       await opened.store.close();
+      // Nothing is published here: where nothing is declared yet, bytes are kept for what sluice.yaml says.
+      const told = opened.given.over(opened.declared).config.datasets;
+      const datasets = opened.config.datasets.length === 0 ? told : opened.config.datasets;
+      const config = { ...opened.config, datasets };
       if (typeof flags.yieldToLag === "number" && config.kafka === undefined) {
         throw new SluiceError(
           "E_USAGE",
           "Expected --yield-to-lag with a Kafka cluster, found the log in the data folder: nobody else scores there meanwhile.",
         );
       }
-      if (flags.dryRun === true) await dryRun(run, opened, ask);
-      else await replayAll(run, opened, ask, flags);
+      if (flags.dryRun === true) await dryRun(run, { ...opened, config }, ask);
+      else await replayAll(run, { ...opened, config }, ask, flags);
     });
 };
 
@@ -173,14 +176,15 @@ async function replayAll(
         nowMs,
       });
       const object = replayedObject(result, by);
+      const rebuild = run.hint("rebuild", "--teacher-digest", by.digest.slice(0, 12));
       if (stop.aborted && result.left > 0) {
         throw new SluiceError(
           "E_CANCELLED",
-          `Stopped on request. ${replayedText(result, by)} The same command goes on from there.`,
+          `Stopped on request. ${replayedText(result, by, rebuild)} The same command goes on from there.`,
           { ...object },
         );
       }
-      run.result(replayedText(result, by), object);
+      run.result(replayedText(result, by, rebuild), object);
       exitCode = run.exitCode;
     } catch (error) {
       if (isSluiceError(error)) exitCode = error.exitCode;

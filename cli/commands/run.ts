@@ -11,6 +11,7 @@ import { declareCall } from "../declare-call.js";
 import {
   assertDeclaredTeacher,
   callTeacher,
+  declaredIn,
   declaredAs,
   settledForRun,
   type LoadedTeacher,
@@ -221,10 +222,10 @@ async function declaredForRun(
   run: Invocation,
   { given, store, flags, parts }: Pick<Running, "given" | "flags" | "parts"> & { readonly store: OpenedStore },
 ): Promise<{ readonly config: Config; readonly card: ModelCard | null; readonly teacher: LoadedTeacher | null }> {
-  const { readDeclarations, withChosenP } = await import("../../pipelines/declare.js");
+  const { withChosenP } = await import("../../pipelines/declare.js");
   const { publishersCard } = await import("../../pipelines/run-publish.js");
   const { namedTeacher } = await import("../../pipelines/runtime/open-scoring.js");
-  const declared = await readDeclarations(store, given.location.stream);
+  const declared = await declaredIn(store, given);
   const { config, namesTeacher, openP } = await settledForRun(run, given, declared);
   if (parts.score === undefined && parts.topk === undefined && parts.publish === undefined) {
     return { config, card: null, teacher: null };

@@ -25,6 +25,7 @@ export interface ConfigRequest {
 
 /** What a store remembers of the stream, as far as settings go. */
 export interface DeclaredSettings {
+  readonly stream: string;
   readonly settings: StreamSettings | null;
   readonly datasets: readonly { readonly dataset: Dataset }[];
 }
@@ -124,6 +125,12 @@ export class GivenSettings {
     );
   }
 
+  /** Whether the stream is named, not the default's */
+  get namesStream(): boolean {
+    const overrides = [...this.#environment, ...this.#flags];
+    return this.#read.values["stream"] !== undefined || overrides.some(({ path }) => path[0] === "stream");
+  }
+
   /** Throws E_CONFIG where that, or anything else, is wrong. */
   get location(): Location {
     const root = this.#assigned({ ...this.#read.values }, [...this.#environment, ...this.#flags], ({ path }) =>
@@ -158,6 +165,7 @@ export class GivenSettings {
       if (fault !== null) problems.push(elsewhere(from, pathText(path), fault));
     }
     const namesTeacher = root["teacher"] !== undefined;
+    if (declared !== null && !this.namesStream) root["stream"] = declared.stream;
     const named = new Set<string>();
     const openP = new Set<string>();
     const laid = laidOver(root, treeOf(declared?.settings ?? null), settingsShape()) as Record<string, unknown>;

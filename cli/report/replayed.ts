@@ -52,12 +52,12 @@ export function planObject(plan: ReplayPlan, { name, digest }: ReplayedBy): obje
   };
 }
 
-export function replayedText({ plan, counts, left }: ReplayResult, by: ReplayedBy): string {
+/** `rebuild`: the command that makes a version of what was replayed. */
+export function replayedText({ plan, counts, left }: ReplayResult, by: ReplayedBy, rebuild: string): string {
   const total = plan.chains.reduce((sum, { chain, end }) => sum + end - chain.origin, 0);
   if (total === 0) return `Nothing is left to replay of ${plural(askedOf(plan), "offset")}.${coveredText(plan)}`;
   const done = `Replayed ${countText(total - left)} of ${plural(total, "offset")} through ${by.name} (${by.digest.slice(0, 12)}).`;
-  const next =
-    left === 0 ? ` \`sluice rebuild --teacher-digest ${by.digest.slice(0, 12)}\` makes a version of them.` : "";
+  const next = left === 0 ? ` \`${rebuild}\` makes a version of them.` : "";
   return `${done} ${ingestCounts(counts)}${next}`;
 }
 

@@ -42,6 +42,12 @@ export function noDeclarations(stream: string): Declarations {
   return { stream, settings: null, revision: 0, datasets: [], others: new Map() };
 }
 
+/** The stream that a store is about, where nobody names one: the only declared one; else `stream`. */
+export async function onlyStream(store: Store, stream: string): Promise<string> {
+  const names = [...(await highestRevisions(store, keys.declaredStreams)).keys()];
+  return names.length === 1 ? names[0]! : stream;
+}
+
 /** Reads what is declared of a stream. Throws E_STORE_CORRUPT. */
 export async function readDeclarations(store: Store, stream: string): Promise<Declarations> {
   const datasets: DeclaredDataset[] = [];

@@ -418,6 +418,15 @@ test("before anything is ingested: a dataset needs its P or a teacher, and apply
   );
 });
 
+test("a folder whose one stream has another name than the default is told of it once", async (t) => {
+  const place = await Place.make(t);
+  const first = await place.ingest("--teacher", "teacher", "--k", "2", "--set", "stream=crawl");
+  const status = await place.json<{ stream: string; teachers: { datasets: { name: string }[] }[] }>("status");
+  assert.deepEqual([status.stream, status.teachers[0]!.datasets.length], ["crawl", 1]);
+  assert.equal((await place.json<Published>("rebuild")).id, first.published[0]!.id);
+  assert.deepEqual([(await place.ingest()).counts.scored, (await place.ingest()).declared], [0, []]);
+});
+
 test("a dataset of another stream is not taken over, and commands that read leave no new object", async (t) => {
   const place = await Place.make(t, { broken: 1 });
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
