@@ -1,5 +1,16 @@
 import type { ByteReader } from "./byte-reader.js";
 
+/**
+ * Whether an AVIF stores its colours at half the size: the AV1 configuration of its first picture says so. Source: AV1 Codec ISO Media File
+ * Format Binding, 2.3.3.
+ */
+export function hasHalvedColours(bytes: Uint8Array): boolean {
+  const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf("av1C", 0, "latin1");
+  const flags = at < 0 ? 0 : (bytes[at + 6] ?? 0);
+  const isGrey = (flags & 0x10) !== 0;
+  return !isGrey && (flags & 0x0c) !== 0;
+}
+
 /** Whether every top-level box of an ISO base media file (AVIF) ends within it. Source: ISO/IEC 14496-12, 4.2. */
 export function isWholeIsoMedia(reader: ByteReader): boolean {
   for (let at = 0; at < reader.length;) {

@@ -1,6 +1,7 @@
 import type { ImageHeader } from "../../schemas/decode-plan.js";
+import { SluiceError } from "../../schemas/errors.js";
 import { corrupt, type ByteReader } from "./byte-reader.js";
-import { exifOrientation } from "./exif-orientation.js";
+import { exifOrientation, xmpOrientation } from "./exif-orientation.js";
 
 const SOI = 0xd8;
 const EOI = 0xd9;
@@ -8,6 +9,7 @@ const SOS = 0xda;
 const APP1 = 0xe1;
 const APP2 = 0xe2;
 const EXIF = "Exif\0\0";
+const XMP = "http://ns.adobe.com/xap/1.0/\0";
 const ICC = "ICC_PROFILE\0";
 /** DHT, JPG and DAC share the range of the start-of-frame markers without being any */
 const NOT_FRAMES = new Set([0xc4, 0xc8, 0xcc]);
@@ -44,12 +46,17 @@ function* segmentsOf(reader: ByteReader): Generator<Segment> {
 /** Reads the frame header, EXIF orientation and colour profile. */
 export function readJpegHeader(reader: ByteReader): ImageHeader {
   let frame: number | null = null;
-  let orientation = 1;
+  let fromExif: number | null = null;
+  let fromXmp: number | null = null;
   const profile = new Map<number, Uint8Array>();
   for (const { marker, start, end } of segmentsOf(reader)) {
     if (marker >= 0xc0 && marker <= 0xcf && !NOT_FRAMES.has(marker)) frame = start;
     if (marker === APP1 && end - start >= 14 && reader.text(start, EXIF.length) === EXIF) {
-      orientation = exifOrientation(reader, start + EXIF.length, end);
+      // A second block goes on with the first, or is another picture's.
+      fromExif ??= exifOrientation(reader, start, end);
+    }
+    if (marker === APP1 && end - start > XMP.length && reader.text(start, XMP.length) === XMP) {
+      fromXmp ??= xmpOrientation(Buffer.from(reader.bytes.subarray(start, end)).toString("latin1"));
     }
     if (marker === APP2 && end - start > 14 && reader.text(start, ICC.length) === ICC) {
       // Long profiles are split; each part says which it is, from 1.
@@ -58,14 +65,21 @@ export function readJpegHeader(reader: ByteReader): ImageHeader {
   }
   if (frame === null) throw corrupt("jpeg", "no frame header before the pixels");
   const components = reader.u8(frame + 5);
+  const bitsPerChannel = reader.u8(frame);
+  if (bitsPerChannel !== 8) {
+    throw new SluiceError(
+      "E_IMAGE_FORMAT",
+      `Expected a JPEG of 8 bits a channel, found ${bitsPerChannel}, which Python's libraries do not read either. Convert it to PNG, then ingest it.`,
+    );
+  }
   return {
     format: "jpeg",
     width: reader.u16(frame + 3),
     height: reader.u16(frame + 1),
     frames: 1,
     colourSpace: components === 1 ? "b-w" : components === 4 ? "cmyk" : "srgb",
-    bitsPerChannel: reader.u8(frame),
-    orientation,
+    bitsPerChannel,
+    orientation: fromExif ?? fromXmp ?? 1,
     colourProfile: joined(profile),
   };
 }

@@ -3,6 +3,8 @@ import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
 import type { ImageNote } from "../../schemas/image-notes.js";
 import { corrupt } from "./byte-reader.js";
 import { share } from "./channels.js";
+import { fillScreen } from "./gif-screen.js";
+import { hasHalvedColours } from "./iso-media-end.js";
 import { isHarmless, refusalOfLibvips } from "./libvips-errors.js";
 import type { StoredPixels } from "./stored-pixels.js";
 import { conversionOf } from "./to-srgb.js";
@@ -26,7 +28,10 @@ export async function decodeByLibvips(bytes: Uint8Array, header: ImageHeader, pl
   if (width !== header.width || height !== header.height) {
     throw corrupt(header.format, `${width} x ${height} px where the header promised another size`);
   }
-  return { width, height, ...coloursOf(found, header, plan, data) };
+  const colours = coloursOf(found, header, plan, data);
+  if (header.format === "gif") fillScreen(bytes, colours.pixels, found);
+  const notes: readonly ImageNote[] = header.format === "avif" && hasHalvedColours(bytes) ? ["chroma"] : [];
+  return { width, height, ...colours, notes: [...colours.notes, ...notes] };
 }
 
 interface Decoded {

@@ -17,11 +17,14 @@ export function sniff(bytes: Uint8Array): Sniffed {
   if (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") return { format: "webp" };
   if (/^(II\*\0|MM\0\*|II\+\0|MM\0\+)/.test(text)) return { format: "tiff" };
   if (text.startsWith("BM") && bytes.length >= 6) return sniffBmp(bytes);
-  if (text.slice(4, 8) === "ftyp") return sniffIsoMedia(bytes, text);
   if (starts(bytes, 0xff, 0x0a) || text.startsWith("\0\0\0\x0cJXL ")) {
     return refused("JPEG XL");
   }
   if (text.startsWith("\0\0\0\x0cjP  ") || starts(bytes, 0xff, 0x4f, 0xff, 0x51)) return refused("JPEG 2000");
+  if (/^(FUJIFILMCCD-RAW|IIRO|IIRS|MMOR|IIU\0|\0MRM|FOVb)/.test(text) || text.slice(4, 12) === "ftypcrx ") {
+    return { refused: "camera raw", advice: "develop it to JPEG or PNG" };
+  }
+  if (text.slice(4, 8) === "ftyp") return sniffIsoMedia(bytes, text);
   if (text.startsWith("8BPS")) return refused("Photoshop (PSD)");
   if (/^(\xef\xbb\xbf)?\s*<(svg|\?xml[^>]*>\s*(<!--.*?-->\s*)*<(svg|!DOCTYPE svg))/is.test(text)) {
     return refused("an SVG drawing");

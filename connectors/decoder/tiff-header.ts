@@ -35,6 +35,7 @@ const PHOTOMETRIC: Readonly<Record<number, ImageHeader["colourSpace"]>> = {
   6: "srgb",
 };
 const UNSIGNED = 1;
+const JPEG = 7;
 /** Directories looked at: a chain may go in circles */
 const MOST_DIRECTORIES = 10_000;
 
@@ -54,6 +55,8 @@ export function readTiffHeader(reader: ByteReader): ImageHeader {
   if (colourSpace === undefined) {
     throw refused(`colours of kind ${photometric}${photometric === 8 || photometric === 9 ? " (Lab)" : ""}`);
   }
+  // Its samples may stand for two columns and rows, or for one where the writer left that unsaid: readers differ.
+  if (photometric === 6 && one(TAG.compression, 1) !== JPEG) throw refused("YCbCr that is not packed as JPEG");
   const bits = file.numbers(first, TAG.bits);
   refuseValues(file.numbers(first, TAG.sampleFormat), bits);
   const colours = { "b-w": 1, srgb: photometric === 3 ? 1 : 3, cmyk: 4 }[colourSpace as "b-w" | "srgb" | "cmyk"];

@@ -1,6 +1,6 @@
 import type { ImageHeader } from "../../schemas/decode-plan.js";
 import { corrupt, type ByteReader } from "./byte-reader.js";
-import { exifOrientation } from "./exif-orientation.js";
+import { exifOrientation, xmpOrientation } from "./exif-orientation.js";
 
 const RIFF_HEADER_BYTES = 12;
 const ANIMATION_FLAG = 0x02;
@@ -36,20 +36,21 @@ export function readWebpHeader(reader: ByteReader): ImageHeader {
 function walk(reader: ByteReader): Pick<ImageHeader, "frames" | "orientation" | "colourProfile"> {
   let frames = 0;
   let colourProfile: ImageHeader["colourProfile"] = null;
-  let orientation = 1;
+  let fromExif: number | null = null;
+  let fromXmp: number | null = null;
   for (let at = RIFF_HEADER_BYTES; at + 8 <= reader.length;) {
     const kind = reader.text(at, 4);
     const size = reader.u32(at + 4, true);
     if (kind === "ANMF") frames += 1;
     if (kind === "ICCP") colourProfile = reader.bytes.subarray(at + 8, at + 8 + size);
     if (kind === "EXIF") {
-      const start = at + 8;
-      const prefixed = start + 6 <= reader.length && reader.text(start, 6) === "Exif\0\0";
-      orientation = exifOrientation(reader, prefixed ? start + 6 : start, start + size);
+      fromExif ??= exifOrientation(reader, at + 8, at + 8 + size);
     }
+    if (kind === "XMP ")
+      fromXmp ??= xmpOrientation(Buffer.from(reader.bytes.subarray(at + 8, at + 8 + size)).toString("latin1"));
     at += 8 + size + (size & 1);
   }
-  return { frames, orientation, colourProfile };
+  return { frames, orientation: fromExif ?? fromXmp ?? 1, colourProfile };
 }
 
 /** Whether the file is as long as its RIFF header says. */
