@@ -11,3 +11,9 @@ export function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("Expected a whole number of at least 0.");
 }
+
+export function positiveFraction(text: string): number {
+  const value = Number(text);
+  if (/^[\d.]/.test(text) && Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("Expected a number above 0, such as 0.01.");
+}

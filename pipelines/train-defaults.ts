@@ -4,8 +4,41 @@ import type { Schedule } from "../operators/stages/fit.js";
 
 /** Where these numbers come from: docs/training.md, "How the defaults were chosen". */
 
-export const TEACHER: Architecture = { kind: "patch-conv", channels: [16, 32, 64] };
-export const STUDENT: Architecture = { kind: "mlp", hidden: [64] };
+/** Of the convolutions, the first first; few, so that two cores train them in minutes. */
+const CHANNELS = [16, 32, 64, 64, 64] as const;
+/** Above this side, px, the first patches are of 4 px: most of the time goes where the image is still large */
+const FINE_SIDE = 40;
+/** Convolutions follow one another until this few rows are left */
+const LAST_ROWS = 3;
+
+/** Up to so many values an image (32 x 32 grey), a student has dense layers only */
+const DENSE_VALUES = 1024;
+
+/**
+ * A student's network. On the smallest images one hidden layer gains most from a version (docs/training.md), in a quarter of
+ * the time; on larger ones it has too many weights for what it can tell apart.
+ */
+export function studentFor(input: {
+  readonly width: number;
+  readonly height: number;
+  readonly colour: "rgb" | "bgr" | "grey";
+}): Architecture {
+  const values = input.width * input.height * (input.colour === "grey" ? 1 : 3);
+  return values <= DENSE_VALUES ? { kind: "mlp", hidden: [64] } : networkFor(input);
+}
+
+/** A teacher's network, and that of a student of larger images: from 14 to 128 px it ends in 2 to 3 rows and columns. */
+export function networkFor({ width, height }: { readonly width: number; readonly height: number }): Architecture {
+  const side = Math.max(width, height);
+  const patch = side > FINE_SIDE ? 4 : 2;
+  let rows = Math.ceil(side / patch);
+  let convolutions = 1;
+  while (rows > LAST_ROWS && convolutions < CHANNELS.length) {
+    rows = Math.ceil(rows / 2);
+    convolutions++;
+  }
+  return { kind: "patch-conv", channels: CHANNELS.slice(0, convolutions), patch };
+}
 
 /** The same in every phase, for the student without a version as well: no phase owes its result to movements alone. */
 const MOVED: Augmentation = { rotateDegrees: 14, scale: 0.15, shift: 0.085, shear: 0.2 };
@@ -41,6 +74,15 @@ export const FINE_TUNE_SCHEDULE: Schedule = {
   learningRate: 0.0005,
   warmUpSteps: 10,
 };
+
+/** Outputs that are normalised answer a change of the weights more strongly: at 0.0005 they forget what the version taught. */
+const NORMALISED_FINE_TUNE_RATE = 0.00005;
+
+export function fineTuneScheduleFor(architecture: Architecture): Schedule {
+  return architecture.kind === "mlp"
+    ? FINE_TUNE_SCHEDULE
+    : { ...FINE_TUNE_SCHEDULE, learningRate: NORMALISED_FINE_TUNE_RATE };
+}
 
 /** Bytes of decoded pixels that a training run holds at most, unless told otherwise: 1 GiB. */
 export const MAX_TRAINING_BYTES = 1024 ** 3;

@@ -18,10 +18,11 @@ import { channelsOf, modelCardSchema, type ModelCard } from "../schemas/model-ca
 import type { OnProgress } from "../schemas/progress.js";
 import { openLabelledFolder } from "./labelled-folder.js";
 import { readSamples } from "./shard-reader.js";
-import { MAX_TRAINING_BYTES } from "./train-defaults.js";
+import { fineTuneScheduleFor, MAX_TRAINING_BYTES, studentFor } from "./train-defaults.js";
 import {
   evaluate,
   fineTune,
+  lastGoodOf,
   NOTHING_SCORED,
   pretrainStudent,
   saveModel,
@@ -48,7 +49,7 @@ export interface TrainStudentRun {
   readonly architecture?: Architecture | undefined;
   readonly pretrain?: Partial<Schedule> | undefined;
   readonly fineTune?: Partial<Schedule> | undefined;
-  /** Train the same student on the labels alone as well, to see what the version is worth */
+  /** Train the same student on the labels alone as well, to see what the version is worth; needs `test` */
   readonly baseline: boolean;
   readonly baselineSchedule?: Partial<Schedule> | undefined;
   readonly seed: number;
@@ -56,6 +57,7 @@ export interface TrainStudentRun {
   readonly maxBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
 }
 
 export interface TrainedStudent {
@@ -101,10 +103,11 @@ export async function trainStudentRun(run: TrainStudentRun): Promise<TrainedStud
   const trainingCounts = [...classCounts(labelled.examples.labels, labels.length)];
   const judge = async (model: TrainableModel): Promise<ModelEvaluation | null> =>
     test === null ? null : evaluate({ model, test: test.examples, trainingCounts });
-  const common = { ...run, preparation, labelled: labelled.examples };
+  const architecture = run.architecture ?? studentFor(input);
+  const common = { ...run, architecture, preparation, labelled: labelled.examples, lastGood: lastGoodOf(run.out) };
 
   let baseline: ModelEvaluation | null = null;
-  if (run.baseline) {
+  if (run.baseline && test !== null) {
     const model = await trainBaseline({ ...common, schedule: run.baselineSchedule });
     baseline = await judge(model);
     model.dispose();
@@ -112,7 +115,8 @@ export async function trainStudentRun(run: TrainStudentRun): Promise<TrainedStud
   const pretrained = await pretrainStudent({ ...common, version: version.examples, schedule: run.pretrain });
   let student: TrainableModel | null = null;
   try {
-    student = await fineTune({ ...common, model: pretrained, schedule: run.fineTune });
+    const schedule = { ...fineTuneScheduleFor(architecture), ...run.fineTune };
+    student = await fineTune({ ...common, model: pretrained, schedule });
     return {
       card: await saveModel(student, run.out, run.name),
       evaluations: { baseline, pretrained: await judge(pretrained), fineTuned: await judge(student) },

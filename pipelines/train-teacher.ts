@@ -10,7 +10,7 @@ import { channelsOf, modelCardSchema, type ModelCard } from "../schemas/model-ca
 import type { OnProgress } from "../schemas/progress.js";
 import { openLabelledFolder, type LabelledFolder } from "./labelled-folder.js";
 import { MAX_TRAINING_BYTES } from "./train-defaults.js";
-import { evaluate, NOTHING_SCORED, saveModel, trainTeacher, type ModelEvaluation } from "./train.js";
+import { evaluate, lastGoodOf, NOTHING_SCORED, saveModel, trainTeacher, type ModelEvaluation } from "./train.js";
 
 export interface TrainTeacherRun {
   readonly trainer: Trainer;
@@ -33,6 +33,7 @@ export interface TrainTeacherRun {
   readonly maxBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
 }
 
 export interface TrainedTeacher {
@@ -85,7 +86,12 @@ export async function trainTeacherRun(run: TrainTeacherRun): Promise<TrainedTeac
       { folder: run.labelled, without },
     );
   }
-  const model = await trainTeacher({ ...run, preparation, labelled: labelled.examples });
+  const model = await trainTeacher({
+    ...run,
+    preparation,
+    labelled: labelled.examples,
+    lastGood: lastGoodOf(run.out),
+  });
   try {
     const card = await saveModel(model, run.out, run.name);
     return {

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { describeWeights } from "../connectors/engine/weights-digest.js";
 import { loadTeacher, writeCard } from "../connectors/engine/teacher-files.js";
 import type { Architecture, Preparation, TrainableModel, Trainer } from "../connectors/trainer/trainer.js";
@@ -11,9 +12,9 @@ import {
   BASELINE_SCHEDULE,
   FINE_TUNE_SCHEDULE,
   LABELLED_SCHEDULE,
+  networkFor,
   PRETRAIN_SCHEDULE,
-  STUDENT,
-  TEACHER,
+  studentFor,
 } from "./train-defaults.js";
 
 /** The counts of a progress event while nothing goes through a teacher. */
@@ -26,6 +27,10 @@ export interface TrainOptions {
   readonly signal?: AbortSignal | undefined;
   /** `done` and `total` are training steps */
   readonly onProgress?: OnProgress | undefined;
+  /** Where the last sound weights go, as a model with its card, where the loss runs away; absent: they are lost */
+  readonly lastGood?: string | undefined;
+  /** Something that a person should know, such as a learning rate that was too high */
+  readonly onNote?: ((text: string) => void) | undefined;
 }
 
 export interface NewModelOptions extends TrainOptions {
@@ -38,21 +43,21 @@ export interface NewModelOptions extends TrainOptions {
 export async function trainTeacher(
   options: NewModelOptions & { readonly labelled: LabelledPixels },
 ): Promise<TrainableModel> {
-  return trainNew(options, "train teacher", options.labelled, TEACHER, LABELLED_SCHEDULE);
+  return trainNew(options, "train teacher", options.labelled, networkFor, LABELLED_SCHEDULE);
 }
 
 /** version -> student. */
 export async function pretrainStudent(
   options: NewModelOptions & { readonly version: LabelledPixels },
 ): Promise<TrainableModel> {
-  return trainNew(options, "pre-train student", options.version, STUDENT, PRETRAIN_SCHEDULE);
+  return trainNew(options, "pre-train student", options.version, studentFor, PRETRAIN_SCHEDULE);
 }
 
 /** labels -> the student as it is without any version: what a version is measured against. */
 export async function trainBaseline(
   options: NewModelOptions & { readonly labelled: LabelledPixels },
 ): Promise<TrainableModel> {
-  return trainNew(options, "train baseline", options.labelled, STUDENT, BASELINE_SCHEDULE);
+  return trainNew(options, "train baseline", options.labelled, studentFor, BASELINE_SCHEDULE);
 }
 
 /** student + labels -> a new, fine-tuned student; the given one stays as it is. Classes are balanced unless the schedule says otherwise. */
@@ -101,6 +106,11 @@ export async function saveModel(model: TrainableModel, folder: string, name: str
   return card;
 }
 
+/** Beside a model's own folder: a training that ran away must not replace the model that is there. */
+export function lastGoodOf(out: string): string {
+  return `${out}-last-good`;
+}
+
 /** A saved model, to be trained further or evaluated. Throws E_TEACHER_CARD, E_TEACHER_WEIGHTS, E_ENGINE_LOAD. */
 export async function loadModel(trainer: Trainer, path: string): Promise<TrainableModel> {
   const { card, folder } = await loadTeacher(path);
@@ -111,10 +121,11 @@ async function trainNew(
   options: NewModelOptions,
   phase: string,
   examples: LabelledPixels,
-  architecture: Architecture,
+  defaultFor: (input: ModelCard["input"]) => Architecture,
   schedule: Schedule,
 ): Promise<TrainableModel> {
-  const model = await options.trainer.create(options.architecture ?? architecture, options.preparation, options.seed);
+  const { trainer, preparation, seed } = options;
+  const model = await trainer.create(options.architecture ?? defaultFor(preparation.input), preparation, seed);
   return fitOrDispose(model, options, phase, examples, schedule);
 }
 
@@ -125,14 +136,26 @@ async function fitOrDispose(
   examples: LabelledPixels,
   defaults: Schedule,
 ): Promise<TrainableModel> {
-  const { seed, signal, onProgress } = options;
+  const { seed, signal, onProgress, lastGood, onNote } = options;
+  const schedule = { ...defaults, ...options.schedule };
   try {
     await fit({
       model,
       examples,
-      schedule: { ...defaults, ...options.schedule },
+      schedule,
       seed,
       signal,
+      onLowerRate: (rate) =>
+        onNote?.(
+          `${phase}: the loss ran away in a trial with learning rate ${schedule.learningRate}; trained with ${rate}.`,
+        ),
+      keepLastGood:
+        lastGood === undefined
+          ? undefined
+          : async (sound) => {
+              await saveModel(sound, lastGood, basename(lastGood));
+              return lastGood;
+            },
       onStep: ({ step, steps, loss }) => onProgress?.({ ...NOTHING_SCORED, phase, done: step, total: steps, loss }),
     });
     return model;

@@ -70,7 +70,7 @@ export const ERROR_CODES = {
   E_PUBLISH_STARVING: "Every class is short of K and has every image; nothing was published.",
 
   E_TRAIN_DATA: "The training data cannot be used (no labels, unknown class, too few images).",
-  E_TRAIN_DIVERGED: "Training gave a loss that is not a finite number.",
+  E_TRAIN_DIVERGED: "The loss of a training ran away, or no learning rate makes it fall.",
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -1,9 +1,10 @@
 import { Option, type Command } from "commander";
 import { basename, resolve } from "node:path";
+import type { TrainTeacherRun } from "../../pipelines/train-teacher.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven, openDeclared } from "../declared-config.js";
-import { evaluationObject, evaluationTable, recallTable, skippedText } from "../report/trained.js";
-import { positiveNumber, wholeNumber } from "../number-argument.js";
+import { evaluationObject, evaluationTable, gainText, recallTable, skippedText } from "../report/trained.js";
+import { positiveFraction, positiveNumber, wholeNumber } from "../number-argument.js";
 import { versionNamed } from "../version-name.js";
 import { countText } from "../wording.js";
 
@@ -15,6 +16,7 @@ interface TrainFlags {
   readonly backend: string;
   readonly side?: number;
   readonly colour: "rgb" | "grey";
+  readonly learningRate?: number;
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
@@ -24,7 +26,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       ["sluice train teacher labelled/ --out teacher", "a first teacher from a few labelled pictures"],
       ["sluice ingest photographs/ --teacher teacher", "scores with it, and publishes version 1"],
       [
-        "sluice train student labelled/ --out student --baseline",
+        "sluice train student labelled/ --test test/ --out student",
         "a student that has seen that version, and one that has not",
       ],
     ]),
@@ -56,10 +58,13 @@ export const declare: DeclareCommand = (command, invocation) => {
           out: at(flags.out),
           name: flags.name ?? basename(at(flags.out)),
           input: { width: side, height: side, colour: flags.colour },
-          ...(flags.steps === undefined ? {} : { schedule: { steps: flags.steps } }),
+          schedule: scheduleOf(flags.steps, flags.learningRate),
           seed: flags.seed,
           signal: stop,
           onProgress,
+          onNote: (text) => {
+            run.note(text);
+          },
         });
         run.result(
           [
@@ -80,15 +85,15 @@ export const declare: DeclareCommand = (command, invocation) => {
       "Pre-trains a student on a published version, fine-tunes it on a folder of labelled pictures, and writes it as a model for `ingest --teacher`.",
     )
     .option("--on <version>", "latest, a number, or dataset/number", "latest")
-    .option("--baseline", "train the same student on the labelled pictures alone as well, to compare")
+    .option("--no-baseline", "do not train the same student on the labelled pictures alone, to compare")
     .option("--baseline-steps <n>", "training steps of that one", positiveNumber)
     .option("--pretrain-steps <n>", "training steps on the version", positiveNumber)
     .option("--fine-tune-steps <n>", "training steps on the labelled pictures", positiveNumber)
     .addHelpText(
       "after",
       exampleText([
-        ["sluice train student labelled/ --test test/ --out student --baseline", "what the newest version is worth"],
-        ["sluice train student labelled/ --out student --on 3", "from version 3"],
+        ["sluice train student labelled/ --test test/ --out student", "what the newest version is worth"],
+        ["sluice train student labelled/ --out student --on 3", "from version 3; without --test nothing is compared"],
       ]),
     )
     .action(async (folder: string, flags: StudentFlags) => {
@@ -113,13 +118,16 @@ export const declare: DeclareCommand = (command, invocation) => {
             name: flags.name ?? basename(at(flags.out)),
             input:
               flags.side === undefined ? undefined : { width: flags.side, height: flags.side, colour: flags.colour },
-            baseline: flags.baseline === true,
-            ...(flags.baselineSteps === undefined ? {} : { baselineSchedule: { steps: flags.baselineSteps } }),
-            ...(flags.pretrainSteps === undefined ? {} : { pretrain: { steps: flags.pretrainSteps } }),
-            ...(flags.fineTuneSteps === undefined ? {} : { fineTune: { steps: flags.fineTuneSteps } }),
+            baseline: flags.baseline,
+            baselineSchedule: scheduleOf(flags.baselineSteps, flags.learningRate),
+            pretrain: scheduleOf(flags.pretrainSteps, flags.learningRate),
+            fineTune: scheduleOf(flags.fineTuneSteps, undefined),
             seed: flags.seed,
             signal: stop,
             onProgress,
+            onNote: (text) => {
+              run.note(text);
+            },
           });
           const { card, evaluations, trainingCounts, versionImages, skipped } = trained;
           const { baseline, pretrained, fineTuned } = evaluations;
@@ -138,6 +146,7 @@ export const declare: DeclareCommand = (command, invocation) => {
                     "",
                     recallTable(card.labels, fineTuned, trainingCounts),
                   ]),
+              gainText(evaluations),
             ].join("\n"),
             {
               folder: at(flags.out),
@@ -162,10 +171,17 @@ export const declare: DeclareCommand = (command, invocation) => {
 
 interface StudentFlags extends TrainFlags {
   readonly on: string;
-  readonly baseline?: boolean;
+  readonly baseline: boolean;
   readonly baselineSteps?: number;
   readonly pretrainSteps?: number;
   readonly fineTuneSteps?: number;
+}
+
+type Schedule = NonNullable<TrainTeacherRun["schedule"]>;
+
+/** Only what was asked for: the rest is as docs/training.md says. */
+function scheduleOf(steps: number | undefined, learningRate: number | undefined): Schedule {
+  return { ...(steps === undefined ? {} : { steps }), ...(learningRate === undefined ? {} : { learningRate }) };
 }
 
 function declareTraining(command: Command): Command {
@@ -176,6 +192,11 @@ function declareTraining(command: Command): Command {
     .option("--name <name>", "the model's name; by default the folder's")
     .option("--side <px>", "side of the square that the model sees", positiveNumber)
     .addOption(new Option("--colour <kind>", "what the model sees").choices(["rgb", "grey"]).default("rgb"))
+    .option(
+      "--learning-rate <rate>",
+      "its peak, where a new model is trained; lowered by itself where the loss runs away",
+      positiveFraction,
+    )
     .option("--seed <n>", "weights, order and movements of the pictures", wholeNumber, 1)
     .option("--backend <name>", "what to train on: node-gpu, node, wasm, cpu, or auto", "auto");
 }

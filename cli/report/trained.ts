@@ -1,4 +1,5 @@
 import type { ModelEvaluation } from "../../pipelines/train.js";
+import type { TrainedStudent } from "../../pipelines/train-student.js";
 import { countText, plural, tableText } from "../wording.js";
 
 /** Rows of the confusion matrix as lists: a flat typed array says nothing in JSON. */
@@ -75,6 +76,19 @@ export function skippedText(skipped: readonly { readonly uri: string; readonly c
   return first === undefined
     ? []
     : [`Left out ${plural(skipped.length, "image")} that could not be used, such as ${first.uri} (${first.code}).`];
+}
+
+/** What the version was worth, in one sentence. */
+export function gainText({ baseline, fineTuned }: TrainedStudent["evaluations"]): string {
+  if (fineTuned === null)
+    return "Nothing was compared: --test <folder of labelled pictures> says what the student is worth.";
+  if (baseline === null) return `The student is right about ${percentText(fineTuned.accuracy)} of the test pictures.`;
+  const points = (fineTuned.accuracy - baseline.accuracy) * 100;
+  const gain =
+    Math.abs(points) < 0.05
+      ? "as many as"
+      : `${Math.abs(points).toFixed(1)} points ${points > 0 ? "more than" : "fewer than"}`;
+  return `The student is right about ${percentText(fineTuned.accuracy)} of the test pictures, ${gain} the same student trained on the labels alone (${percentText(baseline.accuracy)}).`;
 }
 
 function percentText(share: number | null): string {

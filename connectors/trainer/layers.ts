@@ -1,6 +1,7 @@
 import { initializers, layers, sequential, type Sequential } from "@tensorflow/tfjs-layers";
 import { SluiceError } from "../../schemas/errors.js";
 import { channelsOf } from "../../schemas/model-card.js";
+import { normalisation } from "./layer-normalisation.js";
 import type { Architecture, Preparation } from "./trainer.js";
 
 /**
@@ -32,7 +33,7 @@ export function buildLayers(architecture: Architecture, preparation: Preparation
     model.add(layers.flatten({ name: "flatten", inputShape }));
     for (const units of sizes) model.add(dense(units, "relu"));
   } else {
-    addPatchConvolutions(model, inputShape as [number, number, number], sizes, dense);
+    addPatchConvolutions(model, inputShape as [number, number, number], architecture, dense);
     model.add(layers.flatten({ name: "flatten" }));
   }
   model.add(dense(preparation.labels.length, "linear"));
@@ -40,27 +41,29 @@ export function buildLayers(architecture: Architecture, preparation: Preparation
 }
 
 /**
- * A convolution whose stride is its kernel's side, 2, is a matrix product once each patch's values lie side by side. Written
+ * A convolution whose stride is its kernel's side is a matrix product once each patch's values lie side by side. Written
  * so, its gradient needs no convolution kernels, which the wasm backend lacks.
  */
 function addPatchConvolutions(
   model: Sequential,
   inputShape: [number, number, number],
-  channels: readonly number[],
+  { channels, patch = 2 }: Extract<Architecture, { kind: "patch-conv" }>,
   dense: (units: number, activation: "relu") => ReturnType<typeof layers.dense>,
 ): void {
   const [height, width, inputChannels] = inputShape;
-  const unit = 2 ** channels.length;
+  const unit = patch * 2 ** (channels.length - 1);
   const [padY, padX] = [missing(height, unit), missing(width, unit)];
   model.add(layers.zeroPadding2d({ name: "pad", inputShape, padding: [halves(padY), halves(padX)] }));
   let [rows, columns, depth] = [height + padY, width + padX, inputChannels];
   for (const [at, units] of channels.entries()) {
-    rows /= 2;
-    columns /= 2;
-    model.add(layers.reshape({ name: `split_${at + 1}`, targetShape: [rows, 2, columns, 2, depth] }));
-    model.add(layers.permute({ name: `gather_${at + 1}`, dims: [1, 3, 2, 4, 5] }));
-    model.add(layers.reshape({ name: `patches_${at + 1}`, targetShape: [rows, columns, 4 * depth] }));
+    const side = at === 0 ? patch : 2;
+    rows /= side;
+    columns /= side;
+    model.add(layers.reshape({ name: `split_${at + 1}`, targetShape: [rows, side, columns, side * depth] }));
+    model.add(layers.permute({ name: `gather_${at + 1}`, dims: [1, 3, 2, 4] }));
+    model.add(layers.reshape({ name: `patches_${at + 1}`, targetShape: [rows, columns, side * side * depth] }));
     model.add(dense(units, "relu"));
+    model.add(normalisation(`normal_${at + 1}`, 4));
     depth = units;
   }
 }

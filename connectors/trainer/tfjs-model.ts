@@ -7,6 +7,8 @@ import { MODEL_FILES, savingTo } from "./layers-files.js";
 import type { Preparation, TrainableModel } from "./trainer.js";
 
 const MOMENTUM = 0.9;
+/** A step's gradient is cut to this length: it is a few times what healthy training has, so that one odd batch throws nothing off. */
+const LONGEST_GRADIENT = 5;
 
 /** Images scored in one run outside training: memory for activations stays small. */
 const SCORED_AT_ONCE = 256;
@@ -42,7 +44,8 @@ export function trainableModel(
       const loss = tf.tidy(() => {
         const truth = tf.oneHot(tf.tensor1d(batch.labels, "int32"), labels.length);
         const cost = (): tf.Scalar => tf.losses.softmaxCrossEntropy(truth, logitsOf(batch, true));
-        const value = optimiser.minimize(cost, true, variables)!;
+        const { value, grads } = tf.variableGrads(cost, variables);
+        optimiser.applyGradients(clipped(grads));
         const kept = 1 - learningRate * weightDecay;
         if (kept < 1) for (const variable of decayed) variable.assign(tf.mul(variable, kept));
         return value;
@@ -75,6 +78,14 @@ export function trainableModel(
       model.dispose();
     },
   };
+}
+
+/** Gradients as they are, or all of them scaled down so that their length together is `LONGEST_GRADIENT`. */
+function clipped(grads: tf.NamedTensorMap): { name: string; tensor: tf.Tensor }[] {
+  const squares = Object.values(grads).map((grad) => tf.sum(tf.square(grad)));
+  const length = tf.sqrt(tf.addN(squares));
+  const factor = tf.minimum(1, tf.div(LONGEST_GRADIENT, tf.maximum(length, 1e-12)));
+  return Object.entries(grads).map(([name, grad]) => ({ name, tensor: tf.mul(grad, factor) }));
 }
 
 /** Gives a model's topology and weights as they are at this moment. */

@@ -6,6 +6,7 @@ import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { loadNativeTfjs } from "../native-tfjs.js";
 import { buildLayers } from "./layers.js";
 import { loadingFrom } from "./layers-files.js";
+import { registerMatMulGradient } from "./matmul-gradient.js";
 import { trainableModel } from "./tfjs-model.js";
 import type { Trainer } from "./trainer.js";
 
@@ -23,6 +24,7 @@ export interface TfjsTrainerOptions {
  * is the whole thread's; a thread has one trainer at a time. Throws E_ENGINE_UNAVAILABLE.
  */
 export async function openTfjsTrainer({ backend = "auto" }: TfjsTrainerOptions = {}): Promise<Trainer> {
+  registerMatMulGradient();
   // Otherwise the library prints advertisements for its other backends.
   tf.enableProdMode();
   const asked = backend === "auto" ? TRAINER_BACKENDS : [backend];

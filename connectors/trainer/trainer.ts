@@ -5,10 +5,12 @@ import type { PixelBatch } from "../../schemas/pixels.js";
 /** What a new model is built as. Both end in one logit a class. */
 export type Architecture =
   /**
-   * Convolutions over patches of 2 x 2 px that do not overlap, each halving both sides: a matrix product, which trains on every
-   * backend. `channels` has one number a convolution.
+   * Convolutions over patches that do not overlap: a matrix product, which trains on every backend. The first one's patches are
+   * `patch` x `patch` px (default 2), the others' 2 x 2, each halving both sides. Every output is normalised over the whole image
+   * (mean 0, variance 1), so that neither the size of the image nor that of the weights decides how large a step is.
+   * `channels` has one number a convolution.
    */
-  | { readonly kind: "patch-conv"; readonly channels: readonly number[] }
+  | { readonly kind: "patch-conv"; readonly channels: readonly number[]; readonly patch?: number }
   /** Dense layers of `hidden` units over the flat pixels. */
   | { readonly kind: "mlp"; readonly hidden: readonly number[] };
 
@@ -21,7 +23,7 @@ export interface StepOptions {
   readonly weightDecay: number;
 }
 
-/** A model in training, with its optimiser (gradient descent with Nesterov's momentum, 0.9). */
+/** A model in training, with its optimiser (gradient descent with Nesterov's momentum, 0.9; long gradients are cut). */
 export interface TrainableModel {
   readonly preparation: Preparation;
   /** One step down the gradient of the mean cross-entropy of `batch`. Returns that loss: not finite once training has diverged. */

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
+import { Writable } from "node:stream";
 import { runProgram } from "../../cli/program.js";
 import { openProgress } from "../../cli/progress/progress.js";
 import { processTerminal } from "../../cli/terminal.js";
@@ -20,11 +21,20 @@ const say = (line = ""): void => {
   terminal.stdout.write(`${line}\n`);
 };
 
-/** Types a command, so that what it did can be read and typed again. */
-async function sluice(...args: string[]): Promise<void> {
+/** Types a command, so that what it did can be read and typed again. Returns what it printed. */
+async function sluice(...args: string[]): Promise<string> {
   say(`\n$ npx sluice ${args.join(" ")}`);
-  const code = await runProgram(args, terminal);
+  let printed = "";
+  const stdout = new Writable({
+    decodeStrings: false,
+    write(text: string | Buffer, _encoding, done) {
+      printed += text.toString();
+      terminal.stdout.write(text, done);
+    },
+  });
+  const code = await runProgram(args, { ...terminal, stdout });
   if (code !== 0) process.exit(code);
+  return printed;
 }
 
 async function makeImages(): Promise<void> {
@@ -84,7 +94,7 @@ await sluice(
 );
 await sluice("ingest", at("images", "wild"), "--teacher", at("teacher"), "--k", String(k), "--p", String(p), ...data);
 await reportPrecision();
-await sluice(
+const trained = await sluice(
   "train",
   "student",
   at("images", "labelled"),
@@ -92,7 +102,6 @@ await sluice(
   at("images", "test"),
   "--out",
   at("student"),
-  "--baseline",
   "--seed",
   String(seed),
   ...data,
@@ -109,4 +118,6 @@ Where everything lies
 Try next
   npx sluice versions show latest ${data.join(" ")}
   npx sluice quarantine list ${data.join(" ")}
-  npx sluice ingest <a folder of your pictures> --teacher <your model.onnx>`);
+  npx sluice ingest <a folder of your pictures> --teacher <your model.onnx>
+
+${trained.trimEnd().split("\n").at(-1)!}`);

@@ -201,7 +201,7 @@ test("train: a teacher from labelled pictures, a version scored by it, a student
     ...data,
   ]);
   const student = await json<Trained>([
-    ...["train", "student", "labelled", "--test", "labelled", "--out", "second", "--baseline", ...small, ...data],
+    ...["train", "student", "labelled", "--test", "labelled", "--out", "second", ...small, ...data],
     ...["--baseline-steps", "3", "--pretrain-steps", "5", "--fine-tune-steps", "3"],
   ]);
   assert.ok(student.versionImages > 0);

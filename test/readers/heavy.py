@@ -14,6 +14,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 
 import datasets
+import numpy
 import tensorflow
 import torch
 import webdataset
@@ -48,7 +49,7 @@ def torch_streaming(workers):
 
 
 def tensorflow_data():
-    """As docs/versions.md shows it: the tar by Python, pictures by Pillow, batches by tf.data."""
+    """The tar by Python, pictures by Pillow, batches by tf.data."""
 
     def samples(shard):
         with tarfile.open(shard.decode()) as archive:
@@ -57,7 +58,7 @@ def tensorflow_data():
                 sample[member.name.split(".")[1]] = archive.extractfile(member).read()
                 if len(sample) == 3:
                     picture = Image.open(io.BytesIO(sample["jpg"])).convert("RGB")
-                    yield list(picture.getdata()), picture.size, int(sample["cls"]), sample["json"]
+                    yield numpy.asarray(picture).reshape(-1, 3), picture.size, int(sample["cls"]), sample["json"]
                     sample = {}
 
     kinds = (

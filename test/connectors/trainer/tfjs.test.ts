@@ -130,6 +130,9 @@ function convolutionLogits(
         }
       }
     }
+    const mean = features.reduce((all, feature) => all + feature, 0) / features.length;
+    const variance = features.reduce((all, feature) => all + (feature - mean) ** 2, 0) / features.length;
+    features.forEach((feature, at) => (features[at] = (feature - mean) / Math.sqrt(variance + 1e-3)));
     for (let label = 0; label < classes; label++) {
       const sum = features.reduce(
         (all, feature, at) => all + feature * last![at * classes + label]!,

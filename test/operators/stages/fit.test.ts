@@ -80,19 +80,64 @@ test("training without examples, or with labels that the model has no class for,
   }
 });
 
-test("a loss that is no finite number ends training with its step", async () => {
-  const model = await smallModel();
+test("a learning rate that no training bears is lowered before it begins, and that is said", async () => {
+  const rates: number[] = [];
+  const { loss, learningRate } = await fit({
+    model: await smallModel(),
+    examples: EXAMPLES,
+    schedule: { ...SCHEDULE, learningRate: 40 },
+    seed: 1,
+    onLowerRate: (rate) => void rates.push(rate),
+  });
+  assert.deepEqual(rates, [learningRate]);
+  assert.ok(learningRate < 40 && Number.isInteger(Math.log2(40 / learningRate) / 2), `${learningRate}`);
+  assert.ok(loss < 2, `${loss}`);
+});
+
+test("where no rate will do, training does not begin", async () => {
   await assert.rejects(
-    fit({ model, examples: EXAMPLES, schedule: { ...SCHEDULE, learningRate: 1e30 }, seed: 1 }),
-    (error) => isSluiceError(error, "E_TRAIN_DIVERGED") && /Lower the learning rate/.test(error.message),
+    fit({ model: await smallModel(), examples: EXAMPLES, schedule: { ...SCHEDULE, learningRate: 1e30 }, seed: 1 }),
+    (error) => isSluiceError(error, "E_TRAIN_DIVERGED") && /runs away with every learning rate/.test(error.message),
   );
+});
+
+test("a loss that runs away later ends training, with the weights of the last sound check set aside", async () => {
+  const model = await smallModel();
+  let steps = 0;
+  // The real model, given a rate out of all bounds from step 31 on.
+  const tripping: TrainableModel = {
+    ...model,
+    step: (batch, options) => model.step(batch, steps++ < 30 ? options : { ...options, learningRate: 1e6 }),
+  };
+  let kept: Float32Array | null = null;
+  const losses: number[] = [];
+  await assert.rejects(
+    fit({
+      model: tripping,
+      examples: EXAMPLES,
+      schedule: SCHEDULE,
+      seed: 1,
+      onStep: ({ loss }) => void losses.push(loss),
+      keepLastGood: async (lastGood) => {
+        kept = await lastGood.logits(EXAMPLES);
+        return "the-folder";
+      },
+    }),
+    (error) =>
+      isSluiceError(error, "E_TRAIN_DIVERGED") &&
+      /at step \d+ of 60/.test(error.message) &&
+      /--learning-rate 0\.025/.test(error.message) &&
+      /last sound check are in the-folder/.test(error.message),
+  );
+  assert.ok(losses.length >= 30 && losses.length < 60, `${losses.length}`);
+  EXAMPLES.labels.forEach((label, image) => {
+    assert.ok(kept![image * 2 + label]! > kept![image * 2 + 1 - label]!, `image ${image}`);
+  });
 });
 
 test("a stop request is seen between two steps, also when a timer makes it", async () => {
   const stop = new AbortController();
-  const timer = setTimeout(() => {
-    stop.abort();
-  }, 20);
+  let timer: NodeJS.Timeout | undefined;
   let steps = 0;
   const training = fit({
     model: await smallModel(),
@@ -102,6 +147,9 @@ test("a stop request is seen between two steps, also when a timer makes it", asy
     signal: stop.signal,
     onStep: () => {
       steps++;
+      timer ??= setTimeout(() => {
+        stop.abort();
+      }, 20);
     },
   });
   await assert.rejects(training, (error) => isSluiceError(error, "E_CANCELLED"));
