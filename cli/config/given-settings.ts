@@ -212,6 +212,12 @@ export class GivenSettings {
         problems.push(this.#placed(problem, overrides));
       }
     }
+    const dropped = protoPath(root);
+    if (dropped !== null) {
+      const message =
+        'a class of this name is named by its number here, such as "#1": found __proto__, which would be lost';
+      problems.push(elsewhere("configuration", pathText(dropped), message));
+    }
     if (!checked.success || problems.length > 0) throw refusal(problems);
     const { data, teacher, ...rest } = checked.data;
     const datasets = rest.datasets.map((dataset) =>
@@ -356,4 +362,15 @@ function refusal(problems: readonly PlacedProblem[]): SluiceError {
 function shownPath(folder: string, path: string): string {
   const short = relative(folder, path);
   return short.startsWith("..") || isAbsolute(short) ? path : short;
+}
+
+/** Where a member is called `__proto__`, which schemas pass over without a word; null where none is. */
+function protoPath(value: unknown): (string | number)[] | null {
+  if (typeof value !== "object" || value === null) return null;
+  for (const [name, inner] of Object.entries(value)) {
+    if (name === "__proto__") return [name];
+    const below = protoPath(inner);
+    if (below !== null) return [name, ...below];
+  }
+  return null;
 }
