@@ -70,12 +70,12 @@ async function measureRebuild(tiny: boolean, print: BenchOptions["print"]) {
       store,
       teacher: teacherDigest(benchCard()),
       stream: STREAM,
-      nowMs: 1_790_000_000_000,
+      nowMs: () => 1_790_000_000_000,
       attempt: () => `bench${files++}`,
     });
     await store.close();
     const perSecond = (1000 * done.rows) / (performance.now() - begin);
-    print(`  compacted ${done.segments} segments into ${done.files} files, ${short(perSecond)} rows/s`);
+    print(`  compacted ${done.segments} segments into ${done.runs} runs, ${short(perSecond)} rows/s`);
   });
   const script = join(import.meta.dirname, "entrants", "rebuild.js");
   const entrant = (name: string, from: string): Entrant => ({

@@ -65,6 +65,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/compact.js"),
   },
   {
+    name: "archive",
+    summary: "whether all that is archived is as it was written",
+    load: () => import("./commands/archive.js"),
+  },
+  {
     name: "train",
     summary: "train a teacher, or a student on a version",
     load: () => import("./commands/train.js"),

@@ -1,5 +1,5 @@
 import type { Store } from "../connectors/store/store.js";
-import { currentFrontier } from "../operators/stages/cut.js";
+import { currentFrontier } from "../operators/stages/archive-reader.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
 
 /** By partition of a stream, the furthest end that any teacher's archive has reached. */

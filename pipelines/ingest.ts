@@ -13,6 +13,7 @@ import { produce } from "./produce.js";
 import type { PublishedCut } from "./runtime/cut-and-publish.js";
 import { CutScheduler, neverCut, neverCutText, type DueCut } from "./runtime/cut-scheduler.js";
 import { DuePublisher, type Refusal } from "./runtime/due-publisher.js";
+import { KeepCompacted } from "./runtime/keep-compacted.js";
 import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
 import { LiveDatasets } from "./runtime/live-datasets.js";
 import { openScoreIndex } from "./runtime/score-index.js";
@@ -126,6 +127,14 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       : new Promise<never>(() => undefined);
   until.catch(() => undefined);
 
+  const compacting = new KeepCompacted({
+    store,
+    teacher: teacherDigest(card),
+    stream: topic,
+    onWarning: options.onWarning ?? (() => undefined),
+    signal: halt,
+    nowMs,
+  });
   let shares = stages.clock.shares();
   const scored = guard(
     scoreTopic({
@@ -174,9 +183,11 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
         started.live?.scheduler.observe(segment.header, nowMs());
         progress.onSegment(segment);
         stages.note();
+        compacting.note();
       },
     }).finally(async () => {
       shares = await stages.end();
+      await compacting.end();
     }),
   );
   const judged = guard(

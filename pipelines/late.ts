@@ -1,5 +1,5 @@
 import type { Store } from "../connectors/store/store.js";
-import { followSegments, followToEnd } from "../operators/stages/chain.js";
+import { ArchiveReader } from "../operators/stages/archive-reader.js";
 import { labelFrontier, labelledImages } from "../operators/stages/image-labels.js";
 import { cardNamed, readCards } from "../operators/stages/teacher-registry.js";
 import { selectedClasses } from "../operators/pure/class-map.js";
@@ -42,10 +42,10 @@ export async function* lateRecords(store: Store, manifest: Manifest): AsyncGener
   const images = await labelledImages(store, stream, await labelFrontier(store, stream));
   const retractions = images.retractions(selectedClasses(manifest.select, card), card);
   const last = await lastRows(store, manifest);
-  for (const { partition, origin, end } of frontier) {
-    const chain = { teacher: manifest.teacher.digest, stream, partition, origin };
-    const now = await followToEnd(store, chain, end, () => undefined);
-    for await (const { batch } of followSegments(store, chain, end, now)) {
+  const archive = new ArchiveReader(store, { teacher: manifest.teacher.digest, stream });
+  for (const { partition, end, ...place } of frontier) {
+    const reader = archive.chain({ partition, ...place });
+    for await (const { batch } of reader.segments(end, await reader.end(end))) {
       const { keys, classes, topM } = ranked.rank(batch);
       for (let row = 0; row < batch.count; row++) {
         const eventTimeMs = Number(batch.eventTimeMs[row]!);

@@ -1,6 +1,6 @@
 import type { Log } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
-import { archivedChains, followHeaders } from "../operators/stages/chain.js";
+import { ArchiveReader } from "../operators/stages/archive-reader.js";
 import type { ErrorCode } from "../schemas/errors.js";
 import type { ChainName } from "../schemas/keys.js";
 import { decodeImageRecord, encodeImageRecord, type ImageRecord, type StoredRecord } from "../schemas/image-record.js";
@@ -29,13 +29,17 @@ export async function* listQuarantine(
 ): AsyncGenerator<Quarantined, void, undefined> {
   // A record may be refused in one chain and taken up again in another of its partition, at a later offset.
   const byPartition = new Map<number, ChainName[]>();
-  for (const chain of await archivedChains(store, place)) {
+  const archive = new ArchiveReader(store, place);
+  for (const chain of await archive.chains()) {
     byPartition.set(chain.partition, [...(byPartition.get(chain.partition) ?? []), chain]);
   }
   for (const [partition, chains] of byPartition) {
     const open = new Map<number, Rejected>();
     for (const chain of chains)
-      for await (const { rejected, retried } of followHeaders(store, chain, chain.origin)) {
+      // A gap is `verify`'s and `rebuild`'s to report.
+      for await (const { rejected, retried } of archive
+        .chain(chain)
+        .headers(chain.origin, undefined, () => undefined)) {
         for (const one of rejected) {
           if (one.retryOf !== null) open.delete(one.retryOf);
           open.set(one.offset, one);

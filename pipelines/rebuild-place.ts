@@ -1,7 +1,6 @@
 import type { Store } from "../connectors/store/store.js";
-import { currentFrontier, type CutOptions } from "../operators/stages/cut.js";
-import { findManifest, versionNumbers } from "../operators/stages/manifests.js";
-import { lastEventMs } from "../operators/stages/chain.js";
+import { ArchiveReader, currentFrontier, type FrontierOptions } from "../operators/stages/archive-reader.js";
+import { manifestsNewestFirst } from "../operators/stages/manifests.js";
 import { newestSpan, spanFrom, spanUntil } from "../operators/pure/windows.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
@@ -24,7 +23,7 @@ export async function rebuildPlace(
   archive: { readonly teacher: string; readonly stream: string },
   dataset: Dataset,
   aim: RebuildAim,
-  reports: Pick<CutOptions, "onGap" | "onWarning">,
+  reports: FrontierOptions,
 ): Promise<{ readonly frontier: Frontier; readonly span: Span }> {
   const frontier =
     aim.at === undefined
@@ -51,9 +50,8 @@ async function publishedFrontier(
   { teacher, stream }: { readonly teacher: string; readonly stream: string },
   dataset: string,
 ): Promise<Frontier> {
-  for (const number of (await versionNumbers(store, dataset)).reverse()) {
-    const manifest = await findManifest(store, dataset, number);
-    if (manifest?.teacher.digest === teacher && manifest.provenance.stream === stream)
+  for await (const manifest of manifestsNewestFirst(store, dataset)) {
+    if (manifest.teacher.digest === teacher && manifest.provenance.stream === stream)
       return manifest.provenance.frontier;
   }
   return [];
@@ -88,7 +86,7 @@ async function spanOf(
   }
   if (untilMs !== undefined) return spanUntil(window, untilMs);
   if (window.kind === "global") return newestSpan(window, 0);
-  const lastMs = await lastEventMs(store, archive, frontier);
+  const { watermarkMs: lastMs } = await new ArchiveReader(store, archive).totalsAt(frontier, () => undefined);
   // As far as it has come: to a window that has ended, `untilMs` leads.
   return newestSpan(window, lastMs ?? 0);
 }

@@ -4,8 +4,9 @@ import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
 import type { CutOptions } from "../operators/stages/cut.js";
+import { withPin } from "../operators/stages/pins.js";
 import { readCards, type ArchivedCard } from "../operators/stages/teacher-registry.js";
-import { findManifest, versionNumbers } from "../operators/stages/manifests.js";
+import { manifestsNewestFirst, type OnDamaged } from "../operators/stages/manifests.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { Manifest } from "../schemas/manifest.js";
@@ -43,17 +44,25 @@ export async function rebuild(options: RebuildOptions): Promise<PublishedCut> {
   const { store, dataset, stream, trigger = "rebuild", nowMs = Date.now, newId = randomUUID } = options;
   const { digest, card } = await archivedTeacher(store, options.teacher);
   const { frontier, span } = await rebuildPlace(store, { teacher: digest, stream }, dataset, options, options);
-  const same = await newestOfSpan(store, dataset.name, digest, span);
+  const onDamaged = (error: SluiceError): void => options.onWarning?.(error.message);
+  const same = await newestOfSpan(store, dataset.name, digest, span, onDamaged);
   const labels = options.at?.provenance.labels;
   const clock = { nowMs, newId };
-  return cutAndPublish({ ...options, ...clock, card, frontier, labels, span, same, trigger, automatic: false });
+  return withPin(store, { teacher: digest, stream }, { name: `rebuild-${newId()}`, nowMs }, () =>
+    cutAndPublish({ ...options, ...clock, card, frontier, labels, span, same, trigger, automatic: false }),
+  );
 }
 
 /** The newest version of a span under a teacher: what a rebuild of it may repeat. */
-async function newestOfSpan(store: Store, dataset: string, teacher: string, span: Span): Promise<Manifest | null> {
-  for (const number of (await versionNumbers(store, dataset)).reverse()) {
-    const manifest = await findManifest(store, dataset, number);
-    if (manifest?.teacher.digest !== teacher) continue;
+async function newestOfSpan(
+  store: Store,
+  dataset: string,
+  teacher: string,
+  span: Span,
+  onDamaged: OnDamaged,
+): Promise<Manifest | null> {
+  for await (const manifest of manifestsNewestFirst(store, dataset, onDamaged)) {
+    if (manifest.teacher.digest !== teacher) continue;
     if (manifest.span.startMs === span.startMs && manifest.span.endMs === span.endMs) return manifest;
   }
   return null;

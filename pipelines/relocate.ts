@@ -1,7 +1,7 @@
 import { liesBelow, placeNamed, relocatedUri, shownPlace } from "../connectors/source/relocated-uri.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
-import { archivedChains, followSegments, followToEnd } from "../operators/stages/chain.js";
+import { ArchiveReader } from "../operators/stages/archive-reader.js";
 import { addRelocation, readRelocations } from "../operators/stages/relocations.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
 import { sha256Hex } from "../schemas/canonical.js";
@@ -105,9 +105,10 @@ async function* knownBelow(
   // What is missing of the archive is `verify`'s to say; its images are not looked for.
   const passOver = (): void => undefined;
   for (const teacher of (await readCards(store)).keys()) {
-    for (const chain of await archivedChains(store, { teacher, stream })) {
-      const end = await followToEnd(store, chain, chain.origin, () => undefined, passOver);
-      for await (const { header, batch } of followSegments(store, chain, chain.origin, end, passOver)) {
+    const archive = new ArchiveReader(store, { teacher, stream });
+    for (const chain of await archive.chains()) {
+      const end = await archive.chain(chain).end(chain.origin, passOver);
+      for await (const { header, batch } of archive.segments(chain, chain.origin, end, passOver)) {
         signal?.throwIfAborted();
         for (let row = 0; row < batch.count; row++) {
           const uri = now(batch.uri.get(row) ?? "");

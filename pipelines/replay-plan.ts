@@ -1,7 +1,7 @@
 import type { Log, PartitionEnds } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
 import { lengthOf, meets, without, type OffsetRange } from "../operators/pure/offset-ranges.js";
-import { followToEnd } from "../operators/stages/chain.js";
+import { ChainReader } from "../operators/stages/chain-reader.js";
 import { claimChains, claimedRange, readClaims } from "../operators/stages/chain-claims.js";
 import type { ChainClaim } from "../schemas/chain-claim.js";
 import { SluiceError } from "../schemas/errors.js";
@@ -123,7 +123,7 @@ export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
 
 /** Up to where chains are archived, from the archive alone. */
 export function archivedTo(store: Store): PlanOptions["archivedTo"] {
-  return (chain) => followToEnd(store, chain, chain.origin, () => undefined);
+  return (chain) => new ChainReader(store, chain).end();
 }
 
 interface AskedRange extends OffsetRange {

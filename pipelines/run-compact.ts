@@ -3,10 +3,10 @@ import { readCards } from "../operators/stages/teacher-registry.js";
 import { compact, type Compacted, type CompactOptions } from "./compact.js";
 import { keepRunning } from "./runtime/keep-running.js";
 
-export interface RunCompactOptions extends Pick<CompactOptions, "store" | "stream" | "segmentsPerFile" | "attempt"> {
+export interface RunCompactOptions extends Pick<CompactOptions, "store" | "stream" | "attempt"> {
   /** Between two looks, ms */
   readonly everyMs: number;
-  /** Segments are left alone until all of their images are older than this, ms */
+  /** All segments are taken whose images are older than this, ms; 0: only what fills a run */
   readonly olderThanMs: number;
   readonly onCompacted?: (teacher: string, compacted: Compacted) => void;
   readonly onWarning: (message: string) => void;
@@ -14,7 +14,7 @@ export interface RunCompactOptions extends Pick<CompactOptions, "store" | "strea
   readonly nowMs: () => number;
 }
 
-/** Compacts what every teacher has scored, again and again until stopped. Two at once do no harm. */
+/** Compacts every teacher's scores, again and again until stopped. Two at once do no harm. */
 export async function runCompact(options: RunCompactOptions): Promise<void> {
   const { store, everyMs, olderThanMs, onCompacted, signal, onWarning, nowMs } = options;
   const work = async (): Promise<void> => {
@@ -23,8 +23,8 @@ export async function runCompact(options: RunCompactOptions): Promise<void> {
         const compacted = await compact({
           ...options,
           teacher,
-          nowMs: nowMs(),
-          beforeMs: nowMs() - olderThanMs,
+          dueOnly: olderThanMs === 0,
+          beforeMs: olderThanMs === 0 ? null : nowMs() - olderThanMs,
         });
         if (compacted.segments > 0) onCompacted?.(teacher, compacted);
         for (const { chain, start, error } of compacted.refused) {

@@ -5,7 +5,7 @@ import type { Assignment } from "../connectors/log/log.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
-import { currentFrontier } from "../operators/stages/cut.js";
+import { currentFrontier } from "../operators/stages/archive-reader.js";
 import { presentCard, readCards } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset, Span } from "../schemas/dataset.js";

@@ -2,9 +2,8 @@ import { once } from "node:events";
 import type { KafkaLog } from "../connectors/log/kafka.js";
 import type { Assignment } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
-import { followToEnd } from "../operators/stages/chain.js";
 import { readClaims } from "../operators/stages/chain-claims.js";
-import { currentFrontier } from "../operators/stages/cut.js";
+import { ArchiveReader, currentFrontier } from "../operators/stages/archive-reader.js";
 import type { Config } from "../schemas/config.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import type { StoredRecord } from "../schemas/image-record.js";
@@ -201,12 +200,12 @@ class ShardKeeper {
   /** Replays tell nobody: what they have archived of this teacher is read. */
   async #followReplays(live: LiveDatasets): Promise<void> {
     const { config, store, card } = this.#options;
-    const archive = { teacher: teacherDigest(card), stream: config.stream };
-    for (const { partition, origin, end } of await readClaims(store, archive)) {
-      const chain = { ...archive, partition, origin };
+    const archive = new ArchiveReader(store, { teacher: teacherDigest(card), stream: config.stream });
+    for (const { partition, origin, end } of await readClaims(store, archive.archive)) {
+      const chain = { ...archive.archive, partition, origin };
       const covered = Math.min(...config.datasets.map((dataset) => live.coverageOf(dataset).endIn(chain)));
       if (end === null || covered >= end) continue;
-      await live.catchUp(chain, await followToEnd(store, chain, covered, () => undefined));
+      await live.catchUp(chain, await archive.chain(chain).end(covered));
     }
   }
 

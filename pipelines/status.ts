@@ -4,7 +4,7 @@ import { ranking } from "../operators/pure/ranking.js";
 import { newestSpan } from "../operators/pure/windows.js";
 import { readClaims } from "../operators/stages/chain-claims.js";
 import { restoreSpan } from "../operators/stages/checkpoint.js";
-import { currentFrontier } from "../operators/stages/cut.js";
+import { currentFrontier } from "../operators/stages/archive-reader.js";
 import { newestManifest } from "../operators/stages/manifests.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
 import type { ChainClaim } from "../schemas/chain-claim.js";
@@ -44,6 +44,8 @@ export interface DatasetStatus {
   readonly records: Manifest["totals"]["records"];
   readonly engines: readonly EngineInfo[];
   readonly newest: { readonly number: number; readonly id: string; readonly createdAt: string } | null;
+  /** What is said of manifests that cannot be read, those behind the newest that can */
+  readonly damaged: readonly string[];
 }
 
 /** What each teacher has scored, what waits, and how full the declared datasets are. Reads; never writes. */
@@ -81,7 +83,8 @@ export async function status(
         .filter(({ short }) => short)
         .map(({ label, count }) => ({ label, count }))
         .sort((a, b) => a.count - b.count);
-      const newest = await newestManifest(store, dataset.name);
+      const damaged: string[] = [];
+      const newest = await newestManifest(store, dataset.name, ({ message }) => damaged.push(message));
       datasets.push({
         name: dataset.name,
         fill: { full: counts.length - starving.length, starving: starving.length, classes: counts.length },
@@ -92,6 +95,7 @@ export async function status(
         engines: state.coverage.value.engines,
         newest:
           newest === null ? null : { number: newest.number, id: newest.id, createdAt: newest.provenance.createdAt },
+        damaged,
       });
     }
     all.push({ digest, name: card.name, waiting, frontier, quarantined, datasets });

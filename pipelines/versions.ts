@@ -1,5 +1,11 @@
 import type { Store } from "../connectors/store/store.js";
-import { findManifest, publishedDatasets, readManifest, versionNumbers } from "../operators/stages/manifests.js";
+import {
+  publishedDatasets,
+  readableManifest,
+  readManifest,
+  versionNumbers,
+  type OnDamaged,
+} from "../operators/stages/manifests.js";
 import type { Manifest } from "../schemas/manifest.js";
 
 export { publishedDatasets, readManifest, versionNumbers };
@@ -9,10 +15,14 @@ export { verifyVersion, type VerifyOptions, type VerifyReport } from "./verify-v
 export type { Finding } from "./findings.js";
 export { readSamples, shardFiles, type Sample } from "./shard-reader.js";
 
-/** Manifests of the dataset's versions, number ascending. Throws E_VERSION_CORRUPT. */
-export async function* listVersions(store: Store, dataset: string): AsyncGenerator<Manifest> {
+/** Manifests of the dataset's versions that can be read, number ascending. */
+export async function* listVersions(
+  store: Store,
+  dataset: string,
+  onDamaged: OnDamaged = () => undefined,
+): AsyncGenerator<Manifest> {
   for (const number of await versionNumbers(store, dataset)) {
-    const manifest = await findManifest(store, dataset, number);
+    const manifest = await readableManifest(store, dataset, number, onDamaged);
     if (manifest !== null) yield manifest;
   }
 }

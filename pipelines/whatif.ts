@@ -4,7 +4,7 @@ import { SpanState } from "../operators/pure/dataset-state.js";
 import { quota } from "../operators/pure/quota.js";
 import { ranking } from "../operators/pure/ranking.js";
 import { estimateTopkBytes } from "../operators/pure/topk-size.js";
-import { followSegments } from "../operators/stages/chain.js";
+import { ArchiveReader } from "../operators/stages/archive-reader.js";
 import { chooseRows } from "../operators/stages/choose-rows.js";
 import { labelFrontier, labelledImages } from "../operators/stages/image-labels.js";
 import { newestManifest } from "../operators/stages/manifests.js";
@@ -145,9 +145,9 @@ async function eachSegment(options: WhatifOptions, take: (segment: Segment) => v
   const { store, card, stream, frontier, onProgress, signal } = options;
   const counts = { scored: 0, copied: 0, quarantined: 0, kept: 0 };
   let done = 0;
-  for (const end of frontier) {
-    const chain = { teacher: teacherDigest(card), stream, ...end };
-    for await (const segment of followSegments(store, chain, chain.origin, end.end)) {
+  const archive = new ArchiveReader(store, { teacher: teacherDigest(card), stream });
+  for (const { end, ...place } of frontier) {
+    for await (const segment of archive.segments(place, place.origin, end)) {
       if (signal?.aborted === true) {
         throw new SluiceError("E_CANCELLED", "Stopped on request; nothing was written.", {});
       }

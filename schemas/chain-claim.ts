@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { SluiceError } from "./errors.js";
+import { messageOf, SluiceError } from "./errors.js";
+import { openSealedJson, sealJson } from "./sealed-json.js";
 
 export const CLAIMS_VERSION = 1;
 
@@ -27,17 +28,17 @@ export type ChainClaims = z.infer<typeof chainClaimsSchema>;
 
 export function encodeClaims(chains: readonly ChainClaim[]): Uint8Array {
   const claims: ChainClaims = { schemaVersion: CLAIMS_VERSION, chains: [...chains] };
-  return Buffer.from(JSON.stringify(claims));
+  return sealJson(claims);
 }
 
 /** Throws E_SEGMENT_CORRUPT, naming `key`. */
 export function decodeClaims(bytes: Uint8Array, key: string): readonly ChainClaim[] {
   try {
-    return chainClaimsSchema.parse(JSON.parse(Buffer.from(bytes).toString())).chains;
+    return chainClaimsSchema.parse(openSealedJson(bytes)).chains;
   } catch (cause) {
     throw new SluiceError(
       "E_SEGMENT_CORRUPT",
-      `Expected the claims of chains (JSON, version ${CLAIMS_VERSION}) at ${key}, found something else. Restore the object from a copy.`,
+      `Expected the claims of chains (JSON, version ${CLAIMS_VERSION}) at ${key}, found something else: ${messageOf(cause)}. Restore the object from a copy.`,
       { cause, key },
     );
   }

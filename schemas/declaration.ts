@@ -2,6 +2,7 @@ import { z } from "zod";
 import { archiveSchema, decodeSchema, settingsSchema, type Config } from "./config.js";
 import { datasetSchema } from "./dataset.js";
 import { SluiceError } from "./errors.js";
+import { openSealedJson, sealJson } from "./sealed-json.js";
 
 export const DECLARATION_VERSION = 1;
 
@@ -89,13 +90,13 @@ export const streamDeclarationSchema = z.strictObject({ ...told, settings: strea
 export type StreamDeclaration = z.infer<typeof streamDeclarationSchema>;
 
 export function encodeDeclaration(declaration: DatasetDeclaration | StreamDeclaration): Uint8Array {
-  return Buffer.from(`${JSON.stringify(declaration, null, 2)}\n`);
+  return sealJson(declaration, 2);
 }
 
 /** Throws E_STORE_CORRUPT, naming `key`. */
 export function decodeDeclaration<T>(schema: z.ZodType<T>, bytes: Uint8Array, key: string): T {
   try {
-    return schema.parse(JSON.parse(Buffer.from(bytes).toString()));
+    return schema.parse(openSealedJson(bytes));
   } catch (cause) {
     throw new SluiceError(
       "E_STORE_CORRUPT",

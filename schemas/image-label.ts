@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { canonicalJson } from "./canonical.js";
 import { messageOf, SluiceError } from "./errors.js";
+import { openSealedJson, sealJson } from "./sealed-json.js";
 
 export const LABEL_SEGMENT_VERSION = 1;
 
@@ -65,13 +65,13 @@ const labelSegmentSchema = z.strictObject({
 export type LabelSegment = z.infer<typeof labelSegmentSchema>;
 
 export function encodeLabelSegment(segment: LabelSegment): Uint8Array {
-  return Buffer.from(canonicalJson(segment) + "\n");
+  return sealJson(segment);
 }
 
 /** Throws E_SEGMENT_CORRUPT, naming `key`. */
 export function decodeLabelSegment(bytes: Uint8Array, key: string): LabelSegment {
   try {
-    const segment = labelSegmentSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+    const segment = labelSegmentSchema.parse(openSealedJson(bytes));
     if (segment.labels.length > segment.end - segment.start) throw new TypeError("it has more labels than offsets");
     return segment;
   } catch (cause) {

@@ -4,11 +4,13 @@ import { shardName, shardNamed, type Shard } from "./shard.js";
 /** The object store's layout. Keys hold neither `+` nor `%`, and no key is another's folder: POSIX gateways need both. */
 
 const digits = (offset: number): string => String(offset).padStart(20, "0");
+const levelDigits = (level: number): string => String(level).padStart(2, "0");
 
 /** Every key begins with one of these: a bucket may hold other things beside the store's. */
 export const STORE_FOLDERS = [
   "scores/",
-  "compacted/",
+  "runs/",
+  "pins/",
   "images/sha256/",
   "checkpoints/",
   "labels/",
@@ -28,14 +30,15 @@ export interface ChainName {
   readonly origin: number;
 }
 
-/** What tells one compacted file of a chain from another. */
-export interface CompactedName {
+/** What tells one Parquet file of a run from another. */
+export interface RunFileName {
+  /** Of the run */
   readonly start: number;
-  readonly end: number;
-  /** When it was begun, ms since the epoch */
-  readonly createdMs: number;
+  readonly level: number;
   /** Of this writing alone: [a-z0-9]+ */
   readonly attempt: string;
+  /** From 0 */
+  readonly file: number;
 }
 
 export const keys = {
@@ -46,20 +49,24 @@ export const keys = {
   /** All segments of (teacher, stream), of every chain. */
   chains: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">): string => `scores/${teacher}/${stream}/`,
 
-  /** The Parquet files that segments of a chain were compacted into. */
-  compactedChain: ({ teacher, stream, partition, origin }: ChainName): string =>
-    `compacted/${teacher}/${stream}/${partition}/${digits(origin)}/`,
-  /** One of them, over offsets [start, end); of two over the same range the older one has the lesser key. */
-  compacted: (chain: ChainName, { start, end, createdMs, attempt }: CompactedName): string =>
-    `${keys.compactedChain(chain)}${digits(start)}-${digits(end)}-${String(createdMs).padStart(15, "0")}-${attempt}.parquet`,
+  /** What a chain was compacted into: index objects and Parquet files. */
+  runs: ({ teacher, stream, partition, origin }: ChainName): string =>
+    `runs/${teacher}/${stream}/${partition}/${digits(origin)}/`,
+  runIndexes: (chain: ChainName): string => `${keys.runs(chain)}index/`,
+  /** Makes a run of files that lie there already; created only if absent. */
+  runIndex: (chain: ChainName, start: number, level: number): string =>
+    `${keys.runIndexes(chain)}${digits(start)}-${levelDigits(level)}.jsonl`,
+  runFiles: (chain: ChainName): string => `${keys.runs(chain)}rows/`,
+  runFile: (chain: ChainName, { start, level, attempt, file }: RunFileName): string =>
+    `${keys.runFiles(chain)}${digits(start)}-${levelDigits(level)}-${attempt}-${file}.parquet`,
+
+  /** What somebody reads at the moment, so that it is not swept. */
+  pins: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">): string => `pins/${teacher}/${stream}/`,
+  pin: (archive: Pick<ChainName, "teacher" | "stream">, name: string): string => `${keys.pins(archive)}${name}.json`,
 
   /** Chains of (teacher, stream) that were claimed together, as one of a row of objects numbered from 0. */
   claims: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">, number: number): string =>
     `scores/${teacher}/${stream}/claims/${digits(number)}.json`,
-
-  /** Says where a partition's live chain starts, in archives that were begun before there were claims. */
-  liveChain: ({ teacher, stream, partition }: Omit<ChainName, "origin">): string =>
-    `scores/${teacher}/${stream}/${partition}/live.json`,
 
   /** Bytes by content. `sha256` is 64 hexadecimal digits. */
   image: (sha256: string): string => `images/sha256/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${sha256}`,
@@ -137,10 +144,15 @@ export function segmentPlace(key: string): { readonly chain: ChainName; readonly
   return { chain: { teacher, stream, partition: Number(partition), origin: Number(origin) }, start: Number(start) };
 }
 
-/** What the key of a compacted file says of it; null for another key. */
-export function compactedName(key: string): CompactedName | null {
-  const found = /\/(\d{20})-(\d{20})-(\d{15})-([a-z0-9]+)\.parquet$/.exec(key);
-  if (found === null) return null;
-  const [, start, end, createdMs, attempt = ""] = found;
-  return { start: Number(start), end: Number(end), createdMs: Number(createdMs), attempt };
+/** The start and the level that the key of a run's index names; null for another key. */
+export function runPlace(key: string): { readonly start: number; readonly level: number } | null {
+  const [, start, level] = /\/index\/(\d{20})-(\d{2})\.jsonl$/.exec(key) ?? [];
+  return start === undefined || level === undefined ? null : { start: Number(start), level: Number(level) };
+}
+
+/** What the key of a run's Parquet file says of it; null for another key. */
+export function runFileName(key: string): RunFileName | null {
+  const [, start, level, attempt, file] = /\/rows\/(\d{20})-(\d{2})-([a-z0-9]+)-(\d+)\.parquet$/.exec(key) ?? [];
+  if (start === undefined || level === undefined || attempt === undefined || file === undefined) return null;
+  return { start: Number(start), level: Number(level), attempt, file: Number(file) };
 }

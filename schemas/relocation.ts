@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { messageOf, SluiceError } from "./errors.js";
+import { openSealedJson, sealJson } from "./sealed-json.js";
 
 /** Where images lie: `/absolute/path` of files and shards, or `s3://bucket/prefix`; percent-encoded, without a closing slash. */
 const place = z.string().regex(/^(\/|s3:\/\/[^/])/, "expected /absolute/path or s3://bucket/prefix");
@@ -16,13 +17,13 @@ const relocationSchema = z.strictObject({
 export type Relocation = Omit<z.infer<typeof relocationSchema>, "schemaVersion">;
 
 export function encodeRelocation(relocation: Relocation): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify({ schemaVersion: 1, ...relocation }, null, 2)}\n`);
+  return sealJson({ schemaVersion: 1, ...relocation }, 2);
 }
 
 /** Throws E_STORE_CORRUPT. */
 export function decodeRelocation(bytes: Uint8Array, key: string): Relocation {
   try {
-    const { from, to, atMs } = relocationSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+    const { from, to, atMs } = relocationSchema.parse(openSealedJson(bytes));
     return { from, to, atMs };
   } catch (cause) {
     throw new SluiceError(

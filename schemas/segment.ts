@@ -1,10 +1,13 @@
+import { crc32 } from "node:zlib";
 import { RecordBatchFileWriter, RecordBatchReader, Table } from "apache-arrow";
 import { z } from "zod";
 import { SluiceError, ERROR_CODES, type ErrorCode } from "./errors.js";
 import { fromRecordBatch, scoredSchema, toRecordBatch, widthsOf, type ScoredBatch } from "./scored-batch.js";
-import { SEGMENT_METADATA, stubIn, type SegmentStub } from "./segment-stub.js";
+import { crcDigits } from "./sealed-json.js";
 
-export const SEGMENT_VERSION = 1;
+export const SEGMENT_VERSION = 2;
+/** Keys of a segment's schema metadata: its header (JSON), and its checksums. */
+const METADATA = { header: "sluice", checksums: "sluice-checksums" } as const;
 
 const count = z.int().nonnegative();
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
@@ -46,6 +49,11 @@ export const recordCountsSchema = z.strictObject({
 });
 export type RecordCounts = z.infer<typeof recordCountsSchema>;
 
+/** The datasets that decided whose bytes to keep, and the checkpoint frontier G of the thresholds each had */
+export const keepersSchema = z.array(
+  z.strictObject({ dataset: z.string(), parameters: z.string(), thresholdsAt: count.nullable() }),
+);
+
 /**
  * Says what a segment covers: offsets [start, end) of one partition under one teacher, following on the segment that
  * ends at `start`. in = scored + copied + quarantined + lost.
@@ -66,8 +74,7 @@ export const segmentHeaderSchema = z.strictObject({
   codeVersion: z.string(),
   /** Why records were lost, where the range was no longer in the log */
   lostReason: z.string().nullable(),
-  /** The datasets that decided whose bytes to keep, and the checkpoint frontier G of the thresholds each had */
-  keepers: z.array(z.strictObject({ dataset: z.string(), parameters: z.string(), thresholdsAt: count.nullable() })),
+  keepers: keepersSchema,
   rejected: z.array(rejectedSchema),
   /** Offsets of quarantined records that rows of this segment take up again */
   retried: z.array(count),
@@ -79,39 +86,50 @@ export interface Segment {
   readonly batch: ScoredBatch;
 }
 
-/** An Arrow IPC file of one record batch, the header as JSON in the schema's metadata. Equal input gives equal bytes. */
-export function encodeSegment({ header, batch }: Segment): Uint8Array {
-  const schema = scoredSchema(widthsOf(batch), new Map([[SEGMENT_METADATA.header, JSON.stringify(header)]]));
-  return RecordBatchFileWriter.writeAll(new Table(schema, [toRecordBatch(batch, schema)])).toUint8Array(true);
-}
+/**
+ * What the checksums' digits stand behind in the footer. No text of the header has control characters as they are, so it is
+ * there once. First that of the footer, whose digits count as zeros; then that of all before the footer.
+ */
+const MARK = Buffer.from("\u0001crc32\u0001");
+const ZEROS = "00000000:00000000";
 
-/** A segment whose rows are in a compacted file. */
-export interface StubbedSegment {
-  readonly header: SegmentHeader;
-  readonly stub: SegmentStub;
+/** What an Arrow file begins with, padded. It ends with the footer, the footer's length (4 bytes) and the magic. */
+const MAGIC = Buffer.from("ARROW1\0\0");
+const MAGIC_LENGTH = 6;
+const TRAILER_BYTES = 4 + MAGIC_LENGTH;
+
+/**
+ * An Arrow IPC file of one record batch, the header as JSON in the schema's metadata beside the file's checksums. Equal input
+ * gives equal bytes.
+ */
+export function encodeSegment({ header, batch }: Segment): Uint8Array {
+  const metadata = new Map<string, string>([
+    [METADATA.header, JSON.stringify(header)],
+    [METADATA.checksums, MARK.toString() + ZEROS],
+  ]);
+  const schema = scoredSchema(widthsOf(batch), metadata);
+  const made = RecordBatchFileWriter.writeAll(new Table(schema, [toRecordBatch(batch, schema)])).toUint8Array(true);
+  const bytes = Buffer.from(made.buffer, made.byteOffset, made.length);
+  const start = footerStart(bytes);
+  const footer = bytes.subarray(start);
+  footer.write(checksumsOf(footer, bytes.subarray(0, start)), digitsAt(footer), "latin1");
+  return made;
 }
 
 /**
- * Reads a segment whose rows are in its own object; its columns are views of `bytes`. Throws E_SEGMENT_CORRUPT, naming
- * `key`, also for a stub.
+ * Reads a segment, its checksums and counts looked at; its columns are views of `bytes`. Throws E_SEGMENT_CORRUPT, naming
+ * `key`.
  */
 export function decodeSegment(bytes: Uint8Array, key: string): Segment {
-  const found = decodeArchived(bytes, key);
-  if ("batch" in found) return found;
-  throw corrupt(key, new TypeError(`the segment was compacted into ${found.stub.key}`));
-}
-
-/** Reads a segment as `decodeSegment`, or what was left in its place when it was compacted. */
-export function decodeArchived(bytes: Uint8Array, key: string): Segment | StubbedSegment {
   try {
+    checkFooter(bytes);
+    const held = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const start = footerStart(held);
+    const [, written] = checksumsIn(held.subarray(start));
+    if (crcDigits(crc32(held.subarray(0, start))) !== written)
+      throw new TypeError("its rows are not those that were written");
     const reader = RecordBatchReader.from(bytes).open();
-    const stub = stubIn(reader.schema.metadata);
-    const header = parseHeader(reader.schema.metadata.get(SEGMENT_METADATA.header));
-    if (stub !== null) {
-      const { counts } = header;
-      if (stub.place.rows === counts.scored + counts.copied) return { header, stub };
-      throw new TypeError(`the header counts ${counts.scored + counts.copied} rows, the stub ${stub.place.rows}`);
-    }
+    const header = parseHeader(reader.schema.metadata.get(METADATA.header));
     const batches = [...reader];
     const only = batches[0];
     if (only === undefined || batches.length !== 1)
@@ -121,51 +139,73 @@ export function decodeArchived(bytes: Uint8Array, key: string): Segment | Stubbe
     if (batch.count !== counts.scored + counts.copied || header.rejected.length !== counts.quarantined) {
       throw new TypeError(`the header counts ${counts.scored + counts.copied} rows, the batch has ${batch.count}`);
     }
+    assertKeys(batch);
     return { header, batch };
   } catch (error) {
     throw corrupt(key, error);
   }
 }
 
-/** What an Arrow file begins with, padded. It ends with the footer, the footer's length (4 bytes) and the magic. */
-const MAGIC = Buffer.from("ARROW1\0\0");
-const MAGIC_LENGTH = 6;
-const TRAILER_BYTES = 4 + MAGIC_LENGTH;
+/** A rank key is a log-probability: one above 0 was never computed, and would rank first. Throws TypeError. */
+export function assertKeys({ keys, topM, offset }: Pick<ScoredBatch, "keys" | "topM" | "offset">): void {
+  for (let at = 0; at < keys.length; at++) {
+    if (keys[at]! > 0)
+      throw new TypeError(`the row of offset ${offset[Math.floor(at / topM)]} has a rank key above 0 (${keys[at]})`);
+  }
+}
 
 /**
  * Reads only the header, from a segment's last bytes: it is in the file's footer, which must be whole.
  * Throws E_SEGMENT_CORRUPT.
  */
 export function decodeSegmentHeader(tail: Uint8Array, key: string): SegmentHeader {
-  return decodeSegmentHead(tail, key).header;
-}
-
-/** What can be known of a segment without its rows. */
-export interface SegmentHead {
-  readonly header: SegmentHeader;
-  /** Where its rows are, if not in its own object */
-  readonly stub: SegmentStub | null;
-}
-
-/** The header as `decodeSegmentHeader`, and whether it is a stub's. */
-export function decodeSegmentHead(tail: Uint8Array, key: string): SegmentHead {
   try {
+    checkFooter(tail);
     // A reader of Arrow files looks at the magic and at the footer. What lies between need not be there.
-    const bytes = Buffer.concat([MAGIC, tail]);
-    const end = bytes.length - TRAILER_BYTES;
-    const footerBytes = bytes.readInt32LE(end);
-    if (!bytes.subarray(-MAGIC_LENGTH).equals(MAGIC.subarray(0, MAGIC_LENGTH)) || footerBytes > end - MAGIC.length) {
-      throw new TypeError("it does not end with a whole footer");
-    }
-    const { metadata } = RecordBatchReader.from(bytes).open().schema;
-    return { header: parseHeader(metadata.get(SEGMENT_METADATA.header)), stub: stubIn(metadata) };
+    const { metadata } = RecordBatchReader.from(Buffer.concat([MAGIC, tail])).open().schema;
+    return parseHeader(metadata.get(METADATA.header));
   } catch (error) {
     throw corrupt(key, error);
   }
 }
 
+/** Throws TypeError where the file's footer is not the one that was written. */
+function checkFooter(tail: Uint8Array): void {
+  const held = Buffer.from(tail.buffer, tail.byteOffset, tail.length);
+  const footer = held.subarray(footerStart(held));
+  const [written] = checksumsIn(footer);
+  const zeroed = Buffer.from(footer);
+  zeroed.write(ZEROS, digitsAt(zeroed), "latin1");
+  if (crcDigits(crc32(zeroed)) !== written) throw new TypeError("its footer is not the one that was written");
+}
+
+function footerStart(bytes: Buffer): number {
+  const end = bytes.length - TRAILER_BYTES;
+  const footerBytes = end < 0 ? -1 : bytes.readInt32LE(end);
+  if (!bytes.subarray(-MAGIC_LENGTH).equals(MAGIC.subarray(0, MAGIC_LENGTH)) || footerBytes < 0 || footerBytes > end) {
+    throw new TypeError("it does not end with a whole footer");
+  }
+  return end - footerBytes;
+}
+
+/** `footer` has zeros for digits. */
+function checksumsOf(footer: Uint8Array, before: Uint8Array): string {
+  return `${crcDigits(crc32(footer))}:${crcDigits(crc32(before))}`;
+}
+
+function checksumsIn(footer: Buffer): string[] {
+  const at = digitsAt(footer);
+  return footer.toString("latin1", at, at + ZEROS.length).split(":");
+}
+
+function digitsAt(footer: Buffer): number {
+  const mark = footer.lastIndexOf(MARK);
+  if (mark < 0) throw new TypeError("its footer has no checksums");
+  return mark + MARK.length;
+}
+
 function parseHeader(text: string | undefined): SegmentHeader {
-  if (text === undefined) throw new TypeError(`the schema's metadata has no "${SEGMENT_METADATA.header}"`);
+  if (text === undefined) throw new TypeError(`the schema's metadata has no "${METADATA.header}"`);
   return segmentHeaderSchema.parse(JSON.parse(text));
 }
 

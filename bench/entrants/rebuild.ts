@@ -1,7 +1,8 @@
 /** `node rebuild.js <folder> <K> <threads>`: a cut of the whole archive, from frontier to id, as a process of its own. */
 import { join } from "node:path";
 import { openFilesystemStore } from "../../connectors/store/filesystem.js";
-import { currentFrontier, cut } from "../../operators/stages/cut.js";
+import { currentFrontier } from "../../operators/stages/archive-reader.js";
+import { cut } from "../../operators/stages/cut.js";
 import { versionId } from "../../operators/stages/publish.js";
 import { datasetSchema } from "../../schemas/dataset.js";
 import { teacherDigest } from "../../schemas/model-card.js";

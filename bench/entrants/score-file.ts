@@ -1,7 +1,7 @@
 /** `node score-file.js <format> <archive folder> <folder of parquet-wasm>`: writes and reads segments in one format. */
 import { join } from "node:path";
 import { openFilesystemStore } from "../../connectors/store/filesystem.js";
-import { followSegments } from "../../operators/stages/chain.js";
+import { ChainReader } from "../../operators/stages/chain-reader.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { decodeSegment, encodeSegment, type Segment } from "../../schemas/segment.js";
 import { benchCard, STREAM } from "../rebuild/archive.js";
@@ -12,7 +12,7 @@ const store = await openFilesystemStore(join(folder, "store"));
 const segments: Segment[] = [];
 for (const partition of [0, 1]) {
   const chain = { teacher: teacherDigest(benchCard()), stream: STREAM, partition, origin: 0 };
-  for await (const segment of followSegments(store, chain, 0, Number(images) / 2)) {
+  for await (const segment of new ChainReader(store, chain).segments(0, Number(images) / 2)) {
     // A segment is valid until the next one is read: this one is kept.
     segments.push(decodeSegment(encodeSegment(segment), "kept"));
   }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { openFilesystemStore } from "../../connectors/store/filesystem.js";
-import { liveChain, writeSegment } from "../../operators/stages/chain.js";
+import { liveChain } from "../../operators/stages/chain.js";
+import { writeSegment } from "../../operators/stages/segment-objects.js";
 import { saveCard } from "../../operators/stages/teacher-registry.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import type { ChainName } from "../../schemas/keys.js";

@@ -17,7 +17,7 @@ export interface ScoreFormat {
 /** By name; `wasm` is the folder of parquet-wasm, for those that need it. */
 export const FORMATS: Readonly<Record<string, (wasm: string) => Promise<ScoreFormat>>> = {
   "arrow segments": async () => (await import("./arrow-segments.js")).arrowSegments,
-  compacted: async () => (await import("./compacted-file.js")).compactedFile,
+  compacted: async () => (await import("./run-file.js")).runFile,
   "hyparquet-writer, plain": async () => (await import("./hyparquet-file.js")).hyparquetFile("UNCOMPRESSED"),
   "hyparquet-writer, snappy": async () => (await import("./hyparquet-file.js")).hyparquetFile("SNAPPY"),
   "parquetjs-lite, plain": async () => (await import("./parquetjs-file.js")).parquetjsFile("UNCOMPRESSED"),

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { Writable } from "node:stream";
-import type { CompactedKind } from "../../schemas/compacted-rows.js";
+import type { RunKind } from "../../schemas/run-columns.js";
 import type { ScoreFormat } from "./formats.js";
 import { COLUMNS, flattened, plainValues } from "./plain-columns.js";
 
@@ -32,7 +32,7 @@ interface Parquet {
   };
 }
 
-const TYPES: Readonly<Record<CompactedKind, string>> = {
+const TYPES: Readonly<Record<RunKind, string>> = {
   digest: "BYTE_ARRAY",
   int32: "INT32",
   int64: "INT64",
@@ -53,7 +53,7 @@ const TYPES: Readonly<Record<CompactedKind, string>> = {
 /** Row by row, as this package writes and reads. It has no unsigned 64-bit numbers: the hash is written as a double. */
 export function parquetjsFile(compression: "UNCOMPRESSED" | "SNAPPY"): ScoreFormat {
   const parquet = createRequire(import.meta.url)("parquetjs-lite") as Parquet;
-  const field = (kind: CompactedKind): Field => ({
+  const field = (kind: RunKind): Field => ({
     type: TYPES[kind],
     compression,
     ...(kind === "optional text" ? { optional: true } : {}),

@@ -1,13 +1,13 @@
-import { COMPACTED_COLUMNS, type CompactedColumn } from "../../schemas/compacted-rows.js";
+import { RUN_COLUMNS, type RunColumn } from "../../schemas/run-columns.js";
 import { DIGEST_BYTES, type ScoredBatch, type TextColumn } from "../../schemas/scored-batch.js";
 
 /** The columns that a batch without all logits and without embeddings has. */
-export const COLUMNS: readonly CompactedColumn[] = COMPACTED_COLUMNS.filter(
+export const COLUMNS: readonly RunColumn[] = RUN_COLUMNS.filter(
   ({ field }) => field !== "allLogits" && field !== "embedding",
 );
 
 /** A column's values as the row-wise writers take them: a value a row, lists as arrays. */
-export function plainValues({ field, kind }: CompactedColumn, batch: ScoredBatch): unknown[] {
+export function plainValues({ field, kind }: RunColumn, batch: ScoredBatch): unknown[] {
   const column = batch[field];
   if (kind === "text" || kind === "optional text") {
     return Array.from({ length: batch.count }, (_, row) => (column as TextColumn).get(row));

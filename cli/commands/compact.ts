@@ -17,8 +17,8 @@ interface Flags {
 export const declare: DeclareCommand = (command, invocation) => {
   command
     .description(
-      "Writes the archive's segments into larger Parquet files, one row group a segment, for DuckDB, Polars and pyarrow. A stub stays in " +
-        "each segment's place: versions, rebuilds and scoring go on as before, also while this runs.",
+      "Writes the archive's segments into runs: larger Parquet files for DuckDB, Polars and pyarrow, and merges those. Versions, rebuilds and " +
+        "scoring go on as before, also while this runs; segments that a run has had for an hour are deleted.",
     )
     .option("--teacher-digest <digest>", "only of this teacher: the first digits of its digest; without it, of all")
     .option("--stream <name>", "the stream; without it, the configuration's")
@@ -27,13 +27,13 @@ export const declare: DeclareCommand = (command, invocation) => {
       "only segments whose images are all from longer ago (90s, 30m, 12h, 7d, 2w)",
       durationArgument,
     )
-    .option("--segments <n>", "greatest number of segments in a file", positiveNumber, 64)
+    .option("--segments <n>", "greatest number of segments that one run takes", positiveNumber, 256)
     .option("--dry-run", "say what would be compacted, and write nothing")
     .addHelpText(
       "after",
       exampleText([
         ["sluice compact", "every segment that has not been compacted yet"],
-        ["sluice compact --older-than 7d", "leaves the last week's as they are, so that files come full"],
+        ["sluice compact --older-than 7d", "leaves the last week's as they are"],
         ["sluice compact --dry-run", "how many segments and bytes that would be"],
       ]),
     )
@@ -41,8 +41,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { olderThan, teacherDigest = "", segments, dryRun = false } = flags;
       const { archivedTeachers, compact } = await import("../../pipelines/compact.js");
-      const nowMs = run.terminal.nowMs();
-      await run.work(async ({ onProgress, stop, warn }) => {
+      const { nowMs } = run.terminal;
+      await run.work(async ({ onProgress, stop }) => {
         const { config, store } = await openDeclared(run);
         const { stream = config.stream } = flags;
         try {
@@ -52,13 +52,12 @@ export const declare: DeclareCommand = (command, invocation) => {
               store,
               teacher,
               stream,
-              beforeMs: olderThan === undefined ? null : nowMs - olderThan,
-              segmentsPerFile: segments,
+              beforeMs: olderThan === undefined ? null : nowMs() - olderThan,
+              segmentsPerRun: segments,
               dryRun,
               nowMs,
               attempt: () => randomBytes(6).toString("hex"),
               onProgress,
-              onWarning: warn,
               signal: stop,
             });
             done.push({ teacher, stream, dryRun, ...compacted });
@@ -70,7 +69,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           if (done.at(-1)?.stopped === true) {
             throw new SluiceError(
               "E_CANCELLED",
-              `Stopped on request. ${text} Every segment is as it was or compacted whole; \`sluice compact\` goes on from there.`,
+              `Stopped on request. ${text} Every segment is as it was or in a run; \`sluice compact\` goes on from there.`,
               object,
             );
           }

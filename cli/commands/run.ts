@@ -42,7 +42,6 @@ interface WantedParts {
 /** How long what is left of a Kafka client may keep the process, ms */
 const LINGER_MS = 2000;
 const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 
 export const declare: DeclareCommand = (command, invocation) => {
   command.addHelpText(
@@ -53,7 +52,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       ["sluice run score --teacher model.onnx --data scorer-2", "one more: they share the partitions"],
       ["sluice run topk --teacher model.onnx", "keeps the best of each class; several share the classes"],
       ["sluice run publish --teacher model.onnx", "makes the versions that are due"],
-      ["sluice run compact --older-than 7d", "writes archived scores into larger files"],
+      ["sluice run compact", "writes archived scores into larger files as they come"],
     ]),
   );
   const one = (name: string, summary: string, description: string): Command =>
@@ -120,7 +119,9 @@ const judging = (command: Command): Command =>
 const compacting = (command: Command): Command =>
   command
     .addOption(every("--compact-every", "between two compactions", 10 * MINUTE_MS, "10m"))
-    .addOption(every("--older-than", "leave younger images' segments alone", DAY_MS, "1d"));
+    .addOption(
+      every("--older-than", "take all that is older than this, also what fills no run", 0, "what fills a run"),
+    );
 
 const every = (flag: string, description: string, byDefault: number, text: string): Option =>
   new Option(`${flag} <duration>`, description).argParser(durationArgument).default(byDefault, text);

@@ -37,10 +37,16 @@ export const declare: DeclareCommand = (command, invocation) => {
             ? [await versionedDataset(store, config, name)]
             : new Set([...config.datasets.map((dataset) => dataset.name), ...(await publishedDatasets(store))]);
         const manifests: Manifest[] = [];
+        const damaged: { code: string; message: string; key: unknown }[] = [];
         for (const dataset of datasets) {
-          for await (const manifest of listVersions(store, dataset)) manifests.push(manifest);
+          const listed = listVersions(store, dataset, ({ code, message, context }) =>
+            damaged.push({ code, message, key: context["key"] }),
+          );
+          for await (const manifest of listed) manifests.push(manifest);
         }
-        run.result(listText(manifests), {
+        if (damaged.length > 0) run.exitCode = EXIT.verification;
+        run.result([listText(manifests), ...damaged.map(({ message }) => message)].join("\n"), {
+          damaged,
           versions: manifests.map(({ dataset, number, id, totals, provenance }) => ({
             dataset,
             number,
@@ -131,21 +137,28 @@ export const declare: DeclareCommand = (command, invocation) => {
     .command("verify")
     .summary("whether a version is what it says")
     .description(
-      `Reads a version whole, and the archive behind it, and reports all that is not as it must be. Exits with ${EXIT.verification} then.`,
+      `Reads a version whole, and what the archive says of its records, and reports all that is not as it must be. Exits with ${EXIT.verification} then.`,
     )
     .argument("<version>", VERSION)
-    .addHelpText("after", exampleText([["sluice versions verify latest", "exits with 0 only if all is well"]]))
-    .action(async (text: string) => {
+    .option("--deep", "read every archived row behind it, too")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice versions verify latest", "exits with 0 only if all is well"],
+        ["sluice versions verify latest --deep", "with all of the archive that it was made from"],
+      ]),
+    )
+    .action(async (text: string, { deep = false }: { deep?: boolean }) => {
       const run = invocation();
       const { verifyVersion } = await import("../../pipelines/versions.js");
-      const { chainTotals } = await import("../../pipelines/chain-totals.js");
+      const { chainTotals, readChainTotals } = await import("../../pipelines/chain-totals.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
         await run.work(async ({ onProgress, stop, warn }) => {
           const counts = { scored: 0, copied: 0, quarantined: 0 };
           const report = await verifyVersion(store, dataset, version, {
-            chainTotals: (manifest) => chainTotals(store, manifest),
+            chainTotals: (manifest) => (deep ? readChainTotals : chainTotals)(store, manifest),
             onProgress: ({ rows, totalRows }) => {
               onProgress({ phase: "verify", done: rows, total: totalRows, kept: 0, ...counts });
             },

@@ -27,22 +27,26 @@ export function compactedObject({ refused, ...rest }: TeacherCompacted): object 
 
 /** The same for people. */
 export function compactedText(one: TeacherCompacted): string {
-  const { teacher, stream, segments, adopted, rows, files, bytesBefore, bytesAfter, swept, refused, dryRun } = one;
+  const { teacher, stream, segments, rows, runs, merged, bytesBefore, bytesAfter, swept, refused, dryRun } = one;
   const what = `of ${stream} under teacher ${teacher.slice(0, 12)}`;
   const before = bytesText(bytesBefore);
   const lines = dryRun
     ? [
-        `Would compact ${plural(segments, "segment")} ${what} (${plural(rows, "row")}, ${before}) into ${plural(files, "file")}.`,
+        `Would compact ${plural(segments, "segment")} ${what} (${plural(rows, "row")}, ${before}) into ${plural(runs, "run")}.`,
       ]
     : [
-        `Compacted ${plural(segments, "segment")} ${what} (${plural(rows, "row")}) into ${plural(files, "file")}: ` +
+        `Compacted ${plural(segments, "segment")} ${what} (${plural(rows, "row")}) into ${plural(runs, "run")}: ` +
           `${before} before, ${bytesText(bytesAfter ?? 0)} after.`,
       ];
-  if (adopted > 0) lines.push(`  ${plural(adopted, "segment")} of these had been written by an earlier run`);
-  if (swept.files > 0) lines.push(`  swept ${plural(swept.files, "needless copy", "needless copies")}`);
+  if (merged > 0) lines.push(`  merged others into ${plural(merged, "larger run")}`);
+  if (swept.segments + swept.files > 0) {
+    lines.push(
+      `  deleted ${plural(swept.segments, "segment")} and ${plural(swept.files, "file")} that runs have taken over (${bytesText(swept.sizeBytes)})`,
+    );
+  }
   for (const { chain, start, end, error } of refused) {
     const range = end > start ? `[${start}, ${end})` : `from ${start} on`;
-    lines.push(`  left as it is: offsets ${range} of ${chain.stream}/${chain.partition}: ${error.message}`);
+    lines.push(`  stopped before offsets ${range} of ${chain.stream}/${chain.partition}: ${error.message}`);
   }
   return lines.join("\n");
 }

@@ -7,7 +7,7 @@ import { errnoOf, isAbsence, missing, storeError } from "./file-errors.js";
 import { Gate } from "./gate.js";
 import { listObjects } from "./listing.js";
 import { fileOf } from "./object-key.js";
-import type { ByteRange, Store, StoredObject, WrittenObject } from "./store.js";
+import type { ByteRange, ListOptions, Store, StoredObject, WrittenObject } from "./store.js";
 import { TemporaryFiles } from "./temporary-files.js";
 
 export interface FilesystemStoreOptions {
@@ -211,8 +211,8 @@ class FilesystemStore implements Store {
     }
   }
 
-  list(prefix: string): AsyncIterable<StoredObject> {
-    return listObjects(this.place, prefix);
+  list(prefix: string, { after = "" }: ListOptions = {}): AsyncIterable<StoredObject> {
+    return listObjects(this.place, prefix, after);
   }
 
   async delete(key: string): Promise<void> {

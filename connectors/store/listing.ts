@@ -5,26 +5,29 @@ import { isSegment, splitPrefix } from "./object-key.js";
 import type { StoredObject } from "./store.js";
 
 /**
- * The objects below `root` whose keys start with `prefix`, in ascending order of the key's code units. Holds the names
+ * The objects below `root` whose keys start with `prefix` and lie behind `after`, in ascending order of the key's code units. Holds the names
  * of one folder a level at a time; what comes and goes meanwhile may be met or not.
  */
-export async function* listObjects(root: string, prefix: string): AsyncGenerator<StoredObject> {
+export async function* listObjects(root: string, prefix: string, after = ""): AsyncGenerator<StoredObject> {
   const { folders, start } = splitPrefix(prefix);
   try {
-    yield* walk(join(root, ...folders), folders.map((folder) => `${folder}/`).join(""), start);
+    yield* walk(join(root, ...folders), folders.map((folder) => `${folder}/`).join(""), start, after);
   } catch (error) {
     throw storeError(error, "list", prefix, root);
   }
 }
 
-async function* walk(folder: string, keyStart: string, nameStart: string): AsyncGenerator<StoredObject> {
+async function* walk(folder: string, keyStart: string, nameStart: string, after: string): AsyncGenerator<StoredObject> {
   for (const name of await namesIn(folder, nameStart)) {
+    const key = `${keyStart}${name}`;
     if (name.endsWith("/")) {
-      yield* walk(join(folder, name), `${keyStart}${name}`, "");
+      // A folder that sorts before may hold keys behind only where `after` names one of its own.
+      if (key > after || after.startsWith(key)) yield* walk(join(folder, name), key, "", after);
       continue;
     }
+    if (key <= after) continue;
     const sizeBytes = await sizeOf(join(folder, name));
-    if (sizeBytes !== null) yield { key: `${keyStart}${name}`, sizeBytes };
+    if (sizeBytes !== null) yield { key, sizeBytes };
   }
 }
 

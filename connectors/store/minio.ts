@@ -7,7 +7,7 @@ import { isNotFound, isPreconditionFailed, s3Code } from "./s3-errors.js";
 import { probeConditionalWrites } from "./s3-probe.js";
 import { gather, listObjects, page, readObject } from "./s3-read.js";
 import { uploadStream, type UploadRequests } from "./s3-upload.js";
-import type { Store, StoredObject, WrittenObject } from "./store.js";
+import type { ListOptions, Store, StoredObject, WrittenObject } from "./store.js";
 
 export interface MinioStoreOptions extends S3BucketOptions {
   /** As `patienceMs`, for opening: a wrong address is said soon, ms. Default 5,000. */
@@ -246,9 +246,9 @@ class BucketStore implements MinioStore {
     });
   }
 
-  async *list(prefix: string): AsyncGenerator<StoredObject> {
+  async *list(prefix: string, { after = "" }: ListOptions = {}): AsyncGenerator<StoredObject> {
     checkPrefix(prefix);
-    yield* listObjects(this.#bucket, prefix);
+    yield* listObjects(this.#bucket, prefix, after);
   }
 
   async delete(key: string): Promise<void> {

@@ -68,9 +68,9 @@ export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Ar
   return Buffer.concat(all);
 }
 
-/** The objects whose key starts with `prefix`, a page of 1,000 at a time, each asked for when it is needed. */
-export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGenerator<StoredObject> {
-  for await (const objects of objectPages(bucket, prefix, "")) {
+/** The objects whose key starts with `prefix` and lies behind `from`, a page of 1,000 at a time, each asked for when it is needed. */
+export async function* listObjects(bucket: S3Bucket, prefix: string, from = ""): AsyncGenerator<StoredObject> {
+  for await (const objects of objectPages(bucket, prefix, from)) {
     for (const { key, sizeBytes } of objects) {
       // A gateway over folders lists those that somebody made by hand as empty objects.
       if (!key.endsWith("/")) yield { key, sizeBytes };

@@ -9,6 +9,11 @@ export interface ByteRange {
   readonly end: number;
 }
 
+export interface ListOptions {
+  /** Only keys behind this one; it need not be there, nor start with the prefix */
+  readonly after?: string | undefined;
+}
+
 export interface WrittenObject {
   readonly sizeBytes: number;
   /** hexadecimal */
@@ -41,7 +46,7 @@ export interface Store {
   getStream(key: string): AsyncIterable<Uint8Array>;
   head(key: string): Promise<StoredObject | null>;
   /** Every object whose key starts with `prefix`, in ascending order of the key's code units. */
-  list(prefix: string): AsyncIterable<StoredObject>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<StoredObject>;
   /** Deleting what is absent is no error. */
   delete(key: string): Promise<void>;
   /** A path or URL that another program can open for a while (shards in a training job). */

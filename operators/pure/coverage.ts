@@ -3,6 +3,7 @@ import { canonicalJson } from "../../schemas/canonical.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { frontierSchema, sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
 import { engineInfoSchema, recordCountsSchema, type EngineInfo, type RecordCounts } from "../../schemas/segment.js";
+import { NO_RECORDS, sumOfCounts } from "./run-index.js";
 
 /** What of the archive a state has taken in. */
 export const coverageSchema = z
@@ -29,8 +30,6 @@ interface Chain {
   readonly end: ChainEnd;
   readonly counts: RecordCounts;
 }
-
-const NONE: RecordCounts = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
 
 /** Keeps account of segments: each is taken exactly once, in the order of its chain. */
 export class Coverage {
@@ -75,7 +74,7 @@ export class Coverage {
 
   /** Of all chains */
   get records(): RecordCounts {
-    return [...this.#chains.values()].reduce((sum, { counts }) => sumOf(sum, counts), NONE);
+    return [...this.#chains.values()].reduce((sum, { counts }) => sumOfCounts(sum, counts), NO_RECORDS);
   }
 
   get lastMs(): number | null {
@@ -131,8 +130,8 @@ export class Coverage {
   }
 
   #extend(end: ChainEnd, counts: RecordCounts): void {
-    const known = this.#chains.get(chainKey(end))?.counts ?? NONE;
-    this.#chains.set(chainKey(end), { end, counts: sumOf(known, counts) });
+    const known = this.#chains.get(chainKey(end))?.counts ?? NO_RECORDS;
+    this.#chains.set(chainKey(end), { end, counts: sumOfCounts(known, counts) });
   }
 
   #takeEngines(engines: readonly EngineInfo[]): void {
@@ -152,7 +151,7 @@ export class Coverage {
 
   /** Counts a range as taken in although its segment cannot be read. */
   skip(end: ChainEnd): void {
-    this.#extend(end, NONE);
+    this.#extend(end, NO_RECORDS);
   }
 }
 
@@ -169,16 +168,6 @@ export function greatestTime(eventTimesMs: BigInt64Array): number | null {
     if (timeMs > lastMs) lastMs = timeMs;
   }
   return lastMs;
-}
-
-function sumOf(a: RecordCounts, b: RecordCounts): RecordCounts {
-  return {
-    in: a.in + b.in,
-    scored: a.scored + b.scored,
-    copied: a.copied + b.copied,
-    quarantined: a.quarantined + b.quarantined,
-    lost: a.lost + b.lost,
-  };
 }
 
 function chainKey(chain: { partition: number; origin: number }): string {

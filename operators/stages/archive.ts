@@ -5,7 +5,8 @@ import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { BYTES, type BytesState } from "../../schemas/scored-batch.js";
 import { SEGMENT_VERSION, type EngineInfo, type Segment, type SegmentHeader } from "../../schemas/segment.js";
-import { writeSegment } from "./chain.js";
+import { ChainRuns } from "./chain-runs.js";
+import { writeSegment } from "./segment-objects.js";
 import { hexDigest, type Outcome } from "./image-in-flight.js";
 
 /** A dataset that wants the bytes of images that may be among its best K+R. */
@@ -26,6 +27,8 @@ export interface Keeper {
 export interface ArchiveOptions {
   readonly store: Store;
   readonly chain: ChainName;
+  /** The chain's runs, which are looked at after each segment that is created; by default they are opened for each */
+  readonly runs?: ChainRuns;
   readonly topM: number;
   /** C where all logits are kept, else null */
   readonly classCount: number | null;
@@ -88,7 +91,7 @@ export async function archiveSegment(
     rejected: [...builder.rejected],
     retried: builder.retried,
   };
-  return write(store, chain, { header, batch: builder.build() });
+  return write(options, { header, batch: builder.build() });
 }
 
 /** Archives that offsets [position.end, end) are no longer in the log. */
@@ -112,7 +115,7 @@ async function archiveEmpty(
   { lost, reason }: { readonly lost: number; readonly reason: string | null },
   options: ArchiveOptions,
 ): Promise<Segment> {
-  const { chain, store, topM, classCount, embeddingSize } = options;
+  const { chain, topM, classCount, embeddingSize } = options;
   const header: SegmentHeader = {
     ...place(chain, position.end, end),
     counts: { in: lost, scored: 0, copied: 0, quarantined: 0, lost },
@@ -132,7 +135,7 @@ async function archiveEmpty(
     start: position.end,
     watermarkMs: position.watermarkMs,
   });
-  return write(store, chain, { header, batch: empty.build() });
+  return write(options, { header, batch: empty.build() });
 }
 
 function place(chain: ChainName, start: number, end: number) {
@@ -140,8 +143,15 @@ function place(chain: ChainName, start: number, end: number) {
   return { schemaVersion: SEGMENT_VERSION, teacher, stream, partition, origin, start, end } as const;
 }
 
-async function write(store: Store, chain: ChainName, segment: Segment): Promise<Segment> {
-  if ((await writeSegment(store, chain, segment)) === "created") return segment;
+/** Creates the segment, and looks at the runs before anybody is told of it: a late writer's key may be free again. */
+async function write(
+  { store, chain, runs = new ChainRuns(store, chain) }: Pick<ArchiveOptions, "store" | "chain" | "runs">,
+  segment: Segment,
+): Promise<Segment> {
+  if ((await writeSegment(store, chain, segment)) === "created") {
+    await runs.assertNoneBeyond(segment.header.start);
+    return segment;
+  }
   throw new SluiceError(
     "E_CHAIN_CONFLICT",
     `Another scorer has archived ${chain.stream}/${chain.partition} from offset ${segment.header.start} already: its segment stands, ` +

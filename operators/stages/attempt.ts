@@ -3,7 +3,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
-import { findManifest, versionNumbers } from "./manifests.js";
+import { readableManifest, versionNumbers } from "./manifests.js";
 
 /**
  * An attempt's claims are objects numbered from 1, each created only if absent. A publisher claims the number that it is about to
@@ -90,6 +90,7 @@ export async function sweepAttempts(
   if (attempts.length === 0) return { removed, undecided };
   // Read after the attempts: an attempt that commits later than this holds its claim.
   const published = await publishedFolders(store, dataset);
+  if (published === null) return { removed, undecided: attempts };
   for (const attempt of attempts) {
     const folder = keys.attempt(dataset, attempt);
     if (published.has(folder)) continue;
@@ -118,7 +119,8 @@ async function takeFromPublisher(
   for (let claim = 1; ; claim++) {
     const standing = await createOrReadClaim(store, claimKey(folder, claim), { swept: true });
     if ("swept" in standing) return "swept";
-    const winner = await findManifest(store, dataset, standing.number);
+    // One that cannot be read may be this attempt's.
+    const winner = await readableManifest(store, dataset, standing.number, () => undefined);
     if (winner === null) return "undecided";
     if (winner.provenance.commitId === standing.commitId) return "published";
   }
@@ -144,12 +146,14 @@ async function createOrReadClaim(store: Store, key: string, mine: Claim): Promis
   }
 }
 
-/** Folders of attempts that a manifest made a version. */
-async function publishedFolders(store: Store, dataset: string): Promise<Set<string>> {
+/** Folders of attempts that a manifest made a version; null where one cannot be read: nobody knows whose files it names. */
+async function publishedFolders(store: Store, dataset: string): Promise<Set<string> | null> {
   const prefix = keys.attempts(dataset);
   const folders = new Set<string>();
   for (const number of await versionNumbers(store, dataset)) {
-    const manifest = await findManifest(store, dataset, number);
+    const damaged: string[] = [];
+    const manifest = await readableManifest(store, dataset, number, ({ message }) => damaged.push(message));
+    if (damaged.length > 0) return null;
     for (const { key } of manifest?.files ?? []) {
       folders.add(key.slice(0, key.indexOf("/", prefix.length) + 1));
     }

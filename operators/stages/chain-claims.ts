@@ -62,26 +62,7 @@ async function readAll(store: Store, archive: Archive): Promise<{ chains: ChainC
     if (bytes === null) break;
     chains.push(...decodeClaims(bytes, key));
   }
-  chains.push(...(await earlierLiveChains(store, archive, chains)));
   return { chains: sorted(chains), next };
-}
-
-/** Live chains that were begun when each had an object of its own, from partition 0 on. */
-async function earlierLiveChains(
-  store: Store,
-  archive: Archive,
-  claimed: readonly ChainClaim[],
-): Promise<ChainClaim[]> {
-  const live = new Set(claimed.filter(({ end }) => end === null).map(({ partition }) => partition));
-  const last = Math.max(-1, ...live);
-  const found: ChainClaim[] = [];
-  for (let partition = 0; ; partition++) {
-    if (live.has(partition)) continue;
-    const key = keys.liveChain({ ...archive, partition });
-    const bytes = await getIfThere(store, key);
-    if (bytes !== null) found.push({ partition, origin: originIn(bytes, key), end: null });
-    else if (partition > last) return found;
-  }
 }
 
 async function getIfThere(store: Store, key: string): Promise<Uint8Array | null> {
@@ -91,19 +72,6 @@ async function getIfThere(store: Store, key: string): Promise<Uint8Array | null>
     if (isSluiceError(error, "E_STORE_MISSING")) return null;
     throw error;
   }
-}
-
-function originIn(bytes: Uint8Array, key: string): number {
-  try {
-    const { origin } = JSON.parse(Buffer.from(bytes).toString()) as { origin: unknown };
-    if (typeof origin === "number" && Number.isSafeInteger(origin) && origin >= 0) return origin;
-  } catch {
-    // The same as another value.
-  }
-  throw new SluiceError(
-    "E_SEGMENT_CORRUPT",
-    `Expected {"origin": offset} at ${key}, found something else. Restore it.`,
-  );
 }
 
 function assertFree(wanted: ChainClaim, claimed: readonly ChainClaim[]): void {

@@ -11,7 +11,7 @@ import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { atOrBelow, type Frontier } from "../../schemas/frontier.js";
 import { checkpointShard, keys } from "../../schemas/keys.js";
 import { WHOLE, type Shard } from "../../schemas/shard.js";
-import { followSegments } from "./chain.js";
+import { ArchiveReader } from "./archive-reader.js";
 
 /** A part of a pane's state: an immutable object, named with its digest. */
 const partSchema = z.strictObject({ key: z.string(), sha256: z.string(), sizeBytes: z.int().nonnegative() });
@@ -183,9 +183,9 @@ async function level(
   shard: Shard,
   covered: Coverage,
 ): Promise<void> {
+  const archive = new ArchiveReader(store, { teacher, stream });
   for (const { end, ...place } of state.coverage.frontier) {
-    const from = covered.endIn(place);
-    for await (const segment of followSegments(store, { teacher, stream, ...place }, from, end)) {
+    for await (const segment of archive.segments(place, covered.endIn(place), end)) {
       state.level(segment, shard);
     }
   }
@@ -331,3 +331,21 @@ async function checkpointKeys(store: Store, parameters: string, shard: Shard): P
   for await (const { key } of store.list(keys.checkpoints(parameters, shard))) found.push(key);
   return found.reverse();
 }
+
+/** Checkpoints and parts that are not as they were written, of all states. A reader passes over them. */
+export async function* damagedCheckpoints(store: Store): AsyncGenerator<SluiceError, void, undefined> {
+  const nowhere = { push: () => undefined, end: () => undefined };
+  for await (const { key } of store.list(CHECKPOINTS)) {
+    if (checkpointShard(key) === null) continue;
+    try {
+      const { panes } = await readCheckpoint(store, key);
+      for (const { parts } of panes) for (const part of parts) await mergePart(store, part, nowhere);
+    } catch (error) {
+      // What has just been pruned is not there to be damaged.
+      if (isSluiceError(error, "E_CHECKPOINT_CORRUPT")) yield error;
+      else if (!isSluiceError(error, "E_STORE_MISSING")) throw error;
+    }
+  }
+}
+
+const CHECKPOINTS = "checkpoints/";

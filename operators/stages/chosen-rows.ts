@@ -1,11 +1,10 @@
-import type { Store } from "../../connectors/store/store.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
-import type { ChainName } from "../../schemas/keys.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { ClassScores, Ranking } from "../pure/ranking.js";
 import type { TopkRows } from "../pure/topk.js";
+import type { ArchiveReader } from "./archive-reader.js";
 import { SegmentLookup } from "./segment-lookup.js";
 
 /** What is chosen of a class, as its state has it. */
@@ -18,21 +17,17 @@ export interface ClassEntries {
 
 /** Where the rows are archived, and how their scores are read. */
 export interface RowArchive {
-  readonly teacher: string;
+  readonly archive: ArchiveReader;
   readonly stream: string;
   readonly frontier: Frontier;
   readonly ranking: Ranking;
 }
 
 /** Reads the archived row behind each ranked entry: the state keeps 32 bytes an entry, the archive all the rest. */
-export async function chosenRows(
-  store: Store,
-  archive: RowArchive,
-  group: readonly ClassEntries[],
-): Promise<ChosenRows[]> {
+export async function chosenRows(archive: RowArchive, group: readonly ClassEntries[]): Promise<ChosenRows[]> {
   const chosen = group.map(emptyRows);
   for (const [partition, places] of placesByPartition(group)) {
-    await fillPartition(store, archive, partition, places, chosen, group);
+    await fillPartition(archive, partition, places, chosen, group);
   }
   return chosen;
 }
@@ -81,7 +76,6 @@ function placesOf(group: readonly ClassEntries[], partition: number, count: numb
 }
 
 async function fillPartition(
-  store: Store,
   archive: RowArchive,
   partition: number,
   places: Places,
@@ -90,8 +84,7 @@ async function fillPartition(
 ): Promise<void> {
   const filled = new Uint8Array(places.count);
   for (const { origin, end } of archive.frontier.filter((chain) => chain.partition === partition)) {
-    const chain: ChainName = { teacher: archive.teacher, stream: archive.stream, partition, origin };
-    const lookup = await SegmentLookup.open(store, chain, places.count);
+    const lookup = await SegmentLookup.open(archive.archive.chain({ partition, origin }), places.count);
     let scored: ScoredBatch | null = null;
     let scores: ClassScores | null = null;
     for (let place = 0; place < places.count; place++) {

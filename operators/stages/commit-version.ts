@@ -35,12 +35,21 @@ export async function commitVersion(
     readonly claim: (number: number) => Promise<void>;
   },
 ): Promise<{ manifest: Manifest; outcome: "created" | "exists" }> {
+  let damaged = 0;
   for (let newest = parent; ;) {
     refuseRegress(draft, newest, policy);
-    const manifest = withParent(draft, newest);
+    const manifest = withParent(draft, newest, damaged);
     const key = keys.manifest(draft.dataset, manifest.number);
     await policy.claim(manifest.number);
-    const winner = await createOrRead(store, key, manifest);
+    let winner: Manifest;
+    try {
+      winner = await createOrRead(store, key, manifest);
+    } catch (error) {
+      if (!isSluiceError(error, "E_VERSION_CORRUPT")) throw error;
+      // The number is taken by a manifest that cannot be read.
+      damaged++;
+      continue;
+    }
     if (winner.provenance.commitId === draft.provenance.commitId) return { manifest: winner, outcome: "created" };
     if (isSameVersion(winner, draft)) return { manifest: winner, outcome: "exists" };
     if (policy.onConflict === "refuse") {
@@ -52,6 +61,7 @@ export async function commitVersion(
       );
     }
     newest = winner;
+    damaged = 0;
   }
 }
 
@@ -82,10 +92,11 @@ export function isSameVersion(a: Pick<Manifest, "id" | "classes">, b: Pick<Manif
   return a.id === b.id && sameNames(versionLabels(a), versionLabels(b));
 }
 
-export function withParent(draft: Draft, parent: Parent): Manifest {
+/** `skipped`: how many numbers behind the parent's are taken by manifests that cannot be read. */
+export function withParent(draft: Draft, parent: Parent, skipped = 0): Manifest {
   return {
     ...draft,
-    number: (parent?.number ?? 0) + 1,
+    number: (parent?.number ?? 0) + 1 + skipped,
     provenance: {
       ...draft.provenance,
       parent: parent === null ? null : { number: parent.number, id: parent.id },

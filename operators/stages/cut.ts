@@ -9,11 +9,12 @@ import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import type { ClassNames } from "../../schemas/class-names.js";
 import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
-import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
+import type { Frontier } from "../../schemas/frontier.js";
 import type { LabelFrontier } from "../../schemas/image-label.js";
-import { keys, type ChainName } from "../../schemas/keys.js";
+import type { ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
-import { archivedChains, followSegments, followToEnd, repeatedSegments, type Gap } from "./chain.js";
+import { ArchiveReader, type ChainGap } from "./archive-reader.js";
+import type { Gap } from "./chain-reader.js";
 import { restoreSpan } from "./checkpoint.js";
 import { chooseRows, type ChosenClass } from "./choose-rows.js";
 import { chosenRows, type RowArchive } from "./chosen-rows.js";
@@ -53,7 +54,7 @@ export interface CutOptions {
    * Leave out ranges whose segments are missing or corrupt; the version is marked incomplete. No checkpoint is used: it may
    * have rows of them.
    */
-  readonly onGap?: ((gap: Gap & { readonly chain: ChainName }) => void) | undefined;
+  readonly onGap?: ((gap: ChainGap) => void) | undefined;
   /** What a state may take that is deeper than the dataset's own; by default there is no limit */
   readonly maxStateBytes?: number | undefined;
   /** Reads ahead of the cut, with several threads for one; by default nobody does */
@@ -74,6 +75,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const span = options.span ?? paneSpan(dataset.window, 0);
   const teacher = teacherDigest(card);
   const stateOptions = { dataset, teacher, stream, card };
+  const archive = new ArchiveReader(store, { teacher, stream });
   const ranked = ranking(dataset.select, card);
   const labelled = options.labels ?? (await labelFrontier(store, stream));
   const images = await labelledImages(store, stream, labelled);
@@ -101,7 +103,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
               coverage.skip({ partition: chain.partition, origin: chain.origin, end: gap.end });
               report({ chain, ...gap });
             };
-      for await (const segment of followSegments(store, chain, coverage.endIn(chain), end.end, skip)) {
+      for await (const segment of archive.segments(chain, coverage.endIn(chain), end.end, skip)) {
         into.apply(segment);
         onSegment?.(++segments);
       }
@@ -130,7 +132,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
     records: coverage.records,
     incomplete,
     trigger: options.trigger,
-    classes: classesOf(store, { teacher, stream, frontier, ranking: ranked }, () =>
+    classes: classesOf({ archive, frontier, ranking: ranked, stream }, () =>
       chooseRows(state, { policy: dataset.select, k, retractions, deeper }),
     ),
   };
@@ -140,7 +142,6 @@ export async function cut(options: CutOptions): Promise<Cut> {
 const GROUP_ROWS = 500_000;
 
 async function* classesOf(
-  store: Store,
   archive: RowArchive,
   choose: () => Promise<readonly ChosenClass[]>,
 ): AsyncGenerator<ChosenRows, void, undefined> {
@@ -152,7 +153,7 @@ async function* classesOf(
       if (rows > GROUP_ROWS && last > first) break;
     }
     const group = chosen.slice(first, last).map(({ entries }) => entries());
-    yield* await chosenRows(store, archive, group);
+    yield* await chosenRows(archive, group);
     first = last;
   }
 }
@@ -166,51 +167,4 @@ function assertDepth(dataset: Dataset, depth: Int32Array, mostBytes = Number.POS
       "needed: too many images rank in several classes. Choose a smaller k or p, or a floor.",
     { stateBytes, memoryBytes: mostBytes },
   );
-}
-
-/** Looks for what was archived while the chains were followed, at most: scorers that are faster are not waited for. */
-const LOOKS = 100;
-
-/**
- * Where the chains of (teacher, stream) end now, live ones and replays: all of them at one moment, so that no chain lies
- * below a checkpoint by whose thresholds bytes of another were left out. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; with `onGap` those ranges
- * are passed over. `onWarning` hears of repeated segments.
- */
-export async function currentFrontier(
-  store: Store,
-  place: { teacher: string; stream: string },
-  { onGap, onWarning }: Pick<CutOptions, "onGap" | "onWarning"> = {},
-): Promise<Frontier> {
-  const ends = new Map<ChainName, number>();
-  const follow = async (chain: ChainName, from: number): Promise<void> => {
-    const followed: { start: number; end: number }[] = [];
-    const end = await followToEnd(
-      store,
-      chain,
-      from,
-      (header) => {
-        followed.push({ start: header.start, end: header.end });
-      },
-      onGap === undefined
-        ? undefined
-        : (gap: Gap): void => {
-            onGap({ chain, ...gap });
-          },
-    );
-    ends.set(chain, end);
-    if (onWarning === undefined || from !== chain.origin) return;
-    for await (const { message } of repeatedSegments(store, chain, followed)) onWarning(message);
-  };
-  for (const chain of await archivedChains(store, place)) await follow(chain, chain.origin);
-  // Where no chain has grown since it was followed, each ended there when the first was looked at again.
-  for (let look = 0; look < LOOKS; look++) {
-    let grown = false;
-    for (const [chain, end] of ends) {
-      if ((await store.head(keys.segment(chain, end))) === null) continue;
-      grown = true;
-      await follow(chain, end);
-    }
-    if (!grown) break;
-  }
-  return sortFrontier([...ends].map(([{ partition, origin }, end]) => ({ partition, origin, end })));
 }

@@ -2,6 +2,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, messageOf, SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { manifestSchema, type Manifest } from "../../schemas/manifest.js";
+import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
 
 /** Numbers of the dataset's published versions, ascending. */
 export async function versionNumbers(store: Store, dataset: string): Promise<number[]> {
@@ -41,10 +42,45 @@ export async function readManifest(store: Store, dataset: string, version: numbe
   );
 }
 
-/** The newest manifest, null where nothing is published. Throws E_VERSION_CORRUPT. */
-export async function newestManifest(store: Store, dataset: string): Promise<Manifest | null> {
-  const number = (await versionNumbers(store, dataset)).at(-1);
-  return number === undefined ? null : findManifest(store, dataset, number);
+/** Is told of a manifest that cannot be read, and is passed over: its version is lost to nobody but those who ask for it. */
+export type OnDamaged = (error: SluiceError) => void;
+
+/** The newest manifest that can be read, null where there is none. */
+export async function newestManifest(
+  store: Store,
+  dataset: string,
+  onDamaged: OnDamaged = () => undefined,
+): Promise<Manifest | null> {
+  for await (const manifest of manifestsNewestFirst(store, dataset, onDamaged)) return manifest;
+  return null;
+}
+
+/** Manifests of the dataset's versions, the newest first, those that can be read. */
+export async function* manifestsNewestFirst(
+  store: Store,
+  dataset: string,
+  onDamaged: OnDamaged = () => undefined,
+): AsyncGenerator<Manifest, void, undefined> {
+  for (const number of (await versionNumbers(store, dataset)).reverse()) {
+    const manifest = await readableManifest(store, dataset, number, onDamaged);
+    if (manifest !== null) yield manifest;
+  }
+}
+
+/** A version's manifest; null where there is none, or none that can be read. */
+export async function readableManifest(
+  store: Store,
+  dataset: string,
+  number: number,
+  onDamaged: OnDamaged,
+): Promise<Manifest | null> {
+  try {
+    return await findManifest(store, dataset, number);
+  } catch (error) {
+    if (!isSluiceError(error, "E_VERSION_CORRUPT")) throw error;
+    onDamaged(error);
+    return null;
+  }
 }
 
 /** A version's manifest, null where there is no such version. Throws E_VERSION_CORRUPT. */
@@ -62,18 +98,18 @@ export async function findManifest(store: Store, dataset: string, number: number
 
 /** Two spaces of indent: people read manifests. */
 export function encodeManifest(manifest: Manifest): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(manifestSchema.parse(manifest), null, 2) + "\n");
+  return sealJson(manifestSchema.parse(manifest), 2);
 }
 
 /** Throws E_VERSION_CORRUPT, naming `key`. */
 export function decodeManifest(bytes: Uint8Array, key: string): Manifest {
   try {
-    return manifestSchema.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    return manifestSchema.parse(openSealedJson(bytes));
   } catch (error) {
     throw new SluiceError(
       "E_VERSION_CORRUPT",
       `Expected the manifest of a version at ${key}, found bytes that do not read as one: ${messageOf(error)}. ` +
-        "Restore it from a copy, or delete it and publish again.",
+        "Restore it from a copy; other versions are not affected.",
       { cause: error, key },
     );
   }

@@ -2,7 +2,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { DigestSet } from "../pure/digest-set.js";
 import { eachRow, type RowGroup } from "../pure/publish-plan.js";
-import { archivedChains, followSegments, followToEnd } from "./chain.js";
+import { ArchiveReader } from "./archive-reader.js";
 import { digestText } from "./shard-writer.js";
 import { readCards } from "./teacher-registry.js";
 
@@ -63,9 +63,10 @@ export class OtherPlaces {
     // What is left out of the archive for a gap is the cut's to say; here a place less is known.
     const passOver = (): void => undefined;
     for (const teacher of teachers) {
-      for (const chain of await archivedChains(this.#store, { teacher, stream: this.#stream })) {
-        const end = await followToEnd(this.#store, chain, chain.origin, () => undefined, passOver);
-        for await (const { batch } of followSegments(this.#store, chain, chain.origin, end, passOver)) {
+      const archive = new ArchiveReader(this.#store, { teacher, stream: this.#stream });
+      for (const chain of await archive.chains()) {
+        const end = await archive.chain(chain).end(chain.origin, passOver);
+        for await (const { batch } of archive.segments(chain, chain.origin, end, passOver)) {
           for (let row = 0; row < batch.count; row++) {
             if (!wanted.has(batch.digest, row * DIGEST_BYTES)) continue;
             const uri = batch.uri.get(row);

@@ -1,48 +1,53 @@
-import type { Store } from "../../connectors/store/store.js";
-import { keys, type ChainName } from "../../schemas/keys.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
-import { readSegment, SegmentMemory, segmentStart } from "./chain.js";
+import { isSluiceError } from "../../schemas/errors.js";
+import type { ChainReader } from "./chain-reader.js";
+import { rowAt } from "./run-rows.js";
+import { SegmentMemory } from "./segment-objects.js";
 
 export interface FoundRow {
   readonly batch: ScoredBatch;
   readonly row: number;
 }
 
+/** What is read at a time: a row group of a run, or a segment of the tail. */
+interface Piece {
+  /** First offset */
+  readonly start: number;
+  read(memory: SegmentMemory): Promise<ScoredBatch | null>;
+}
+
+/** Times that the archive may be compacted under a reader's feet before that is a fault */
+const MOST_CHANGES = 100;
+
 /**
- * Finds archived rows of one chain by their offsets, asked for in ascending order: each segment is read once. A found row
+ * Finds archived rows of one chain by their offsets, asked for in ascending order: each piece is read once. A found row
  * is valid until the next `find`.
  */
 export class SegmentLookup {
-  readonly #store: Store;
-  readonly #chain: ChainName;
-  readonly #starts: readonly number[];
+  readonly #reader: ChainReader;
+  readonly #rows: number;
+  #pieces: readonly Piece[] = [];
   #at = 0;
-  #loaded = -1;
+  #loaded: Piece | null = null;
   #batch: ScoredBatch | null = null;
-  /** Where `#batch` is, and where the next segment is read to meanwhile */
+  /** Where `#batch` is, and where the next piece is read to meanwhile */
   #memory = new SegmentMemory();
   #memoryAhead = new SegmentMemory();
-  readonly #readsAhead: boolean;
-  #ahead: { readonly start: number; readonly batch: Promise<ScoredBatch> } | null = null;
+  #ahead: { readonly piece: Piece; readonly batch: Promise<ScoredBatch | null> } | null = null;
 
-  private constructor(store: Store, chain: ChainName, starts: readonly number[], readsAhead: boolean) {
-    this.#store = store;
-    this.#chain = chain;
-    this.#starts = starts;
-    this.#readsAhead = readsAhead;
+  private constructor(reader: ChainReader, rows: number) {
+    this.#reader = reader;
+    this.#rows = rows;
   }
 
-  /** `rows`: how many will be asked for; where they are as many as segments, the next segment is read ahead. */
-  static async open(store: Store, chain: ChainName, rows: number): Promise<SegmentLookup> {
-    // The listing only says where to look; that a segment covers an offset is read from the segment itself.
-    const starts: number[] = [];
-    for await (const { key } of store.list(keys.chain(chain))) {
-      if (key.endsWith(".arrow")) starts.push(segmentStart(key));
-    }
-    return new SegmentLookup(store, chain, starts, rows >= starts.length);
+  /** `rows`: how many will be asked for; where they are as many as pieces, the next piece is read ahead. */
+  static async open(reader: ChainReader, rows: number): Promise<SegmentLookup> {
+    const lookup = new SegmentLookup(reader, rows);
+    await lookup.#refresh();
+    return lookup;
   }
 
-  /** The same as `find` where the segment read last has the row, else null: nothing has to be waited for. */
+  /** The same as `find` where the piece read last has the row, else null: nothing has to be waited for. */
   here(offset: number, isWanted: (batch: ScoredBatch, row: number) => boolean): FoundRow | null {
     const batch = this.#batch;
     const row = batch === null ? -1 : rowAt(batch, offset);
@@ -50,58 +55,92 @@ export class SegmentLookup {
   }
 
   /**
-   * The row at an offset that `isWanted`; null where the chain has none. A repeated segment may start nearer to the offset
-   * than the one that the chain leads to: where it has no such row, the earlier ones are asked.
+   * The row at an offset that `isWanted`; null where the chain has none. A repeated segment of the tail may start nearer to
+   * the offset than the one that the chain leads to: where it has no such row, the earlier ones are asked.
    */
   async find(offset: number, isWanted: (batch: ScoredBatch, row: number) => boolean): Promise<FoundRow | null> {
-    const starts = this.#starts;
-    while (this.#at + 1 < starts.length && starts[this.#at + 1]! <= offset) this.#at++;
+    for (let changes = 0; changes < MOST_CHANGES; changes++) {
+      const found = await this.#look(offset, isWanted);
+      if (found !== "changed") return found;
+      await this.#refresh();
+    }
+    return null;
+  }
+
+  async #look(
+    offset: number,
+    isWanted: (batch: ScoredBatch, row: number) => boolean,
+  ): Promise<FoundRow | null | "changed"> {
+    const pieces = this.#pieces;
+    while (this.#at + 1 < pieces.length && pieces[this.#at + 1]!.start <= offset) this.#at++;
     for (let at = this.#at; at >= 0; at--) {
-      const start = starts[at];
-      if (start === undefined || start > offset) return null;
-      const batch = await this.#read(start);
+      const piece = pieces[at];
+      if (piece === undefined || piece.start > offset) return null;
+      const batch = await this.#read(piece);
+      if (batch === null) return "changed";
       const row = rowAt(batch, offset);
       if (row >= 0 && isWanted(batch, row)) return { batch, row };
     }
     return null;
   }
 
-  async #read(start: number): Promise<ScoredBatch> {
-    if (this.#loaded !== start || this.#batch === null) {
-      this.#batch = null;
-      if (this.#ahead?.start === start) {
-        [this.#memory, this.#memoryAhead] = [this.#memoryAhead, this.#memory];
-        const { batch } = this.#ahead;
-        this.#ahead = null;
-        this.#batch = await batch;
-      } else this.#batch = await this.#fetch(start, this.#memory);
-      this.#loaded = start;
-      const next = this.#readsAhead ? this.#starts[this.#at + 1] : undefined;
-      if (next !== undefined && this.#ahead?.start !== next) {
-        await this.#ahead?.batch.catch(() => undefined);
-        this.#ahead = { start: next, batch: this.#fetch(next, this.#memoryAhead) };
-        // Whoever asks for it hears of it.
-        this.#ahead.batch.catch(() => undefined);
-      }
+  async #read(piece: Piece): Promise<ScoredBatch | null> {
+    if (this.#loaded === piece && this.#batch !== null) return this.#batch;
+    this.#batch = null;
+    this.#loaded = piece;
+    if (this.#ahead?.piece === piece) {
+      [this.#memory, this.#memoryAhead] = [this.#memoryAhead, this.#memory];
+      const { batch } = this.#ahead;
+      this.#ahead = null;
+      this.#batch = await batch;
+    } else this.#batch = await piece.read(this.#memory);
+    const next = this.#rows >= this.#pieces.length ? this.#pieces[this.#at + 1] : undefined;
+    if (next !== undefined && this.#ahead?.piece !== next) {
+      await this.#ahead?.batch.catch(() => undefined);
+      this.#ahead = { piece: next, batch: next.read(this.#memoryAhead) };
+      // The caller that asks for it gets the error.
+      this.#ahead.batch.catch(() => undefined);
     }
     return this.#batch;
   }
 
-  async #fetch(start: number, memory: SegmentMemory): Promise<ScoredBatch> {
-    return (await readSegment(this.#store, this.#chain, start, memory)).batch;
+  async #refresh(): Promise<void> {
+    await this.#ahead?.batch.catch(() => undefined);
+    this.#ahead = null;
+    this.#loaded = null;
+    this.#batch = null;
+    this.#pieces = await piecesOf(this.#reader);
+    this.#at = 0;
   }
 }
 
-/** Row of an offset in a batch of one partition, whose offsets ascend; -1 where it has none. */
-function rowAt({ offset: offsets, count }: ScoredBatch, wanted: number): number {
-  // As pairs of words, low first: no BigInt is made.
-  const words = new Uint32Array(offsets.buffer, offsets.byteOffset, 2 * count);
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (words[2 * middle + 1]! * 2 ** 32 + words[2 * middle]! < wanted) low = middle + 1;
-    else high = middle;
+/** All pieces of a chain, in order. Those of the tail are where the listing says; what is in them they say themselves. */
+async function piecesOf(reader: ChainReader): Promise<Piece[]> {
+  const { runs, chain } = reader;
+  await runs.refresh();
+  const end = await runs.end();
+  const pieces: Piece[] = [];
+  for (let at = chain.origin; at < end;) {
+    const index = await runs.indexAt(at);
+    index.rowGroups.forEach((group, number) => {
+      pieces.push({
+        start: index.startOf(group.first),
+        read: (memory) => goneAsNull(reader.readGroup(index, number, memory)),
+      });
+    });
+    at = index.head.end;
   }
-  return low < count && words[2 * low + 1]! * 2 ** 32 + words[2 * low]! === wanted ? low : -1;
+  for (const start of await reader.tailStarts()) {
+    pieces.push({ start, read: async (memory) => (await reader.tailSegment(start, memory))?.batch ?? null });
+  }
+  return pieces;
+}
+
+async function goneAsNull<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isSluiceError(error, "E_STORE_MISSING")) return null;
+    throw error;
+  }
 }

@@ -2,7 +2,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { Coverage } from "../../operators/pure/coverage.js";
 import { parametersDigest } from "../../operators/pure/numbered-selection.js";
 import { paneOf } from "../../operators/pure/windows.js";
-import { followSegments } from "../../operators/stages/chain.js";
+import { ArchiveReader } from "../../operators/stages/archive-reader.js";
 import { newestCoverage } from "../../operators/stages/checkpoint.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import type { ClassNames } from "../../schemas/class-names.js";
@@ -66,11 +66,10 @@ export class ArchiveFacts implements CutFacts {
 
   /** Takes in what the archive has up to `frontier`. */
   async catchUp(frontier: Frontier): Promise<void> {
-    const { store, teacher, stream } = this.#options;
+    const archive = new ArchiveReader(this.#options.store, this.#options);
     for (const { end, ...place } of frontier) {
       const ends = this.#facts.map(({ coverage }) => coverage.endIn(place));
-      const chain = { teacher, stream, ...place };
-      for await (const segment of followSegments(store, chain, Math.min(end, ...ends), end)) this.onSegment(segment);
+      for await (const segment of archive.segments(place, Math.min(end, ...ends), end)) this.onSegment(segment);
     }
   }
 

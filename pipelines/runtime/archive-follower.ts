@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { archivedChains, followSegments, followToEnd, readSegmentHead } from "../../operators/stages/chain.js";
+import { ArchiveReader } from "../../operators/stages/archive-reader.js";
 import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import { keys } from "../../schemas/keys.js";
 import type { Segment } from "../../schemas/segment.js";
@@ -9,8 +9,7 @@ const PASSES = 8;
 
 /** Follows a teacher's chains over a stream as they grow, live ones and replays. */
 export class ArchiveFollower {
-  readonly #store: Store;
-  readonly #archive: { readonly teacher: string; readonly stream: string };
+  readonly #archive: ArchiveReader;
   readonly #onSegment: (segment: Segment) => Promise<void>;
   /** By chain */
   readonly #ends = new Map<string, Frontier[number]>();
@@ -22,8 +21,7 @@ export class ArchiveFollower {
     from: Frontier,
     onSegment: (segment: Segment) => Promise<void>,
   ) {
-    this.#store = store;
-    this.#archive = archive;
+    this.#archive = new ArchiveReader(store, archive);
     this.#onSegment = onSegment;
     for (const end of from) this.#ends.set(keys.chain({ ...archive, ...end }), end);
   }
@@ -35,13 +33,14 @@ export class ArchiveFollower {
   async follow(): Promise<Frontier> {
     for (let pass = 0, grown = true; grown && pass < PASSES; pass++) {
       grown = false;
-      for (const chain of await archivedChains(this.#store, this.#archive)) {
+      for (const chain of await this.#archive.chains()) {
         const known = this.#ends.get(keys.chain(chain));
         const from = known?.end ?? chain.origin;
+        const reader = this.#archive.chain(chain);
         // A gap is looked for where something follows, and once at the start.
-        if (known !== undefined && (await readSegmentHead(this.#store, chain, from)) === null) continue;
-        const end = await followToEnd(this.#store, chain, from, () => undefined);
-        for await (const segment of followSegments(this.#store, chain, from, end)) await this.#onSegment(segment);
+        if (known !== undefined && !(await reader.isBeyond(from))) continue;
+        const end = await reader.end(from);
+        for await (const segment of reader.segments(from, end)) await this.#onSegment(segment);
         this.#ends.set(keys.chain(chain), { partition: chain.partition, origin: chain.origin, end });
         grown ||= end > from;
       }

@@ -5,6 +5,7 @@ import type { Assignment, Log, LogBatch } from "../../connectors/log/log.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/stages/archive.js";
+import { ChainRuns } from "../../operators/stages/chain-runs.js";
 import type { Dedupe } from "../../operators/stages/dedupe.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
 import type { Config } from "../../schemas/config.js";
@@ -137,6 +138,7 @@ function archiveOptions({ config, store, card, engine, keepers }: ChainScoring, 
   return {
     store,
     chain,
+    runs: new ChainRuns(store, chain),
     topM: Math.min(config.archive.topM, classCount),
     classCount: config.archive.logits === "all" ? classCount : null,
     embeddingSize: config.archive.embedding === "all" ? (card.output.embedding?.size ?? null) : null,

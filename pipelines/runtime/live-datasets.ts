@@ -9,7 +9,7 @@ import {
   writeCheckpoint,
   type SpilledParts,
 } from "../../operators/stages/checkpoint.js";
-import { followSegments } from "../../operators/stages/chain.js";
+import { ArchiveReader } from "../../operators/stages/archive-reader.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
@@ -76,6 +76,7 @@ interface Live {
 export class LiveDatasets implements CutFacts, ScoreFollower {
   readonly #options: LiveOptions;
   readonly #live: readonly Live[];
+  readonly #archive: ArchiveReader;
   #sinceCheckpoint = 0;
   #turn: Promise<unknown> = Promise.resolve();
   /** Event time before which panes are closed and may leave memory, ms */
@@ -84,6 +85,7 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
   private constructor(options: LiveOptions, live: readonly Live[]) {
     this.#options = options;
     this.#live = live;
+    this.#archive = new ArchiveReader(options.store, options);
   }
 
   /** Restores each dataset from its newest checkpoint at or below `frontier`. */
@@ -156,7 +158,7 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     await this.#inTurn(async () => {
       for (const { state } of this.#live) {
         const from = state.coverage.endIn(chain);
-        for await (const segment of followSegments(this.#options.store, chain, from, end)) {
+        for await (const segment of this.#archive.segments(chain, from, end)) {
           state.apply(segment);
           this.#sinceCheckpoint++;
         }
@@ -178,9 +180,9 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
    * have, or is not made for them. Returns whether the segment was new to any.
    */
   async onCandidates(message: CandidatesMessage): Promise<boolean> {
-    const { store, shard = WHOLE } = this.#options;
-    const { teacher, stream, partition, origin, start, end } = message;
-    const chain: ChainName = { teacher, stream, partition, origin };
+    const { shard = WHOLE } = this.#options;
+    const { partition, origin, start, end } = message;
+    const chain = { partition, origin };
     const sameShard = message.shard === shard.index && message.shards === shard.count;
     return this.#inTurn(async () => {
       let isNew = false;
@@ -190,7 +192,7 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
         isNew = true;
         const isSent = sameShard && message.datasets.some(({ parameters }) => parameters === state.parameters);
         if (isSent && start === from) state.applyCandidates(message);
-        else for await (const segment of followSegments(store, chain, from, end)) state.apply(segment);
+        else for await (const segment of this.#archive.segments(chain, from, end)) state.apply(segment);
       }
       if (!isNew) return false;
       this.#sinceCheckpoint++;

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openFilesystemStore } from "../../connectors/store/filesystem.js";
 import { SpanState } from "../../operators/pure/dataset-state.js";
-import { followSegments } from "../../operators/stages/chain.js";
+import { ArchiveReader } from "../../operators/stages/archive-reader.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { CandidateExchange } from "./candidate-exchange.js";
 import { SharedThresholds } from "./shared-thresholds.js";
@@ -49,8 +49,9 @@ exchange.begin((batch) => {
   shared.publish(state.topk.thresholds, owned);
 });
 try {
+  const archive = new ArchiveReader(store, options);
   for (const { chain, from, until } of parts) {
-    for await (const segment of followSegments(store, chain, from, until)) {
+    for await (const segment of archive.segments(chain, from, until)) {
       shared.read(known);
       state.apply(segment);
       exchange.takeSent();

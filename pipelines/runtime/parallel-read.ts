@@ -3,9 +3,9 @@ import { exchangeMemory, type ExchangeMemory } from "./candidate-exchange.js";
 import { SharedThresholds } from "./shared-thresholds.js";
 import type { CoverageValue } from "../../operators/pure/coverage.js";
 import type { ReadSpan, SpanReader } from "../../operators/stages/cut.js";
-import { segmentStart } from "../../operators/stages/chain.js";
+import { ChainReader } from "../../operators/stages/chain-reader.js";
 import type { Store } from "../../connectors/store/store.js";
-import { keys, type ChainName } from "../../schemas/keys.js";
+import type { ChainName } from "../../schemas/keys.js";
 
 /** Part of a chain, [from, until): both are segment boundaries, by the store's listing. */
 export interface ChainPart {
@@ -80,20 +80,30 @@ function withoutRanges({ options, span, depth }: ReadSpan): Omit<ReadSpan, "rang
   return { options, span, depth };
 }
 
-/** One entry a listed segment */
+/** One entry a segment, as runs' indexes and the listing of the tail say */
 async function listedParts(store: Store, ranges: readonly ChainPart[]): Promise<ChainPart[]> {
   const parts: ChainPart[] = [];
   for (const { chain, from, until } of ranges) {
-    const starts: number[] = [];
-    for await (const { key } of store.list(keys.chain(chain))) {
-      const start = segmentStart(key);
-      if (start >= from && start < until) starts.push(start);
-    }
+    const starts = (await segmentStarts(new ChainReader(store, chain))).filter(
+      (start) => start >= from && start < until,
+    );
     starts.forEach((start, index) => {
       parts.push({ chain, from: index === 0 ? from : start, until: starts[index + 1] ?? until });
     });
   }
   return parts;
+}
+
+async function segmentStarts(reader: ChainReader): Promise<number[]> {
+  const { runs, chain } = reader;
+  const end = await runs.end();
+  const starts: number[] = [];
+  for (let at = chain.origin; at < end;) {
+    const index = await runs.indexAt(at);
+    for (let segment = 0; segment < index.count; segment++) starts.push(index.startOf(segment));
+    at = index.head.end;
+  }
+  return [...starts, ...(await reader.tailStarts())];
 }
 
 /** Parts that follow on each other as one */

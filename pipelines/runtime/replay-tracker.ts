@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { followToEnd } from "../../operators/stages/chain.js";
+import { ChainReader } from "../../operators/stages/chain-reader.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { PlannedChain } from "../replay-plan.js";
@@ -7,14 +7,14 @@ import { sleepUntil } from "./sleep-until.js";
 
 /** Knows how far a replay's chains have come, whoever scores them: this process says so, and for others the archive is looked at. */
 export class ReplayTracker {
-  readonly #store: Store;
+  readonly #readers = new Map<string, ChainReader>();
   readonly #chains: readonly PlannedChain[];
   readonly #ends = new Map<string, number>();
   readonly #finished = new AbortController();
   readonly #onChange: () => void;
 
   constructor(store: Store, chains: readonly PlannedChain[], onChange: () => void) {
-    this.#store = store;
+    for (const { chain } of chains) this.#readers.set(keys.chain(chain), new ChainReader(store, chain));
     this.#chains = chains;
     this.#onChange = onChange;
     for (const { chain, position } of chains) this.#ends.set(keys.chain(chain), position);
@@ -50,8 +50,9 @@ export class ReplayTracker {
       try {
         for (const { chain, end } of this.#chains) {
           const known = this.#ends.get(keys.chain(chain))!;
-          if (known >= end || (await this.#store.head(keys.segment(chain, known))) === null) continue;
-          this.note(chain, await followToEnd(this.#store, chain, known, () => undefined));
+          const reader = this.#readers.get(keys.chain(chain))!;
+          if (known >= end || !(await reader.isBeyond(known))) continue;
+          this.note(chain, await reader.end(known));
         }
       } catch (error) {
         if (isAborted(signal)) return;

@@ -1,11 +1,11 @@
 import type { Store } from "../../connectors/store/store.js";
 import type { ChainPosition } from "../../operators/stages/archive.js";
-import { followToEnd, readSegment } from "../../operators/stages/chain.js";
+import { ArchiveReader } from "../../operators/stages/archive-reader.js";
+import { rowAt, rowOf, type ArchivedScores } from "../../operators/stages/run-rows.js";
 import type { ScoreIndex } from "../../operators/stages/dedupe.js";
 import type { Scored } from "../../operators/stages/image-in-flight.js";
-import { rowScores } from "../../operators/pure/segment-builder.js";
 import { SluiceError } from "../../schemas/errors.js";
-import type { ChainName } from "../../schemas/keys.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
 import type { Workspace } from "./workspace.js";
@@ -27,10 +27,12 @@ export interface ChainFollower extends ScoreIndex {
 
 /** First 128 bits of the digest: what the top-K takes for an image's identity, too */
 const IDENTITY_BYTES = 16;
-/** partition u32, row u32, origin f64, start f64 */
-const PLACE_BYTES = 24;
-/** Segments whose rows were asked for lately, kept decoded: repeats come in runs */
+/** partition u32, origin f64, offset f64 */
+const PLACE_BYTES = 20;
+/** Segments of the tail whose rows were asked for lately, kept decoded: repeats come in clusters */
 const OPEN_SEGMENTS = 8;
+/** Starts of a tail's segments that are kept before the runs are looked at */
+const MOST_STARTS = 1024;
 
 /** Opens the index of one teacher's scores over a stream, in the workspace's local tables. */
 export function openScoreIndex(workspace: Workspace, teacher: string): ChainFollower {
@@ -45,47 +47,61 @@ export function openScoreIndex(workspace: Workspace, teacher: string): ChainFoll
  * itself how far it has followed each chain, and goes on from there.
  */
 export class LocalScoreIndex implements ChainFollower {
-  readonly #store: Store;
   readonly #table: LocalTable;
-  readonly #archive: { teacher: string; stream: string };
-  readonly #open = new Map<string, Promise<ScoredBatch>>();
+  readonly #archive: ArchiveReader;
+  /** By chain and start */
+  readonly #open = new Map<string, Promise<ScoredBatch | null>>();
+  /** Starts of the segments of each chain's tail that this index has followed, ascending */
+  readonly #tails = new Map<string, number[]>();
 
   constructor(store: Store, table: LocalTable, archive: { teacher: string; stream: string }) {
-    this.#store = store;
     this.#table = table;
-    this.#archive = archive;
+    this.#archive = new ArchiveReader(store, archive);
   }
 
   find(digest: Uint8Array): Promise<Scored> | null {
     const found = this.#table.get(digest.subarray(0, IDENTITY_BYTES));
     if (found === undefined) return null;
     const place = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
-    const chain: ChainName = {
-      ...this.#archive,
-      partition: place.readUInt32LE(0),
-      origin: place.readDoubleLE(8),
-    };
-    return this.#read(chain, place.readDoubleLE(16), place.readUInt32LE(4), digest);
+    return this.#read(
+      { ...this.#archive.archive, partition: place.readUInt32LE(0), origin: place.readDoubleLE(4) },
+      place.readDoubleLE(12),
+      digest,
+    );
   }
 
-  async #read(chain: ChainName, start: number, row: number, digest: Uint8Array): Promise<Scored> {
-    const batch = await this.#segment(chain, start);
-    const found = batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
-    if (!Buffer.from(found).equals(digest)) {
+  async #read(chain: ChainName, offset: number, digest: Uint8Array): Promise<Scored> {
+    const found = await this.#row(chain, offset);
+    if (found === null || !Buffer.from(found.digest).equals(digest)) {
       throw new SluiceError(
         "E_SEGMENT_CORRUPT",
-        `Expected the scores of image ${Buffer.from(digest).toString("hex")} in row ${row} of the segment at ${start} of ` +
-          `${chain.stream}/${chain.partition}, found another image: the archive was changed. Delete the folder "log" beside it to index it anew.`,
+        `Expected the scores of image ${Buffer.from(digest).toString("hex")} at offset ${offset} of ${chain.stream}/${chain.partition}, ` +
+          `found ${found === null ? "no row" : "another image"}: the archive was changed. Delete the folder "log" beside it to index it anew.`,
       );
     }
-    return { scores: rowScores(batch, row) };
+    return { scores: found.scores };
   }
 
-  #segment(chain: ChainName, start: number): Promise<ScoredBatch> {
-    const name = `${chain.partition}/${chain.origin}/${start}`;
+  async #row(chain: ChainName, offset: number): Promise<ArchivedScores | null> {
+    const reader = this.#archive.chain(chain);
+    if (offset < (await reader.runs.end())) return reader.runRow(offset);
+    const batch = await this.#tailBatch(chain, offset);
+    // A run has it meanwhile.
+    if (batch === null) return offset < (await reader.runs.end()) ? reader.runRow(offset) : null;
+    const row = rowAt(batch, offset);
+    return row < 0 ? null : rowOf(batch, row);
+  }
+
+  async #tailBatch(chain: ChainName, offset: number): Promise<ScoredBatch | null> {
+    const start = await this.#tailStart(chain, offset);
+    if (start === undefined) return null;
+    const name = `${keys.chain(chain)}${start}`;
     let opened = this.#open.get(name);
     if (opened === undefined) {
-      opened = readSegment(this.#store, chain, start).then(({ batch }) => batch);
+      opened = this.#archive
+        .chain(chain)
+        .tailSegment(start)
+        .then((segment) => segment?.batch ?? null);
       opened.catch(() => this.#open.delete(name));
     }
     // Last used, last in the map: the first one is the one to go.
@@ -95,14 +111,27 @@ export class LocalScoreIndex implements ChainFollower {
     return opened;
   }
 
+  /** Start of the segment of the tail that an offset lies in. */
+  async #tailStart(chain: ChainName, offset: number): Promise<number | undefined> {
+    const name = keys.chain(chain);
+    const known = this.#tails.get(name);
+    if (known !== undefined) {
+      const start = known.findLast((one) => one <= offset);
+      if (start !== undefined) return start;
+    }
+    // What was followed before this process began.
+    const reader = this.#archive.chain(chain);
+    const starts: number[] = [];
+    for await (const { start } of reader.headers(Math.max(chain.origin, await reader.runs.end()))) starts.push(start);
+    this.#tails.set(name, starts);
+    return starts.findLast((one) => one <= offset);
+  }
+
   async catchUp(chain: ChainName): Promise<ChainPosition> {
     let position = this.#position(chain);
-    const starts: number[] = [];
-    await followToEnd(this.#store, chain, position.end, (header) => {
-      starts.push(header.start);
-    });
-    for (const start of starts) {
-      const segment = await readSegment(this.#store, chain, start);
+    const reader = this.#archive.chain(chain);
+    const from = position.end;
+    for await (const segment of reader.segments(from, await reader.end(from))) {
       await this.onSegment(segment);
       position = segment.header;
     }
@@ -115,14 +144,27 @@ export class LocalScoreIndex implements ChainFollower {
       if (batch.copied[row] === 1) continue;
       const place = Buffer.alloc(PLACE_BYTES);
       place.writeUInt32LE(header.partition, 0);
-      place.writeUInt32LE(row, 4);
-      place.writeDoubleLE(header.origin, 8);
-      place.writeDoubleLE(header.start, 16);
+      place.writeDoubleLE(header.origin, 4);
+      place.writeDoubleLE(Number(batch.offset[row]), 12);
       entries.push([batch.digest.slice(row * DIGEST_BYTES, row * DIGEST_BYTES + IDENTITY_BYTES), place]);
     }
     const { end, watermarkMs } = header;
     entries.push([positionKey(header), Buffer.from(JSON.stringify({ end, watermarkMs }))]);
     await this.#table.putMany(entries);
+    await this.#followedTail(header);
+  }
+
+  /** Of what runs have by now no start is kept. */
+  async #followedTail(header: Segment["header"]): Promise<void> {
+    const starts = this.#tails.get(keys.chain(header));
+    if (starts === undefined) return;
+    starts.push(header.start);
+    if (starts.length < MOST_STARTS) return;
+    const end = await this.#archive.chain(header).runs.look();
+    this.#tails.set(
+      keys.chain(header),
+      starts.filter((start) => start >= end),
+    );
   }
 
   #position(chain: ChainName): ChainPosition {

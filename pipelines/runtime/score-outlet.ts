@@ -1,7 +1,7 @@
 import type { Assignment, Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
-import { followSegments, readSegmentHead, segmentStart } from "../../operators/stages/chain.js";
-import { keys, type ChainName } from "../../schemas/keys.js";
+import { ChainReader } from "../../operators/stages/chain-reader.js";
+import type { ChainName } from "../../schemas/keys.js";
 import type { Segment } from "../../schemas/segment.js";
 import { encodeCandidates } from "../../schemas/wire/candidates.js";
 import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
@@ -36,9 +36,11 @@ export class TopicOutlet implements ScoreOutlet {
 
   async takeOver(assignment: Assignment, chain: ChainName, end: number): Promise<void> {
     const { store, onForwardedAgain } = this.#options;
-    const from = await segmentHolding(store, chain, await assignment.committed(), end);
-    if (from === end) return;
-    for await (const segment of followSegments(store, chain, from, end)) {
+    const reader = new ChainReader(store, chain);
+    // Somebody may have set the group's offsets by hand to what is no segment's start.
+    const from = await reader.boundaryAtOrBelow((await assignment.committed()) ?? chain.origin);
+    if (from >= end) return;
+    for await (const segment of reader.segments(from, end)) {
       if (assignment.signal.aborted) return;
       await this.forward(segment);
       await assignment.commit(segment.header.end);
@@ -59,20 +61,4 @@ export class TopicOutlet implements ScoreOutlet {
     const quarantined = rejected.map((one) => encodeQuarantined({ teacher, stream, partition, ...one }, nowMs()));
     await log.append(topics.quarantine, 0, quarantined);
   }
-}
-
-/**
- * Where the segment starts that holds the first offset not committed; `end` where all is. Somebody may have set the
- * group's offsets by hand to what is no segment's start.
- */
-async function segmentHolding(store: Store, chain: ChainName, committed: number | null, end: number): Promise<number> {
-  const from = Math.max(committed ?? chain.origin, chain.origin);
-  if (from >= end) return end;
-  if ((await readSegmentHead(store, chain, from)) !== null) return from;
-  let holding = chain.origin;
-  for await (const { key } of store.list(keys.chain(chain))) {
-    const start = segmentStart(key);
-    if (start <= from) holding = start;
-  }
-  return holding;
 }

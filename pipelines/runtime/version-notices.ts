@@ -1,6 +1,6 @@
 import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
-import { findManifest, versionNumbers } from "../../operators/stages/manifests.js";
+import { readableManifest, versionNumbers } from "../../operators/stages/manifests.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
@@ -45,7 +45,8 @@ export class VersionNotices {
     for (const { name } of datasets) {
       for (const number of await versionNumbers(store, name)) {
         if (this.#told.has(`${name}/${number}`)) continue;
-        const manifest = await findManifest(store, name, number);
+        // One that cannot be read is told of when it has been restored.
+        const manifest = await readableManifest(store, name, number, () => undefined);
         if (manifest === null) continue;
         await log.append(topic, 0, [encodePublished(noticeOf(manifest))]);
         this.#told.add(`${name}/${number}`);

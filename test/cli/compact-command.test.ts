@@ -36,7 +36,7 @@ interface Done {
   readonly teachers: readonly [
     {
       readonly segments: number;
-      readonly files: number;
+      readonly runs: number;
       readonly rows: number;
       readonly bytesAfter: number | null;
       readonly refused: readonly { readonly start: number; readonly end: number; readonly key: string }[];
@@ -47,7 +47,7 @@ interface Done {
 const store = (): string => join(folder, "sluice-data", "store");
 
 async function parquetFiles(): Promise<string[]> {
-  const names = await readdir(join(store(), "compacted"), { recursive: true }).catch(() => []);
+  const names = await readdir(join(store(), "runs"), { recursive: true }).catch(() => []);
   return names.filter((name) => name.endsWith(".parquet"));
 }
 
@@ -64,9 +64,10 @@ test("compact says what it would do, does it, and the archive gives the same ver
   assert.equal(code, 0, err);
   assert.match(
     out,
-    /^Compacted \d+ segments of images under teacher \w{12} \(64 rows\) into \d files: [\d.]+ KiB before, /,
+    /^Compacted \d+ segments of images under teacher \w{12} \(64 rows\) into \d runs: [\d.]+ KiB before, /,
   );
   assert.ok((await parquetFiles()).length >= 2);
+  assert.match(out, /merged others into 1 larger run/);
 
   assert.equal((await sluice(["reproduce", "latest"])).code, 0);
   const rebuilt = JSON.parse((await sluice(["rebuild", "--json"])).out) as { outcome: string };
@@ -74,8 +75,8 @@ test("compact says what it would do, does it, and the archive gives the same ver
   const whatif = await sluice(["whatif", "--k", "5,10"]);
   assert.equal(whatif.code, 0, whatif.err);
   const again = JSON.parse((await sluice(["compact", "--json"])).out) as Done;
-  assert.deepEqual([again.teachers[0].segments, again.teachers[0].files], [0, 0]);
-  // Scoring goes on behind the stubs.
+  assert.deepEqual([again.teachers[0].segments, again.teachers[0].runs], [0, 0]);
+  // Scoring goes on behind the runs.
   await writePictures(join(folder, "more"), { images: 6, duplicates: 0, broken: 0 }, 99);
   const more = JSON.parse((await sluice(["ingest", "more", "--json"])).out) as {
     counts: { scored: number };
@@ -83,7 +84,7 @@ test("compact says what it would do, does it, and the archive gives the same ver
   assert.equal(more.counts.scored, 6);
 });
 
-test("a corrupt segment is named with its offsets and the rest compacted; exit code 1", async () => {
+test("a corrupt segment is named with its offsets, and what lies before is compacted; exit code 1", async () => {
   const scores = join(store(), "scores");
   const names = (await readdir(scores, { recursive: true })).filter((name) => name.endsWith(".arrow")).sort();
   await writeFile(join(scores, names.at(-1)!), "no segment");
@@ -93,7 +94,7 @@ test("a corrupt segment is named with its offsets and the rest compacted; exit c
   assert.equal(refused?.key, `scores/${names.at(-1)!}`);
   assert.match(
     (await sluice(["compact"])).out,
-    /left as it is: offsets from \d+ on of images\/0: Expected an archive segment/,
+    /stopped before offsets from \d+ on of images\/0: Expected an archive segment/,
   );
 });
 

@@ -214,6 +214,21 @@ export function storeConformance({ name, skip = false, open, afterwards, runs = 
       }
     });
 
+    test("a listing begins behind any key that is asked for, also of other folders, and one that is not there", async () => {
+      const keys = KEYS.map((key) => under(`after/${key}`)).sort();
+      for (const key of keys) await store.put(key, Buffer.from("x"));
+      const befores = [...keys, ...keys.map((key) => `${key}.`), under("after/"), under("a"), under("z"), ""];
+      for (const after of befores) {
+        const found: string[] = [];
+        for await (const { key } of store.list(under("after/"), { after })) found.push(key);
+        assert.deepEqual(
+          found,
+          keys.filter((key) => key > after),
+          `after ${after}`,
+        );
+      }
+    });
+
     test("bytes returned are the caller's own, and those given may be used again", async () => {
       const key = under("own");
       const given = Buffer.from("abc");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openUri } from "../../connectors/source/open-uri.js";
-import { writeSegment } from "../../operators/stages/chain.js";
+import { writeSegment } from "../../operators/stages/segment-objects.js";
 import { readIndex } from "../../pipelines/index-reader.js";
 import { rebuild, type RebuildOptions } from "../../pipelines/rebuild.js";
 import { rebuildOnSchedule } from "../../pipelines/rebuild-schedule.js";
@@ -150,9 +150,9 @@ test("on a schedule: a rebuild at each firing, through a failed one, until stopp
   const warnings: string[] = [];
   const list = archive.store.list.bind(archive.store);
   let failing = false;
-  archive.store.list = (prefix) => {
+  archive.store.list = (prefix, options) => {
     if (failing) throw new SluiceError("E_STORE_IO", "The disk is busy.", { retryable: true });
-    return list(prefix);
+    return list(prefix, options);
   };
   const published: string[] = [];
   const scheduled = rebuildOnSchedule({

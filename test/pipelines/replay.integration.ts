@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import kafkajs from "kafkajs";
 import { startKafka } from "../../deploy/local/kafka.js";
 import { startMinio } from "../../deploy/local/minio.js";
-import { archivedChains, followHeaders } from "../../operators/stages/chain.js";
+import { archivedChains } from "../../operators/stages/chain.js";
+import { ChainReader } from "../../operators/stages/chain-reader.js";
 import { readClaims } from "../../operators/stages/chain-claims.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { cannotStart } from "../deploy/local/require-service.js";
@@ -36,7 +37,7 @@ describe("replays on kafka and minio", { skip: (await cannotStart("kafka")) || (
   async function totalsOf(site: KafkaSite, teacher: string) {
     const totals = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
     for (const chain of await archivedChains(site.store, { teacher, stream: site.stream })) {
-      for await (const { counts } of followHeaders(site.store, chain, chain.origin)) {
+      for await (const { counts } of new ChainReader(site.store, chain).headers(chain.origin)) {
         for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += counts[name];
       }
     }

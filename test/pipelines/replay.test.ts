@@ -10,9 +10,10 @@ import { EmbeddedLog } from "../../connectors/log/embedded.js";
 import type { Log } from "../../connectors/log/log.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import type { Store } from "../../connectors/store/store.js";
-import { archivedChains, followHeaders } from "../../operators/stages/chain.js";
+import { archivedChains } from "../../operators/stages/chain.js";
+import { ChainReader } from "../../operators/stages/chain-reader.js";
 import { readClaims } from "../../operators/stages/chain-claims.js";
-import { currentFrontier } from "../../operators/stages/cut.js";
+import { currentFrontier } from "../../operators/stages/archive-reader.js";
 import { chainTotals } from "../../pipelines/chain-totals.js";
 import { compact } from "../../pipelines/compact.js";
 import { listQuarantine } from "../../pipelines/quarantine.js";
@@ -109,7 +110,7 @@ async function headersOf(run: { data: string }, teacher = teachers.b): Promise<S
   return withStore(run, async (store) => {
     const headers: SegmentHeader[] = [];
     for (const chain of await archivedChains(store, archiveOf(teacher))) {
-      headers.push(...(await collect(followHeaders(store, chain, chain.origin))));
+      headers.push(...(await collect(new ChainReader(store, chain).headers(chain.origin))));
     }
     return headers;
   });
@@ -164,7 +165,7 @@ test("a replay scores all that the log has, and a version of it is the one that 
     assert.equal((await reproduce({ store, dataset, version: number })).same, true);
     assert.equal((await collect(listQuarantine(store, archiveOf(teachers.b)))).length, BROKEN);
     const attempt = (): string => "0a";
-    const done = await compact({ store, ...archiveOf(teachers.b), nowMs: Date.now(), attempt });
+    const done = await compact({ store, ...archiveOf(teachers.b), nowMs: Date.now, attempt });
     assert.ok(done.segments > 0);
     assert.equal((await reproduce({ store, dataset, version: number })).same, true);
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openUri } from "../../connectors/source/open-uri.js";
-import { writeSegment } from "../../operators/stages/chain.js";
+import { writeSegment } from "../../operators/stages/segment-objects.js";
 import { encodeManifest } from "../../operators/stages/manifests.js";
 import { rebuild } from "../../pipelines/rebuild.js";
 import { reproduce } from "../../pipelines/reproduce.js";

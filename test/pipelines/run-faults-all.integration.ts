@@ -50,7 +50,7 @@ describe("all parts in one process", { skip: (await cannotStart("kafka")) || (aw
 
     const compacting = site.run(["compact", "--compact-every", "1s", "--older-than", "1s"]);
     await site.until("compacted files", async () => {
-      for await (const { key } of site.store.list("compacted/")) if (key.endsWith(".parquet")) return true;
+      for await (const { key } of site.store.list("runs/")) if (key.endsWith(".parquet")) return true;
       return null;
     });
     await site.until("what it did to be said", async () => (/Compacted|segment/i.test(compacting.said) ? true : null));

@@ -25,7 +25,7 @@ describe(
     /** SHA-256 of every object of the archive, by key */
     async function objects(site: KafkaSite): Promise<Map<string, string>> {
       const found = new Map<string, string>();
-      for (const prefix of ["scores/", "compacted/"]) {
+      for (const prefix of ["scores/", "runs/"]) {
         for await (const { key } of site.store.list(prefix)) found.set(key, sha256Hex(await site.store.get(key)));
       }
       return found;

@@ -12,7 +12,9 @@ import { openMinioStore } from "../../connectors/store/minio.js";
 import type { Store } from "../../connectors/store/store.js";
 import { kafkaTool, startKafka } from "../../deploy/local/kafka.js";
 import { startMinio } from "../../deploy/local/minio.js";
-import { followHeaders, liveChains, readSegment } from "../../operators/stages/chain.js";
+import { liveChains } from "../../operators/stages/chain.js";
+import { ChainReader } from "../../operators/stages/chain-reader.js";
+import { readSegment } from "../../operators/stages/segment-objects.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import { decodeCandidates } from "../../schemas/wire/candidates.js";
 import { decodePublished } from "../../schemas/wire/published.js";
@@ -264,7 +266,7 @@ async function archived(store: Store, prefix: string): Promise<Archived> {
   const segments = new Map<string, string[]>();
   for (const chain of await liveChains(store, { teacher, stream: "images" })) {
     let end = chain.origin;
-    for await (const { start } of followHeaders(store, chain, chain.origin)) {
+    for await (const { start } of new ChainReader(store, chain).headers(chain.origin)) {
       const { header, batch } = await readSegment(store, chain, start);
       const { counts } = header;
       assert.equal(counts.in, counts.scored + counts.copied + counts.quarantined + counts.lost);

@@ -5,7 +5,7 @@ import { startKafka } from "../../deploy/local/kafka.js";
 import { startMinio } from "../../deploy/local/minio.js";
 import { Coverage } from "../../operators/pure/coverage.js";
 import { newestCoverage } from "../../operators/stages/checkpoint.js";
-import { currentFrontier } from "../../operators/stages/cut.js";
+import { currentFrontier } from "../../operators/stages/archive-reader.js";
 import { parametersDigest } from "../../operators/pure/numbered-selection.js";
 import { datasetSchema } from "../../schemas/dataset.js";
 import { decodeThresholds, type Thresholds } from "../../schemas/wire/thresholds.js";

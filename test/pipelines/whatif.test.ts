@@ -7,9 +7,10 @@ import { whatif, type WhatifOptions } from "../../pipelines/whatif.js";
 import { whatifPlot } from "../../pipelines/whatif-plot.js";
 import { datasetSchema, type Dataset } from "../../schemas/dataset.js";
 import { isSluiceError } from "../../schemas/errors.js";
-import { keys, type ChainName } from "../../schemas/keys.js";
+import type { ChainName } from "../../schemas/keys.js";
 import { teacherDigest } from "../../schemas/model-card.js";
-import { writeSegment } from "../../operators/stages/chain.js";
+import { liveChain } from "../../operators/stages/chain.js";
+import { writeSegment } from "../../operators/stages/segment-objects.js";
 import { testCard, testSegment, type TestRecord } from "../fixtures/archive.js";
 import { openMemoryStore, type MemoryStore } from "../fixtures/memory-store.js";
 import { publishOptions } from "../fixtures/publishing.js";
@@ -39,7 +40,7 @@ async function archived(topM: number, all: boolean): Promise<MemoryStore> {
     const part = records.slice(start, start + 50);
     await writeSegment(store, chain, testSegment(chain, start, part, topM, { allLogits: all ? CLASSES : null }));
   }
-  await store.putIfAbsent(keys.liveChain(chain), Buffer.from(JSON.stringify({ origin: 0 })));
+  await liveChain(store, chain, 0);
   return store;
 }
 

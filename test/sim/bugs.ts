@@ -1,16 +1,18 @@
 import type { Store } from "../../connectors/store/store.js";
 import { DatasetState } from "../../operators/pure/dataset-state.js";
+import { RunBodyBuilder } from "../../operators/pure/run-index.js";
 import { SegmentBuilder } from "../../operators/pure/segment-builder.js";
 import { paneOf } from "../../operators/pure/windows.js";
 import { TopkState } from "../../operators/pure/topk.js";
 import type { Keeper } from "../../operators/stages/archive.js";
+import { ChainRuns } from "../../operators/stages/chain-runs.js";
 import { LiveDatasets } from "../../pipelines/runtime/live-datasets.js";
 import { canonicalJson, sha256Hex, type Json } from "../../schemas/canonical.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { endIn, type Frontier } from "../../schemas/frontier.js";
 import type { LogRecord } from "../../schemas/image-record.js";
-import { encodeStub } from "../../schemas/segment-stub.js";
-import { decodeArchived, type Segment, type StubbedSegment } from "../../schemas/segment.js";
+import { runFileName } from "../../schemas/keys.js";
+import type { Segment, SegmentHeader } from "../../schemas/segment.js";
 import type { Bug } from "./bug.js";
 
 /** Puts another property in place of a prototype's; returns what puts the old one back. */
@@ -25,7 +27,7 @@ function replace(prototype: object, name: string, make: (old: PropertyDescriptor
 const isCheckpoint = (key: string): boolean => key.startsWith("checkpoints/") && key.includes("/at/");
 const isManifest = (key: string): boolean => key.endsWith("/manifest.json");
 const isSegment = (key: string): boolean => key.endsWith(".arrow");
-const isCompacted = (key: string): boolean => key.startsWith("compacted/");
+const isRunIndex = (key: string): boolean => key.endsWith(".jsonl");
 const isBlob = (key: string): boolean => key.startsWith("images/");
 
 interface CheckpointText {
@@ -333,35 +335,64 @@ export const BUGS: readonly Bug[] = [
       })),
   },
   {
-    name: "stub-names-another-row-group",
-    what: "a stub names the rows of the segment that was compacted before it",
-    store: (store) => {
-      let last: StubbedSegment | null = null;
-      return {
-        ...store,
-        put: async (key, bytes) => {
-          const found = isSegment(key) ? decodeArchived(bytes, key) : null;
-          if (found === null || !("stub" in found)) return store.put(key, bytes);
-          const before = last;
-          last = found;
-          await store.put(key, before === null ? bytes : encodeStub(found.header, before.stub));
-        },
-      };
-    },
+    name: "run-replaced",
+    what: "a run's index is put, not created only if absent",
+    store: overwriting(isRunIndex),
   },
   {
-    name: "compacted-files-swept-while-named",
-    what: "whoever writes a compacted file deletes the older ones of its chain, which stubs name",
+    name: "writer-does-not-look-at-runs",
+    likelySeed: 2,
+    what: "a scorer that comes late takes its segment for the chain's, where a run has another",
+    install: () => replace(ChainRuns.prototype, "assertNoneBeyond", () => ({ value: () => Promise.resolve() })),
+  },
+  {
+    name: "reader-does-not-look-again",
+    what: "a reader takes a segment that is missing for the chain's end, or a gap, where a run has it meanwhile",
+    install: () =>
+      replace(ChainRuns.prototype, "look", () => ({
+        value(this: ChainRuns) {
+          return this.end();
+        },
+      })),
+  },
+  {
+    name: "segments-deleted-before-the-run-stands",
+    what: "a compactor deletes the segments of a run as its file is written, before its index is",
     store: (store) => ({
       ...store,
       putStream: async (key, chunks) => {
         const written = await store.putStream(key, chunks);
-        if (!isCompacted(key)) return written;
+        const name = runFileName(key);
+        if (name === null) return written;
+        const folder = key.replace(/^runs/, "scores").replace(/rows\/.*/, "");
+        for await (const segment of store.list(folder)) await store.delete(segment.key);
+        return written;
+      },
+    }),
+  },
+  {
+    name: "files-swept-before-their-run",
+    what: "a compactor deletes the files of others that no index names yet",
+    store: (store) => ({
+      ...store,
+      putStream: async (key, chunks) => {
+        const written = await store.putStream(key, chunks);
+        if (runFileName(key) === null) return written;
         const folder = key.slice(0, key.lastIndexOf("/") + 1);
         for await (const other of store.list(folder)) if (other.key !== key) await store.delete(other.key);
         return written;
       },
     }),
+  },
+  {
+    name: "boundaries-off-by-one",
+    what: "a run says that each of its segments ends one offset later",
+    install: () =>
+      replace(RunBodyBuilder.prototype, "add", (old) => ({
+        value(this: RunBodyBuilder, header: SegmentHeader) {
+          (old.value as (header: SegmentHeader) => void).call(this, { ...header, end: header.end + 1 });
+        },
+      })),
   },
 ];
 

@@ -1,5 +1,6 @@
 import { readIndex } from "../../pipelines/index-reader.js";
 import { cut } from "../../operators/stages/cut.js";
+import { decodeManifest } from "../../operators/stages/manifests.js";
 import { versionId } from "../../operators/stages/publish.js";
 import { paneOf, paneSpan } from "../../operators/pure/windows.js";
 import { SeededRandom } from "../../operators/pure/seeded-random.js";
@@ -9,7 +10,7 @@ import { canonicalSelection, type Dataset, type Span } from "../../schemas/datas
 import { atOrBelow, endIn, type Frontier } from "../../schemas/frontier.js";
 import { labelsAtOrBelow } from "../../schemas/image-label.js";
 import { keys } from "../../schemas/keys.js";
-import { manifestSchema, VersionIdHash, type Manifest } from "../../schemas/manifest.js";
+import { VersionIdHash, type Manifest } from "../../schemas/manifest.js";
 import { BYTES } from "../../schemas/scored-batch.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import {
@@ -24,7 +25,7 @@ import {
   type ArchivedSegment,
 } from "./model.js";
 import { TEACHER, type Place } from "./participants.js";
-import { checkCompacted } from "./compacted-rows.js";
+import { checkRuns } from "./run-rows.js";
 import { CARD, CLASSES, imageOf, logitsOf } from "./sim-teacher.js";
 
 /** What the simulation itself knows: what was appended, what retention took, which checkpoints there ever were. */
@@ -57,7 +58,7 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
   for (const chain of chains) checkChain(place, witness, chain);
   checkScores(place, witness.images, chains);
   if (witness.drainedTo !== null) checkDrained(place, live, witness.drainedTo);
-  await checkCompacted(place, chains);
+  await checkRuns(place, chains);
   if (world.violations.length > 0) return;
   for (const [key, digest] of witness.manifests) {
     const bytes = store.objects.get(key);
@@ -65,7 +66,7 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
       world.violate("published", `${key} is not what was published first`);
       continue;
     }
-    const manifest = manifestSchema.parse(JSON.parse(Buffer.from(bytes).toString()));
+    const manifest = decodeManifest(bytes, key);
     checkFiles(place, manifest);
     if (world.violations.length > 0) return;
     await checkVersion(place, witness, chains, manifest);
@@ -308,7 +309,7 @@ function isPromised(
 
 /** Frontiers of a dataset's automatic versions never regress. */
 function checkAutomatic({ world, store }: Place, manifests: readonly string[]): void {
-  const all = manifests.map((key) => manifestSchema.parse(JSON.parse(Buffer.from(store.objects.get(key)!).toString())));
+  const all = manifests.map((key) => decodeManifest(store.objects.get(key)!, key));
   for (const manifest of all) {
     const { trigger, parent, frontier, labels } = manifest.provenance;
     const before = all.find((one) => one.dataset === manifest.dataset && one.number === parent?.number);

@@ -1,7 +1,9 @@
 import type { Store } from "../../connectors/store/store.js";
 import { archiveLoss, type ArchiveOptions } from "../../operators/stages/archive.js";
-import { followToEnd, liveChains } from "../../operators/stages/chain.js";
-import { currentFrontier, cut } from "../../operators/stages/cut.js";
+import { liveChains } from "../../operators/stages/chain.js";
+import { ChainReader } from "../../operators/stages/chain-reader.js";
+import { currentFrontier } from "../../operators/stages/archive-reader.js";
+import { cut } from "../../operators/stages/cut.js";
 import { Dedupe } from "../../operators/stages/dedupe.js";
 import { appendLabels } from "../../operators/stages/image-labels.js";
 import { imageBytes } from "../../operators/stages/image-bytes.js";
@@ -170,7 +172,7 @@ export async function handCut(place: Place, process: SimProcess, wanted: HandCut
   let frontier = await currentFrontier(store, { teacher: TEACHER, stream: config.stream });
   if (wanted.older > 0) frontier = await olderFrontier(place, store, frontier, wanted.older);
   if (wanted.replay !== null) {
-    const end = await followToEnd(store, wanted.replay, wanted.replay.origin, () => undefined);
+    const end = await new ChainReader(store, wanted.replay).end(wanted.replay.origin);
     const { partition, origin } = wanted.replay;
     frontier = sortFrontier([...frontier, { partition, origin, end }]);
   }
@@ -201,7 +203,7 @@ async function olderFrontier(place: Place, store: Store, newest: Frontier, older
   for (const chain of chains) {
     const known = newest.find(({ partition }) => partition === chain.partition);
     const boundaries = [chain.origin];
-    await followToEnd(store, chain, chain.origin, ({ end }) => boundaries.push(end));
+    for await (const { end } of new ChainReader(store, chain).headers(chain.origin)) boundaries.push(end);
     let at = boundaries.filter((end) => end <= (known?.end ?? chain.origin)).length - 1;
     while (at > 0 && place.world.chance(older)) at--;
     ends.push({ partition: chain.partition, origin: chain.origin, end: boundaries[at]! });
@@ -215,7 +217,7 @@ export async function replay(place: Place, process: SimProcess, chain: ChainName
   const store = storeOf(place, process);
   const log = place.log.for(process, (partition) => partition === chain.partition);
   let position = { end: chain.origin, watermarkMs: null as number | null };
-  await followToEnd(store, chain, chain.origin, (header) => (position = header));
+  for await (const header of new ChainReader(store, chain).headers(chain.origin)) position = header;
   const archive: ArchiveOptions = {
     store,
     chain,
@@ -272,24 +274,27 @@ export async function replay(place: Place, process: SimProcess, chain: ChainName
   );
 }
 
-/** Compacts what is archived, as `sluice compact` does; copies are swept after a second. */
-export async function compaction(place: Place, process: SimProcess, segmentsPerFile: number): Promise<void> {
+/** Compacts what is archived, as `sluice compact` does; what runs have taken over is swept after a while. */
+export async function compaction(place: Place, process: SimProcess, wanted: CompactionWanted): Promise<void> {
   const { world, config } = place;
   let files = 0;
   const done = await compact({
     store: storeOf(place, process),
     teacher: TEACHER,
     stream: config.stream,
-    segmentsPerFile,
-    nowMs: world.nowMs,
+    ...wanted,
+    nowMs: () => world.nowMs,
     attempt: () => `${process.name}n${files++}`,
-    sweepAfterMs: 1_000,
-    onWarning: (line) => {
-      world.violate("compacted", `${process.name} warns: ${line}`);
-    },
   });
-  for (const { error } of done.refused) world.violate("compacted", `${process.name} refuses: ${error.message}`);
-  world.log(`${process.name} compacted ${done.segments} into ${done.files}, swept ${done.swept.files}`);
+  for (const { error } of done.refused) world.violate("runs", `${process.name} refuses: ${error.message}`);
+  world.log(
+    `${process.name} compacted ${done.segments} into ${done.runs}, merged ${done.merged}, swept ${done.swept.segments} and ${done.swept.files}`,
+  );
+}
+
+export interface CompactionWanted {
+  readonly segmentsPerRun: number;
+  readonly sweepAfterMs: number;
 }
 
 /** Says something of images, as `sluice label` does; what was answered must stay. */

@@ -17,8 +17,8 @@ export interface Scenario {
   readonly faults: { readonly errors: number; readonly crashes: number; readonly slow: number };
   /** Chance in a thousand of each at every step */
   readonly chances: Readonly<Record<Action, number>>;
-  /** Chance in a thousand at every step that somebody compacts, and the segments of a file; drawn apart from the rest */
-  readonly compaction: { readonly chance: number; readonly segmentsPerFile: number };
+  /** Chance in a thousand at every step that somebody compacts, segments of a run, and the grace; drawn apart from the rest */
+  readonly compaction: { readonly chance: number; readonly segmentsPerRun: number; readonly sweepAfterMs: number };
   /** Chance in a thousand at every step that somebody labels images; drawn apart from the rest */
   readonly labelling: number;
   /** The topic is deleted and made anew in the end */
@@ -91,7 +91,11 @@ export function drawScenario(seed: number): Scenario {
       replay: random.pick([0, 2]),
       "damage-checkpoint": random.pick([0, 4]),
     },
-    compaction: { chance: apart.pick([0, 0, 5, 15]), segmentsPerFile: 1 + apart.below(4) },
+    compaction: {
+      chance: apart.pick([0, 5, 15, 30]),
+      segmentsPerRun: 1 + apart.below(4),
+      sweepAfterMs: apart.pick([0, 50, 1_000]),
+    },
     labelling: new SeededRandom(seed, "labelling").pick([0, 0, 5, 15]),
     recreates: random.below(4) === 0,
   };

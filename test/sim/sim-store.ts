@@ -62,8 +62,8 @@ export class SimStore {
         yield bytes.subarray(half);
       },
       head: (key) => call(`head ${key}`, () => memory.head(key)),
-      async *list(prefix) {
-        for (let after = ""; ;) {
+      async *list(prefix, { after = "" } = {}) {
+        for (;;) {
           const page = await call(`list ${prefix} after ${after}`, async () => pageOf(prefix, after));
           yield* page;
           const last = page.at(-1);

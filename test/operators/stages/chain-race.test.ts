@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { followToEnd, writeSegment } from "../../../operators/stages/chain.js";
+import type { ListOptions } from "../../../connectors/store/store.js";
+import { ChainReader } from "../../../operators/stages/chain-reader.js";
+import { writeSegment } from "../../../operators/stages/segment-objects.js";
 import { testSegment } from "../../fixtures/archive.js";
 import { openMemoryStore } from "../../fixtures/memory-store.js";
 
@@ -13,14 +15,14 @@ test("segments that a scorer writes between looking and listing are no gap", asy
   let written = false;
   const growing = {
     ...store,
-    async *list(prefix: string) {
+    async *list(prefix: string, options?: ListOptions) {
       if (!written) {
         written = true;
         await writeSegment(store, chain, segment(1));
         await writeSegment(store, chain, segment(2));
       }
-      yield* store.list(prefix);
+      yield* store.list(prefix, options);
     },
   };
-  assert.equal(await followToEnd(growing, chain, 0, () => undefined), 3);
+  assert.equal(await new ChainReader(growing, chain).end(0), 3);
 });

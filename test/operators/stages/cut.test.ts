@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { cut, currentFrontier } from "../../../operators/stages/cut.js";
-import { followSegments, liveChain } from "../../../operators/stages/chain.js";
+import { currentFrontier } from "../../../operators/stages/archive-reader.js";
+import { cut } from "../../../operators/stages/cut.js";
+import { liveChain } from "../../../operators/stages/chain.js";
+import { ChainReader } from "../../../operators/stages/chain-reader.js";
 import { writeCheckpoint } from "../../../operators/stages/checkpoint.js";
 import { DatasetState } from "../../../operators/pure/dataset-state.js";
 import { datasetSchema } from "../../../schemas/dataset.js";
@@ -95,7 +97,7 @@ test("a cut chooses what sorting everything chooses, whatever the segments and c
 
         // From a checkpoint in the middle, the same.
         const state = new DatasetState({ dataset, teacher, stream, card: testCard(CLASSES) });
-        for await (const segment of followSegments(store, chains[0]!, 0, frontier[0]!.end)) {
+        for await (const segment of new ChainReader(store, chains[0]!).segments(0, frontier[0]!.end)) {
           if (segment.header.start >= checkpointAfter) break;
           state.apply(segment);
         }
@@ -172,7 +174,7 @@ async function checkCorrupt(kind: string): Promise<void> {
   const { store, chain } = await archive([10]);
   const frontier = await currentFrontier(store, { teacher, stream });
   const state = new DatasetState({ dataset, teacher, stream, card: testCard(CLASSES) });
-  for await (const segment of followSegments(store, chain, 0, 20)) state.apply(segment);
+  for await (const segment of new ChainReader(store, chain).segments(0, 20)) state.apply(segment);
   await writeCheckpoint(store, state, new Map(), new Map());
   const key = [...store.objects.keys()].find((name) => name.includes(kind))!;
   const bytes = Buffer.from(await store.get(key));
@@ -196,7 +198,7 @@ async function checkCorrupt(kind: string): Promise<void> {
 test("a checkpoint beyond the frontier is not used for a cut below it", async () => {
   const { store, chain } = await archive([10]);
   const state = new DatasetState({ dataset, teacher, stream, card: testCard(CLASSES) });
-  for await (const segment of followSegments(store, chain, 0, 40)) state.apply(segment);
+  for await (const segment of new ChainReader(store, chain).segments(0, 40)) state.apply(segment);
   await writeCheckpoint(store, state, new Map(), new Map());
   const made = await cut({
     store,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { claimAttempt, sweepAttempts } from "../../../operators/stages/attempt.js";
 import { publish, type PublishOptions } from "../../../operators/stages/publish.js";
-import type { Store } from "../../../connectors/store/store.js";
+import type { ListOptions, Store } from "../../../connectors/store/store.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { keys } from "../../../schemas/keys.js";
 import { listVersions, verifyVersion } from "../../../pipelines/versions.js";
@@ -231,9 +231,9 @@ describe("sweeping", () => {
           if (!calls.includes(String(name)) || typeof member !== "function") return member;
           if (at++ !== moment) return member.bind(target) as unknown;
           if (name === "list") {
-            return async function* (prefix: string) {
+            return async function* (prefix: string, options?: ListOptions) {
               await sweepAttempts(target, "wild");
-              yield* target.list(prefix);
+              yield* target.list(prefix, options);
             };
           }
           return async (...parameters: unknown[]) => {

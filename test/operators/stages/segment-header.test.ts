@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readSegmentHeader, writeSegment } from "../../../operators/stages/chain.js";
+import { readSegmentHeader, writeSegment } from "../../../operators/stages/segment-objects.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { keys } from "../../../schemas/keys.js";
 import type { Segment } from "../../../schemas/segment.js";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { SeededRandom } from "../../../operators/pure/seeded-random.js";
-import { writeSegment } from "../../../operators/stages/chain.js";
+import { liveChain } from "../../../operators/stages/chain.js";
+import { writeSegment } from "../../../operators/stages/segment-objects.js";
 import { cut } from "../../../operators/stages/cut.js";
 import { appendLabels } from "../../../operators/stages/image-labels.js";
 import { versionId } from "../../../operators/stages/publish.js";
@@ -10,7 +11,7 @@ import { LiveDatasets } from "../../../pipelines/runtime/live-datasets.js";
 import type { ChosenRows } from "../../../schemas/chosen-rows.js";
 import { datasetSchema, selectionFaults, selectionSchema, type Selection } from "../../../schemas/dataset.js";
 import { isSluiceError } from "../../../schemas/errors.js";
-import { keys, type ChainName } from "../../../schemas/keys.js";
+import type { ChainName } from "../../../schemas/keys.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
 import { imageDigest, testCard, testSegment } from "../../fixtures/archive.js";
 import { openMemoryStore, type MemoryStore } from "../../fixtures/memory-store.js";
@@ -87,7 +88,7 @@ async function archive(list: readonly ModelImage[], topM: number, all: boolean, 
     segment.header.counts.scored -= copied;
     await writeSegment(store, chain, segment);
   }
-  await store.putIfAbsent(keys.liveChain(chain), Buffer.from(JSON.stringify({ origin: 0 })));
+  await liveChain(store, chain, 0);
   return store;
 }
 

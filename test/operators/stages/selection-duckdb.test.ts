@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { SeededRandom } from "../../../operators/pure/seeded-random.js";
-import { writeSegment } from "../../../operators/stages/chain.js";
+import { writeSegment } from "../../../operators/stages/segment-objects.js";
 import { cut } from "../../../operators/stages/cut.js";
 import { datasetSchema } from "../../../schemas/dataset.js";
 import type { ChainName } from "../../../schemas/keys.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { cut } from "../../../operators/stages/cut.js";
-import { writeSegment } from "../../../operators/stages/chain.js";
+import { writeSegment } from "../../../operators/stages/segment-objects.js";
 import { LiveDatasets } from "../../../pipelines/runtime/live-datasets.js";
 import { datasetSchema, type Span } from "../../../schemas/dataset.js";
 import type { ChainName } from "../../../schemas/keys.js";

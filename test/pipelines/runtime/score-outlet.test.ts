@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { openEmbeddedLog, type EmbeddedLog } from "../../../connectors/log/embedded.js";
 import type { Assignment } from "../../../connectors/log/log.js";
-import { writeSegment } from "../../../operators/stages/chain.js";
+import { writeSegment } from "../../../operators/stages/segment-objects.js";
 import { TopicOutlet } from "../../../pipelines/runtime/score-outlet.js";
 import { SegmentCandidates } from "../../../pipelines/runtime/segment-candidates.js";
 import { datasetSchema } from "../../../schemas/dataset.js";

@@ -9,9 +9,13 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { tableFromIPC } from "apache-arrow";
 import fc from "fast-check";
 import { parquetReadObjects } from "hyparquet";
-import { differenceOf } from "../../../operators/stages/compact-run.js";
-import { CompactedFile, FILE_START } from "../../../operators/stages/compacted-file.js";
-import { compactedBatch } from "../../../schemas/compacted-rows.js";
+import { readRow, rowChecksum, rowOf } from "../../../operators/stages/run-rows.js";
+import { isSluiceError } from "../../../schemas/errors.js";
+import { openMemoryStore } from "../../fixtures/memory-store.js";
+import { differenceOf } from "../../../operators/stages/run-writer.js";
+import { FILE_START, RunFile } from "../../../operators/stages/run-file.js";
+import { rowGroupBatch } from "../../../schemas/run-columns.js";
+import type { RowGroupPlace } from "../../../schemas/run.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../../schemas/scored-batch.js";
 import { encodeSegment, type Segment } from "../../../schemas/segment.js";
 import { testSegment } from "../../fixtures/archive.js";
@@ -78,12 +82,11 @@ const shapes = fc.record({
   embeddingSize: fc.option(fc.integer({ min: 1, max: 9 })),
 });
 
-const { header } = testSegment(chain, 0, [], 2);
-
-function fileOf(segments: readonly Segment[]): { bytes: Buffer; file: CompactedFile } {
-  const file = new CompactedFile(segments[0]!.batch);
-  const groups = segments.map((segment) => file.add(segment.header, segment.batch));
-  return { bytes: Buffer.concat([FILE_START, ...groups, file.end()]), file };
+function fileOf(batches: readonly ScoredBatch[]): { bytes: Buffer; places: RowGroupPlace[] } {
+  const file = new RunFile(batches[0]!);
+  const groups = batches.map((batch) => file.add(batch));
+  const bytes = Buffer.concat([FILE_START, ...groups.map((group) => group.bytes), file.end({})]);
+  return { bytes, places: groups.map(({ place }) => place) };
 }
 
 test("a row group gives the batch back bit for bit, wherever its bytes lie in memory", () => {
@@ -92,12 +95,12 @@ test("a row group gives the batch back bit for bit, wherever its bytes lie in me
       shapes.chain((shape) => fc.tuple(batches(shape), batches({ ...shape, rows: shape.rows + 3 }))),
       fc.integer({ min: 0, max: 9 }),
       ([first, second], shift) => {
-        const { bytes, file } = fileOf([first, second].map((batch) => ({ header, batch })));
+        const { bytes, places } = fileOf([first, second]);
         for (const [index, batch] of [first, second].entries()) {
-          const { place } = file.placed[index]!;
+          const place = places[index]!;
           const memory = new Uint8Array(shift + place.end - place.start);
           memory.set(bytes.subarray(place.start, place.end), shift);
-          assert.equal(differenceOf(compactedBatch(memory.subarray(shift), place), batch), null);
+          assert.equal(differenceOf(rowGroupBatch(memory.subarray(shift), place), batch), null);
         }
       },
     ),
@@ -112,22 +115,45 @@ test("equal rows give equal row groups, wherever they stand in a file", () => {
         .constant({ rows: 5, topM: 2, classCount: 3, embeddingSize: null })
         .chain((shape) => fc.tuple(batches(shape), batches(shape))),
       ([first, second]) => {
-        const alone = fileOf([{ header, batch: second }]).file.placed[0]!.place;
-        const behind = fileOf([first, second].map((batch) => ({ header, batch }))).file.placed[1]!.place;
-        assert.deepEqual({ ...behind, rowGroup: 0, start: alone.start, end: alone.end }, alone);
+        const alone = fileOf([second]).places[0]!;
+        const behind = fileOf([first, second]).places[1]!;
+        assert.deepEqual({ ...behind, start: alone.start, end: alone.end }, alone);
       },
     ),
     { numRuns: 20 },
   );
 });
 
+test("a row is read by ranges of its own as it lies in the batch, and any bit that is not as written is noticed", async () => {
+  await fc.assert(
+    fc.asyncProperty(shapes.chain(batches), fc.nat(), fc.nat(), async (batch, at, bit) => {
+      const { bytes, places } = fileOf([batch]);
+      const store = openMemoryStore();
+      const placed = { key: "file", group: { ...places[0]!, file: 0, first: 0, segments: 1 } };
+      const range = { stream: "images", partition: 3, start: 0, end: 1 };
+      const row = at % batch.count;
+      await store.put("file", bytes);
+      const found = await readRow(store, placed, row, range);
+      const expected = rowOf(batch, row);
+      assert.equal(rowChecksum(found.digest, found.scores), rowChecksum(expected.digest, expected.scores));
+      assert.equal(found.scores.notes, expected.scores.notes);
+      assert.deepEqual(Buffer.from(found.digest), Buffer.from(expected.digest));
+      const keysAt = placed.group.start + placed.group.columns["keys"]! + 8 * batch.topM * row;
+      bytes[keysAt + (bit % (8 * batch.topM))]! ^= 1 << (bit & 7);
+      await store.put("file", bytes);
+      await assert.rejects(readRow(store, placed, row, range), (error) => isSluiceError(error, "E_SEGMENT_CORRUPT"));
+    }),
+    { numRuns: 40 },
+  );
+});
+
 test("a place that reaches beyond the bytes, or a column too few, is refused", () => {
-  const { bytes, file } = fileOf([testSegment(chain, 0, [{ image: 1, logits: [1, 2] }], 2)]);
-  const { place } = file.placed[0]!;
+  const { bytes, places } = fileOf([testSegment(chain, 0, [{ image: 1, logits: [1, 2] }], 2).batch]);
+  const place = places[0]!;
   const group = bytes.subarray(place.start, place.end);
-  assert.throws(() => compactedBatch(group, { ...place, rows: 1000 }), /do not lie at byte/);
+  assert.throws(() => rowGroupBatch(group, { ...place, rows: 1000 }), /do not lie at byte/);
   const columns = Object.fromEntries(Object.entries(place.columns).filter(([name]) => name !== "keys"));
-  assert.throws(() => compactedBatch(group, { ...place, columns }), /has a column "keys"/);
+  assert.throws(() => rowGroupBatch(group, { ...place, columns }), /has a column "keys"/);
 });
 
 /** Segments as a scorer writes them, with nulls, refusals and letters of many bytes. */
@@ -201,8 +227,8 @@ for (const [allLogits, embedding] of [
   test(`DuckDB reads the rows that the Arrow segments have, ${allLogits ?? "no"} logits and ${embedding ?? "no"} embedding archived`, async (t) => {
     const folder = await temporaryFolder(t);
     const segments = manySegments(allLogits, embedding);
-    const path = join(folder, "compacted.parquet");
-    await writeFile(path, fileOf(segments).bytes);
+    const path = join(folder, "run.parquet");
+    await writeFile(path, fileOf(segments.map(({ batch }) => batch)).bytes);
     const database = await DuckDBInstance.create();
     const connection = await database.connect();
     try {
@@ -242,9 +268,9 @@ for (const [allLogits, embedding] of [
   });
 }
 
-test("hyparquet reads it, and the list of segments in the file's metadata", async () => {
+test("hyparquet reads it", async () => {
   const segments = manySegments(null);
-  const { bytes } = fileOf(segments);
+  const { bytes } = fileOf(segments.map(({ batch }) => batch));
   const file = Uint8Array.from(bytes).buffer;
   const rows = (await parquetReadObjects({ file, columns: ["uri", "origin", "classes"] })) as {
     uri: string;
@@ -288,8 +314,8 @@ test("pyarrow, checking each page's checksum, and Polars read it", async (t) => 
     return;
   }
   const segments = manySegments(4);
-  const path = join(await temporaryFolder(t), "compacted.parquet");
-  await writeFile(path, fileOf(segments).bytes);
+  const path = join(await temporaryFolder(t), "run.parquet");
+  await writeFile(path, fileOf(segments.map(({ batch }) => batch)).bytes);
   const { status, stdout, stderr } = spawnSync(python, ["-c", PROGRAM, path], { encoding: "utf8" });
   assert.equal(status, 0, stderr);
   const [rows, sum, type] = stdout.trim().split(" ");

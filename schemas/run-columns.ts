@@ -1,8 +1,8 @@
 import { DIGEST_BYTES, type ScoredBatch, type TextColumn } from "./scored-batch.js";
-import type { RowGroupPlace } from "./segment-stub.js";
+import type { RowGroupPlace } from "./run.js";
 
-/** How a column's values lie in a compacted file: as Parquet's PLAIN encoding has them, little-endian. */
-export type CompactedKind =
+/** How a column's values lie in a run's file: as Parquet's PLAIN encoding has them, little-endian. */
+export type RunKind =
   | "digest"
   | "int32"
   | "int64"
@@ -20,15 +20,15 @@ export type CompactedKind =
   | "float32 list"
   | "float64 list";
 
-export interface CompactedColumn {
+export interface RunColumn {
   /** As in the Arrow segments */
   readonly name: string;
   readonly field: Exclude<keyof ScoredBatch, "count" | "topM">;
-  readonly kind: CompactedKind;
+  readonly kind: RunKind;
 }
 
 /** In the order of the Arrow segments' columns. `all_logits` and `embedding` only where they are archived. */
-export const COMPACTED_COLUMNS: readonly CompactedColumn[] = [
+export const RUN_COLUMNS: readonly RunColumn[] = [
   { name: "digest", field: "digest", kind: "digest" },
   { name: "partition", field: "partition", kind: "int32" },
   { name: "offset", field: "offset", kind: "int64" },
@@ -52,13 +52,113 @@ export const COMPACTED_COLUMNS: readonly CompactedColumn[] = [
   { name: "embedding", field: "embedding", kind: "float32 list" },
 ];
 
+/** Rows [from, to) of a batch, as views. */
+export function rowsBetween(batch: ScoredBatch, from: number, to: number): ScoredBatch {
+  if (from === 0 && to === batch.count) return batch;
+  return mapColumns(batch, to - from, (column, width) => {
+    if (isText(column)) return { get: (row) => column.get(from + row) };
+    return column.subarray(from * width, to * width);
+  });
+}
+
+/** The same rows in memory of their own. */
+export function copyRows(batch: ScoredBatch): ScoredBatch {
+  return mapColumns(batch, batch.count, (column) => {
+    if (!isText(column)) return column.slice();
+    return new Texts(Array.from({ length: batch.count }, (_, row) => column.get(row)));
+  });
+}
+
+/** The rows of several batches of the same columns, one after the other. */
+export function joinRows(batches: readonly ScoredBatch[]): ScoredBatch {
+  const first = batches[0]!;
+  if (batches.length === 1) return first;
+  const count = batches.reduce((sum, batch) => sum + batch.count, 0);
+  return mapColumns(first, count, (column, width, field) => {
+    const columns = batches.map((batch) => batch[field]!);
+    if (isText(column)) {
+      const rows = batches.map((batch) => Array.from({ length: batch.count }, (_, row) => row));
+      return new Texts(rows.flatMap((list, index) => list.map((row) => (columns[index] as TextColumn).get(row))));
+    }
+    const joined = new (column.constructor as new (length: number) => Numbers)(count * width);
+    let at = 0;
+    for (const one of columns as Numbers[]) {
+      joined.set(one as never, at);
+      at += one.length;
+    }
+    return joined;
+  });
+}
+
+class Texts implements TextColumn {
+  readonly #values: readonly (string | null)[];
+
+  constructor(values: readonly (string | null)[]) {
+    this.#values = values;
+  }
+
+  get(row: number): string | null {
+    return this.#values[row] ?? null;
+  }
+}
+
+type Numbers = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
+type Column = Numbers | TextColumn;
+
+function isText(column: Column): column is TextColumn {
+  return !ArrayBuffer.isView(column);
+}
+
+/** A batch of `count` rows whose columns are made of another's; `width` is how many values a row has. */
+function mapColumns(
+  batch: ScoredBatch,
+  count: number,
+  change: (column: Column, width: number, field: RunColumn["field"]) => Column,
+): ScoredBatch {
+  const columns = RUN_COLUMNS.map(({ field }) => {
+    const column = batch[field];
+    return [field, column === null ? null : change(column, isText(column) ? 1 : column.length / batch.count, field)];
+  });
+  return { count, topM: batch.topM, ...Object.fromEntries(columns) } as ScoredBatch;
+}
+
+/** A batch without rows. */
+export function noRows(topM: number): ScoredBatch {
+  const none: TextColumn = { get: () => null };
+  return {
+    count: 0,
+    topM,
+    digest: new Uint8Array(0),
+    partition: new Int32Array(0),
+    offset: new BigInt64Array(0),
+    eventTimeMs: new BigInt64Array(0),
+    copied: new Uint8Array(0),
+    bytes: new Uint8Array(0),
+    uri: none,
+    sizeBytes: new Uint32Array(0),
+    width: new Uint32Array(0),
+    height: new Uint32Array(0),
+    perceptualHash: new BigUint64Array(0),
+    licence: none,
+    origin: none,
+    notes: none,
+    retryOf: new BigInt64Array(0),
+    classes: new Int32Array(0),
+    keys: new Float64Array(0),
+    logits: new Float32Array(0),
+    logSumExp: new Float64Array(0),
+    allLogits: null,
+    embedding: null,
+  };
+}
+
 const WIDEST = 8;
 
 /**
- * The rows of one row group of a compacted file, from its bytes: numbers are views of them, text is decoded when asked
+ * The rows of one row group of a run's file, from its bytes: numbers are views of them, text is decoded when asked
  * for. Throws TypeError where a column does not lie within them.
  */
-export function compactedBatch(bytes: Uint8Array, place: RowGroupPlace): ScoredBatch {
+export function rowGroupBatch(bytes: Uint8Array, place: RowGroupPlace): ScoredBatch {
   const held = bytes.byteOffset % WIDEST === 0 ? bytes : Uint8Array.from(bytes);
   const { rows, topM, classCount, embeddingSize } = place;
   const at = (name: string): number => {

@@ -3,8 +3,7 @@ import { crc32 } from "node:zlib";
 import type { ColumnChunk, ParquetType, RowGroup, SchemaElement } from "hyparquet";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { writePageHeader } from "hyparquet-writer/src/datapage.js";
-import { sha256Hex } from "../../schemas/canonical.js";
-import { COMPACTED_COLUMNS, type CompactedColumn, type CompactedKind } from "../../schemas/compacted-rows.js";
+import { RUN_COLUMNS, type RunColumn, type RunKind } from "../../schemas/run-columns.js";
 import {
   DIGEST_BYTES,
   widthsOf,
@@ -12,16 +11,13 @@ import {
   type ScoredWidths,
   type TextColumn,
 } from "../../schemas/scored-batch.js";
-import type { RowGroupPlace } from "../../schemas/segment-stub.js";
-import type { SegmentHeader } from "../../schemas/segment.js";
-
-/** The key of the file's own metadata that lists its segments. */
-export const COMPACTED_METADATA = "sluice-segments";
+import type { RowGroupPlace } from "../../schemas/run.js";
+import { DIRECTORY_BYTES, rowDirectory } from "./run-rows.js";
 
 /** Values of 8 bytes are read as views of the file's bytes. */
 const ALIGN = 8;
 
-const PHYSICAL: Readonly<Record<CompactedKind, ParquetType>> = {
+const PHYSICAL: Readonly<Record<RunKind, ParquetType>> = {
   digest: "FIXED_LEN_BYTE_ARRAY",
   int32: "INT32",
   int64: "INT64",
@@ -37,21 +33,16 @@ const PHYSICAL: Readonly<Record<CompactedKind, ParquetType>> = {
   "float64 list": "DOUBLE",
 };
 
-/** A segment of a compacted file, as the file's own metadata lists it. */
-export interface PlacedSegment {
-  readonly header: SegmentHeader;
-  readonly place: RowGroupPlace;
-}
-
 /** What a file begins with: Parquet's magic, and padding up to the first row group. */
 export const FILE_START: Uint8Array = Buffer.from("PAR1\0\0\0\0");
+/** The key of the file's own metadata that says what it is of. */
+export const FILE_METADATA = "sluice-run";
 
 /**
- * Makes a Parquet file of segments of one shape, a row group each. Pages are plain and not compressed, one a column, and
- * lie such that a reader who knows where their values begin decodes nothing. Equal segments give equal row groups.
+ * Makes a Parquet file of batches of one shape, a row group each. Pages are plain and not compressed, one a column, and
+ * lie such that a reader who knows where their values begin decodes nothing. Equal batches give equal row groups.
  */
-export class CompactedFile {
-  readonly placed: PlacedSegment[] = [];
+export class RunFile {
   readonly #rowGroups: RowGroup[] = [];
   readonly #widths: ScoredWidths;
   #at = FILE_START.length;
@@ -65,21 +56,19 @@ export class CompactedFile {
     return isDeepStrictEqual(widthsOf(batch), this.#widths);
   }
 
-  /** The next row group's bytes. */
-  add(header: SegmentHeader, batch: ScoredBatch): Uint8Array {
-    const { bytes, chunks } = rowGroupBytes(batch);
+  /** The next row group's bytes, and where they lie. */
+  add(batch: ScoredBatch): { readonly bytes: Uint8Array; readonly place: RowGroupPlace } {
+    const { bytes, chunks, directory } = rowGroupBytes(batch);
     const start = this.#at;
     const place: RowGroupPlace = {
-      rowGroup: this.#rowGroups.length,
       start,
       end: start + bytes.length,
       rows: batch.count,
       ...this.#widths,
       columns: Object.fromEntries(chunks.map(({ column, valuesAt }) => [column.name, valuesAt])),
+      directory,
       crc32: crc32(bytes),
-      sha256: sha256Hex(bytes),
     };
-    this.placed.push({ header, place });
     const total = BigInt(chunks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
     this.#rowGroups.push({
       columns: chunks.map((chunk) => columnChunk(chunk, start, batch)),
@@ -88,13 +77,13 @@ export class CompactedFile {
       num_rows: BigInt(batch.count),
     });
     this.#at += bytes.length;
-    return bytes;
+    return { bytes, place };
   }
 
-  /** What the file ends with. */
-  end(): Uint8Array {
+  /** What the file ends with; `of` is kept in its metadata. */
+  end(of: object): Uint8Array {
     const writer = new ByteWriter();
-    const kvMetadata = [{ key: COMPACTED_METADATA, value: JSON.stringify(this.placed) }];
+    const kvMetadata = [{ key: FILE_METADATA, value: JSON.stringify(of) }];
     const schema = schemaElements(this.#widths);
     const parquet = new ParquetWriter({ writer, schema, codec: "UNCOMPRESSED", kvMetadata, createdBy: "sluice" });
     parquet.row_groups.push(...this.#rowGroups);
@@ -105,16 +94,16 @@ export class CompactedFile {
   }
 }
 
-function columnsOf({ classCount, embeddingSize }: Omit<ScoredWidths, "topM">): readonly CompactedColumn[] {
+function columnsOf({ classCount, embeddingSize }: Omit<ScoredWidths, "topM">): readonly RunColumn[] {
   const absent = [...(classCount === null ? ["allLogits"] : []), ...(embeddingSize === null ? ["embedding"] : [])];
-  return COMPACTED_COLUMNS.filter(({ field }) => !absent.includes(field));
+  return RUN_COLUMNS.filter(({ field }) => !absent.includes(field));
 }
 
-/** The schema of a compacted file. */
+/** The schema of a run's file. */
 export function schemaElements(widths: Omit<ScoredWidths, "topM">): SchemaElement[] {
   const columns = columnsOf(widths);
   return [
-    { name: "segment", num_children: columns.length },
+    { name: "scores", num_children: columns.length },
     ...columns.flatMap(({ name, kind }): SchemaElement[] => {
       const type = PHYSICAL[kind];
       const required = { name, type, repetition_type: "REQUIRED" } as const;
@@ -175,7 +164,7 @@ interface Page {
 }
 
 interface Chunk {
-  readonly column: CompactedColumn;
+  readonly column: RunColumn;
   /** Of its page's header and of its values, from the row group's start */
   readonly at: number;
   readonly valuesAt: number;
@@ -183,7 +172,7 @@ interface Chunk {
   readonly valueCount: number;
 }
 
-function rowGroupBytes(batch: ScoredBatch): { bytes: Uint8Array; chunks: readonly Chunk[] } {
+function rowGroupBytes(batch: ScoredBatch): { bytes: Uint8Array; chunks: readonly Chunk[]; directory: number } {
   const parts: { at: number; bytes: Uint8Array }[] = [];
   const chunks: Chunk[] = [];
   let end = 0;
@@ -201,9 +190,13 @@ function rowGroupBytes(batch: ScoredBatch): { bytes: Uint8Array; chunks: readonl
     end = valuesAt + page.values.length;
     chunks.push({ column, at, valuesAt, sizeBytes: end - at, valueCount: page.valueCount });
   }
-  const bytes = new Uint8Array(Math.ceil(end / ALIGN) * ALIGN);
+  // Between two row groups, where readers of Parquet do not look.
+  const directory = Math.ceil(end / ALIGN) * ALIGN;
+  const notesAt = chunks.find(({ column }) => column.field === "notes")?.valuesAt ?? 0;
+  parts.push({ at: directory, bytes: rowDirectory(batch, notesAt) });
+  const bytes = new Uint8Array(directory + batch.count * DIRECTORY_BYTES);
   for (const part of parts) bytes.set(part.bytes, part.at);
-  return { bytes, chunks };
+  return { bytes, chunks, directory };
 }
 
 function pageHeader({ levels, values, valueCount }: Page): Uint8Array {
@@ -227,7 +220,7 @@ function pageHeader({ levels, values, valueCount }: Page): Uint8Array {
 
 const NO_LEVELS = new Uint8Array(0);
 
-function pageOf({ field, kind }: CompactedColumn, batch: ScoredBatch): Page {
+function pageOf({ field, kind }: RunColumn, batch: ScoredBatch): Page {
   const { count } = batch;
   const column = batch[field];
   if (kind === "text" || kind === "optional text") {
@@ -304,7 +297,7 @@ function columnChunk({ column, at, sizeBytes, valueCount }: Chunk, start: number
 }
 
 /** What lets a reader skip row groups that are of another time or place. */
-function statisticsOf({ field }: CompactedColumn, { offset, eventTimeMs }: ScoredBatch) {
+function statisticsOf({ field }: RunColumn, { offset, eventTimeMs }: ScoredBatch) {
   if (field !== "offset" && field !== "eventTimeMs") return undefined;
   const values = field === "offset" ? offset : eventTimeMs;
   let min_value = values[0]!;
