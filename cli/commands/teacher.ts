@@ -136,10 +136,7 @@ function declareCardFlags(command: Command): Command {
   return command
     .argument("<model>", "an .onnx file, a model.json, or a folder with one or with a SavedModel")
     .option("--name <name>", "what the teacher is called (default: the file's or folder's name)")
-    .option(
-      "--labels <file>",
-      "names of the classes in the order of the outputs: one a line, CSV with a column of numbers, or JSON",
-    )
+    .option("--labels <file>", "names of the classes in the order of the outputs: one a line, CSV with a column of numbers, or JSON")
     .addOption(new Option("--layout <layout>", "where the channels are").choices(["NCHW", "NHWC"]))
     .option("--size <px>", "the input's size, such as 224 or 320x240 (width x height)", sizeOf)
     .addOption(new Option("--colour <order>", "the channels").choices(["rgb", "bgr", "grey"]))

@@ -8,6 +8,7 @@ import { publish } from "../../operators/stages/publish.js";
 import { tarEntry } from "../../operators/stages/tar-entry.js";
 import { readIndexColumns, type IndexColumns } from "../../pipelines/index-reader.js";
 import { verifyVersion, type VerifyReport } from "../../pipelines/verify-version.js";
+import { sealJson } from "../../schemas/sealed-json.js";
 import { madeCut, madeImage, manyClasses } from "../fixtures/cuts.js";
 import { openMemoryStore, type MemoryStore } from "../fixtures/memory-store.js";
 import { collect, publishOptions } from "../fixtures/publishing.js";
@@ -134,7 +135,7 @@ describe("finds each statement of the manifest that was tampered with", async ()
     test(path, async () => {
       const { store, manifest: tampered } = await published();
       change(tampered);
-      store.objects.set(MANIFEST, new TextEncoder().encode(JSON.stringify(tampered)));
+      store.objects.set(MANIFEST, sealJson(tampered));
       const { findingCount } = await verify(store);
       assert.ok(findingCount > 0);
     });
@@ -151,7 +152,7 @@ describe("finds each statement of the manifest that was tampered with", async ()
     ]) {
       const { store, manifest: tampered } = await published();
       tampered.files[0]!.key = key;
-      store.objects.set(MANIFEST, new TextEncoder().encode(JSON.stringify(tampered)));
+      store.objects.set(MANIFEST, sealJson(tampered));
       assert.ok((await verify(store)).findingCount > 0, key);
     }
   });
@@ -181,9 +182,7 @@ describe("finds each statement of the manifest that was tampered with", async ()
     assert.deepEqual((await verify(store, 2)).findings, []);
     store.objects.set(
       MANIFEST,
-      new TextEncoder().encode(
-        JSON.stringify({ ...first, id: first.id.replace(/./, (digit) => (digit === "0" ? "1" : "0")) }),
-      ),
+      sealJson({ ...first, id: first.id.replace(/./, (digit) => (digit === "0" ? "1" : "0")) }),
     );
     assert.deepEqual(
       (await verify(store, 2)).findings.map(({ where }) => where),
@@ -199,7 +198,7 @@ describe("finds contents that contradict each other though every digest fits", (
     const files = manifest.files.map((file) =>
       file.key === key ? { ...file, sizeBytes: bytes.length, sha256: sha256Hex(bytes) } : file,
     );
-    store.objects.set(MANIFEST, new TextEncoder().encode(JSON.stringify({ ...manifest, files })));
+    store.objects.set(MANIFEST, sealJson({ ...manifest, files }));
   };
 
   type Changed = {
