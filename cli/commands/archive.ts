@@ -1,6 +1,6 @@
 import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { openExistingStore } from "../existing-store.js";
+import { openDeclared } from "../declared-config.js";
 import { archiveText } from "../report/archive.js";
 
 interface Flags {
@@ -26,17 +26,17 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice archive verify", "exits with 0 only if all is well"]]))
     .action(async (flags: Flags) => {
       const run = invocation();
-      const { config } = await run.loadConfig();
       const { archivedTeachers } = await import("../../pipelines/compact.js");
       const { verifyArchive } = await import("../../pipelines/verify-archive.js");
-      const store = await openExistingStore(config);
+      const { publishedDatasets } = await import("../../pipelines/versions.js");
+      const { config, store } = await openDeclared(run);
       try {
         await run.work(async ({ onProgress, stop }) => {
           const report = await verifyArchive({
             store,
             stream: flags.stream ?? config.stream,
             teachers: await archivedTeachers(store, flags.teacherDigest ?? ""),
-            datasets: config.datasets.map(({ name }) => name),
+            datasets: [...new Set([...config.datasets.map(({ name }) => name), ...(await publishedDatasets(store))])],
             onProgress,
             signal: stop,
           });
