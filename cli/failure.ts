@@ -14,17 +14,24 @@ export function failureForm(args: readonly string[]): FailureForm {
 /**
  * Reports what ended a command, and returns what the process exits with: `error E_CODE: message` on stderr, with
  * `--json` one object on stdout, with `--progress json` one more line on stderr. A stack only with SLUICE_DEBUG.
+ * `placed` says the message's hints as the call that failed would be given them.
  */
-export function reportFailure(error: unknown, terminal: Terminal, form: FailureForm): number {
+export function reportFailure(
+  error: unknown,
+  terminal: Terminal,
+  form: FailureForm,
+  placed: (message: string) => string = (message) => message,
+): number {
   const failure = asSluiceError(error);
-  const { code, message, context } = failure;
+  const { code, context } = failure;
+  const message = placed(failure.message);
   if (form === "object") {
     terminal.stdout.write(`${JSON.stringify({ error: { code, message, context } }, plainValue)}\n`);
   } else if (form === "line") {
     terminal.stderr.write(`${JSON.stringify({ type: "error", code, message, context }, plainValue)}\n`);
   } else {
-    terminal.stderr.write(`error ${failure.code}: ${failure.message}\n`);
-    if (failure.code === "E_INTERNAL") {
+    terminal.stderr.write(`error ${code}: ${message}\n`);
+    if (code === "E_INTERNAL") {
       terminal.stderr.write("This is a fault of Sluice. Please report it, with what SLUICE_DEBUG=1 prints.\n");
     }
   }

@@ -4,6 +4,7 @@ import type { Path } from "./config/settings-shape.js";
 import { GivenSettings, type ConfigRequest } from "./config/given-settings.js";
 import { loadConfig, type LoadedConfig } from "./load-config.js";
 import { noteLine, type NoteForm, type SaidNote } from "./note-line.js";
+import { placedHints, shellWord } from "./placed-hints.js";
 import { openProgress, type ProgressMode } from "./progress/progress.js";
 import { Stop } from "./stop.js";
 import type { Terminal } from "./terminal.js";
@@ -75,21 +76,26 @@ export class Invocation {
     };
   }
 
-  /** A command line for a hint, with the places that this call was given: `sluice rebuild --data pictures`. */
+  /** The words of a hint that are not ours to write, as a shell takes them: `sluice rebuild 'my cats'`. */
   hint(...words: readonly string[]): string {
-    const { config, data } = this.#options;
-    const quoted = (text: string): string =>
-      /^[\w./:@=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-    const places = [
-      ...(config === undefined ? [] : ["--config", config]),
-      ...(data === undefined ? [] : ["--data", data]),
-    ];
-    return ["sluice", ...words, ...places].map(quoted).join(" ");
+    return ["sluice", ...words].map(shellWord).join(" ");
+  }
+
+  /** A message whose hints name the places that this call was given. */
+  placed(text: string): string {
+    const { config, data, set } = this.#options;
+    const { npm_command: npm, npm_lifecycle_event: event } = this.terminal.environment;
+    return placedHints(text, {
+      ...(config === undefined ? {} : { config }),
+      ...(data === undefined ? {} : { data }),
+      set,
+      byNpx: npm === "exec" && event === "npx",
+    });
   }
 
   /** The one result, on stdout: as text for people, or with `--json` as one object. */
   result(text: string, object: object): void {
-    this.terminal.stdout.write(this.json ? `${JSON.stringify(object)}\n` : `${text}\n`);
+    this.terminal.stdout.write(this.json ? `${JSON.stringify(object)}\n` : `${this.placed(text)}\n`);
   }
 
   /** A line for people, on stderr; an object with `--json` or `--progress json`, nothing with `--quiet`. */
@@ -141,7 +147,7 @@ export class Invocation {
       this.terminal.stderr.write(`${line}\n`);
     },
   ): void {
-    const line = noteLine(said, this.#noteForm());
+    const line = noteLine({ ...said, message: this.placed(said.message) }, this.#noteForm());
     if (line !== null) write(line);
   }
 

@@ -120,6 +120,10 @@ export const COMMANDS: readonly CommandEntry[] = [
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
   const form = failureForm(args);
   let invocation: Invocation | null = null;
+  const report = (error: unknown): number => {
+    const run = invocation;
+    return reportFailure(error, terminal, form, run === null ? undefined : (message) => run.placed(message));
+  };
   try {
     const program = await buildProgram(terminal, namedCommand(args), () => {
       invocation ??= new Invocation(terminal, program.opts<GlobalOptions>());
@@ -132,9 +136,9 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
       // The same code for help that was asked for, and for help printed for want of a command.
       if (error.code === "commander.help") return args.includes("help") ? EXIT.ok : EXIT.usage;
       if (error.exitCode === 0) return EXIT.ok;
-      return reportFailure(usageError(error), terminal, form);
+      return report(usageError(error));
     }
-    return reportFailure(error, terminal, form);
+    return report(error);
   }
 }
 

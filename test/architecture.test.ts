@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { dependencyViolations, type Package } from "./architecture/dependency-rules.js";
 import { importViolations } from "./architecture/import-rules.js";
 import { purityViolations } from "./architecture/purity-rules.js";
-import { sourceFiles, textOf } from "./architecture/repository.js";
+import { documents, sourceFiles, textOf } from "./architecture/repository.js";
 import { parseSource, type SourceFile } from "./architecture/source-file.js";
 
 const tree = (files: Record<string, string>): SourceFile[] =>
@@ -11,6 +11,13 @@ const tree = (files: Record<string, string>): SourceFile[] =>
 
 /** Places only: `path:line` of every violation. */
 const places = (violations: readonly string[]): string[] => violations.map((text) => /^[^:]+(:\d+)?/.exec(text)![0]);
+
+test("no merge was left unfinished", () => {
+  const marked = [...documents(), ...sourceFiles().map(({ path }) => path)].filter((path) =>
+    /^(<{7}|>{7}) /m.test(textOf(path)),
+  );
+  assert.deepEqual(marked, []);
+});
 
 test("imports run one way", () => {
   assert.deepEqual(importViolations(sourceFiles()), []);

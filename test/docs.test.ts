@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ROOT, textOf } from "./architecture/repository.js";
+import { documents, ROOT, textOf } from "./architecture/repository.js";
 import { executableBlocks, missingLine } from "./docs/blocks.js";
 import { executeBlocks } from "./docs/execute.js";
 
-const documents = [
-  ...["README.md", "CONTRIBUTING.md"].filter((path) => existsSync(join(ROOT, path))),
-  ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".md"))
-    .map((path) => `docs/${path}`),
-].sort();
-
-for (const document of documents) {
+for (const document of documents()) {
   const blocks = executableBlocks(textOf(document));
   if (blocks.length > 0) {
     test(`the commands of ${document} do what it says`, () => {
@@ -23,7 +16,7 @@ for (const document of documents) {
 }
 
 test("relative links in documents lead to files", () => {
-  const broken = documents.flatMap((document) => {
+  const broken = documents().flatMap((document) => {
     const prose = textOf(document).replace(/^```[\s\S]*?^```/gm, "");
     return [...prose.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)]
       .map((link) => link[1]!)

@@ -34,6 +34,16 @@ function parseAll(): SourceFile[] {
   return [...paths.sort(), "eslint.config.js"].map((path) => parseSource(path, textOf(path)));
 }
 
+/** README.md, CONTRIBUTING.md and the pages in docs/, by their paths. */
+export function documents(): string[] {
+  return [
+    ...["README.md", "CONTRIBUTING.md"].filter((path) => existsSync(join(ROOT, path))),
+    ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".md"))
+      .map((path) => `docs/${path}`),
+  ].sort();
+}
+
 export function textOf(path: string): string {
   return readFileSync(join(ROOT, path), "utf8");
 }

@@ -305,7 +305,7 @@ test("commands that read leave no folder behind, and say what to do", async () =
   for (const args of [["status"], ["versions", "list"], ["quarantine", "list"], ["rebuild"]]) {
     const { code, err } = await sluice([...args, "--data", "never"]);
     assert.equal(code, 1, args.join(" "));
-    assert.match(err, /^error E_STORE_MISSING: .*Run `sluice ingest` first/m);
+    assert.match(err, /^error E_STORE_MISSING: .*Run `sluice ingest --data never` first/m);
   }
   await assert.rejects(readFile(join(folder, "never")), { code: "ENOENT" });
 });

@@ -166,7 +166,7 @@ test("ingest changes what is declared, says what changes before it publishes, an
 test("--include and decode settings are remembered: the second run takes the same pictures by the same rules", async (t) => {
   const place = await Place.make(t);
   const only = ["--include", "0/*", "--set", "decode.minSide=19"];
-  const first = await place.ingest("--teacher", "teacher", ...only);
+  const first = await place.ingest("--teacher", "teacher", ...only, "--allow-empty");
   // The pictures are 20 x 18 px.
   assert.deepEqual([first.counts.scored, first.counts.quarantined], [0, 8]);
   await writePictures(join(place.folder, "pictures"), { images: 6 }, 5, (name) => `later/${name}`);
@@ -174,7 +174,7 @@ test("--include and decode settings are remembered: the second run takes the sam
     join(place.folder, "pictures", "later", "0", "picture-0000.png"),
     join(place.folder, "pictures", "0", "new.png"),
   );
-  const second = await place.sluice("ingest", "pictures", ...ENGINE);
+  const second = await place.sluice("ingest", "pictures", ...ENGINE, "--allow-empty");
   assert.match(second.err, /^only 0\/\*, as declared for this source; --include '\*\*' takes everything$/m);
   assert.match(second.out, /^Scored 0 images, quarantined 1 /);
   const all = await place.ingest("--include", "**", "--set", "decode.minSide=8");

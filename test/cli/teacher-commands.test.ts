@@ -37,7 +37,7 @@ test("flags go into the card, images are shown by their names, and the card is c
   const path = join(folder, "model.card.json");
   const card = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
   assert.deepEqual(card["normalise"], { mean: [0.5], std: [0.5] });
-  assert.deepEqual(card["resize"], { kernel: "cubic", mode: "stretch", shrinkOnLoad: true });
+  assert.deepEqual(card["resize"], { kernel: "cubic", mode: "stretch", shrinkOnLoad: false });
   assert.equal((card["labels"] as string[])[9], "kind 9");
 
   const again = await sluice("teacher", "add", "model.onnx", "--json");
