@@ -75,7 +75,13 @@ class Place {
 
   /** The keys of the store's objects */
   async objects(): Promise<string[]> {
-    return (await readdir(join(this.folder, "sluice-data", "store"), { recursive: true })).sort();
+    const store = join(this.folder, "sluice-data", "store");
+    const entries = await readdir(store, { recursive: true, withFileTypes: true });
+    // A rebuild's pin has gone again; the folder that it lay in is no object.
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort();
   }
 
   yaml(text: string): Promise<void> {
