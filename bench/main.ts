@@ -47,6 +47,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "Sluice's processes on a real Kafka and MinIO: reading, bytes, latency, two scorers, a worker lost",
     load: () => import("./kafka.js"),
   },
+  "publish-from": {
+    shows: "reading the images of a version from shards, files and a bucket against one sequential read of them",
+    load: () => import("./publish-from.js"),
+  },
   memory: {
     shows: "peak anonymous memory of ingest over n and over 3n images",
     load: () => import("./memory.js"),

@@ -5,7 +5,7 @@ import { ArchiveReader } from "../operators/stages/archive-reader.js";
 import { addRelocation, readRelocations } from "../operators/stages/relocations.js";
 import { readCards } from "../operators/stages/teacher-registry.js";
 import { sha256Hex } from "../schemas/canonical.js";
-import { isSluiceError, SluiceError } from "../schemas/errors.js";
+import { SluiceError } from "../schemas/errors.js";
 import type { Relocation } from "../schemas/relocation.js";
 import { DIGEST_BYTES } from "../schemas/scored-batch.js";
 
@@ -68,10 +68,14 @@ export async function relocate(options: RelocateOptions): Promise<Relocated> {
       { from, to },
     );
   }
+  const looked = probes.flatMap(({ uri, ...one }) => {
+    const moved = relocatedUri(uri, { from, to });
+    return moved === null ? [] : [{ ...one, uri: moved }];
+  });
   let found = 0;
-  for (const one of probes) {
-    const uri = relocatedUri(one.uri, { from, to });
-    if (uri !== null && (await isThere(opener, uri, one))) found++;
+  for await (const { at, image } of opener.openMany(looked)) {
+    const { sha256 } = looked[at]!;
+    if (image instanceof Uint8Array && (sha256 === null || sha256Hex(image) === sha256)) found++;
   }
   if (found === 0) {
     throw new SluiceError(
@@ -83,16 +87,6 @@ export async function relocate(options: RelocateOptions): Promise<Relocated> {
   }
   const number = dryRun ? null : await addRelocation(store, { from, to, atMs: nowMs });
   return { from, to, number, known, looked: probes.length, found };
-}
-
-async function isThere(opener: ImageOpener, uri: string, { sha256, sizeBytes }: Known): Promise<boolean> {
-  try {
-    const bytes = await opener.open(uri, sizeBytes);
-    return sha256 === null || sha256Hex(bytes) === sha256;
-  } catch (error) {
-    if (isSluiceError(error) && error.code.startsWith("E_IMAGE_")) return false;
-    throw error;
-  }
 }
 
 /** Archived records below a place, by the uri that they were seen at or that an earlier relocation gave them. */

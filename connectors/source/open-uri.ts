@@ -1,6 +1,7 @@
 import { SluiceError } from "../../schemas/errors.js";
 import { percentDecode, shownPath } from "./byte-path.js";
 import { openFile, tooLarge } from "./open-file.js";
+import { openMany } from "./open-many.js";
 import type { ImageBuckets, ImageOpener } from "./source.js";
 import { parseMemberUri } from "./tar/member-uri.js";
 import { ShardIndexes } from "./tar/shard-indexes.js";
@@ -14,16 +15,16 @@ export interface OpenUriOptions {
  * Opens `file:///absolute/path`, `tar:/absolute/path#member` (see member-uri.ts) and, where there are buckets, `s3://bucket/key`, all
  * percent-encoded.
  *
- * A tar member is found through an index of its shard, made by reading the shard once and kept for the shards used
- * last; its bytes are then one read. In a packed shard every opening unpacks up to the member: keep the bytes
- * (`bytes: keep`) where such images are to be read again.
+ * `open` finds a tar member through an index of its shard, made by reading the shard once and kept for the shards used
+ * last. `openMany` reads what it is asked for of a shard in one pass, and of a shard that is not packed no more than that.
  *
  * Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE; E_SOURCE_READ (retryable) where this process, not the
  * image, is short of something (open files, memory), or where the buckets' server is away.
  */
 export function openUri({ buckets }: OpenUriOptions = {}): ImageOpener {
   const shards = new ShardIndexes();
-  return {
+  const opener: ImageOpener = {
+    openMany: (asked) => openMany(asked, opener, shards),
     async open(uri, maxBytes) {
       const file = /^file:\/\/(?:localhost)?(\/[^?#]*)$/.exec(uri)?.[1];
       if (file !== undefined) return openFile(percentDecode(file), uri, maxBytes);
@@ -43,6 +44,7 @@ export function openUri({ buckets }: OpenUriOptions = {}): ImageOpener {
       );
     },
   };
+  return opener;
 }
 
 function withoutBuckets(uri: string): SluiceError {

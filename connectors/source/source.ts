@@ -1,3 +1,4 @@
+import type { SluiceError } from "../../schemas/errors.js";
 import type { ImageRecord } from "../../schemas/image-record.js";
 import type { SourceAccount } from "../../schemas/source-account.js";
 
@@ -35,8 +36,28 @@ export interface Source {
  */
 export interface ImageOpener {
   open(uri: string, maxBytes: number): Promise<Uint8Array>;
+  /**
+   * Opens many, each once, in the order in which they lie rather than that in which they are asked for: what holds several is read
+   * once, from the first to the last of them. The caller takes each before the next is read, a bounded number of bytes apart.
+   * What has moved is not looked for: see `elsewhere`. Throws E_SOURCE_READ.
+   */
+  openMany(asked: readonly AskedImage[]): AsyncIterable<OpenedImage>;
   /** Uris where the same may lie now, the likeliest first; where nothing is known to have moved there are none. */
   elsewhere?(uri: string): Promise<readonly string[]>;
+}
+
+/** An image that is asked for. */
+export interface AskedImage {
+  readonly uri: string;
+  /** How many bytes it had when it was seen there: more than that are E_IMAGE_SIZE */
+  readonly sizeBytes: number;
+}
+
+export interface OpenedImage {
+  /** Which one of those asked for, from 0 */
+  readonly at: number;
+  /** E_IMAGE_… of one that cannot be had */
+  readonly image: Uint8Array | SluiceError;
 }
 
 /** An object as its bucket lists it. */

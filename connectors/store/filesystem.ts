@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import { link, open, readFile, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { SluiceError } from "../../schemas/errors.js";
+import { scratchIn } from "./disk-scratch.js";
 import { DurableFolders, makeDurableRoot } from "./durable-folders.js";
 import { errnoOf, isAbsence, missing, storeError } from "./file-errors.js";
 import { Gate } from "./gate.js";
 import { listObjects } from "./listing.js";
 import { fileOf } from "./object-key.js";
-import type { ByteRange, ListOptions, Store, StoredObject, WrittenObject } from "./store.js";
+import type { ByteRange, ListOptions, Scratch, Store, StoredObject, WrittenObject } from "./store.js";
 import { TemporaryFiles } from "./temporary-files.js";
 
 export interface FilesystemStoreOptions {
@@ -229,6 +230,14 @@ class FilesystemStore implements Store {
   async locate(key: string): Promise<string> {
     if ((await this.head(key)) === null) throw missing(key, this.place);
     return fileOf(this.place, key);
+  }
+
+  async scratch(): Promise<Scratch> {
+    try {
+      return await scratchIn(await this.#temporary.create());
+    } catch (error) {
+      throw storeError(error, "write", "a temporary file", this.place);
+    }
   }
 
   async close(): Promise<void> {

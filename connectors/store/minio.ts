@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { openScratch } from "./disk-scratch.js";
 import { missing } from "./file-errors.js";
 import { checkKey, checkPrefix } from "./object-key.js";
 import { S3Bucket, type S3BucketOptions } from "./s3-bucket.js";
@@ -7,7 +9,7 @@ import { isNotFound, isPreconditionFailed, s3Code } from "./s3-errors.js";
 import { probeConditionalWrites } from "./s3-probe.js";
 import { gather, listObjects, page, readObject } from "./s3-read.js";
 import { uploadStream, type UploadRequests } from "./s3-upload.js";
-import type { ListOptions, Store, StoredObject, WrittenObject } from "./store.js";
+import type { ListOptions, Scratch, Store, StoredObject, WrittenObject } from "./store.js";
 
 export interface MinioStoreOptions extends S3BucketOptions {
   /** As `patienceMs`, for opening: a wrong address is said soon, ms. Default 5,000. */
@@ -270,6 +272,10 @@ class BucketStore implements MinioStore {
     return this.#bucket.retrying("read", key, () =>
       client.presignedGetObject(bucket, this.#bucket.name(key), locateSeconds),
     );
+  }
+
+  scratch(): Promise<Scratch> {
+    return openScratch(tmpdir());
   }
 
   async close(): Promise<void> {

@@ -20,6 +20,16 @@ export interface WrittenObject {
   readonly sha256: string;
 }
 
+/** Room for bytes that nobody needs after `close`, or after this process. Throws E_STORE_FULL, E_STORE_READONLY, E_STORE_IO. */
+export interface Scratch {
+  write(bytes: Uint8Array, at: number): Promise<void>;
+  /** Bytes that were written; E_STORE_IO where there are fewer */
+  read(at: number, sizeBytes: number): Promise<Uint8Array>;
+  /** What may still be written, about */
+  freeBytes(): Promise<number>;
+  close(): Promise<void>;
+}
+
 /**
  * An object store. Keys are `/`-separated segments of [A-Za-z0-9._=-]. A write is durable and whole when it returns,
  * or did not happen. Errors: E_STORE_IO (retryable), E_STORE_FULL, E_STORE_READONLY, E_STORE_MISSING.
@@ -51,5 +61,7 @@ export interface Store {
   delete(key: string): Promise<void>;
   /** A path or URL that another program can open for a while (shards in a training job). */
   locate(key: string): Promise<string>;
+  /** A file of this machine, near the store where that is a folder. Absent where a store is in memory. */
+  scratch?(): Promise<Scratch>;
   close(): Promise<void>;
 }

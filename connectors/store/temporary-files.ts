@@ -24,7 +24,7 @@ export class TemporaryFiles {
     this.#mine = join(this.#all, `${hostName()}.${process.pid}.${randomUUID()}`);
   }
 
-  /** An empty file of its own name, open for writing. */
+  /** An empty file of its own name, open for writing and reading. */
   async create(): Promise<{ path: string; handle: FileHandle }> {
     this.#made ??= this.#makeFolder();
     try {
@@ -41,7 +41,7 @@ export class TemporaryFiles {
 
   async #open(): Promise<{ path: string; handle: FileHandle }> {
     const path = join(this.#mine, String(this.#count++));
-    return { path, handle: await open(path, "wx") };
+    return { path, handle: await open(path, "wx+") };
   }
 
   async #makeFolder(): Promise<void> {

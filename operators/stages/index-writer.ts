@@ -3,7 +3,7 @@ import type { Store } from "../../connectors/store/store.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
 import { INDEX_COLUMNS } from "../../schemas/index-row.js";
 import { eachRow, fileNumber, type RowGroup } from "../pure/publish-plan.js";
-import { digestText } from "./shard-writer.js";
+import { digestText } from "./fetched-images.js";
 
 /** Rows of one Parquet row group: some 10 MB of text and numbers before compression. */
 const ROW_GROUP_ROWS = 65_536;

@@ -3,7 +3,7 @@ import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { DigestSet } from "../pure/digest-set.js";
 import { eachRow, type RowGroup } from "../pure/publish-plan.js";
 import { ArchiveReader } from "./archive-reader.js";
-import { digestText } from "./shard-writer.js";
+import { digestText } from "./fetched-images.js";
 import { readCards } from "./teacher-registry.js";
 
 /** Other places kept of an image: the newest, which are the likeliest to have it still. */

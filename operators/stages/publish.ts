@@ -10,18 +10,19 @@ import { refuseLostBytes, refuseUnwantedRows } from "../pure/unwanted.js";
 import { rowGroup, VersionSummary, type RowGroup } from "../pure/publish-plan.js";
 import { claimAttempt, removeAttempt } from "./attempt.js";
 import { commitVersion, isSameVersion, refuseRegress, type CommitPolicy, type Draft } from "./commit-version.js";
-import { SHEETS, writeSheets } from "./contact-sheet.js";
+import { onSheets, SHEETS, writeSheets } from "./contact-sheet.js";
 import { croissant } from "./croissant.js";
+import { FetchedImages, type ReadImages } from "./fetched-images.js";
 import type { Absence } from "./image-bytes.js";
 import { IndexWriter } from "./index-writer.js";
 import { newestManifest } from "./manifests.js";
-import { ShardWriter, type BytesOf } from "./shard-writer.js";
+import { ShardWriter } from "./shard-writer.js";
 import { throwIfStopped } from "./throw-if-stopped.js";
 import { versionReadme } from "./version-readme.js";
 
 export interface PublishProgress {
   readonly phase: "write" | "commit";
-  /** Rows whose images are in their shards or known to be absent */
+  /** Rows whose images have been read or are known to be absent */
   readonly rows: number;
   readonly bytesAbsent: number;
   /** Classes whose rows are in the index */
@@ -31,7 +32,8 @@ export interface PublishProgress {
 
 export interface PublishOptions extends CommitPolicy {
   readonly store: Store;
-  readonly bytesOf: BytesOf;
+  /** Reads the images' bytes: each image once, where the store has room for them meanwhile */
+  readonly read: ReadImages;
   /** Is given each group of rows before the bytes of its images are asked for */
   readonly expect?: (group: RowGroup) => void;
   /** Draws contact sheets; null for none */
@@ -42,15 +44,15 @@ export interface PublishOptions extends CommitPolicy {
   readonly attempt: string;
   /** Unique: tells this publisher's manifest from another's of the same content */
   readonly commitId: string;
-  /** Rows in memory and shuffled together, beside one class more; each takes some 500 bytes. Default 2^19. */
+  /** Rows in memory and shuffled together, beside one class more; each takes some 800 bytes. Default 2^19. */
   readonly groupRows?: number;
-  /** Image bytes read ahead. Default 32 MiB. */
-  readonly aheadBytes?: number;
+  /** Image bytes in memory between being read and being written; more wait in a scratch file of the store. Default 32 MiB. */
+  readonly memoryBytes?: number;
   /** The version that this cut may repeat: the newest one of its span. By default the dataset's newest. */
   readonly same?: Manifest | null | undefined;
   /** What may be published although nobody could want it; by default all: who publishes on somebody's behalf says */
   readonly allow?: Allowance;
-  /** Absences that `bytesOf` has met, for the message */
+  /** Absences that `read` has met, for the message */
   readonly absences?: readonly Absence[];
   readonly onProgress?: (progress: PublishProgress) => void;
   readonly signal?: AbortSignal;
@@ -126,20 +128,52 @@ async function writeVersion(
   options: PublishOptions,
   same: Manifest | null,
 ): Promise<Draft | null> {
-  const { store, bytesOf, sheets, signal, onProgress } = options;
+  const { store, read, memoryBytes = 32 * 2 ** 20, signal, onProgress } = options;
+  const totals = { rows: 0, bytesAbsent: 0, classes: 0 };
+  const report = (phase: PublishProgress["phase"]): void =>
+    onProgress?.({ phase, ...totals, classCount: cut.labels.length });
+  const images = new FetchedImages({
+    store,
+    read,
+    memoryBytes,
+    beforeImage: () => {
+      throwIfStopped(signal, STOPPED);
+    },
+    onRead: (rows) => {
+      const before = totals.rows;
+      totals.rows += rows;
+      if (before >> 8 !== totals.rows >> 8) report("write");
+    },
+  });
+  try {
+    return await writeFiles(cut, folder, options, same, { images, totals, report });
+  } finally {
+    await images.close();
+  }
+}
+
+interface Writing {
+  readonly images: FetchedImages;
+  readonly totals: { bytesAbsent: number; classes: number };
+  readonly report: (phase: PublishProgress["phase"]) => void;
+}
+
+async function writeFiles(
+  cut: Cut,
+  folder: string,
+  options: PublishOptions,
+  same: Manifest | null,
+  { images, totals, report }: Writing,
+): Promise<Draft | null> {
+  const { store, sheets, signal, allow } = options;
   const { labels } = cut;
   const summary = new VersionSummary(cut);
-  const totals = { rows: 0, bytesAbsent: 0, classes: 0 };
-  const { allow } = options;
   let lost = 0;
-  const report = (phase: PublishProgress["phase"]): void =>
-    onProgress?.({ phase, ...totals, classCount: labels.length });
   const shards = new ShardWriter({
     store,
-    bytesOf,
+    images,
     folder: `${folder}shards/`,
     layout: cut.dataset.shards,
-    aheadBytes: options.aheadBytes ?? 32 * 2 ** 20,
     source: {
       dataset: cut.dataset.name,
       labels,
@@ -147,14 +181,9 @@ async function writeVersion(
       p: cut.dataset.select.p,
       teacher: cut.teacher,
     },
-    beforeImage: () => {
-      throwIfStopped(signal, STOPPED);
-    },
     onSample: (inShard, had) => {
-      totals.rows++;
       if (!inShard) totals.bytesAbsent++;
       if (!inShard && had) lost++;
-      if (totals.rows % 256 === 0) report("write");
     },
   });
   const index = new IndexWriter({ store, folder: `${folder}index/`, labels });
@@ -173,12 +202,14 @@ async function writeVersion(
       refuseUnwantedRows({ dataset: name, select, classes, rows, records: cut.records }, allow);
     }
     options.expect?.(group);
-    const shardOf = await shards.write(group);
+    const kept = sheets === null ? null : onSheets(group, sheets);
+    const shardOf = await shards.write(group, (position) => kept?.has(position) ?? false);
     await index.write(group, shardOf);
     if (sheets !== null) {
-      for (const rows of group.classes) {
+      for (const [at, rows] of group.classes.entries()) {
         throwIfStopped(signal, STOPPED);
-        sheetFiles.push(...(await writeSheets(rows, { store, bytesOf, sheets, folder: `${folder}${SHEETS}/` })));
+        const imageOf = (row: number): Promise<Uint8Array | null> => images.kept(group.starts[at]! + row);
+        sheetFiles.push(...(await writeSheets(rows, { store, imageOf, sheets, folder: `${folder}${SHEETS}/` })));
       }
     }
     totals.classes += group.classes.length;

@@ -1,26 +1,19 @@
 import type { Store } from "../../connectors/store/store.js";
-import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
-import { BYTES, DIGEST_BYTES } from "../../schemas/scored-batch.js";
+import { BYTES } from "../../schemas/scored-batch.js";
 import type { ShardLayout } from "../../schemas/dataset.js";
 import { fileNumber, shardStarts, shuffledOrder, type RowGroup } from "../pure/publish-plan.js";
+import type { FetchedImages } from "./fetched-images.js";
 import { sampleEntries, type SampleSource } from "./sample-entries.js";
 import { TAR_END } from "./tar-entry.js";
 
-/** The image's bytes, or null where nothing kept them. `digest` is 64 hexadecimal digits. */
-export type BytesOf = (digest: string, uri: string, sizeBytes: number) => Promise<Uint8Array | null>;
-
 export interface ShardOptions {
   readonly store: Store;
-  readonly bytesOf: BytesOf;
+  readonly images: FetchedImages;
   /** Key of the shards' folder, with its closing `/` */
   readonly folder: string;
   readonly layout: ShardLayout;
-  /** Bytes read ahead at most, beside the image at hand */
-  readonly aheadBytes: number;
   readonly source: SampleSource;
-  /** May throw, to stop */
-  readonly beforeImage?: () => void;
   /** `had`: whether the image had bytes when its row was archived */
   readonly onSample?: (inShard: boolean, had: boolean) => void;
 }
@@ -33,7 +26,6 @@ interface SampleToWrite {
   readonly sizeBytes: number;
 }
 
-const IMAGES_AHEAD = 16;
 /** Small images go to the store in pieces of at least this size: a write costs more than its bytes. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -46,13 +38,16 @@ export class ShardWriter {
     this.#options = options;
   }
 
-  /** Writes a group's images in shuffled order. The number of each row's shard, -1 where its bytes are absent, [rows]. */
-  async write(group: RowGroup): Promise<Int32Array> {
+  /**
+   * Writes a group's images in shuffled order. The number of each row's shard, -1 where its bytes are absent, [rows]. `keeps`: as of
+   * `FetchedImages`.
+   */
+  async write(group: RowGroup, keeps: (position: number) => boolean): Promise<Int32Array> {
     const { store, folder, layout } = this.#options;
     const shardOf = new Int32Array(group.rows).fill(-1);
     const starts = shardStarts(group.rows, layout.count);
     let part = 1;
-    const samples = this.#samples(group);
+    const samples = this.#samples(group, keeps);
     let next = await samples.next();
     while (next.done !== true) {
       const shard = this.files.length;
@@ -86,69 +81,14 @@ export class ShardWriter {
     return shardOf;
   }
 
-  /** The group's images that are there, in shuffled order, read ahead within bounds. */
-  async *#samples(group: RowGroup): AsyncGenerator<SampleToWrite> {
-    const { bytesOf, source, aheadBytes, onSample, beforeImage } = this.#options;
-    const order = shuffledOrder(group);
-    const locate = rowLocator(group);
-    const ahead: {
-      index: number;
-      position: number;
-      rows: ChosenRows;
-      row: number;
-      digest: string;
-      bytes: Promise<Uint8Array | null>;
-    }[] = [];
-    let pendingBytes = 0;
-    let index = 0;
-    try {
-      while (index < order.length || ahead.length > 0) {
-        beforeImage?.();
-        while (
-          index < order.length &&
-          ahead.length < IMAGES_AHEAD &&
-          (ahead.length === 0 || pendingBytes < aheadBytes)
-        ) {
-          const position = order[index]!;
-          const { rows, row } = locate(position);
-          const digest = digestText(rows, row);
-          const bytes = bytesOf(digest, rows.uri[row]!, rows.sizeBytes[row]!);
-          bytes.catch(() => undefined); // reported where it is awaited
-          pendingBytes += rows.sizeBytes[row]!;
-          ahead.push({ index, position, rows, row, digest, bytes });
-          index++;
-        }
-        const { rows, row, digest, bytes, ...at } = ahead.shift()!;
-        const image = await bytes;
-        pendingBytes -= rows.sizeBytes[row]!;
-        onSample?.(image !== null, rows.bytes[row] !== BYTES.absent);
-        if (image !== null) {
-          const entries = sampleEntries(rows, row, digest, image, source);
-          yield { ...at, entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0) };
-        }
-      }
-    } finally {
-      await Promise.allSettled(ahead.map(({ bytes }) => bytes));
+  /** The group's samples whose images are there, in shuffled order. */
+  async *#samples(group: RowGroup, keeps: (position: number) => boolean): AsyncGenerator<SampleToWrite> {
+    const { images, source, onSample } = this.#options;
+    for await (const { rows, row, digest, bytes, ...at } of images.of(group, shuffledOrder(group), keeps)) {
+      onSample?.(bytes !== null, rows.bytes[row] !== BYTES.absent);
+      if (bytes === null) continue;
+      const entries = sampleEntries(rows, row, digest, bytes, source);
+      yield { ...at, entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0) };
     }
   }
-}
-
-/** 64 hexadecimal digits */
-export function digestText(rows: Pick<ChosenRows, "digest">, row: number): string {
-  const { buffer, byteOffset } = rows.digest;
-  return Buffer.from(buffer, byteOffset + row * DIGEST_BYTES, DIGEST_BYTES).toString("hex");
-}
-
-/** Finds the class's rows and the row in them for a position in the group, by bisection. */
-function rowLocator(group: RowGroup): (position: number) => { rows: ChosenRows; row: number } {
-  return (position) => {
-    let low = 0;
-    let high = group.classes.length;
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1;
-      if (group.starts[middle]! <= position) low = middle;
-      else high = middle;
-    }
-    return { rows: group.classes[low]!, row: position - group.starts[low]! };
-  };
 }

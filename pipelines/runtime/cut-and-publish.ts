@@ -51,14 +51,14 @@ export async function cutAndPublish(options: CutAndPublishOptions): Promise<Publ
       onProgress?.({ phase: "cut", done, total: null, kept: 0, ...counts });
     },
   });
-  const { bytesOf, expect, absences } = imageBytes({
+  const { read, expect, absences } = imageBytes({
     store,
     opener: relocatedOpener(opener, { store, nowMs }),
     archive: { teacher: made.teacher.digest, stream: made.stream },
   });
   const published = await publish(made, {
     store,
-    bytesOf,
+    read,
     expect,
     absences,
     allow: options.allow ?? NOTHING_ALLOWED,

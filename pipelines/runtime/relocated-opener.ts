@@ -36,6 +36,7 @@ export function relocatedOpener(
   };
   return {
     elsewhere,
+    openMany: (asked) => opener.openMany(asked),
     async open(uri, maxBytes) {
       try {
         return await opener.open(uri, maxBytes);

@@ -8,7 +8,7 @@ import { sha256Hex } from "../../schemas/canonical.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { chosenRows, madeCut, type MadeImage, type MadeRow } from "../fixtures/cuts.js";
 import { bmp } from "../fixtures/make-images.js";
-import { publishOptions } from "../fixtures/publishing.js";
+import { publishOptions, readingOf } from "../fixtures/publishing.js";
 
 /** Labels that formats, YAML and file names may stumble over; two are equal. */
 const LABELS = ["yes", 'a: "b" #c', "ünï 猫 😀", "crane", "line\nbreak\\", "crane", "nobody"];
@@ -74,7 +74,7 @@ export async function publishExample(root: string): Promise<Example> {
   const { manifest } = await publish(madeCut(classes, { teacher, k: ROWS_A_CLASS, shards: { count: 8 } }), {
     ...publishOptions(images, { groupRows: 2 * ROWS_A_CLASS }),
     store,
-    bytesOf: (digest) => Promise.resolve(absent.has(digest) ? null : (images.get(digest)?.bytes ?? null)),
+    read: readingOf(async (digest) => (absent.has(digest) ? null : (images.get(digest)?.bytes ?? null))),
     sheets: sharpSheets,
   });
   await store.close();

@@ -73,7 +73,7 @@ async function cutAndPublish(place: Place, process: SimProcess, store: Store, wa
   const attempt = `${process.name}-${world.steps}`;
   const { manifest } = await publish(bug?.cut?.(made) ?? made, {
     store,
-    bytesOf: imageBytes({ store, opener: NO_OPENER }).bytesOf,
+    read: imageBytes({ store, opener: NO_OPENER }).read,
     sheets: null,
     automatic: bug?.automatic ?? automatic,
     ...(same === undefined ? {} : { same }),

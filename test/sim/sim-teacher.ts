@@ -1,5 +1,6 @@
 import type { Decoder } from "../../connectors/decoder/decoder.js";
 import type { Engine } from "../../connectors/engine/engine.js";
+import { openEach } from "../../connectors/source/open-many.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
 import { SeededRandom } from "../../operators/pure/seeded-random.js";
 import { SluiceError } from "../../schemas/errors.js";
@@ -30,7 +31,8 @@ const numberOf = (bytes: Uint8Array): number => Number(/i(\d+) /.exec(Buffer.fro
 
 /** Images that a record only refers to. Those that come late are not there before `lateFromMs`. */
 export function simOpener(world: World, lateFromMs: number): ImageOpener {
-  return {
+  const opener: ImageOpener = {
+    openMany: (asked) => openEach(asked, opener),
     async open(uri) {
       const image = Number(/(\d+)\.png$/.exec(uri)![1]);
       if (kindOf(image) === "comes-late" && world.nowMs < lateFromMs) {
@@ -39,10 +41,12 @@ export function simOpener(world: World, lateFromMs: number): ImageOpener {
       return imageOf(image);
     },
   };
+  return opener;
 }
 
 /** Opens nothing: what the store has no bytes of is absent. */
 export const NO_OPENER: ImageOpener = {
+  openMany: (asked) => openEach(asked, NO_OPENER),
   async open(uri) {
     throw new SluiceError("E_IMAGE_VANISHED", `Expected an image at ${uri}, found none.`);
   },

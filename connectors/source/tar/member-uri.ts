@@ -2,8 +2,9 @@ import { percentDecode, percentEncode, type BytePath } from "../byte-path.js";
 import type { MemberPlace } from "./shard-members.js";
 
 /**
- * `tar:/path/of/shard.tar#name`, percent-encoded; `#name@offset` of a second member of one name, the offset being where its bytes begin
- * in the unpacked shard. An `@` within a name is encoded. `#` alone is the shard itself.
+ * `tar:/path/of/shard.tar#name@offset`, percent-encoded, the offset being where the member's bytes begin in the unpacked shard: with it a
+ * member is read without looking through its shard, and is told from others of its name. An `@` within a name is encoded. `#` alone is the
+ * shard itself.
  */
 export function memberUri(shard: BytePath, place: MemberPlace | null): string {
   const member = place === null ? "" : percentEncode(place.name).replaceAll("@", "%40");

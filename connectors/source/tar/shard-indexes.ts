@@ -2,9 +2,14 @@ import { stat } from "node:fs/promises";
 import { messageOf, SluiceError } from "../../../schemas/errors.js";
 import { fsPath, shownPath, type BytePath } from "../byte-path.js";
 import { openFile, refusal, tooLarge } from "../open-file.js";
-import { ShardMembers, type MemberPlace } from "./shard-members.js";
+import { imageOrRefusal } from "../image-or-refusal.js";
+import type { OpenedImage } from "../source.js";
+import { membersInOnePass } from "./members-in-one-pass.js";
+import { membersInPlace } from "./members-in-place.js";
+import { unpackerOf } from "./packing.js";
+import { ShardMembers, type AskedMember, type MemberPlace } from "./shard-members.js";
 import type { MemberHeader } from "./tar-members.js";
-import { openShard } from "./tar-shard.js";
+import { openShard, packingAt } from "./tar-shard.js";
 
 interface ShardIndex {
   /** Changes when the shard does */
@@ -26,21 +31,37 @@ export class ShardIndexes {
   /** The bytes of a member, or of the file that it links to. Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE. */
   async open(shard: BytePath, place: MemberPlace, uri: string, maxBytes: number): Promise<Uint8Array> {
     const index = await this.#indexOf(shard, uri);
-    const named = index.members.find(place);
-    if (named === null) {
-      if (index.broken !== null) {
-        throw new SluiceError("E_IMAGE_UNREADABLE", index.broken.message, { cause: index.broken });
-      }
-      throw new SluiceError(
-        "E_IMAGE_VANISHED",
-        `Expected a member of that name in the shard, found none: ${uri}. Put the shard back as it was, then \`sluice quarantine retry\`.`,
-      );
-    }
-    const member = index.members.fileBehind(named);
-    if (member === null) throw leadsNowhere(named, uri);
-    if (member.sizeBytes > maxBytes) throw tooLarge(uri, member.sizeBytes, maxBytes);
+    const member = fileIn(index, place, uri, maxBytes);
     if (!index.isPacked && member.sparse === null) return openFile(shard, uri, maxBytes, member);
     return readAt(shard, member, uri);
+  }
+
+  /**
+   * Several members, each once, in the shard's order. An index is made only where one of them does not lie as a plain file where
+   * its uri says.
+   */
+  async *openMany(shard: BytePath, asked: readonly AskedMember[]): AsyncGenerator<OpenedImage, void, undefined> {
+    const sorted = asked.toSorted((a, b) => (a.place.offset ?? Infinity) - (b.place.offset ?? Infinity) || a.at - b.at);
+    const isPacked = await isPackedAt(shard);
+    const left: AskedMember[] = [];
+    yield* isPacked ? membersInOnePass(shard, sorted, left) : membersInPlace(shard, sorted, left);
+    if (left.length === 0) return;
+    if (!isPacked) {
+      for (const { at, uri, sizeBytes, place } of left)
+        yield { at, image: await imageOrRefusal(this.open(shard, place, uri, sizeBytes)) };
+      return;
+    }
+    const behind: AskedMember[] = [];
+    for (const one of left) {
+      const found = await imageOrRefusal(
+        this.#indexOf(shard, one.uri).then((index) => fileIn(index, one.place, one.uri, one.sizeBytes)),
+      );
+      if (found instanceof SluiceError) yield { at: one.at, image: found };
+      else behind.push({ ...one, place: found });
+    }
+    const gone: AskedMember[] = [];
+    yield* membersInOnePass(shard, behind, gone);
+    for (const { at, uri } of gone) yield { at, image: changed(uri) };
   }
 
   async #indexOf(shard: BytePath, uri: string): Promise<ShardIndex> {
@@ -55,6 +76,32 @@ export class ShardIndexes {
       this.#indexes.delete(least);
     }
     return index;
+  }
+}
+
+/** The file that a member's place in the shard stands for. Throws E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE. */
+function fileIn({ members, broken }: ShardIndex, place: MemberPlace, uri: string, maxBytes: number): MemberHeader {
+  const named = members.find(place);
+  if (named === null) {
+    if (broken !== null) throw new SluiceError("E_IMAGE_UNREADABLE", broken.message, { cause: broken });
+    throw new SluiceError(
+      "E_IMAGE_VANISHED",
+      `Expected a member of that name in the shard, found none: ${uri}. Put the shard back as it was, then \`sluice quarantine retry\`.`,
+    );
+  }
+  const member = members.fileBehind(named);
+  if (member === null) throw leadsNowhere(named, uri);
+  if (member.sizeBytes > maxBytes) throw tooLarge(uri, member.sizeBytes, maxBytes);
+  return member;
+}
+
+/** Whether a shard is packed; false where it cannot be opened, which is said when it is read. */
+async function isPackedAt(shard: BytePath): Promise<boolean> {
+  try {
+    return unpackerOf(await packingAt(shard)) !== undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    return false;
   }
 }
 
@@ -94,7 +141,11 @@ async function readAt(path: BytePath, { offset }: MemberHeader, uri: string): Pr
   } finally {
     await shard.close();
   }
-  throw new SluiceError("E_IMAGE_VANISHED", `Expected a shard that does not change while it is read: ${uri}.`);
+  throw changed(uri);
+}
+
+function changed(uri: string): SluiceError {
+  return new SluiceError("E_IMAGE_VANISHED", `Expected a shard that does not change while it is read: ${uri}.`);
 }
 
 function leadsNowhere({ kind, target }: MemberHeader, uri: string): SluiceError {

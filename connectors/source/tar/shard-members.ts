@@ -1,11 +1,18 @@
 import type { BytePath } from "../byte-path.js";
+import type { AskedImage } from "../source.js";
 import type { MemberHeader } from "./tar-members.js";
 
-/** What the part of a uri behind the shard names: a member by its name, and where a name stands more than once by its offset too. */
+/** What the part of a uri behind the shard names: a member by its name and by where its bytes begin in the unpacked shard. */
 export interface MemberPlace {
   readonly name: BytePath;
-  /** null: the first of that name */
+  /** null of uris that others wrote: the first of that name */
   readonly offset: number | null;
+}
+
+/** A member that is asked for, by its place among those of all shards. */
+export interface AskedMember extends AskedImage {
+  readonly at: number;
+  readonly place: MemberPlace;
 }
 
 /** A link that leads from link to link more often than this leads nowhere. */
@@ -27,9 +34,11 @@ export class ShardMembers {
 
   find({ name, offset }: MemberPlace): MemberHeader | null {
     const places = this.#byName.get(plainName(name)) ?? [];
-    const place = places.find((at) =>
-      offset === null ? this.#members[at]!.name === name : this.#members[at]!.offset === offset,
-    );
+    // In a shard that was made again members lie elsewhere: a name that stands once tells enough.
+    const isByName = offset === null || places.length === 1;
+    const place =
+      places.find((at) => this.#members[at]!.offset === offset) ??
+      (isByName ? places.find((at) => this.#members[at]!.name === name) : undefined);
     return place === undefined ? null : this.#members[place]!;
   }
 

@@ -10,8 +10,6 @@ export interface FoundImage {
   readonly bytes: Uint8Array | null;
   /** Of the shard's images, from 1 */
   readonly index: number;
-  /** Where a name stands more than once: of all but the first */
-  readonly isAgain: boolean;
 }
 
 /** Images and sidecars stand beside each other in most shards, and in the folder's order of names in some: this many may lie between. */

@@ -100,7 +100,6 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
   /** Images of a shard after the `from` first ones. `index` counts from 1. */
   async function* imagesOf(path: BytePath, shardMtimeMs: number, from: number): AsyncGenerator<PlacedRecord> {
     let index = 0;
-    const names = new Set<BytePath>();
     const wait = new SidecarWait(account);
     let failure: SluiceError | null = null;
     let shard: TarShard | null = null;
@@ -110,12 +109,10 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
         const kind = await kindOf(member, shard, wait);
         if (kind !== "image") continue;
         index += 1;
-        const isAgain = names.has(member.name);
-        names.add(member.name);
         const isWanted = index > from && member.kind === "file" && member.sizeBytes <= maxBytes;
         const isReadNow = isWanted && (shard.isPacked || member.sizeBytes <= SMALL_BYTES);
         const bytes = isReadNow ? await shard.read(member) : null;
-        wait.addImage({ member, bytes, index, isAgain });
+        wait.addImage({ member, bytes, index });
         for (const image of wait.ready()) yield* placed(shard, image);
       }
     } catch (error) {
@@ -136,7 +133,7 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
       open: TarShard,
       image: FoundImage & { readonly rights: Rights },
     ): AsyncGenerator<PlacedRecord> {
-      const { member, isAgain, rights } = image;
+      const { member, rights } = image;
       if (image.index <= from) {
         account.know();
         return;
@@ -144,7 +141,7 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
       const isReadLater =
         image.bytes === null && !open.isPacked && member.kind === "file" && member.sizeBytes <= maxBytes;
       const bytes = isReadLater ? await open.read(member) : image.bytes;
-      const uri = memberUri(path, { name: member.name, offset: isAgain ? member.offset : null });
+      const uri = memberUri(path, member);
       const eventTimeMs = member.mtimeMs > 0 ? member.mtimeMs : shardMtimeMs;
       yield { record: recordOf(uri, bytes, eventTimeMs, rights), index: image.index };
     }

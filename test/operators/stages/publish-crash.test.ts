@@ -8,7 +8,7 @@ import { listVersions, verifyVersion } from "../../../pipelines/versions.js";
 import { madeCut, manyClasses } from "../../fixtures/cuts.js";
 import { FAILURES, failingStore } from "../../fixtures/failing-store.js";
 import { openMemoryStore, type MemoryStore } from "../../fixtures/memory-store.js";
-import { collect, publishOptions } from "../../fixtures/publishing.js";
+import { collect, publishOptions, readingOf } from "../../fixtures/publishing.js";
 
 const { classes, images } = manyClasses(4, (index) => [4, 0, 5, 3][index]!);
 const small = { groupRows: 5, sheets: { width: 1, render: async () => new Uint8Array([1]) } };
@@ -79,11 +79,11 @@ test("an image source that fails in the middle leaves nothing, not even files", 
   for (let failAt = 0; failAt < 12; failAt++) {
     const options = publishOptions(images, small);
     let reads = 0;
-    const bytesOf: typeof options.bytesOf = async (digest) => {
+    const read = readingOf(async (digest) => {
       if (reads++ === failAt) throw new Error("the source is away");
       return images.get(digest)?.bytes ?? null;
-    };
-    await assert.rejects(publish(smallCut(), { ...options, bytesOf }), /the source is away/);
+    });
+    await assert.rejects(publish(smallCut(), { ...options, read }), /the source is away/);
     assert.deepEqual([...options.store.objects.keys()], []);
   }
 });
@@ -93,11 +93,11 @@ test("a publication that is stopped leaves nothing, not even files", async () =>
     const options = publishOptions(images, small);
     const controller = new AbortController();
     let reads = 0;
-    const bytesOf: typeof options.bytesOf = async (digest) => {
+    const read = readingOf(async (digest) => {
       if (reads++ === stopAt) controller.abort();
       return images.get(digest)?.bytes ?? null;
-    };
-    await assert.rejects(publish(smallCut(), { ...options, bytesOf, signal: controller.signal }), (error) =>
+    });
+    await assert.rejects(publish(smallCut(), { ...options, read, signal: controller.signal }), (error) =>
       isSluiceError(error, "E_CANCELLED"),
     );
     assert.deepEqual([...options.store.objects.keys()], []);

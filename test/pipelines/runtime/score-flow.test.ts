@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { openUri } from "../../../connectors/source/open-uri.js";
 import { setImmediate as turn } from "node:timers/promises";
 import type { LogBatch } from "../../../connectors/log/log.js";
 import { Dedupe } from "../../../operators/stages/dedupe.js";
@@ -66,7 +67,7 @@ test("the images of the next segment are scored while one is written", async () 
         },
       },
       decoder: madeUpDecoder,
-      opener: { open: () => Promise.reject(new Error("every image is inline")) },
+      opener: openUri(),
       dedupe: new Dedupe({ find: () => null }),
       budget: new ByteBudget(1 << 20),
       archive: {

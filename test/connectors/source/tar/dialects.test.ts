@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { openUri } from "../../../../connectors/source/open-uri.js";
 import { parseMemberUri } from "../../../../connectors/source/tar/member-uri.js";
 import { openTarSource } from "../../../../connectors/source/tar/tar.js";
@@ -49,6 +49,11 @@ for (const [name, members] of Object.entries(expected)) {
         }),
       );
       assert.deepEqual(found, members, shard);
+      const asked = items.map(({ record }, at) => ({ uri: record.uri, sizeBytes: found[at]!.sizeBytes })).reverse();
+      for await (const { at, image } of openUri().openMany(asked)) {
+        assert.ok(image instanceof Uint8Array, asked[at]!.uri);
+        assert.equal(sha256(image), found[found.length - 1 - at]!.sha256, asked[at]!.uri);
+      }
       assert.equal(new Set(items.map(({ record }) => record.uri)).size, items.length, "each has a uri of its own");
     }
   });
@@ -104,8 +109,8 @@ test("links lead to files of their shard, as unpacking it would have them, or st
   const opener = openUri();
   const found: Record<string, string> = {};
   for (const { record } of await itemsOf(source)) {
-    const name = record.uri.slice(`tar:${shard}#`.length);
-    found[name] = await opener.open(record.uri, 100).then(
+    const [, name = "", offset = ""] = /#(.*)@(\d+)$/.exec(record.uri) ?? [];
+    found[name in found ? `${name}@${offset}` : name] = await opener.open(record.uri, 100).then(
       (bytes) => Buffer.from(bytes).toString(),
       (error: unknown) => (error as { code: string }).code,
     );
@@ -127,6 +132,18 @@ test("links lead to files of their shard, as unpacking it would have them, or st
     "none.png": refused,
     "folder.png": refused,
   });
+  const many: Record<string, string> = {};
+  for (const [pack, path] of [[Buffer.concat(blocks), shard], [gzipSync(Buffer.concat(blocks)), join(folder, "b.tar")]] as const) {
+    await writeFile(path, pack);
+    const items = await itemsOf(await openTarSource([path]));
+    const asked = items.map(({ record }) => ({ uri: record.uri, sizeBytes: 100 }));
+    for await (const { at, image } of openUri().openMany(asked)) {
+      const [, name = "", offset = ""] = /#(.*)@(\d+)$/.exec(asked[at]!.uri) ?? [];
+      const key = offset === "2560" ? `${name}@${offset}` : name;
+      many[key] = image instanceof Uint8Array ? Buffer.from(image).toString() : image.code;
+    }
+    assert.deepEqual(many, found, path);
+  }
   assert.deepEqual(source.account().passedOver, { notFile: { count: 1, first: "pipe.png" } });
   assertAddsUp(source.account(), { taken: 14, known: 0 });
 });

@@ -1,0 +1,239 @@
+import { createHash } from "node:crypto";
+import { open, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { pathToFileURL } from "node:url";
+import { createGunzip } from "node:zlib";
+import { openUri } from "../connectors/source/open-uri.js";
+import type { ImageBuckets } from "../connectors/source/source.js";
+import { openFilesystemStore } from "../connectors/store/filesystem.js";
+import { startMinio } from "../deploy/local/minio.js";
+import { missingPrograms } from "../deploy/local/command.js";
+import { imageBytes } from "../operators/stages/image-bytes.js";
+import { publish } from "../operators/stages/publish.js";
+import { openBucket, openImageBuckets } from "../pipelines/runtime/open-bucket.js";
+import type { ChosenRows, Cut } from "../schemas/chosen-rows.js";
+import { datasetSchema } from "../schemas/dataset.js";
+import { BYTES } from "../schemas/scored-batch.js";
+import { cached } from "./cache.js";
+import { interleave, type Bench, type Entrant, type Measures } from "./harness.js";
+import { filePath, makeWild, memberName, shardPath, wantedOf, type Shape, type Wanted } from "./publish-from/wild-shards.js";
+
+const TINY: Shape = { shards: 4, members: 40, classes: 3, rows: 15, imageBytes: 4096 };
+const FULL: Shape = { shards: 200, members: 5000, classes: 20, rows: 1000, imageBytes: 8192 };
+
+/**
+ * What a version's images cost where they lie anywhere in their sources: reading them for a version against one sequential read of what
+ * holds them (of packed shards whole, else of the needed bytes, each digested), and the whole version, its files included.
+ */
+export const bench: Bench = async ({ tiny, print }) => {
+  const shape = tiny ? TINY : shapeFrom(process.env.SLUICE_PUBLISH_FROM) ?? FULL;
+  const { shards, members, classes, rows, imageBytes: bytes } = shape;
+  print(`${classes} classes of ${rows} rows from ${shards} shards of ${members} members of ${bytes} bytes`);
+  print("from packs: NOT MEASURED, because kept bytes are not in packs yet");
+  const folder = await cached(`publish-from-${Object.values(shape).join("-")}`, (made) => makeWild(made, shape));
+  const wanted = wantedOf(shape, true);
+  const byPlace = wanted.toSorted((a, b) => a.number - b.number);
+  const kinds: Record<string, { uriOf: (one: Wanted) => string; sequential: () => Promise<void>; buckets?: ImageBuckets }> = {
+    plain: {
+      uriOf: ({ shard, number, offset }) => `tar:${shardPath(folder, "tar", shard)}#${memberName(number)}@${offset}`,
+      sequential: () => readInPlace(folder, byPlace, bytes),
+    },
+    gzip: {
+      uriOf: ({ shard, number, offset }) => `tar:${shardPath(folder, "tar.gz", shard)}#${memberName(number)}@${offset}`,
+      sequential: () => unpackAll(folder, shards),
+    },
+    folder: {
+      uriOf: ({ number }) => pathToFileURL(filePath(folder, number)).href,
+      sequential: async () => {
+        for (const { number } of byPlace) digest(await readFile(filePath(folder, number)));
+      },
+    },
+  };
+  const missing = await missingPrograms(["go"]);
+  const minio = missing.length === 0 ? await startMinio({ report: print }) : null;
+  try {
+    if (minio === null) print(`from a bucket: NOT MEASURED, because a real MinIO needs ${missing.join(" and ")}`);
+    else {
+      const { accessKey, secretKey, bucket, address } = minio;
+      const s3 = { endpoint: `http://${address}`, accessKey, secretKey, bucket, prefix: "wild" };
+      const store = await openBucket(s3);
+      await inTurns(byPlace, 16, async ({ number }) => store.put(memberName(number), await readFile(filePath(folder, number))));
+      await store.close();
+      const buckets = openImageBuckets(s3)!;
+      kinds.bucket = {
+        buckets,
+        uriOf: ({ number }) => `s3://${bucket}/wild/${memberName(number)}`,
+        sequential: () =>
+          inTurns(byPlace, 16, async ({ number }) => {
+            digest(await buckets.read(bucket, `wild/${memberName(number)}`, (size) => new Uint8Array(size)));
+          }),
+      };
+    }
+    const entrants = Object.entries(kinds).flatMap(([kind, { uriOf, sequential, buckets }]): Entrant[] => [
+      { name: `${kind}: version`, run: () => version(shape, wanted, uriOf, buckets) },
+      {
+        name: `${kind}: sequential read`,
+        run: async () => ({ seconds: await secondsOf(sequential) }),
+      },
+    ]);
+    const medians = await interleave(entrants, tiny ? 1 : 3, print);
+    const of = (name: string): Measures => medians.get(name)!;
+    const names = Object.keys(kinds);
+    return {
+      name: "publish-from",
+      ours: Object.fromEntries(names.map((kind) => [kind, of(`${kind}: version`)])),
+      peers: Object.fromEntries(names.map((kind) => [kind, of(`${kind}: sequential read`)])),
+      ratios: Object.fromEntries(
+        names.flatMap((kind) => {
+          const { seconds } = of(`${kind}: sequential read`);
+          const ours = of(`${kind}: version`);
+          return [
+            [`${kind}: sequential read / reading for a version (at least 0.67)`, seconds! / ours.readingSeconds!],
+            [`${kind}: sequential read / the whole version`, seconds! / ours.seconds!],
+          ];
+        }),
+      ),
+    };
+  } finally {
+    await minio?.stop();
+  }
+};
+
+/** `20x2000`: a smaller shape for a machine that has little time. */
+function shapeFrom(text: string | undefined): Shape | null {
+  const [, shards, members] = /^(\d+)x(\d+)$/.exec(text ?? "") ?? [];
+  if (shards === undefined) return null;
+  const rows = Math.max(1, Math.floor((Number(shards) * Number(members)) / 80));
+  return { ...FULL, shards: Number(shards), members: Number(members), classes: 4, rows };
+}
+
+async function version(
+  shape: Shape,
+  wanted: readonly Wanted[],
+  uriOf: (one: Wanted) => string,
+  buckets: ImageBuckets | undefined,
+): Promise<Measures> {
+  const folder = await mkdtemp(join(tmpdir(), "sluice-publish-from-"));
+  const store = await openFilesystemStore(folder);
+  try {
+    let readingSeconds = 0;
+    const { read } = imageBytes({ store, opener: openUri({ buckets }) });
+    const cut = cutOf(shape, wanted, uriOf);
+    const seconds = await secondsOf(async () => {
+      const { manifest } = await publish(cut, {
+        store,
+        // Timed where each image is waited for: what is done with it meanwhile counts for the version alone.
+        read: async function* (needed) {
+          const images = read(needed)[Symbol.asyncIterator]();
+          for (;;) {
+            const beginMs = performance.now();
+            const next = await images.next();
+            readingSeconds += (performance.now() - beginMs) / 1000;
+            if (next.done === true) return;
+            yield next.value;
+          }
+        },
+        sheets: null,
+        automatic: false,
+        onConflict: "refuse",
+        now: () => new Date(0),
+        codeVersion: "bench",
+        attempt: "bench",
+        commitId: "bench",
+      });
+      if (manifest.totals.bytesAbsent > 0) throw new Error(`${manifest.totals.bytesAbsent} images are absent`);
+    });
+    return { seconds, readingSeconds };
+  } finally {
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The images in rank order, class after class. */
+function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => string): Cut {
+  const { classes, rows, imageBytes: sizeBytes } = shape;
+  const labels = Array.from({ length: classes }, (_, index) => `class ${index}`);
+  const chosen = labels.map((_, index): ChosenRows => {
+    const own = wanted.slice(index * rows, (index + 1) * rows);
+    const all = <T>(value: T): T[] => new Array<T>(rows).fill(value);
+    return {
+      class: index,
+      count: rows,
+      keys: Float64Array.from(own, (__, rank) => -rank / rows),
+      probability: Float64Array.from(own, (__, rank) => Math.exp(-rank / rows)),
+      repeat: new Uint32Array(rows),
+      digest: Buffer.concat(own.map(({ digest: one }) => one)),
+      partition: new Int32Array(rows),
+      offset: Float64Array.from(own, ({ number }) => number),
+      eventTimeMs: new Float64Array(rows),
+      sizeBytes: new Uint32Array(rows).fill(sizeBytes),
+      width: new Uint32Array(rows).fill(1),
+      height: new Uint32Array(rows).fill(1),
+      uri: own.map(uriOf),
+      licence: all(null),
+      origin: all(null),
+      bytes: new Uint8Array(rows).fill(BYTES.refer),
+    };
+  });
+  const total = { in: shape.shards * shape.members, scored: shape.shards * shape.members };
+  return {
+    dataset: datasetSchema.parse({ name: "wild", select: { k: rows } }),
+    teacher: { digest: "ab".repeat(32), name: "teacher", labels, temperature: 1 },
+    labels,
+    quota: new Int32Array(classes).fill(rows),
+    stream: "images",
+    frontier: [{ partition: 0, origin: 0, end: total.in }],
+    labelFrontier: [],
+    span: { startMs: null, endMs: null },
+    engines: [],
+    records: { ...total, copied: 0, quarantined: 0, lost: 0 },
+    incomplete: false,
+    trigger: "hand",
+    classes: {
+      async *[Symbol.asyncIterator]() {
+        yield* chosen;
+      },
+    },
+  };
+}
+
+async function readInPlace(folder: string, byPlace: readonly Wanted[], sizeBytes: number): Promise<void> {
+  for (let from = 0; from < byPlace.length; ) {
+    const { shard } = byPlace[from]!;
+    const handle = await open(shardPath(folder, "tar", shard), "r");
+    for (; byPlace[from]?.shard === shard; from++) {
+      const { buffer } = await handle.read(Buffer.allocUnsafe(sizeBytes), 0, sizeBytes, byPlace[from]!.offset);
+      digest(buffer);
+    }
+    await handle.close();
+  }
+}
+
+async function unpackAll(folder: string, shards: number): Promise<void> {
+  for (let shard = 0; shard < shards; shard++) {
+    const unpacked = createReadStream(shardPath(folder, "tar.gz", shard)).pipe(createGunzip());
+    for await (const chunk of unpacked) void chunk;
+  }
+}
+
+async function inTurns<T>(items: readonly T[], together: number, run: (item: T) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length) await run(items[next++]!);
+  };
+  await Promise.all(Array.from({ length: together }, worker));
+}
+
+function digest(bytes: Uint8Array): void {
+  createHash("sha256").update(bytes).digest();
+}
+
+async function secondsOf(run: () => Promise<unknown>): Promise<number> {
+  const beginMs = performance.now();
+  await run();
+  return (performance.now() - beginMs) / 1000;
+}
