@@ -19,7 +19,15 @@ import { datasetSchema } from "../schemas/dataset.js";
 import { BYTES } from "../schemas/scored-batch.js";
 import { cached } from "./cache.js";
 import { interleave, type Bench, type Entrant, type Measures } from "./harness.js";
-import { filePath, makeWild, memberName, shardPath, wantedOf, type Shape, type Wanted } from "./publish-from/wild-shards.js";
+import {
+  filePath,
+  makeWild,
+  memberName,
+  shardPath,
+  wantedOf,
+  type Shape,
+  type Wanted,
+} from "./publish-from/wild-shards.js";
 
 const TINY: Shape = { shards: 4, members: 40, classes: 3, rows: 15, imageBytes: 4096 };
 const FULL: Shape = { shards: 200, members: 5000, classes: 20, rows: 1000, imageBytes: 8192 };
@@ -29,14 +37,17 @@ const FULL: Shape = { shards: 200, members: 5000, classes: 20, rows: 1000, image
  * holds them (of packed shards whole, else of the needed bytes, each digested), and the whole version, its files included.
  */
 export const bench: Bench = async ({ tiny, print }) => {
-  const shape = tiny ? TINY : shapeFrom(process.env.SLUICE_PUBLISH_FROM) ?? FULL;
+  const shape = tiny ? TINY : (shapeFrom(process.env.SLUICE_PUBLISH_FROM) ?? FULL);
   const { shards, members, classes, rows, imageBytes: bytes } = shape;
   print(`${classes} classes of ${rows} rows from ${shards} shards of ${members} members of ${bytes} bytes`);
   print("from packs: NOT MEASURED, because kept bytes are not in packs yet");
   const folder = await cached(`publish-from-${Object.values(shape).join("-")}`, (made) => makeWild(made, shape));
   const wanted = wantedOf(shape, true);
   const byPlace = wanted.toSorted((a, b) => a.number - b.number);
-  const kinds: Record<string, { uriOf: (one: Wanted) => string; sequential: () => Promise<void>; buckets?: ImageBuckets }> = {
+  const kinds: Record<
+    string,
+    { uriOf: (one: Wanted) => string; sequential: () => Promise<void>; buckets?: ImageBuckets }
+  > = {
     plain: {
       uriOf: ({ shard, number, offset }) => `tar:${shardPath(folder, "tar", shard)}#${memberName(number)}@${offset}`,
       sequential: () => readInPlace(folder, byPlace, bytes),
@@ -60,7 +71,9 @@ export const bench: Bench = async ({ tiny, print }) => {
       const { accessKey, secretKey, bucket, address } = minio;
       const s3 = { endpoint: `http://${address}`, accessKey, secretKey, bucket, prefix: "wild" };
       const store = await openBucket(s3);
-      await inTurns(byPlace, 16, async ({ number }) => store.put(memberName(number), await readFile(filePath(folder, number))));
+      await inTurns(byPlace, 16, async ({ number }) =>
+        store.put(memberName(number), await readFile(filePath(folder, number))),
+      );
       await store.close();
       const buckets = openImageBuckets(s3)!;
       kinds.bucket = {
@@ -202,7 +215,7 @@ function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => 
 }
 
 async function readInPlace(folder: string, byPlace: readonly Wanted[], sizeBytes: number): Promise<void> {
-  for (let from = 0; from < byPlace.length; ) {
+  for (let from = 0; from < byPlace.length;) {
     const { shard } = byPlace[from]!;
     const handle = await open(shardPath(folder, "tar", shard), "r");
     for (; byPlace[from]?.shard === shard; from++) {

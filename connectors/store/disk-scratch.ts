@@ -29,7 +29,7 @@ export async function scratchIn({ path, handle }: { path: string; handle: FileHa
   return {
     async write(bytes, at) {
       try {
-        for (let written = 0; written < bytes.length; ) {
+        for (let written = 0; written < bytes.length;) {
           const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, at + written);
           written += bytesWritten;
         }
@@ -40,7 +40,7 @@ export async function scratchIn({ path, handle }: { path: string; handle: FileHa
     async read(at, sizeBytes) {
       const bytes = Buffer.allocUnsafeSlow(sizeBytes);
       try {
-        for (let filled = 0; filled < sizeBytes; ) {
+        for (let filled = 0; filled < sizeBytes;) {
           const { bytesRead } = await handle.read(bytes, filled, sizeBytes - filled, at + filled);
           if (bytesRead === 0) {
             const found = `Expected ${sizeBytes} bytes at ${at} of a temporary file in ${folder}, found ${filled}.`;

@@ -77,7 +77,7 @@ export class FetchedImages {
     for (const { sizeBytes } of group.classes) for (const size of sizeBytes) groupBytes += size;
     const isSmall = groupBytes <= this.#options.memoryBytes;
     const runBytes = isSmall ? groupBytes : await this.#run.capacity();
-    for (let from = 0; from < order.length; ) {
+    for (let from = 0; from < order.length;) {
       const run = runFrom(order, from, runBytes, locate);
       const places = await this.#fetch(run, order.subarray(from), keeps);
       for (const image of run.images) {

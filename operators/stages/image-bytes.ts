@@ -69,7 +69,7 @@ export function imageBytes({ store, opener, archive }: ImageBytesOptions): Image
 
   /** Yields what the store has, and takes it out of `sought`. */
   async function* fromStore(sought: Set<Sought>, wanted: readonly Sought[]): AsyncGenerator<ReadImage> {
-    for (let from = 0; from < wanted.length; ) {
+    for (let from = 0; from < wanted.length;) {
       const group: Sought[] = [];
       for (let bytes = 0; from < wanted.length && group.length < BLOBS_TOGETHER.images; from++) {
         bytes += wanted[from]!.sizeBytes;
@@ -125,7 +125,9 @@ export function imageBytes({ store, opener, archive }: ImageBytesOptions): Image
   const elsewhere = async (uri: string): Promise<readonly string[]> => (await opener?.elsewhere?.(uri)) ?? [];
 
   async function* read(needed: readonly NeededImage[]): AsyncGenerator<ReadImage, void, undefined> {
-    const sought = new Set(needed.map((one, at): Sought => ({ ...one, at, tried: new Set(), blob: null, place: null })));
+    const sought = new Set(
+      needed.map((one, at): Sought => ({ ...one, at, tried: new Set(), blob: null, place: null })),
+    );
     yield* fromStore(
       sought,
       [...sought].filter(({ isKept }) => isKept),

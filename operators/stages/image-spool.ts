@@ -11,11 +11,13 @@ export class ImageSpool {
   readonly #store: Pick<Store, "scratch">;
   readonly #memoryBytes: number;
   #held = 0;
-  #scratch: Scratch | null = null;
-  /** Of the file: where the next image goes, and from where on it still waits for its piece */
+  #scratch: Promise<Scratch> | null = null;
+  /** Of the file: where the next image goes, and where the piece that still waits begins */
   #end = 0;
-  #written = 0;
+  #begun = 0;
   #waiting: Uint8Array[] = [];
+  /** The pieces before it */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(store: Pick<Store, "scratch">, memoryBytes: number) {
     this.#store = store;
@@ -30,13 +32,13 @@ export class ImageSpool {
     const place = { start: this.#end, sizeBytes: bytes.length };
     this.#waiting.push(bytes);
     this.#end += bytes.length;
-    if (this.#end - this.#written >= PIECE_BYTES) await this.#flush();
+    if (this.#end - this.#begun >= PIECE_BYTES) await this.#flush();
     return place;
   }
 
   async read(place: SpoolPlace): Promise<Uint8Array> {
     if ("bytes" in place) return place.bytes;
-    if (place.start + place.sizeBytes > this.#written) await this.#flush();
+    await (place.start + place.sizeBytes > this.#begun ? this.#flush() : this.#writing);
     const scratch = await this.#file();
     return scratch.read(place.start, place.sizeBytes);
   }
@@ -51,7 +53,7 @@ export class ImageSpool {
   clear(): void {
     this.#held = 0;
     this.#end = 0;
-    this.#written = 0;
+    this.#begun = 0;
     this.#waiting = [];
   }
 
@@ -59,19 +61,26 @@ export class ImageSpool {
     const scratch = this.#scratch;
     this.#scratch = null;
     this.clear();
-    await scratch?.close();
+    await (await scratch)?.close();
   }
 
-  async #flush(): Promise<void> {
-    const scratch = await this.#file();
+  /** Readers may come together: the piece is taken before anything is waited for, and written once. */
+  #flush(): Promise<void> {
     const piece = Buffer.concat(this.#waiting);
-    await scratch.write(piece, this.#written);
-    this.#written += piece.length;
+    const at = this.#begun;
+    const before = this.#writing;
     this.#waiting = [];
+    this.#begun = this.#end;
+    const write = async (): Promise<void> => {
+      await before;
+      await (await this.#file()).write(piece, at);
+    };
+    this.#writing = write();
+    return this.#writing;
   }
 
-  async #file(): Promise<Scratch> {
-    this.#scratch ??= await this.#store.scratch!();
+  #file(): Promise<Scratch> {
+    this.#scratch ??= this.#store.scratch!();
     return this.#scratch;
   }
 }

@@ -21,6 +21,8 @@ export async function* membersInOnePass(
     if (list === undefined) wanted.set(key, [one]);
     else list.push(one);
   }
+  /** Those of the member that is being read */
+  const broken: AskedMember[] = [];
   try {
     const shard = await openShard(path);
     try {
@@ -33,10 +35,15 @@ export async function* membersInOnePass(
           (member.kind === "file" ? takers : left).push(...list);
         }
         const fitting = takers.filter(({ sizeBytes }) => member.sizeBytes <= sizeBytes);
-        const bytes = fitting.length === 0 ? null : await shard.read(member);
+        let bytes: Uint8Array | null = null;
+        if (fitting.length > 0) {
+          broken.push(...takers);
+          bytes = await shard.read(member);
+          broken.length = 0;
+        }
         for (const { at, uri, sizeBytes } of takers) {
-          const fits = bytes !== null && member.sizeBytes <= sizeBytes;
-          yield { at, image: fits ? bytes : tooLarge(uri, member.sizeBytes, sizeBytes) };
+          const isTooLarge = bytes === null || member.sizeBytes > sizeBytes;
+          yield { at, image: isTooLarge ? tooLarge(uri, member.sizeBytes, sizeBytes) : bytes };
         }
         if (wanted.size === 0) break;
       }
@@ -47,5 +54,5 @@ export async function* membersInOnePass(
     // What reads the rest says why.
     if (!isSluiceError(error, "E_SOURCE_READ")) throw error;
   }
-  for (const list of wanted.values()) left.push(...list);
+  for (const list of [broken, ...wanted.values()]) left.push(...list);
 }

@@ -49,7 +49,7 @@ async function plainFileAt(
   const { offset } = place;
   if (offset === null || offset < BLOCK_BYTES || offset + sizeBytes > shardBytes) return null;
   const bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES + sizeBytes);
-  for (let filled = 0; filled < bytes.length; ) {
+  for (let filled = 0; filled < bytes.length;) {
     const { bytesRead } = await handle
       .read(bytes, filled, bytes.length - filled, offset - BLOCK_BYTES + filled)
       .catch(() => ({ bytesRead: 0 }));

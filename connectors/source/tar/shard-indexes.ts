@@ -118,17 +118,25 @@ async function indexOf(path: BytePath, stamp: string): Promise<ShardIndex> {
   const members = new ShardMembers();
   let broken: SluiceError | null = null;
   let isPacked = false;
+  let last = null as MemberHeader | null;
   try {
     const shard = await openShard(path);
     isPacked = shard.isPacked;
     try {
-      for await (const member of shard.members()) members.add(member);
+      for await (const member of shard.members()) {
+        if (last !== null) members.add(last);
+        last = member;
+      }
     } finally {
       await shard.close();
     }
+    if (last !== null) members.add(last);
   } catch (error) {
     broken =
       error instanceof SluiceError ? error : new SluiceError("E_SOURCE_READ", messageOf(error), { cause: error });
+    // The one at which a shard breaks off is no member.
+    const isWhole = broken.context.byte === (last?.offset ?? 0) + (last?.sizeBytes ?? 0);
+    if (last !== null && isWhole) members.add(last);
   }
   return { stamp, isPacked, members, broken };
 }

@@ -60,7 +60,8 @@ async function wildOf(folder: string): Promise<Wild> {
 const cutOf = ({ classes }: Wild): Cut => madeCut(classes, { k: 200, shards: { count: 5 } });
 const SHEETS: SheetRenderer = {
   width: 3,
-  render: async (lines) => Buffer.concat(lines.flatMap(({ images }) => images.map(({ bytes }) => bytes ?? Buffer.of(0)))),
+  render: async (lines) =>
+    Buffer.concat(lines.flatMap(({ images }) => images.map(({ bytes }) => bytes ?? Buffer.of(0)))),
 };
 
 /** A version's files, by their names in it. */
@@ -80,9 +81,7 @@ async function stored(t: TestContext, scratch?: (real: () => Promise<Scratch>) =
 
 test("a version of many classes reads each shard once and is, byte for byte, the one of images read in its own order", async (t) => {
   const wild = await wildOf(await temporaryFolder(t));
-  const expected = filesOf(
-    (await publish(cutOf(wild), publishOptions(wild.images, { sheets: SHEETS }))).manifest,
-  );
+  const expected = filesOf((await publish(cutOf(wild), publishOptions(wild.images, { sheets: SHEETS }))).manifest);
   const { store } = await stored(t);
   const counts = countReads(t);
   const options: PublishOptions = { ...publishOptions(wild.images, { sheets: SHEETS }), store };
@@ -141,7 +140,14 @@ test("what cannot be had any more is absent with its reason, and the rest of the
   assert.equal(found.absences.length, 2 * MEMBERS);
   assert.ok(manifest.totals.bytesAbsent >= 2 * MEMBERS);
   const reasons = found.absences.map(({ uri, reason }) => `${/(\d)\.tar#/.exec(uri)![1]} ${reason}`);
-  assert.ok(reasons.every((reason) => /^1 .*; Expected the image that was listed|^2 .*; (its uri now has other bytes|Expected a member of that name)/.test(reason)), reasons[0]);
+  assert.ok(
+    reasons.every((reason) =>
+      /^1 .*; Expected the image that was listed|^2 .*; (its uri now has other bytes|Expected a member of that name)/.test(
+        reason,
+      ),
+    ),
+    reasons[0],
+  );
   assert.deepEqual((await verifyVersion(store, "wild", 1)).findings, []);
 });
 

@@ -241,10 +241,18 @@ test("equal cuts give equal files, whoever writes them, whenever, in whichever o
   for (const index of [0, 1, 2]) {
     const options = publishOptions(images, { groupRows: 6, now: () => new Date(index) });
     const read: typeof options.read = async function* (needed) {
-      const orders = [needed.keys(), [...needed.keys()].reverse(), [...needed.keys()].sort((a, b) => (a % 3) - (b % 3))];
+      const orders = [
+        needed.keys(),
+        [...needed.keys()].reverse(),
+        [...needed.keys()].sort((a, b) => (a % 3) - (b % 3)),
+      ];
       for (const at of orders[index]!) yield { at, bytes: images.get(needed[at]!.digest)?.bytes ?? null };
     };
-    const { manifest } = await publish(madeCut(classes, { shards: { maxBytes: 9000 } }), { ...options, read, memoryBytes: [2 ** 20, 5000, 0][index]! });
+    const { manifest } = await publish(madeCut(classes, { shards: { maxBytes: 9000 } }), {
+      ...options,
+      read,
+      memoryBytes: [2 ** 20, 5000, 0][index]!,
+    });
     written.push(manifest.files.map(({ key, ...file }) => ({ ...file, name: key.split("/").slice(4).join("/") })));
   }
   assert.deepEqual(written[1], written[0]);

@@ -133,7 +133,10 @@ test("links lead to files of their shard, as unpacking it would have them, or st
     "folder.png": refused,
   });
   const many: Record<string, string> = {};
-  for (const [pack, path] of [[Buffer.concat(blocks), shard], [gzipSync(Buffer.concat(blocks)), join(folder, "b.tar")]] as const) {
+  for (const [pack, path] of [
+    [Buffer.concat(blocks), shard],
+    [gzipSync(Buffer.concat(blocks)), join(folder, "b.tar")],
+  ] as const) {
     await writeFile(path, pack);
     const items = await itemsOf(await openTarSource([path]));
     const asked = items.map(({ record }) => ({ uri: record.uri, sizeBytes: 100 }));
