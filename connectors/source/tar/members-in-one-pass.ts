@@ -42,8 +42,9 @@ export async function* membersInOnePass(
           broken.length = 0;
         }
         for (const { at, uri, sizeBytes } of takers) {
-          const isTooLarge = bytes === null || member.sizeBytes > sizeBytes;
-          yield { at, image: isTooLarge ? tooLarge(uri, member.sizeBytes, sizeBytes) : bytes };
+          if (bytes === null || member.sizeBytes > sizeBytes)
+            yield { at, image: tooLarge(uri, member.sizeBytes, sizeBytes) };
+          else yield { at, image: bytes };
         }
         if (wanted.size === 0) break;
       }
