@@ -91,7 +91,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "relocate",
-    summary: "say that images lie elsewhere now than where they were seen",
+    summary: "say that images lie elsewhere now",
     load: () => import("./commands/relocate.js"),
   },
   {
