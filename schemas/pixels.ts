@@ -1,5 +1,13 @@
 import { channelsOf, type ModelCard } from "./model-card.js";
 
+/** A whole picture: u8, [height x width x channels], grey or RGB. */
+export interface Picture {
+  readonly pixels: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+}
+
 /** Decoded images at a model's input size: u8, [n x height x width x channels], RGB or grey, sRGB values. */
 export interface PixelBatch {
   readonly count: number;

@@ -1,8 +1,9 @@
-import { DIGEST_BYTES, type ScoredBatch, type TextColumn } from "./scored-batch.js";
+import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch, type TextColumn } from "./scored-batch.js";
 import type { RowGroupPlace } from "./run.js";
 
 /** How a column's values lie in a run's file: as Parquet's PLAIN encoding has them, little-endian. */
 export type RunKind =
+  /** 32 bytes */
   | "digest"
   | "int32"
   | "int64"
@@ -10,7 +11,6 @@ export type RunKind =
   /** 4 bytes each */
   | "uint8"
   | "uint32"
-  | "uint64"
   | "float64"
   /** each with its length, 4 bytes, before it */
   | "text"
@@ -39,7 +39,8 @@ export const RUN_COLUMNS: readonly RunColumn[] = [
   { name: "size_bytes", field: "sizeBytes", kind: "uint32" },
   { name: "width", field: "width", kind: "uint32" },
   { name: "height", field: "height", kind: "uint32" },
-  { name: "perceptual_hash", field: "perceptualHash", kind: "uint64" },
+  { name: "pdq", field: "pdq", kind: "digest" },
+  { name: "pdq_quality", field: "pdqQuality", kind: "uint8" },
   { name: "licence", field: "licence", kind: "optional text" },
   { name: "origin", field: "origin", kind: "optional text" },
   { name: "notes", field: "notes", kind: "optional text" },
@@ -102,7 +103,7 @@ class Texts implements TextColumn {
   }
 }
 
-type Numbers = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array | BigUint64Array;
+type Numbers = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array | BigInt64Array;
 type Column = Numbers | TextColumn;
 
 function isText(column: Column): column is TextColumn {
@@ -138,7 +139,8 @@ export function noRows(topM: number): ScoredBatch {
     sizeBytes: new Uint32Array(0),
     width: new Uint32Array(0),
     height: new Uint32Array(0),
-    perceptualHash: new BigUint64Array(0),
+    pdq: new Uint8Array(0),
+    pdqQuality: new Uint8Array(0),
     licence: none,
     origin: none,
     notes: none,
@@ -191,7 +193,8 @@ export function rowGroupBatch(bytes: Uint8Array, place: RowGroupPlace): ScoredBa
     sizeBytes: view("size_bytes", Uint32Array),
     width: view("width", Uint32Array),
     height: view("height", Uint32Array),
-    perceptualHash: view("perceptual_hash", BigUint64Array),
+    pdq: view("pdq", Uint8Array, rows * PDQ_BYTES),
+    pdqQuality: lowBytes(view("pdq_quality", Uint32Array)),
     licence: text("licence", true),
     origin: text("origin", true),
     notes: text("notes", true),

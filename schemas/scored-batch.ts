@@ -11,7 +11,6 @@ import {
   Struct,
   TimestampMillisecond,
   Uint32,
-  Uint64,
   Uint8,
   Utf8,
   makeData,
@@ -25,6 +24,9 @@ export const BYTES = { absent: 0, kept: 1, refer: 2 } as const;
 export type BytesState = (typeof BYTES)[keyof typeof BYTES];
 
 export const DIGEST_BYTES = 32;
+
+/** 256 bits */
+export const PDQ_BYTES = 32;
 
 /** A column of text, one value a row; an Arrow vector is one. */
 export interface TextColumn {
@@ -58,8 +60,10 @@ export interface ScoredBatch {
   /** px of the stored image, after EXIF orientation, [n] */
   readonly width: Uint32Array;
   readonly height: Uint32Array;
-  /** 64-bit difference hash of the teacher's view (9 x 8 luma means, bit 63 first), 0 where the view is narrower, [n] */
-  readonly perceptualHash: BigUint64Array;
+  /** PDQ of the whole image, upright, as the reference writes it in hexadecimal; 0 where a side is below 5 px, [n x 32] */
+  readonly pdq: Uint8Array;
+  /** 0 to 100: below 50 the hash says little, [n] */
+  readonly pdqQuality: Uint8Array;
   readonly licence: TextColumn;
   readonly origin: TextColumn;
   /** What was done to the image so that the teacher could see it: codes of IMAGE_NOTES, joined by commas; null for nothing */
@@ -113,7 +117,8 @@ export function scoredSchema(widths: ScoredWidths, metadata?: Map<string, string
     field("size_bytes", new Uint32()),
     field("width", new Uint32()),
     field("height", new Uint32()),
-    field("perceptual_hash", new Uint64()),
+    field("pdq", new FixedSizeBinary(PDQ_BYTES)),
+    field("pdq_quality", new Uint8()),
     field("licence", new Utf8(), true),
     field("origin", new Utf8(), true),
     field("notes", new Utf8(), true),
@@ -148,7 +153,8 @@ export function toRecordBatch(batch: ScoredBatch, schema: Schema): RecordBatch {
     size_bytes: batch.sizeBytes,
     width: batch.width,
     height: batch.height,
-    perceptual_hash: batch.perceptualHash,
+    pdq: batch.pdq,
+    pdq_quality: batch.pdqQuality,
     retry_of: batch.retryOf,
     log_sum_exp: batch.logSumExp,
   };
@@ -218,7 +224,8 @@ export function fromRecordBatch(batch: RecordBatch): ScoredBatch {
     sizeBytes: values("size_bytes"),
     width: values("width"),
     height: values("height"),
-    perceptualHash: values("perceptual_hash"),
+    pdq: values("pdq", PDQ_BYTES),
+    pdqQuality: values("pdq_quality"),
     licence: textOf("licence"),
     origin: textOf("origin"),
     notes: textOf("notes"),

@@ -40,8 +40,6 @@ const TYPES: Readonly<Record<RunKind, string>> = {
   time: "INT64",
   uint8: "INT32",
   uint32: "INT32",
-  // The hash is read as a signed number.
-  uint64: "DOUBLE",
   float64: "DOUBLE",
   text: "UTF8",
   "optional text": "UTF8",
@@ -50,7 +48,7 @@ const TYPES: Readonly<Record<RunKind, string>> = {
   "float64 list": "DOUBLE",
 };
 
-/** Row by row, as this package writes and reads. It has no unsigned 64-bit numbers: the hash is written as a double. */
+/** Row by row, as this package writes and reads. */
 export function parquetjsFile(compression: "UNCOMPRESSED" | "SNAPPY"): ScoreFormat {
   const parquet = createRequire(import.meta.url)("parquetjs-lite") as Parquet;
   const field = (kind: RunKind): Field => ({

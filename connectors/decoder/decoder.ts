@@ -1,5 +1,6 @@
 import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
 import type { ImageNote } from "../../schemas/image-notes.js";
+import type { Picture } from "../../schemas/pixels.js";
 
 export interface DecodedImage {
   /** u8, [height x width x channels] of the plan's output, RGB or grey, sRGB */
@@ -7,6 +8,12 @@ export interface DecodedImage {
   /** What was done to the image that its header did not foretell */
   readonly notes: readonly ImageNote[];
 }
+
+/**
+ * Sees the whole picture as its file has it, before it is turned, scaled or made grey (smaller, where the plan shrinks on load). The
+ * pixels are the decoder's own and change when this returns.
+ */
+export type Onlooker = (stored: Picture) => void;
 
 /**
  * Decodes encoded images, to the pixels that Pillow gives for the same plan.
@@ -17,5 +24,5 @@ export interface Decoder {
   /** Reads no more than the header. */
   header(bytes: Uint8Array): Promise<ImageHeader>;
   /** `header` is what `header()` returned for the same bytes; a file that turns out larger is refused as corrupt. */
-  decode(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<DecodedImage>;
+  decode(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan, onlooker?: Onlooker): Promise<DecodedImage>;
 }

@@ -1,25 +1,9 @@
 import type { DecodePlan } from "../../schemas/decode-plan.js";
-
-/**
- * Where EXIF orientation puts the pixels of an upright picture in the stored one: whether columns become rows, and from which end
- * each stored axis is then read. Source: EXIF 2.32, 4.6.4.
- */
-const STORED: readonly { readonly turned: boolean; readonly fromRight: boolean; readonly fromBottom: boolean }[] = [
-  { turned: false, fromRight: false, fromBottom: false },
-  { turned: false, fromRight: true, fromBottom: false },
-  { turned: false, fromRight: true, fromBottom: true },
-  { turned: false, fromRight: false, fromBottom: true },
-  { turned: true, fromRight: false, fromBottom: false },
-  { turned: true, fromRight: false, fromBottom: true },
-  { turned: true, fromRight: true, fromBottom: true },
-  { turned: true, fromRight: true, fromBottom: false },
-];
-
-const storedAs = (orientation: number): (typeof STORED)[number] => STORED[orientation - 1] ?? STORED[0]!;
+import { turnOf } from "../../schemas/orientation.js";
 
 /** The plan's scaled image and its crop as they lie in the file, before it is turned upright. */
 export function cropAsStored({ scaled, crop }: DecodePlan, orientation: number): Pick<DecodePlan, "scaled" | "crop"> {
-  const { turned, fromRight, fromBottom } = storedAs(orientation);
+  const { turned, fromRight, fromBottom } = turnOf(orientation);
   const size = turned ? { width: scaled.height, height: scaled.width } : scaled;
   const part = turned ? { left: crop.top, top: crop.left, width: crop.height, height: crop.width } : crop;
   return {
@@ -40,7 +24,7 @@ export function turnedUpright(
   height: number,
   channels: 1 | 3,
 ): Uint8Array {
-  const { turned, fromRight, fromBottom } = storedAs(orientation);
+  const { turned, fromRight, fromBottom } = turnOf(orientation);
   if (!turned && !fromRight && !fromBottom) return pixels;
   const [storedWidth, storedHeight] = turned ? [height, width] : [width, height];
   // How far a step to the right and a step down in the upright picture go in the stored one

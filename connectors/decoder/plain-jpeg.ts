@@ -1,5 +1,6 @@
 import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
 import { greyed } from "./channels.js";
+import type { Onlooker } from "./decoder.js";
 import { cropAsStored } from "./orientation.js";
 import type { Resampler } from "./resample/resampler.js";
 import { isGreyedFirst, isOneSided, scalingOf } from "./scaling.js";
@@ -15,7 +16,7 @@ export type LoadedJpeg =
   | { readonly kind: "stored"; readonly stored: StoredPixels; readonly shrink: Shrink };
 
 /**
- * The short way for JPEG: libjpeg-turbo, then the weighted sums of the crop alone. Null where the file is not of that kind (CMYK, 12
+ * The short way for JPEG: libjpeg-turbo, then the weighted sums of the crop alone; with an onlooker the whole is decoded. Null where the file is not of that kind (CMYK, 12
  * bits, lossless, arithmetic), or anything about it is odd: then libvips decides.
  */
 export async function loadPlainJpeg(
@@ -24,6 +25,7 @@ export async function loadPlainJpeg(
   bytes: Uint8Array,
   header: ImageHeader,
   plan: DecodePlan,
+  onlooker?: Onlooker,
 ): Promise<LoadedJpeg | null> {
   const { width, height, colourSpace } = header;
   if (header.format !== "jpeg" || header.bitsPerChannel !== 8 || colourSpace === "cmyk") return null;
@@ -33,8 +35,10 @@ export async function loadPlainJpeg(
   const shrink = shrinkOf(header, plan);
   const scaling = scalingOf(width, height, plan, shrink);
   if (scaling !== null && width * height <= MOST_PIXELS && !(isOneSided(plan.kernel) && plan.orientation > 1)) {
-    const { region, pixels } = resampler.source(scaling.across, scaling.down, scaling.order, BLOCK_COLUMNS / shrink);
+    const needed = onlooker === undefined ? BLOCK_COLUMNS / shrink : "all";
+    const { region, pixels } = resampler.source(scaling.across, scaling.down, scaling.order, needed);
     if (!(await jpeg.decode(bytes, shrink, region, pixels))) return null;
+    onlooker?.({ pixels, width: region.width, height: region.height, channels: 3 });
     if (isGreyedFirst(plan) && colourSpace !== "b-w") greyed(pixels);
     return { kind: "scaled", pixels: resampler.scale() };
   }

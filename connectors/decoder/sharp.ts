@@ -6,7 +6,7 @@ import type { ImageNote } from "../../schemas/image-notes.js";
 import { decodeBmp } from "./bmp.js";
 import { ByteReader, truncated } from "./byte-reader.js";
 import { greyed, toChannels } from "./channels.js";
-import type { DecodedImage, Decoder } from "./decoder.js";
+import type { DecodedImage, Decoder, Onlooker } from "./decoder.js";
 import { isWhole, readImageHeader } from "./image-header.js";
 import { withEnd } from "./jpeg-end.js";
 import { decodeByLibvips, isConvertedByLibvips } from "./libvips-pixels.js";
@@ -51,12 +51,12 @@ export function openSharpDecoder(options: SharpDecoderOptions = {}): Decoder {
   return {
     name: turbo === null ? name : `${name}, ordinary JPEG by ${turbo.name}`,
     header: readImageHeader,
-    async decode(bytes, header, plan) {
+    async decode(bytes, header, plan, onlooker) {
       const pixels = Math.min(header.width * header.height, MOST_PIXELS_TOGETHER);
       await turns.take(pixels);
       const place = idle.pop() ?? { jpeg: turbo?.open() ?? null, resampler: new Resampler() };
       try {
-        return await decode(bytes, header, plan, place);
+        return await decode(bytes, header, plan, place, onlooker);
       } finally {
         idle.push(place);
         turns.give(pixels);
@@ -99,13 +99,19 @@ class Turns {
   }
 }
 
-async function decode(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan, place: Place): Promise<DecodedImage> {
-  if (isWhole(bytes, header.format)) return decodeWhole(bytes, header, plan, place);
+async function decode(
+  bytes: Uint8Array,
+  header: ImageHeader,
+  plan: DecodePlan,
+  place: Place,
+  onlooker: Onlooker | undefined,
+): Promise<DecodedImage> {
+  if (isWhole(bytes, header.format)) return decodeWhole(bytes, header, plan, place, onlooker);
   const limit = Math.max(1, header.width * header.height);
   const ended = header.format === "jpeg" ? await withEnd(bytes, limit) : null;
   if (ended === null) throw truncated(header.format, bytes.length);
   try {
-    const { pixels, notes } = await decodeWhole(ended, header, plan, place);
+    const { pixels, notes } = await decodeWhole(ended, header, plan, place, onlooker);
     return { pixels, notes: [...notes, "no-end"] };
   } catch (error) {
     // With the end put there by us, what libjpeg finds fault with is that pixels are missing before it.
@@ -119,13 +125,15 @@ async function decodeWhole(
   header: ImageHeader,
   plan: DecodePlan,
   { jpeg, resampler }: Place,
+  onlooker: Onlooker | undefined,
 ): Promise<DecodedImage> {
   const loaded =
     jpeg === null || isConvertedByLibvips(header, plan)
       ? null
-      : await loadPlainJpeg(jpeg, resampler, bytes, header, plan);
+      : await loadPlainJpeg(jpeg, resampler, bytes, header, plan, onlooker);
   if (loaded?.kind === "scaled") return finished(loaded.pixels, header, plan, []);
   const found = loaded?.stored ?? (await storedPixels(bytes, header, plan));
+  onlooker?.(found);
   const stored = isGreyedFirst(plan) && found.channels === 3 ? { ...found, pixels: greyed(found.pixels) } : found;
   // Where a kernel minds, the image is turned first.
   const turns = plan.orientation > 1 && isOneSided(plan.kernel);

@@ -1,6 +1,7 @@
 import type { BytesState, ScoredBatch } from "../../schemas/scored-batch.js";
-import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
+import { DIGEST_BYTES, PDQ_BYTES } from "../../schemas/scored-batch.js";
 import type { Rejected } from "../../schemas/segment.js";
+import type { Pdq } from "./pdq.js";
 
 /** One image's scores, wherever they came from: the engine, or an earlier row of the same digest. */
 export interface RowScores {
@@ -13,7 +14,7 @@ export interface RowScores {
   readonly allLogits: Float32Array | null;
   /** [D] or null */
   readonly embedding: Float32Array | null;
-  readonly perceptualHash: bigint;
+  readonly pdq: Pdq;
   /** Codes of IMAGE_NOTES, joined by commas; null for none */
   readonly notes: string | null;
   readonly width: number;
@@ -130,7 +131,8 @@ export class SegmentBuilder {
       sizeBytes: new Uint32Array(count),
       width: new Uint32Array(count),
       height: new Uint32Array(count),
-      perceptualHash: new BigUint64Array(count),
+      pdq: new Uint8Array(count * PDQ_BYTES),
+      pdqQuality: new Uint8Array(count),
       licence: { get: (row: number) => this.#rows[row]!.origin.licence },
       origin: { get: (row: number) => this.#rows[row]!.origin.origin },
       notes: { get: (row: number) => this.#rows[row]!.scores.notes },
@@ -152,7 +154,8 @@ export class SegmentBuilder {
       batch.sizeBytes[row] = origin.sizeBytes;
       batch.width[row] = scores.width;
       batch.height[row] = scores.height;
-      batch.perceptualHash[row] = scores.perceptualHash;
+      batch.pdq.set(scores.pdq.hash, row * PDQ_BYTES);
+      batch.pdqQuality[row] = scores.pdq.quality;
       batch.retryOf[row] = BigInt(origin.retryOf ?? -1);
       batch.classes.set(scores.classes, row * topM);
       batch.keys.set(scores.keys, row * topM);
@@ -182,7 +185,10 @@ export function rowScores(batch: ScoredBatch, row: number): RowScores {
     allLogits: batch.allLogits === null ? null : batch.allLogits.subarray(row * classCount, (row + 1) * classCount),
     embedding:
       batch.embedding === null ? null : batch.embedding.subarray(row * embeddingSize, (row + 1) * embeddingSize),
-    perceptualHash: batch.perceptualHash[row]!,
+    pdq: {
+      hash: batch.pdq.subarray(row * PDQ_BYTES, (row + 1) * PDQ_BYTES),
+      quality: batch.pdqQuality[row]!,
+    },
     notes: batch.notes.get(row),
     width: batch.width[row]!,
     height: batch.height[row]!,

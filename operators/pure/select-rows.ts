@@ -1,5 +1,5 @@
 import type { Window } from "../../schemas/dataset.js";
-import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { paneOf } from "./windows.js";
 
 /** The batch with only the given rows, in their order. */
@@ -20,7 +20,8 @@ export function selectRows(batch: ScoredBatch, rows: readonly number[]): ScoredB
     sizeBytes: gather(batch.sizeBytes, rows, 1),
     width: gather(batch.width, rows, 1),
     height: gather(batch.height, rows, 1),
-    perceptualHash: gather(batch.perceptualHash, rows, 1),
+    pdq: gather(batch.pdq, rows, PDQ_BYTES),
+    pdqQuality: gather(batch.pdqQuality, rows, 1),
     licence: text(batch.licence),
     origin: text(batch.origin),
     notes: text(batch.notes),

@@ -2,9 +2,9 @@ import type { Decoder } from "../../connectors/decoder/decoder.js";
 import type { DecodeConfig } from "../../schemas/config.js";
 import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import { joinNotes } from "../../schemas/image-notes.js";
-import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
+import type { ModelCard } from "../../schemas/model-card.js";
 import { notesOf, planDecode, refuse, refuseDecoded } from "../pure/decode-plan.js";
-import { perceptualHash } from "../pure/perceptual-hash.js";
+import { pdq, type Pdq } from "../pure/pdq.js";
 import { isBadImage } from "./fetch.js";
 import { refusal, type Decoded, type Fetched, type Refused, type Scored } from "./image-in-flight.js";
 
@@ -29,7 +29,12 @@ export async function decodeImage(image: Fetched, options: DecodeOptions): Promi
     const refusedBy = refuse(header, config, origin.uri);
     if (refusedBy !== null) return refused(refusedBy.code, refusedBy.reason);
     const plan = planDecode(header, card);
-    const { pixels, notes } = await decoder.decode(bytes, header, plan);
+    let hashed: Pdq | undefined;
+    const { pixels, notes } = await decoder.decode(bytes, header, plan, (stored) => {
+      // The picture as people see it, whatever the teacher's card says of orientation
+      hashed = pdq(stored, header.orientation);
+    });
+    if (hashed === undefined) throw new TypeError(`the decoder ${decoder.name} showed no whole picture`);
     const refusedAfter = refuseDecoded(notes, config);
     if (refusedAfter !== null) return refused(refusedAfter.code, refusedAfter.reason);
     const turned = plan.orientation >= 5;
@@ -38,7 +43,7 @@ export async function decodeImage(image: Fetched, options: DecodeOptions): Promi
       origin,
       bytes,
       pixels,
-      perceptualHash: perceptualHash(pixels, card.input.width, card.input.height, channelsOf(card.input)),
+      pdq: hashed,
       notes: joinNotes([...notesOf(header, plan, origin.uri), ...notes]),
       width: turned ? header.height : header.width,
       height: turned ? header.width : header.height,

@@ -1,3 +1,4 @@
+import type { Pdq } from "../pure/pdq.js";
 import type { RowOrigin, RowScores } from "../pure/segment-builder.js";
 import type { ErrorCode } from "../../schemas/errors.js";
 import type { Rejected } from "../../schemas/segment.js";
@@ -35,7 +36,7 @@ export interface Decoded {
   readonly bytes: Uint8Array;
   /** u8, [height x width x channels] of the teacher's input */
   readonly pixels: Uint8Array;
-  readonly perceptualHash: bigint;
+  readonly pdq: Pdq;
   /** Codes of IMAGE_NOTES, joined by commas; null for none */
   readonly notes: string | null;
   readonly width: number;

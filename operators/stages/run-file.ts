@@ -24,7 +24,6 @@ const PHYSICAL: Readonly<Record<RunKind, ParquetType>> = {
   time: "INT64",
   uint8: "INT32",
   uint32: "INT32",
-  uint64: "INT64",
   float64: "DOUBLE",
   text: "BYTE_ARRAY",
   "optional text": "BYTE_ARRAY",
@@ -121,8 +120,7 @@ export function schemaElements(widths: Omit<ScoredWidths, "topM">): SchemaElemen
           ];
         case "uint8":
         case "uint32":
-        case "uint64":
-          return [{ ...required, converted_type: `UINT_${Number(kind.slice(4)) as 8 | 32 | 64}` }];
+          return [{ ...required, converted_type: `UINT_${Number(kind.slice(4)) as 8 | 32}` }];
         case "text":
         case "optional text":
           return [

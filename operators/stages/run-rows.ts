@@ -4,7 +4,7 @@ import { rowScores, type RowScores } from "../pure/segment-builder.js";
 import type { PlacedGroup } from "../pure/run-index.js";
 import { rowGroupBatch } from "../../schemas/run-columns.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
-import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { assertKeys } from "../../schemas/segment.js";
 
 /** Gives memory of the caller's to read into. */
@@ -83,13 +83,14 @@ export async function readRow(
     const from = group.start + (name === DIRECTORY ? group.directory : group.columns[name]!) + row * width;
     return store.getRange(key, from, from + width).then((bytes) => Buffer.from(Uint8Array.from(bytes).buffer));
   };
-  const [directory, digest, width, height, hash, classes, keys, logits, logSumExp, allLogits, embedding] =
+  const [directory, digest, width, height, hash, quality, classes, keys, logits, logSumExp, allLogits, embedding] =
     await Promise.all([
       at(DIRECTORY, DIRECTORY_BYTES),
       at("digest", DIGEST_BYTES),
       at("width", 4),
       at("height", 4),
-      at("perceptual_hash", 8),
+      at("pdq", PDQ_BYTES),
+      at("pdq_quality", 4),
       at("classes", 4 * topM),
       at("keys", 8 * topM),
       at("logits", 4 * topM),
@@ -106,7 +107,7 @@ export async function readRow(
       logSumExp: logSumExp.readDoubleLE(0),
       allLogits: allLogits === null ? null : new Float32Array(allLogits.buffer),
       embedding: embedding === null ? null : new Float32Array(embedding.buffer),
-      perceptualHash: hash.readBigUInt64LE(0),
+      pdq: { hash, quality: quality.readUInt32LE(0) },
       notes: notesAt === NO_NOTES ? null : await notesIn(store, placed, notesAt),
       width: width.readUInt32LE(0),
       height: height.readUInt32LE(0),
@@ -133,12 +134,12 @@ async function notesIn(store: Store, { group, key }: PlacedGroup, at: number): P
 
 /** Over all that a copy of the row takes over. */
 export function rowChecksum(digest: Uint8Array, scores: RowScores): number {
-  const fixed = Buffer.alloc(24);
+  const fixed = Buffer.alloc(17);
   fixed.writeUInt32LE(scores.width, 0);
   fixed.writeUInt32LE(scores.height, 4);
-  fixed.writeBigUInt64LE(scores.perceptualHash, 8);
-  fixed.writeDoubleLE(scores.logSumExp, 16);
-  let crc = crc32(fixed, crc32(digest));
+  fixed.writeDoubleLE(scores.logSumExp, 8);
+  fixed.writeUInt8(scores.pdq.quality, 16);
+  let crc = crc32(scores.pdq.hash, crc32(fixed, crc32(digest)));
   for (const values of [scores.classes, scores.keys, scores.logits, scores.allLogits, scores.embedding]) {
     if (values !== null) crc = crc32(values, crc);
   }

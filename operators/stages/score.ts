@@ -85,7 +85,7 @@ function scoresOf(image: Decoded, row: Float32Array | null, options: ScoreOption
       // A view would keep the whole batch's logits alive until the segment is written.
       allLogits: allLogits ? logits.slice() : null,
       embedding: embedding ? row.slice(classes) : null,
-      perceptualHash: image.perceptualHash,
+      pdq: image.pdq,
       notes: image.notes,
       width: image.width,
       height: image.height,

@@ -50,21 +50,39 @@ export class Resampler {
 
   /**
    * Makes ready for an image: which part of it is needed, beginning at a multiple of `grid` columns and with `grid` more on either
-   * side, and where its pixels go: u8, [height x width x 3]. Valid until the next call.
+   * side, or all of it; and where its pixels go: u8, [height x width x 3]. Valid until the next call.
    */
   source(
     across: Axis,
     down: Axis,
     order: PassOrder,
-    grid: number,
+    grid: number | "all",
   ): { readonly region: Region; readonly pixels: Uint8Array } {
     const [columns, rows] = [known(across, acrossTable), known(down, downTable)];
+    if (grid === "all") return this.#wholeSource(across.length, down.length, columns, rows, order);
     const left = Math.max(0, Math.floor(columns.first / grid) - 1) * grid;
     const right = Math.min(across.length, columns.end + grid);
     const region = { left, top: rows.first, width: right - left, height: rows.end - rows.first };
     const bytes = region.width * region.height * CHANNELS;
     const { places } = this.#prepare(region, columns, rows, order, region.height);
     return { region, pixels: new Uint8Array(this.#exports.memory.buffer, places.source, bytes) };
+  }
+
+  #wholeSource(
+    width: number,
+    height: number,
+    columns: AxisTable,
+    rows: AxisTable,
+    order: PassOrder,
+  ): { readonly region: Region; readonly pixels: Uint8Array } {
+    const scaled = { left: 0, top: rows.first, width, height: rows.end - rows.first };
+    const { places } = this.#prepare(scaled, columns, rows, order, height);
+    const source = places.source + rows.first * width * CHANNELS;
+    this.#prepared = { ...this.#prepared!, places: { ...places, source } };
+    return {
+      region: { left: 0, top: 0, width, height },
+      pixels: new Uint8Array(this.#exports.memory.buffer, places.source, width * height * CHANNELS),
+    };
   }
 
   /** What `source` made ready for, of the pixels written there: u8, [rows x columns x 3], the caller's own. */

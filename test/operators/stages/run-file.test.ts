@@ -16,7 +16,7 @@ import { differenceOf } from "../../../operators/stages/run-writer.js";
 import { FILE_START, RunFile } from "../../../operators/stages/run-file.js";
 import { rowGroupBatch } from "../../../schemas/run-columns.js";
 import type { RowGroupPlace } from "../../../schemas/run.js";
-import { DIGEST_BYTES, type ScoredBatch } from "../../../schemas/scored-batch.js";
+import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch } from "../../../schemas/scored-batch.js";
 import { encodeSegment, type Segment } from "../../../schemas/segment.js";
 import { testSegment } from "../../fixtures/archive.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
@@ -61,7 +61,8 @@ function batches({ rows, topM, classCount, embeddingSize }: Shape): fc.Arbitrary
     sizeBytes: words(rows),
     width: words(rows),
     height: words(rows),
-    perceptualHash: wide(),
+    pdq: bytes(rows * PDQ_BYTES),
+    pdqQuality: bytes(rows),
     licence: many(fc.option(text)).map(column),
     origin: many(fc.option(text, { freq: 2 })).map(column),
     notes: many(fc.option(text)).map(column),
@@ -166,7 +167,7 @@ function manySegments(allLogits: number | null, embedding: number | null = null)
     );
     const segment = testSegment(chain, start, records, 3, { allLogits, embedding });
     const { batch } = segment;
-    batch.perceptualHash.fill(2n ** 64n - 1n - BigInt(start));
+    batch.pdq.fill(255 - start);
     const origin = { get: (row: number) => (row % 3 === 0 ? null : `Übersee ${row} 🦊`) };
     return { ...segment, batch: { ...batch, origin } };
   });
@@ -176,7 +177,8 @@ interface ArrowRow {
   readonly digest: Uint8Array;
   readonly event_time: number;
   readonly offset: bigint;
-  readonly perceptual_hash: bigint;
+  readonly pdq: Uint8Array;
+  readonly pdq_quality: number;
   readonly uri: string;
   readonly licence: string | null;
   readonly origin: string | null;
@@ -200,7 +202,8 @@ function arrowRows(segments: readonly Segment[]): unknown[] {
         digest: Buffer.from(one.digest).toString("hex"),
         offset: one.offset,
         event_time: BigInt(one.event_time),
-        perceptual_hash: one.perceptual_hash,
+        pdq: Buffer.from(one.pdq).toString("hex"),
+        pdq_quality: one.pdq_quality,
         uri: one.uri,
         licence: one.licence,
         origin: one.origin,
@@ -235,8 +238,8 @@ for (const [allLogits, embedding] of [
       const all = allLogits === null ? "NULL" : "all_logits";
       const described = embedding === null ? "NULL" : "embedding";
       const reader = await connection.runAndReadAll(
-        `SELECT lower(hex(digest)) AS digest, "offset", epoch_ms(event_time) AS event_time, perceptual_hash, uri, licence,
-          origin, notes, copied, size_bytes, log_sum_exp, classes, keys, logits, ${all} AS all_logits, ${described} AS embedding
+        `SELECT lower(hex(digest)) AS digest, "offset", epoch_ms(event_time) AS event_time, lower(hex(pdq)) AS pdq, pdq_quality,
+          uri, licence, origin, notes, copied, size_bytes, log_sum_exp, classes, keys, logits, ${all} AS all_logits, ${described} AS embedding
          FROM read_parquet('${path}', file_row_number = true) ORDER BY file_row_number`,
       );
       const rows = reader.getRowObjectsJS().map((row) => ({ ...row }));
@@ -246,8 +249,8 @@ for (const [allLogits, embedding] of [
         types.getRowObjectsJS().map((row) => [row["column_name"] as string, row["column_type"]]),
       );
       assert.deepEqual(
-        [named["event_time"], named["copied"], named["width"], named["perceptual_hash"], named["classes"]],
-        ["TIMESTAMP WITH TIME ZONE", "UTINYINT", "UINTEGER", "UBIGINT", "INTEGER[]"],
+        [named["event_time"], named["copied"], named["width"], named["pdq"], named["pdq_quality"], named["classes"]],
+        ["TIMESTAMP WITH TIME ZONE", "UTINYINT", "UINTEGER", "BLOB", "UTINYINT", "INTEGER[]"],
       );
       // The statistics let it skip row groups: they must not lie.
       const some = await connection.runAndReadAll(
@@ -300,7 +303,7 @@ assert table.num_rows == len(frame)
 assert table.column("classes").to_pylist() == frame["classes"].to_list()
 assert table.column("uri").to_pylist() == frame["uri"].to_list()
 assert table.column("origin").to_pylist() == frame["origin"].to_list()
-assert table.column("perceptual_hash").to_pylist() == frame["perceptual_hash"].to_list()
+assert table.column("pdq").to_pylist() == frame["pdq"].to_list()
 print(table.num_rows, sum(map(sum, table.column("keys").to_pylist())), table.column("event_time").type)
 `;
 
