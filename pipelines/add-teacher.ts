@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine } from "../connectors/engine/engine.js";
 import { identifyModel, type FoundModel } from "../connectors/engine/identify-model.js";
-import { inferCard, type CardChoices } from "../connectors/engine/infer-card.js";
+import { inferCard, type CardChoices, type InferredTeacher } from "../connectors/engine/infer-card.js";
 import { openEngine } from "../connectors/engine/open.js";
 import { cardPathBeside, isCard, writeCardAt } from "../connectors/engine/teacher-files.js";
 import { openFolderSource } from "../connectors/source/folder.js";
@@ -14,7 +14,9 @@ import type { DecodeConfig, EngineConfig } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
 import { isMultiLabel, MODEL_CARD_FILE, type ModelCard } from "../schemas/model-card.js";
 import { pixelBytes } from "../schemas/pixels.js";
+import type { OnProgress } from "../schemas/progress.js";
 import type { EngineInfo } from "../schemas/segment.js";
+import { checkReadings, type ReadingsCheck } from "./check-readings.js";
 import { assertTelling, scoreExamples } from "./score-examples.js";
 
 export type { CardChoices } from "../connectors/engine/infer-card.js";
@@ -30,6 +32,9 @@ export interface AddTeacherRun {
   readonly decoder: Decoder;
   /** A folder of images to try it on, and how many of them */
   readonly tryOn?: { readonly folder: string; readonly count: number } | undefined;
+  /** Labelled images that tell what the model's files leave open, how many of them, and whether the reading that is right most often is taken */
+  readonly checkOn?: { readonly labelled: string; readonly count: number; readonly takeBest: boolean } | undefined;
+  readonly onProgress?: OnProgress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +48,11 @@ export interface AddedTeacher {
   readonly card: ModelCard;
   readonly cardPath: string;
   readonly assumptions: readonly string[];
-  readonly engine: EngineInfo;
+  /** Whether the card was written: not where labelled images speak against it */
+  readonly written: boolean;
+  readonly check: ReadingsCheck | null;
+  /** null where the card was not written */
+  readonly engine: EngineInfo | null;
   readonly tried: readonly TriedImage[];
   readonly skipped: readonly SkippedExample[];
 }
@@ -66,7 +75,9 @@ export async function addTeacher(run: AddTeacherRun): Promise<AddedTeacher> {
       { path: cardPath },
     );
   }
-  const { card, folder, assumptions } = await inferCard(run.model, run.choices);
+  const { inferred, check, written } = await checked(run);
+  const { card, folder, assumptions } = inferred;
+  if (!written) return { card, cardPath, assumptions, written, check, engine: null, tried: [], skipped: [] };
   const engine = await openEngine({ card, folder }, { ...run.engine, workers: run.engine.workers ?? 1 });
   try {
     const { tried, skipped } =
@@ -74,10 +85,27 @@ export async function addTeacher(run: AddTeacherRun): Promise<AddedTeacher> {
         ? { tried: await tryNoise(engine, card), skipped: [] }
         : await tryImages(engine, card, run);
     await writeCardAt(cardPath, card);
-    return { card, cardPath, assumptions, engine: engine.info, tried, skipped };
+    return { card, cardPath, assumptions, written, check, engine: engine.info, tried, skipped };
   } finally {
     await engine.close();
   }
+}
+
+interface Checked {
+  readonly inferred: InferredTeacher;
+  readonly check: ReadingsCheck | null;
+  /** Whether nothing speaks against the card */
+  readonly written: boolean;
+}
+
+/** The card as it is inferred or, where labelled images are there, as they say. */
+async function checked({ choices, checkOn, ...run }: AddTeacherRun): Promise<Checked> {
+  if (checkOn === undefined) return { inferred: await inferCard(run.model, choices), check: null, written: true };
+  const inferred = await inferCard(run.model, { ...choices, isChecked: true });
+  const { check, best } = await checkReadings(inferred, { ...run, choices, ...checkOn });
+  if (check.finding === "chance") return { inferred, check, written: false };
+  if (checkOn.takeBest) return { inferred: await inferCard(run.model, best), check, written: true };
+  return { inferred, check, written: check.finding === "stands" };
 }
 
 /** Where the card goes. Another tool's file of that name stays: the card is then called after the model, or refused. */

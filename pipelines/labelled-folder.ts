@@ -2,6 +2,7 @@ import { percentDecode, shownPath } from "../connectors/source/byte-path.js";
 import { openFolderSource } from "../connectors/source/folder.js";
 import { openUri } from "../connectors/source/open-uri.js";
 import type { EncodedExample } from "../operators/stages/read-examples.js";
+import { byCodePoints } from "../operators/pure/label-orders.js";
 import { labelIndex } from "../operators/pure/label-index.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
 
@@ -46,11 +47,6 @@ export async function openLabelledFolder(folder: string): Promise<LabelledFolder
       }
     },
   };
-}
-
-/** As Python orders strings: UTF-16 units would put what lies beyond the first 65,536 characters before U+E000. */
-function byCodePoints(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /**

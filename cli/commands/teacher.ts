@@ -1,22 +1,14 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { resolve } from "node:path";
 import type { CardChoices } from "../../pipelines/add-teacher.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { EXIT, SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import { normalisation, NORMALISATION_NAMES, type NormalisationName } from "../../schemas/normalisations.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven } from "../declared-config.js";
 import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { addedText, calibratedText } from "../report/teacher.js";
-
-/** Ways in which models want their pixels, by the names that people know; mean and deviation of values in [0, 1]. */
-const NORMALISATIONS: Readonly<Record<string, ModelCard["normalise"]>> = {
-  imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-  unit: { mean: [0], std: [1] },
-  symmetric: { mean: [0.5], std: [0.5] },
-  bytes: { mean: [0], std: [1 / 255] },
-  caffe: { mean: [103.939 / 255, 116.779 / 255, 123.68 / 255], std: [1 / 255] },
-};
 
 interface AddFlags {
   readonly name?: string;
@@ -24,7 +16,7 @@ interface AddFlags {
   readonly layout?: ModelCard["input"]["layout"];
   readonly size?: { readonly width: number; readonly height: number };
   readonly colour?: ModelCard["input"]["colour"];
-  readonly normalise?: string;
+  readonly normalise?: NormalisationName;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
   readonly resize?: ModelCard["resize"]["mode"];
@@ -35,6 +27,9 @@ interface AddFlags {
   readonly kind?: ModelCard["output"]["kind"];
   readonly try?: string;
   readonly tryCount: number;
+  readonly on?: string;
+  readonly onCount: number;
+  readonly take?: "best";
   readonly overwrite?: boolean;
   readonly backend?: string;
 }
@@ -60,6 +55,10 @@ export const declare: DeclareCommand = (command, invocation) => {
           "sluice teacher add resnet50.onnx --labels imagenet.txt --try photographs/",
           "as torchvision and timm export it",
         ],
+        [
+          "sluice teacher add resnet50.onnx --labels imagenet.txt --on labelled/",
+          "checks what no file says, on labelled/<class>/<image>",
+        ],
         ["sluice teacher add saved/ --normalise symmetric --try photographs/", "a Keras model, as a SavedModel"],
         ["sluice teacher add model.json --normalise unit --size 224 --resize stretch", "a TensorFlow.js graph model"],
       ]),
@@ -71,7 +70,10 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { addTeacher } = await import("../../pipelines/add-teacher.js");
       const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
       const choices = await choicesOf(flags, at);
-      await run.work(async ({ stop }) => {
+      if (flags.take !== undefined && flags.on === undefined) {
+        throw new SluiceError("E_USAGE", "Expected --on with --take best: labelled images tell which reading is best.");
+      }
+      await run.work(async ({ stop, onProgress }) => {
         const added = await addTeacher({
           model: at(model),
           choices,
@@ -80,8 +82,14 @@ export const declare: DeclareCommand = (command, invocation) => {
           decode: config.decode,
           decoder: publishingParts(config).decoder,
           tryOn: flags.try === undefined ? undefined : { folder: at(flags.try), count: flags.tryCount },
+          checkOn:
+            flags.on === undefined
+              ? undefined
+              : { labelled: at(flags.on), count: flags.onCount, takeBest: flags.take === "best" },
           signal: stop,
+          onProgress,
         });
+        if (!added.written) run.exitCode = EXIT.failed;
         run.result(addedText(added), added);
       });
     });
@@ -136,7 +144,10 @@ function declareCardFlags(command: Command): Command {
   return command
     .argument("<model>", "an .onnx file, a model.json, or a folder with one or with a SavedModel")
     .option("--name <name>", "what the teacher is called (default: the file's or folder's name)")
-    .option("--labels <file>", "names of the classes in the order of the outputs: one a line, CSV with a column of numbers, or JSON")
+    .option(
+      "--labels <file>",
+      "names of the classes in the order of the outputs: one a line, CSV with a column of numbers, or JSON",
+    )
     .addOption(new Option("--layout <layout>", "where the channels are").choices(["NCHW", "NHWC"]))
     .option("--size <px>", "the input's size, such as 224 or 320x240 (width x height)", sizeOf)
     .addOption(new Option("--colour <order>", "the channels").choices(["rgb", "bgr", "grey"]))
@@ -144,7 +155,7 @@ function declareCardFlags(command: Command): Command {
       new Option(
         "--normalise <how>",
         "the input's values; imagenet: mean and deviation of ImageNet; unit: 0 to 1; symmetric: -1 to 1; bytes: 0 to 255; caffe: BGR bytes less their mean",
-      ).choices(Object.keys(NORMALISATIONS)),
+      ).choices(NORMALISATION_NAMES),
     )
     .option("--mean <values>", "instead: means of values in [0, 1], one a channel, such as 0.5,0.5,0.5", numbersOf)
     .option("--std <values>", "with --mean: deviations", numbersOf)
@@ -178,6 +189,17 @@ function declareCardFlags(command: Command): Command {
     )
     .option("--try <folder>", "images to try it on; their best classes are printed")
     .option("--try-count <n>", "how many of them", positiveNumber, 12)
+    .option(
+      "--on <set>",
+      "labelled images, a folder with a subfolder a class or a .csv of path,label: how often each reading that the files leave open is right on them",
+    )
+    .option("--on-count <n>", "how many of them, spread over the set", positiveNumber, 300)
+    .addOption(
+      new Option(
+        "--take <reading>",
+        "with --on: the reading that is right most often, also where it is not the assumed one",
+      ).choices(["best"]),
+    )
     .option("--overwrite", "write the card anew where there is one")
     .option("--backend <name>", "what the engine runs on, such as cpu, cuda, wasm");
 }
@@ -187,12 +209,13 @@ async function choicesOf(flags: AddFlags, at: (path: string) => string): Promise
   if ((mean === undefined) !== (std === undefined)) {
     throw new SluiceError("E_USAGE", "Expected --mean and --std together, found one of them.");
   }
-  const named = flags.normalise === undefined ? undefined : NORMALISATIONS[flags.normalise];
+  const colour = flags.colour ?? (flags.normalise === "caffe" ? "bgr" : undefined);
+  const named = flags.normalise === undefined ? undefined : normalisation(flags.normalise, colour ?? "rgb");
   return {
     name: flags.name,
     labels: flags.labels === undefined ? undefined : await readLabels(at(flags.labels)),
     layout: flags.layout,
-    colour: flags.colour ?? (flags.normalise === "caffe" ? "bgr" : undefined),
+    colour,
     width: flags.size?.width,
     height: flags.size?.height,
     normalise: mean !== undefined && std !== undefined ? { mean: [...mean], std: [...std] } : named,

@@ -2,20 +2,32 @@ import type { AddedTeacher } from "../../pipelines/add-teacher.js";
 import type { CalibratedTeacher } from "../../pipelines/calibrate-teacher.js";
 import { shownName } from "../../pipelines/shown-name.js";
 import { countText, plural, tableText } from "../wording.js";
+import { readingsText } from "./readings.js";
 import { skippedText } from "./trained.js";
 
-/** What was inferred, how it ran, and what it said of the images. */
-export function addedText({ card, cardPath, assumptions, engine, tried, skipped }: AddedTeacher): string {
-  const padded = engine.batchInvariant === "padded" ? `; batches are padded to ${engine.batch}` : "";
+/** What was inferred, what labelled images say of it, how it ran, and what it said of images. */
+export function addedText(added: AddedTeacher): string {
+  const { card, cardPath, assumptions, engine, tried, skipped, written, check } = added;
+  const padded = engine?.batchInvariant === "padded" ? `; batches are padded to ${engine.batch}` : "";
+  const runs =
+    engine === null
+      ? "was read so"
+      : `runs on ${engine.name} ${engine.version}, ${engine.backend}, ${engine.device}${padded}`;
   return [
-    `Teacher ${card.name} (${card.format}, ${countText(card.labels.length)} classes) runs on ${engine.name} ${engine.version}, ${engine.backend}, ${engine.device}${padded}.`,
+    `Teacher ${card.name} (${card.format}, ${countText(card.labels.length)} classes) ${runs}${engine === null ? ":" : "."}`,
     ...assumptions.map((line) => `  ${line}`),
-    ...(tried.length === 0
-      ? ["", "Tried on noise only. Look at what it says of images: --try <folder>."]
-      : ["", triedTable(tried)]),
+    ...(check === null ? [] : ["", ...readingsText(check, written)]),
+    ...(tried.length > 0
+      ? ["", triedTable(tried)]
+      : check === null
+        ? [
+            "",
+            "Tried on noise only. Look at what it says of images (--try <folder>), or how often it is right (--on <labelled folder>).",
+          ]
+        : []),
     ...skippedText(skipped),
     "",
-    `Card written to ${cardPath}.`,
+    written ? `Card written to ${cardPath}.` : "No card was written.",
   ].join("\n");
 }
 

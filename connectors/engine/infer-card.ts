@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import { inventedName } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import { listedNumbers, normalisation, sameNormalise } from "../../schemas/normalisations.js";
 import { findCards } from "./cards/find-cards.js";
 import type { Size, ToldCard } from "./cards/told-card.js";
 import { identifyModel, type FoundModel } from "./identify-model.js";
@@ -10,8 +11,6 @@ import { layoutOf, TRIAL_SIDE, type ModelShapes, type ShapeChoices } from "./mod
 import type { LoadedTeacher } from "./teacher-files.js";
 import { describeWeights } from "./weights-digest.js";
 
-/** ImageNet's channel means and deviations, of values in [0, 1], as torchvision has them */
-const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 /** torchvision's evaluation transform: short side 256 for a crop of 224 */
 const SHORT_SIDE_RATIO = 256 / 224;
 
@@ -23,6 +22,21 @@ export interface CardChoices extends ShapeChoices {
   readonly normalise?: ModelCard["normalise"] | undefined;
   readonly resize?: Partial<ModelCard["resize"]> | undefined;
   readonly outputKind?: ModelCard["output"]["kind"] | undefined;
+  /** Whether labelled images are going to tell what no file does: then nothing has to be said of TensorFlow's models */
+  readonly isChecked?: boolean | undefined;
+}
+
+/** What no file tells and nobody said. `normalise` of a TensorFlow model is a guess that must be checked. */
+export interface OpenMembers {
+  readonly normalise: boolean;
+  readonly colour: boolean;
+  readonly size: boolean;
+  readonly resize: boolean;
+  readonly labels: boolean;
+}
+
+export interface InferredTeacher extends LoadedTeacher {
+  readonly open: OpenMembers;
 }
 
 /** What a card is made of: what the user says, then what the model and the files beside it say, then what is assumed. */
@@ -43,7 +57,7 @@ type Said<Member extends string, Value> = Readonly<Record<Member, Value>> & { re
  * a file of labels beside it (`<name>.labels.txt` or `labels.txt`, .json, .csv or .tsv); at last preprocessing as for ImageNet, for ONNX. Each member is said with its source. Throws E_TEACHER_CARD where something is left open or
  * asks for what is not done here, E_TEACHER_LABELS, E_TEACHER_WEIGHTS, E_ENGINE_LOAD, E_ENGINE_SHAPE, E_ENGINE_UNAVAILABLE, E_IMAGE_SCORES.
  */
-export async function inferCard(modelPath: string, choices: CardChoices = {}): Promise<LoadedTeacher> {
+export async function inferCard(modelPath: string, choices: CardChoices = {}): Promise<InferredTeacher> {
   const model = await identifyModel(modelPath);
   const path = join(model.folder, model.files[0]!);
   const { cards, unread } = await findCards(model);
@@ -92,6 +106,7 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
     card,
     folder: model.folder,
     cardPath: null,
+    open: openMembers(sources, shapes, named),
     assumptions: [
       inputNote,
       normaliseNote,
@@ -123,6 +138,24 @@ async function inspect(model: FoundModel, path: string, choices: ShapeChoices): 
   if (model.onnx !== null) return (await import("./inspect-onnx.js")).inspectOnnx(path, model.onnx, choices);
   if (model.format === "onnx") throw new Error("an ONNX model that was not read");
   return (await import("./inspect-tfjs.js")).inspectTfjs(model.format, path, choices);
+}
+
+function openMembers({ choices, cards }: Sources, shapes: ModelShapes, named: NamedClasses | null): OpenMembers {
+  const layout = layoutOf(shapes.inputDims, choices.layout);
+  const depth = shapes.inputDims[layout === "NCHW" ? 1 : 3];
+  const sides = layout === "NCHW" ? [2, 3] : [1, 2];
+  const isTold = saidBy(cards, "normalise") !== null;
+  return {
+    normalise: choices.normalise === undefined && shapes.inside === null && !isTold,
+    // Python's tools that write means and deviations read pictures as RGB.
+    colour: choices.colour === undefined && depth !== 1 && !isTold && saidBy(cards, "colour") === null,
+    size:
+      choices.width === undefined &&
+      sides.some((axis) => shapes.inputDims[axis] == null) &&
+      saidBy(cards, "size") === null,
+    resize: choices.resize?.mode === undefined && saidBy(cards, "resize") === null,
+    labels: named === null,
+  };
 }
 
 function inputFrom({ path, choices, cards }: Sources, shapes: ModelShapes): Said<"input", ModelCard["input"]> {
@@ -187,7 +220,8 @@ function normaliseFor(
   { inside, inputType }: ModelShapes,
 ): Said<"normalise", ModelCard["normalise"]> {
   const told = saidBy(cards, "normalise");
-  const shown = ({ mean, std }: ModelCard["normalise"]): string => `(u8 / 255 - ${listed(mean)}) / ${listed(std)}`;
+  const shown = ({ mean, std }: ModelCard["normalise"]): string =>
+    `(u8 / 255 - ${listedNumbers(mean)}) / ${listedNumbers(std)}`;
   if (choices.normalise !== undefined) {
     const twice =
       inside !== null && !sameNormalise(inside.normalise, choices.normalise)
@@ -204,11 +238,11 @@ function normaliseFor(
   }
   if (told !== null) return { normalise: told.value, note: `Pixels are ${shown(told.value)}, from ${told.from}.` };
   // Of TensorFlow's models, some take 0 to 1, some -1 to 1, some 0 to 255, and no shape tells which.
-  if (model.format !== "onnx") {
+  if (model.format !== "onnx" && choices.isChecked !== true) {
     throw new SluiceError(
       "E_TEACHER_CARD",
       `Expected to be told how pixels become the input of ${path}: TensorFlow models take 0 to 1, -1 to 1 or 0 to 255, and the file does not say which. ` +
-        "Give --normalise unit, symmetric or bytes (see docs/teachers.md), and look at the outcome with --try.",
+        "Labelled images tell: --on <folder>, with a subfolder a class. Or give --normalise unit, symmetric or bytes (see docs/teachers.md), and look at the outcome with --try.",
       { path },
     );
   }
@@ -219,18 +253,9 @@ function normaliseFor(
         note: `Pixels are scaled to [0, 1], without mean and deviation ${assumed}.`,
       }
     : {
-        normalise: colour === "bgr" ? { mean: IMAGENET.mean.toReversed(), std: IMAGENET.std.toReversed() } : IMAGENET,
+        normalise: normalisation("imagenet", colour),
         note: `Pixels are ${colour.toUpperCase()}, normalised with ImageNet's means and deviations ${assumed}.`,
       };
-}
-
-function listed(values: readonly number[]): string {
-  const words = values.map((value) => String(Number(value.toPrecision(6))));
-  return words.length === 1 ? words[0]! : `[${words.join(", ")}]`;
-}
-
-function sameNormalise(one: ModelCard["normalise"], other: ModelCard["normalise"]): boolean {
-  return listed(one.mean) === listed(other.mean) && listed(one.std) === listed(other.std);
 }
 
 function resizeFor({ path, choices, cards }: Sources, input: ModelCard["input"]): Said<"resize", ModelCard["resize"]> {

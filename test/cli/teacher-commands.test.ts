@@ -77,3 +77,20 @@ test("what is wrong with a flag is said as that, and nothing is written", async 
   assert.notEqual(code, 0);
   assert.match(err, /E_TEACHER_LABELS.*absent\.txt/);
 });
+
+test("labelled images tell what was assumed: as a table with flags, as JSON, and not without images", async () => {
+  const add = ["teacher", "add", "model.onnx", "--labels", "names.txt", "--resize", "stretch", "--overwrite"];
+  // Two folders of pictures that have nothing to do with their names: no reading can be better than guessing.
+  const { code, out } = await sluice(...add, "--normalise", "unit", "--colour", "rgb", "--on", "labelled");
+  assert.equal(code, 1);
+  assert.match(out, /^Right on 24 labelled images of 2 classes \(always the commonest: 50\.0 %\):$/m);
+  assert.match(out, /^pixels +right +say$/m);
+  assert.match(out, /Only 24 images.*\n.*No reading is better than guessing/);
+  assert.match(out, /^No card was written\.$/m);
+  const json = await sluice(...add, "--normalise", "unit", "--colour", "rgb", "--on", "labelled", "--json");
+  const { written, check } = JSON.parse(json.out) as { written: boolean; check: { finding: string; images: number } };
+  assert.deepEqual([json.code, written, check.finding, check.images], [1, false, "chance", 24]);
+  const without = await sluice(...add, "--take", "best");
+  assert.equal(without.code, 2);
+  assert.match(without.err, /--on with --take best/);
+});
