@@ -4,6 +4,7 @@ import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine, TeacherFiles } from "../connectors/engine/engine.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener, Source } from "../connectors/source/source.js";
+import { OutputSigns, SIGN_CODE, type SeenSign } from "../operators/pure/output-signs.js";
 import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
@@ -135,6 +136,10 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
     signal: halt,
     nowMs,
   });
+  const signs = new OutputSigns(card);
+  const sayAll = (seen: readonly SeenSign[]): void => {
+    for (const { message } of seen) options.onWarning?.(message, SIGN_CODE);
+  };
   let shares = stages.clock.shares();
   const scored = guard(
     scoreTopic({
@@ -182,6 +187,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
         started.live?.scheduler.countLate(segment.batch, nowMs());
         started.live?.scheduler.observe(segment.header, nowMs());
         progress.onSegment(segment);
+        sayAll(signs.onSegment(segment));
         stages.note();
         compacting.note();
       },
@@ -207,6 +213,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   await produced;
   await judged;
   const frontier = await scored;
+  sayAll(signs.end());
   const { live } = started;
   const refused: Refusal[] = [];
   const publishLast = async ({ publisher }: Live, due: readonly DueCut[], signal?: AbortSignal): Promise<void> => {

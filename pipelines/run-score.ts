@@ -1,4 +1,5 @@
 import type { KafkaLog } from "../connectors/log/kafka.js";
+import { OutputSigns, SIGN_CODE, type SeenSign } from "../operators/pure/output-signs.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { KafkaConfig } from "../schemas/kafka-config.js";
 import { teacherDigest } from "../schemas/model-card.js";
@@ -25,7 +26,7 @@ export interface RunScoreOptions {
   readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
   readonly onSegment?: (segment: Segment) => void;
   readonly onProgress?: OnProgress;
-  readonly onWarning: (message: string) => void;
+  readonly onWarning: (message: string, code?: string) => void;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
 }
@@ -68,6 +69,10 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
     checkpoint: () => Promise.resolve(),
     fill: () => board.fill(),
   };
+  const signs = new OutputSigns(card);
+  const sayAll = (seen: readonly SeenSign[]): void => {
+    for (const { message } of seen) onWarning(message, SIGN_CODE);
+  };
   const work = async (): Promise<void> => {
     await scoreTopic({
       ...scoring,
@@ -85,6 +90,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
       },
       onSegment: (segment) => {
         progress.onSegment(segment);
+        sayAll(signs.onSegment(segment));
         onSegment?.(segment);
         stages.note();
       },
@@ -97,6 +103,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
   try {
     await keepRunning(work, { signal, onWarning, nowMs });
   } finally {
+    sayAll(signs.end());
     await stages.end();
   }
   return { counts: progress.counts, forwardedAgain };
