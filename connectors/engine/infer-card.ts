@@ -260,6 +260,7 @@ function normaliseFor(
 
 function resizeFor({ path, choices, cards }: Sources, input: ModelCard["input"]): Said<"resize", ModelCard["resize"]> {
   const told = saidBy(cards, "resize");
+  const opening = saidBy(cards, "opening");
   const asked = told?.value(input) ?? {};
   if ("refused" in asked && choices.resize?.mode === undefined) {
     throw new SluiceError(
@@ -279,6 +280,7 @@ function resizeFor({ path, choices, cards }: Sources, input: ModelCard["input"])
     mode,
     ...(shortSide === undefined ? {} : { shortSide }),
     shrinkOnLoad: false,
+    ...opening?.value,
     ...choices.resize,
   };
   const side = resize.shortSide === undefined ? null : `a short side of ${resize.shortSide} px`;
@@ -293,7 +295,13 @@ function resizeFor({ path, choices, cards }: Sources, input: ModelCard["input"])
       : told !== null && mode === said.mode
         ? `${resize.kernel}, from ${told.from}`
         : "assumed: no file says";
-  return { resize, note: `Images are ${words} (${from}).` };
+  const opened = [
+    ...(resize.orientation === "ignore" ? ["not turned by EXIF"] : []),
+    ...(resize.alpha === "drop" ? ["transparency dropped"] : []),
+  ];
+  const openedNote =
+    opening === null ? "" : ` They are opened as the tool of ${opening.from} does: ${opened.join(", ")}.`;
+  return { resize, note: `Images are ${words} (${from}).${openedNote}` };
 }
 
 function kindFor({ choices, cards }: Sources, shapes: ModelShapes): Said<"kind", ModelCard["output"]["kind"]> {

@@ -33,6 +33,8 @@ export function readPreprocessing(json: JsonObject, from: string): ToldCard | nu
     ...(config["do_flip_channel_order"] === true ? { colour: "bgr" as const } : {}),
     ...normaliseOf(config, type),
     resize: () => ("refused" in made ? { refused: made.refused } : made.resize),
+    // Its `load_image` turns pictures by EXIF, then converts to RGB with Pillow.
+    opening: { alpha: "drop" },
   };
 }
 

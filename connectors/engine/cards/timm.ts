@@ -31,6 +31,8 @@ export function readTimm(json: JsonObject, from: string): ToldCard | null {
       std: channelsIn(config["std"]) ?? (depth === 1 ? [1] : DEFAULTS.std),
     },
     resize: (input) => resizeOf(config, input),
+    // Its datasets open with Pillow and convert("RGB"), and turn nothing.
+    opening: { orientation: "ignore", alpha: "drop" },
     ...(labels === null ? {} : { labels }),
   };
 }

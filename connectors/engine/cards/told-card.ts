@@ -11,6 +11,8 @@ export interface ToldCard {
   readonly normalise?: ModelCard["normalise"];
   /** For an input of that size, or in words what of it is not done here */
   readonly resize?: (size: Size) => Partial<ModelCard["resize"]> | { readonly refused: string };
+  /** How the tool opens pictures, where that is not as a card's defaults have it */
+  readonly opening?: Pick<ModelCard["resize"], "orientation" | "alpha">;
   /** In the order of the outputs */
   readonly labels?: readonly string[];
   readonly kind?: ModelCard["output"]["kind"];
