@@ -40,7 +40,13 @@ export function reportFailure(
 }
 
 function asSluiceError(error: unknown): SluiceError {
-  return error instanceof SluiceError ? error : new SluiceError("E_INTERNAL", messageOf(error), { cause: error });
+  if (error instanceof SluiceError) return error;
+  const { code } = error as { readonly code?: unknown };
+  if (code === "EMFILE" || code === "ENFILE") {
+    const message = `Expected to open one more file, found ${code}: this shell or machine allows no more. Allow 256 or more (\`ulimit -n 1024\`).`;
+    return new SluiceError("E_FILE_HANDLES", message, { cause: error });
+  }
+  return new SluiceError("E_INTERNAL", messageOf(error), { cause: error });
 }
 
 /** What JSON cannot hold, as text. */
@@ -64,4 +70,5 @@ export const EXIT_TEXT: readonly (readonly [code: number, meaning: string])[] = 
   [EXIT.verification, "a version does not verify"],
   [EXIT.locked, "another process works on this data folder"],
   [EXIT.interrupted, "stopped by Ctrl-C or SIGTERM; the same command goes on from there"],
+  [143, "ended by SIGTERM before its work began"],
 ];

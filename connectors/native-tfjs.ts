@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { cacheFolder } from "./cache-folder.js";
+import { cacheFolderIfAny } from "./cache-folder.js";
 
 /** Which TensorFlow a binding is built against: the one for processors, or the one that also runs on NVIDIA's GPUs. */
 export type NativeVariant = "cpu" | "gpu";
@@ -51,7 +51,9 @@ export function nativeBuilds(backend: NativeBackend): readonly NativeBuild[] {
 
 /** What `npm run tfjs-native -- <variant>` has built, or null. */
 export function cachedBuild(variant: NativeVariant): NativeBuild | null {
-  const folder = join(cacheFolder(), nativeBuildName(variant), "node_modules", NATIVE_PACKAGE);
+  const cache = cacheFolderIfAny();
+  if (cache === null) return null;
+  const folder = join(cache, nativeBuildName(variant), "node_modules", NATIVE_PACKAGE);
   return hasBinding(folder) ? { variant, folder, tensorflow: NATIVE_RECIPE.tensorflow } : null;
 }
 

@@ -3,6 +3,7 @@ export const ERROR_CODES = {
   E_USAGE: "The command line is wrong.",
   E_CONFIG: "The configuration is wrong; the message names the line.",
   E_MEMORY: "The parameters need more memory than there is; the estimate in bytes is in the message.",
+  E_FILE_HANDLES: "The shell or the machine allows no more open files; `ulimit -n 1024` does.",
   E_LOCKED: "Another process works on this data folder; its pid is in the message.",
   E_CANCELLED: "The work was stopped on request; it resumes where it stopped.",
   E_SERVICE:

@@ -194,6 +194,12 @@ async function readText(run: Invocation, path: string): Promise<string> {
   }
 }
 
+/** With its number, where several classes are called so */
+function classText(label: ImageLabel): string {
+  if (!("class" in label)) return "";
+  return label.number === undefined ? label.class : `#${label.number} ${label.class}`;
+}
+
 function listText(labels: readonly ImageLabel[], limit: number): string {
   if (labels.length === 0) return "Nothing was said of any image yet.";
   const rows = labels
@@ -202,7 +208,7 @@ function listText(labels: readonly ImageLabel[], limit: number): string {
       new Date(label.timeMs).toISOString(),
       label.sha256,
       label.verdict,
-      "class" in label ? label.class : "",
+      classText(label),
       label.by ?? "",
     ]);
   const all = plural(labels.length, "label");

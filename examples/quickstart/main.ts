@@ -1,4 +1,5 @@
 // `npm start`: the main job on real images, with the commands that anyone would type. `npm start -- <folder>` puts it elsewhere.
+import "../../cli/start-up-signals.js";
 import { existsSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";

@@ -6,6 +6,8 @@ export interface Package {
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
+  /** What travels in the package itself: folders of this repository that stand in for packages */
+  readonly bundleDependencies?: readonly string[];
   readonly scripts?: Readonly<Record<string, string>>;
 }
 
@@ -29,6 +31,7 @@ export function dependencyViolations(files: readonly SourceFile[], declared: Pac
       .flatMap((line) => line.split(/\s+/))
       .map((word) => COMMANDS[word] ?? word),
   );
+  for (const name of declared.bundleDependencies ?? []) used.add(name);
   const found: Violation[] = [];
   for (const { path, references } of files) {
     for (const { specifier, line } of references) {
@@ -64,6 +67,5 @@ function packageOf(specifier: string): string | null {
     .join("/");
 }
 
-/** Folders of this repository that stand in for packages are no dependencies. */
 const namesOf = (dependencies: Readonly<Record<string, string>> | undefined): string[] =>
-  Object.entries(dependencies ?? {}).flatMap(([name, version]) => (version.startsWith("file:") ? [] : [name]));
+  Object.keys(dependencies ?? {});

@@ -107,6 +107,10 @@ test("every class can be labelled, and has its own K, by its number or by a name
       assert.deepEqual([said, number], [name, clear ? undefined : index]);
     }
   }
+  const listed = (await good("label", "list")).out;
+  assert.match(listed, / not +#4 crane\b/);
+  assert.match(listed, / not +7 *$/m, "a name that is its own stands alone");
+
   const refused = await sluice("label", "not", "crane", "0".repeat(64));
   assert.equal(refused.code, 2);
   assert.match(refused.err, /which 2 classes have: #4 crane, #8 crane\. Name it by its number: #4 or #8/);

@@ -219,9 +219,9 @@ test("retracted images are replaced from the reserve and the archive, as if they
       if (segments > 0) deeper++;
       assertRows(made.rows, modelRows(list, select, classes, 1, said));
     }),
-    { numRuns: 150 },
+    { numRuns: 150, seed: 1 },
   );
-  assert.ok(deeper > 1, `the archive was read for ${deeper} cuts`);
+  assert.ok(deeper > 5, `the archive was read for ${deeper} cuts`);
 });
 
 test("labels beyond a frontier are not heeded; withdrawing them gives the first version again", async () => {
