@@ -23,8 +23,11 @@ export function packingOf(start: Uint8Array): Packing {
   return BEGINNINGS.find(([, beginning]) => hex.startsWith(beginning))?.[0] ?? "none";
 }
 
-/** Compressed bytes given to the decompressor at a time. One of them unpacks to at most some thousand. */
-export const PACKED_CHUNK_BYTES = 16 * 1024;
+/**
+ * Compressed bytes given to the decompressor at a time, and bytes that it gives at a time: each is a turn of the event loop, which photographs (they
+ * do not compress) have one for each. One of them unpacks to at most some thousand.
+ */
+export const PACKED_CHUNK_BYTES = 64 * 1024;
 
 type WithZstd = typeof zlib & { readonly createZstdDecompress?: () => Transform };
 
@@ -35,7 +38,7 @@ export function unpacksZstd(): boolean {
 
 /** How a packing that Sluice reads is unpacked; undefined for one that it does not read here. */
 export function unpackerOf(packing: Packing): (() => Transform) | undefined {
-  if (packing === "gzip") return () => zlib.createGunzip();
+  if (packing === "gzip") return () => zlib.createGunzip({ chunkSize: PACKED_CHUNK_BYTES });
   return packing === "zstd" ? (zlib as WithZstd).createZstdDecompress : undefined;
 }
 
