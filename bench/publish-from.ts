@@ -3,6 +3,7 @@ import { open, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createReadStream } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { finished } from "node:stream/promises";
 import { performance } from "node:perf_hooks";
 import { pathToFileURL } from "node:url";
 import { createGunzip } from "node:zlib";
@@ -247,7 +248,7 @@ async function readInPlace(folder: string, byPlace: readonly Wanted[], sizeBytes
 async function unpackAll(folder: string, shards: number): Promise<void> {
   for (let shard = 0; shard < shards; shard++) {
     const unpacked = createReadStream(shardPath(folder, "tar.gz", shard)).pipe(createGunzip());
-    for await (const chunk of unpacked) void chunk;
+    await finished(unpacked.resume());
   }
 }
 

@@ -84,7 +84,7 @@ export class FetchedImages {
         this.#options.beforeImage?.();
         const position = order[from]!;
         const { rows, row } = locate(position);
-        const place = places[image]!;
+        const place = places[image] ?? null;
         const bytes = place === null ? null : await this.#run.read(place);
         yield { index: from, position, rows, row, digest: run.needed[image]!.digest, bytes };
         from++;

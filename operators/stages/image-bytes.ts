@@ -76,9 +76,8 @@ export function imageBytes({ store, opener, archive }: ImageBytesOptions): Image
         if (group.length > 0 && bytes > BLOBS_TOGETHER.bytes) break;
         group.push(wanted[from]!);
       }
-      const blobs = await Promise.all(group.map(blobOf));
-      for (const [index, one] of group.entries()) {
-        const bytes = blobs[index]!;
+      const blobs = await Promise.all(group.map(async (one) => ({ one, bytes: await blobOf(one) })));
+      for (const { one, bytes } of blobs) {
         if (bytes === null) continue;
         sought.delete(one);
         yield { at: one.at, bytes };
