@@ -10,9 +10,12 @@ import type { Config } from "../schemas/config.js";
 import { messageOf, SluiceError, type ErrorCode } from "../schemas/errors.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import { pixelBytes } from "../schemas/pixels.js";
+import { neverFires } from "../operators/pure/triggers.js";
 import { assertAnswerable } from "./answerable.js";
 import { engineLines } from "./check-engines.js";
 import { estimateMemory, memoryLimit } from "./memory-estimate.js";
+import { PUBLISHED_BY_HAND } from "./run-publish.js";
+import { neverFiresText } from "./runtime/cut-scheduler.js";
 import { holderOf } from "./runtime/folder-holder.js";
 
 /** One thing looked at, and how it stands. */
@@ -47,6 +50,7 @@ export async function* check(config: Config | null): AsyncGenerator<CheckLine> {
   yield* engineLines(config?.engine ?? null);
   yield decoderLine();
   if (config === null) return;
+  yield* triggerLines(config);
   const card = yield* teacherLines(config);
   if (card !== null) yield* selectionLines(config, card);
   yield* dataFolderLines(config);
@@ -140,6 +144,15 @@ async function trialLine(teacher: { card: ModelCard; folder: string }, config: C
     };
   } finally {
     await engine.close();
+  }
+}
+
+/** Triggers that never fire. Without Kafka a dataset needs none: `ingest` publishes at its end. */
+function* triggerLines({ datasets, kafka }: Config): Generator<CheckLine> {
+  for (const dataset of datasets.filter(neverFires)) {
+    if (kafka === undefined && dataset.trigger === undefined) continue;
+    const otherwise = kafka === undefined ? "it is published at an ingest's end or stop alone" : PUBLISHED_BY_HAND;
+    yield { subject: "trigger", state: "warn", message: neverFiresText(dataset, otherwise) };
   }
 }
 

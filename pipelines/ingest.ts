@@ -10,9 +10,10 @@ import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { StageShares } from "../schemas/stage-shares.js";
+import { neverFires } from "../operators/pure/triggers.js";
 import { produce } from "./produce.js";
 import type { PublishedCut } from "./runtime/cut-and-publish.js";
-import { CutScheduler, neverCut, neverCutText, type DueCut } from "./runtime/cut-scheduler.js";
+import { CutScheduler, neverFiresText, type DueCut } from "./runtime/cut-scheduler.js";
 import { DuePublisher, type Refusal } from "./runtime/due-publisher.js";
 import { KeepCompacted } from "./runtime/keep-compacted.js";
 import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
@@ -84,8 +85,10 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   const partitions = (await log.ends(topic)).length;
   const progress = new IngestProgress(options.onProgress);
   const published: PublishedCut[] = [];
-  if (follow !== undefined && options.publish)
-    for (const dataset of config.datasets.filter(neverCut)) options.onWarning?.(neverCutText(dataset));
+  if (follow !== undefined && options.publish) {
+    for (const dataset of config.datasets.filter(neverFires))
+      options.onWarning?.(neverFiresText(dataset, "nothing is published before the stop"));
+  }
   const stages = new StageRecord(workspace.folder, nowMs, options.onWarning);
 
   // Whatever fails first ends the rest: scorers must not wait for records that a failed producer will never append.

@@ -5,6 +5,7 @@ import type { Assignment } from "../connectors/log/log.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
+import { neverFires } from "../operators/pure/triggers.js";
 import { currentFrontier } from "../operators/stages/archive-reader.js";
 import { presentCard, readCards } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
@@ -17,7 +18,7 @@ import { archivedTeacher } from "./rebuild.js";
 import { ArchiveFacts } from "./runtime/archive-facts.js";
 import { ArchiveFollower } from "./runtime/archive-follower.js";
 import type { PublishedCut } from "./runtime/cut-and-publish.js";
-import { CutScheduler, neverCut, neverCutText } from "./runtime/cut-scheduler.js";
+import { CutScheduler, neverFiresText } from "./runtime/cut-scheduler.js";
 import { DuePublisher } from "./runtime/due-publisher.js";
 import { keepRunning } from "./runtime/keep-running.js";
 import { namedTeacher } from "./runtime/open-scoring.js";
@@ -57,7 +58,7 @@ export interface RunPublishOptions {
 export async function runPublish(options: RunPublishOptions): Promise<void> {
   const { config, kafka, log, card, signal, onWarning, nowMs } = options;
   await assertTopics(log, config, kafka, ["candidates", "thresholds", "versions"]);
-  for (const dataset of config.datasets.filter(neverCut)) onWarning(neverCutText(dataset));
+  for (const dataset of config.datasets.filter(neverFires)) onWarning(neverFiresText(dataset, PUBLISHED_BY_HAND));
   const group = `publish-${teacherDigest(card).slice(0, 16)}`;
   const task = async (assignment: Assignment): Promise<void> => {
     const given = AbortSignal.any([assignment.signal, signal]);
@@ -67,6 +68,9 @@ export async function runPublish(options: RunPublishOptions): Promise<void> {
   const work = (): Promise<void> => log.consume(kafka.topics.candidates, group, task, signal);
   await keepRunning(work, { signal, onWarning, nowMs });
 }
+
+/** Of several publishers none knows that it is the last one to stop: none publishes then. */
+export const PUBLISHED_BY_HAND = "no publisher ever publishes it, not at a stop either; `sluice rebuild` does";
 
 async function publishWhileGiven(
   options: RunPublishOptions,

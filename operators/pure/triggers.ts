@@ -1,3 +1,4 @@
+import type { Dataset, Window } from "../../schemas/dataset.js";
 import { cronAfter, type Trigger } from "../../schemas/trigger.js";
 
 /** What a trigger is judged by. Times in ms since the epoch. */
@@ -27,6 +28,24 @@ export interface Judgement {
   readonly fired: boolean;
   /** What has been reached, or what is missing: for people */
   readonly why: string;
+}
+
+/** What holds without a trigger */
+const DEFAULT_TRIGGER: Trigger = { windowEnd: true };
+
+export function triggerOf({ trigger }: Pick<Dataset, "trigger">): Trigger {
+  return trigger ?? DEFAULT_TRIGGER;
+}
+
+/** Whether a dataset's trigger waits for the end of a window that does not end, so that nothing ever cuts it by itself. */
+export function neverFires(dataset: Pick<Dataset, "trigger" | "window">): boolean {
+  return !canFire(triggerOf(dataset), dataset.window);
+}
+
+function canFire(trigger: Trigger, window: Window): boolean {
+  if ("any" in trigger) return trigger.any.some((part) => canFire(part, window));
+  if ("all" in trigger) return trigger.all.every((part) => canFire(part, window));
+  return !("windowEnd" in trigger) || window.kind !== "global";
 }
 
 /** Whether a trigger has fired, and why, or why not. */

@@ -1,4 +1,4 @@
-import { judge, type Judgement, type TriggerFacts } from "../../operators/pure/triggers.js";
+import { judge, neverFires, triggerOf, type Judgement, type TriggerFacts } from "../../operators/pure/triggers.js";
 import { quota } from "../../operators/pure/quota.js";
 import { ranking } from "../../operators/pure/ranking.js";
 import { newestSpan, paneOf, panesOf, windowsEnding } from "../../operators/pure/windows.js";
@@ -10,7 +10,6 @@ import type { ModelCard } from "../../schemas/model-card.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import type { RecordCounts, SegmentHeader } from "../../schemas/segment.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
-import type { Trigger } from "../../schemas/trigger.js";
 import { listVersions } from "../versions.js";
 import { PaneClock } from "./pane-clock.js";
 
@@ -148,7 +147,7 @@ export class CutScheduler {
   dueAtStop(): DueCut[] {
     return this.#schedules.flatMap((schedule) => {
       const { dataset } = schedule;
-      if (!neverCut(dataset) || this.#facts.coverageOf(dataset).lastMs === null) return [];
+      if (!neverFires(dataset) || this.#facts.coverageOf(dataset).lastMs === null) return [];
       return [this.#cut(schedule, newestSpan(dataset.window, 0), "stop")];
     });
   }
@@ -221,7 +220,7 @@ export class CutScheduler {
     const ranked = ranking(dataset.select, this.#card);
     const { labels } = ranked;
     const images = records.scored + records.copied;
-    const wanted = quota(dataset.select.k, ranked, records.scored);
+    const wanted = quota(dataset.select.k, ranked, records);
     const known = span === null ? [] : [...this.#facts.countsOf(dataset, span)];
     const counts = labels.map((_, index) => known[index] ?? 0);
     const short = counts.flatMap((count, index) => (count < wanted[index]! ? [{ count, index }] : []));
@@ -242,20 +241,12 @@ export class CutScheduler {
   }
 }
 
-function triggerOf(dataset: Dataset): Trigger {
-  return dataset.trigger ?? { windowEnd: true };
-}
-
-/** Whether nothing ever cuts a dataset while a process follows: no trigger, and a window that does not end. */
-export function neverCut({ trigger, window }: Dataset): boolean {
-  return trigger === undefined && window.kind === "global";
-}
-
-/** The same for people. */
-export function neverCutText({ name }: Dataset): string {
+/** What people are told of a dataset whose trigger never fires. `otherwise`: when it is published all the same, if ever. */
+export function neverFiresText({ name, trigger }: Dataset, otherwise: string): string {
+  const waits = trigger === undefined ? "has no trigger" : "has a trigger that waits for the end of a window";
   return (
-    `dataset "${name}" has no trigger, and its window is global, which never ends: nothing is published before the stop. ` +
-    "For versions meanwhile say when, such as `trigger: { elapsedMs: 3600000 }` (docs/windows.md)."
+    `dataset "${name}" ${waits}, and its window is global, which never ends: ${otherwise}. ` +
+    `Say when it is to be published: \`sluice datasets set ${name} 'trigger={elapsedMs: 3600000}'\`.`
   );
 }
 

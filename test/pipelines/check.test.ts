@@ -122,3 +122,20 @@ test("a data folder in use names its holder; one that cannot be made fails", asy
   const [line] = about(await linesOf({ data: join(folder, "file", "data") }), "data folder");
   assert.deepEqual([line?.state, line?.code], ["fail", "E_STORE_READONLY"]);
 });
+
+test("a trigger that never fires is said, and that no publisher publishes such a dataset", async (t) => {
+  const data = await temporaryFolder(t);
+  const of = async (settings: object): Promise<CheckLine[]> => about(await linesOf({ data, ...settings }), "trigger");
+  const windowEnd = [{ name: "d", trigger: { windowEnd: true } }];
+  assert.deepEqual(await of({}), [], "an ingest publishes at its end");
+  assert.match((await of({ datasets: windowEnd }))[0]!.message, /waits for the end.*an ingest's end or stop alone/);
+  const kafka = { brokers: "localhost:9092" };
+  const s3 = { endpoint: "http://localhost:9000", bucket: "b", accessKey: "a", secretKey: "s" };
+  const [line] = await of({ kafka, s3 });
+  assert.deepEqual([line?.state, line?.code], ["warn", undefined]);
+  assert.match(
+    line!.message,
+    /no trigger.*no publisher ever publishes it.*`sluice rebuild` does.*`sluice datasets set default/,
+  );
+  assert.deepEqual(await of({ kafka, s3, datasets: [{ name: "d", trigger: { elapsedMs: 1 } }] }), []);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { judge, type TriggerFacts } from "../../../operators/pure/triggers.js";
+import { judge, neverFires, type TriggerFacts } from "../../../operators/pure/triggers.js";
 import { cronAfter, triggerSchema, type Trigger } from "../../../schemas/trigger.js";
 
 const HOUR_MS = 3_600_000;
@@ -102,4 +102,20 @@ test("triggers that cannot work are refused", () => {
     assert.equal(result.success, false);
     assert.match(JSON.stringify(result.error.issues), reason);
   }
+});
+
+test("a trigger that needs the end of a window never fires over a global one", () => {
+  const never = (trigger: Trigger | undefined, kind: "global" | "tumbling"): boolean =>
+    neverFires({
+      ...(trigger === undefined ? {} : { trigger: triggerSchema.parse(trigger) }),
+      window: kind === "global" ? { kind } : { kind, sizeMs: HOUR_MS, offsetMs: 0 },
+    });
+  const windowEnd = { windowEnd: true } as const;
+  const deadline = { elapsedMs: HOUR_MS };
+  for (const trigger of [undefined, windowEnd, { any: [windowEnd] }, { all: [windowEnd, deadline] }]) {
+    assert.equal(never(trigger, "global"), true, JSON.stringify(trigger));
+    assert.equal(never(trigger, "tumbling"), false, JSON.stringify(trigger));
+  }
+  for (const trigger of [deadline, { any: [windowEnd, deadline] }, { all: [deadline] }])
+    assert.equal(never(trigger, "global"), false, JSON.stringify(trigger));
 });
