@@ -159,7 +159,7 @@ function expectedLabels({ labels }: Selection, teacher: Manifest["teacher"]): re
 function expectedQuota(manifest: Manifest, labels: readonly string[] | null, index: number): number | undefined {
   const { select, totals } = manifest;
   try {
-    return quota(select.k, { labels: labels ?? versionLabels(manifest) }, totals.records.scored)[index];
+    return quota(select.k, { labels: labels ?? versionLabels(manifest) }, totals.records)[index];
   } catch (error) {
     if (isSluiceError(error, "E_SELECTION")) return undefined;
     throw error;

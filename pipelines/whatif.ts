@@ -96,7 +96,7 @@ export async function whatif(options: WhatifOptions): Promise<Whatif> {
         continue;
       }
       const ranked = ranking(select, card);
-      const wanted = quota(k, ranked, group.state.coverage.records.scored);
+      const wanted = quota(k, ranked, group.state.coverage.records);
       const deeper = async (depth: Int32Array): Promise<SpanState> => {
         assertDepth(depth, options);
         const state = new SpanState(stateOptions(options, group.dataset), options.span, undefined, depth);

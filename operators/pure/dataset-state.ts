@@ -199,7 +199,7 @@ export class DatasetState {
 }
 
 function quotaOf({ dataset, card }: DatasetStateOptions, coverage: Coverage): Int32Array {
-  return quota(dataset.select.k, ranking(dataset.select, card), coverage.records.scored);
+  return quota(dataset.select.k, ranking(dataset.select, card), coverage.records);
 }
 
 /** One state over a span, from panes' snapshots and archived segments: what a version is cut from. */

@@ -51,6 +51,8 @@ export interface DurableThresholds {
   readonly at: Frontier;
   /** Records that it covers */
   readonly records: number;
+  /** Images scored among them */
+  readonly scored: number;
   /** By pane: least keys, and distinct images, [L] each */
   readonly panes: ReadonlyMap<number, { readonly keys: Float64Array; readonly counts: Int32Array }>;
   /** Panes that have left memory with it */
@@ -303,11 +305,13 @@ const NOTHING = new Float64Array(0);
 
 function durableThresholds({ dataset, state }: Live, closedMs: number): DurableThresholds {
   const { resident, parameters, coverage } = state;
+  const { records } = coverage;
   return {
     dataset,
     parameters,
     at: coverage.frontier,
-    records: coverage.records.in,
+    records: records.in,
+    scored: records.scored,
     panes: new Map(
       resident.map((pane) => {
         const topk = state.stateOf(pane)!;

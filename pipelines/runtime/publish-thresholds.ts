@@ -14,7 +14,7 @@ export interface PublishThresholdsOptions {
 
 /** Tells the thresholds of a checkpoint that has just become durable, and ends those of panes that have closed with it. */
 export async function publishThresholds(durable: DurableThresholds, options: PublishThresholdsOptions): Promise<void> {
-  const { dataset, parameters, at, records, panes, closed } = durable;
+  const { dataset, parameters, at, records, scored, panes, closed } = durable;
   const { log, topic, teacher, shard, nowMs } = options;
   const own = <Column extends Float64Array | Uint32Array>(column: Column): Column =>
     column.filter((_: number, classIndex: number) => shardOfClass(classIndex, shard.count) === shard.index) as Column;
@@ -33,6 +33,7 @@ export async function publishThresholds(durable: DurableThresholds, options: Pub
         shards: shard.count,
         at,
         records,
+        scored,
         keys: own(keys),
         counts: own(Uint32Array.from(counts)),
       },

@@ -35,6 +35,8 @@ export interface PaneThresholds {
   readonly at: (Frontier | null)[];
   /** Records covered by the furthest of these checkpoints */
   records: number;
+  /** Images scored among them */
+  scored: number;
 }
 
 interface Entry {
@@ -106,7 +108,7 @@ export class ThresholdBoard {
     else if (thresholds.shards === shards) this.#set(thresholds);
   }
 
-  #set({ parameters, paneMs, shard, shards, keys, counts, at, records }: Thresholds): void {
+  #set({ parameters, paneMs, shard, shards, keys, counts, at, records, scored }: Thresholds): void {
     const entry = this.#entries.find((one) => one.parameters === parameters);
     if (entry === undefined || shard >= shards) return;
     const classes = entry.ranking.labels.length;
@@ -119,11 +121,13 @@ export class ThresholdBoard {
         counts: new Uint32Array(classes),
         at: Array.from({ length: shards }, () => null),
         records: 0,
+        scored: 0,
       };
       entry.panes.set(pane, known);
     }
     known.at[shard] = at;
     known.records = Math.max(known.records, records);
+    known.scored = Math.max(known.scored, scored);
     for (let i = 0, classIndex = shard; classIndex < classes; i++, classIndex += shards) {
       known.keys[classIndex] = keys[i]!;
       known.counts[classIndex] = counts[i]!;
@@ -186,8 +190,8 @@ export class ThresholdBoard {
     let first: ClassFill | undefined;
     for (const { dataset, ranking: ranks, panes } of this.#entries) {
       const newestFirst = [...panes.entries()].sort(([a], [b]) => b - a);
-      for (const [, { counts, records }] of newestFirst) {
-        const wanted = quota(dataset.select.k, ranks, records);
+      for (const [, { counts, scored }] of newestFirst) {
+        const wanted = quota(dataset.select.k, ranks, { scored });
         let full = 0;
         for (const [index, count] of counts.entries()) {
           kept += Math.min(count, wanted[index]!);

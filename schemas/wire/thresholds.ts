@@ -19,6 +19,8 @@ const headerSchema = z.strictObject({
   at: frontierSchema,
   /** Records that it covers */
   records: count,
+  /** Images scored among them, which K by share follows */
+  scored: count,
 });
 
 /**

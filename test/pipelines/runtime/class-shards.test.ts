@@ -266,7 +266,7 @@ test("a state whose candidates were pruned by more than it covers is not made du
   const keys = new Float64Array(CLASSES).fill(-Infinity);
   // The checkpoint of another worker, which had taken in all of partition 1.
   const at = [[{ partition: 1, origin: 0, end: 3 }]];
-  const pruning = { keys, counts: new Uint32Array(CLASSES), at, records: 3 };
+  const pruning = { keys, counts: new Uint32Array(CLASSES), at, records: 3, scored: 3 };
   const [first, second] = segments.map(
     (segment) => new SegmentCandidates({ ...common, shards: 1, thresholdsOf: () => pruning }).messagesOf(segment)[0]!,
   );

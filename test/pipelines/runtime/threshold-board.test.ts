@@ -20,7 +20,7 @@ const dataset = datasetSchema.parse({
 const parameters = parametersDigest(dataset, teacher, stream, card);
 const SHARDS = 2;
 
-function site() {
+function site(of = dataset) {
   const records: StoredRecord[] = [];
   const warnings: string[] = [];
   let start = 0;
@@ -40,18 +40,22 @@ function site() {
     teacher,
     stream,
     card,
-    datasets: [dataset],
+    datasets: [of],
     shards: SHARDS,
     onWarning: (message) => warnings.push(message),
     nowMs: () => nowMs,
   });
-  const publish = (index: number, options: { records: number; shards?: number; closed?: readonly number[] }) =>
+  const publish = (
+    index: number,
+    options: { records: number; scored?: number; shards?: number; closed?: readonly number[] },
+  ) =>
     publishThresholds(
       {
-        dataset,
-        parameters,
+        dataset: of,
+        parameters: parametersDigest(of, teacher, stream, card),
         at: [{ partition: 0, origin: 0, end: options.records }],
         records: options.records,
+        scored: options.scored ?? options.records,
         panes: new Map([
           [0, { keys: Float64Array.of(-1, -2, -3, -4, -5), counts: Int32Array.of(1, 2, 3, 4, 5) }],
           [7, { keys: Float64Array.of(-6, -7, -8, -9, -10), counts: Int32Array.of(9, 9, 9, 9, 9) }],
@@ -130,4 +134,13 @@ test("a topic that was made anew is read from its start, and what it had said ho
   await publish(1, { records: 10 });
   await refresh();
   assert.deepEqual([...board.of(parameters, 0)!.keys], [-Infinity, -2, -Infinity, -4, -Infinity]);
+});
+
+test("K by share follows the images scored, as in a state: copies and refused records make no class wanting", async () => {
+  const select = { ...dataset.select, k: { share: 0.5, most: 100 } };
+  const { board, publish, refresh } = site({ ...dataset, select, window: { kind: "global" } });
+  // 400 records in, 40 of them scored: K = 0.5 x 40 / 5 = 4.
+  for (const shard of [0, 1]) await publish(shard, { records: 400, scored: 40 });
+  await refresh();
+  assert.deepEqual(board.fill(), { kept: 5 * 4, fill: { full: 5, starving: 0, classes: 5 } });
 });

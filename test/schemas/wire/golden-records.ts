@@ -62,6 +62,7 @@ export const THRESHOLDS: Thresholds = {
   shards: 2,
   at: [{ partition: 7, origin: 0, end: 900 }],
   records: 900,
+  scored: 850,
   keys: Float64Array.of(-0.25, Number.NEGATIVE_INFINITY, -1e-300),
   counts: Uint32Array.of(110, 0, 2 ** 32 - 1),
 };
