@@ -17,6 +17,7 @@ import { CutScheduler, neverFiresText, type DueCut } from "./runtime/cut-schedul
 import { DuePublisher, type Refusal } from "./runtime/due-publisher.js";
 import { KeepCompacted } from "./runtime/keep-compacted.js";
 import { IngestProgress, type RunCounts } from "./runtime/ingest-progress.js";
+import { keepRunning } from "./runtime/keep-running.js";
 import { LiveDatasets } from "./runtime/live-datasets.js";
 import { openScoreIndex } from "./runtime/score-index.js";
 import { sleepUntil } from "./runtime/sleep-until.js";
@@ -128,8 +129,9 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
           progress.onEnds(ends);
           return ends;
         })
-      : new Promise<never>(() => undefined);
-  until.catch(() => undefined);
+      : null;
+  // Its failure is the producer's, which ends this run.
+  until?.catch(() => undefined);
 
   const compacting = new KeepCompacted({
     store,
@@ -153,6 +155,14 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       index: openScoreIndex(workspace, teacherDigest(card)),
       card,
       until,
+      // Of a run that ends, what fails for another reason than another partition's failure is the caller's to begin again.
+      retry: (work, given) =>
+        keepRunning(work, {
+          signal: given,
+          onWarning: options.onWarning ?? (() => undefined),
+          nowMs,
+          ...(follow === undefined ? { passes: ({ code }) => code === "E_FLOW_FAILED" } : {}),
+        }),
       signal: halt,
       nowMs,
       stages: stages.clock,

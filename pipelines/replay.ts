@@ -162,6 +162,8 @@ async function scorePlan(
     };
     await scoreChain(open, { read: readUntil(read.of(assignment), over), until: end, take, signal: over }, scoring);
   };
+  const keepScoringAlong = (...chain: Parameters<typeof scoreAlong>): Promise<void> =>
+    keepRunning(() => scoreAlong(...chain), { signal: chain[2], onWarning, nowMs });
   /** Partitions of this process that still have something of the plan to do */
   const busy = new Set<number>();
   const scorePartition = async (assignment: Assignment): Promise<void> => {
@@ -169,7 +171,7 @@ async function scorePlan(
     busy.add(partition);
     try {
       for (const one of planned) {
-        if (one.chain.partition === partition && !given.aborted) await scoreAlong(assignment, one, given);
+        if (one.chain.partition === partition && !given.aborted) await keepScoringAlong(assignment, one, given);
       }
     } finally {
       busy.delete(partition);
@@ -178,7 +180,8 @@ async function scorePlan(
     while (!over.aborted) {
       // The rest of the plan is with others, and they may wait for what only this one can do: their own ranges here.
       if (busy.size === 0) {
-        for (const one of await otherReplays(partition)) if (!isAborted(over)) await scoreAlong(assignment, one, over);
+        for (const one of await otherReplays(partition))
+          if (!isAborted(over)) await keepScoringAlong(assignment, one, over);
       }
       await sleepUntil(LOOK_MS, over);
     }

@@ -82,7 +82,8 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
       index,
       card,
       outlet,
-      until: new Promise<never>(() => undefined),
+      until: null,
+      retry: (one, given) => keepRunning(one, { signal: given, onWarning, nowMs }),
       follow: () => Promise.resolve(follower),
       onStart: (frontier) => {
         progress.onStart(frontier, follower);

@@ -8,7 +8,7 @@ import { readClaims, unclaimed } from "../operators/stages/chain-claims.js";
 import { Dedupe } from "../operators/stages/dedupe.js";
 import { saveCard } from "../operators/stages/teacher-registry.js";
 import type { Config } from "../schemas/config.js";
-import { SluiceError } from "../schemas/errors.js";
+import { messageOf, SluiceError } from "../schemas/errors.js";
 import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import type { Segment } from "../schemas/segment.js";
@@ -35,8 +35,13 @@ export interface ScoreTopicOptions {
   readonly engine: Engine;
   readonly decoder: Decoder;
   readonly opener: ImageOpener;
-  /** Where each partition ends for this run; scoring goes on until there. Never settling means for ever. */
-  readonly until: Promise<readonly number[]>;
+  /**
+   * Where each partition ends for this run: scoring goes on until there, in each partition whatever becomes of the others. null: for
+   * ever; then a partition that fails for good ends scoring, since nobody would notice that it stands still.
+   */
+  readonly until: Promise<readonly number[]> | null;
+  /** Runs a partition's work, and begins it anew after what may succeed another time, while the others go on. Default: once */
+  readonly retry?: (work: () => Promise<void>, signal: AbortSignal) => Promise<void>;
   /** What goes along, given where the archive ends as scoring starts */
   readonly follow: (frontier: Frontier) => Promise<ScoreFollower>;
   /** Called when the follower has taken in what the archive has */
@@ -88,7 +93,10 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       await assignment.commit(segment.header.end);
       options.onSegment?.(segment);
     };
-    const until = options.until.then((ends) => ends[assignment.partition]!);
+    const until =
+      options.until === null
+        ? new Promise<never>(() => undefined)
+        : options.until.then((ends) => ends[assignment.partition]!);
     const { signal: given } = assignment;
     await scoreChain(
       open,
@@ -96,15 +104,30 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       scoring,
     );
   };
+  const { retry = (work) => work() } = options;
+  const failures: unknown[] = [];
+  const consumePartition = async (assignment: Assignment): Promise<void> => {
+    try {
+      await retry(() => scorePartition(assignment), assignment.signal);
+    } catch (error) {
+      if (options.until === null || assignment.signal.aborted) throw error;
+      failures.push(error);
+      if (chains.length > 1) {
+        const place = `${stream}/${assignment.partition}`;
+        options.onWarning?.(`Scoring of ${place} has failed; the other partitions go on. ${messageOf(error)}`);
+      }
+    }
+  };
   try {
-    await log.consume(stream, `score-${teacher.slice(0, 16)}`, scorePartition, signal);
+    await log.consume(stream, `score-${teacher.slice(0, 16)}`, consumePartition, signal);
   } finally {
     await follower.checkpoint();
   }
+  if (failures.length > 0) throw failures[0];
   return archived();
 }
 
-/** Retryable: whoever opens the topic anew has it. */
+/** Retryable: scoring that begins anew has it. */
 function partitionAdded(stream: string, partition: number): SluiceError {
   return new SluiceError(
     "E_LOG_IO",

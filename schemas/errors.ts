@@ -55,6 +55,8 @@ export const ERROR_CODES = {
   E_STORE_CONDITIONAL: "The object store does not enforce create-if-absent: commits would not be safe there.",
   E_STORE_CORRUPT: "An object's bytes are not those that were written.",
 
+  E_FLOW_FAILED:
+    "A partition waited for the scores of an image that another one was at work on, which failed; it goes on by itself.",
   E_CHAIN_GAP: "The archive's chain has a gap.",
   E_CHAIN_CONFLICT: "Two writers disagree on a segment.",
   E_SEGMENT_CORRUPT: "An archive segment cannot be read or contradicts its header.",

@@ -1,3 +1,4 @@
+import { SluiceError } from "../../schemas/errors.js";
 import type { Copied, Fetched, Refused, Scored } from "./image-in-flight.js";
 import { hexDigest } from "./image-in-flight.js";
 
@@ -9,34 +10,55 @@ export interface ScoreIndex {
 
 /** A digest in flight. */
 interface Open {
+  /** The flow that scores it */
+  readonly owner: FlowDedupe;
   readonly scored: Promise<Scored>;
   readonly settle: (scored: Scored) => void;
   readonly fail: (error: unknown) => void;
-  /** Records of it that have not been archived yet */
+  /** Records of it that have not been archived yet, in all flows */
   records: number;
 }
 
-/**
- * Gives an image that came before the scores of its first row. It is called in the order of the records, so an image
- * only ever waits for one that is ahead of it in the flow.
- */
+/** Knows the digests in flight in this process, whichever partition's flow they are in. */
 export class Dedupe {
   readonly #index: ScoreIndex;
   readonly #open = new Map<string, Open>();
-  #failure: { readonly error: unknown } | null = null;
 
   constructor(index: ScoreIndex) {
     this.#index = index;
   }
 
-  /** The first of its digest goes on to be decoded; `settle` must be called for it. */
+  /** One flow's part. A flow that failed begins again with another one. */
+  flow(): FlowDedupe {
+    return new FlowDedupe(this.#index, this.#open);
+  }
+}
+
+/**
+ * Gives an image that came before the scores of its first row. It is called in the order of the records, so an image
+ * only ever waits for one that is ahead of it in its flow, or that another flow has begun with.
+ */
+export class FlowDedupe {
+  readonly #index: ScoreIndex;
+  readonly #open: Map<string, Open>;
+  /** By digest, this flow's records that have not been archived yet */
+  readonly #records = new Map<string, number>();
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(index: ScoreIndex, open: Map<string, Open>) {
+    this.#index = index;
+    this.#open = open;
+  }
+
+  /** The first of its digest goes on to be decoded; `settle` must be called for it. Throws once the flow has failed. */
   onImage(image: Fetched | Refused): Fetched | Refused | Copied {
+    if (this.#failure !== null) throw this.#failure.error;
     if (image.kind === "refused") return image;
     const { origin, bytes } = image;
     const name = hexDigest(origin.digest);
     const open = this.#open.get(name);
-    if (open !== undefined) open.records++;
-    const scores = open?.scored ?? this.#index.find(origin.digest);
+    if (open !== undefined) this.#count(name, open);
+    const scores = open === undefined ? this.#index.find(origin.digest) : this.#awaited(open, origin.uri);
     if (scores !== null) {
       // They are awaited when the image's turn comes; a read that fails before must not count as unhandled.
       scores.catch(() => undefined);
@@ -49,23 +71,51 @@ export class Dedupe {
       fail = reject;
     });
     scored.catch(() => undefined);
-    if (this.#failure !== null) fail(this.#failure.error);
-    this.#open.set(name, { scored, settle, fail, records: 1 });
+    const first = { owner: this, scored, settle, fail, records: 0 };
+    this.#open.set(name, first);
+    this.#count(name, first);
     return image;
+  }
+
+  #count(name: string, open: Open): void {
+    open.records++;
+    this.#records.set(name, (this.#records.get(name) ?? 0) + 1);
+  }
+
+  /** Another flow's failure is no failure of this one, which scores the image itself when it begins again. */
+  #awaited({ owner, scored }: Open, uri: string): Promise<Scored> {
+    if (owner === this) return scored;
+    return scored.catch((cause: unknown) => {
+      throw new SluiceError(
+        "E_FLOW_FAILED",
+        `Expected the scores of ${uri} from another partition, which was at work on it, found that this one failed.`,
+        { cause, retryable: true },
+      );
+    });
   }
 
   /** Says what became of a digest that `onImage` let through. */
   settle(digest: Uint8Array, scored: Scored): void {
-    this.#open.get(hexDigest(digest))?.settle(scored);
+    const open = this.#open.get(hexDigest(digest));
+    if (open?.owner === this) open.settle(scored);
   }
 
   /**
-   * Says that a flow has failed: images of any other that wait for one of its scores must not wait for ever, nor be
-   * refused for what is not their fault. Waiting for a digest in flight throws `error` from now on.
+   * Says that this flow has failed, before it is torn down: what waits for one of its scores must not wait for ever, nor be
+   * refused for what is not its fault. Its own images throw `error`, those of other flows E_FLOW_FAILED.
    */
   fail(error: unknown): void {
-    this.#failure ??= { error };
-    for (const open of this.#open.values()) open.fail(error);
+    if (this.#failure !== null) return;
+    this.#failure = { error };
+    for (const [name, open] of this.#open) {
+      if (open.owner !== this) {
+        this.#release(name, open, this.#records.get(name) ?? 0);
+        continue;
+      }
+      this.#open.delete(name);
+      open.fail(error);
+    }
+    this.#records.clear();
   }
 
   /**
@@ -73,7 +123,16 @@ export class Dedupe {
    * digest is forgotten: no sooner, since a refused image is in no index, and the next one of it would be taken for a first.
    */
   forget(digestHex: string): void {
+    const own = this.#records.get(digestHex);
+    if (own === undefined) return;
+    if (own === 1) this.#records.delete(digestHex);
+    else this.#records.set(digestHex, own - 1);
     const open = this.#open.get(digestHex);
-    if (open !== undefined && --open.records === 0) this.#open.delete(digestHex);
+    if (open !== undefined) this.#release(digestHex, open, 1);
+  }
+
+  #release(name: string, open: Open, records: number): void {
+    open.records -= records;
+    if (open.records === 0) this.#open.delete(name);
   }
 }

@@ -16,8 +16,6 @@ export interface ScoreOptions {
   readonly keepBytes: (uri: string) => boolean;
   /** Called for each image that the engine saw */
   readonly settle: (digest: Uint8Array, scored: Scored) => void;
-  /** Called when a run of the engine failed: what waits for its scores waits in vain */
-  readonly fail: (error: unknown) => void;
 }
 
 /** Scores the decoded images of a group in one run of the engine; the outcomes keep the group's order. */
@@ -49,17 +47,12 @@ async function scoreImages(images: readonly Decoded[], options: ScoreOptions): P
   images.forEach((image, index) => {
     pixels.set(image.pixels, index * size);
   });
-  try {
-    const rows = await scorer.score(pixels);
-    return images.map((image, index) => {
-      const scored = scoresOf(image, rows[index]!, options);
-      settle(image.origin.digest, scored);
-      return scored;
-    });
-  } catch (error) {
-    options.fail(error);
-    throw error;
-  }
+  const rows = await scorer.score(pixels);
+  return images.map((image, index) => {
+    const scored = scoresOf(image, rows[index]!, options);
+    settle(image.origin.digest, scored);
+    return scored;
+  });
 }
 
 function scoresOf(image: Decoded, row: Float32Array | null, options: ScoreOptions): Scored {

@@ -57,7 +57,7 @@ export interface ChainRun {
  * removed before it was read is archived as lost. Returns at `until`, or when `read` ends.
  */
 export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainScoring): Promise<void> {
-  const { config, log, dedupe } = scoring;
+  const { config, log } = scoring;
   const { partition } = open.chain;
   const { until, signal } = run;
   // As a number, so that no reader begins before it knows.
@@ -68,7 +68,7 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
     await run.take(segment);
     open.position = segment.header;
   };
-  // Whoever reads hears of its failure; until then nobody may.
+  // The reader throws its failure; until then it must not count as unhandled.
   if (typeof until !== "number") until.catch(() => undefined);
   const logStart = async (): Promise<number> => (await log.ends(config.stream))[partition]!.start;
   let more = true;
@@ -98,12 +98,7 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
       },
       open.position,
     );
-    try {
-      for await (const segment of flow) await take(segment);
-    } catch (error) {
-      dedupe.fail(error);
-      throw error;
-    }
+    for await (const segment of flow) await take(segment);
     if (isMore() || typeof until !== "number" || open.position.end >= end || signal.aborted) continue;
     // All was read, and the rest are offsets without records; or there was nothing left to read.
     if ((await logStart()) > open.position.end) more = true;

@@ -5,6 +5,8 @@ export interface KeepRunningOptions {
   readonly signal: AbortSignal;
   readonly onWarning: (message: string) => void;
   readonly nowMs: () => number;
+  /** Whether the work is begun anew after an error; by default after what may succeed another time */
+  readonly passes?: (error: SluiceError) => boolean;
 }
 
 const FIRST_WAIT_MS = 500;
@@ -18,7 +20,7 @@ const WELL_MS = 60_000;
  * former.
  */
 export async function keepRunning(work: () => Promise<void>, options: KeepRunningOptions): Promise<void> {
-  const { signal, onWarning, nowMs } = options;
+  const { signal, onWarning, nowMs, passes = mayPass } = options;
   let waitMs = FIRST_WAIT_MS;
   while (!signal.aborted) {
     const startedMs = nowMs();
@@ -26,7 +28,7 @@ export async function keepRunning(work: () => Promise<void>, options: KeepRunnin
       await work();
       return;
     } catch (error) {
-      if (!isSluiceError(error) || !mayPass(error) || isAborted(signal)) throw error;
+      if (!isSluiceError(error) || !passes(error) || isAborted(signal)) throw error;
       if (nowMs() - startedMs > WELL_MS) waitMs = FIRST_WAIT_MS;
       onWarning(`${error.message} Going on from what is written down in ${waitMs / 1000} s.`);
       await sleepUntil(waitMs, signal);

@@ -9,12 +9,13 @@ import {
   type ChainPosition,
 } from "../../operators/stages/archive.js";
 import { decodeImage } from "../../operators/stages/decode.js";
-import type { Dedupe } from "../../operators/stages/dedupe.js";
+import type { Dedupe, FlowDedupe } from "../../operators/stages/dedupe.js";
 import { fetchImage } from "../../operators/stages/fetch.js";
 import { hexDigest, type Outcome, type Scorable } from "../../operators/stages/image-in-flight.js";
 import { scoreGroup } from "../../operators/stages/score.js";
 import { BisectingScorer } from "../../operators/stages/score-bisecting.js";
 import type { Config } from "../../schemas/config.js";
+import { SluiceError } from "../../schemas/errors.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import { outputWidth, type ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
@@ -54,9 +55,19 @@ export async function* scoreFlow(
   options: ScoreFlowOptions,
   position: ChainPosition,
 ): AsyncGenerator<Segment, void, undefined> {
-  const { partition, config, card, engine, decoder, opener, dedupe, nowMs } = options;
+  const { partition, config, card, engine, decoder, opener, nowMs } = options;
   const stages = options.stages ?? new StageClock(nowMs);
   const budget = new BudgetShare(options.budget);
+  const dedupe = options.dedupe.flow();
+  /** A step that fails says so before the flow is torn down, which waits for images that may wait for others' flows. */
+  const orFail = async <T>(step: Promise<T>): Promise<T> => {
+    try {
+      return await step;
+    } catch (error) {
+      dedupe.fail(error);
+      throw error;
+    }
+  };
   const fetchOptions = {
     stream: config.stream,
     partition,
@@ -75,7 +86,6 @@ export async function* scoreFlow(
     embedding: options.archive.embeddingSize !== null,
     keepBytes: (uri: string) => storesBytes(config.bytes, uri),
     settle,
-    fail: dedupe.fail.bind(dedupe),
   };
 
   const fetchConcurrency = options.decodeConcurrency * 2;
@@ -89,10 +99,10 @@ export async function* scoreFlow(
 
   const read = options.read(position.end, { ...READ, until: options.until });
   const fetched = mapOrdered(
-    recordsOf(read),
+    recordsOf(read, dedupe),
     fetchConcurrency,
     async (record) => {
-      const image = await stages.run("fetch", () => fetchImage(record, fetchOptions));
+      const image = await orFail(stages.run("fetch", () => fetchImage(record, fetchOptions)));
       if (image.kind === "fetched") budget.take(image.bytes.length);
       return image;
     },
@@ -100,7 +110,7 @@ export async function* scoreFlow(
   );
   const unseen = mapOrdered(fetched, 1, (image) => Promise.resolve(dedupe.onImage(image)));
   const decoded = mapOrdered(unseen, options.decodeConcurrency, async (image): Promise<Scorable> => {
-    return image.kind === "fetched" ? stages.run("decode", () => decodeImage(image, decodeOptions)) : image;
+    return image.kind === "fetched" ? orFail(stages.run("decode", () => decodeImage(image, decodeOptions))) : image;
   });
   const { batch } = config.engine;
   const groupSize = typeof batch === "number" ? batch : engine.info.batch;
@@ -111,7 +121,7 @@ export async function* scoreFlow(
     maxDelayMs: config.engine.maxDelayMs,
   });
   const scored = mapOrdered(groups, engine.parallelism, async (group) => {
-    const outcomes = await stages.run("score", () => scoreGroup(group, scoreOptions));
+    const outcomes = await orFail(stages.run("score", () => scoreGroup(group, scoreOptions)));
     group.forEach((image, index) => {
       const outcome = outcomes[index]!;
       if (outcome.kind === "refused" || outcome.bytes === null) budget.release(bytesInFlight(image));
@@ -132,13 +142,16 @@ export async function* scoreFlow(
     // The next segment's images are read and scored while one is written and told.
     for await (const outcomes of prefetch(ranges, 2)) {
       stages.begin("archive");
+      let isTaken = false;
       try {
-        const segment = await archiveSegment(outcomes, at, options.archive);
+        const segment = await orFail(archiveSegment(outcomes, at, options.archive));
         at = { end: segment.header.end, watermarkMs: segment.header.watermarkMs };
         // What the taker does with it (index, states, commit) is part of it: the flow stands until then.
         yield segment;
+        isTaken = true;
       } finally {
         stages.end("archive");
+        if (!isTaken) dedupe.fail(new SluiceError("E_CANCELLED", "The flow was closed before its end."));
       }
       for (const outcome of outcomes) {
         if (outcome.kind === "row") {
@@ -154,8 +167,16 @@ export async function* scoreFlow(
   }
 }
 
-async function* recordsOf(read: AsyncIterable<LogBatch>): AsyncGenerator<StoredRecord, void, undefined> {
-  for await (const batch of read) yield* batch.records;
+async function* recordsOf(
+  read: AsyncIterable<LogBatch>,
+  dedupe: FlowDedupe,
+): AsyncGenerator<StoredRecord, void, undefined> {
+  try {
+    for await (const batch of read) yield* batch.records;
+  } catch (error) {
+    dedupe.fail(error);
+    throw error;
+  }
 }
 
 async function* each(groups: AsyncIterable<readonly Outcome[]>): AsyncGenerator<Outcome, void, undefined> {

@@ -121,7 +121,7 @@ export async function scorer(
       engine: simEngine(world, process, place.seed, place.scored),
       decoder: simDecoder,
       opener: simOpener(world, place.lateFromMs),
-      until: new Promise<never>(() => undefined),
+      until: null,
       signal: stop.signal,
       nowMs: () => world.nowMs,
       follow: async (frontier) => {

@@ -15,7 +15,7 @@ const image: Fetched = {
 const refused = { code: "E_IMAGE_CORRUPT", reason: "corrupt" } as const;
 
 test("a refused image that keeps coming is settled each time, however its records overlap", async () => {
-  const dedupe = new Dedupe({ find: () => null });
+  const dedupe = new Dedupe({ find: () => null }).flow();
   assert.equal(dedupe.onImage(image), image);
   const second = dedupe.onImage(image) as Copied;
   dedupe.settle(digest, refused);
@@ -29,20 +29,39 @@ test("a refused image that keeps coming is settled each time, however its record
   assert.deepEqual(await fourth.scores, refused);
 });
 
-test("when a flow fails, those who wait for its scores fail with it and are not refused", async () => {
+const failure = new SluiceError("E_ENGINE_RUN", "the engine failed");
+
+test("when a flow fails, its images fail with it; those of others that wait for one say so, and may begin anew", async () => {
   const dedupe = new Dedupe({ find: () => null });
-  dedupe.onImage(image);
-  const copied = dedupe.onImage(image) as Copied;
-  const failure = new SluiceError("E_ENGINE_RUN", "the engine failed");
-  dedupe.fail(failure);
-  await assert.rejects(copied.scores, failure);
-  const other = { ...image, origin: { ...image.origin, digest: imageDigest(2) } };
-  dedupe.onImage(other);
-  await assert.rejects((dedupe.onImage(other) as Copied).scores, failure);
+  const [failing, sound] = [dedupe.flow(), dedupe.flow()];
+  failing.onImage(image);
+  const own = failing.onImage(image) as Copied;
+  const waiting = sound.onImage(image) as Copied;
+  failing.fail(failure);
+  await assert.rejects(own.scores, failure);
+  await assert.rejects(waiting.scores, { code: "E_FLOW_FAILED", retryable: true, cause: failure });
+  assert.throws(() => failing.onImage(image), failure);
+  assert.equal(dedupe.flow().onImage(image), image, "nobody is at work on it any more");
+});
+
+test("a flow that fails leaves other flows their own images, and what it says of one afterwards counts no more", async () => {
+  const dedupe = new Dedupe({ find: () => null });
+  const [failing, sound] = [dedupe.flow(), dedupe.flow()];
+  sound.onImage(image);
+  const copied = failing.onImage(image) as Copied;
+  failing.fail(failure);
+  failing.forget(name);
+  const second = dedupe.flow().onImage(image) as Copied;
+  failing.settle(digest, { code: "E_IMAGE_SCORES", reason: "of a flow that failed" });
+  sound.settle(digest, refused);
+  assert.deepEqual([await copied.scores, await second.scores], [refused, refused]);
+  sound.forget(name);
+  // The second one's record is not archived yet.
+  assert.equal(dedupe.flow().onImage(image).kind, "copied");
 });
 
 test("an index that fails before its image's turn does not end the process", async () => {
-  const dedupe = new Dedupe({ find: () => Promise.reject(new SluiceError("E_STORE_IO", "away")) });
+  const dedupe = new Dedupe({ find: () => Promise.reject(new SluiceError("E_STORE_IO", "away")) }).flow();
   const copied = dedupe.onImage(image) as Copied;
   // An unhandled rejection would fail this test within this turn.
   await new Promise((resolve) => setImmediate(resolve));
