@@ -7,6 +7,7 @@ import { ranking } from "../operators/pure/ranking.js";
 import { identityOf } from "../operators/pure/retractions.js";
 import { isIn } from "../operators/pure/windows.js";
 import { SluiceError } from "../schemas/errors.js";
+import { endIn, type Frontier } from "../schemas/frontier.js";
 import type { Manifest } from "../schemas/manifest.js";
 import { DIGEST_BYTES } from "../schemas/scored-batch.js";
 import { readIndex } from "./index-reader.js";
@@ -69,6 +70,21 @@ export async function* lateRecords(store: Store, manifest: Manifest): AsyncGener
       }
     }
   }
+}
+
+/**
+ * How many records `lateRecords` gives up to the frontier `now`, what is missing in the archive left out. Reads what was archived beyond
+ * the version's frontier, and ranks nothing.
+ */
+export async function countLate(store: Store, { span, teacher, provenance }: Manifest, now: Frontier): Promise<number> {
+  const { stream, frontier } = provenance;
+  let late = 0;
+  for (const { partition, origin, end } of frontier) {
+    const chain = { teacher: teacher.digest, stream, partition, origin };
+    for await (const { batch } of followSegments(store, chain, end, endIn(now, chain), () => undefined))
+      for (const timeMs of batch.eventTimeMs) if (isIn(span, Number(timeMs))) late++;
+  }
+  return late;
 }
 
 /** What an image must pass to enter a class of the version. */

@@ -104,7 +104,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
       scoring,
     );
   };
-  const { retry = (work) => work() } = options;
+  const { retry = (work: () => Promise<void>): Promise<void> => work() } = options;
   const failures: unknown[] = [];
   const consumePartition = async (assignment: Assignment): Promise<void> => {
     try {

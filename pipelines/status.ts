@@ -16,6 +16,7 @@ import type { Manifest } from "../schemas/manifest.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
 import type { ModelCard } from "../schemas/model-card.js";
+import { countLate } from "./late.js";
 import { listQuarantine } from "./quarantine.js";
 import { CutScheduler } from "./runtime/cut-scheduler.js";
 import { ArchiveFacts } from "./runtime/archive-facts.js";
@@ -43,6 +44,8 @@ export interface DatasetStatus {
   readonly trigger: Judgement;
   readonly records: Manifest["totals"]["records"];
   readonly engines: readonly EngineInfo[];
+  /** Images that came too late for the newest version of the last window that has ended; null where none has one */
+  readonly late: { readonly version: number; readonly images: number } | null;
   readonly newest: { readonly number: number; readonly id: string; readonly createdAt: string } | null;
   /** What is said of manifests that cannot be read, those behind the newest that can */
   readonly damaged: readonly string[];
@@ -89,7 +92,7 @@ export async function status(
         name: dataset.name,
         fill: { full: counts.length - starving.length, starving: starving.length, classes: counts.length },
         starving,
-        trigger: await judgeTrigger(store, card, facts, dataset, frontier, nowMs),
+        ...(await judgeTrigger(store, card, facts, dataset, frontier, nowMs)),
         span,
         records: state.coverage.records,
         engines: state.coverage.value.engines,
@@ -118,7 +121,7 @@ function waitingOf(claimed: readonly ChainClaim[], frontier: Frontier, ends: rea
   }, added);
 }
 
-/** What a dataset's trigger says of the archive as it is. */
+/** What a dataset's trigger says of the archive as it is, and what came too late for what it has made. */
 async function judgeTrigger(
   store: Store,
   card: ModelCard,
@@ -126,9 +129,12 @@ async function judgeTrigger(
   dataset: Dataset,
   frontier: Frontier,
   nowMs: number,
-): Promise<Judgement> {
+): Promise<Pick<DatasetStatus, "trigger" | "late">> {
   const scheduler = await CutScheduler.open({ store, card, facts, frontier, nowMs });
   const watermarkMs = facts.coverageOf(dataset).lastMs;
   for (const { partition } of frontier) scheduler.observe({ partition, watermarkMs }, nowMs);
-  return scheduler.judge(nowMs).find((one) => one.dataset.name === dataset.name)!.judgement;
+  const { judgement } = scheduler.judge(nowMs).find((one) => one.dataset.name === dataset.name)!;
+  const ended = watermarkMs === null ? null : scheduler.newestEnded(dataset, watermarkMs);
+  const late = ended === null ? null : { version: ended.number, images: await countLate(store, ended, frontier) };
+  return { trigger: judgement, late };
 }

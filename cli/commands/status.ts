@@ -170,7 +170,7 @@ function enginesOf({ datasets }: TeacherStatus): string[] {
 /** Past this many, starving classes are counted. */
 const NAMED = 8;
 
-function datasetLines({ name, fill, starving, newest, damaged, trigger }: DatasetStatus): string[] {
+function datasetLines({ name, fill, starving, newest, damaged, trigger, late }: DatasetStatus): string[] {
   const named = starving.slice(0, NAMED).map(({ label, count }) => `${label} ${countText(count)}`);
   const more = starving.length > NAMED ? `, and ${countText(starving.length - NAMED)} more` : "";
   return [
@@ -180,6 +180,11 @@ function datasetLines({ name, fill, starving, newest, damaged, trigger }: Datase
       ? "    no version yet"
       : `    newest     version ${newest.number} of ${newest.createdAt}, id ${newest.id.slice(0, 12)}`,
     ...damaged.map((message) => `    damaged    ${message}`),
+    ...(late === null || late.images === 0
+      ? []
+      : [
+          `    late       ${plural(late.images, "image")} came too late for version ${late.version}: \`sluice versions late ${name}/${late.version}\` lists them`,
+        ]),
     `    trigger    ${trigger.fired ? "due" : "not yet"}: ${trigger.why}`,
   ];
 }

@@ -44,6 +44,8 @@ interface Schedule {
   correctedMs: number;
   /** By pane: when the first window ended that has it and has a version, ms */
   readonly cutPanes: Map<number, number>;
+  /** How far event time had come when this was opened, ms: holds until a segment tells more */
+  readonly openedMs: number | null;
   /** Images that came since this was opened, for a window that had ended and had its version */
   late: number;
 }
@@ -79,6 +81,7 @@ export class CutScheduler {
         versions: new Map(),
         cutPanes: new Map(),
         late: 0,
+        openedMs: facts.coverageOf(dataset).lastMs,
         sinceMs: nowMs,
         recordsThen: 0,
         correctedMs: (facts.coverageOf(dataset).lastMs ?? 0) - 2 * dataset.allowedLatenessMs,
@@ -95,8 +98,8 @@ export class CutScheduler {
   /** Counts a segment's images that come too late for a version; to be called before the segment is observed. */
   countLate({ eventTimeMs, count }: Pick<ScoredBatch, "eventTimeMs" | "count">, nowMs: number): void {
     for (const schedule of this.#schedules) {
-      const { dataset, cutPanes } = schedule;
-      const watermarkMs = this.#clock.watermarkMs(dataset, nowMs);
+      const { dataset, cutPanes, openedMs } = schedule;
+      const watermarkMs = this.#clock.watermarkMs(dataset, nowMs) ?? openedMs;
       if (watermarkMs === null || cutPanes.size === 0) continue;
       for (let row = 0; row < count; row++) {
         const pane = paneOf(dataset.window, Number(eventTimeMs[row]!));
@@ -110,6 +113,18 @@ export class CutScheduler {
     return this.#schedules.flatMap(({ dataset, late }) =>
       late === 0 ? [] : [{ dataset: dataset.name, images: late }],
     );
+  }
+
+  /** The newest version of the last window that has ended and has one; null for none. */
+  newestEnded(dataset: Dataset, watermarkMs: number): Manifest | null {
+    const versions = this.#schedules.find((one) => one.dataset.name === dataset.name)?.versions.values() ?? [];
+    let newest: Manifest | null = null;
+    for (const version of versions) {
+      const { endMs } = version.span;
+      if (endMs !== null && endMs <= watermarkMs && endMs > (newest?.span.endMs ?? Number.NEGATIVE_INFINITY))
+        newest = version;
+    }
+    return newest;
   }
 
   /** An archived segment tells how far its partition's event time has come. */

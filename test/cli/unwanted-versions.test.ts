@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { runProgram } from "../../cli/program.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures } from "../fixtures/pictures.js";
+import { tarOf } from "../fixtures/tar-archive.js";
 import { temporaryFolder } from "../fixtures/temporary-folder.js";
 import { recordedTerminal } from "./recorded-terminal.js";
 
@@ -151,4 +152,40 @@ test("pictures taken in again from where they were moved: the first occurrence s
     columns: ["uri"],
   });
   for (const { uri } of rows) assert.match(String(uri), /\/pictures\//);
+});
+
+test("tar shards that were moved are relocated like pictures: their members are found in the new place", async (t) => {
+  const { folder, sluice } = await site(t);
+  const { images } = await writePictures(join(folder, "loose"), { images: 12 }, 5);
+  const members = await Promise.all(
+    images.map(async (path) => ({
+      name: path.replaceAll("/", "-"),
+      content: await readFile(join(folder, "loose", path)),
+    })),
+  );
+  await mkdir(join(folder, "shards"));
+  for (const [shard, from] of [0, 6].entries())
+    await writeFile(join(folder, "shards", `train-${shard}.tar`), await tarOf(members.slice(from, from + 6)));
+  await sluice("ingest", "shards", "--no-publish");
+  await rename(join(folder, "shards"), join(folder, "moved"));
+  assert.match((await sluice("rebuild")).err, /^error E_PUBLISH_ABSENT: /m);
+  const said = done(await sluice("relocate", "shards", "moved", "--json")) as { found: number; known: number };
+  assert.deepEqual([said.known, said.found], [12, 12]);
+  const made = done(await sluice("rebuild", "--json")) as Result;
+  assert.deepEqual([made.outcome, made.rows > 0, made.bytesAbsent], ["created", true, 0]);
+});
+
+test("a quarantined file that was moved and mended is taken up again from its new place", async (t) => {
+  const { folder, sluice } = await site(t);
+  await writeFile(join(folder, "pictures", "broken.png"), "no picture yet");
+  await sluice("ingest", "pictures", "--no-publish");
+  await rename(join(folder, "pictures"), join(folder, "moved"));
+  const { images } = await writePictures(join(folder, "loose"), { images: 1 }, 6);
+  await copyFile(join(folder, "loose", images[0]!), join(folder, "moved", "broken.png"));
+  assert.equal((await sluice("relocate", "pictures", "moved")).code, 0);
+  const { counts } = done(await sluice("quarantine", "retry", "--no-publish", "--json")) as {
+    counts: { scored: number; quarantined: number };
+  };
+  assert.deepEqual([counts.scored, counts.quarantined], [1, 0]);
+  assert.match((await sluice("quarantine", "list")).out, /Nothing is in quarantine/);
 });

@@ -3,10 +3,12 @@ import { mkdtemp, rm, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { openUri } from "../../connectors/source/open-uri.js";
 import { lateRecords } from "../../pipelines/late.js";
 import { readIndex } from "../../pipelines/index-reader.js";
 import { rebuild } from "../../pipelines/rebuild.js";
+import { status, type TeacherStatus } from "../../pipelines/status.js";
 import { openStore } from "../../pipelines/runtime/workspace.js";
 import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
@@ -171,5 +173,122 @@ test("late records are counted and listed, with the classes that each would have
     } finally {
       await store.close();
     }
+  });
+});
+
+/** Follows until so many images are scored, and a few more looks at the triggers; gives what was warned of beside the result. */
+async function followAll(run: RunIngest, images: number, then?: () => Promise<void>) {
+  const stop = new AbortController();
+  const warnings: { readonly message: string; readonly code: string | undefined }[] = [];
+  let reacting: Promise<void> | undefined;
+  let more = then === undefined ? 0 : images;
+  const result = await runIngest({
+    ...run,
+    options: {
+      follow: FOLLOW,
+      stop: stop.signal,
+      onWarning: (message, code) => warnings.push({ message, code }),
+      onProgress: ({ done }) => {
+        if (reacting === undefined && done >= images) {
+          reacting = sleep(10 * FOLLOW.judgeMs)
+            .then(() => then?.())
+            .then(() => {
+              if (more === 0) stop.abort();
+            });
+        } else if (more > 0 && done > images) {
+          more = 0;
+          void sleep(10 * FOLLOW.judgeMs).then(() => {
+            stop.abort();
+          });
+        }
+      },
+    },
+  });
+  await reacting;
+  return { ...result, warnings };
+}
+
+test("following a global window without a trigger, it is said at the start that nothing is published before the stop, and the stop does", async () => {
+  await inFolder(async (root, teacher) => {
+    const pictures = join(root, "pictures");
+    await writePictures(pictures, { images: 20 }, 11);
+    const run = {
+      data: join(root, "data"),
+      pictures,
+      teacher,
+      config: { datasets: [{ name: "d", select: { k: 3, p: 1 } }] },
+    };
+    const { published, warnings } = await followAll(run, 20);
+    assert.match(
+      warnings[0]!.message,
+      /^dataset "d" has no trigger.*nothing is published before the stop.*datasets set d/,
+    );
+    assert.deepEqual(
+      published.map(({ manifest }) => [manifest.number, manifest.provenance.trigger, manifest.totals.records.in]),
+      [[1, "stop", 20]],
+    );
+  });
+});
+
+test("between two versions that a trigger makes lies the least interval", async () => {
+  await inFolder(async (root, teacher) => {
+    const pictures = join(root, "pictures");
+    await writePictures(pictures, { images: 20 }, 12);
+    const dataset = { name: "d", select: { k: 3, p: 1 }, leastIntervalMs: HOUR_MS, trigger: { everyImages: 10 } };
+    const run = { data: join(root, "data"), pictures, teacher, config: { datasets: [dataset] } };
+    const { published, counts } = await followAll(run, 20, async () => {
+      await writePictures(pictures, { images: 20 }, 13, (name) => `more/${name}`);
+    });
+    assert.ok(counts.scored > 20, "twice as many images as the trigger waits for");
+    assert.deepEqual(
+      published.map(({ manifest }) => manifest.number),
+      [1],
+    );
+  });
+});
+
+test("following goes on after a version that nobody could want: it is said once, with its code", async () => {
+  await inFolder(async (root, teacher) => {
+    const pictures = join(root, "pictures");
+    await writePictures(pictures, { images: 12 }, 14);
+    const dataset = { name: "d", select: { k: 1000, p: 5 }, leastIntervalMs: 0, trigger: { everyImages: 10 } };
+    const run = { data: join(root, "data"), pictures, teacher, config: { datasets: [dataset] } };
+    const { published, counts, warnings } = await followAll(run, 12, async () => {
+      await writePictures(pictures, { images: 12 }, 15, (name) => `more/${name}`);
+    });
+    assert.deepEqual(published, []);
+    assert.ok(counts.scored > 12, "scored after the refusal");
+    assert.deepEqual(
+      warnings.map(({ code }) => code),
+      ["E_PUBLISH_STARVING"],
+    );
+  });
+});
+
+test("images that come for a window that has its version are counted as late, in the first segment of a run too", async () => {
+  await inFolder(async (root, teacher) => {
+    const pictures = join(root, "pictures");
+    const window = { kind: "tumbling" as const, sizeMs: 6 * HOUR_MS };
+    const datasets = [
+      { name: "windowed", select: { k: 9, p: 1 }, window },
+      { name: "global", select: { k: 9, p: 1 } },
+    ];
+    const run = { data: join(root, "data"), pictures, teacher, config: { datasets } };
+    const lateOf = async (): Promise<object | null> => {
+      const store = await openStore(testConfig(run));
+      try {
+        const [{ datasets: found }] = (await status(testConfig(run), store, null, Date.now())) as [TeacherStatus];
+        assert.equal(found[1]!.late, null, "a global window does not end");
+        return found[0]!.late;
+      } finally {
+        await store.close();
+      }
+    };
+    await picturesAt(pictures, 16, [1, 2, 7]);
+    assert.deepEqual((await runIngest(run)).late, []);
+    assert.deepEqual(await lateOf(), { version: 1, images: 0 });
+    await picturesAt(pictures, 17, [3, 4, 8]);
+    assert.deepEqual((await runIngest(run)).late, [{ dataset: "windowed", images: 2 }]);
+    assert.deepEqual(await lateOf(), { version: 1, images: 2 });
   });
 });
