@@ -79,9 +79,11 @@ export async function* lateRecords(store: Store, manifest: Manifest): AsyncGener
 export async function countLate(store: Store, { span, teacher, provenance }: Manifest, now: Frontier): Promise<number> {
   const { stream, frontier } = provenance;
   let late = 0;
-  for (const { partition, origin, end } of frontier) {
-    const chain = { teacher: teacher.digest, stream, partition, origin };
-    for await (const { batch } of followSegments(store, chain, end, endIn(now, chain), () => undefined))
+  const archive = new ArchiveReader(store, { teacher: teacher.digest, stream });
+  for (const { partition, end, ...place } of frontier) {
+    const reader = archive.chain({ partition, ...place });
+    const until = endIn(now, { partition, ...place });
+    for await (const { batch } of reader.segments(end, until, () => undefined))
       for (const timeMs of batch.eventTimeMs) if (isIn(span, Number(timeMs))) late++;
   }
   return late;

@@ -78,7 +78,7 @@ export interface ScoredBatch {
   readonly logits: Float32Array;
   /** ln of the sum of exp(logit / temperature) over all classes, [n] */
   readonly logSumExp: Float64Array;
-  /** all C logits, [n x C], where the archive keeps them (`archive.logits: all`) */
+  /** all C logits, [n x C], where the archive keeps them (`archive.logits: all`); NaN in a row copied from one without */
   readonly allLogits: Float32Array | null;
   /** the teacher's embedding, [n x D], where its card names one and the archive keeps it; NaN in a row copied from one without */
   readonly embedding: Float32Array | null;

@@ -173,7 +173,7 @@ function fromTop(
   return true;
 }
 
-/** All logits of a row: as archived, or put in order where the M best are all. */
+/** All logits of a row: as archived, or put in order where the M best are all; null where the archive has not all. */
 class LogitsOfRow {
   readonly #batch: ArchivedScores;
   readonly #classCount: number;
@@ -182,12 +182,14 @@ class LogitsOfRow {
   constructor(batch: ArchivedScores, classCount: number) {
     this.#batch = batch;
     this.#classCount = classCount;
-    this.#ordered = batch.allLogits === null && batch.topM === classCount ? new Float32Array(classCount) : null;
+    this.#ordered = batch.topM === classCount ? new Float32Array(classCount) : null;
   }
 
   of(row: number): Float32Array | null {
     const { allLogits, topM, classes, logits } = this.#batch;
-    if (allLogits !== null) return allLogits.subarray(row * this.#classCount, (row + 1) * this.#classCount);
+    const all = allLogits?.subarray(row * this.#classCount, (row + 1) * this.#classCount);
+    // A row copied from one without all logits has NaN; scores that are not finite are never archived.
+    if (all !== undefined && !Number.isNaN(all[0]!)) return all;
     if (this.#ordered === null) return null;
     for (let place = row * topM; place < (row + 1) * topM; place++) this.#ordered[classes[place]!] = logits[place]!;
     return this.#ordered;

@@ -141,8 +141,8 @@ export class SegmentBuilder {
       keys: new Float64Array(count * topM),
       logits: new Float32Array(count * topM),
       logSumExp: new Float64Array(count),
-      allLogits: classCount === null ? null : new Float32Array(count * classCount),
-      // What is copied from a row without one has none.
+      // What is copied from a row without them has none.
+      allLogits: classCount === null ? null : new Float32Array(count * classCount).fill(NaN),
       embedding: embeddingSize === null ? null : new Float32Array(count * embeddingSize).fill(NaN),
     } satisfies ScoredBatch;
     this.#rows.forEach(({ origin, scores, copied, bytes }, row) => {

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { test, type TestContext } from "node:test";
 import type { Decoder } from "../../connectors/decoder/decoder.js";
 import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
-import { currentFrontier } from "../../operators/stages/cut.js";
+import { currentFrontier } from "../../operators/stages/archive-reader.js";
 import { readCards } from "../../operators/stages/teacher-registry.js";
 import { openStore, openWorkspace } from "../../pipelines/runtime/workspace.js";
 import { SluiceError } from "../../schemas/errors.js";

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMPTY_PLACE, ranking } from "../../../operators/pure/ranking.js";
 import { randomRank } from "../../../operators/pure/random-rank.js";
+import { rowScores, SegmentBuilder } from "../../../operators/pure/segment-builder.js";
 import { numberedSelection, parametersDigest } from "../../../operators/pure/numbered-selection.js";
 import { datasetSchema, selectionSchema } from "../../../schemas/dataset.js";
 import { VersionIdHash } from "../../../schemas/manifest.js";
+import { BYTES } from "../../../schemas/scored-batch.js";
 import { imageDigest, testCard, testSegment } from "../../fixtures/archive.js";
 
 const card = testCard(4);
@@ -96,4 +98,33 @@ test("of a multi-label teacher a merged class is there where any of its members 
   // 1 - (1 - p)(1 - q) near certainty, and near nothing
   near(keys[2]!, -Math.exp(-90));
   near(keys[5]!, -90 + Math.log1p(Math.exp(-1)));
+});
+
+test("a row copied from one without all logits has NaN for them, and no selection that needs them ranks it", () => {
+  const { batch } = testSegment(chain, 0, [{ image: 0, logits: [1, 2, 3, 4] }], 2);
+  const builder = new SegmentBuilder({
+    partition: 0,
+    topM: 2,
+    classCount: 4,
+    embeddingSize: null,
+    start: 0,
+    watermarkMs: null,
+  });
+  const [digest, scores] = [imageDigest(0), rowScores(batch, 0)];
+  const origin = {
+    offset: 0,
+    eventTimeMs: 0,
+    digest,
+    uri: "a",
+    sizeBytes: 1,
+    licence: null,
+    origin: null,
+    retryOf: null,
+  };
+  builder.add(origin, scores, true, BYTES.absent);
+  const copied = builder.build();
+  assert.deepEqual([...copied.allLogits!], [NaN, NaN, NaN, NaN]);
+  for (const select of [{ p: 1, temperature: 2 }, { p: 1, labels: { pair: ["class 2", "class 3"] } }, { p: 3 }])
+    assert.throws(() => ranking(selectionSchema.parse(select), card).rank(copied), { code: "E_SELECTION" });
+  assert.deepEqual([...ranking(selectionSchema.parse({ p: 2 }), card).rank(copied).classes], [3, 2]);
 });
