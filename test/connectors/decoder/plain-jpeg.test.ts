@@ -70,7 +70,8 @@ describe("ordinary JPEG by libjpeg-turbo", { skip }, () => {
           else assert.deepEqual(Buffer.from(one.pixels), Buffer.from(other.pixels));
         },
       ),
-      { numRuns: 60 },
+      // The seed, for the bound where images are loaded at a fraction.
+      { numRuns: 60, seed: 1 },
     );
   });
 
