@@ -56,6 +56,14 @@ export async function trainTeacherRun(run: TrainTeacherRun): Promise<TrainedTeac
       { folder: run.labelled },
     );
   }
+  const numberLike = labels.find((label) => /^#\d+$/.test(label));
+  if (numberLike !== undefined) {
+    throw new SluiceError(
+      "E_TRAIN_DATA",
+      `Expected the classes' names in ${run.labelled}, found the subfolder "${numberLike}": that always names a class by its number. Rename it, such as "${numberLike.slice(1)}".`,
+      { folder: run.labelled },
+    );
+  }
   const { input: fullInput, resize } = modelCardSchema.pick({ input: true, resize: true }).parse({
     input,
     resize: run.resize ?? {},

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -7,6 +7,7 @@ import { runProgram } from "../../cli/program.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures } from "../fixtures/pictures.js";
+import { temporaryFolder } from "../fixtures/temporary-folder.js";
 import { recordedTerminal } from "./recorded-terminal.js";
 
 /** Ten classes, none of them called what people would call it */
@@ -147,4 +148,15 @@ test("whatif answers for classes by name, quoted where they have commas, and by 
   assert.match((await classes("crane")).err, /--classes, found "crane", which 2 classes have: #4 crane, #8 crane/);
   assert.match((await classes("tench, Tinca tinca")).err, /--classes, found "tench"\. Similar: #7 tench, Tinca tinca/);
   assert.match((await classes('"tench')).err, /closing quote/);
+});
+
+test("a subfolder called as numbers of classes are written is refused before anything is trained", async (t) => {
+  const labelled = await temporaryFolder(t);
+  for (const name of ["#1", "cat"]) {
+    await mkdir(join(labelled, name));
+    await writeFile(join(labelled, name, "a.png"), "");
+  }
+  const { code, err } = await sluice("train", "teacher", labelled, "--out", join(labelled, "out"));
+  assert.equal(code, 1);
+  assert.match(err, /^error E_TRAIN_DATA: .*found the subfolder "#1".*Rename it, such as "1"\./m);
 });
