@@ -27,8 +27,9 @@ export async function declareCall(
   { say, dryRun = false }: { readonly say: (line: string) => void; readonly dryRun?: boolean },
 ): Promise<DeclarationChange[]> {
   const { declare, wantedChanges } = await import("../pipelines/declare.js");
-  const { streamSettingsOf } = await import("../schemas/declaration.js");
-  const sources = withSource(declared.settings?.sources ?? [], source);
+  const { streamSettingsOf, withSource } = await import("../schemas/declaration.js");
+  const before = declared.settings?.sources ?? [];
+  const sources = source === null ? before : withSource(before, source);
   const settings = streamSettingsOf(config, teacher ?? declared.settings?.teacher ?? null, sources);
   const wanted = { settings, datasets: config.datasets };
   const changes = wantedChanges(declared, wanted);
@@ -37,40 +38,29 @@ export async function declareCall(
   return changes;
 }
 
-function withSource(sources: readonly DeclaredSource[], source: DeclaredSource | null): readonly DeclaredSource[] {
-  if (source === null) return sources;
-  const isSame = (one: DeclaredSource): boolean => JSON.stringify(one.places) === JSON.stringify(source.places);
-  return sources.some(isSame) ? sources.map((one) => (isSame(one) ? source : one)) : [...sources, source];
-}
-
 /**
- * What is taken of a source: as flags say, and else as it was declared, which `notes` say.
+ * What is taken of a source: as flags say, and else as it was said before, which `notes` say.
  * `folder` is where relative paths begin.
  */
 export function selectedSource(
-  declared: Declarations,
+  known: readonly DeclaredSource[],
   places: readonly string[],
   flags: SourceFlags,
   folder: string,
 ): { readonly source: DeclaredSource; readonly notes: readonly string[] } {
-  const before = declared.settings?.sources.find((one) => JSON.stringify(one.places) === JSON.stringify(places));
+  const before = known.find((one) => JSON.stringify(one.places) === JSON.stringify(places));
   const given = selectedBy(flags, folder);
   const include = given.include ?? before?.include ?? [];
   const links = flags.followLinks === undefined && flags.linksWithin === undefined ? (before ?? given) : given;
   const { followLinks, linksWithin } = links;
   const notes = [
     ...(given.include === undefined && include.length > 0
-      ? [`only ${include.join(", ")}, as declared for this source; --include '**' takes everything`]
+      ? [`only ${include.join(", ")}, as said of this source before; --include '**' takes everything`]
       : []),
     ...(links !== given && followLinks
-      ? ["links are followed, as declared for this source; --no-follow-links passes them over"]
+      ? ["links are followed, as said of this source before; --no-follow-links passes them over"]
       : []),
   ];
   const source = { places: [...places], include: [...include], followLinks };
   return { source: linksWithin === undefined ? source : { ...source, linksWithin }, notes };
-}
-
-/** The same for opening the source. */
-export function openingOf({ include, followLinks, linksWithin }: DeclaredSource) {
-  return { include: include.length === 0 ? undefined : include, followLinks, linksWithin };
 }

@@ -1,10 +1,11 @@
+import { shellWord } from "../schemas/shell-word.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { assignmentOverride, flagOverride, type Override } from "./config/override.js";
 import type { Path } from "./config/settings-shape.js";
 import { GivenSettings, type ConfigRequest } from "./config/given-settings.js";
 import { loadConfig, type LoadedConfig } from "./load-config.js";
 import { noteLine, type NoteForm, type SaidNote } from "./note-line.js";
-import { placedHints, shellWord } from "./placed-hints.js";
+import { placedHints } from "./placed-hints.js";
 import { openProgress, type ProgressMode } from "./progress/progress.js";
 import { Stop } from "./stop.js";
 import type { Terminal } from "./terminal.js";

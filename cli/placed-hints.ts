@@ -1,3 +1,5 @@
+import { shellWord } from "../schemas/shell-word.js";
+
 /** What a hint repeats of the call that printed it, so that it works as it stands. */
 export interface HintPlaces {
   /** Of `--config`, `--data` and `--set`, as they were given */
@@ -37,9 +39,4 @@ function placesFor(words: string, { config, data, set = [] }: HintPlaces): strin
   ]
     .map((word) => ` ${shellWord(word)}`)
     .join("");
-}
-
-/** A word as a shell takes it for one word, quoted where it must be. */
-export function shellWord(text: string): string {
-  return /^[\w./:@=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

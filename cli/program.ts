@@ -120,12 +120,14 @@ export const COMMANDS: readonly CommandEntry[] = [
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
   const form = failureForm(args);
   let invocation: Invocation | null = null;
+  let named: string | null = null;
   const report = (error: unknown): number => {
     const run = invocation;
     return reportFailure(error, terminal, form, run === null ? undefined : (message) => run.placed(message));
   };
   try {
-    const program = await buildProgram(terminal, namedCommand(args), () => {
+    named = namedCommand(args);
+    const program = await buildProgram(terminal, named, () => {
       invocation ??= new Invocation(terminal, program.opts<GlobalOptions>());
       return invocation;
     });
@@ -136,7 +138,7 @@ export async function runProgram(args: readonly string[], terminal: Terminal): P
       // The same code for help that was asked for, and for help printed for want of a command.
       if (error.code === "commander.help") return args.includes("help") ? EXIT.ok : EXIT.usage;
       if (error.exitCode === 0) return EXIT.ok;
-      return report(usageError(error));
+      return report(usageError(error, named));
     }
     return report(error);
   }
@@ -211,9 +213,12 @@ function namedCommand(args: readonly string[]): string | null {
   return (operands[0] === "help" ? operands[1] : operands[0]) ?? null;
 }
 
-function usageError(error: CommanderError): SluiceError {
+/** `named`: the command that the line names, whose help says more. */
+function usageError(error: CommanderError, named: string | null): SluiceError {
+  const known = COMMANDS.find(({ name }) => name === named);
+  const help = known === undefined ? "sluice --help" : `sluice ${known.name} --help`;
   const message = error.message.replace(/^error: /, "").replace(/\n\(/g, " (");
-  return new SluiceError("E_USAGE", `${message}${/[.)?]$/.test(message) ? "" : "."} See \`sluice --help\`.`);
+  return new SluiceError("E_USAGE", `${message}${/[.)?]$/.test(message) ? "" : "."} See \`${help}\`.`);
 }
 
 function afterHelp(): string {

@@ -1,12 +1,14 @@
 import { openUri } from "../connectors/source/open-uri.js";
 import type { Config } from "../schemas/config.js";
+import type { DeclaredSource } from "../schemas/declaration.js";
 import type { KafkaConfig } from "../schemas/kafka-config.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { SourceAccount } from "../schemas/source-account.js";
 import { produce } from "./produce.js";
 import { openImageBuckets } from "./runtime/open-bucket.js";
 import { openKafka } from "./runtime/open-kafka.js";
-import { openSource, type OpenSourceOptions } from "./runtime/open-source.js";
+import { openingOf, openSource } from "./runtime/open-source.js";
+import { keepProducedSource } from "./runtime/produced-sources.js";
 import { FOLDERS } from "./runtime/workspace.js";
 
 export interface ProduceToKafkaOptions {
@@ -14,8 +16,8 @@ export interface ProduceToKafkaOptions {
   readonly kafka: KafkaConfig;
   /** A folder, tar shards, or s3://bucket/prefix/ */
   readonly paths: readonly string[];
-  /** What of the source is taken */
-  readonly selected: Pick<OpenSourceOptions, "include" | "followLinks" | "linksWithin">;
+  /** What of the source is taken; the next run is told of it by `producedSources` */
+  readonly selected: DeclaredSource;
   /** Never send bytes, only where images are */
   readonly refer: boolean;
   readonly perS?: number | undefined;
@@ -37,7 +39,8 @@ export async function produceToKafka(options: ProduceToKafkaOptions): Promise<Pr
   const { config, kafka, paths, selected, refer, perS, onProgress, stop } = options;
   const topic = config.stream;
   // Apart from what `ingest` remembers of its sources: both may work in one data folder.
-  const source = await openSource(config, paths, { ...selected, kept: FOLDERS.produced });
+  const source = await openSource(config, paths, { ...openingOf(selected), kept: FOLDERS.produced });
+  await keepProducedSource(config, selected);
   const log = await openKafka(kafka);
   try {
     const partitions = (await log.ends(topic)).length;

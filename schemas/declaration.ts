@@ -28,6 +28,12 @@ export const declaredSourceSchema = z.strictObject({
 });
 export type DeclaredSource = z.infer<typeof declaredSourceSchema>;
 
+/** The sources that are known, with what was said last of this one. */
+export function withSource(sources: readonly DeclaredSource[], source: DeclaredSource): readonly DeclaredSource[] {
+  const isSame = (one: DeclaredSource): boolean => JSON.stringify(one.places) === JSON.stringify(source.places);
+  return sources.some(isSame) ? sources.map((one) => (isSame(one) ? source : one)) : [...sources, source];
+}
+
 const { bytes, retainBytes, maxFutureSkewMs } = settingsSchema.shape;
 
 /** The settings of a stream that change what is archived of it. What differs between machines is none of them. */

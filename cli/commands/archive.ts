@@ -9,7 +9,9 @@ interface Flags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command.description("Looks after what is archived: scores, labels, checkpoints and manifests.");
+  command
+    .description("Looks after what is archived: scores, labels, checkpoints and manifests.")
+    .addHelpText("after", exampleText([["sluice archive verify", "reads all of it, and names what is damaged"]]));
 
   command
     .command("verify")

@@ -4,7 +4,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredAs, declaredAt, settledForChange } from "../declared-config.js";
-import { declareCall, openingOf, selectedSource } from "../declare-call.js";
+import { declareCall, selectedSource } from "../declare-call.js";
 import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
@@ -66,7 +66,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { ingest } = await import("../../pipelines/ingest.js");
       const { estimateMemory } = await import("../../pipelines/memory-estimate.js");
       const { namedTeacher, openScoring } = await import("../../pipelines/runtime/open-scoring.js");
-      const { openSource } = await import("../../pipelines/runtime/open-source.js");
+      const { openingOf, openSource } = await import("../../pipelines/runtime/open-source.js");
       const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
@@ -74,7 +74,8 @@ export const declare: DeclareCommand = (command, invocation) => {
         const { openP, namesTeacher } = settled;
         const teacher = await namedTeacher(settled.config, namesTeacher ? null : declared.settings?.teacher);
         const config = withChosenP(settled.config, openP, teacher.card);
-        const selected = paths.length === 0 ? null : selectedSource(declared, paths, flags, run.terminal.folder);
+        const known = declared.settings?.sources ?? [];
+        const selected = paths.length === 0 ? null : selectedSource(known, paths, flags, run.terminal.folder);
         for (const line of selected?.notes ?? []) note(line);
         const mayBeEmpty = flags.follow === true;
         const source =

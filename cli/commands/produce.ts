@@ -1,9 +1,10 @@
 import { SluiceError } from "../../schemas/errors.js";
+import { selectedSource } from "../declare-call.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { positiveNumber } from "../number-argument.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { sourceArgument } from "../source-argument.js";
-import { declareSourceFlags, selectedBy, type SourceFlags } from "../source-flags.js";
+import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
 import { plural } from "../wording.js";
 import { kafkaOf } from "./topics.js";
 
@@ -30,12 +31,15 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { config } = await run.loadConfig();
       const kafka = kafkaOf(config);
+      const { producedSources } = await import("../../pipelines/runtime/produced-sources.js");
       const { produceToKafka } = await import("../../pipelines/produce-to-kafka.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
       await run.work(async ({ onProgress, stop, note, warn }) => {
         const { refer = false, rate } = flags;
-        const selected = selectedBy(flags, run.terminal.folder);
+        const known = await producedSources(config);
+        const { source: selected, notes } = selectedSource(known, paths, flags, run.terminal.folder);
+        for (const line of notes) note(line);
         const made = await produceToKafka({ config, kafka, paths, selected, refer, perS: rate, onProgress, stop });
         const accounted = sourceAccountText(made.source);
         if (accounted !== null) (isTelling(made.source) ? warn : note)(accounted);

@@ -167,7 +167,9 @@ export const declare: DeclareCommand = (command, invocation) => {
           if (report.findingCount > 0) run.exitCode = EXIT.verification;
           const absent = absentText(report);
           if (absent !== null) warn(absent, "E_PUBLISH_ABSENT");
-          run.result(verifyText(report, `${dataset}/${version}`), { ok: report.findingCount === 0, ...report });
+          // Of `latest` is said which one that is.
+          const number = report.manifest?.number ?? version;
+          run.result(verifyText(report, `${dataset}/${number}`), { ok: report.findingCount === 0, ...report });
         });
       } finally {
         await store.close();

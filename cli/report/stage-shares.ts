@@ -10,9 +10,14 @@ const ADVICE: Readonly<Record<NonNullable<StageShares["limits"]>, string>> = {
   waiting: "nothing limits: records come more slowly than they are scored",
 };
 
-/** Two lines: the shares, and what to add. None where no time has passed. */
+/** A shorter run is mostly its beginning and its end: what limits it says nothing of longer ones, ms. */
+const TELLING_MS = 10_000;
+
+/** Two lines: the shares, and of a run that was long enough what to add. None where no time has passed. */
 export function stageSharesText({ fromMs, untilMs, shares, limits }: StageShares): string[] {
   if (limits === null) return [];
   const parts = Object.entries(shares).map(([name, share]) => `${name} ${Math.round(share * 100)} %`);
-  return [`Stages busy over ${durationText(untilMs - fromMs)}: ${parts.join(", ")}.`, `  ${ADVICE[limits]}`];
+  const tookMs = untilMs - fromMs;
+  const advice = tookMs < TELLING_MS ? [] : [`  ${ADVICE[limits]}`];
+  return [`Stages busy over ${durationText(tookMs)}: ${parts.join(", ")}.`, ...advice];
 }

@@ -1,7 +1,7 @@
 import { SluiceError } from "../../schemas/errors.js";
 import { PASSED_OVER, type PassedOverReason, type SourceAccount } from "../../schemas/source-account.js";
 import { isImageName } from "./file-kinds.js";
-import { shellWord } from "./shell-word.js";
+import { shellWord } from "../../schemas/shell-word.js";
 
 /** Something was passed over: what to add to the command, so that it is taken. */
 const REMEDIES: Partial<Record<PassedOverReason, string>> = {

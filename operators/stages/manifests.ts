@@ -34,7 +34,10 @@ export async function readManifest(store: Store, dataset: string, version: numbe
   const manifest = number === undefined ? null : await findManifest(store, dataset, number);
   if (manifest !== null) return manifest;
   const numbers = await versionNumbers(store, dataset);
-  const there = numbers.length === 0 ? "it has none yet" : `it has ${numbers.join(", ")}`;
+  const there =
+    numbers.length === 0
+      ? "it has none yet"
+      : `it has ${numbers.length === 1 ? "version" : "versions"} ${numbers.join(", ")}`;
   throw new SluiceError(
     "E_VERSION_MISSING",
     `Expected version ${version} of dataset "${dataset}" in ${store.place}, but ${there}.`,

@@ -6,6 +6,7 @@ import type { Source } from "../../connectors/source/source.js";
 import { isFolderOfShards } from "../../connectors/source/tar/shard-list.js";
 import { openTarSource } from "../../connectors/source/tar/tar.js";
 import type { Config } from "../../schemas/config.js";
+import type { DeclaredSource } from "../../schemas/declaration.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { STORE_FOLDERS } from "../../schemas/keys.js";
 import { openImageBuckets } from "./open-bucket.js";
@@ -23,6 +24,11 @@ export interface OpenSourceOptions {
   readonly mayBeEmpty?: boolean | undefined;
   /** Where in the data folder it is remembered what was taken. Default: where `ingest` does */
   readonly kept?: string | undefined;
+}
+
+/** What was said of a source, as opening it takes it. */
+export function openingOf({ include, followLinks, linksWithin }: DeclaredSource): OpenSourceOptions {
+  return { include: include.length === 0 ? undefined : include, followLinks, linksWithin };
 }
 
 /**

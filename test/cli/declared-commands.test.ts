@@ -181,7 +181,7 @@ test("--include and decode settings are remembered: the second run takes the sam
     join(place.folder, "pictures", "0", "new.png"),
   );
   const second = await place.sluice("ingest", "pictures", ...ENGINE, "--allow-empty");
-  assert.match(second.err, /^only 0\/\*, as declared for this source; --include '\*\*' takes everything$/m);
+  assert.match(second.err, /^only 0\/\*, as said of this source before; --include '\*\*' takes everything$/m);
   assert.match(second.out, /^Scored 0 images, quarantined 1 /);
   const all = await place.ingest("--include", "**", "--set", "decode.minSide=8");
   assert.equal(all.counts.scored, 22, "the 16 and 6 that were left out");

@@ -46,3 +46,13 @@ test("errors, notes and results alike say hints with their places, for npx as np
     await rm(folder, { recursive: true });
   }
 });
+
+test("a command line that does not parse is shown the help of its own command", async () => {
+  const said = async (...args: string[]): Promise<string> => {
+    const terminal = recordedTerminal();
+    assert.equal(await runProgram(args, terminal), 2);
+    return terminal.stderr.text;
+  };
+  assert.match(await said("ingest", "a", "--frobnicate"), /See `sluice ingest --help`\.$/m);
+  assert.match(await said("inti"), /See `sluice --help`\.$/m);
+});

@@ -6,7 +6,7 @@ import { Account } from "../account.js";
 import { bytePath, fsPath, shownPath, type BytePath } from "../byte-path.js";
 import { isImageName, isShardName, isSidecar } from "../file-kinds.js";
 import { otherForm } from "../other-form.js";
-import { shellWord } from "../shell-word.js";
+import { shellWord } from "../../../schemas/shell-word.js";
 import { walk } from "../walk.js";
 import { unpackerOf } from "./packing.js";
 import { notUnpacked, packingAt } from "./tar-shard.js";

@@ -2,7 +2,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import type { Transform } from "node:stream";
 import { messageOf, SluiceError } from "../../../schemas/errors.js";
 import { fsPath, shownPath, type BytePath } from "../byte-path.js";
-import { shellWord } from "../shell-word.js";
+import { shellWord } from "../../../schemas/shell-word.js";
 import { ChunkRun, FileRun, type ByteRun } from "./byte-run.js";
 import { PACKED_CHUNK_BYTES, packingOf, unpacked, unpackerOf, type Packing } from "./packing.js";
 import { readMember, TarMembers, type MemberHeader } from "./tar-members.js";

@@ -117,6 +117,6 @@ describe("publish", () => {
     );
     await publish(cut(), options);
     await publish(cut({ k: 6 }), publishOptions(images, { store: options.store }));
-    await assert.rejects(readManifest(options.store, "wild", 7), /version 7 .* it has 1, 2/);
+    await assert.rejects(readManifest(options.store, "wild", 7), /version 7 .* it has versions 1, 2/);
   });
 });

@@ -1,4 +1,4 @@
 /** A word as a shell takes it, for commands that messages show. */
 export function shellWord(word: string): string {
-  return /^[\w./@%+:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return /^[\w./@%+:=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
