@@ -15,7 +15,8 @@ import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 async function licences(source: Source): Promise<Record<string, string | null>> {
   const found: Record<string, string | null> = {};
   for (const { record } of await itemsOf(source))
-    found[decodeURIComponent(record.uri.split("/").at(-1)!)] = record.licence;
+    // A member's uri ends with its place.
+    found[decodeURIComponent(record.uri.split("/").at(-1)!.replace(/@\d+$/, ""))] = record.licence;
   return found;
 }
 
