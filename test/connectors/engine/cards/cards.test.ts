@@ -38,7 +38,7 @@ describe("timm's config.json", () => {
     assert.deepEqual(card.labels, ["a", "b", "c"]);
     // timm: floor(224 / 0.95) = 235
     assert.deepEqual(resizeOf(card), { mode: "crop", kernel: "cubic", shortSide: 235 });
-    assert.deepEqual(card?.opening, { orientation: "ignore", alpha: "drop" });
+    assert.deepEqual(card.opening, { orientation: "ignore", alpha: "drop" });
     assert.deepEqual(resizeOf(card, 288), { mode: "crop", kernel: "cubic", shortSide: 303 });
   });
 
