@@ -7,6 +7,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { tableFromIPC } from "apache-arrow";
 import { parquetWriteFile } from "hyparquet-writer";
 import { openStore } from "../../pipelines/runtime/workspace.js";
+import { NOTHING_ALLOWED } from "../../schemas/allowance.js";
 import { readIndex } from "../../pipelines/index-reader.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures } from "../fixtures/pictures.js";
@@ -62,7 +63,8 @@ test("DuckDB, reading the archived scores, computes the rows that the version ha
         teacher,
         config: { datasets: [{ name: "d", select: { k, p }, reserve: 0 }], partitions: 2 },
       };
-      const { manifest } = (await runIngest(one)).published[0]!;
+      const { manifest } = (await runIngest({ ...one, options: { allow: { ...NOTHING_ALLOWED, starving: true } } }))
+        .published[0]!;
       const store = await openStore(testConfig(one));
       const found = (await collect(readIndex(store, manifest))).map((row) => ({
         class: row.class,

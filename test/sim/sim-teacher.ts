@@ -66,11 +66,12 @@ export const simDecoder: Decoder = {
       colourProfile: null,
     };
   },
-  async decode(bytes) {
+  async decode(bytes, _header, _plan, onlooker) {
     const image = numberOf(bytes);
     if (kindOf(image) === "corrupt") throw new SluiceError("E_IMAGE_CORRUPT", `Image ${image} is corrupt on purpose.`);
     const pixels = new Uint8Array(8 * 8 * 3);
     new DataView(pixels.buffer).setUint32(0, image);
+    onlooker?.({ pixels, width: 8, height: 8, channels: 3 });
     return { pixels, notes: [] };
   },
 };
