@@ -79,9 +79,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
     stages: options.stages ?? new StageClock(options.nowMs),
     keepers: () => follower.keepers(),
   };
-  const scorePartition = async (assignment: Assignment): Promise<void> => {
-    const open = chains[assignment.partition];
-    if (open === undefined) throw partitionAdded(stream, assignment.partition);
+  const scorePartition = async (assignment: Assignment, open: OpenChain): Promise<void> => {
     // Another scorer may have had the partition since: this one goes on from what that one archived.
     open.position = await index.catchUp(open.chain);
     await follower.catchUp(open.chain, open.position.end);
@@ -107,8 +105,11 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
   const { retry = (work: () => Promise<void>): Promise<void> => work() } = options;
   const failures: unknown[] = [];
   const consumePartition = async (assignment: Assignment): Promise<void> => {
+    const open = chains[assignment.partition];
+    // No retry of this partition's own mends that: only a session that begins anew has its chain.
+    if (open === undefined) throw partitionAdded(stream, assignment.partition);
     try {
-      await retry(() => scorePartition(assignment), assignment.signal);
+      await retry(() => scorePartition(assignment, open), assignment.signal);
     } catch (error) {
       if (options.until === null || assignment.signal.aborted) throw error;
       failures.push(error);

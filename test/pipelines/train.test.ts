@@ -113,7 +113,7 @@ describe("training, from image files to models", () => {
       data: join(folder, "data"),
       pictures: images.wild,
       teacher: join(folder, "teacher"),
-      config: { datasets: [{ name: "d", select: { k: K, p: 1 } }] },
+      config: { datasets: [{ name: "d", select: { k: K, p: 1 } }], decode: { strict: true } },
     };
     const { published, counts } = await runIngest(ingesting);
     assert.equal(counts.quarantined, 4);

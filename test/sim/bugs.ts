@@ -78,7 +78,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "checkpoint-forgets-what-changed",
-    likelySeed: 107,
+    likelySeed: 718,
     what: "a checkpoint that is tried again takes the parts of the one before for panes that have changed since",
     install: () => replace(DatasetState.prototype, "markChanged", () => ({ value: () => undefined })),
   },
