@@ -312,7 +312,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "labels-replaced",
-    likelySeed: 227,
+    likelySeed: 1003,
     what: "labels are put, not created only if absent",
     store: overwriting((key) => key.startsWith("labels/")),
   },
