@@ -37,7 +37,7 @@ const watched: Decoder = {
     begun = true;
     return decoder.header(bytes);
   },
-  decode: (bytes, header, plan) => decoder.decode(bytes, header, plan),
+  decode: (bytes, header, plan, onlooker) => decoder.decode(bytes, header, plan, onlooker),
 };
 say("opened");
 await runScore({
