@@ -15,7 +15,7 @@ import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import type { ChainName } from "../schemas/keys.js";
 import type { OnProgress } from "../schemas/progress.js";
 
-/** How long what a run has taken over stays, without pins: whoever reads it just now has nearly always finished then. */
+/** How long what a run has taken over stays, without pins: a reader that has it open has nearly always finished then. */
 const SWEEP_AFTER_MS = 60 * 60 * 1000;
 
 export interface CompactOptions {

@@ -11,7 +11,7 @@ export interface NamedTeacher extends LoadedTeacher {
 /** Classes that a note names, at most */
 const NAMED = 3;
 
-/** Tells the store what a loaded teacher's classes are called, or is told; `onNote` hears of what changes, and of what does not. */
+/** Tells the store what a loaded teacher's classes are called, or is told; `onNote` is given what changes, and what does not. */
 export async function withStoredNames(
   store: Store,
   teacher: LoadedTeacher,

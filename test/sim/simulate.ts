@@ -246,7 +246,7 @@ class Simulation {
         world.violate("immutable", `the segment ${key} was written twice`);
         return;
       }
-      // A late writer's: the chain had another there, which a run has. Whoever ranks it has rows that the model has not.
+      // A late writer's: the chain had another there, which a run has. A reader that ranks it has rows that the model has not.
       if (this.#originals.has(key)) {
         world.log(`${key} is written again below the runs`);
         return;
