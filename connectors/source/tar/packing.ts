@@ -31,12 +31,7 @@ export const PACKED_CHUNK_BYTES = 64 * 1024;
 
 type WithZstd = typeof zlib & { readonly createZstdDecompress?: () => Transform };
 
-/** Whether this Node unpacks zstd: from 22.15 on. */
-export function unpacksZstd(): boolean {
-  return (zlib as WithZstd).createZstdDecompress !== undefined;
-}
-
-/** How a packing that Sluice reads is unpacked; undefined for one that it does not read here. */
+/** How a packing that Sluice reads is unpacked; undefined for one that it does not read here (zstd before Node 22.15). */
 export function unpackerOf(packing: Packing): (() => Transform) | undefined {
   if (packing === "gzip") return () => zlib.createGunzip({ chunkSize: PACKED_CHUNK_BYTES });
   return packing === "zstd" ? (zlib as WithZstd).createZstdDecompress : undefined;
