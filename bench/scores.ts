@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openFilesystemStore } from "../connectors/store/filesystem.js";
+import { openFilesystemStore } from "../connectors/store/filesystem/filesystem-store.js";
 import { compact } from "../pipelines/compact.js";
 import { teacherDigest } from "../schemas/model-card.js";
 import { cached } from "./cache.js";

@@ -1,4 +1,4 @@
-import type { Declarations } from "../pipelines/declare.js";
+import type { Declarations } from "../pipelines/open/declare.js";
 import type { Config } from "../schemas/config.js";
 import { changeText, type DeclarationChange } from "../schemas/declaration-changes.js";
 import type { DeclaredSource, DeclaredTeacher } from "../schemas/declaration.js";
@@ -26,7 +26,7 @@ export async function declareCall(
   { config, teacher, source = null, by, nowMs }: CallDeclaration,
   { say, dryRun = false }: { readonly say: (line: string) => void; readonly dryRun?: boolean },
 ): Promise<DeclarationChange[]> {
-  const { declare, wantedChanges } = await import("../pipelines/declare.js");
+  const { declare, wantedChanges } = await import("../pipelines/open/declare.js");
   const { streamSettingsOf, withSource } = await import("../schemas/declaration.js");
   const before = declared.settings?.sources ?? [];
   const sources = source === null ? before : withSource(before, source);

@@ -1,4 +1,4 @@
-import type { Declarations } from "../pipelines/declare.js";
+import type { Declarations } from "../pipelines/open/declare.js";
 import type { Config } from "../schemas/config.js";
 import type { DeclaredTeacher } from "../schemas/declaration.js";
 import { changeText, type DeclarationChange } from "../schemas/declaration-changes.js";
@@ -7,7 +7,7 @@ import type { GivenSettings, Layers, SettledSettings } from "./config/given-sett
 import { openExistingStore, storeIsThere, type OpenedStore } from "./existing-store.js";
 import type { Invocation, SettingFlag } from "./invocation.js";
 
-export type LoadedTeacher = Awaited<ReturnType<typeof import("../pipelines/runtime/open-scoring.js").namedTeacher>>;
+export type LoadedTeacher = Awaited<ReturnType<typeof import("../pipelines/open/open-scoring.js").namedTeacher>>;
 
 /** The settings of one call over what the store remembers, and the store itself. */
 export interface OpenedDeclared {
@@ -55,7 +55,7 @@ export async function declaredOrGiven(
 
 /** What the store at a place remembers; nothing where there is none yet. Leaves nothing behind. */
 export async function declaredAt(given: GivenSettings): Promise<Declarations> {
-  const { noDeclarations } = await import("../pipelines/declare.js");
+  const { noDeclarations } = await import("../pipelines/open/declare.js");
   const { location } = given;
   if (!(await storeIsThere(location))) return noDeclarations(location.stream);
   const store = await openExistingStore(location);
@@ -68,7 +68,7 @@ export async function declaredAt(given: GivenSettings): Promise<Declarations> {
 
 /** What an open store remembers of the stream that is meant. */
 export async function declaredIn(store: OpenedStore, given: GivenSettings): Promise<Declarations> {
-  const { onlyStream, readDeclarations } = await import("../pipelines/declare.js");
+  const { onlyStream, readDeclarations } = await import("../pipelines/open/declare.js");
   const { stream } = given.location;
   return readDeclarations(store, given.namesStream ? stream : await onlyStream(store, stream));
 }
@@ -103,7 +103,7 @@ async function callNotes(given: GivenSettings, declared: Declarations, config: C
 
 /** How settings differ from the declared; of the teacher only a digest can tell, which see `teacherDifference`. */
 export async function differences(declared: Declarations, config: Config): Promise<DeclarationChange[]> {
-  const { wantedChanges } = await import("../pipelines/declare.js");
+  const { wantedChanges } = await import("../pipelines/open/declare.js");
   const { streamSettingsOf } = await import("../schemas/declaration.js");
   const { settings } = declared;
   const wanted = streamSettingsOf(config, settings?.teacher ?? null, settings?.sources ?? []);
@@ -187,7 +187,7 @@ export async function callTeacher(
   declared: Declarations,
   namesTeacher: boolean,
 ): Promise<LoadedTeacher> {
-  const { namedTeacher } = await import("../pipelines/runtime/open-scoring.js");
+  const { namedTeacher } = await import("../pipelines/open/open-scoring.js");
   const teacher = await namedTeacher(config, namesTeacher ? null : declared.settings?.teacher);
   const difference = teacherDifference(declared, await declaredAs(teacher, config));
   if (difference !== null) run.note(`for this call alone: ${difference}`);

@@ -5,12 +5,12 @@ import type { Dataset } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
 
 /** An object store, opened. */
-export type OpenedStore = Awaited<ReturnType<typeof import("../pipelines/runtime/workspace.js").openStore>>;
+export type OpenedStore = Awaited<ReturnType<typeof import("../pipelines/open/workspace.js").openStore>>;
 type Place = Pick<Config, "data" | "s3">;
 
 /** The store of a data folder that is there: commands that only read leave no folder behind. Throws E_STORE_MISSING. */
 export async function openExistingStore(place: Place): Promise<OpenedStore> {
-  const { openStore } = await import("../pipelines/runtime/workspace.js");
+  const { openStore } = await import("../pipelines/open/workspace.js");
   if (await storeIsThere(place)) return openStore(place);
   throw new SluiceError(
     "E_STORE_MISSING",
@@ -21,7 +21,7 @@ export async function openExistingStore(place: Place): Promise<OpenedStore> {
 
 /** Whether there is a store; a bucket must be there. */
 export async function storeIsThere({ data, s3 }: Place): Promise<boolean> {
-  const { FOLDERS } = await import("../pipelines/runtime/workspace.js");
+  const { FOLDERS } = await import("../pipelines/open/workspace.js");
   return s3 !== undefined || existsSync(join(data, FOLDERS.store));
 }
 

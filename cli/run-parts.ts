@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import type { RunScoreResult } from "../pipelines/run-score.js";
-import type { RunTopkOptions, RunTopkResult } from "../pipelines/run-topk.js";
-import type { PublishedCut } from "../pipelines/runtime/cut-and-publish.js";
-import type { ScoringParts } from "../pipelines/runtime/open-scoring.js";
-import type { Workspace } from "../pipelines/runtime/workspace.js";
+import type { RunScoreResult } from "../pipelines/kafka/run-score.js";
+import type { RunTopkOptions, RunTopkResult } from "../pipelines/kafka/run-topk.js";
+import type { PublishedCut } from "../pipelines/versions/cut-and-publish.js";
+import type { ScoringParts } from "../pipelines/open/open-scoring.js";
+import type { Workspace } from "../pipelines/open/workspace.js";
 import type { Allowance } from "../schemas/allowance.js";
 import type { ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
@@ -35,7 +35,7 @@ export async function scorePart(
   context: PartContext,
   own: { readonly workspace: Workspace; readonly scoring: ScoringParts; readonly onProgress: OnProgress },
 ): Promise<Part> {
-  const { runScore } = await import("../pipelines/run-score.js");
+  const { runScore } = await import("../pipelines/kafka/run-score.js");
   let done: RunScoreResult | null = null as RunScoreResult | null;
   return {
     work: runScore({ ...context, ...own }).then((result) => (done = result)),
@@ -49,8 +49,8 @@ export async function topkPart(
   context: PartContext,
   own: { readonly card: ModelCard; readonly checkpointMs: number },
 ): Promise<Part> {
-  const { runTopk } = await import("../pipelines/run-topk.js");
-  const { assertFits } = await import("../pipelines/memory-estimate.js");
+  const { runTopk } = await import("../pipelines/kafka/run-topk.js");
+  const { assertFits } = await import("../pipelines/flow/memory-estimate.js");
   assertFits(context.config, own.card);
   let done: RunTopkResult | null = null as RunTopkResult | null;
   const work = runTopk({
@@ -73,10 +73,10 @@ export async function publishPart(
   context: PartContext,
   own: { readonly card: ModelCard; readonly judgeMs: number; readonly allow: Allowance },
 ): Promise<Part> {
-  const { runPublish } = await import("../pipelines/run-publish.js");
-  const { runLabels } = await import("../pipelines/run-labels.js");
-  const { publishingParts } = await import("../pipelines/runtime/open-scoring.js");
-  const { declarationWatch } = await import("../pipelines/declare.js");
+  const { runPublish } = await import("../pipelines/kafka/run-publish.js");
+  const { runLabels } = await import("../pipelines/kafka/run-labels.js");
+  const { publishingParts } = await import("../pipelines/open/open-scoring.js");
+  const { declarationWatch } = await import("../pipelines/open/declare.js");
   const { config, store, note } = context;
   const mayPublish = await declarationWatch(store, config.stream);
   const published: PublishedCut[] = [];
@@ -99,7 +99,7 @@ export async function compactPart(
   context: PartContext,
   own: { readonly everyMs: number; readonly olderThanMs: number },
 ): Promise<Part> {
-  const { runCompact } = await import("../pipelines/run-compact.js");
+  const { runCompact } = await import("../pipelines/kafka/run-compact.js");
   const { stream } = context.config;
   let segments = 0;
   const work = runCompact({

@@ -37,7 +37,7 @@ export async function versionedDataset(
   name: string | undefined,
 ): Promise<string> {
   const declared = datasets.map((one) => one.name);
-  const { publishedDatasets, versionNumbers } = await import("../pipelines/versions.js");
+  const { publishedDatasets, versionNumbers } = await import("../pipelines/versions/versions.js");
   if (name === undefined && declared[0] !== undefined) return declared[0];
   if (name !== undefined && declared.includes(name)) return name;
   const isName = name !== undefined && datasetNameSchema.safeParse(name).success;

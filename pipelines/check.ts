@@ -2,21 +2,21 @@ import { constants, existsSync } from "node:fs";
 import { access, stat, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
-import { decodableFormats } from "../connectors/decoder/formats.js";
-import { openSharpDecoder } from "../connectors/decoder/sharp.js";
+import { decodableFormats } from "../connectors/decoder/headers/formats.js";
+import { openSharpDecoder } from "../connectors/decoder/libvips/libvips-decoder.js";
 import { openEngine } from "../connectors/engine/open.js";
-import { loadTeacher } from "../connectors/engine/teacher-files.js";
+import { loadTeacher } from "../connectors/engine/teacher/teacher-files.js";
 import type { Config } from "../schemas/config.js";
 import { messageOf, SluiceError, type ErrorCode } from "../schemas/errors.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import { pixelBytes } from "../schemas/pixels.js";
-import { neverFires } from "../operators/pure/triggers.js";
-import { assertAnswerable } from "./answerable.js";
-import { engineLines } from "./check-engines.js";
-import { estimateMemory, memoryLimit } from "./memory-estimate.js";
-import { PUBLISHED_BY_HAND } from "./run-publish.js";
-import { neverFiresText } from "./runtime/cut-scheduler.js";
-import { holderOf } from "./runtime/folder-holder.js";
+import { neverFires } from "../operators/select/triggers.js";
+import { assertAnswerable } from "./flow/answerable.js";
+import { engineLines } from "./open/check-engines.js";
+import { estimateMemory, memoryLimit } from "./flow/memory-estimate.js";
+import { PUBLISHED_BY_HAND } from "./kafka/run-publish.js";
+import { neverFiresText } from "./flow/cut-scheduler.js";
+import { holderOf } from "./open/folder-holder.js";
 
 /** One thing looked at, and how it stands. */
 export interface CheckLine {

@@ -1,16 +1,16 @@
 import type { Store } from "../connectors/store/store.js";
-import { ArchiveReader } from "../operators/stages/archive-reader.js";
+import { ArchiveReader } from "../operators/archive/archive-reader.js";
 import {
   compactChain,
   RUN_SEGMENTS,
   STOPPED,
   type CompactedRun,
   type RefusedSegment,
-} from "../operators/stages/compact-chain.js";
-import { oldestPin } from "../operators/stages/pins.js";
-import { sweepChain, type Swept } from "../operators/stages/sweep-chain.js";
-import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
-import { readCards } from "../operators/stages/teacher-registry.js";
+} from "../operators/archive/compact-chain.js";
+import { oldestPin } from "../operators/archive/pins.js";
+import { sweepChain, type Swept } from "../operators/archive/sweep-chain.js";
+import { throwIfStopped } from "../operators/archive/throw-if-stopped.js";
+import { readCards } from "../operators/archive/teacher-registry.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import type { ChainName } from "../schemas/keys.js";
 import type { OnProgress } from "../schemas/progress.js";

@@ -3,8 +3,8 @@ import type { Log } from "../connectors/log/log.js";
 import type { ImageOpener, Source, SourceItem } from "../connectors/source/source.js";
 import { isSluiceError } from "../schemas/errors.js";
 import { encodeImageRecord } from "../schemas/image-record.js";
-import { batches, mapOrdered } from "./runtime/flow.js";
-import { sleepUntil } from "./runtime/sleep-until.js";
+import { batches, mapOrdered } from "./flow/flow.js";
+import { sleepUntil } from "./flow/sleep-until.js";
 
 export interface ProduceOptions {
   readonly log: Log;

@@ -3,16 +3,16 @@ import type { Allowance } from "../schemas/allowance.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
-import type { CutOptions } from "../operators/stages/cut.js";
-import { withPin } from "../operators/stages/pins.js";
-import { readCards, type ArchivedCard } from "../operators/stages/teacher-registry.js";
-import { manifestsNewestFirst, type OnDamaged } from "../operators/stages/manifests.js";
+import type { CutOptions } from "../operators/state/cut.js";
+import { withPin } from "../operators/archive/pins.js";
+import { readCards, type ArchivedCard } from "../operators/archive/teacher-registry.js";
+import { manifestsNewestFirst, type OnDamaged } from "../operators/version/manifests.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { OnProgress } from "../schemas/progress.js";
-import { rebuildPlace, type RebuildAim } from "./rebuild-place.js";
-import { cutAndPublish, type PublishedCut } from "./runtime/cut-and-publish.js";
+import { rebuildPlace, type RebuildAim } from "./versions/rebuild-place.js";
+import { cutAndPublish, type PublishedCut } from "./versions/cut-and-publish.js";
 
 export interface RebuildOptions extends RebuildAim {
   readonly store: Store;

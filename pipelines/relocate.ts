@@ -1,9 +1,9 @@
 import { liesBelow, placeNamed, relocatedUri, shownPlace } from "../connectors/source/relocated-uri.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
-import { ArchiveReader } from "../operators/stages/archive-reader.js";
-import { addRelocation, readRelocations } from "../operators/stages/relocations.js";
-import { readCards } from "../operators/stages/teacher-registry.js";
+import { ArchiveReader } from "../operators/archive/archive-reader.js";
+import { addRelocation, readRelocations } from "../operators/archive/relocations.js";
+import { readCards } from "../operators/archive/teacher-registry.js";
 import { sha256Hex } from "../schemas/canonical.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { Relocation } from "../schemas/relocation.js";

@@ -1,8 +1,8 @@
 import type { Log, PartitionEnds } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
-import { lengthOf, meets, without, type OffsetRange } from "../operators/pure/offset-ranges.js";
-import { ChainReader } from "../operators/stages/chain-reader.js";
-import { claimChains, claimedRange, readClaims } from "../operators/stages/chain-claims.js";
+import { lengthOf, meets, without, type OffsetRange } from "../operators/archive/offset-ranges.js";
+import { ChainReader } from "../operators/archive/chain-reader.js";
+import { claimChains, claimedRange, readClaims } from "../operators/archive/chain-claims.js";
 import type { ChainClaim } from "../schemas/chain-claim.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { ChainName } from "../schemas/keys.js";

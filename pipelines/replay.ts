@@ -1,26 +1,26 @@
 import type { Assignment, Log } from "../connectors/log/log.js";
-import { archivedChains } from "../operators/stages/chain.js";
-import { readClaims } from "../operators/stages/chain-claims.js";
-import { Dedupe } from "../operators/stages/dedupe.js";
-import { saveCard } from "../operators/stages/teacher-registry.js";
+import { archivedChains } from "../operators/archive/chain.js";
+import { readClaims } from "../operators/archive/chain-claims.js";
+import { Dedupe } from "../operators/image/dedupe.js";
+import { saveCard } from "../operators/archive/teacher-registry.js";
 import { keys, type ChainName } from "../schemas/keys.js";
 import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { Segment } from "../schemas/segment.js";
 import { planReplay, type PlannedChain, type ReplayAsk, type ReplayPlan } from "./replay-plan.js";
-import { frontierOf, scoreChain, type ChainScoring, type OpenChain } from "./runtime/chain-scoring.js";
-import { ByteBudget } from "./runtime/flow.js";
-import type { RunCounts } from "./runtime/ingest-progress.js";
-import { keepRunning } from "./runtime/keep-running.js";
-import { LiveDatasets } from "./runtime/live-datasets.js";
-import type { ScoringParts } from "./runtime/open-scoring.js";
-import { PacedRead, type Pace } from "./runtime/paced-read.js";
-import { ReplayTracker } from "./runtime/replay-tracker.js";
-import { openScoreIndex, type ChainFollower } from "./runtime/score-index.js";
-import { StageClock } from "./runtime/stage-clock.js";
-import type { Workspace } from "./runtime/workspace.js";
-import { YieldToLive, type YieldOptions } from "./runtime/yield-to-live.js";
-import { sleepUntil } from "./runtime/sleep-until.js";
+import { frontierOf, scoreChain, type ChainScoring, type OpenChain } from "./flow/chain-scoring.js";
+import { ByteBudget } from "./flow/flow.js";
+import type { RunCounts } from "./flow/ingest-progress.js";
+import { keepRunning } from "./flow/keep-running.js";
+import { LiveDatasets } from "./flow/live-datasets.js";
+import type { ScoringParts } from "./open/open-scoring.js";
+import { PacedRead, type Pace } from "./flow/paced-read.js";
+import { ReplayTracker } from "./kafka/replay-tracker.js";
+import { openScoreIndex, type ChainFollower } from "./flow/score-index.js";
+import { StageClock } from "./flow/stage-clock.js";
+import type { Workspace } from "./open/workspace.js";
+import { YieldToLive, type YieldOptions } from "./kafka/yield-to-live.js";
+import { sleepUntil } from "./flow/sleep-until.js";
 
 export interface ReplayOptions {
   /** Its local tables are this process's alone */

@@ -1,15 +1,15 @@
 import type { Store } from "../connectors/store/store.js";
-import { cut, type CutOptions } from "../operators/stages/cut.js";
-import { readManifest } from "../operators/stages/manifests.js";
-import { versionId } from "../operators/stages/publish.js";
-import { cardNamed } from "../operators/stages/teacher-registry.js";
-import { throwIfStopped } from "../operators/stages/throw-if-stopped.js";
+import { cut, type CutOptions } from "../operators/state/cut.js";
+import { readManifest } from "../operators/version/manifests.js";
+import { versionId } from "../operators/version/publish.js";
+import { cardNamed } from "../operators/archive/teacher-registry.js";
+import { throwIfStopped } from "../operators/archive/throw-if-stopped.js";
 import type { Cut } from "../schemas/chosen-rows.js";
 import { datasetSchema, type Dataset } from "../schemas/dataset.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
-import { firstDifferences, type RowDifference } from "./row-differences.js";
+import { firstDifferences, type RowDifference } from "./versions/row-differences.js";
 import { archivedTeacher } from "./rebuild.js";
 
 export interface ReproduceOptions {

@@ -1,14 +1,14 @@
 import type { Log, PartitionEnds } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
-import { ranking } from "../operators/pure/ranking.js";
-import { newestSpan } from "../operators/pure/windows.js";
-import { readClaims } from "../operators/stages/chain-claims.js";
-import { restoreSpan } from "../operators/stages/checkpoint.js";
-import { currentFrontier } from "../operators/stages/archive-reader.js";
-import { newestManifest } from "../operators/stages/manifests.js";
-import { readCards } from "../operators/stages/teacher-registry.js";
+import { ranking } from "../operators/select/ranking.js";
+import { newestSpan } from "../operators/select/windows.js";
+import { readClaims } from "../operators/archive/chain-claims.js";
+import { restoreSpan } from "../operators/state/checkpoint.js";
+import { currentFrontier } from "../operators/archive/archive-reader.js";
+import { newestManifest } from "../operators/version/manifests.js";
+import { readCards } from "../operators/archive/teacher-registry.js";
 import type { ChainClaim } from "../schemas/chain-claim.js";
-import type { Judgement } from "../operators/pure/triggers.js";
+import type { Judgement } from "../operators/select/triggers.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { endIn, type Frontier } from "../schemas/frontier.js";
@@ -16,10 +16,10 @@ import type { Manifest } from "../schemas/manifest.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
 import type { ModelCard } from "../schemas/model-card.js";
-import { countLate } from "./late.js";
-import { listQuarantine } from "./quarantine.js";
-import { CutScheduler } from "./runtime/cut-scheduler.js";
-import { ArchiveFacts } from "./runtime/archive-facts.js";
+import { countLate } from "./versions/late.js";
+import { listQuarantine } from "./quarantine/quarantine.js";
+import { CutScheduler } from "./flow/cut-scheduler.js";
+import { ArchiveFacts } from "./flow/archive-facts.js";
 
 export interface TeacherStatus {
   readonly digest: string;

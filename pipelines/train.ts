@@ -1,9 +1,14 @@
 import { basename } from "node:path";
-import { describeWeights } from "../connectors/engine/weights-digest.js";
-import { loadTeacher, writeCard } from "../connectors/engine/teacher-files.js";
+import { describeWeights } from "../connectors/engine/teacher/weights-digest.js";
+import { loadTeacher, writeCard } from "../connectors/engine/teacher/teacher-files.js";
 import type { Architecture, Preparation, TrainableModel, Trainer } from "../connectors/trainer/trainer.js";
-import { evaluatePredictions, predictedClasses, tailRecall, type Evaluation } from "../operators/pure/evaluation.js";
-import { fit, type Schedule } from "../operators/stages/fit.js";
+import {
+  evaluatePredictions,
+  predictedClasses,
+  tailRecall,
+  type Evaluation,
+} from "../operators/training/evaluation.js";
+import { fit, type Schedule } from "../operators/training/fit.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { LabelledPixels } from "../schemas/labelled-pixels.js";
 import { modelCardSchema, type ModelCard } from "../schemas/model-card.js";
@@ -15,7 +20,7 @@ import {
   networkFor,
   PRETRAIN_SCHEDULE,
   studentFor,
-} from "./train-defaults.js";
+} from "./training/train-defaults.js";
 
 /** The counts of a progress event while nothing goes through a teacher. */
 export const NOTHING_SCORED = { scored: 0, copied: 0, kept: 0, quarantined: 0 } as const;

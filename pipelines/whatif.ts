@@ -1,21 +1,21 @@
 import type { Store } from "../connectors/store/store.js";
-import { selectedClasses } from "../operators/pure/class-map.js";
-import { SpanState } from "../operators/pure/dataset-state.js";
-import { quota } from "../operators/pure/quota.js";
-import { ranking } from "../operators/pure/ranking.js";
-import { estimateTopkBytes } from "../operators/pure/topk-size.js";
-import { ArchiveReader } from "../operators/stages/archive-reader.js";
-import { chooseRows } from "../operators/stages/choose-rows.js";
-import { labelFrontier, labelledImages } from "../operators/stages/image-labels.js";
-import { newestManifest } from "../operators/stages/manifests.js";
+import { selectedClasses } from "../operators/select/class-map.js";
+import { SpanState } from "../operators/topk/dataset-state.js";
+import { quota } from "../operators/select/quota.js";
+import { ranking } from "../operators/select/ranking.js";
+import { estimateTopkBytes } from "../operators/topk/topk-size.js";
+import { ArchiveReader } from "../operators/archive/archive-reader.js";
+import { chooseRows } from "../operators/version/choose-rows.js";
+import { labelFrontier, labelledImages } from "../operators/archive/image-labels.js";
+import { newestManifest } from "../operators/version/manifests.js";
 import { mostK, reserveOf, type Dataset, type Selection, type Span } from "../schemas/dataset.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { Segment } from "../schemas/segment.js";
-import { answerOf, type SettingAnswer } from "./whatif-answer.js";
-import { classKeys, versionRows } from "./whatif-overlap.js";
+import { answerOf, type SettingAnswer } from "./whatif/whatif-answer.js";
+import { classKeys, versionRows } from "./whatif/whatif-overlap.js";
 
 export interface WhatifOptions {
   readonly store: Store;

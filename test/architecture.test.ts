@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dependencyViolations, type Package } from "./architecture/dependency-rules.js";
 import { importViolations } from "./architecture/import-rules.js";
+import { listedPureFiles } from "./architecture/pure-files.js";
 import { purityViolations } from "./architecture/purity-rules.js";
 import { documents, sourceFiles, textOf } from "./architecture/repository.js";
 import { parseSource, type SourceFile } from "./architecture/source-file.js";
@@ -23,7 +24,12 @@ test("imports run one way", () => {
   assert.deepEqual(importViolations(sourceFiles()), []);
 });
 
-test("operators/pure is pure", () => {
+test("what is said to be pure is there, and is pure", () => {
+  const paths = new Set(sourceFiles().map(({ path }) => path));
+  assert.deepEqual(
+    listedPureFiles.filter((path) => !paths.has(path)),
+    [],
+  );
   assert.deepEqual(purityViolations(sourceFiles()), []);
 });
 
@@ -36,27 +42,27 @@ test("the import rule finds each wrong direction, in whatever form it is written
   const allowed = {
     "schemas/a.ts": `import { z } from "zod"; import { b } from "./b.js";`,
     "schemas/b.ts": `export const b = 1;`,
-    "operators/pure/topk.ts": `import { b } from "../../schemas/b.js";`,
-    "operators/stages/cut.ts": `import type { Store } from "../../connectors/store/store.js"; import "../pure/topk.js";`,
+    "operators/topk/topk.ts": `import { b } from "../../schemas/b.js";`,
+    "operators/state/cut.ts": `import type { Store } from "../../connectors/store/store.js"; import "../topk/topk.js";`,
     "connectors/store/store.ts": `import { b } from "../../schemas/b.js";`,
-    "connectors/store/filesystem.ts": `import type { Store } from "./store.js";`,
-    "connectors/engine/onnx.ts": `import type { Store } from "../store/store.js";`,
-    "pipelines/ingest.ts": `import "../connectors/store/filesystem.js"; import "../operators/stages/cut.js";`,
+    "connectors/store/filesystem/filesystem-store.ts": `import type { Store } from "../store.js";`,
+    "connectors/engine/onnx/onnx-runner.ts": `import type { Store } from "../../store/store.js";`,
+    "pipelines/ingest.ts": `import "../connectors/store/filesystem/filesystem-store.js"; import "../operators/state/cut.js";`,
     "cli/main.ts": `const { ingest } = await import("../pipelines/ingest.js");`,
     "test/a.test.ts": `import "../cli/main.js";`,
   };
   assert.deepEqual(importViolations(tree(allowed)), []);
   const wrong = {
     ...allowed,
-    "schemas/c.ts": `\nimport { topk } from "../operators/pure/topk.js";`,
-    "operators/pure/d.ts": `import type { Store } from "../../connectors/store/store.js";`,
-    "operators/pure/e.ts": `export { f } from "../stages/cut.js";`,
-    "operators/stages/f.ts": `import { open } from "../../connectors/store/filesystem.js";`,
+    "schemas/c.ts": `\nimport { topk } from "../operators/topk/topk.js";`,
+    "operators/topk/d.ts": `import type { Store } from "../../connectors/store/store.js";`,
+    "operators/select/e.ts": `export { f } from "../state/cut.js";`,
+    "operators/version/f.ts": `import { open } from "../../connectors/store/filesystem.js";`,
     "connectors/engine/g.ts": `import { open } from "../store/filesystem.js";`,
-    "connectors/log/h.ts": `const cut = await import("../../operators/stages/cut.js");`,
+    "connectors/log/h.ts": `const cut = await import("../../operators/state/cut.js");`,
     "pipelines/i.ts": `import "../cli/main.js";`,
     "cli/j.ts": `import type { Store } from "../connectors/store/store.js";`,
-    "cli/k.ts": `const w = new URL("../operators/pure/topk.js", import.meta.url);`,
+    "cli/k.ts": `const w = new URL("../operators/topk/topk.js", import.meta.url);`,
     "bench/l.ts": `import "../test/a.test.js";`,
     "cli/m.ts": `import "../pipelines/gone.js";`,
     "cli/n.ts": `type T = import("../connectors/store/store.js").Store;`,
@@ -77,7 +83,7 @@ test("the purity rule finds I/O, clocks, chance and waiting, and leaves function
     export const f = (out: Out, values: { Promise: number }) => [out.process, values.Promise, Math.max(1, 2)];
     // process.exit(), await, Math.random()
     export const text = "setTimeout";`;
-  assert.deepEqual(purityViolations(tree({ "operators/pure/good.ts": pure })), []);
+  assert.deepEqual(purityViolations(tree({ "operators/topk/good.ts": pure })), []);
   const impure = [
     `import { readFileSync } from "node:fs";`,
     `import net from "node:net";`,
@@ -98,9 +104,9 @@ test("the purity rule finds I/O, clocks, chance and waiting, and leaves function
     `export class C { async run() { return 1; } }`,
   ];
   for (const line of impure) {
-    const found = places(purityViolations(tree({ "operators/pure/bad.ts": `\n${line}` })));
-    assert.deepEqual([...new Set(found)], ["operators/pure/bad.ts:2"], line);
-    assert.deepEqual(purityViolations(tree({ "operators/stages/same.ts": line })), [], "stages may");
+    const found = places(purityViolations(tree({ "operators/topk/bad.ts": `\n${line}` })));
+    assert.deepEqual([...new Set(found)], ["operators/topk/bad.ts:2"], line);
+    assert.deepEqual(purityViolations(tree({ "operators/version/same.ts": line })), [], "others may");
   }
 });
 

@@ -12,7 +12,7 @@ test("files and exported names follow the naming rules", () => {
 
 test("the naming rule finds forbidden words, other cases, index files and long files", () => {
   const good = parseSource(
-    "operators/pure/dataset-state.ts",
+    "operators/topk/dataset-state.ts",
     "export const dataset = 1; const data = 2; export interface Database { data: number } export type Informed = 1;",
   );
   assert.deepEqual(namingViolations([good]), []);

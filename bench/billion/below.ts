@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { TopkState } from "../../operators/pure/topk.js";
+import type { TopkState } from "../../operators/topk/topk.js";
 import { CLASSES, makeCandidates } from "./candidates.js";
 
 const CANDIDATES = 20_000_000;

@@ -1,6 +1,6 @@
 /** `node --expose-gc shards.js <images> <K> <folder>`: four states take a quarter of the images each, then are merged. */
 import { join } from "node:path";
-import { topk } from "../../operators/pure/topk.js";
+import { topk } from "../../operators/topk/topk.js";
 import { CLASSES, makeCandidates } from "./candidates.js";
 import { pushFile, writeSnapshot } from "./snapshot-file.js";
 

@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
-import type { TopkState } from "../../operators/pure/topk.js";
+import type { TopkState } from "../../operators/topk/topk.js";
 
 const READ_BYTES = 4 * 1024 * 1024;
 

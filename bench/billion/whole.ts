@@ -1,6 +1,6 @@
 /** `node --expose-gc whole.js <images> <K> <folder>`: one state takes all candidates, is written, and restored. */
 import { join } from "node:path";
-import { topk } from "../../operators/pure/topk.js";
+import { topk } from "../../operators/topk/topk.js";
 import { costBelow } from "./below.js";
 import { CLASSES, makeCandidates, PLACES } from "./candidates.js";
 import { pushFile, writeSnapshot } from "./snapshot-file.js";

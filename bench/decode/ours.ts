@@ -2,8 +2,8 @@
 // prints its measures as JSON. With a file it writes the pixels of each of them once, in the order of their names.
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
-import { planDecode } from "../../operators/pure/decode-plan.js";
+import { openSharpDecoder } from "../../connectors/decoder/libvips/libvips-decoder.js";
+import { planDecode } from "../../operators/image/decode-plan.js";
 
 const [folder, way, images, lanes, output] = process.argv.slice(2) as [string, string, string, string, string?];
 const card = {

@@ -3,10 +3,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
+import { openSharpDecoder } from "../../connectors/decoder/libvips/libvips-decoder.js";
 import { openEngine } from "../../connectors/engine/open.js";
-import { loadTeacher } from "../../connectors/engine/teacher-files.js";
-import { planDecode } from "../../operators/pure/decode-plan.js";
+import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
+import { planDecode } from "../../operators/image/decode-plan.js";
 import { configSchema } from "../../schemas/config.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 

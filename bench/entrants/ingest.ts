@@ -2,13 +2,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
+import { openSharpDecoder } from "../../connectors/decoder/libvips/libvips-decoder.js";
 import { openEngine } from "../../connectors/engine/open.js";
-import { loadTeacher } from "../../connectors/engine/teacher-files.js";
+import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import { openFolderSource } from "../../connectors/source/folder.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import { ingest } from "../../pipelines/ingest.js";
-import { openWorkspace } from "../../pipelines/runtime/workspace.js";
+import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { configSchema } from "../../schemas/config.js";
 
 const [teacherPath, images, engineSettings = "{}"] = process.argv.slice(2) as [string, string, string?];

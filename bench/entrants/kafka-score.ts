@@ -1,14 +1,14 @@
 // `node kafka-score.js '{"settings": …, "teacher": …}'`: a scorer as `sluice run score` runs it, until its standard input ends.
 // `teacher`: a path, or a name for the made-up teacher, whose decoder and engine do nothing. Says what it does (../kafka/say.ts).
-import { openSharpDecoder } from "../../connectors/decoder/sharp.js";
+import { openSharpDecoder } from "../../connectors/decoder/libvips/libvips-decoder.js";
 import type { Decoder } from "../../connectors/decoder/decoder.js";
-import type { KafkaLog } from "../../connectors/log/kafka.js";
+import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import { openEngine } from "../../connectors/engine/open.js";
-import { loadTeacher } from "../../connectors/engine/teacher-files.js";
+import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import { openUri } from "../../connectors/source/open-uri.js";
-import { runScore } from "../../pipelines/run-score.js";
-import { openKafka } from "../../pipelines/runtime/open-kafka.js";
-import { openWorkspace } from "../../pipelines/runtime/workspace.js";
+import { runScore } from "../../pipelines/kafka/run-score.js";
+import { openKafka } from "../../pipelines/open/open-kafka.js";
+import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { configSchema } from "../../schemas/config.js";
 import { madeUpDecoder, madeUpEngine, madeUpTeacher } from "../kafka/made-up-teacher.js";
 import { say, untilInputEnds } from "../kafka/say.js";

@@ -1,9 +1,9 @@
 // `node kafka-topk.js '{"settings": …, "teacher": …, "checkpointMs": …}'`: a top-K worker as `sluice run topk` runs it, until its
 // standard input ends. `teacher` as for kafka-score.js. Says what it does (../kafka/say.ts).
-import { loadTeacher } from "../../connectors/engine/teacher-files.js";
-import { openKafka } from "../../pipelines/runtime/open-kafka.js";
-import { openStore } from "../../pipelines/runtime/workspace.js";
-import { runTopk } from "../../pipelines/run-topk.js";
+import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
+import { openKafka } from "../../pipelines/open/open-kafka.js";
+import { openStore } from "../../pipelines/open/workspace.js";
+import { runTopk } from "../../pipelines/kafka/run-topk.js";
 import { configSchema } from "../../schemas/config.js";
 import { madeUpTeacher } from "../kafka/made-up-teacher.js";
 import { say, untilInputEnds } from "../kafka/say.js";

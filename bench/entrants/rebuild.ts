@@ -1,12 +1,12 @@
 /** `node rebuild.js <folder> <K> <threads>`: a cut of the whole archive, from frontier to id, as a process of its own. */
 import { join } from "node:path";
-import { openFilesystemStore } from "../../connectors/store/filesystem.js";
-import { currentFrontier } from "../../operators/stages/archive-reader.js";
-import { cut } from "../../operators/stages/cut.js";
-import { versionId } from "../../operators/stages/publish.js";
+import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
+import { currentFrontier } from "../../operators/archive/archive-reader.js";
+import { cut } from "../../operators/state/cut.js";
+import { versionId } from "../../operators/version/publish.js";
 import { datasetSchema } from "../../schemas/dataset.js";
 import { teacherDigest } from "../../schemas/model-card.js";
-import { parallelReader } from "../../pipelines/runtime/parallel-read.js";
+import { parallelReader } from "../../pipelines/flow/parallel-read.js";
 import { benchCard, STREAM } from "../rebuild/archive.js";
 
 const [folder = "", k = "", threads = ""] = process.argv.slice(2);

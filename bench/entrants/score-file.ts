@@ -1,7 +1,7 @@
 /** `node score-file.js <format> <archive folder> <folder of parquet-wasm>`: writes and reads segments in one format. */
 import { join } from "node:path";
-import { openFilesystemStore } from "../../connectors/store/filesystem.js";
-import { ChainReader } from "../../operators/stages/chain-reader.js";
+import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
+import { ChainReader } from "../../operators/archive/chain-reader.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { decodeSegment, encodeSegment, type Segment } from "../../schemas/segment.js";
 import { benchCard, STREAM } from "../rebuild/archive.js";

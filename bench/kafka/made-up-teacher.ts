@@ -1,6 +1,6 @@
 import type { Decoder } from "../../connectors/decoder/decoder.js";
 import type { Engine } from "../../connectors/engine/engine.js";
-import type { LoadedTeacher } from "../../connectors/engine/teacher-files.js";
+import type { LoadedTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import { modelCardSchema } from "../../schemas/model-card.js";
 import { pixelBytes, type PixelBatch } from "../../schemas/pixels.js";

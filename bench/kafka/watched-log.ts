@@ -1,4 +1,4 @@
-import type { KafkaLog } from "../../connectors/log/kafka.js";
+import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { Assignment } from "../../connectors/log/log.js";
 import { say } from "./say.js";
 

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { writeCardBeside } from "../../connectors/engine/teacher-files.js";
+import { writeCardBeside } from "../../connectors/engine/teacher/teacher-files.js";
 import type { TeacherFiles } from "../../connectors/engine/engine.js";
-import { describeWeights } from "../../connectors/engine/weights-digest.js";
+import { describeWeights } from "../../connectors/engine/teacher/weights-digest.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { encodeOnnx, type OnnxOperator, type OnnxTensor } from "./onnx-file.js";
 import { normalWeights, uniform } from "./seeded-weights.js";

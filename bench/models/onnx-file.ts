@@ -3,8 +3,8 @@ import {
   encodeTensor,
   type OnnxOperator,
   type OnnxTensor,
-} from "../../connectors/engine/onnx-operators.js";
-import { bytes, integer, message, text } from "../../connectors/engine/protobuf.js";
+} from "../../connectors/engine/onnx/operators.js";
+import { bytes, integer, message, text } from "../../connectors/engine/onnx/protobuf.js";
 
 export type { OnnxOperator, OnnxTensor };
 

@@ -5,7 +5,7 @@ import { createGzip } from "node:zlib";
 import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { TAR_END, tarEntry, tarEntryBytes } from "../../operators/stages/tar-entry.js";
+import { TAR_END, tarEntry, tarEntryBytes } from "../../operators/version/tar-entry.js";
 import { randomWords } from "../random.js";
 
 export interface Shape {

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { openFilesystemStore } from "../../connectors/store/filesystem.js";
-import { liveChain } from "../../operators/stages/chain.js";
-import { writeSegment } from "../../operators/stages/segment-objects.js";
-import { saveCard } from "../../operators/stages/teacher-registry.js";
+import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
+import { liveChain } from "../../operators/archive/chain.js";
+import { writeSegment } from "../../operators/archive/segment-objects.js";
+import { saveCard } from "../../operators/archive/teacher-registry.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { modelCardSchema, teacherDigest, type ModelCard } from "../../schemas/model-card.js";

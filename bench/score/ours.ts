@@ -2,7 +2,7 @@
 // measures as JSON. Runs of the same pixels until `images` are scored; the pixels wait decoded, so that the engine is never short of them.
 import { readFile } from "node:fs/promises";
 import { openEngine } from "../../connectors/engine/open.js";
-import { loadTeacher } from "../../connectors/engine/teacher-files.js";
+import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import { engineSchema } from "../../schemas/config.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import { treeCpuSeconds } from "./tree-cpu.js";

@@ -1,6 +1,6 @@
 import { parquetMetadata, parquetRead, type CompressionCodec } from "hyparquet";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
-import { schemaElements } from "../../operators/stages/run-file.js";
+import { schemaElements } from "../../operators/archive/run-file.js";
 import type { ScoreFormat } from "./formats.js";
 import { COLUMNS, flattened, plainValues } from "./plain-columns.js";
 

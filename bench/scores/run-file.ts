@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { parquetMetadata } from "hyparquet";
-import { FILE_METADATA, FILE_START, RunFile } from "../../operators/stages/run-file.js";
+import { FILE_METADATA, FILE_START, RunFile } from "../../operators/archive/run-file.js";
 import type { RowGroupPlace } from "../../schemas/run.js";
 import { rowGroupBatch } from "../../schemas/run-columns.js";
 import type { ScoreFormat } from "./formats.js";

@@ -1,8 +1,8 @@
 import { parentPort } from "node:worker_threads";
-import { candidates } from "../../operators/pure/candidates.js";
-import { mayLack, sampleParameters } from "../../operators/pure/sampled-thresholds.js";
-import { topk, type TopkParameters, type TopkState } from "../../operators/pure/topk.js";
-import { CandidateExchange } from "../../pipelines/runtime/candidate-exchange.js";
+import { candidates } from "../../operators/topk/candidates.js";
+import { mayLack, sampleParameters } from "../../operators/topk/sampled-thresholds.js";
+import { topk, type TopkParameters, type TopkState } from "../../operators/topk/topk.js";
+import { CandidateExchange } from "../../pipelines/flow/candidate-exchange.js";
 import type { Found, FromWorker, Task } from "./ours.js";
 import { rankedColumns } from "./segment-columns.js";
 import { CLASSES, TOP_M } from "./shape.js";

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { exchangeMemory, type ExchangeMemory } from "../../pipelines/runtime/candidate-exchange.js";
+import { exchangeMemory, type ExchangeMemory } from "../../pipelines/flow/candidate-exchange.js";
 import { CLASSES } from "./shape.js";
 
 export interface Task {

@@ -29,8 +29,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (flags: Flags) => {
       const run = invocation();
       const { archivedTeachers } = await import("../../pipelines/compact.js");
-      const { verifyArchive } = await import("../../pipelines/verify-archive.js");
-      const { publishedDatasets } = await import("../../pipelines/versions.js");
+      const { verifyArchive } = await import("../../pipelines/versions/verify-archive.js");
+      const { publishedDatasets } = await import("../../pipelines/versions/versions.js");
       const { config, store } = await openDeclared(run);
       try {
         await run.work(async ({ onProgress, stop }) => {

@@ -1,4 +1,4 @@
-import type { Declarations } from "../../pipelines/declare.js";
+import type { Declarations } from "../../pipelines/open/declare.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
@@ -59,7 +59,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice datasets show flowers", "every setting of it"]]))
     .action(async (name: string | undefined) => {
       const run = invocation();
-      const { datasetRevisions } = await import("../../pipelines/declare.js");
+      const { datasetRevisions } = await import("../../pipelines/open/declare.js");
       const { config, declared, store } = await openDeclared(run);
       try {
         const wanted = datasetNamed(config, name).name;
@@ -148,7 +148,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice datasets drop flowers", "the last revision says that it was dropped"]]))
     .action(async (name: string, flags: ChangeFlags) => {
       const run = invocation();
-      const { dropDataset } = await import("../../pipelines/declare.js");
+      const { dropDataset } = await import("../../pipelines/open/declare.js");
       const { config, declared, store } = await openDeclared(run);
       try {
         datasetNamed(config, name);
@@ -180,9 +180,9 @@ async function change(
   { dryRun = false }: ChangeFlags,
   by: string,
 ): Promise<void> {
-  const { wantedChanges, withChosenP } = await import("../../pipelines/declare.js");
-  const { assertAnswerable } = await import("../../pipelines/answerable.js");
-  const { openStore } = await import("../../pipelines/runtime/workspace.js");
+  const { wantedChanges, withChosenP } = await import("../../pipelines/open/declare.js");
+  const { assertAnswerable } = await import("../../pipelines/flow/answerable.js");
+  const { openStore } = await import("../../pipelines/open/workspace.js");
   const { teacher, card } = await teacherOf(asked, declared, namesTeacher);
   const config = card === null ? asked : withChosenP(asked, openP, card);
   if (card === null && openP.size > 0) {
@@ -219,14 +219,14 @@ async function teacherOf(
   declared: Declarations,
   namesTeacher: boolean,
 ): Promise<{ readonly teacher: DeclaredTeacher | null; readonly card: Card | null }> {
-  const { namedTeacher } = await import("../../pipelines/runtime/open-scoring.js");
+  const { namedTeacher } = await import("../../pipelines/open/open-scoring.js");
   const known = declared.settings?.teacher ?? null;
   if (namesTeacher) {
     const loaded = await namedTeacher(config);
     return { teacher: await declaredAs(loaded, config), card: loaded.card };
   }
   if (known === null) return { teacher: null, card: null };
-  const { publishersCard } = await import("../../pipelines/run-publish.js");
+  const { publishersCard } = await import("../../pipelines/kafka/run-publish.js");
   const store = await openExistingStore(config);
   try {
     return { teacher: known, card: await publishersCard(config, store, undefined, known) };
@@ -235,10 +235,10 @@ async function teacherOf(
   }
 }
 
-type Card = Awaited<ReturnType<typeof import("../../pipelines/run-publish.js").publishersCard>>;
+type Card = Awaited<ReturnType<typeof import("../../pipelines/kafka/run-publish.js").publishersCard>>;
 
 async function versionsOf(store: OpenedStore, { datasets }: Declarations): Promise<VersionsOf> {
-  const { publishedDatasets, versionNumbers } = await import("../../pipelines/versions.js");
+  const { publishedDatasets, versionNumbers } = await import("../../pipelines/versions/versions.js");
   const versions = new Map<string, { count: number; newest: number | null }>();
   for (const name of new Set([...datasets.map((one) => one.name), ...(await publishedDatasets(store))])) {
     const numbers = await versionNumbers(store, name);

@@ -1,4 +1,4 @@
-import type { MemoryEstimate } from "../../pipelines/memory-estimate.js";
+import type { MemoryEstimate } from "../../pipelines/flow/memory-estimate.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
@@ -62,12 +62,12 @@ export const declare: DeclareCommand = (command, invocation) => {
       const declared = await declaredAt(given);
       const settled = settledForChange(given, declared);
       assertOneDataset(flags, settled.config.datasets);
-      const { declarationWatch, withChosenP } = await import("../../pipelines/declare.js");
+      const { declarationWatch, withChosenP } = await import("../../pipelines/open/declare.js");
       const { ingest } = await import("../../pipelines/ingest.js");
-      const { estimateMemory } = await import("../../pipelines/memory-estimate.js");
-      const { namedTeacher, openScoring } = await import("../../pipelines/runtime/open-scoring.js");
-      const { openingOf, openSource } = await import("../../pipelines/runtime/open-source.js");
-      const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
+      const { estimateMemory } = await import("../../pipelines/flow/memory-estimate.js");
+      const { namedTeacher, openScoring } = await import("../../pipelines/open/open-scoring.js");
+      const { openingOf, openSource } = await import("../../pipelines/open/open-source.js");
+      const { openWorkspace } = await import("../../pipelines/open/workspace.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
       await run.work(async ({ onProgress, stop, note, warn }) => {

@@ -5,8 +5,8 @@ import type { Command } from "commander";
 import type { Config } from "../../schemas/config.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
-import type { LabelsRead } from "../../pipelines/label-lines.js";
-import type { LabelTopic } from "../../pipelines/take-in-labels.js";
+import type { LabelsRead } from "../../pipelines/versions/label-lines.js";
+import type { LabelTopic } from "../../pipelines/kafka/take-in-labels.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import type { OpenedStore } from "../existing-store.js";
@@ -53,10 +53,11 @@ export const declare: DeclareCommand = (command, invocation) => {
       const images = (named ? second : first) as string[];
       const flags = (named ? third : second) as Flags;
       await append(invocation(), flags, async (config, store, saying) => {
-        const { digestsAt, digestsFrom, isShortDigest, labelsOf } = await import("../../pipelines/label-images.js");
+        const { digestsAt, digestsFrom, isShortDigest, labelsOf } =
+          await import("../../pipelines/versions/label-images.js");
         let digests = [...images];
         if (flags.rows !== undefined || digests.some(isShortDigest)) {
-          const { readManifest } = await import("../../pipelines/versions.js");
+          const { readManifest } = await import("../../pipelines/versions/versions.js");
           const { dataset, version } = await versionNamed(store, config, flags.of);
           const manifest = await readManifest(store, dataset, version);
           digests = await digestsFrom(store, manifest, digests);
@@ -96,7 +97,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (path: string, flags: Pick<Flags, "by" | "anyClass">) => {
       const run = invocation();
       await append(run, flags, async (_config, _store, saying) => {
-        const { parseLabelLines } = await import("../../pipelines/label-lines.js");
+        const { parseLabelLines } = await import("../../pipelines/versions/label-lines.js");
         return parseLabelLines(await readText(run, path), path === "-" ? "standard input" : path, saying);
       });
     });
@@ -109,7 +110,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice label list --limit 5", "the last five"]]))
     .action(async (flags: { limit: number }) => {
       const run = invocation();
-      const { listLabels } = await import("../../pipelines/label-images.js");
+      const { listLabels } = await import("../../pipelines/versions/label-images.js");
       const { config, store } = await openDeclared(run);
       try {
         const labels: ImageLabel[] = [];
@@ -138,7 +139,7 @@ async function append(
     saying: { readonly timeMs: number; readonly by: string | null },
   ) => Promise<readonly ImageLabel[] | LabelsRead>,
 ): Promise<void> {
-  const { labelImages } = await import("../../pipelines/label-images.js");
+  const { labelImages } = await import("../../pipelines/versions/label-images.js");
   const { config, store } = await openDeclared(run);
   try {
     const said = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
@@ -171,7 +172,7 @@ async function withTopic<T>(
 ): Promise<T> {
   const { kafka, stream } = config;
   if (kafka === undefined) return work(null);
-  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
   const log = await openKafka(kafka);
   const onWarning = (message: string): void => {
     run.warn(message);

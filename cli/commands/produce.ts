@@ -31,8 +31,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { config } = await run.loadConfig();
       const kafka = kafkaOf(config);
-      const { producedSources } = await import("../../pipelines/runtime/produced-sources.js");
-      const { produceToKafka } = await import("../../pipelines/produce-to-kafka.js");
+      const { producedSources } = await import("../../pipelines/open/produced-sources.js");
+      const { produceToKafka } = await import("../../pipelines/kafka/produce-to-kafka.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
       await run.work(async ({ onProgress, stop, note, warn }) => {

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { QuarantineFilter } from "../../pipelines/quarantine.js";
+import type { QuarantineFilter } from "../../pipelines/quarantine/quarantine.js";
 import type { Config } from "../../schemas/config.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import { ERROR_CODES, SluiceError, type ErrorCode } from "../../schemas/errors.js";
@@ -43,7 +43,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (flags: Filter & { limit: number; teacherDigest?: string }) => {
       const run = invocation();
       const { limit } = flags;
-      const { listQuarantine } = await import("../../pipelines/quarantine.js");
+      const { listQuarantine } = await import("../../pipelines/quarantine/quarantine.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
       const { config, declared, store } = await openDeclared(run);
       try {
@@ -87,8 +87,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (path: string, flags: Filter & { teacherDigest?: string }) => {
       const run = invocation();
-      const { listQuarantine } = await import("../../pipelines/quarantine.js");
-      const { exportQuarantine } = await import("../../pipelines/quarantine-export.js");
+      const { listQuarantine } = await import("../../pipelines/quarantine/quarantine.js");
+      const { exportQuarantine } = await import("../../pipelines/quarantine/quarantine-export.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
       const { config, declared, store } = await openDeclared(run);
       try {
@@ -137,9 +137,9 @@ export const declare: DeclareCommand = (command, invocation) => {
         return;
       }
       const { ingest } = await import("../../pipelines/ingest.js");
-      const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine.js");
-      const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
-      const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
+      const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine/quarantine.js");
+      const { openScoring } = await import("../../pipelines/open/open-scoring.js");
+      const { openWorkspace } = await import("../../pipelines/open/workspace.js");
       const { teacherDigest } = await import("../../schemas/model-card.js");
       const teacher = await callTeacher(run, config, declared, namesTeacher);
       await run.work(async ({ onProgress, stop, note, warn }) => {
@@ -201,9 +201,9 @@ async function retryOnKafka(
   digest: string | undefined,
   declared: DeclaredTeacher | null | undefined,
 ): Promise<void> {
-  const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine.js");
-  const { publishersCard } = await import("../../pipelines/run-publish.js");
-  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+  const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine/quarantine.js");
+  const { publishersCard } = await import("../../pipelines/kafka/run-publish.js");
+  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
   const { teacherDigest } = await import("../../schemas/model-card.js");
   const store = await openExistingStore(config);
   try {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError } from "commander";
 import type { RebuildOptions } from "../../pipelines/rebuild.js";
-import type { PublishedCut } from "../../pipelines/runtime/cut-and-publish.js";
+import type { PublishedCut } from "../../pipelines/versions/cut-and-publish.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { cronAfter } from "../../schemas/trigger.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
@@ -60,10 +60,10 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { nowMs } = run.terminal;
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
-      const { rebuildOnSchedule } = await import("../../pipelines/rebuild-schedule.js");
-      const { readManifest } = await import("../../pipelines/versions.js");
-      const { archiveReader } = await import("../../pipelines/runtime/archive-reader.js");
-      const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
+      const { rebuildOnSchedule } = await import("../../pipelines/versions/rebuild-schedule.js");
+      const { readManifest } = await import("../../pipelines/versions/versions.js");
+      const { archiveReader } = await import("../../pipelines/flow/archive-reader.js");
+      const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
       await run.work(async ({ onProgress, stop, note, warn }) => {
         const { config, declared, store } = await openDeclared(run, [], { say: true });
         const report = (published: PublishedCut): void => {

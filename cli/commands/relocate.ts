@@ -50,7 +50,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           "Expected two places, where images were and where they are. See `sluice relocate --help`.",
         );
       }
-      const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
+      const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
       const { relocate } = await import("../../pipelines/relocate.js");
       const [from, to] = [before, after].map((place) => sourceArgument(run.terminal.folder, place)) as [string, string];
       const { opener } = publishingParts(config);

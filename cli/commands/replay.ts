@@ -1,5 +1,5 @@
 import type { ReplayOptions } from "../../pipelines/replay.js";
-import type { Workspace } from "../../pipelines/runtime/workspace.js";
+import type { Workspace } from "../../pipelines/open/workspace.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { teacherDigest } from "../../schemas/model-card.js";
@@ -93,7 +93,7 @@ async function dryRun(
   ask: ReplayOptions["ask"],
 ): Promise<void> {
   const { archivedTo, planReplay } = await import("../../pipelines/replay-plan.js");
-  const { namedTeacher } = await import("../../pipelines/runtime/open-scoring.js");
+  const { namedTeacher } = await import("../../pipelines/open/open-scoring.js");
   const { card } = await namedTeacher(config, namesTeacher ? null : declared.settings?.teacher);
   const store = await openExistingStore(config);
   try {
@@ -117,9 +117,9 @@ async function dryRun(
 /** Looks at the log beside whoever writes to it; null where there is none. */
 async function withLog<T>(config: Config, look: (log: ReplayOptions["log"]) => Promise<T>): Promise<T | null> {
   if (config.kafka === undefined) {
-    return (await import("../../pipelines/runtime/folder-holder.js")).withLog(config, look);
+    return (await import("../../pipelines/open/folder-holder.js")).withLog(config, look);
   }
-  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
   const log = await openKafka(config.kafka);
   try {
     return await look(log);
@@ -135,9 +135,9 @@ async function replayAll(
   flags: ReplayFlags,
 ): Promise<void> {
   const { replay } = await import("../../pipelines/replay.js");
-  const { yieldToLive } = await import("../../pipelines/runtime/live-lag.js");
-  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
-  const { namedTeacher, openScoring } = await import("../../pipelines/runtime/open-scoring.js");
+  const { yieldToLive } = await import("../../pipelines/kafka/live-lag.js");
+  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
+  const { namedTeacher, openScoring } = await import("../../pipelines/open/open-scoring.js");
   await run.work(async ({ onProgress, stop, note, warn }) => {
     let exitCode: number = EXIT.failed;
     const opened: { close(): Promise<void> }[] = [];
@@ -203,7 +203,7 @@ async function replayAll(
 
 /** Throws E_LOCKED where another process works in the data folder. */
 async function openReplayFolder(config: Config): Promise<Workspace> {
-  const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
+  const { openWorkspace } = await import("../../pipelines/open/workspace.js");
   try {
     return await openWorkspace(config, "sluice replay");
   } catch (error) {

@@ -21,7 +21,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (text: string) => {
       const run = invocation();
       const { reproduce } = await import("../../pipelines/reproduce.js");
-      const { archiveReader } = await import("../../pipelines/runtime/archive-reader.js");
+      const { archiveReader } = await import("../../pipelines/flow/archive-reader.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);

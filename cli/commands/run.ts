@@ -1,5 +1,5 @@
 import { Option, type Command } from "commander";
-import type { Workspace } from "../../pipelines/runtime/workspace.js";
+import type { Workspace } from "../../pipelines/open/workspace.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
@@ -164,9 +164,9 @@ interface Running {
 /** Runs until it is told to stop, or one of its parts fails; says what was done. */
 async function runAll(run: Invocation, running: Running, { onProgress, note, warn }: WorkContext): Promise<void> {
   const { given, kafka, flags, parts: wanted, opened, signal, failure } = running;
-  const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
-  const { openStore } = await import("../../pipelines/runtime/workspace.js");
-  const { openScoring } = await import("../../pipelines/runtime/open-scoring.js");
+  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
+  const { openStore } = await import("../../pipelines/open/workspace.js");
+  const { openScoring } = await import("../../pipelines/open/open-scoring.js");
   const opening = async <One extends { close(): Promise<void> }>(one: Promise<One>): Promise<One> => {
     const made = await one;
     opened.push(made);
@@ -223,9 +223,9 @@ async function declaredForRun(
   run: Invocation,
   { given, store, flags, parts }: Pick<Running, "given" | "flags" | "parts"> & { readonly store: OpenedStore },
 ): Promise<{ readonly config: Config; readonly card: ModelCard | null; readonly teacher: LoadedTeacher | null }> {
-  const { withChosenP } = await import("../../pipelines/declare.js");
-  const { publishersCard } = await import("../../pipelines/run-publish.js");
-  const { namedTeacher } = await import("../../pipelines/runtime/open-scoring.js");
+  const { withChosenP } = await import("../../pipelines/open/declare.js");
+  const { publishersCard } = await import("../../pipelines/kafka/run-publish.js");
+  const { namedTeacher } = await import("../../pipelines/open/open-scoring.js");
   const declared = await declaredIn(store, given);
   const { config, namesTeacher, openP } = await settledForRun(run, given, declared);
   if (parts.score === undefined && parts.topk === undefined && parts.publish === undefined) {
@@ -253,7 +253,7 @@ async function declaredForRun(
 
 /** A scorer's data folder. Throws E_LOCKED where another one has it. */
 async function openScorersFolder(config: Config): Promise<Workspace> {
-  const { openWorkspace } = await import("../../pipelines/runtime/workspace.js");
+  const { openWorkspace } = await import("../../pipelines/open/workspace.js");
   try {
     return await openWorkspace(config, "sluice run score");
   } catch (error) {

@@ -1,5 +1,5 @@
-import type { KafkaStatus } from "../../pipelines/kafka-status.js";
-import type { FolderHolder } from "../../pipelines/runtime/folder-holder.js";
+import type { KafkaStatus } from "../../pipelines/kafka/kafka-status.js";
+import type { FolderHolder } from "../../pipelines/open/folder-holder.js";
 import type { DatasetStatus, TeacherStatus } from "../../pipelines/status.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError } from "../../schemas/errors.js";
@@ -23,8 +23,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async () => {
       const run = invocation();
       const { config } = await statusSettings(run);
-      const { holderOf } = await import("../../pipelines/runtime/folder-holder.js");
-      const { lastStageShares } = await import("../../pipelines/runtime/stage-record.js");
+      const { holderOf } = await import("../../pipelines/open/folder-holder.js");
+      const { lastStageShares } = await import("../../pipelines/flow/stage-record.js");
       const seen = { holder: await holderOf(config), stages: await lastStageShares(config) };
       const nowMs = run.terminal.nowMs();
       const found = await look(config, nowMs);
@@ -62,7 +62,7 @@ interface Found {
 async function look(config: Config, nowMs: number): Promise<Found> {
   const { kafka } = config;
   if (kafka === undefined) {
-    const { withLog } = await import("../../pipelines/runtime/folder-holder.js");
+    const { withLog } = await import("../../pipelines/open/folder-holder.js");
     const { status } = await import("../../pipelines/status.js");
     return withStore(config, async (store, storeAway) => {
       if (store === null) return { teachers: [], storeAway, kafka: null };
@@ -70,8 +70,8 @@ async function look(config: Config, nowMs: number): Promise<Found> {
       return { teachers: told ?? (await status(config, store, null, nowMs)), storeAway, kafka: null };
     });
   }
-  const { kafkaStatus, withKafka } = await import("../../pipelines/kafka-status.js");
-  const { furthestArchived } = await import("../../pipelines/furthest-archived.js");
+  const { kafkaStatus, withKafka } = await import("../../pipelines/kafka/kafka-status.js");
+  const { furthestArchived } = await import("../../pipelines/flow/furthest-archived.js");
   const { status } = await import("../../pipelines/status.js");
   return withStore(config, (store, storeAway) =>
     withKafka(kafka, async (opened) => {

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { resolve } from "node:path";
-import type { CardChoices } from "../../pipelines/add-teacher.js";
+import type { CardChoices } from "../../pipelines/training/add-teacher.js";
 import { EXIT, SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { normalisation, NORMALISATION_NAMES, type NormalisationName } from "../../schemas/normalisations.js";
@@ -67,8 +67,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { config } = await declaredOrGiven(run, backendFlag(flags.backend));
       const at = (path: string): string => resolve(run.terminal.folder, path);
-      const { addTeacher } = await import("../../pipelines/add-teacher.js");
-      const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
+      const { addTeacher } = await import("../../pipelines/training/add-teacher.js");
+      const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
       const choices = await choicesOf(flags, at);
       if (flags.take !== undefined && flags.on === undefined) {
         throw new SluiceError("E_USAGE", "Expected --on with --take best: labelled images tell which reading is best.");
@@ -114,8 +114,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (named: string | undefined, flags: { on: string; dryRun?: boolean; backend?: string }) => {
       const run = invocation();
       const { config } = await declaredOrGiven(run, backendFlag(flags.backend));
-      const { calibrateTeacher } = await import("../../pipelines/calibrate-teacher.js");
-      const { publishingParts } = await import("../../pipelines/runtime/open-scoring.js");
+      const { calibrateTeacher } = await import("../../pipelines/training/calibrate-teacher.js");
+      const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
       const teacher = named === undefined ? config.teacher : resolve(run.terminal.folder, named);
       if (teacher === undefined) {
         throw new SluiceError(
@@ -231,7 +231,7 @@ async function choicesOf(flags: AddFlags, at: (path: string) => string): Promise
 }
 
 async function readLabels(path: string): Promise<readonly string[]> {
-  const { readLabelFile } = await import("../../pipelines/add-teacher.js");
+  const { readLabelFile } = await import("../../pipelines/training/add-teacher.js");
   const read = await readLabelFile(path);
   if (read !== null) return read.labels;
   throw new SluiceError("E_TEACHER_LABELS", `Expected a file of labels at ${path}, found none.`, { path });

@@ -1,4 +1,4 @@
-import type { Deviation, DeclaredTopic } from "../../pipelines/topics.js";
+import type { Deviation, DeclaredTopic } from "../../pipelines/kafka/topics.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { Config } from "../../schemas/config.js";
@@ -26,9 +26,9 @@ export const declare: DeclareCommand = (command, invocation) => {
         const run = invocation();
         const { config } = await run.loadConfig();
         const kafka = kafkaOf(config);
-        const { checkTopics, createTopics, declaredTopics } = await import("../../pipelines/topics.js");
-        const { checkRetention } = await import("../../pipelines/topic-retention.js");
-        const { openKafka } = await import("../../pipelines/runtime/open-kafka.js");
+        const { checkTopics, createTopics, declaredTopics } = await import("../../pipelines/kafka/topics.js");
+        const { checkRetention } = await import("../../pipelines/kafka/topic-retention.js");
+        const { openKafka } = await import("../../pipelines/open/open-kafka.js");
         const log = await openKafka(kafka);
         try {
           const topics = declaredTopics(config, kafka);
@@ -62,7 +62,7 @@ export function kafkaOf(config: Pick<Config, "kafka">): KafkaConfig {
 }
 
 async function scoredTo(config: Config): Promise<ReadonlyMap<number, number>> {
-  const { furthestArchived } = await import("../../pipelines/furthest-archived.js");
+  const { furthestArchived } = await import("../../pipelines/flow/furthest-archived.js");
   try {
     const store = await openExistingStore(config);
     try {

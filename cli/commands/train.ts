@@ -1,6 +1,6 @@
 import { Option, type Command } from "commander";
 import { basename, resolve } from "node:path";
-import type { TrainTeacherRun } from "../../pipelines/train-teacher.js";
+import type { TrainTeacherRun } from "../../pipelines/training/train-teacher.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven, openDeclared } from "../declared-config.js";
 import { evaluationObject, evaluationTable, gainText, recallTable, skippedText } from "../report/trained.js";
@@ -46,8 +46,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { config } = await declaredOrGiven(run);
       const at = (path: string): string => resolve(run.terminal.folder, path);
-      const { trainTeacherRun } = await import("../../pipelines/train-teacher.js");
-      const { openTraining } = await import("../../pipelines/runtime/open-training.js");
+      const { trainTeacherRun } = await import("../../pipelines/training/train-teacher.js");
+      const { openTraining } = await import("../../pipelines/open/open-training.js");
       await run.work(async ({ onProgress, stop }) => {
         const side = flags.side ?? 32;
         const { card, evaluation, trainingCounts, skipped } = await trainTeacherRun({
@@ -99,9 +99,9 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (folder: string, flags: StudentFlags) => {
       const run = invocation();
       const at = (path: string): string => resolve(run.terminal.folder, path);
-      const { trainStudentRun } = await import("../../pipelines/train-student.js");
-      const { readManifest } = await import("../../pipelines/versions.js");
-      const { openTraining } = await import("../../pipelines/runtime/open-training.js");
+      const { trainStudentRun } = await import("../../pipelines/training/train-student.js");
+      const { readManifest } = await import("../../pipelines/versions/versions.js");
+      const { openTraining } = await import("../../pipelines/open/open-training.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, flags.on);

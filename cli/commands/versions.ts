@@ -1,4 +1,4 @@
-import type { LateRecord } from "../../pipelines/late.js";
+import type { LateRecord } from "../../pipelines/versions/late.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
@@ -29,7 +29,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions list flowers", "of one dataset"]]))
     .action(async (name: string | undefined) => {
       const run = invocation();
-      const { listVersions, publishedDatasets } = await import("../../pipelines/versions.js");
+      const { listVersions, publishedDatasets } = await import("../../pipelines/versions/versions.js");
       const { config, store } = await openDeclared(run);
       try {
         const datasets =
@@ -72,7 +72,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions show latest --json", "the manifest itself"]]))
     .action(async (text: string, flags: { classes: number }) => {
       const run = invocation();
-      const { readManifest } = await import("../../pipelines/versions.js");
+      const { readManifest } = await import("../../pipelines/versions/versions.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
@@ -92,7 +92,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions diff 1 latest", "all that has changed since the first"]]))
     .action(async (before: string, after: string) => {
       const run = invocation();
-      const { diffVersions, readManifest } = await import("../../pipelines/versions.js");
+      const { diffVersions, readManifest } = await import("../../pipelines/versions/versions.js");
       const { config, store } = await openDeclared(run);
       try {
         const older = await versionNamed(store, config, before);
@@ -119,8 +119,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions late latest", "which version would this have changed?"]]))
     .action(async (text: string, flags: { list: number }) => {
       const run = invocation();
-      const { readManifest } = await import("../../pipelines/versions.js");
-      const { lateRecords } = await import("../../pipelines/late.js");
+      const { readManifest } = await import("../../pipelines/versions/versions.js");
+      const { lateRecords } = await import("../../pipelines/versions/late.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
@@ -150,8 +150,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (text: string, { deep = false }: { deep?: boolean }) => {
       const run = invocation();
-      const { verifyVersion } = await import("../../pipelines/versions.js");
-      const { chainTotals, readChainTotals } = await import("../../pipelines/chain-totals.js");
+      const { verifyVersion } = await import("../../pipelines/versions/versions.js");
+      const { chainTotals, readChainTotals } = await import("../../pipelines/versions/chain-totals.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);

@@ -55,12 +55,12 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (name: string | undefined, flags: Flags) => {
       const run = invocation();
-      const { onlyClasses } = await import("../../pipelines/only-classes.js");
+      const { onlyClasses } = await import("../../pipelines/versions/only-classes.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
-      const { rebuildPlace } = await import("../../pipelines/rebuild-place.js");
-      const { memoryLimit } = await import("../../pipelines/memory-estimate.js");
+      const { rebuildPlace } = await import("../../pipelines/versions/rebuild-place.js");
+      const { memoryLimit } = await import("../../pipelines/flow/memory-estimate.js");
       const { whatif } = await import("../../pipelines/whatif.js");
-      const { whatifPlot } = await import("../../pipelines/whatif-plot.js");
+      const { whatifPlot } = await import("../../pipelines/whatif/whatif-plot.js");
       await run.work(async ({ onProgress, stop }) => {
         const { config, declared, store } = await openDeclared(run, [], { say: true });
         try {

@@ -1,4 +1,4 @@
-import type { ArchiveReport } from "../../pipelines/verify-archive.js";
+import type { ArchiveReport } from "../../pipelines/versions/verify-archive.js";
 import { plural } from "../wording.js";
 
 /** What a verification of the archive found, for people. */

@@ -1,4 +1,4 @@
-import type { Declarations, DeclaredDataset, DroppedDataset } from "../../pipelines/declare.js";
+import type { Declarations, DeclaredDataset, DroppedDataset } from "../../pipelines/open/declare.js";
 import type { Json } from "../../schemas/canonical.js";
 import { datasetMembers, settingText } from "../../schemas/declaration-changes.js";
 import type { StreamSettings } from "../../schemas/declaration.js";

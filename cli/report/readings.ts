@@ -1,4 +1,4 @@
-import type { MeasuredReading, ReadingsCheck } from "../../pipelines/check-readings.js";
+import type { MeasuredReading, ReadingsCheck } from "../../pipelines/training/check-readings.js";
 import { plural, tableText } from "../wording.js";
 import { skippedText } from "./trained.js";
 

@@ -1,6 +1,6 @@
-import type { AddedTeacher } from "../../pipelines/add-teacher.js";
-import type { CalibratedTeacher } from "../../pipelines/calibrate-teacher.js";
-import { shownName } from "../../pipelines/shown-name.js";
+import type { AddedTeacher } from "../../pipelines/training/add-teacher.js";
+import type { CalibratedTeacher } from "../../pipelines/training/calibrate-teacher.js";
+import { shownName } from "../../pipelines/versions/shown-name.js";
 import { countText, plural, tableText } from "../wording.js";
 import { readingsText } from "./readings.js";
 import { skippedText } from "./trained.js";

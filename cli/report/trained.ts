@@ -1,5 +1,5 @@
 import type { ModelEvaluation } from "../../pipelines/train.js";
-import type { TrainedStudent } from "../../pipelines/train-student.js";
+import type { TrainedStudent } from "../../pipelines/training/train-student.js";
 import { countText, plural, tableText } from "../wording.js";
 
 /** Rows of the confusion matrix as lists: a flat typed array says nothing in JSON. */

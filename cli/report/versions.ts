@@ -1,5 +1,5 @@
-import type { LateRecord } from "../../pipelines/late.js";
-import type { VersionDiff, VerifyReport } from "../../pipelines/versions.js";
+import type { LateRecord } from "../../pipelines/versions/late.js";
+import type { VersionDiff, VerifyReport } from "../../pipelines/versions/versions.js";
 import { canonicalSelection } from "../../schemas/dataset.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";

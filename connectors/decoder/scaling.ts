@@ -1,9 +1,9 @@
 import type { DecodePlan } from "../../schemas/decode-plan.js";
-import { repeatGrey } from "./channels.js";
-import { cropAsStored } from "./orientation.js";
+import { repeatGrey } from "./headers/channels.js";
+import { cropAsStored } from "./headers/orientation.js";
 import type { PassOrder } from "./resample/resampler.js";
 import type { Axis } from "./resample/weights.js";
-import type { StoredPixels } from "./stored-pixels.js";
+import type { StoredPixels } from "./libvips/stored-pixels.js";
 
 /** How the file's own columns and rows become those of the crop; null where pixels are picked or stay as they are. */
 export interface Scaling {

@@ -5,9 +5,9 @@ import type { ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import { candidateBackends, type Backend } from "./backends.js";
 import type { Engine, TeacherFiles } from "./engine.js";
-import { batchingOf, RunSize } from "./batching.js";
-import type { Batching } from "./probe.js";
-import { BATCHES_A_WORKER, startPool, type WorkerPool } from "./worker-pool.js";
+import { batchingOf, RunSize } from "./pool/batching.js";
+import type { Batching } from "./pool/probe.js";
+import { BATCHES_A_WORKER, startPool, type WorkerPool } from "./pool/worker-pool.js";
 
 export interface OpenEngineOptions {
   readonly nowMs?: () => number;

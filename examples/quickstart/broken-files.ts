@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from "sharp";
-import type { SeededRandom } from "../../operators/pure/seeded-random.js";
+import type { SeededRandom } from "../../operators/training/seeded-random.js";
 import { SIDE } from "./mnist.js";
 
 export interface BrokenFile {

@@ -1,5 +1,5 @@
 import { GLYPHS, type Point } from "./glyphs.js";
-import type { SeededRandom } from "../../operators/pure/seeded-random.js";
+import type { SeededRandom } from "../../operators/training/seeded-random.js";
 import { AREA, SIDE } from "./mnist.js";
 
 /**

@@ -1,4 +1,4 @@
-import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { SeededRandom } from "../../operators/training/seeded-random.js";
 import { DISTRACTOR_KINDS, drawDistractor, type DigitSupply } from "./distractors.js";
 import { AREA, indicesByDigit, SIDE, type Digits } from "./mnist.js";
 

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { isPure } from "./pure-files.js";
 import type { SourceFile, Violation } from "./source-file.js";
 
 /** A part of the tree (DESIGN, "The parts") and what it may import, itself always included. */
@@ -28,16 +29,16 @@ const PARTS: readonly Part[] = [
     said: "schemas/ imports nothing else of ours",
   },
   {
-    name: "operators/pure",
-    holds: below("operators/pure"),
-    mayImport: below("schemas", "operators/pure"),
-    said: "operators/pure/ imports schemas/ only",
+    name: "pure operators",
+    holds: isPure,
+    mayImport: (target) => below("schemas")(target) || isPure(target),
+    said: "what is pure imports schemas/ and what is pure only",
   },
   {
-    name: "operators/stages",
-    holds: below("operators/stages"),
+    name: "operators",
+    holds: below("operators"),
     mayImport: (target) => below("schemas", "operators")(target) || isInterface(target),
-    said: "operators/stages/ imports schemas/, operators/pure/ and connector interfaces (connectors/x/x.ts)",
+    said: "operators/ imports schemas/ and connector interfaces (connectors/x/x.ts)",
   },
   {
     name: "connectors",

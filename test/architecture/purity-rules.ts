@@ -1,4 +1,5 @@
 import ts from "typescript";
+import { isPure } from "./pure-files.js";
 import { lineOf, visitAll, type SourceFile, type Violation } from "./source-file.js";
 
 /** What reaches outside: the machine, the clock, chance, other turns of the event loop. */
@@ -30,15 +31,15 @@ const PURE_NODE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** Packages without effects of their own. */
 const PURE_PACKAGES = new Set(["zod", "apache-arrow"]);
 
-/** Files of operators/pure/ that do I/O, read a clock, draw at random or wait. */
+/** Operators that must only compute and do I/O, read a clock, draw at random or wait. */
 export function purityViolations(files: readonly SourceFile[]): Violation[] {
-  return files.filter(({ path }) => path.startsWith("operators/pure/")).flatMap(impurities);
+  return files.filter(({ path }) => isPure(path)).flatMap(impurities);
 }
 
 function impurities(file: SourceFile): Violation[] {
   const found: Violation[] = [];
   const refuse = (line: number, what: string): void => {
-    found.push(`${file.path}:${line}: ${what}, but operators/pure/ is pure: no I/O, clock, randomness or waiting`);
+    found.push(`${file.path}:${line}: ${what}, but it is pure: no I/O, clock, randomness or waiting`);
   };
   for (const { specifier, names, line } of file.references) {
     if (specifier.startsWith(".") || PURE_PACKAGES.has(specifier)) continue;

@@ -18,7 +18,7 @@ export interface SourceFile {
   readonly tree: ts.SourceFile;
 }
 
-/** A broken rule, with its place: `operators/pure/topk.ts:12: …`. */
+/** A broken rule, with its place: `operators/topk/topk.ts:12: …`. */
 export type Violation = string;
 
 /** Calls that load or find a module by its name. */

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { selectedSource } from "../../cli/declare-call.js";
-import { keepProducedSource, producedSources } from "../../pipelines/runtime/produced-sources.js";
+import { keepProducedSource, producedSources } from "../../pipelines/open/produced-sources.js";
 import { configSchema } from "../../schemas/config.js";
 import { temporaryFolder } from "../fixtures/temporary-folder.js";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { runProgram } from "../../cli/program.js";
-import type { VersionDiff } from "../../pipelines/versions.js";
+import type { VersionDiff } from "../../pipelines/versions/versions.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { writePictures } from "../fixtures/pictures.js";
 import { writeSmallTeacher } from "../fixtures/models.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import sharp from "sharp";
 import type { Decoder } from "../../connectors/decoder/decoder.js";
-import { planDecode, refuse } from "../../operators/pure/decode-plan.js";
+import { planDecode, refuse } from "../../operators/image/decode-plan.js";
 import { decodeSchema, type DecodeConfig } from "../../schemas/config.js";
 import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
 import { isSluiceError } from "../../schemas/errors.js";

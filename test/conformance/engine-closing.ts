@@ -1,7 +1,7 @@
 // Run by the engine's conformance suite as a process of its own: opens an engine, closes it under way, and then has
 // nothing left to do. Arguments: the teacher's folder, the engine's configuration as JSON.
 import { openEngine } from "../../connectors/engine/open.js";
-import { loadTeacher } from "../../connectors/engine/teacher-files.js";
+import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import { engineSchema } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { pixelBytes } from "../../schemas/pixels.js";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { openTfjsTrainer, type TrainerBackend } from "../../connectors/trainer/tfjs.js";
 import type { Architecture, Preparation, TrainableModel } from "../../connectors/trainer/trainer.js";
-import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { SeededRandom } from "../../operators/training/seeded-random.js";
 import type { LabelledPixels } from "../../schemas/labelled-pixels.js";
 import { modelCardSchema, type ModelCard } from "../../schemas/model-card.js";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { check, RUNTIME_RANGE, runtimeLine, type CheckLine } from "../../pipelines/check.js";
-import { openWorkspace } from "../../pipelines/runtime/workspace.js";
+import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { configSchema } from "../../schemas/config.js";
 import { ROOT } from "../architecture/repository.js";
 import { writeSmallTeacher } from "../fixtures/models.js";

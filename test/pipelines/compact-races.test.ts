@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openFilesystemStore } from "../../connectors/store/filesystem.js";
+import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { archivedStream, type ArchivedStream } from "../fixtures/archived-stream.js";
 import { allSegments, compactAt, runFiles, segmentObjects, segmentsDiffer } from "../fixtures/compacting.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { tableFromIPC } from "apache-arrow";
 import sharp from "sharp";
-import { openFilesystemStore } from "../../connectors/store/filesystem.js";
+import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures } from "../fixtures/pictures.js";

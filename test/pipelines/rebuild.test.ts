@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openUri } from "../../connectors/source/open-uri.js";
-import { writeSegment } from "../../operators/stages/segment-objects.js";
-import { readIndex } from "../../pipelines/index-reader.js";
+import { writeSegment } from "../../operators/archive/segment-objects.js";
+import { readIndex } from "../../pipelines/versions/index-reader.js";
 import { rebuild, type RebuildOptions } from "../../pipelines/rebuild.js";
-import { rebuildOnSchedule } from "../../pipelines/rebuild-schedule.js";
+import { rebuildOnSchedule } from "../../pipelines/versions/rebuild-schedule.js";
 import { ALL_ALLOWED } from "../../schemas/allowance.js";
 import { datasetSchema } from "../../schemas/dataset.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";

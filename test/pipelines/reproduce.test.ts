@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openUri } from "../../connectors/source/open-uri.js";
-import { writeSegment } from "../../operators/stages/segment-objects.js";
-import { encodeManifest } from "../../operators/stages/manifests.js";
+import { writeSegment } from "../../operators/archive/segment-objects.js";
+import { encodeManifest } from "../../operators/version/manifests.js";
 import { rebuild } from "../../pipelines/rebuild.js";
 import { reproduce } from "../../pipelines/reproduce.js";
 import { ALL_ALLOWED } from "../../schemas/allowance.js";

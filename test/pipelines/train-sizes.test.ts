@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openTfjsTrainer } from "../../connectors/trainer/tfjs.js";
 import type { Architecture, Preparation } from "../../connectors/trainer/trainer.js";
-import { measureNormalise } from "../../operators/pure/pixel-statistics.js";
-import { networkFor } from "../../pipelines/train-defaults.js";
+import { measureNormalise } from "../../operators/training/pixel-statistics.js";
+import { networkFor } from "../../pipelines/training/train-defaults.js";
 import { evaluate, trainTeacher } from "../../pipelines/train.js";
 import { TEXTURES, textures } from "../fixtures/textures.js";
 

@@ -1,9 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
-import { openFilesystemStore } from "../../connectors/store/filesystem.js";
+import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
 import { sharpSheets } from "../../connectors/sheet/sharp.js";
-import { publish } from "../../operators/stages/publish.js";
+import { publish } from "../../operators/version/publish.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { chosenRows, madeCut, type MadeImage, type MadeRow } from "../fixtures/cuts.js";

@@ -1,6 +1,6 @@
 import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
-import type { ChainFollower } from "../../pipelines/runtime/score-index.js";
+import type { ChainFollower } from "../../pipelines/flow/score-index.js";
 import type { Cut } from "../../schemas/chosen-rows.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { World } from "./world.js";

@@ -1,9 +1,9 @@
-import { readIndex } from "../../pipelines/index-reader.js";
-import { cut } from "../../operators/stages/cut.js";
-import { decodeManifest } from "../../operators/stages/manifests.js";
-import { versionId } from "../../operators/stages/publish.js";
-import { paneOf, paneSpan } from "../../operators/pure/windows.js";
-import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { readIndex } from "../../pipelines/versions/index-reader.js";
+import { cut } from "../../operators/state/cut.js";
+import { decodeManifest } from "../../operators/version/manifests.js";
+import { versionId } from "../../operators/version/publish.js";
+import { paneOf, paneSpan } from "../../operators/select/windows.js";
+import { SeededRandom } from "../../operators/training/seeded-random.js";
 import { canonicalJson, sha256Hex } from "../../schemas/canonical.js";
 import { messageOf, type ErrorCode } from "../../schemas/errors.js";
 import { canonicalSelection, type Dataset, type Span } from "../../schemas/dataset.js";

@@ -4,7 +4,7 @@ import { reserveOf } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ImageLabel, LabelFrontier } from "../../schemas/image-label.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
-import { classesLeft } from "../operators/stages/selection-model.js";
+import { classesLeft } from "../operators/version/selection-model.js";
 import { decodeSegment, type Segment, type SegmentHeader } from "../../schemas/segment.js";
 
 /** One archived row, as plain values. */

@@ -1,5 +1,5 @@
 import { parquetReadObjects } from "hyparquet";
-import { ChainReader } from "../../operators/stages/chain-reader.js";
+import { ChainReader } from "../../operators/archive/chain-reader.js";
 import { messageOf } from "../../schemas/errors.js";
 import { copyRows } from "../../schemas/run-columns.js";
 import { plainSegment, type ArchivedChain, type ArchivedRow, type ArchivedSegment } from "./model.js";

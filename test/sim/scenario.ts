@@ -1,4 +1,4 @@
-import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { SeededRandom } from "../../operators/training/seeded-random.js";
 import { configSchema, type Config } from "../../schemas/config.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import type { ImageLabel } from "../../schemas/image-label.js";

@@ -1,4 +1,4 @@
-import { consumePartitions } from "../../connectors/log/consume-partitions.js";
+import { consumePartitions } from "../../connectors/log/kafka/consume-partitions.js";
 import type { Assignment, Log, LogBatch, PartitionEnds, ReadOptions } from "../../connectors/log/log.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";

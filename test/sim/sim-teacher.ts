@@ -2,7 +2,7 @@ import type { Decoder } from "../../connectors/decoder/decoder.js";
 import type { Engine } from "../../connectors/engine/engine.js";
 import { openEach } from "../../connectors/source/open-many.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
-import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { SeededRandom } from "../../operators/training/seeded-random.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { ENGINE, testCard } from "../fixtures/archive.js";
 import { madeImage } from "../fixtures/cuts.js";

@@ -1,4 +1,4 @@
-import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { SeededRandom } from "../../operators/training/seeded-random.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import { messageOf, SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";

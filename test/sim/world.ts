@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { SeededRandom } from "../../operators/pure/seeded-random.js";
+import { SeededRandom } from "../../operators/training/seeded-random.js";
 import { SluiceError } from "../../schemas/errors.js";
 
 /** Lines of the trace that a failing seed prints. */

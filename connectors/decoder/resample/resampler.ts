@@ -1,6 +1,6 @@
-import { repeatGrey } from "../channels.js";
+import { repeatGrey } from "../headers/channels.js";
 import { RESAMPLE_MODULE } from "./resample-module.js";
-import type { StoredPixels } from "../stored-pixels.js";
+import type { StoredPixels } from "../libvips/stored-pixels.js";
 import { axisWeights, type Axis, type AxisWeights } from "./weights.js";
 
 interface Exports {

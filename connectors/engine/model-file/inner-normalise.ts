@@ -1,4 +1,4 @@
-import type { ToldNormalise } from "../model-shapes.js";
+import type { ToldNormalise } from "../teacher/model-shapes.js";
 import { ONNX_TYPE, type OnnxGraph, type OnnxStep } from "./read-onnx.js";
 
 /** value = factor * pixel + shift, one a channel or one for all */

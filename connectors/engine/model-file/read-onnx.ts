@@ -1,5 +1,5 @@
-import { fromHalf } from "../half-floats.js";
-import { fieldsOf, type Field } from "../protobuf.js";
+import { fromHalf } from "./half-floats.js";
+import { fieldsOf, type Field } from "../onnx/protobuf.js";
 
 /** What an ONNX file says without being run. */
 export interface OnnxFile {

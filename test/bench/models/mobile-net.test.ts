@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { makeMobileNet } from "../../../bench/models/mobile-net.js";
 import { uniform } from "../../../bench/models/seeded-weights.js";
 import { openEngine } from "../../../connectors/engine/open.js";
-import { loadTeacher } from "../../../connectors/engine/teacher-files.js";
+import { loadTeacher } from "../../../connectors/engine/teacher/teacher-files.js";
 import { engineSchema } from "../../../schemas/config.js";
 import { withFolder } from "../../conformance/engine.js";
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { loadConfig } from "../../../cli/load-config.js";
 import { assignmentOverride } from "../../../cli/config/override.js";
-import { openBucket } from "../../../pipelines/runtime/open-bucket.js";
+import { openBucket } from "../../../pipelines/open/open-bucket.js";
 import type { Config } from "../../../schemas/config.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import sharp from "sharp";
-import { openSharpDecoder } from "../../../connectors/decoder/sharp.js";
-import { planDecode } from "../../../operators/pure/decode-plan.js";
+import { openSharpDecoder } from "../../../connectors/decoder/libvips/libvips-decoder.js";
+import { planDecode } from "../../../operators/image/decode-plan.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
 import { asStored, assertClose, view } from "../../conformance/decoder.js";
 import { picture, picturePixels } from "../../fixtures/make-images.js";

@@ -1,4 +1,4 @@
-import { turbojpeg } from "../../../connectors/decoder/turbojpeg.js";
+import { turbojpeg } from "../../../connectors/decoder/jpeg/turbojpeg.js";
 
 /** The ways that a JPEG takes through the decoder: every promise holds on both. */
 export const ways = [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BACKENDS, candidateBackends } from "../../../connectors/engine/backends.js";
 import { countGpus, deviceAbsence, onlyDevice } from "../../../connectors/engine/devices.js";
-import { providersFor } from "../../../connectors/engine/onnx.js";
+import { providersFor } from "../../../connectors/engine/onnx/onnx-runner.js";
 import { configSchema, engineSchema } from "../../../schemas/config.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 

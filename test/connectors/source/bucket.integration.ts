@@ -8,7 +8,7 @@ import { Client } from "minio";
 import { openBucketSource, type BucketSourceOptions } from "../../../connectors/source/bucket.js";
 import { openUri } from "../../../connectors/source/open-uri.js";
 import type { ImageBuckets, Source } from "../../../connectors/source/source.js";
-import { imageBuckets, type ImageBucketsOptions } from "../../../connectors/store/s3-images.js";
+import { imageBuckets, type ImageBucketsOptions } from "../../../connectors/store/s3/images.js";
 import { startMinio, type LocalObjectStore } from "../../../deploy/local/minio.js";
 import { startVersitygw } from "../../../deploy/local/versitygw.js";
 import { freePort } from "../../../deploy/local/server-process.js";
@@ -16,7 +16,7 @@ import { isSluiceError } from "../../../schemas/errors.js";
 import { contentOf, itemsOf, sourceConformance } from "../../conformance/source.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
-import { FaultProxy, s3Error } from "../store/fault-proxy.js";
+import { FaultProxy, s3Error } from "../store/s3/fault-proxy.js";
 
 /** Not the bucket of any store */
 const BUCKET = "crawl";

@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { openUri } from "../../../connectors/source/open-uri.js";
 import type { AskedImage } from "../../../connectors/source/source.js";
 import { openTarSource } from "../../../connectors/source/tar/tar.js";
-import { SeededRandom } from "../../../operators/pure/seeded-random.js";
+import { SeededRandom } from "../../../operators/training/seeded-random.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { itemsOf } from "../../conformance/source.js";
 import { countReads } from "../../fixtures/counted-reads.js";

@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import sharp from "sharp";
-import { openSharpDecoder } from "../../../connectors/decoder/sharp.js";
+import { openSharpDecoder } from "../../../connectors/decoder/libvips/libvips-decoder.js";
 import { zipfCounts } from "../../../examples/quickstart/image-plan.js";
 import { makeQuickstartImages, type QuickstartImages } from "../../../examples/quickstart/make-images.js";
 import { readMnist } from "../../../examples/quickstart/mnist.js";
-import { planDecode, refuse } from "../../../operators/pure/decode-plan.js";
+import { planDecode, refuse } from "../../../operators/image/decode-plan.js";
 import { decodeSchema } from "../../../schemas/config.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 

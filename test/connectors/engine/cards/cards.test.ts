@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { readPreprocessing, readModelConfig } from "../../../../connectors/engine/cards/hugging-face.js";
-import { readOnnxMetadata } from "../../../../connectors/engine/cards/onnx-metadata.js";
-import { readPythonLiteral } from "../../../../connectors/engine/cards/python-literal.js";
-import { readTeachableMachine } from "../../../../connectors/engine/cards/teachable-machine.js";
-import { readTimm } from "../../../../connectors/engine/cards/timm.js";
-import type { Size, ToldCard } from "../../../../connectors/engine/cards/told-card.js";
+import { readPreprocessing, readModelConfig } from "../../../../connectors/engine/teacher/cards/hugging-face.js";
+import { readOnnxMetadata } from "../../../../connectors/engine/teacher/cards/onnx-metadata.js";
+import { readPythonLiteral } from "../../../../connectors/engine/teacher/cards/python-literal.js";
+import { readTeachableMachine } from "../../../../connectors/engine/teacher/cards/teachable-machine.js";
+import { readTimm } from "../../../../connectors/engine/teacher/cards/timm.js";
+import type { Size, ToldCard } from "../../../../connectors/engine/teacher/cards/told-card.js";
 
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 const square = (side: number): Size => ({ width: side, height: side });

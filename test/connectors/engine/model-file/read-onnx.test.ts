@@ -4,7 +4,7 @@ import { encodeOnnx, type OnnxOperator, type OnnxTensor } from "../../../../benc
 import { innerNormalise } from "../../../../connectors/engine/model-file/inner-normalise.js";
 import { foreignBytes } from "../../../../connectors/engine/model-file/foreign-bytes.js";
 import { readOnnx } from "../../../../connectors/engine/model-file/read-onnx.js";
-import { bytes, integer, message, text } from "../../../../connectors/engine/protobuf.js";
+import { bytes, integer, message, text } from "../../../../connectors/engine/onnx/protobuf.js";
 
 test("every file that tensors lie in is found: constants, subgraphs, attributes, sparse ones, functions, training", () => {
   const tensor = (location: string): Uint8Array =>

@@ -6,7 +6,7 @@ import zlib from "node:zlib";
 import { openUri } from "../../../../connectors/source/open-uri.js";
 import { unpackerOf } from "../../../../connectors/source/tar/packing.js";
 import { openTarSource } from "../../../../connectors/source/tar/tar.js";
-import { SeededRandom } from "../../../../operators/pure/seeded-random.js";
+import { SeededRandom } from "../../../../operators/training/seeded-random.js";
 import { contentOf, itemsOf } from "../../../conformance/source.js";
 import { tarOf, type MemberToWrite } from "../../../fixtures/tar-archive.js";
 import { temporaryFolder } from "../../../fixtures/temporary-folder.js";

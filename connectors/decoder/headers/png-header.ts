@@ -1,0 +1,82 @@
+import { inflateSync } from "node:zlib";
+import type { ImageHeader } from "../../../schemas/decode-plan.js";
+import { ByteReader, corrupt } from "./byte-reader.js";
+import { exifOrientation, xmpOrientation } from "./exif-orientation.js";
+
+const SIGNATURE_BYTES = 8;
+/** length, type and CRC around a chunk's content */
+const CHUNK_OVERHEAD_BYTES = 12;
+
+/** Reads IHDR, acTL (frames), eXIf (orientation) and iCCP, as far as they stand before the pixels. Source: PNG, third edition. */
+export function readPngHeader(reader: ByteReader): ImageHeader {
+  if (reader.text(SIGNATURE_BYTES + 4, 4) !== "IHDR") throw corrupt("png", "no IHDR chunk at its start");
+  const colourType = reader.u8(25);
+  let frames = 1;
+  let fromExif: number | null = null;
+  let fromText: number | null = null;
+  let isBeforePixels = true;
+  let hasAlpha = colourType === 4 || colourType === 6;
+  let colourProfile: ImageHeader["colourProfile"] = null;
+  for (let at = SIGNATURE_BYTES; at + 8 <= reader.length; at += CHUNK_OVERHEAD_BYTES + reader.u32(at)) {
+    const type = reader.text(at + 4, 4);
+    if (type === "IDAT") isBeforePixels = false;
+    if (type === "IEND") break;
+    if (type === "acTL" && isBeforePixels) frames = Math.max(1, reader.u32(at + 8));
+    if (type === "iCCP") colourProfile = profileOf(reader, at + 8, reader.u32(at));
+    if (type === "tRNS") hasAlpha = true;
+    // Writers put these two behind the pixels, too.
+    const end = at + 8 + reader.u32(at);
+    if (type === "eXIf") fromExif ??= exifOrientation(reader, at + 8, end);
+    if (type === "iTXt" || type === "tEXt") fromText ??= textOrientation(reader.bytes.subarray(at + 8, end));
+  }
+  return {
+    format: "png",
+    width: reader.u32(16),
+    height: reader.u32(20),
+    frames,
+    colourSpace: colourType === 0 || colourType === 4 ? "b-w" : "srgb",
+    bitsPerChannel: reader.u8(24),
+    orientation: fromExif ?? fromText ?? 1,
+    colourProfile,
+    ...(hasAlpha ? { extraChannels: "alpha" } : {}),
+  };
+}
+
+const XMP_KEY = "XML:com.adobe.xmp\0";
+const EXIF_KEY = "Raw profile type exif\0";
+
+/** EXIF as hexadecimal text, as ImageMagick writes it, or XMP. */
+function textOrientation(content: Uint8Array): number | null {
+  const text = Buffer.from(content.buffer, content.byteOffset, content.length).toString("latin1");
+  if (text.startsWith(XMP_KEY)) return xmpOrientation(text);
+  if (!text.startsWith(EXIF_KEY)) return null;
+  // "\nexif\n", the length in bytes, then the bytes
+  const digits = /^\s*exif\s+\d+\s+([0-9a-f\s]*)$/i.exec(text.slice(EXIF_KEY.length))?.[1];
+  if (digits === undefined) return null;
+  const exif = new ByteReader(Buffer.from(digits.replace(/\s/g, ""), "hex"), "png");
+  return exifOrientation(exif, 0, exif.length);
+}
+
+/** Far above what profiles take, and a bound on what a small chunk may unpack to */
+const LARGEST_PROFILE_BYTES = 4 * 1024 * 1024;
+
+/** iCCP: a name, a zero, the method (0), the profile deflated. */
+function profileOf(reader: ByteReader, at: number, size: number): ImageHeader["colourProfile"] {
+  const packed = reader.bytes.subarray(reader.bytes.indexOf(0, at) + 2, at + size);
+  try {
+    return inflateSync(packed, { maxOutputLength: LARGEST_PROFILE_BYTES });
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the chunks go on up to IEND. Usually the last 12 bytes tell. */
+export function isWholePng(reader: ByteReader): boolean {
+  const last = reader.length - CHUNK_OVERHEAD_BYTES;
+  if (last >= SIGNATURE_BYTES && reader.u32(last) === 0 && reader.text(last + 4, 4) === "IEND") return true;
+  for (let at = SIGNATURE_BYTES; at + CHUNK_OVERHEAD_BYTES <= reader.length;) {
+    if (reader.text(at + 4, 4) === "IEND") return true;
+    at += CHUNK_OVERHEAD_BYTES + reader.u32(at);
+  }
+  return false;
+}

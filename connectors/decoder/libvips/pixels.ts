@@ -1,0 +1,108 @@
+import sharp, { type SharpOptions } from "sharp";
+import type { DecodePlan, ImageHeader } from "../../../schemas/decode-plan.js";
+import type { ImageNote } from "../../../schemas/image-notes.js";
+import { corrupt } from "../headers/byte-reader.js";
+import { share } from "../headers/channels.js";
+import { fillScreen } from "../headers/gif-screen.js";
+import { hasHalvedColours } from "../headers/iso-media-end.js";
+import { isHarmless, refusalOfLibvips } from "./errors.js";
+import type { StoredPixels } from "./stored-pixels.js";
+import { conversionOf } from "./to-srgb.js";
+
+/** The whole image as libvips decodes it: nothing is scaled or turned there. Throws E_IMAGE_CORRUPT. */
+export async function decodeByLibvips(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<StoredPixels> {
+  // The policies have judged the header; a file that turns out larger than it is refused when opened.
+  const limitInputPixels = Math.max(1, header.width * header.height);
+  let found: Decoded;
+  try {
+    found = await decode(bytes, header, plan, { limitInputPixels, failOn: "warning" });
+  } catch (error) {
+    if (!isHarmless(error)) throw refusalOfLibvips(error, header.format);
+    try {
+      found = await decode(bytes, header, plan, { limitInputPixels, failOn: "error" });
+    } catch (second) {
+      throw refusalOfLibvips(second, header.format);
+    }
+  }
+  const { data, width, height } = found;
+  if (width !== header.width || height !== header.height) {
+    throw corrupt(header.format, `${width} x ${height} px where the header promised another size`);
+  }
+  const colours = coloursOf(found, header, plan, data);
+  if (header.format === "gif") fillScreen(bytes, colours.pixels, found);
+  const notes: readonly ImageNote[] = header.format === "avif" && hasHalvedColours(bytes) ? ["chroma"] : [];
+  return { width, height, ...colours, notes: [...colours.notes, ...notes] };
+}
+
+interface Decoded {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+}
+
+async function decode(
+  bytes: Uint8Array,
+  header: ImageHeader,
+  plan: DecodePlan,
+  options: SharpOptions,
+): Promise<Decoded> {
+  const { colourSpace, colourProfile } = header;
+  const isPrint = colourSpace === "cmyk";
+  const converts = colourProfile !== null && (isPrint || isConvertedByLibvips(header, plan));
+  const image = sharp(bytes, { ...options, ignoreIcc: !converts || !isPrint });
+  if (converts) image.withIccProfile("srgb");
+  else if (isPrint) image.pipelineColourspace("cmyk").toColourspace("cmyk");
+  // sharp gives of grey one channel and no more: where there is another, both are had as RGB.
+  else if (colourSpace === "b-w" && header.extraChannels === undefined) image.toColourspace("b-w");
+  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height, channels: info.channels };
+}
+
+/** Whether the card asks for colours of sRGB, and the profile is one that needs a colour management system. */
+export function isConvertedByLibvips({ colourProfile }: ImageHeader, plan: DecodePlan): boolean {
+  return plan.colourProfile === "convert" && conversionOf(colourProfile) === "libvips";
+}
+
+/** The grey or RGB of what libvips gave: printing colours mixed, what is transparent on black, further channels left out. */
+function coloursOf(
+  { channels }: Decoded,
+  header: ImageHeader,
+  plan: DecodePlan,
+  data: Uint8Array,
+): Pick<StoredPixels, "pixels" | "channels" | "notes"> {
+  if (header.colourSpace === "cmyk" && channels >= 4)
+    return { pixels: fromInks(data, channels), channels: 3, notes: [] };
+  const colours = channels >= 3 ? 3 : 1;
+  if (channels === colours) return { pixels: data, channels: colours, notes: [] };
+  const alpha = header.extraChannels ?? "alpha";
+  if (alpha === "other")
+    return { pixels: firstOf(data, channels, colours), channels: colours, notes: ["extra-channels"] };
+  if (plan.alpha === "drop") return { pixels: firstOf(data, channels, colours), channels: colours, notes: [] };
+  const notes: ImageNote[] = [];
+  const pixels = new Uint8Array((data.length / channels) * colours);
+  for (let from = 0, to = 0; from < data.length; from += channels) {
+    const opaque = data[from + colours]!;
+    if (opaque < 255 && notes.length === 0) notes.push("alpha");
+    for (let channel = 0; channel < colours; channel++) pixels[to++] = share(data[from + channel]!, opaque);
+  }
+  return { pixels, channels: colours, notes };
+}
+
+function firstOf(data: Uint8Array, channels: number, colours: number): Uint8Array {
+  const pixels = new Uint8Array((data.length / channels) * colours);
+  for (let from = 0, to = 0; from < data.length; from += channels) {
+    for (let channel = 0; channel < colours; channel++) pixels[to++] = data[from + channel]!;
+  }
+  return pixels;
+}
+
+/** CMYK without a profile: what the black lets through, less each ink's share of it, as Pillow's convert("RGB"). */
+function fromInks(data: Uint8Array, channels: number): Uint8Array {
+  const pixels = new Uint8Array((data.length / channels) * 3);
+  for (let from = 0, to = 0; from < data.length; from += channels) {
+    const light = 255 - data[from + 3]!;
+    for (let ink = 0; ink < 3; ink++) pixels[to++] = light - share(data[from + ink]!, light);
+  }
+  return pixels;
+}

@@ -1,0 +1,120 @@
+import { setMaxListeners } from "node:events";
+import http from "node:http";
+import https from "node:https";
+import { Client } from "minio";
+import { SluiceError } from "../../../schemas/errors.js";
+import { withRetries, type RetryEvent, type RetryPolicy } from "../../bounded-retry.js";
+import { checkPrefix } from "../object-key.js";
+import { s3Failure, type StoreAction } from "./errors.js";
+import { s3Transport } from "./transport.js";
+
+export interface S3BucketOptions {
+  /** Host name, without scheme */
+  readonly endPoint: string;
+  readonly port: number;
+  readonly useSSL: boolean;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly sessionToken?: string;
+  readonly bucket: string;
+  /** Every key lies below it, for example "team/sluice". Default: none. */
+  readonly prefix?: string;
+  /** Default: asked of the store. */
+  readonly region?: string;
+  /** How long a call goes on trying while the store is away, slow or busy, ms. Default 120,000: a restart of the store. */
+  readonly patienceMs?: number;
+  /** A request fails, and is tried again, when the store says nothing for this long, ms. Default 30,000. */
+  readonly stallMs?: number;
+  /** Connections at a time; more requests wait. Default 32. */
+  readonly connections?: number;
+  /** Hears of every wait for a store that failed. */
+  readonly onRetry?: (event: RetryEvent) => void;
+}
+
+/** The greatest object that one PUT may write: every PUT of bytes is a single, atomic one. */
+const LARGEST_PUT = 5 * 1024 ** 3;
+
+/** A bucket, or what lies below a prefix in it, and how requests to it are tried. */
+export class S3Bucket {
+  readonly client: Client;
+  readonly bucket: string;
+  readonly place: string;
+  /** "" or ending in "/" */
+  readonly prefix: string;
+  readonly #agent: http.Agent;
+  readonly #closed = new AbortController();
+  readonly #patienceMs: number;
+  readonly #onRetry: ((event: RetryEvent) => void) | undefined;
+
+  constructor(options: S3BucketOptions) {
+    const { endPoint, port, useSSL, bucket, connections = 32, stallMs = 30_000 } = options;
+    this.bucket = bucket;
+    this.prefix = (options.prefix ?? "")
+      .split("/")
+      .filter((segment) => segment !== "")
+      .map((segment) => `${segment}/`)
+      .join("");
+    checkPrefix(this.prefix);
+    // Every request that waits for a store that is away listens: as many as there are, not a leak.
+    setMaxListeners(0, this.#closed.signal);
+    // Without the last slash: whoever shows it puts a key behind one.
+    this.place = `${useSSL ? "https" : "http"}://${endPoint}:${port}/${bucket}/${this.prefix}`.slice(0, -1);
+    this.#patienceMs = options.patienceMs ?? 120_000;
+    this.#onRetry = options.onRetry;
+    const pool = { keepAlive: true, maxSockets: connections };
+    this.#agent = useSSL ? new https.Agent(pool) : new http.Agent(pool);
+    this.client = new Client({
+      endPoint,
+      port,
+      useSSL,
+      accessKey: options.accessKey,
+      secretKey: options.secretKey,
+      ...(options.sessionToken === undefined ? {} : { sessionToken: options.sessionToken }),
+      ...(options.region === undefined ? {} : { region: options.region }),
+      partSize: LARGEST_PUT,
+      transport: s3Transport(useSSL, this.#agent, stallMs),
+      // Its own retry would hide that a write was sent twice.
+      retryOptions: { disableRetry: true },
+    });
+  }
+
+  /** S3's name of a key */
+  name(key: string): string {
+    return this.prefix + key;
+  }
+
+  failure(error: unknown, action: StoreAction, key: string): SluiceError {
+    return s3Failure(error, action, key, this.place);
+  }
+
+  /** Tries within bounds; what it throws is a SluiceError. */
+  async retrying<T>(action: StoreAction, key: string, attempt: () => Promise<T>, patienceMs?: number): Promise<T> {
+    const policy = { ...this.policy(), ...(patienceMs === undefined ? {} : { patienceMs }) };
+    return withRetries(policy, `${action} ${key} in ${this.place}`, async () => {
+      try {
+        return await attempt();
+      } catch (error) {
+        throw this.failure(error, action, key);
+      }
+    });
+  }
+
+  policy(): RetryPolicy {
+    if (this.#closed.signal.aborted) {
+      throw new SluiceError("E_STORE_IO", `Expected ${this.place} to be open, found it closed.`);
+    }
+    return {
+      patienceMs: this.#patienceMs,
+      firstDelayMs: 50,
+      greatestDelayMs: 2_000,
+      ...(this.#onRetry === undefined ? {} : { onRetry: this.#onRetry }),
+      signal: this.#closed.signal,
+    };
+  }
+
+  /** Ends what waits for a store that is away, and every connection. */
+  close(): void {
+    this.#closed.abort();
+    this.#agent.destroy();
+  }
+}

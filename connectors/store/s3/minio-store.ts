@@ -1,0 +1,300 @@
+import { createHash, randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
+import { openScratch } from "../filesystem/disk-scratch.js";
+import { missing } from "../filesystem/file-errors.js";
+import { checkKey, checkPrefix } from "../object-key.js";
+import { S3Bucket, type S3BucketOptions } from "./bucket.js";
+import { isNotFound, isPreconditionFailed, s3Code } from "./errors.js";
+import { probeConditionalWrites } from "./probe.js";
+import { gather, listObjects, page, readObject } from "./read.js";
+import { uploadStream, type UploadRequests } from "./upload.js";
+import type { ListOptions, Scratch, Store, StoredObject, WrittenObject } from "../store.js";
+
+export interface MinioStoreOptions extends S3BucketOptions {
+  /** As `patienceMs`, for opening: a wrong address is said soon, ms. Default 5,000. */
+  readonly openPatienceMs?: number;
+  /**
+   * Whether a race finds out, before the first commit, that the bucket enforces create-if-absent (about 150 small
+   * requests), or that is known of it. Default: probe.
+   */
+  readonly conditionalWrites?: "probe" | "trusted";
+  /** Of streams longer than this, parts of this size are sent, two at a time. At least 5 MiB; default 16 MiB. */
+  readonly partBytes?: number;
+  /** How long a URL of `locate` holds, s. At most 7 days; default 1 day. */
+  readonly locateSeconds?: number;
+}
+
+/** Beyond the contract: what only an object store needs. */
+export interface MinioStore extends Store {
+  /**
+   * Whether the bucket enforces create-if-absent, found out by a race, once. Every commit point waits for it; a process
+   * that will publish calls it at its start, to say so then. Throws E_STORE_CONDITIONAL.
+   */
+  probeConditionalWrites(): Promise<void>;
+}
+
+/** The writer's id among an object's metadata, and its header */
+const ATTEMPT = "sluice-attempt";
+const ATTEMPT_HEADER = `x-amz-meta-${ATTEMPT}`;
+
+/**
+ * Opens a bucket of an S3-compatible store. Throws E_STORE_BUCKET, E_STORE_ACCESS, or E_STORE_IO where nothing answers
+ * within `openPatienceMs`.
+ */
+export async function openMinioStore(options: MinioStoreOptions): Promise<MinioStore> {
+  const bucket = new S3Bucket(options);
+  try {
+    await open(bucket, options.openPatienceMs ?? 5_000);
+  } catch (error) {
+    bucket.close();
+    throw error;
+  }
+  return new BucketStore(bucket, options);
+}
+
+/** By listing: unlike a HEAD, its refusal says why. */
+async function open(bucket: S3Bucket, patienceMs: number): Promise<void> {
+  await bucket.retrying("open", "", () => page(bucket, "", ""), patienceMs);
+}
+
+class BucketStore implements MinioStore {
+  readonly place: string;
+  readonly #bucket: S3Bucket;
+  readonly #options: MinioStoreOptions;
+  #probed: Promise<void> | null = null;
+
+  constructor(bucket: S3Bucket, options: MinioStoreOptions) {
+    this.#bucket = bucket;
+    this.#options = options;
+    this.place = bucket.place;
+  }
+
+  async probeConditionalWrites(): Promise<void> {
+    this.#probed ??= this.#probe().catch((error: unknown) => {
+      // An outage says nothing about the bucket: ask again another time.
+      if (!isSluiceError(error, "E_STORE_CONDITIONAL")) this.#probed = null;
+      throw error;
+    });
+    await this.#probed;
+  }
+
+  async #probe(): Promise<void> {
+    const { client, bucket } = this.#bucket;
+    const prefix = `probe-conditional/${randomUUID()}/`;
+    const put = async (key: string, bytes: Buffer): Promise<"created" | "exists" | "unknown"> => {
+      try {
+        await client.putObject(bucket, this.#bucket.name(key), bytes, bytes.length, { "If-None-Match": "*" });
+        return "created";
+      } catch (error) {
+        if (isPreconditionFailed(error) || s3Code(error) === "ConditionalRequestConflict") return "exists";
+        if (["NotImplemented", "MethodNotAllowed"].includes(s3Code(error))) {
+          throw new SluiceError(
+            "E_STORE_CONDITIONAL",
+            `Expected ${this.place} to know "If-None-Match: *", found ${s3Code(error)}: nothing can be committed there safely.`,
+            { cause: error },
+          );
+        }
+        const failure = this.#bucket.failure(error, "write", key);
+        if (failure.retryable) return "unknown";
+        throw failure;
+      }
+    };
+    try {
+      await probeConditionalWrites(prefix, this.place, put, () => open(this.#bucket, this.#bucket.policy().patienceMs));
+    } finally {
+      await this.#clear(prefix).catch(() => undefined);
+    }
+  }
+
+  async #clear(prefix: string): Promise<void> {
+    for await (const { key } of this.list(prefix)) await this.delete(key);
+  }
+
+  async putIfAbsent(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    checkKey(key);
+    if (this.#options.conditionalWrites !== "trusted") await this.probeConditionalWrites();
+    const attempt = randomUUID();
+    const body = asBuffer(bytes);
+    return this.#bucket.retrying("write", key, async () => {
+      try {
+        await this.#putOnce(key, body, attempt, { "If-None-Match": "*" });
+        return "created";
+      } catch (error) {
+        if (!isPreconditionFailed(error)) throw error;
+        // An earlier request of this call may have been carried out, and only its answer lost.
+        if ((await this.#writer(key)) !== attempt) return "exists";
+        await this.#readBack(key, body, attempt);
+        return "created";
+      }
+    });
+  }
+
+  async put(key: string, bytes: Uint8Array): Promise<void> {
+    checkKey(key);
+    const attempt = randomUUID();
+    const body = asBuffer(bytes);
+    await this.#bucket.retrying("write", key, () => this.#putOnce(key, body, attempt, {}));
+  }
+
+  /** A PUT whose ETag is the MD5 of what was sent has stored that; where ETags are something else, the object is read back. */
+  async #putOnce(key: string, body: Buffer, attempt: string, conditions: Record<string, string>): Promise<void> {
+    const { client, bucket } = this.#bucket;
+    const headers = { ...conditions, [ATTEMPT_HEADER]: attempt };
+    const { etag } = await client.putObject(bucket, this.#bucket.name(key), body, body.length, headers);
+    if (etag !== md5(body).toString("hex")) await this.#readBack(key, body, attempt);
+  }
+
+  /** The attempt that wrote the object, or null where there is no object or it names none. */
+  async #writer(key: string): Promise<string | null> {
+    try {
+      const { metaData } = await this.#bucket.client.statObject(this.#bucket.bucket, this.#bucket.name(key));
+      const id: unknown = (metaData as Record<string, unknown>)[ATTEMPT];
+      return typeof id === "string" ? id : null;
+    } catch (error) {
+      if (isNotFound(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Throws E_STORE_CORRUPT where the object is of this attempt and not what was sent. */
+  async #readBack(key: string, body: Buffer, attempt: string): Promise<void> {
+    const stored = await this.get(key);
+    if (body.equals(stored) || (await this.#writer(key)) !== attempt) return;
+    throw corrupt(key, this.place, body.length, stored.length);
+  }
+
+  async putStream(key: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<WrittenObject> {
+    checkKey(key);
+    const { partBytes = 16 * 1024 * 1024 } = this.#options;
+    return uploadStream(this.#upload(key), chunks, { partBytes, width: 2, place: `${this.place}/${key}` });
+  }
+
+  #upload(key: string): UploadRequests {
+    const { client, bucket } = this.#bucket;
+    const name = this.#bucket.name(key);
+    const attempt = randomUUID();
+    const sums: Buffer[] = [];
+    const writing = <T>(request: () => Promise<T>): Promise<T> => this.#bucket.retrying("write", key, request);
+    return {
+      put: (bytes) => writing(() => this.#putOnce(key, bytes, attempt, {})),
+      begin: () => writing(() => client.initiateNewMultipartUpload(bucket, name, { [ATTEMPT_HEADER]: attempt })),
+      part: async (uploadID, partNumber, bytes) => {
+        const sum = md5(bytes);
+        sums[partNumber - 1] = sum;
+        // Over TLS the request's signature leaves the bytes out.
+        const headers = this.#options.useSSL ? { "Content-MD5": sum.toString("base64") } : {};
+        const part = { bucketName: bucket, objectName: name, uploadID, partNumber, headers };
+        return writing(async () => (await client.uploadPart(part, bytes)).etag);
+      },
+      complete: async (uploadId, parts, written) => {
+        const expected = `${md5(Buffer.concat(sums)).toString("hex")}-${parts.length}`;
+        await writing(async () => {
+          let etag = "";
+          try {
+            ({ etag } = await client.completeMultipartUpload(bucket, name, uploadId, [...parts]));
+          } catch (error) {
+            // Completed by an earlier request of this call, whose answer was lost.
+            if (s3Code(error) !== "NoSuchUpload" || (await this.#writer(key)) !== attempt) throw error;
+          }
+          await this.#verify(key, written, etag === expected);
+        });
+      },
+      abandon: (uploadId) => client.abortMultipartUpload(bucket, name, uploadId).catch(() => undefined),
+    };
+  }
+
+  /** Checks an object's size and, unless its ETag has proved it, its digest. Throws E_STORE_CORRUPT. */
+  async #verify(key: string, { sizeBytes, sha256 }: WrittenObject, proved: boolean): Promise<void> {
+    const found = (await this.head(key))?.sizeBytes ?? 0;
+    if (found === sizeBytes && proved) return;
+    const hash = createHash("sha256");
+    for await (const chunk of this.getStream(key)) hash.update(chunk);
+    if (found !== sizeBytes || hash.digest("hex") !== sha256) throw corrupt(key, this.place, sizeBytes, found);
+  }
+
+  async get(key: string): Promise<Uint8Array> {
+    return gather(this.getStream(key));
+  }
+
+  async getRange(key: string, start: number, end: number): Promise<Uint8Array> {
+    checkKey(key);
+    if (end > start) {
+      try {
+        return await gather(readObject(this.#bucket, key, start, end));
+      } catch (error) {
+        if (!(error instanceof SluiceError) || s3Code(error.cause) !== "InvalidRange") throw error;
+      }
+    }
+    if ((await this.head(key)) === null) throw missing(key, this.place);
+    return new Uint8Array(0);
+  }
+
+  async *getStream(key: string): AsyncGenerator<Uint8Array> {
+    checkKey(key);
+    yield* readObject(this.#bucket, key, 0, null);
+  }
+
+  async head(key: string): Promise<StoredObject | null> {
+    checkKey(key);
+    return this.#bucket.retrying("read", key, async () => {
+      try {
+        const { size } = await this.#bucket.client.statObject(this.#bucket.bucket, this.#bucket.name(key));
+        return { key, sizeBytes: size };
+      } catch (error) {
+        if (isNotFound(error)) return null;
+        throw error;
+      }
+    });
+  }
+
+  async *list(prefix: string, { after = "" }: ListOptions = {}): AsyncGenerator<StoredObject> {
+    checkPrefix(prefix);
+    yield* listObjects(this.#bucket, prefix, after);
+  }
+
+  async delete(key: string): Promise<void> {
+    checkKey(key);
+    await this.#bucket.retrying("delete", key, async () => {
+      try {
+        await this.#bucket.client.removeObject(this.#bucket.bucket, this.#bucket.name(key));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    });
+  }
+
+  /** A URL signed for `locateSeconds`. Throws E_STORE_MISSING. */
+  async locate(key: string): Promise<string> {
+    if ((await this.head(key)) === null) throw missing(key, this.place);
+    const { client, bucket } = this.#bucket;
+    const { locateSeconds = 24 * 3600 } = this.#options;
+    return this.#bucket.retrying("read", key, () =>
+      client.presignedGetObject(bucket, this.#bucket.name(key), locateSeconds),
+    );
+  }
+
+  scratch(): Promise<Scratch> {
+    return openScratch(tmpdir());
+  }
+
+  async close(): Promise<void> {
+    this.#bucket.close();
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function md5(bytes: Uint8Array): Buffer {
+  return createHash("md5").update(bytes).digest();
+}
+
+function corrupt(key: string, place: string, expectedBytes: number, foundBytes: number): SluiceError {
+  return new SluiceError(
+    "E_STORE_CORRUPT",
+    `Expected the ${expectedBytes} bytes written to ${key} in ${place}, found others (${foundBytes} bytes). Write it again.`,
+    { key },
+  );
+}

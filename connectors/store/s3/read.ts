@@ -1,0 +1,119 @@
+import http from "node:http";
+import { SluiceError } from "../../../schemas/errors.js";
+import { RetryWait } from "../../bounded-retry.js";
+import type { ListedObject } from "../../source/source.js";
+import type { S3Bucket } from "./bucket.js";
+import type { StoredObject } from "../store.js";
+import { pageQuery, parsePage } from "./listing.js";
+
+/**
+ * Bytes [start, end) of an object, or to its end. Where the connection breaks, goes on where it was if that is still the
+ * same object. Throws E_STORE_MISSING, and E_STORE_IO with the cause's code `InvalidRange` where it has no byte there.
+ * `onLength` hears once how many bytes will come, before they do; what it throws ends the reading.
+ */
+export async function* readObject(
+  bucket: S3Bucket,
+  key: string,
+  start: number,
+  end: number | null,
+  onLength?: (sizeBytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const wait = new RetryWait(bucket.policy(), `read ${key} in ${bucket.place}`);
+  let position = start;
+  let limit = end;
+  let etag: string | null = null;
+  let isLengthKnown = false;
+  for (;;) {
+    try {
+      const length = limit === null ? 0 : limit - position;
+      const response = await bucket.client.getPartialObject(bucket.bucket, bucket.name(key), position, length);
+      if (!(response instanceof http.IncomingMessage)) throw new Error("the client's stream is no HTTP response");
+      const { headers } = response;
+      if (etag !== null && headers.etag !== etag) {
+        response.destroy();
+        throw new SluiceError(
+          "E_STORE_IO",
+          `Expected ${key} in ${bucket.place} to stay as it is while it is read, found it replaced. Read it again.`,
+        );
+      }
+      etag = headers.etag ?? null;
+      limit = position + Number(headers["content-length"]);
+      if (!isLengthKnown) {
+        isLengthKnown = true;
+        try {
+          onLength?.(limit - position);
+        } catch (error) {
+          response.destroy();
+          throw error;
+        }
+      }
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        position += chunk.length;
+        wait.progress();
+        yield chunk;
+      }
+      if (position === limit) return;
+      throw new SluiceError("E_STORE_IO", `Expected ${key} in ${bucket.place} to go on, found it cut short.`, {
+        retryable: true,
+      });
+    } catch (error) {
+      await wait.afterFailure(bucket.failure(error, "read", key));
+    }
+  }
+}
+
+export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}
+
+/** The objects whose key starts with `prefix` and lies behind `from`, a page of 1,000 at a time, each asked for when it is needed. */
+export async function* listObjects(bucket: S3Bucket, prefix: string, from = ""): AsyncGenerator<StoredObject> {
+  for await (const objects of objectPages(bucket, prefix, from)) {
+    for (const { key, sizeBytes } of objects) {
+      // A gateway over folders lists those that somebody made by hand as empty objects.
+      if (!key.endsWith("/")) yield { key, sizeBytes };
+    }
+  }
+}
+
+/** The same as pages, of what sorts after `from` ("": of everything), in the order of the keys' UTF-8 bytes. */
+export async function* objectPages(
+  bucket: S3Bucket,
+  prefix: string,
+  from: string,
+): AsyncGenerator<readonly ListedObject[]> {
+  let after = from === "" ? "" : bucket.name(from);
+  for (;;) {
+    const { objects, truncated } = await bucket.retrying("list", prefix, () => page(bucket, prefix, after));
+    for (const { key } of objects) {
+      if (Buffer.compare(Buffer.from(key), Buffer.from(after)) <= 0) throw outOfOrder(key, after, bucket.place);
+      after = key;
+    }
+    yield objects.map((object) => ({ ...object, key: object.key.slice(bucket.prefix.length) }));
+    if (!truncated || objects.length === 0) return;
+  }
+}
+
+/** `after`: S3's name of the last object of the page before, or "". */
+export async function page(
+  bucket: S3Bucket,
+  prefix: string,
+  after: string,
+): Promise<{ objects: ListedObject[]; truncated: boolean }> {
+  const response = await bucket.client.makeRequestAsync({
+    method: "GET",
+    bucketName: bucket.bucket,
+    query: pageQuery(bucket.name(prefix), after),
+  });
+  return parsePage(Buffer.from(await gather(response as AsyncIterable<Buffer>)).toString());
+}
+
+function outOfOrder(key: string, after: string, place: string): SluiceError {
+  return new SluiceError(
+    "E_STORE_IO",
+    `Expected ${place} to list keys in ascending order, found ${key} after ${after}. Use a store that does (Amazon S3, MinIO, versitygw).`,
+    { key },
+  );
+}

@@ -1,0 +1,214 @@
+import type { Store } from "../../connectors/store/store.js";
+import type { RankableBatch, Ranking } from "../select/ranking.js";
+import { SegmentBuilder, type RowOrigin, type RowScores } from "./segment-builder.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import { BYTES, type BytesState } from "../../schemas/scored-batch.js";
+import { SEGMENT_VERSION, type EngineInfo, type Segment, type SegmentHeader } from "../../schemas/segment.js";
+import { ChainRuns } from "./chain-runs.js";
+import { writeSegment } from "./segment-objects.js";
+import { hexDigest, type Outcome } from "../image/image-in-flight.js";
+
+/** A dataset that wants the bytes of images that may be among its best K+R. */
+export interface Keeper {
+  readonly dataset: string;
+  /** parameters digest */
+  readonly parameters: string;
+  /** P */
+  readonly p: number;
+  /** How the dataset ranks; thresholds are rank keys of its classes */
+  readonly ranking: Ranking;
+  /** Records covered by the durable checkpoint that the thresholds come from; null while there is none */
+  readonly thresholdsAt: number | null;
+  /** Rank key a candidate of that event time needs at least, by class; null keeps everything */
+  readonly thresholdsFor: (eventTimeMs: number) => Float64Array | null;
+}
+
+export interface ArchiveOptions {
+  readonly store: Store;
+  readonly chain: ChainName;
+  /** The chain's runs, which are looked at after each segment that is created; by default they are opened for each */
+  readonly runs?: ChainRuns;
+  readonly topM: number;
+  /** C where all logits are kept, else null */
+  readonly classCount: number | null;
+  /** D where embeddings are kept, else null */
+  readonly embeddingSize: number | null;
+  readonly engine: EngineInfo;
+  readonly codeVersion: string;
+  readonly retainBytes: "winners" | "all";
+  /** Asked anew for each segment: thresholds rise */
+  readonly keepers: () => readonly Keeper[];
+  /** Blobs written at once */
+  readonly writeConcurrency: number;
+}
+
+/** Where a chain ends so far. */
+export interface ChainPosition {
+  readonly end: number;
+  readonly watermarkMs: number | null;
+}
+
+/**
+ * Archives the outcomes of consecutive records as the segment that follows `position`. Blobs are written before the
+ * segment that names them. Throws E_CHAIN_CONFLICT where another writer has archived that range already.
+ */
+export async function archiveSegment(
+  outcomes: readonly Outcome[],
+  position: ChainPosition,
+  options: ArchiveOptions,
+): Promise<Segment> {
+  const { chain, store, topM, classCount, embeddingSize } = options;
+  const builder = new SegmentBuilder({
+    partition: chain.partition,
+    topM,
+    classCount,
+    embeddingSize,
+    start: position.end,
+    watermarkMs: position.watermarkMs,
+  });
+  const keepers = options.keepers();
+  const blobs = new Map<string, Uint8Array>();
+  for (const outcome of outcomes) {
+    if (outcome.kind === "refused") {
+      builder.reject(outcome.rejected);
+      continue;
+    }
+    const { origin, scores, copied, bytes } = outcome;
+    const state = bytes === null ? BYTES.refer : bytesState({ origin, scores }, keepers, options.retainBytes);
+    if (bytes !== null && state === BYTES.kept) blobs.set(hexDigest(origin.digest), bytes);
+    builder.add(origin, scores, copied, state);
+  }
+  await writeBlobs(store, blobs, options.writeConcurrency);
+  const header: SegmentHeader = {
+    ...place(chain, position.end, builder.end),
+    counts: builder.counts(),
+    watermarkMs: builder.watermarkMs,
+    engine: options.engine,
+    codeVersion: options.codeVersion,
+    lostReason: null,
+    keepers: keepers.map(({ dataset, parameters, thresholdsAt }) => ({ dataset, parameters, thresholdsAt })),
+    rejected: [...builder.rejected],
+    retried: builder.retried,
+  };
+  return write(options, { header, batch: builder.build() });
+}
+
+/** Archives that offsets [position.end, end) are no longer in the log. */
+export async function archiveLoss(
+  position: ChainPosition,
+  end: number,
+  reason: string,
+  options: ArchiveOptions,
+): Promise<Segment> {
+  return archiveEmpty(position, end, { lost: end - position.end, reason }, options);
+}
+
+/** Archives that offsets [position.end, end) hold no records: how a chain that has an end comes to it. */
+export async function archiveHole(position: ChainPosition, end: number, options: ArchiveOptions): Promise<Segment> {
+  return archiveEmpty(position, end, { lost: 0, reason: null }, options);
+}
+
+async function archiveEmpty(
+  position: ChainPosition,
+  end: number,
+  { lost, reason }: { readonly lost: number; readonly reason: string | null },
+  options: ArchiveOptions,
+): Promise<Segment> {
+  const { chain, topM, classCount, embeddingSize } = options;
+  const header: SegmentHeader = {
+    ...place(chain, position.end, end),
+    counts: { in: lost, scored: 0, copied: 0, quarantined: 0, lost },
+    watermarkMs: position.watermarkMs,
+    engine: options.engine,
+    codeVersion: options.codeVersion,
+    lostReason: reason,
+    keepers: [],
+    rejected: [],
+    retried: [],
+  };
+  const empty = new SegmentBuilder({
+    partition: chain.partition,
+    topM,
+    classCount,
+    embeddingSize,
+    start: position.end,
+    watermarkMs: position.watermarkMs,
+  });
+  return write(options, { header, batch: empty.build() });
+}
+
+function place(chain: ChainName, start: number, end: number) {
+  const { teacher, stream, partition, origin } = chain;
+  return { schemaVersion: SEGMENT_VERSION, teacher, stream, partition, origin, start, end } as const;
+}
+
+/** Creates the segment, and looks at the runs before anybody is told of it: a late writer's key may be free again. */
+async function write(
+  { store, chain, runs = new ChainRuns(store, chain) }: Pick<ArchiveOptions, "store" | "chain" | "runs">,
+  segment: Segment,
+): Promise<Segment> {
+  if ((await writeSegment(store, chain, segment)) === "created") {
+    await runs.assertNoneBeyond(segment.header.start);
+    return segment;
+  }
+  throw new SluiceError(
+    "E_CHAIN_CONFLICT",
+    `Another scorer has archived ${chain.stream}/${chain.partition} from offset ${segment.header.start} already: its segment stands, ` +
+      "this one is dropped, and scoring goes on from the chain's end.",
+    { retryable: true, key: keys.segment(chain, segment.header.start) },
+  );
+}
+
+interface ScoredRow {
+  readonly origin: RowOrigin;
+  readonly scores: RowScores;
+}
+
+function bytesState(row: ScoredRow, keepers: readonly Keeper[], retain: "winners" | "all"): BytesState {
+  if (retain === "all") return BYTES.kept;
+  return keepers.some((keeper) => wants(keeper, row)) ? BYTES.kept : BYTES.absent;
+}
+
+/** Whether an image's bytes are ours to store: `refer` leaves them where they are, if they are anywhere but in the log. */
+export function storesBytes(mode: "refer" | "keep", uri: string): boolean {
+  return mode === "keep" || uri.startsWith("log://");
+}
+
+/** Whether one of the image's P best classes may still rank it: at or above the threshold, ties included. */
+function wants(keeper: Keeper, row: ScoredRow): boolean {
+  const thresholds = keeper.thresholdsFor(row.origin.eventTimeMs);
+  if (thresholds === null) return true;
+  const { topM, classes, keys } = keeper.ranking.rank(oneRow(row));
+  const ranks = Math.min(keeper.p, topM);
+  for (let rank = 0; rank < ranks; rank++) {
+    // An empty place reads no threshold, and no key is greater than that.
+    if (keys[rank]! >= thresholds[classes[rank]!]!) return true;
+  }
+  return false;
+}
+
+/** What ranking reads of a batch, for one row. */
+function oneRow({ origin, scores }: ScoredRow): RankableBatch {
+  return {
+    count: 1,
+    topM: scores.classes.length,
+    digest: origin.digest,
+    partition: new Int32Array(1),
+    offset: new BigInt64Array(1),
+    eventTimeMs: BigInt64Array.of(BigInt(origin.eventTimeMs)),
+    classes: scores.classes,
+    keys: scores.keys,
+    logits: scores.logits,
+    allLogits: scores.allLogits,
+  };
+}
+
+async function writeBlobs(store: Store, blobs: ReadonlyMap<string, Uint8Array>, concurrency: number): Promise<void> {
+  const queue = blobs.entries();
+  await Promise.all(
+    Array.from({ length: Math.min(concurrency, blobs.size) }, async () => {
+      for (const [digest, bytes] of queue) await store.putIfAbsent(keys.image(digest), bytes);
+    }),
+  );
+}

@@ -1,0 +1,337 @@
+import type { Store } from "../../connectors/store/store.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import type { ScoredBatch } from "../../schemas/scored-batch.js";
+import type { RecordCounts, Segment, SegmentHeader } from "../../schemas/segment.js";
+import { NO_RECORDS, sumOfCounts, type PlacedGroup, type RunIndex } from "./run-index.js";
+import { ChainRuns } from "./chain-runs.js";
+import { corruptError, gapError, notABoundary } from "./chain-faults.js";
+import { GroupReader, rangeOf } from "./group-reader.js";
+import { readGroup, readRow, rowAt, type ArchivedScores } from "./run-rows.js";
+import { readSegment, readSegmentHeader, SegmentMemory, segmentStart } from "./segment-objects.js";
+
+const OFFSET_BYTES = 8;
+
+/** A range of offsets whose segments are missing or cannot be read. */
+export interface Gap {
+  readonly start: number;
+  readonly end: number;
+  readonly error: SluiceError;
+}
+
+/** Where a chain is read: what was met at an offset beyond the runs. */
+type Met<T> =
+  | { readonly what: "found"; readonly value: T }
+  /** A run has it meanwhile */
+  | { readonly what: "compacted" }
+  | { readonly what: "missing" }
+  | { readonly what: "corrupt"; readonly error: SluiceError };
+
+/** What the archive says of a chain up to one boundary of its segments. */
+export interface ChainTotals {
+  readonly counts: RecordCounts;
+  /** See a segment's header */
+  readonly watermarkMs: number | null;
+}
+
+/**
+ * Reads one chain: its runs first, then the tail of segments. What is read of the tail counts only when a look at the runs
+ * afterwards finds none beyond it; what is missing is the chain's end only then.
+ */
+export class ChainReader {
+  readonly chain: ChainName;
+  readonly runs: ChainRuns;
+  readonly #store: Store;
+
+  constructor(store: Store, chain: ChainName, runs = new ChainRuns(store, chain)) {
+    this.#store = store;
+    this.chain = chain;
+    this.runs = runs;
+  }
+
+  /**
+   * Headers over [from, until), in order, to the chain's end where `until` is not given; both are segment boundaries. A missing
+   * segment with others behind it is a gap, not an end. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; with `onGap` those ranges are
+   * reported and left out.
+   */
+  async *headers(
+    from: number,
+    until = Number.POSITIVE_INFINITY,
+    onGap?: (gap: Gap) => void,
+  ): AsyncGenerator<SegmentHeader, number, undefined> {
+    let missedAt = -1;
+    for (let at = from; at < until;) {
+      if (at < (await this.runs.end())) {
+        let index: RunIndex;
+        try {
+          index = await this.runs.indexAt(at);
+        } catch (error) {
+          at = await this.#overDamagedRun(at, until, error, onGap);
+          continue;
+        }
+        for (let segment = index.startingAt(at); segment < index.count && at < until; segment++) {
+          at = index.endOf(segment);
+          yield index.headerOf(segment);
+        }
+        continue;
+      }
+      const met = await this.#meet(at, () => readSegmentHeader(this.#store, this.chain, at));
+      if (met.what === "compacted") continue;
+      if (met.what === "found" && met.value.end > at) {
+        at = met.value.end;
+        yield met.value;
+        continue;
+      }
+      const next = await this.#nextStart(at);
+      const isOpen = until === Number.POSITIVE_INFINITY;
+      if (isOpen && next === null && met.what !== "corrupt") return at;
+      if (met.what === "missing" && missedAt !== at) {
+        // A scorer may have written both between the two looks: only a segment that is missing still is a gap.
+        missedAt = at;
+        continue;
+      }
+      const end = Math.min(next ?? until, until);
+      const error =
+        met.what === "corrupt"
+          ? corruptError(this.chain, at, Number.isFinite(end) ? end : null, met.error)
+          : gapError(this.chain, at, end, next !== null);
+      if (onGap === undefined) throw error;
+      // The last segment of a chain is corrupt: nothing says where it ended.
+      if (!Number.isFinite(end)) return at;
+      onGap({ start: at, end, error });
+      at = end;
+    }
+    return until;
+  }
+
+  /** Where the chain ends now: the first offset of which the archive says nothing. `from` is a segment boundary. Throws as `headers`. */
+  async end(from = this.chain.origin, onGap?: (gap: Gap) => void): Promise<number> {
+    const headers = this.headers(Math.max(from, await this.runs.end()), undefined, onGap);
+    for (;;) {
+      const next = await headers.next();
+      if (next.done === true) return next.value;
+    }
+  }
+
+  /** Whether the chain has anything from a boundary on: two requests where it has not. */
+  async isBeyond(end: number): Promise<boolean> {
+    if (end < (await this.runs.end())) return true;
+    if ((await this.#store.head(keys.segment(this.chain, end))) !== null) return true;
+    return (await this.runs.look()) > end;
+  }
+
+  /**
+   * Segments over exactly [from, until), in order; both are segment boundaries. Each is valid until the next one is asked for.
+   * Throws as `headers`, and E_CHAIN_CONFLICT where one of the two is no boundary.
+   */
+  async *segments(from: number, until: number, onGap?: (gap: Gap) => void): AsyncGenerator<Segment, void, undefined> {
+    let memory = new SegmentMemory();
+    let other = new SegmentMemory();
+    let ahead: { readonly at: number; readonly met: Promise<Met<Segment>> } | null = null;
+    const meet = (at: number): Promise<Met<Segment>> =>
+      this.#meet(at, () => readSegment(this.#store, this.chain, at, memory));
+    for (let at = from; at < until;) {
+      if (at < (await this.runs.end())) {
+        // What was read ahead of the tail is not wanted; its memory is free when it has come.
+        await ahead?.met.catch(() => undefined);
+        ahead = null;
+        try {
+          for await (const segment of this.#runSegments(at, until)) {
+            at = segment.header.end;
+            yield segment;
+          }
+        } catch (error) {
+          at = await this.#overDamagedRun(at, until, error, onGap);
+        }
+        continue;
+      }
+      const met: Met<Segment> = ahead?.at === at ? await ahead.met : await meet(at);
+      ahead = null;
+      if (met.what === "compacted") continue;
+      if (met.what !== "found") {
+        const behind = await this.#nextStart(at);
+        const next = Math.min(behind ?? until, until);
+        const gap =
+          met.what === "corrupt"
+            ? corruptError(this.chain, at, next, met.error)
+            : gapError(this.chain, at, next, behind !== null);
+        if (onGap === undefined) throw gap;
+        onGap({ start: at, end: next, error: gap });
+        at = next;
+        continue;
+      }
+      const segment = met.value;
+      const { end } = segment.header;
+      if (end > until) throw notABoundary(this.chain, until, at, end);
+      if (end === at)
+        throw new SluiceError("E_SEGMENT_CORRUPT", `The segment ${keys.segment(this.chain, at)} is empty of offsets.`);
+      at = end;
+      if (at < until) {
+        // Read while the caller works on this one, which stays in the memory that it is in.
+        [memory, other] = [other, memory];
+        ahead = { at, met: meet(at) };
+        ahead.met.catch(() => undefined);
+      }
+      yield segment;
+    }
+  }
+
+  /** Segments of the standing run at an offset, up to its end or `until`. Where its files go meanwhile, it ends early. */
+  async *#runSegments(from: number, until: number): AsyncGenerator<Segment, void, undefined> {
+    const index = await this.runs.indexAt(from);
+    const reader = new GroupReader(this.#store, index);
+    for (let segment = index.startingAt(from); segment < index.count && index.startOf(segment) < until; segment++) {
+      const header = index.headerOf(segment);
+      if (header.end > until) throw notABoundary(this.chain, until, header.start, header.end);
+      try {
+        yield { header, batch: await reader.rowsOf(segment, until) };
+      } catch (error) {
+        if (!isSluiceError(error, "E_STORE_MISSING")) throw error;
+        await this.runs.refresh();
+        const { start, level } = await this.runs.standingAt(header.start);
+        if (start === index.head.start && level === index.head.level) throw reader.goneFile(segment, error);
+        return;
+      }
+    }
+  }
+
+  /** All rows of one row group of a run. Throws E_SEGMENT_CORRUPT, E_STORE_MISSING where a higher level has taken its place. */
+  readGroup(index: RunIndex, group: number, memory?: SegmentMemory): Promise<ScoredBatch> {
+    return readGroup(this.#store, index.group(group), rangeOf(index, group), memory?.room);
+  }
+
+  /** The scores of the row at an offset of the runs, read by ranges of its own; null where they have no such row. */
+  async runRow(offset: number): Promise<ArchivedScores | null> {
+    for (let looks = 0; ; looks++) {
+      const index = await this.runs.indexAt(offset);
+      const segment = index.holding(offset);
+      const group = index.groupOf(segment);
+      if (group < 0) return null;
+      const placed = index.group(group);
+      try {
+        const row = await this.#rowIn(placed, offset, index.firstRowOf(segment), index.rowsOf(segment));
+        return row < 0 ? null : await readRow(this.#store, placed, row, rangeOf(index, group));
+      } catch (error) {
+        if (!isSluiceError(error, "E_STORE_MISSING") || looks > 0) throw error;
+        await this.runs.refresh();
+      }
+    }
+  }
+
+  /** Row of an offset in a row group, where its segment's rows begin at `first`; -1 where it has none. */
+  async #rowIn({ group, key }: PlacedGroup, offset: number, first: number, rows: number): Promise<number> {
+    const from = group.start + group.columns["offset"]! + first * OFFSET_BYTES;
+    const bytes = Uint8Array.from(await this.#store.getRange(key, from, from + rows * OFFSET_BYTES));
+    const row = rowAt({ count: rows, offset: new BigInt64Array(bytes.buffer) }, offset);
+    return row < 0 ? row : first + row;
+  }
+
+  /** What a segment's object at `start` says, looked at against the runs afterwards; null where it is not the chain's. */
+  async tailSegment(start: number, memory?: SegmentMemory): Promise<Segment | null> {
+    const met = await this.#meet(start, () => readSegment(this.#store, this.chain, start, memory));
+    if (met.what === "corrupt") throw met.error;
+    return met.what === "found" ? met.value : null;
+  }
+
+  /** Starts of the segments that the store lists beyond the runs: it only says where to look. */
+  async tailStarts(): Promise<number[]> {
+    return [...(await this.tailSizes()).keys()];
+  }
+
+  /** The same with their sizes in bytes, the first `most` of them. */
+  async tailSizes(most = Number.POSITIVE_INFINITY): Promise<Map<number, number>> {
+    const end = await this.runs.end();
+    const sizes = new Map<number, number>();
+    const after = end > 0 ? keys.segment(this.chain, end - 1) : undefined;
+    for await (const { key, sizeBytes } of this.#store.list(keys.chain(this.chain), { after })) {
+      if (key.endsWith(".arrow")) sizes.set(segmentStart(key), sizeBytes);
+      if (sizes.size >= most) break;
+    }
+    return sizes;
+  }
+
+  /** Totals up to a boundary: of a run's index, and of the headers of the tail. Throws as `headers`. */
+  async totalsAt(end: number, onGap?: (gap: Gap) => void): Promise<ChainTotals> {
+    const { origin } = this.chain;
+    const runsEnd = await this.runs.end();
+    let totals: ChainTotals = { counts: NO_RECORDS, watermarkMs: null };
+    if (end <= origin) return totals;
+    if (end < runsEnd) {
+      const index = await this.runs.indexAt(end - 1);
+      const last = index.holding(end - 1);
+      if (index.endOf(last) !== end) throw notABoundary(this.chain, end, index.startOf(last), index.endOf(last));
+      return { counts: index.totalsTo(last + 1), watermarkMs: index.watermarkOf(last) };
+    }
+    if (runsEnd > origin) {
+      const head = await this.runs.head(this.runs.startsOf(0).at(-1)!, 0);
+      totals = { counts: sumOfCounts(head.before, head.counts), watermarkMs: head.watermarkMs };
+    }
+    for await (const { counts, watermarkMs } of this.headers(Math.max(origin, runsEnd), end, onGap)) {
+      totals = { counts: sumOfCounts(totals.counts, counts), watermarkMs };
+    }
+    return totals;
+  }
+
+  /** The last boundary at or below an offset. */
+  async boundaryAtOrBelow(offset: number): Promise<number> {
+    const { origin } = this.chain;
+    if (offset <= origin) return origin;
+    const runsEnd = await this.runs.end();
+    if (offset < runsEnd) {
+      const index = await this.runs.indexAt(offset);
+      return index.startOf(index.holding(offset));
+    }
+    let boundary = Math.max(origin, runsEnd);
+    for await (const { end } of this.headers(boundary)) {
+      if (end > offset) break;
+      boundary = end;
+    }
+    return boundary;
+  }
+
+  /** Reads an object of the tail, then looks at the runs. */
+  async #meet<T>(at: number, read: () => Promise<T | null>): Promise<Met<T>> {
+    let value: T | null = null;
+    let corrupt: SluiceError | null = null;
+    try {
+      value = await read();
+    } catch (error) {
+      if (isSluiceError(error, "E_SEGMENT_CORRUPT")) corrupt = error;
+      else if (!isSluiceError(error, "E_STORE_MISSING")) throw error;
+    }
+    try {
+      if ((await this.runs.look()) > at) return { what: "compacted" };
+    } catch (error) {
+      // The index of the run that begins here is damaged.
+      if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
+      return { what: "corrupt", error };
+    }
+    if (corrupt !== null) return { what: "corrupt", error: corrupt };
+    return value === null ? { what: "missing" } : { what: "found", value };
+  }
+
+  /** Reports what is damaged in the run at an offset, and returns where to go on. */
+  async #overDamagedRun(at: number, until: number, error: unknown, onGap?: (gap: Gap) => void): Promise<number> {
+    if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
+    const said = error.context["end"];
+    const end = Math.min(typeof said === "number" && said > at ? said : await this.#runEnd(at), until);
+    const gap = corruptError(this.chain, at, end, error);
+    if (onGap === undefined) throw gap;
+    onGap({ start: at, end, error: gap });
+    return end;
+  }
+
+  async #runEnd(at: number): Promise<number> {
+    const { start, level } = await this.runs.standingAt(at);
+    const starts = this.runs.startsOf(level);
+    return starts[starts.indexOf(start) + 1] ?? (await this.runs.endOf(level));
+  }
+
+  /** The first listed start after an offset: the listing only says where to look. */
+  async #nextStart(after: number): Promise<number | null> {
+    for await (const { key } of this.#store.list(keys.chain(this.chain), { after: keys.segment(this.chain, after) })) {
+      if (key.endsWith(".arrow")) return segmentStart(key);
+    }
+    return null;
+  }
+}

@@ -1,0 +1,163 @@
+import type { Store } from "../../connectors/store/store.js";
+import {
+  DIRECT_LABELS,
+  decodeLabelSegment,
+  encodeLabelSegment,
+  LABEL_SEGMENT_VERSION,
+  type ImageLabel,
+  type LabelFrontier,
+  type LabelSegment,
+} from "../../schemas/image-label.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { keys, labelPlace } from "../../schemas/keys.js";
+import { LabelledImages } from "../select/retractions.js";
+
+/**
+ * The label log of a stream, archived like scores: segments that follow on each other, each created only if absent, from
+ * offset 0 of each partition on. Nothing is ever removed from it.
+ */
+
+/** Where a labelled stream's archived labels end now, by partition. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT. */
+export async function labelFrontier(store: Store, stream: string): Promise<LabelFrontier> {
+  const starts = new Map<number, number[]>();
+  for await (const { key } of store.list(keys.labels(stream))) {
+    const place = labelPlace(key);
+    if (place !== null) starts.set(place.partition, [...(starts.get(place.partition) ?? []), place.start]);
+  }
+  const partitions = [...starts.keys()].sort((a, b) => a - b);
+  const ends: LabelFrontier = [];
+  for (const partition of partitions) {
+    let end = 0;
+    for await (const segment of follow(store, stream, partition, Number.POSITIVE_INFINITY)) end = segment.end;
+    // Written since the listing or not: what is listed behind the end does not follow on it.
+    const behind = starts.get(partition)!.find((start) => start > end);
+    if (behind !== undefined) throw missing(stream, partition, end, `and the next ones at ${behind}`);
+    ends.push({ partition, end });
+  }
+  return ends;
+}
+
+/** Archived labels up to a frontier: partition after partition, each in the order of its log. */
+export async function* archivedLabels(
+  store: Store,
+  stream: string,
+  frontier: LabelFrontier,
+): AsyncGenerator<ImageLabel, void, undefined> {
+  for (const { partition, end } of frontier) {
+    for await (const { labels } of follow(store, stream, partition, end)) yield* labels;
+  }
+}
+
+/** What the labels up to a frontier say of images. */
+export async function labelledImages(store: Store, stream: string, frontier: LabelFrontier): Promise<LabelledImages> {
+  const images = new LabelledImages();
+  for await (const label of archivedLabels(store, stream, frontier)) images.take(label);
+  return images;
+}
+
+/**
+ * Appends labels to the log of a stream, without a topic: durable when it returns, and behind all that anybody appended
+ * before. Returns the offsets [start, end) that they have. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT.
+ */
+export async function appendLabels(
+  store: Store,
+  stream: string,
+  labels: readonly ImageLabel[],
+): Promise<{ readonly partition: number; readonly start: number; readonly end: number }> {
+  const partition = DIRECT_LABELS;
+  for (let start = await archivedTo(store, stream, partition); ;) {
+    const end = start + labels.length;
+    const stands = await archiveLabels(store, { stream, partition, start, end }, labels);
+    if (stands.by === "us") return { partition, start, end };
+    start = stands.end;
+  }
+}
+
+/** Offsets [start, end) of a partition of a stream's label log. */
+export interface LabelPlace {
+  readonly stream: string;
+  readonly partition: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Archives what is said at offsets [start, end), created only if absent: `labels` are those of the offsets that have one, in
+ * their order. Returns where the segment ends that now stands there, and whose it is. Throws E_SEGMENT_CORRUPT.
+ */
+export async function archiveLabels(
+  store: Store,
+  { stream, partition, start, end }: LabelPlace,
+  labels: readonly ImageLabel[],
+): Promise<{ readonly end: number; readonly by: "us" | "another" }> {
+  const place = { schemaVersion: LABEL_SEGMENT_VERSION, stream, partition, start, end } as const;
+  const bytes = encodeLabelSegment({ ...place, labels: [...labels] });
+  for (;;) {
+    const outcome = await store.putIfAbsent(keys.labelSegment(stream, partition, start), bytes);
+    if (outcome === "created") return { end, by: "us" };
+    const winner = await readSegment(store, stream, partition, start);
+    if (winner !== null) return { end: winner.end, by: "another" };
+  }
+}
+
+/** Where one partition's archived labels end. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT. */
+export async function archivedTo(store: Store, stream: string, partition: number): Promise<number> {
+  return (await labelFrontier(store, stream)).find((one) => one.partition === partition)?.end ?? 0;
+}
+
+/** Segments over [0, until), as far as the log goes where `until` is infinite. */
+async function* follow(
+  store: Store,
+  stream: string,
+  partition: number,
+  until: number,
+): AsyncGenerator<LabelSegment, void, undefined> {
+  for (let at = 0; at < until;) {
+    const segment = await readSegment(store, stream, partition, at);
+    if (segment === null) {
+      if (until === Number.POSITIVE_INFINITY) return;
+      throw missing(stream, partition, at, `although labels were archived up to ${until}`);
+    }
+    if (segment.end > until) {
+      throw new SluiceError(
+        "E_CHAIN_CONFLICT",
+        `Expected a label segment of ${stream}/${partition} to end at ${until}, found [${at}, ${segment.end}). The frontier is of another store.`,
+      );
+    }
+    yield segment;
+    at = segment.end;
+  }
+}
+
+async function readSegment(
+  store: Store,
+  stream: string,
+  partition: number,
+  start: number,
+): Promise<LabelSegment | null> {
+  const key = keys.labelSegment(stream, partition, start);
+  let bytes: Uint8Array;
+  try {
+    bytes = await store.get(key);
+  } catch (error) {
+    if (isSluiceError(error, "E_STORE_MISSING")) return null;
+    throw error;
+  }
+  const segment = decodeLabelSegment(bytes, key);
+  if (segment.stream === stream && segment.partition === partition && segment.start === start && segment.end > start)
+    return segment;
+  throw new SluiceError(
+    "E_SEGMENT_CORRUPT",
+    `Expected labels of ${stream}/${partition} from offset ${start} on at ${key}, found those of ${segment.stream}/${segment.partition} ` +
+      `over [${segment.start}, ${segment.end}). The object was copied to a wrong key: restore it.`,
+    { key },
+  );
+}
+
+function missing(stream: string, partition: number, at: number, more: string): SluiceError {
+  return new SluiceError(
+    "E_CHAIN_GAP",
+    `Expected labels of ${stream}/${partition} at offset ${at}, found none at ${keys.labelSegment(stream, partition, at)}, ${more}. Restore the object.`,
+    { start: at },
+  );
+}

@@ -1,0 +1,188 @@
+import type { Store } from "../../connectors/store/store.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import { decodeRunHead, encodeRun, RUN_HEAD_BYTES, type RunBody, type RunHead } from "../../schemas/run.js";
+import { copyRows, joinRows, rowGroupBatch } from "../../schemas/run-columns.js";
+import type { ScoredBatch, TextColumn } from "../../schemas/scored-batch.js";
+import type { RecordCounts, Segment } from "../../schemas/segment.js";
+import { RunBodyBuilder, RunIndex } from "./run-index.js";
+import { rangeOf } from "./group-reader.js";
+import { FILE_START, RunFile } from "./run-file.js";
+import { readGroup } from "./run-rows.js";
+
+/** A row group is written when it has so many rows or bytes: a reader holds two. */
+const GROUP_ROWS = 8192;
+const GROUP_BYTES = 8 * 1024 * 1024;
+
+export interface WriteRunOptions {
+  readonly store: Store;
+  readonly chain: ChainName;
+  readonly level: number;
+  /** Records of the chain below the first segment */
+  readonly before: RecordCounts;
+  /** Of this writing alone: [a-z0-9]+ */
+  readonly attempt: string;
+  readonly nowMs: () => number;
+}
+
+export interface WrittenRun {
+  readonly head: RunHead;
+  readonly body: RunBody;
+}
+
+/**
+ * Writes segments that follow on each other as Parquet files, a new one where the archive's columns change, and reads them
+ * back: each row group must be as it was written. No index names them yet. `nothing` where there are no segments, `swept` where a
+ * file was swept meanwhile, since another's run stands in its place. Throws E_STORE_CORRUPT.
+ */
+export async function writeRun(
+  segments: AsyncIterable<Segment>,
+  options: WriteRunOptions,
+): Promise<WrittenRun | "nothing" | "swept"> {
+  const { store, chain, level, before, attempt, nowMs } = options;
+  const iterator = segments[Symbol.asyncIterator]();
+  const take = async (): Promise<Segment | null> => {
+    const next = await iterator.next();
+    return next.done === true ? null : next.value;
+  };
+  const builder = new RunBodyBuilder();
+  const files: RunHead["files"] = [];
+  let next = await take();
+  const first = next?.header;
+  if (first === undefined) return "nothing";
+  let end = first.start;
+  const add = async (): Promise<void> => {
+    builder.add(next!.header);
+    end = next!.header.end;
+    next = await take();
+  };
+  while (next !== null) {
+    if (next.batch.count === 0) {
+      await add();
+      continue;
+    }
+    const file = new RunFile(next.batch);
+    const key = keys.runFile(chain, { start: first.start, level, attempt, file: files.length });
+    const fitting = (): Segment | null =>
+      next !== null && (next.batch.count === 0 || file.fits(next.batch)) ? next : null;
+    const chunks = async function* (): AsyncGenerator<Uint8Array> {
+      yield FILE_START;
+      for (let segment = fitting(); segment !== null;) {
+        const group = new PendingGroup(builder.count);
+        do {
+          group.add(segment.batch);
+          await add();
+          segment = fitting();
+        } while (segment !== null && !group.isFull);
+        if (group.rows === 0) continue;
+        const batch = group.batch();
+        const { bytes, place } = file.add(batch);
+        const difference = differenceOf(batch, rowGroupBatch(bytes, place));
+        if (difference !== null)
+          throw new SluiceError("E_INTERNAL", `Column ${difference} of a row group does not read as it was written.`);
+        builder.addGroup({ ...place, file: files.length, first: group.first, segments: builder.count - group.first });
+        yield bytes;
+      }
+      yield file.end({ ...chain, start: first.start, level });
+    };
+    const { sizeBytes } = await store.putStream(key, chunks());
+    files.push({ key, sizeBytes });
+  }
+  const head: RunHead = {
+    schemaVersion: 1,
+    ...chain,
+    start: first.start,
+    end,
+    level,
+    createdMs: nowMs(),
+    segments: builder.count,
+    before,
+    counts: builder.counts,
+    watermarkMs: builder.watermarkMs,
+    files,
+    hasBody: true,
+  };
+  const written = { head, body: builder.body };
+  return (await isWhole(store, written)) ? written : "swept";
+}
+
+/** Segments' rows until they are a row group. */
+class PendingGroup {
+  readonly first: number;
+  readonly #batches: ScoredBatch[] = [];
+  rows = 0;
+  #sizeBytes = 0;
+
+  constructor(first: number) {
+    this.first = first;
+  }
+
+  get isFull(): boolean {
+    return this.rows >= GROUP_ROWS || this.#sizeBytes >= GROUP_BYTES;
+  }
+
+  /** Copies them: a segment is valid until the next one is asked for. */
+  add(batch: ScoredBatch): void {
+    if (batch.count === 0) return;
+    this.#batches.push(copyRows(batch));
+    this.rows += batch.count;
+    for (const column of Object.values(batch)) if (ArrayBuffer.isView(column)) this.#sizeBytes += column.byteLength;
+  }
+
+  batch(): ScoredBatch {
+    return joinRows(this.#batches);
+  }
+}
+
+/** Whether all row groups are there, as they were written. Throws E_STORE_CORRUPT where one is not as it was written. */
+async function isWhole(store: Store, { head, body }: WrittenRun): Promise<boolean> {
+  const index = new RunIndex(head, body);
+  for (let group = 0; group < index.rowGroups.length; group++) {
+    try {
+      await readGroup(store, index.group(group), rangeOf(index, group));
+    } catch (error) {
+      if (isSluiceError(error, "E_STORE_MISSING")) return false;
+      if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
+      throw new SluiceError(
+        "E_STORE_CORRUPT",
+        `Expected ${index.group(group).key} as it was just written, found other bytes. Nothing names it and every segment is as it was. ` +
+          "Check the disk or the object store, then run `sluice compact` again.",
+        { cause: error, key: index.group(group).key },
+      );
+    }
+  }
+  return true;
+}
+
+/**
+ * Makes a run of what was written: `created`, or `exists` where another one stands at its start and level. Where an answer was
+ * lost, what stands there names the same files.
+ */
+export async function createIndex(store: Store, { head, body }: WrittenRun): Promise<"created" | "exists"> {
+  const { start, level, files } = head;
+  const key = keys.runIndex(head, start, level);
+  if ((await store.putIfAbsent(key, encodeRun(head, body))) === "created") return "created";
+  const standing = decodeRunHead(await store.getRange(key, 0, RUN_HEAD_BYTES), head, start, level);
+  return files.length > 0 && standing.files[0]?.key === files[0]?.key ? "created" : "exists";
+}
+
+/** The first column in which two batches differ by a bit; null where there is none. */
+export function differenceOf(a: ScoredBatch, b: ScoredBatch): string | null {
+  if (a.count !== b.count || a.topM !== b.topM) return "shape";
+  for (const name of Object.keys(a) as (keyof ScoredBatch)[]) {
+    const [left, right] = [a[name], b[name]];
+    if (left === null || right === null || typeof left === "number") {
+      if (left !== right) return name;
+    } else if (ArrayBuffer.isView(left)) {
+      if (!ArrayBuffer.isView(right) || !bytesOf(left).equals(bytesOf(right))) return name;
+    } else {
+      const [texts, others] = [left, right as TextColumn];
+      for (let row = 0; row < a.count; row++) if (texts.get(row) !== others.get(row)) return name;
+    }
+  }
+  return null;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}

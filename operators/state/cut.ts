@@ -1,0 +1,170 @@
+import type { Store } from "../../connectors/store/store.js";
+import { SpanState, type DatasetStateOptions } from "../topk/dataset-state.js";
+import { selectedClasses } from "../select/class-map.js";
+import { presentSelection } from "../select/numbered-selection.js";
+import { ranking } from "../select/ranking.js";
+import { estimateTopkBytes } from "../topk/topk-size.js";
+import { paneSpan } from "../select/windows.js";
+import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
+import type { ClassNames } from "../../schemas/class-names.js";
+import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
+import { SluiceError } from "../../schemas/errors.js";
+import type { Frontier } from "../../schemas/frontier.js";
+import type { LabelFrontier } from "../../schemas/image-label.js";
+import type { ChainName } from "../../schemas/keys.js";
+import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
+import { ArchiveReader, type ChainGap } from "../archive/archive-reader.js";
+import type { Gap } from "../archive/chain-reader.js";
+import { restoreSpan } from "./checkpoint.js";
+import { chooseRows, type ChosenClass } from "../version/choose-rows.js";
+import { chosenRows, type RowArchive } from "../version/chosen-rows.js";
+import { labelFrontier, labelledImages } from "../archive/image-labels.js";
+
+/** What is read of an archive into a state. */
+export interface ReadSpan {
+  readonly options: DatasetStateOptions;
+  readonly span: Span;
+  /** See `datasetTopk` */
+  readonly depth?: Int32Array | undefined;
+  /** [from, until) of each chain */
+  readonly ranges: readonly { readonly chain: ChainName; readonly from: number; readonly until: number }[];
+}
+
+/**
+ * Takes archived ranges into a state, all of them, or nothing where it meets a fault or nothing is to be gained. What is
+ * left is read one segment after the other.
+ */
+export type SpanReader = (state: SpanState, read: ReadSpan, onSegment: () => void) => Promise<void>;
+
+export interface CutOptions {
+  readonly store: Store;
+  readonly dataset: Dataset;
+  readonly card: ModelCard & ClassNames;
+  readonly stream: string;
+  /** Up to where; see `currentFrontier` */
+  readonly frontier: Frontier;
+  /** Up to where people's labels count; by default all that are archived now */
+  readonly labels?: LabelFrontier | undefined;
+  /** Event times to choose from; all of a global window's where left out */
+  readonly span?: Span;
+  readonly trigger: string;
+  /** false: read every archived segment, as if no checkpoint had ever been written. Default true. */
+  readonly checkpoints?: boolean;
+  /**
+   * Leave out ranges whose segments are missing or corrupt; the version is marked incomplete. No checkpoint is used: it may
+   * have rows of them.
+   */
+  readonly onGap?: ((gap: ChainGap) => void) | undefined;
+  /** What a state may take that is deeper than the dataset's own; by default there is no limit */
+  readonly maxStateBytes?: number | undefined;
+  /** Reads ahead of the cut, with several threads for one; by default nobody does */
+  readonly reader?: SpanReader | undefined;
+  readonly onSegment?: (segments: number) => void;
+  readonly onWarning?: (message: string) => void;
+}
+
+/**
+ * The one cut: the newest checkpoint at or below the frontier, then the archived segments up to it, then the K best of
+ * each class with their rows read back from the archive. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT, E_SELECTION (also for
+ * what the archive has too little to tell).
+ */
+export async function cut(options: CutOptions): Promise<Cut> {
+  const { store, card, stream, frontier, onGap, onSegment } = options;
+  // What a version says of itself needs no names that its classes had before.
+  const dataset = { ...options.dataset, select: presentSelection(options.dataset.select, card) };
+  const span = options.span ?? paneSpan(dataset.window, 0);
+  const teacher = teacherDigest(card);
+  const stateOptions = { dataset, teacher, stream, card };
+  const archive = new ArchiveReader(store, { teacher, stream });
+  const ranked = ranking(dataset.select, card);
+  const labelled = options.labels ?? (await labelFrontier(store, stream));
+  const images = await labelledImages(store, stream, labelled);
+  const retractions = images.retractions(selectedClasses(dataset.select, card), card);
+  let incomplete = false;
+  const state =
+    options.checkpoints === false || onGap !== undefined
+      ? new SpanState(stateOptions, span)
+      : await restoreSpan(store, stateOptions, span, frontier, options.onWarning);
+  let segments = 0;
+  const takeIn = async (into: SpanState, report: CutOptions["onGap"], depth?: Int32Array): Promise<void> => {
+    const { coverage } = into;
+    const ranges = frontier.map(({ end, ...place }) => {
+      const chain: ChainName = { teacher, stream, ...place };
+      return { chain, from: coverage.endIn(chain), until: end };
+    });
+    await options.reader?.(into, { options: stateOptions, span, depth, ranges }, () => onSegment?.(++segments));
+    for (const end of frontier) {
+      const chain: ChainName = { teacher, stream, ...end };
+      const skip =
+        report === undefined
+          ? undefined
+          : (gap: Gap) => {
+              incomplete = true;
+              coverage.skip({ partition: chain.partition, origin: chain.origin, end: gap.end });
+              report({ chain, ...gap });
+            };
+      for await (const segment of archive.segments(chain, coverage.endIn(chain), end.end, skip)) {
+        into.apply(segment);
+        onSegment?.(++segments);
+      }
+    }
+  };
+  await takeIn(state, onGap);
+  const { coverage } = state;
+  const k = state.quota;
+  const deeper = async (depth: Int32Array): Promise<SpanState> => {
+    assertDepth(dataset, depth, options.maxStateBytes);
+    const state = new SpanState(stateOptions, span, undefined, depth);
+    // Gaps have been reported by the first reading.
+    await takeIn(state, onGap === undefined ? undefined : () => undefined, depth);
+    return state;
+  };
+  return {
+    dataset,
+    teacher: { digest: teacher, name: card.name, labels: card.labels, temperature: card.temperature },
+    labels: ranked.labels,
+    quota: k,
+    stream,
+    frontier,
+    labelFrontier: labelled,
+    span,
+    engines: coverage.value.engines,
+    records: coverage.records,
+    incomplete,
+    trigger: options.trigger,
+    classes: classesOf({ archive, frontier, ranking: ranked, stream }, () =>
+      chooseRows(state, { policy: dataset.select, k, retractions, deeper }),
+    ),
+  };
+}
+
+/** Rows whose details are read back at a time: bounds memory, and how often a segment is read. */
+const GROUP_ROWS = 500_000;
+
+async function* classesOf(
+  archive: RowArchive,
+  choose: () => Promise<readonly ChosenClass[]>,
+): AsyncGenerator<ChosenRows, void, undefined> {
+  const chosen = await choose();
+  for (let first = 0; first < chosen.length;) {
+    let last = first;
+    for (let rows = 0; last < chosen.length; last++) {
+      rows += chosen[last]!.count;
+      if (rows > GROUP_ROWS && last > first) break;
+    }
+    const group = chosen.slice(first, last).map(({ entries }) => entries());
+    yield* await chosenRows(archive, group);
+    first = last;
+  }
+}
+
+function assertDepth(dataset: Dataset, depth: Int32Array, mostBytes = Number.POSITIVE_INFINITY): void {
+  const stateBytes = estimateTopkBytes({ classes: depth.length, k: depth, reserve: reserveOf(dataset) });
+  if (stateBytes <= mostBytes) return;
+  throw new SluiceError(
+    "E_MEMORY",
+    `Expected a state of at most ${mostBytes} bytes to choose among the classes of "${dataset.name}", found that ${stateBytes} bytes are ` +
+      "needed: too many images rank in several classes. Choose a smaller k or p, or a floor.",
+    { stateBytes, memoryBytes: mostBytes },
+  );
+}

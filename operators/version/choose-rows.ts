@@ -1,0 +1,129 @@
+import type { SpanState } from "../topk/dataset-state.js";
+import type { Retractions } from "../select/retractions.js";
+import { choose, choosesByClass, repeated, type Policy, type RankedList } from "../select/selection.js";
+import type { TopkRows } from "../topk/topk.js";
+import type { ClassEntries } from "./chosen-rows.js";
+
+export interface ChooseOptions {
+  readonly policy: Policy & { readonly repeat: boolean };
+  /** K of each class, [L] */
+  readonly k: Int32Array;
+  readonly retractions: Retractions;
+  /** The same state with lists of at least `depth` rows a class, [L], read from the archive alone */
+  readonly deeper: (depth: Int32Array) => Promise<SpanState>;
+}
+
+/** How much longer a list is read where it was too short to tell: a pass over the archive costs more than memory. */
+const DEEPER = 4;
+/** The deepest list that a state can be asked for */
+const DEEPEST = 2 ** 29;
+
+/** What of a class is chosen: how many rows, and the rows themselves when they are asked for. */
+export interface ChosenClass {
+  readonly class: number;
+  readonly count: number;
+  readonly entries: () => ClassEntries;
+}
+
+/**
+ * Chooses a version's rows from a state, without retracted images: the reserve takes their places. Where its lists, which
+ * end at K + R, are too short to choose exactly, longer ones are read from the archive.
+ */
+export async function chooseRows(state: SpanState, options: ChooseOptions): Promise<ChosenClass[]> {
+  const chooseFrom = choosesByClass(options.policy) ? chooseEach : chooseTogether;
+  for (let from = state; ;) {
+    const choice = chooseFrom(from, options);
+    if (choice.short === null) return choice.chosen;
+    const depth = from.topk.kept.slice();
+    for (const index of choice.short) depth[index] = choice.deeper(index);
+    from = await options.deeper(depth);
+  }
+}
+
+type Choice =
+  | { readonly chosen: ChosenClass[]; readonly short: null }
+  | { readonly short: readonly number[]; readonly deeper: (classIndex: number) => number };
+
+/** Each class for itself: lists of classes that nothing is retracted from are not even looked into. */
+function chooseEach({ topk }: SpanState, { policy, k, retractions }: ChooseOptions): Choice {
+  const short: number[] = [];
+  const chosen = [...topk.counts()].map((count, index) => {
+    const wanted = k[index]!;
+    const rows = (): TopkRows => topk.rows(index, wanted);
+    if (retractions.counts[index] === 0) {
+      return chosenClass(index, wanted, policy.repeat, Math.min(count, wanted), null, rows);
+    }
+    const places = standingPlaces(topk.rows(index), index, retractions, wanted);
+    if (places.length < wanted && count === topk.kept[index]) short.push(index);
+    return chosenClass(index, wanted, policy.repeat, places.length, places, () => topk.rows(index));
+  });
+  if (short.length === 0) return { chosen, short: null };
+  // A list that is longer than wanted by all that is retracted is certainly long enough.
+  const deeper = (index: number): number =>
+    Math.min(DEEPEST, topk.kept[index]! * DEEPER, k[index]! + retractions.counts[index]!);
+  return { short, deeper };
+}
+
+/** What is chosen of a class depends on the others. */
+function chooseTogether({ topk }: SpanState, { policy, k, retractions }: ChooseOptions): Choice {
+  const lists = [...topk.counts()].map((count, index) => {
+    const all = topk.rows(index);
+    const rows =
+      retractions.counts[index] === 0 ? all : rowsAt(all, standingPlaces(all, index, retractions, all.count));
+    return { ...rows, complete: count < topk.kept[index]! };
+  }) satisfies RankedList[];
+  const { rows, short } = choose(lists, k, policy);
+  if (rows === null) return { short, deeper: (index) => Math.min(DEEPEST, topk.kept[index]! * DEEPER) };
+  const chosen = rows.map((places, index) =>
+    chosenClass(index, k[index]!, policy.repeat, places.length, places, () => lists[index]!),
+  );
+  return { chosen, short: null };
+}
+
+/** The first places of a class's rows, at most `most`, whose images are not retracted. */
+function standingPlaces(rows: TopkRows, classIndex: number, retractions: Retractions, most: number): Int32Array {
+  const places = new Int32Array(Math.min(rows.count, most));
+  let taken = 0;
+  for (let row = 0; row < rows.count && taken < places.length; row++) {
+    if (!retractions.has(classIndex, rows.identity, 4 * row)) places[taken++] = row;
+  }
+  return places.subarray(0, taken);
+}
+
+function chosenClass(
+  index: number,
+  k: number,
+  repeat: boolean,
+  count: number,
+  chosen: Int32Array | null,
+  rows: () => TopkRows,
+): ChosenClass {
+  const plain = chosen === null && !(repeat && count < k);
+  return {
+    class: index,
+    count: repeat && count > 0 ? Math.max(k, count) : count,
+    entries: () => {
+      const all = rows();
+      if (plain) return { class: index, rows: all, repeat: new Uint32Array(count) };
+      const first = chosen ?? Int32Array.from({ length: count }, (_, place) => place);
+      const { places, repeat: times } = repeat
+        ? repeated(first, k)
+        : { places: first, repeat: new Uint32Array(first.length) };
+      return { class: index, rows: rowsAt(all, places), repeat: times };
+    },
+  };
+}
+
+function rowsAt(rows: TopkRows, places: Int32Array): TopkRows {
+  const identity = new Uint32Array(4 * places.length);
+  places.forEach((place, row) => {
+    identity.set(rows.identity.subarray(4 * place, 4 * place + 4), 4 * row);
+  });
+  return {
+    count: places.length,
+    keys: Float64Array.from(places, (place) => rows.keys[place]!),
+    identity,
+    partition: Uint16Array.from(places, (place) => rows.partition[place]!),
+    offset: Float64Array.from(places, (place) => rows.offset[place]!),
+  };
+}

@@ -1,0 +1,131 @@
+import { ByteWriter, ParquetWriter, schemaFromColumnData, type SchemaElement } from "hyparquet-writer";
+import type { Store } from "../../connectors/store/store.js";
+import type { ManifestFile } from "../../schemas/manifest.js";
+import { INDEX_COLUMNS } from "../../schemas/index-row.js";
+import { eachRow, fileNumber, type RowGroup } from "./publish-plan.js";
+import { digestText } from "./fetched-images.js";
+
+/** Rows of one Parquet row group: some 10 MB of text and numbers before compression. */
+const ROW_GROUP_ROWS = 65_536;
+
+export interface IndexOptions {
+  readonly store: Store;
+  /** Key of the index's folder, with its closing `/` */
+  readonly folder: string;
+  readonly labels: readonly string[];
+}
+
+/** Without the logical type, readers disagree whether the time is UTC or of no zone. */
+const UTC_MILLISECONDS: SchemaElement = {
+  name: "event_time",
+  type: "INT64",
+  repetition_type: "REQUIRED",
+  converted_type: "TIMESTAMP_MILLIS",
+  logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MILLIS" },
+};
+
+/** Writes the index: one Parquet file a group of classes, columns as INDEX_COLUMNS says, ordered by (class, rank). */
+export class IndexWriter {
+  readonly files: ManifestFile[] = [];
+  readonly #options: IndexOptions;
+
+  constructor(options: IndexOptions) {
+    this.#options = options;
+  }
+
+  /** `shardOf`: number of each row's shard, -1 where the bytes are absent, [rows]. */
+  async write(group: RowGroup, shardOf: Int32Array): Promise<void> {
+    const { store, folder, labels } = this.#options;
+    const key = `${folder}${fileNumber(this.files.length)}.parquet`;
+    const written = await store.putStream(key, indexFile(group, shardOf, labels));
+    this.files.push({ key, ...written, rows: group.rows });
+  }
+}
+
+/** The bytes of one index file, a row group at a time. Equal rows give equal bytes. */
+export function* indexFile(group: RowGroup, shardOf: Int32Array, labels: readonly string[]): Generator<Uint8Array> {
+  const writer = new ByteWriter();
+  const take = (): Uint8Array => {
+    const bytes = writer.getBytes().slice();
+    writer.index = 0;
+    return bytes;
+  };
+  const schema = schemaFromColumnData({
+    columnData: INDEX_COLUMNS.map((column) => ({
+      name: column.name,
+      data: [],
+      ...(column.type === "TIMESTAMP" ? {} : { type: column.type, nullable: "nullable" in column }),
+    })),
+    schemaOverrides: { event_time: UTC_MILLISECONDS },
+  });
+  const parquet = new ParquetWriter({ writer, schema, codec: "SNAPPY", createdBy: "sluice" });
+  for (let start = 0; start < group.rows; start += ROW_GROUP_ROWS) {
+    const end = Math.min(start + ROW_GROUP_ROWS, group.rows);
+    void parquet.write({ columnData: columnsOf(group, start, end, shardOf, labels), rowGroupSize: end - start });
+    yield take();
+  }
+  void parquet.finish();
+  yield take();
+}
+
+type ColumnName = (typeof INDEX_COLUMNS)[number]["name"];
+type Column = string[] | (string | null)[] | Int32Array | Float64Array | BigInt64Array;
+
+/** Text that is different in each row gains nothing from a dictionary; a dictionary of doubles would take -0 for 0. */
+const PLAIN: ReadonlySet<ColumnName> = new Set<ColumnName>(["sha256", "uri", "key", "probability"]);
+
+function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Array, labels: readonly string[]) {
+  const count = end - start;
+  const text = (): string[] => new Array<string>(count);
+  const optional = (): (string | null)[] => new Array<string | null>(count);
+  const columns = {
+    class: new Int32Array(count),
+    label: text(),
+    rank: new Int32Array(count),
+    sha256: text(),
+    key: new Float64Array(count),
+    probability: new Float64Array(count),
+    uri: text(),
+    partition: new Int32Array(count),
+    offset: new BigInt64Array(count),
+    event_time: new BigInt64Array(count),
+    size_bytes: new BigInt64Array(count),
+    width: new Int32Array(count),
+    height: new Int32Array(count),
+    licence: optional(),
+    origin: optional(),
+    bytes: text(),
+    shard: optional(),
+    repeat: new Int32Array(count),
+  } satisfies Record<ColumnName, Column>;
+  const shardNames = new Map<number, string>();
+  eachRow(group, start, end, (rows, row, position) => {
+    const at = position - start;
+    columns.class[at] = rows.class;
+    columns.label[at] = labels[rows.class]!;
+    columns.rank[at] = row + 1;
+    columns.sha256[at] = digestText(rows, row);
+    columns.key[at] = rows.keys[row]!;
+    columns.probability[at] = rows.probability[row]!;
+    columns.uri[at] = rows.uri[row]!;
+    columns.partition[at] = rows.partition[row]!;
+    columns.offset[at] = BigInt(rows.offset[row]!);
+    columns.event_time[at] = BigInt(rows.eventTimeMs[row]!);
+    columns.size_bytes[at] = BigInt(rows.sizeBytes[row]!);
+    columns.width[at] = rows.width[row]!;
+    columns.height[at] = rows.height[row]!;
+    columns.licence[at] = rows.licence[row] ?? null;
+    columns.origin[at] = rows.origin[row] ?? null;
+    const shard = shardOf[position]!;
+    columns.bytes[at] = shard < 0 ? "absent" : "shard";
+    let name = shardNames.get(shard);
+    if (name === undefined && shard >= 0) shardNames.set(shard, (name = `${fileNumber(shard)}.tar`));
+    columns.shard[at] = name ?? null;
+    columns.repeat[at] = rows.repeat[row]!;
+  });
+  return INDEX_COLUMNS.map(({ name }) => ({
+    name,
+    data: columns[name],
+    ...(PLAIN.has(name) ? { encoding: "PLAIN" as const } : {}),
+  }));
+}

@@ -1,0 +1,113 @@
+import type { Span } from "../../schemas/dataset.js";
+import { kText, type Manifest } from "../../schemas/manifest.js";
+import { selectionWords } from "../select/selection-words.js";
+import { SHEETS } from "./contact-sheet.js";
+import { datasetCard } from "./dataset-card.js";
+
+export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "teacher" | "totals"> & {
+  readonly classes: readonly Manifest["classes"][number][];
+};
+
+/**
+ * What a person finds beside a version's files. Neither number nor time is in it: both belong to the commit, and equal
+ * cuts have equal files.
+ */
+export function versionReadme(version: Described, files: { readonly shards: number; readonly sheets: number }): string {
+  const { dataset, id, select, teacher, totals, classes } = version;
+  const k = classes.map((entry) => entry.k);
+  const starving = classes.filter((entry) => entry.starving);
+  const share = (value: number | null): string => (value === null ? "" : value.toPrecision(4));
+  return `${datasetCard(
+    dataset,
+    classes.map(({ label }) => label),
+    files.shards > 0,
+  )}
+# ${dataset}: a training set chosen by a teacher
+
+Version id \`${id}\`.
+
+${selectionWords(select, k, `"${teacher.name}" (digest \`${teacher.digest.slice(0, 12)}…\`, temperature ${select.temperature ?? teacher.temperature})`)}
+The labels are the teacher's guesses, not the truth: pre-train on them, then fine-tune on labelled data
+(Yalniz et al. 2019, arXiv 1905.00546). The images keep the licences of their sources: column \`licence\`.
+
+| | |
+|---|---:|
+| event time | ${spanText(version.span)} |
+| rows (image, class) | ${totals.rows} |
+| distinct images | ${totals.images} |
+| rows whose image nothing kept | ${totals.bytesAbsent} |
+| records read | ${totals.records.in} |
+| of them scored, copied, quarantined, lost | ${totals.records.scored}, ${totals.records.copied}, ${totals.records.quarantined}, ${totals.records.lost} |
+| starving classes (fewer than ${kText(k)} rows) | ${starving.length} |
+
+## Files
+- \`index/*.parquet\`: one row per (class, image), ordered by class and rank. \`bytes\` says whether the image is in a shard.
+- \`shards/*.tar\` (${files.shards}): WebDataset shards; a sample is \`.jpg\` (the image as it was found: of any format, which loaders tell from its bytes; \`format\` in the \`.json\` says which), \`.cls\` (class index) and \`.json\`. Shuffled over classes and ranks.
+- \`croissant.json\`: the same description for machines (MLCommons Croissant 1.0).${
+    files.sheets > 0
+      ? `\n- \`${SHEETS}/<class>.webp\`: best, median and worst images of each class, with rank and the first digits of the SHA-256. Loaders pass over them.`
+      : ""
+  }
+
+## Load it
+${files.shards > 0 ? imagesInPython(files.shards) : ""}\`\`\`python
+import polars
+
+index = polars.read_parquet("index/*.parquet")
+\`\`\`
+
+\`\`\`sql
+SELECT label, count(*), min(probability) FROM 'index/*.parquet' GROUP BY label;  -- DuckDB
+\`\`\`
+
+\`\`\`sh
+npx sluice versions list          # which version this is
+npx sluice versions verify latest # whether the files are whole
+npx sluice train                  # pre-train and fine-tune a student on it
+\`\`\`
+
+## Classes
+| class | label | rows | best | worst | |
+|---:|---|---:|---:|---:|---|
+${classes
+  .map(
+    (entry) =>
+      `| ${entry.class} | ${cell(entry.label)} | ${entry.count} | ${share(entry.best)} | ${share(entry.worst)} | ${entry.starving ? "starving" : ""} |`,
+  )
+  .join("\n")}
+`;
+}
+
+function imagesInPython(shards: number): string {
+  return `In this folder, with Hugging Face's \`datasets\`:
+
+\`\`\`python
+import datasets
+
+images = datasets.load_dataset(".", split="train")  # jpg, cls, json
+index = datasets.load_dataset("index", split="train")
+\`\`\`
+
+With \`webdataset\` and PyTorch, whose workers read whole shards: at most ${shards} of them.
+
+\`\`\`python
+import glob, webdataset
+
+shards = sorted(glob.glob("shards/*.tar"))
+samples = (webdataset.WebDataset(shards, shardshuffle=len(shards))
+           .shuffle(2000).decode("pil").to_tuple("jpg", "cls"))
+\`\`\`
+
+`;
+}
+
+/** A label is text from outside: it must not end a cell or a line of the table. */
+function cell(label: string): string {
+  return label.replace(/\s+/g, " ").replaceAll("|", "\\|");
+}
+
+function spanText({ startMs, endMs }: Span): string {
+  if (startMs === null && endMs === null) return "all";
+  const text = (timeMs: number | null): string => (timeMs === null ? "…" : new Date(timeMs).toISOString());
+  return `[${text(startMs)}, ${text(endMs)})`;
+}

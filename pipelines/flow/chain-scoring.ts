@@ -1,0 +1,169 @@
+import { availableParallelism } from "node:os";
+import type { Decoder } from "../../connectors/decoder/decoder.js";
+import type { Engine } from "../../connectors/engine/engine.js";
+import type { Assignment, Log, LogBatch } from "../../connectors/log/log.js";
+import type { ImageOpener } from "../../connectors/source/source.js";
+import type { Store } from "../../connectors/store/store.js";
+import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/archive/archive.js";
+import { ChainRuns } from "../../operators/archive/chain-runs.js";
+import type { Dedupe } from "../../operators/image/dedupe.js";
+import { CODE_VERSION } from "../../schemas/code-version.js";
+import type { Config } from "../../schemas/config.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
+import type { ChainName } from "../../schemas/keys.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import type { Segment } from "../../schemas/segment.js";
+import type { ByteBudget } from "./flow.js";
+import { relocatedOpener } from "../open/relocated-opener.js";
+import { scoreFlow } from "./score-flow.js";
+import type { StageClock } from "./stage-clock.js";
+
+/** What all chains that one process scores share. */
+export interface ChainScoring {
+  readonly config: Config;
+  readonly log: Log;
+  readonly store: Store;
+  readonly card: ModelCard;
+  readonly engine: Engine;
+  readonly decoder: Decoder;
+  readonly opener: ImageOpener;
+  readonly dedupe: Dedupe;
+  readonly budget: ByteBudget;
+  readonly stages: StageClock;
+  /** Who wants bytes kept; asked anew for each segment */
+  readonly keepers: ArchiveOptions["keepers"];
+  readonly nowMs: () => number;
+}
+
+/** A chain, and where it ends so far. */
+export interface OpenChain {
+  readonly chain: ChainName;
+  position: ChainPosition;
+}
+
+export interface ChainRun {
+  readonly read: Assignment["read"];
+  /** Scoring goes on until there. A number is where the chain itself ends: it is archived up to there, whatever the log has. */
+  readonly until: number | Promise<number>;
+  /** Aborts as `read` is made to end before its time */
+  readonly signal: AbortSignal;
+  /** Is given each archived segment, in order, before the next one is archived */
+  readonly take: (segment: Segment) => Promise<void>;
+}
+
+/**
+ * log -> fetch -> dedupe -> decode -> score -> archive, along one chain from where it ends. What the log's retention has
+ * removed before it was read is archived as lost. Returns at `until`, or when `read` ends.
+ */
+export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainScoring): Promise<void> {
+  const { config, log } = scoring;
+  const { partition } = open.chain;
+  const { until, signal } = run;
+  // As a number, so that no reader begins before it knows.
+  const end = typeof until === "number" ? until : Number.POSITIVE_INFINITY;
+  const archive = archiveOptions(scoring, open.chain);
+  const opener = relocatedOpener(scoring.opener, scoring);
+  const take = async (segment: Segment): Promise<void> => {
+    await run.take(segment);
+    open.position = segment.header;
+  };
+  // The reader throws its failure; until then it must not count as unhandled.
+  if (typeof until !== "number") until.catch(() => undefined);
+  const logStart = async (): Promise<number> => (await log.ends(config.stream))[partition]!.start;
+  let more = true;
+  /** For the compiler, which does not see that reading may change it. */
+  const isMore = (): boolean => more;
+  while (more) {
+    more = false;
+    const first = await logStart();
+    const start = Math.min(first, end);
+    if (start > open.position.end) {
+      const reason = `the log starts at ${first}: its retention removed what lay before`;
+      await take(await archiveLoss(open.position, start, reason, archive));
+    }
+    if (open.position.end >= end) return;
+    const flow = scoreFlow(
+      {
+        ...scoring,
+        opener,
+        partition,
+        read: (offset, how) =>
+          stopAtLoss(run.read(offset, how), offset, logStart, () => {
+            more = true;
+          }),
+        archive,
+        decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
+        until,
+      },
+      open.position,
+    );
+    for await (const segment of flow) await take(segment);
+    if (isMore() || typeof until !== "number" || open.position.end >= end || signal.aborted) continue;
+    // All was read, and the rest are offsets without records; or there was nothing left to read.
+    if ((await logStart()) > open.position.end) more = true;
+    else await take(await archiveHole(open.position, end, archive));
+  }
+}
+
+/**
+ * Batches of a partition, up to where the log's retention has removed records that were not read yet: their range is
+ * archived as lost before what follows is. Offsets may have holes of their own, which are not.
+ */
+async function* stopAtLoss(
+  read: AsyncIterable<LogBatch>,
+  from: number,
+  logStart: () => Promise<number>,
+  onLoss: () => void,
+): AsyncGenerator<LogBatch, void, undefined> {
+  let position = from;
+  for await (const batch of read) {
+    const first = batch.records[0]?.offset ?? batch.end;
+    if (first > position && (await logStart()) > position) {
+      onLoss();
+      return;
+    }
+    yield batch;
+    position = batch.end;
+  }
+}
+
+function archiveOptions({ config, store, card, engine, keepers }: ChainScoring, chain: ChainName): ArchiveOptions {
+  const classCount = card.labels.length;
+  return {
+    store,
+    chain,
+    runs: new ChainRuns(store, chain),
+    topM: Math.min(config.archive.topM, classCount),
+    classCount: config.archive.logits === "all" ? classCount : null,
+    embeddingSize: config.archive.embedding === "all" ? (card.output.embedding?.size ?? null) : null,
+    engine: engine.info,
+    codeVersion: CODE_VERSION,
+    retainBytes: config.retainBytes,
+    keepers,
+    writeConcurrency: 16,
+  };
+}
+
+export function frontierOf(chains: readonly OpenChain[]): Frontier {
+  return sortFrontier(
+    chains.map(({ chain, position }) => ({ partition: chain.partition, origin: chain.origin, end: position.end })),
+  );
+}
+
+/**
+ * `logEnd`: as it was when the log was asked last. Another scorer may have archived what came since: only a log that
+ * still ends below is another one. Throws E_LOG_RECREATED.
+ */
+export async function assertNotRecreated(log: Log, { chain, position }: OpenChain, logEnd: number): Promise<void> {
+  const { stream, partition } = chain;
+  if (position.end <= logEnd) return;
+  const now = (await log.ends(stream))[partition]!.end;
+  if (position.end <= now) return;
+  throw new SluiceError(
+    "E_LOG_RECREATED",
+    `Expected the log of ${stream}/${partition} to reach offset ${position.end}, where its archive ends, found its end at ${now}: ` +
+      "the topic was deleted and made anew, or another log stands in its place. Give the new topic another stream name.",
+    { partition, chainEnd: position.end, logEnd: now },
+  );
+}

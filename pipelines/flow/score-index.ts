@@ -1,0 +1,180 @@
+import type { Store } from "../../connectors/store/store.js";
+import type { ChainPosition } from "../../operators/archive/archive.js";
+import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { rowAt, rowOf, type ArchivedScores } from "../../operators/archive/run-rows.js";
+import type { ScoreIndex } from "../../operators/image/dedupe.js";
+import type { Scored } from "../../operators/image/image-in-flight.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import type { Segment } from "../../schemas/segment.js";
+import type { Workspace } from "../open/workspace.js";
+
+/** A map of bytes on this machine's disk whose writes are atomic. */
+export interface LocalTable {
+  get(key: Uint8Array): Uint8Array | undefined;
+  /** All or nothing; durable when it settles */
+  putMany(entries: Iterable<readonly [Uint8Array, Uint8Array]>): Promise<void>;
+}
+
+/** A score index that follows the archive, and so knows where it ends. */
+export interface ChainFollower extends ScoreIndex {
+  /** Takes in what the archive has beyond what the index knows; returns where the chain ends. */
+  catchUp(chain: ChainName): Promise<ChainPosition>;
+  /** Takes in a segment just archived. */
+  onSegment(segment: Segment): Promise<void>;
+}
+
+/** First 128 bits of the digest: what the top-K takes for an image's identity, too */
+const IDENTITY_BYTES = 16;
+/** partition u32, origin f64, offset f64 */
+const PLACE_BYTES = 20;
+/** Segments of the tail whose rows were asked for lately, kept decoded: repeats come in clusters */
+const OPEN_SEGMENTS = 8;
+/** Starts of a tail's segments that are kept before the runs are looked at */
+const MOST_STARTS = 1024;
+
+/** Opens the index of one teacher's scores over a stream, in the workspace's local tables. */
+export function openScoreIndex(workspace: Workspace, teacher: string): ChainFollower {
+  return new LocalScoreIndex(workspace.store, workspace.tables.table(`scores-${teacher.slice(0, 32)}`), {
+    teacher,
+    stream: workspace.config.stream,
+  });
+}
+
+/**
+ * Where each archived digest has its scores: 40 bytes an image on disk, none in memory. A cache of the archive: it says
+ * itself how far it has followed each chain, and goes on from there.
+ */
+export class LocalScoreIndex implements ChainFollower {
+  readonly #table: LocalTable;
+  readonly #archive: ArchiveReader;
+  /** By chain and start */
+  readonly #open = new Map<string, Promise<ScoredBatch | null>>();
+  /** Starts of the segments of each chain's tail that this index has followed, ascending */
+  readonly #tails = new Map<string, number[]>();
+
+  constructor(store: Store, table: LocalTable, archive: { teacher: string; stream: string }) {
+    this.#table = table;
+    this.#archive = new ArchiveReader(store, archive);
+  }
+
+  find(digest: Uint8Array): Promise<Scored> | null {
+    const found = this.#table.get(digest.subarray(0, IDENTITY_BYTES));
+    if (found === undefined) return null;
+    const place = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
+    return this.#read(
+      { ...this.#archive.archive, partition: place.readUInt32LE(0), origin: place.readDoubleLE(4) },
+      place.readDoubleLE(12),
+      digest,
+    );
+  }
+
+  async #read(chain: ChainName, offset: number, digest: Uint8Array): Promise<Scored> {
+    const found = await this.#row(chain, offset);
+    if (found === null || !Buffer.from(found.digest).equals(digest)) {
+      throw new SluiceError(
+        "E_SEGMENT_CORRUPT",
+        `Expected the scores of image ${Buffer.from(digest).toString("hex")} at offset ${offset} of ${chain.stream}/${chain.partition}, ` +
+          `found ${found === null ? "no row" : "another image"}: the archive was changed. Delete the folder "log" beside it to index it anew.`,
+      );
+    }
+    return { scores: found.scores };
+  }
+
+  async #row(chain: ChainName, offset: number): Promise<ArchivedScores | null> {
+    const reader = this.#archive.chain(chain);
+    if (offset < (await reader.runs.end())) return reader.runRow(offset);
+    const batch = await this.#tailBatch(chain, offset);
+    // A run has it meanwhile.
+    if (batch === null) return offset < (await reader.runs.end()) ? reader.runRow(offset) : null;
+    const row = rowAt(batch, offset);
+    return row < 0 ? null : rowOf(batch, row);
+  }
+
+  async #tailBatch(chain: ChainName, offset: number): Promise<ScoredBatch | null> {
+    const start = await this.#tailStart(chain, offset);
+    if (start === undefined) return null;
+    const name = `${keys.chain(chain)}${start}`;
+    let opened = this.#open.get(name);
+    if (opened === undefined) {
+      opened = this.#archive
+        .chain(chain)
+        .tailSegment(start)
+        .then((segment) => segment?.batch ?? null);
+      opened.catch(() => this.#open.delete(name));
+    }
+    // Last used, last in the map: the first one is the one to go.
+    this.#open.delete(name);
+    this.#open.set(name, opened);
+    if (this.#open.size > OPEN_SEGMENTS) this.#open.delete(this.#open.keys().next().value!);
+    return opened;
+  }
+
+  /** Start of the segment of the tail that an offset lies in. */
+  async #tailStart(chain: ChainName, offset: number): Promise<number | undefined> {
+    const name = keys.chain(chain);
+    const known = this.#tails.get(name);
+    if (known !== undefined) {
+      const start = known.findLast((one) => one <= offset);
+      if (start !== undefined) return start;
+    }
+    // What was followed before this process began.
+    const reader = this.#archive.chain(chain);
+    const starts: number[] = [];
+    for await (const { start } of reader.headers(Math.max(chain.origin, await reader.runs.end()))) starts.push(start);
+    this.#tails.set(name, starts);
+    return starts.findLast((one) => one <= offset);
+  }
+
+  async catchUp(chain: ChainName): Promise<ChainPosition> {
+    let position = this.#position(chain);
+    const reader = this.#archive.chain(chain);
+    const from = position.end;
+    for await (const segment of reader.segments(from, await reader.end(from))) {
+      await this.onSegment(segment);
+      position = segment.header;
+    }
+    return position;
+  }
+
+  async onSegment({ header, batch }: Segment): Promise<void> {
+    const entries: [Uint8Array, Uint8Array][] = [];
+    for (let row = 0; row < batch.count; row++) {
+      if (batch.copied[row] === 1) continue;
+      const place = Buffer.alloc(PLACE_BYTES);
+      place.writeUInt32LE(header.partition, 0);
+      place.writeDoubleLE(header.origin, 4);
+      place.writeDoubleLE(Number(batch.offset[row]), 12);
+      entries.push([batch.digest.slice(row * DIGEST_BYTES, row * DIGEST_BYTES + IDENTITY_BYTES), place]);
+    }
+    const { end, watermarkMs } = header;
+    entries.push([positionKey(header), Buffer.from(JSON.stringify({ end, watermarkMs }))]);
+    await this.#table.putMany(entries);
+    await this.#followedTail(header);
+  }
+
+  /** Of what runs have by now no start is kept. */
+  async #followedTail(header: Segment["header"]): Promise<void> {
+    const starts = this.#tails.get(keys.chain(header));
+    if (starts === undefined) return;
+    starts.push(header.start);
+    if (starts.length < MOST_STARTS) return;
+    const end = await this.#archive.chain(header).runs.look();
+    this.#tails.set(
+      keys.chain(header),
+      starts.filter((start) => start >= end),
+    );
+  }
+
+  #position(chain: ChainName): ChainPosition {
+    const found = this.#table.get(positionKey(chain));
+    if (found === undefined) return { end: chain.origin, watermarkMs: null };
+    return JSON.parse(Buffer.from(found).toString()) as ChainPosition;
+  }
+}
+
+/** Longer than any digest's key, so the two never meet. */
+function positionKey(chain: { stream: string; partition: number; origin: number }): Uint8Array {
+  return Buffer.from(`position of chain ${chain.stream}/${chain.partition}/${chain.origin}`);
+}

@@ -1,0 +1,167 @@
+import type { Decoder } from "../../connectors/decoder/decoder.js";
+import type { Engine } from "../../connectors/engine/engine.js";
+import type { Assignment, Log } from "../../connectors/log/log.js";
+import type { ImageOpener } from "../../connectors/source/source.js";
+import type { Store } from "../../connectors/store/store.js";
+import { openLiveChains } from "../../operators/archive/chain.js";
+import { readClaims, unclaimed } from "../../operators/archive/chain-claims.js";
+import { Dedupe } from "../../operators/image/dedupe.js";
+import { saveCard } from "../../operators/archive/teacher-registry.js";
+import type { Config } from "../../schemas/config.js";
+import { messageOf, SluiceError } from "../../schemas/errors.js";
+import type { Frontier } from "../../schemas/frontier.js";
+import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
+import type { Segment } from "../../schemas/segment.js";
+import { assertNotRecreated, frontierOf, scoreChain, type ChainScoring, type OpenChain } from "./chain-scoring.js";
+import { ByteBudget } from "./flow.js";
+import { StageClock } from "./stage-clock.js";
+import type { ScoreFollower } from "./score-follower.js";
+import type { ScoreOutlet } from "./score-outlet.js";
+import type { ChainFollower } from "./score-index.js";
+
+export interface ScoreTopicOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly store: Store;
+  /** Knows the archived digests; follows the archive */
+  readonly index: ChainFollower;
+  readonly card: ModelCard;
+  readonly engine: Engine;
+  readonly decoder: Decoder;
+  readonly opener: ImageOpener;
+  /**
+   * Where each partition ends for this run: scoring goes on until there, in each partition whatever becomes of the others. null: for
+   * ever; then a partition that fails for good ends scoring, since nobody would notice that it stands still.
+   */
+  readonly until: Promise<readonly number[]> | null;
+  /** Runs a partition's work, and begins it anew after what may succeed another time, while the others go on. Default: once */
+  readonly retry?: (work: () => Promise<void>, signal: AbortSignal) => Promise<void>;
+  /** What goes along, given where the archive ends as scoring starts */
+  readonly follow: (frontier: Frontier) => Promise<ScoreFollower>;
+  /** Called when the follower has taken in what the archive has */
+  readonly onStart?: (frontier: Frontier) => Promise<void>;
+  readonly onSegment?: (segment: Segment) => void;
+  /** Hears of every archived segment before its offsets are committed */
+  readonly outlet?: ScoreOutlet;
+  readonly onWarning?: (message: string) => void;
+  /** Ends reading; what was read is scored and archived */
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+  /** Told how long each stage is at work; a `StageRecord` keeps it for `status` */
+  readonly stages?: StageClock;
+}
+
+/**
+ * log -> fetch -> dedupe -> decode -> score -> archive -> candidates -> topk, for every partition that this process is
+ * given. Resumes at the archive's end. Returns the frontier reached.
+ */
+export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> {
+  const { config, log, store, index, card, signal } = options;
+  const { stream } = config;
+  const teacher = teacherDigest(card);
+  await saveCard(store, card);
+  const { chains, replays } = await openChains(options, teacher);
+  const archived = (): Frontier => frontierOf([...replays, ...chains]);
+  const follower = await options.follow(archived());
+  for (const { chain, position } of [...replays, ...chains]) await follower.catchUp(chain, position.end);
+  await options.onStart?.(archived());
+
+  const scoring: ChainScoring = {
+    ...options,
+    dedupe: new Dedupe(index),
+    budget: new ByteBudget(config.maxInFlightBytes),
+    stages: options.stages ?? new StageClock(options.nowMs),
+    keepers: () => follower.keepers(),
+  };
+  const scorePartition = async (assignment: Assignment, open: OpenChain): Promise<void> => {
+    // Another scorer may have had the partition since: this one goes on from what that one archived.
+    open.position = await index.catchUp(open.chain);
+    await follower.catchUp(open.chain, open.position.end);
+    await options.outlet?.takeOver(assignment, open.chain, open.position.end);
+    const take = async (segment: Segment): Promise<void> => {
+      await index.onSegment(segment);
+      await follower.onSegment(segment);
+      await options.outlet?.forward(segment);
+      await assignment.commit(segment.header.end);
+      options.onSegment?.(segment);
+    };
+    const until =
+      options.until === null
+        ? new Promise<never>(() => undefined)
+        : options.until.then((ends) => ends[assignment.partition]!);
+    const { signal: given } = assignment;
+    await scoreChain(
+      open,
+      { read: (offset, how) => assignment.read(offset, how), until, take, signal: given },
+      scoring,
+    );
+  };
+  const { retry = (work: () => Promise<void>): Promise<void> => work() } = options;
+  const failures: unknown[] = [];
+  const consumePartition = async (assignment: Assignment): Promise<void> => {
+    const open = chains[assignment.partition];
+    // No retry of this partition's own mends that: only a session that begins anew has its chain.
+    if (open === undefined) throw partitionAdded(stream, assignment.partition);
+    try {
+      await retry(() => scorePartition(assignment, open), assignment.signal);
+    } catch (error) {
+      if (options.until === null || assignment.signal.aborted) throw error;
+      failures.push(error);
+      if (chains.length > 1) {
+        const place = `${stream}/${assignment.partition}`;
+        options.onWarning?.(`Scoring of ${place} has failed; the other partitions go on. ${messageOf(error)}`);
+      }
+    }
+  };
+  try {
+    await log.consume(stream, `score-${teacher.slice(0, 16)}`, consumePartition, signal);
+  } finally {
+    await follower.checkpoint();
+  }
+  if (failures.length > 0) throw failures[0];
+  return archived();
+}
+
+/** Retryable: scoring that begins anew has it. */
+function partitionAdded(stream: string, partition: number): SluiceError {
+  return new SluiceError(
+    "E_LOG_IO",
+    `Expected the partitions that topic "${stream}" had as scoring began, found a new one, ${partition}. Start scoring anew.`,
+    { retryable: true },
+  );
+}
+
+/**
+ * The live chain of each partition, by partition, and where it ends: a scorer resumes there, whatever its group has committed.
+ * `replays`: the other chains of this teacher, as far as they have come.
+ */
+async function openChains(
+  options: ScoreTopicOptions,
+  teacher: string,
+): Promise<{ readonly chains: readonly OpenChain[]; readonly replays: readonly OpenChain[] }> {
+  const { log, store, index, config } = options;
+  const { stream } = config;
+  const ends = await log.ends(stream);
+  const starts = ends.map(({ start }) => start);
+  const chains: OpenChain[] = [];
+  for (const chain of await openLiveChains(store, { teacher, stream }, starts)) {
+    const open = { chain, position: await index.catchUp(chain) };
+    await assertNotRecreated(log, open, ends[chain.partition]!.end);
+    chains.push(open);
+  }
+  const replays: OpenChain[] = [];
+  const claimed = await readClaims(store, { teacher, stream });
+  for (const { partition, origin, end } of claimed) {
+    const chain = { teacher, stream, partition, origin };
+    if (end !== null) replays.push({ chain, position: await index.catchUp(chain) });
+  }
+  const gaps = starts.flatMap((start, partition) =>
+    unclaimed(claimed, partition, start).map((gap) => `${partition}:[${gap.start}, ${gap.end})`),
+  );
+  if (gaps.length > 0) {
+    options.onWarning?.(
+      `Before what this teacher has replayed lie records that it never scores: ${gaps.join(", ")} of ${stream}. \`sluice replay\` does.`,
+    );
+  }
+  return { chains, replays };
+}

@@ -1,0 +1,122 @@
+import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
+import { OutputSigns, SIGN_CODE, type SeenSign } from "../../operators/image/output-signs.js";
+import { SluiceError } from "../../schemas/errors.js";
+import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { teacherDigest } from "../../schemas/model-card.js";
+import type { OnProgress } from "../../schemas/progress.js";
+import type { Segment } from "../../schemas/segment.js";
+import { IngestProgress, type RunCounts } from "../flow/ingest-progress.js";
+import { keepRunning } from "../flow/keep-running.js";
+import type { ScoringParts } from "../open/open-scoring.js";
+import { openScoreIndex } from "../flow/score-index.js";
+import { TopicOutlet } from "../flow/score-outlet.js";
+import type { ScoreFollower } from "../flow/score-follower.js";
+import { SegmentCandidates } from "./segment-candidates.js";
+import { StageRecord } from "../flow/stage-record.js";
+import { ThresholdBoard, type PaneThresholds } from "./threshold-board.js";
+import type { Workspace } from "../open/workspace.js";
+import { scoreTopic } from "../flow/score.js";
+import { assertTopics } from "./topics.js";
+
+export interface RunScoreOptions {
+  /** Its local tables are this process's alone */
+  readonly workspace: Workspace;
+  readonly log: KafkaLog;
+  readonly kafka: KafkaConfig;
+  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
+  readonly onSegment?: (segment: Segment) => void;
+  readonly onProgress?: OnProgress;
+  readonly onWarning: (message: string, code?: string) => void;
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+}
+
+export interface RunScoreResult {
+  readonly counts: RunCounts;
+  /** Segments sent again since nobody had committed them */
+  readonly forwardedAgain: number;
+}
+
+/** images topic -> score -> archive -> candidates topic, as a member of the scorers' group, until stopped. */
+export async function runScore(options: RunScoreOptions): Promise<RunScoreResult> {
+  const { workspace, log, kafka, scoring, onSegment, onWarning, signal, nowMs } = options;
+  const { config, store } = workspace;
+  const { card } = scoring.teacher;
+  const teacher = teacherDigest(card);
+  await assertTopics(log, config, kafka, ["images", "candidates", "thresholds", "quarantine"]);
+  const board = new ThresholdBoard({ ...options, ...config, ...kafka, topic: kafka.topics.thresholds, teacher, card });
+  const thresholdsOf = (parameters: string, pane: number): PaneThresholds | null => board.of(parameters, pane);
+  const candidates = new SegmentCandidates({ ...config, ...kafka, teacher, card, thresholdsOf });
+  assertMessagesFit(candidates, config.archive.segmentRecords, kafka);
+  const progress = new IngestProgress(options.onProgress);
+  let forwardedAgain = 0;
+  const outlet = new TopicOutlet({
+    log,
+    store,
+    candidates,
+    board,
+    topics: kafka.topics,
+    onForwardedAgain: () => forwardedAgain++,
+    nowMs,
+  });
+  const index = openScoreIndex(workspace, teacher);
+  const stages = new StageRecord(workspace.folder, nowMs, onWarning);
+  // The states are the top-K workers': a scorer knows of them what the board says.
+  const follower: ScoreFollower = {
+    catchUp: () => board.refresh(),
+    onSegment: () => Promise.resolve(),
+    keepers: () => board.keepers(),
+    checkpoint: () => Promise.resolve(),
+    fill: () => board.fill(),
+  };
+  const signs = new OutputSigns(card);
+  const sayAll = (seen: readonly SeenSign[]): void => {
+    for (const { message } of seen) onWarning(message, SIGN_CODE);
+  };
+  const work = async (): Promise<void> => {
+    await scoreTopic({
+      ...scoring,
+      config,
+      log,
+      store,
+      index,
+      card,
+      outlet,
+      until: null,
+      retry: (one, given) => keepRunning(one, { signal: given, onWarning, nowMs }),
+      follow: () => Promise.resolve(follower),
+      onStart: (frontier) => {
+        progress.onStart(frontier, follower);
+        return Promise.resolve();
+      },
+      onSegment: (segment) => {
+        progress.onSegment(segment);
+        sayAll(signs.onSegment(segment));
+        onSegment?.(segment);
+        stages.note();
+      },
+      stages: stages.clock,
+      onWarning,
+      signal,
+      nowMs,
+    });
+  };
+  try {
+    await keepRunning(work, { signal, onWarning, nowMs });
+  } finally {
+    sayAll(signs.end());
+    await stages.end();
+  }
+  return { counts: progress.counts, forwardedAgain };
+}
+
+/** Said at the start, not when the first full segment comes. */
+function assertMessagesFit(candidates: SegmentCandidates, records: number, { maxMessageBytes }: KafkaConfig): void {
+  const bytes = candidates.greatestBytes(records);
+  if (bytes <= maxMessageBytes) return;
+  throw new SluiceError(
+    "E_CONFIG",
+    `Expected a segment's candidates to fit into one message of ${maxMessageBytes} bytes a class shard, found that they may come to ${bytes}. ` +
+      "Raise kafka.maxMessageBytes or kafka.shards, or lower archive.segmentRecords.",
+  );
+}

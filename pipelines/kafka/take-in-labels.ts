@@ -1,0 +1,119 @@
+import { partitionOfKey } from "../../connectors/log/kafka/partition.js";
+import type { Log } from "../../connectors/log/log.js";
+import type { Store } from "../../connectors/store/store.js";
+import { archivedTo, archiveLabels } from "../../operators/archive/image-labels.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { topicLabels, type ImageLabel } from "../../schemas/image-label.js";
+import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
+import { decodeLabel, encodeLabel } from "../../schemas/wire/labels.js";
+import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
+
+export interface LabelTopic {
+  readonly log: Log;
+  readonly store: Store;
+  /** Of the images that labels are about */
+  readonly stream: string;
+  readonly topics: { readonly labels: string; readonly quarantine: string };
+  readonly onWarning: (message: string) => void;
+  readonly nowMs: () => number;
+}
+
+/** How many records are asked for at a time. */
+const PAGE = 1000;
+
+/** Where the archived labels of a partition of the topic end. Throws E_LOG_RECREATED where the topic ends before. */
+export async function takenIn({ log, store, stream, topics }: LabelTopic, partition: number): Promise<number> {
+  const end = await archivedTo(store, stream, topicLabels(partition));
+  const { end: logEnd } = (await log.ends(topics.labels))[partition] ?? { end: 0 };
+  if (end <= logEnd) return end;
+  throw new SluiceError(
+    "E_LOG_RECREATED",
+    `Expected ${topics.labels}/${partition} to reach offset ${end}, where the archived labels of "${stream}" end, found its end at ${logEnd}: ` +
+      "the topic was deleted and made anew, or another log stands in its place. Give the new topic another name (kafka.topics.labels) and the stream too.",
+    { partition, archivedTo: end, logEnd },
+  );
+}
+
+/**
+ * Archives records of the topic at offsets [from, end): a segment that follows on what is archived, whoever else does so
+ * at the same time. What does not read as a label is told to the quarantine topic first, and passed over. Returns where
+ * the archived labels end now.
+ */
+export async function takeIn(
+  topic: LabelTopic,
+  partition: number,
+  records: readonly StoredRecord[],
+  from: number,
+  end: number,
+): Promise<number> {
+  const { log, store, stream, topics, onWarning, nowMs } = topic;
+  const place = { topic: topics.labels, partition };
+  const labels: { readonly offset: number; readonly label: ImageLabel }[] = [];
+  for (const record of records) {
+    try {
+      labels.push({ offset: record.offset, label: decodeLabel(record, place) });
+    } catch (error) {
+      if (!isSluiceError(error, "E_RECORD_SCHEMA")) throw error;
+      onWarning(error.message);
+      const quarantined = {
+        teacher: "",
+        stream: topics.labels,
+        partition,
+        offset: record.offset,
+        code: error.code,
+        reason: error.message,
+        sha256: null,
+        uri: `log://${topics.labels}/${partition}/${record.offset}`,
+        eventTimeMs: record.timestampMs,
+        retryOf: null,
+      };
+      await log.append(topics.quarantine, 0, [encodeQuarantined(quarantined, nowMs())]);
+    }
+  }
+  let at = from;
+  while (at < end) {
+    const start = at;
+    const rest = labels.filter(({ offset }) => offset >= start).map(({ label }) => label);
+    at = (await archiveLabels(store, { stream, partition: topicLabels(partition), start, end }, rest)).end;
+  }
+  return at;
+}
+
+/** Warns of labels that the topic lost before they were archived. */
+export function warnOfLoss(topic: LabelTopic, partition: number, expected: number, start: number): void {
+  if (start <= expected) return;
+  topic.onWarning(
+    `Expected ${topic.topics.labels}/${partition} to go on at offset ${expected}, found that it starts at ${start}: ${start - expected} records were removed before they were taken in, and what they said is lost. Set the topic's retention.ms to -1.`,
+  );
+}
+
+/** Archives all that the topic has now. */
+export async function takeInAll(topic: LabelTopic): Promise<void> {
+  const { log, topics } = topic;
+  for (const [partition, { start, end }] of (await log.ends(topics.labels)).entries()) {
+    let at = await takenIn(topic, partition);
+    warnOfLoss(topic, partition, at, start);
+    while (at < end) {
+      const from = Math.max(at, start);
+      const until = Math.min(end, from + PAGE);
+      const offsets = Array.from({ length: until - from }, (_, index) => from + index);
+      at = await takeIn(topic, partition, await log.fetch(topics.labels, partition, offsets), at, until);
+    }
+  }
+}
+
+/** Appends labels to the topic, durably, an image's always to the same partition; then archives them. */
+export async function sayOnTopic(topic: LabelTopic, labels: readonly ImageLabel[]): Promise<void> {
+  const { log, topics } = topic;
+  const partitions = (await log.ends(topics.labels)).length;
+  const byPartition = new Map<number, LogRecord[]>();
+  for (const label of labels) {
+    const record = encodeLabel(label);
+    const partition = record.key === null ? 0 : partitionOfKey(record.key, partitions);
+    const own = byPartition.get(partition) ?? [];
+    own.push(record);
+    byPartition.set(partition, own);
+  }
+  for (const [partition, records] of byPartition) await log.append(topics.labels, partition, records);
+  await takeInAll(topic);
+}

@@ -1,0 +1,212 @@
+import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
+import { quota } from "../../operators/select/quota.js";
+import { parametersDigest } from "../../operators/select/numbered-selection.js";
+import { ranking, type Ranking } from "../../operators/select/ranking.js";
+import { paneOf, panesOf } from "../../operators/select/windows.js";
+import type { Keeper } from "../../operators/archive/archive.js";
+import type { Dataset, Span } from "../../schemas/dataset.js";
+import { isSluiceError } from "../../schemas/errors.js";
+import type { Frontier } from "../../schemas/frontier.js";
+import type { StoredRecord } from "../../schemas/image-record.js";
+import type { RankedCard } from "../../schemas/model-card.js";
+import type { ClassFill } from "../../schemas/progress.js";
+import { shardOfClass } from "../../schemas/shard.js";
+import { decodeThresholds, thresholdsPlace, type Thresholds } from "../../schemas/wire/thresholds.js";
+
+export interface ThresholdBoardOptions {
+  readonly log: Pick<KafkaLog, "ends" | "read">;
+  readonly topic: string;
+  readonly teacher: string;
+  readonly stream: string;
+  readonly card: RankedCard;
+  readonly datasets: readonly Dataset[];
+  readonly shards: number;
+  readonly onWarning: (message: string) => void;
+  readonly nowMs: () => number;
+}
+
+/** What all class shards together say of one pane. */
+export interface PaneThresholds {
+  /** Least rank keys; -Infinity where nothing is known, [L] */
+  readonly keys: Float64Array;
+  /** Distinct images, at most K + R, [L] */
+  readonly counts: Uint32Array;
+  /** By shard, the frontier of the checkpoint that its keys come from; null where nothing is known, [shards] */
+  readonly at: (Frontier | null)[];
+  /** Records covered by the furthest of these checkpoints */
+  records: number;
+  /** Images scored among them */
+  scored: number;
+}
+
+interface Entry {
+  readonly dataset: Dataset;
+  readonly parameters: string;
+  readonly ranking: Ranking;
+  readonly panes: Map<number, PaneThresholds>;
+}
+
+/** The topic is asked for news at most this often, ms */
+const REFRESH_MS = 250;
+const READ = { maxRecords: 1000, maxBytes: 16 * 1024 * 1024 };
+
+/** The newest thresholds of all panes, as top-K workers have published them. */
+export class ThresholdBoard {
+  readonly #options: ThresholdBoardOptions;
+  readonly #entries: readonly Entry[];
+  #position = 0;
+  #refreshedMs = Number.NEGATIVE_INFINITY;
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(options: ThresholdBoardOptions) {
+    const { datasets, teacher, stream, card } = options;
+    this.#options = options;
+    this.#entries = datasets.map((dataset) => ({
+      dataset,
+      parameters: parametersDigest(dataset, teacher, stream, card),
+      ranking: ranking(dataset.select, card),
+      panes: new Map(),
+    }));
+  }
+
+  /** Reads what is new. */
+  async refresh(): Promise<void> {
+    const mine = this.#turn.then(() => this.#refresh());
+    this.#turn = mine.catch(() => undefined);
+    await mine;
+  }
+
+  async #refresh(): Promise<void> {
+    const { log, topic, nowMs } = this.#options;
+    if (nowMs() - this.#refreshedMs < REFRESH_MS) return;
+    const { start, end } = (await log.ends(topic))[0]!;
+    if (end < this.#position) {
+      // Made anew: what was known came from checkpoints all the same, but nobody ends it any more.
+      this.#position = 0;
+      for (const { panes } of this.#entries) panes.clear();
+    }
+    const from = Math.max(start, this.#position);
+    if (from < end) {
+      const read = log.read(topic, 0, from, { ...READ, until: end }, new AbortController().signal);
+      for await (const { records } of read) for (const record of records) this.#take(record);
+    }
+    this.#position = end;
+    this.#refreshedMs = nowMs();
+  }
+
+  #take(record: StoredRecord): void {
+    const { topic, shards, onWarning } = this.#options;
+    let thresholds: Thresholds | null;
+    try {
+      thresholds = decodeThresholds(record, { topic, partition: 0 });
+    } catch (error) {
+      if (!isSluiceError(error, "E_RECORD_SCHEMA")) throw error;
+      onWarning(`${error.message} It is passed over.`);
+      return;
+    }
+    if (thresholds === null) this.#end(Buffer.from(record.key ?? []).toString());
+    else if (thresholds.shards === shards) this.#set(thresholds);
+  }
+
+  #set({ parameters, paneMs, shard, shards, keys, counts, at, records, scored }: Thresholds): void {
+    const entry = this.#entries.find((one) => one.parameters === parameters);
+    if (entry === undefined || shard >= shards) return;
+    const classes = entry.ranking.labels.length;
+    const pane = paneNumber(entry.dataset, paneMs);
+    if (pane === null || keys.length !== Math.ceil((classes - shard) / shards)) return;
+    let known = entry.panes.get(pane);
+    if (known === undefined) {
+      known = {
+        keys: new Float64Array(classes).fill(Number.NEGATIVE_INFINITY),
+        counts: new Uint32Array(classes),
+        at: Array.from({ length: shards }, () => null),
+        records: 0,
+        scored: 0,
+      };
+      entry.panes.set(pane, known);
+    }
+    known.at[shard] = at;
+    known.records = Math.max(known.records, records);
+    known.scored = Math.max(known.scored, scored);
+    for (let i = 0, classIndex = shard; classIndex < classes; i++, classIndex += shards) {
+      known.keys[classIndex] = keys[i]!;
+      known.counts[classIndex] = counts[i]!;
+    }
+  }
+
+  #end(key: string): void {
+    const { teacher, shards } = this.#options;
+    const place = thresholdsPlace(key);
+    const entry = this.#entries.find(({ dataset }) => dataset.name === place?.dataset);
+    if (place === null || entry === undefined || place.teacher !== teacher || place.shard >= shards) return;
+    const pane = paneNumber(entry.dataset, place.paneMs);
+    const known = pane === null ? undefined : entry.panes.get(pane);
+    if (pane === null || known === undefined) return;
+    known.at[place.shard] = null;
+    known.keys.forEach((_, classIndex) => {
+      if (shardOfClass(classIndex, shards) === place.shard) known.keys[classIndex] = Number.NEGATIVE_INFINITY;
+    });
+    if (known.at.every((at) => at === null)) entry.panes.delete(pane);
+  }
+
+  /** null where nothing is known */
+  of(parameters: string, pane: number): PaneThresholds | null {
+    return this.#entries.find((one) => one.parameters === parameters)?.panes.get(pane) ?? null;
+  }
+
+  /** Images of each class in a span, at most up to K; an image counts in each pane that it is in. [L] */
+  countsOf(dataset: Dataset, span: Span): Uint32Array {
+    const entry = this.#entries.find((one) => one.dataset.name === dataset.name);
+    const counts = new Uint32Array(entry?.ranking.labels.length ?? 0);
+    const { first, end } = panesOf(dataset.window, span);
+    for (const [pane, known] of entry?.panes ?? []) {
+      if (pane >= first && pane < end) known.counts.forEach((count, index) => (counts[index]! += count));
+    }
+    return counts;
+  }
+
+  keepers(): Keeper[] {
+    return this.#entries.map(({ dataset, parameters, ranking: ranks, panes }) => {
+      const known = [...panes.values()];
+      return {
+        dataset: dataset.name,
+        parameters,
+        p: dataset.select.p,
+        ranking: ranks,
+        thresholdsAt: known.length === 0 ? null : Math.max(...known.map(({ records }) => records)),
+        thresholdsFor: (eventTimeMs) => {
+          const pane = paneOf(dataset.window, eventTimeMs);
+          // Out of the window altogether: no version can hold it.
+          if (pane === null) return NOTHING;
+          return panes.get(pane)?.keys ?? null;
+        },
+      };
+    });
+  }
+
+  /** See `ScoreFollower` */
+  fill(): { readonly kept: number; readonly fill: ClassFill | undefined } {
+    let kept = 0;
+    let first: ClassFill | undefined;
+    for (const { dataset, ranking: ranks, panes } of this.#entries) {
+      const newestFirst = [...panes.entries()].sort(([a], [b]) => b - a);
+      for (const [, { counts, scored }] of newestFirst) {
+        const wanted = quota(dataset.select.k, ranks, { scored });
+        let full = 0;
+        for (const [index, count] of counts.entries()) {
+          kept += Math.min(count, wanted[index]!);
+          if (count >= wanted[index]!) full++;
+        }
+        first ??= { full, starving: counts.length - full, classes: counts.length };
+      }
+    }
+    return { kept, fill: first };
+  }
+}
+
+/** Reads as infinity for every class: typed arrays give undefined out of range, which no key is greater than. */
+const NOTHING = new Float64Array(0);
+
+function paneNumber(dataset: Dataset, paneMs: number | null): number | null {
+  return paneMs === null ? 0 : paneOf(dataset.window, paneMs);
+}

@@ -1,0 +1,73 @@
+import type { Log } from "../../connectors/log/log.js";
+import type { Store } from "../../connectors/store/store.js";
+import { readableManifest, versionNumbers } from "../../operators/version/manifests.js";
+import type { Dataset } from "../../schemas/dataset.js";
+import { keys } from "../../schemas/keys.js";
+import type { Manifest } from "../../schemas/manifest.js";
+import { decodePublished, encodePublished, type Published } from "../../schemas/wire/published.js";
+
+export interface VersionNoticesOptions {
+  readonly log: Log;
+  /** The versions topic, of one partition */
+  readonly topic: string;
+  readonly store: Store;
+  readonly datasets: readonly Dataset[];
+}
+
+/**
+ * Tells the versions topic of every version, also of those whose publisher died before it could. One that two publishers
+ * tell of is there twice: dataset and number say that it is the same.
+ */
+export class VersionNotices {
+  readonly #options: VersionNoticesOptions;
+  /** `dataset/number` */
+  readonly #told: Set<string>;
+
+  private constructor(options: VersionNoticesOptions, told: Set<string>) {
+    this.#options = options;
+    this.#told = told;
+  }
+
+  /** Reads what the topic has been told. Throws E_RECORD_SCHEMA. */
+  static async open(options: VersionNoticesOptions): Promise<VersionNotices> {
+    const { log, topic } = options;
+    const { start, end } = (await log.ends(topic))[0] ?? { start: 0, end: 0 };
+    const offsets = Array.from({ length: end - start }, (_, at) => start + at);
+    const records = await log.fetch(topic, 0, offsets);
+    const told = records.map((record) => decodePublished(record, { topic, partition: 0 }));
+    return new VersionNotices(options, new Set(told.map(({ dataset, number }) => `${dataset}/${number}`)));
+  }
+
+  /** Tells of what has not been told yet; returns how many. */
+  async send(): Promise<number> {
+    const { log, topic, store, datasets } = this.#options;
+    let sent = 0;
+    for (const { name } of datasets) {
+      for (const number of await versionNumbers(store, name)) {
+        if (this.#told.has(`${name}/${number}`)) continue;
+        // One that cannot be read is told of when it has been restored.
+        const manifest = await readableManifest(store, name, number, () => undefined);
+        if (manifest === null) continue;
+        await log.append(topic, 0, [encodePublished(noticeOf(manifest))]);
+        this.#told.add(`${name}/${number}`);
+        sent++;
+      }
+    }
+    return sent;
+  }
+}
+
+function noticeOf({ dataset, number, id, teacher, provenance, totals }: Manifest): Published {
+  return {
+    dataset,
+    number,
+    id,
+    parent: provenance.parent?.id ?? null,
+    teacher: teacher.digest,
+    stream: provenance.stream,
+    manifest: keys.manifest(dataset, number),
+    rows: totals.rows,
+    images: totals.images,
+    createdAtMs: Date.parse(provenance.createdAt),
+  };
+}

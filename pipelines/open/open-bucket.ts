@@ -1,0 +1,29 @@
+import type { ImageBuckets } from "../../connectors/source/source.js";
+import { openMinioStore, type MinioStore } from "../../connectors/store/s3/minio-store.js";
+import { imageBuckets } from "../../connectors/store/s3/images.js";
+import type { S3Config } from "../../schemas/s3-config.js";
+
+/** Opens the configured bucket as a store. Throws E_STORE_BUCKET, E_STORE_ACCESS, E_STORE_IO. */
+export async function openBucket(s3: S3Config): Promise<MinioStore> {
+  const { bucket, prefix } = s3;
+  return openMinioStore({ ...account(s3), bucket, ...(prefix === undefined ? {} : { prefix }) });
+}
+
+/** The buckets that images may lie in, on the configured endpoint and with its keys; undefined where none is configured. */
+export function openImageBuckets(s3: S3Config | undefined): ImageBuckets | undefined {
+  return s3 === undefined ? undefined : imageBuckets(account(s3));
+}
+
+function account({ endpoint, region, accessKey, secretKey, sessionToken }: S3Config) {
+  const { hostname, port, protocol } = new URL(endpoint);
+  const useSSL = protocol === "https:";
+  return {
+    endPoint: hostname,
+    port: port === "" ? (useSSL ? 443 : 80) : Number(port),
+    useSSL,
+    accessKey,
+    secretKey,
+    ...(region === undefined ? {} : { region }),
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+  };
+}

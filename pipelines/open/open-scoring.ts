@@ -1,0 +1,103 @@
+import type { Decoder } from "../../connectors/decoder/decoder.js";
+import { openSharpDecoder } from "../../connectors/decoder/libvips/libvips-decoder.js";
+import type { Engine } from "../../connectors/engine/engine.js";
+import { openEngine } from "../../connectors/engine/open.js";
+import { loadTeacher, type LoadedTeacher } from "../../connectors/engine/teacher/teacher-files.js";
+import { sharpSheets } from "../../connectors/sheet/sharp.js";
+import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
+import { openUri } from "../../connectors/source/open-uri.js";
+import type { ImageOpener } from "../../connectors/source/source.js";
+import type { Store } from "../../connectors/store/store.js";
+import type { Renaming } from "../../operators/archive/teacher-registry.js";
+import type { Config } from "../../schemas/config.js";
+import type { DeclaredTeacher } from "../../schemas/declaration.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { teacherDigest } from "../../schemas/model-card.js";
+import { assertAnswerable } from "../flow/answerable.js";
+import { assertFits } from "../flow/memory-estimate.js";
+import { withStoredNames, type NamedTeacher } from "../flow/named-classes.js";
+import { openImageBuckets } from "./open-bucket.js";
+
+/** What scoring needs beside the workspace. */
+export interface ScoringParts {
+  readonly teacher: NamedTeacher;
+  readonly engine: Engine;
+  readonly decoder: Decoder;
+  readonly opener: ImageOpener;
+  readonly sheets: SheetRenderer;
+  close(): Promise<void>;
+}
+
+export interface OpenScoringOptions {
+  /** The configured teacher, where it is loaded already */
+  readonly teacher?: LoadedTeacher;
+  /** Whether the datasets' states are kept in this process. Default true. */
+  readonly keepsStates?: boolean;
+  /** Where it is remembered what classes are called; by default they are called as the card says */
+  readonly names?: { readonly store: Store; readonly renaming: Renaming };
+}
+
+/**
+ * Loads the configured teacher onto the best engine there is. Throws E_CONFIG where none is configured, E_MEMORY where
+ * the datasets do not fit (unless their states are kept elsewhere), and what loading a teacher and an engine throws. `onNote`
+ * hears what the engine says of itself.
+ */
+export async function openScoring(
+  config: Config,
+  onNote: (line: string) => void = () => undefined,
+  { keepsStates = true, names, teacher: given }: OpenScoringOptions = {},
+): Promise<ScoringParts> {
+  const loaded = given ?? (await namedTeacher(config));
+  const teacher = names === undefined ? loaded : await withStoredNames(names.store, loaded, names.renaming, onNote);
+  if (keepsStates) assertFits(config, teacher.card);
+  assertAnswerable(config, teacher.card);
+  const engine = await openEngine(teacher, config.engine, { onNote });
+  const { name, version, backend, device, batch } = engine.info;
+  onNote(`engine: ${name} ${version} on ${backend} (${device}), batch ${batch}`);
+  return { teacher, engine, ...publishingParts(config), close: () => engine.close() };
+}
+
+/**
+ * The configured teacher, without an engine. `declared`: the one that it must be, where nobody has named another for this call.
+ * Throws E_CONFIG where none is named, E_TEACHER_CARD where a declared one has moved or changed, and what loading throws.
+ */
+export async function namedTeacher(config: Config, declared: DeclaredTeacher | null = null): Promise<LoadedTeacher> {
+  if (declared !== null) return declaredTeacher(declared);
+  if (config.teacher !== undefined) return loadTeacher(config.teacher);
+  throw new SluiceError(
+    "E_CONFIG",
+    "Expected a teacher, found none. Name a model file or a folder with a model card: --teacher, SLUICE_TEACHER, or `teacher:` in sluice.yaml.",
+  );
+}
+
+async function declaredTeacher({ path, digest, name }: DeclaredTeacher): Promise<LoadedTeacher> {
+  const expected = `Expected the declared teacher ${name} (${digest.slice(0, 12)}) at ${path}`;
+  const again =
+    "Name it where it is now, or another in its place: `sluice ingest --teacher <path>`, or `sluice datasets apply --teacher <path>`";
+  let teacher: LoadedTeacher;
+  try {
+    teacher = await loadTeacher(path);
+  } catch (cause) {
+    if (!isSluiceError(cause, "E_TEACHER_CARD") && !isSluiceError(cause, "E_TEACHER_WEIGHTS")) throw cause;
+    throw new SluiceError(cause.code, `${expected}, found that it cannot be read there. ${again}. ${cause.message}`, {
+      ...cause.context,
+      cause,
+    });
+  }
+  const found = teacherDigest(teacher.card);
+  if (found === digest) return teacher;
+  throw new SluiceError(
+    "E_TEACHER_CARD",
+    `${expected}, found another there (${found.slice(0, 12)}): its files have changed since. Restore them. ${again}.`,
+    { path, expected: digest, found },
+  );
+}
+
+/** What decodes, finds and draws images; needs no teacher. */
+export function publishingParts(config: Config): { decoder: Decoder; opener: ImageOpener; sheets: SheetRenderer } {
+  return {
+    decoder: openSharpDecoder({ concurrency: config.decode.concurrency }),
+    opener: openUri({ buckets: openImageBuckets(config.s3) }),
+    sheets: sharpSheets,
+  };
+}

@@ -1,0 +1,74 @@
+import { resolve } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { openEmbeddedLog, type EmbeddedLog } from "../../connectors/log/embedded/embedded-log.js";
+import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
+import type { Log } from "../../connectors/log/log.js";
+import type { Store } from "../../connectors/store/store.js";
+import type { Config } from "../../schemas/config.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { openBucket } from "./open-bucket.js";
+import { openKafka } from "./open-kafka.js";
+
+/** What lies in the data folder. */
+export const FOLDERS = {
+  log: "log",
+  store: "store",
+  listings: "listings",
+  produced: "produced",
+  stages: "stages",
+} as const;
+
+/** Everything that one process on one machine works on, under one data folder. */
+export interface Workspace {
+  readonly config: Config;
+  /** Absolute */
+  readonly folder: string;
+  readonly log: Log;
+  /** What this machine remembers of the archive, on its disk */
+  readonly tables: Pick<EmbeddedLog, "table">;
+  readonly store: Store;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the data folder for the one process that writes to it; it is made where it is absent. `command` is shown to
+ * whoever is refused meanwhile. Throws E_LOCKED, E_STORE_READONLY, E_STORE_FULL, E_LOG_IO, E_LOG_ACCESS.
+ */
+export async function openWorkspace(config: Config, command: string): Promise<Workspace> {
+  const folder = resolve(config.data);
+  await makeFolder(folder);
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of opened.reverse()) await one.close();
+  };
+  try {
+    const embedded = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
+    opened.push(embedded);
+    const log = config.kafka === undefined ? embedded : await openKafka(config.kafka);
+    if (log !== embedded) opened.push(log);
+    const store = await openStore(config);
+    opened.push(store);
+    return { config, folder, log, tables: embedded, store, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The object store alone: for commands that read, or that publish from the archive. */
+export async function openStore(config: Pick<Config, "data" | "s3">): Promise<Store> {
+  return config.s3 !== undefined ? openBucket(config.s3) : openFilesystemStore(resolve(config.data, FOLDERS.store));
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "unknown";
+    throw new SluiceError(
+      code === "ENOSPC" ? "E_STORE_FULL" : "E_STORE_READONLY",
+      `Expected to create the data folder ${folder}, found ${code}. Name another with --data, or make its parent writable.`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,29 @@
+import type { Store } from "../../connectors/store/store.js";
+import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { NO_RECORDS, sumOfCounts } from "../../operators/archive/run-index.js";
+import type { RecordCounts } from "../../schemas/segment.js";
+import type { Manifest } from "../../schemas/manifest.js";
+
+/**
+ * What the archive itself says of the records behind a version: the totals of its runs' indexes and of the segments of the
+ * tail, up to its frontier. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT; an incomplete version leaves its gaps out here, too.
+ */
+export async function chainTotals(store: Store, manifest: Manifest): Promise<RecordCounts> {
+  const { stream, frontier, incomplete } = manifest.provenance;
+  const archive = new ArchiveReader(store, { teacher: manifest.teacher.digest, stream });
+  return (await archive.totalsAt(frontier, incomplete ? () => undefined : undefined)).counts;
+}
+
+/** The same by reading every segment whole, each row by its checksum. */
+export async function readChainTotals(store: Store, manifest: Manifest): Promise<RecordCounts> {
+  const { stream, frontier, incomplete } = manifest.provenance;
+  const archive = new ArchiveReader(store, { teacher: manifest.teacher.digest, stream });
+  let totals = NO_RECORDS;
+  for (const { end, ...place } of frontier) {
+    const onGap = incomplete ? () => undefined : undefined;
+    for await (const { header } of archive.segments(place, place.origin, end, onGap)) {
+      totals = sumOfCounts(totals, header.counts);
+    }
+  }
+  return totals;
+}

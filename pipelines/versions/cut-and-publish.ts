@@ -1,0 +1,86 @@
+import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
+import type { ImageOpener } from "../../connectors/source/source.js";
+import type { Store } from "../../connectors/store/store.js";
+import { sweepAttempts } from "../../operators/version/attempt.js";
+import { cut, type CutOptions } from "../../operators/state/cut.js";
+import { imageBytes, type Absence } from "../../operators/image/image-bytes.js";
+import { presentCard } from "../../operators/archive/teacher-registry.js";
+import { NOTHING_ALLOWED, type Allowance } from "../../schemas/allowance.js";
+import { publish, type Published } from "../../operators/version/publish.js";
+import { relocatedOpener } from "../open/relocated-opener.js";
+import { memoryLimit } from "../flow/memory-estimate.js";
+import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
+import { CODE_VERSION } from "../../schemas/code-version.js";
+import type { Manifest } from "../../schemas/manifest.js";
+import type { OnProgress } from "../../schemas/progress.js";
+
+export interface CutAndPublishOptions extends CutOptions {
+  readonly store: Store;
+  readonly opener: ImageOpener;
+  readonly sheets: SheetRenderer | null;
+  /** Nobody asked for this cut by hand: its frontier must not lie below its parent's */
+  readonly automatic: boolean;
+  /** The newest version of the span, which this one may repeat; by default the dataset's newest */
+  readonly same?: Manifest | null | undefined;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+  /** What is published although nobody could want it; by default nothing is */
+  readonly allow?: Allowance | undefined;
+  readonly nowMs: () => number;
+  /** Another one at each call */
+  readonly newId: () => string;
+}
+
+export interface PublishedCut extends Published {
+  /** Rows published without their bytes, and why: the first of them */
+  readonly absences: readonly Absence[];
+}
+
+/** The one way to a version: live publishing, rebuild and reproduce cut here and publish here. */
+export async function cutAndPublish(options: CutAndPublishOptions): Promise<PublishedCut> {
+  const { store, opener, sheets, automatic, onProgress, signal, nowMs, newId } = options;
+  const counts = { scored: 0, copied: 0, quarantined: 0 };
+  // A publisher that runs for long calls classes what they are called now.
+  const card = await presentCard(store, options.card);
+  const made = await cut({
+    ...options,
+    card,
+    maxStateBytes: memoryLimit(),
+    onSegment: (done) => {
+      throwIfStopped(signal, "The cut was stopped on request; nothing of it is published.");
+      onProgress?.({ phase: "cut", done, total: null, kept: 0, ...counts });
+    },
+  });
+  const { read, expect, absences } = imageBytes({
+    store,
+    opener: relocatedOpener(opener, { store, nowMs }),
+    archive: { teacher: made.teacher.digest, stream: made.stream },
+  });
+  const published = await publish(made, {
+    store,
+    read,
+    expect,
+    absences,
+    allow: options.allow ?? NOTHING_ALLOWED,
+    sheets,
+    automatic,
+    same: options.same,
+    onConflict: "next",
+    now: () => new Date(nowMs()),
+    codeVersion: CODE_VERSION,
+    // Begins with the time, so that leftovers tell their age.
+    attempt: `${nowMs()}-${newId()}`,
+    commitId: newId(),
+    ...(signal === undefined ? {} : { signal }),
+    onProgress: ({ rows, classes, classCount }) =>
+      onProgress?.({ phase: "publish", done: classes, total: classCount, kept: rows, ...counts }),
+  });
+  const oldMs = nowMs() - OLD_MS;
+  await sweepAttempts(store, options.dataset.name, {
+    consider: (attempt) => Number(attempt.split("-")[0]) < oldMs,
+  });
+  return { ...published, absences };
+}
+
+/** Younger attempts are not even looked at: most of them are at work. */
+const OLD_MS = 24 * 3600 * 1000;

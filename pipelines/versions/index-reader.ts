@@ -1,0 +1,127 @@
+import { parquetMetadataAsync, parquetRead, type AsyncBuffer } from "hyparquet";
+import type { Store } from "../../connectors/store/store.js";
+import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { INDEX_COLUMNS, type IndexRow } from "../../schemas/index-row.js";
+import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
+
+/** n rows of the index as columns, ordered by (class, rank). INT64 columns come as bigint, times as Date. */
+export interface IndexColumns {
+  readonly count: number;
+  readonly class: ArrayLike<number>;
+  readonly label: ArrayLike<string>;
+  readonly rank: ArrayLike<number>;
+  readonly sha256: ArrayLike<string>;
+  readonly key: ArrayLike<number>;
+  readonly probability: ArrayLike<number>;
+  readonly uri: ArrayLike<string>;
+  readonly partition: ArrayLike<number>;
+  readonly offset: ArrayLike<bigint>;
+  readonly event_time: ArrayLike<Date>;
+  readonly size_bytes: ArrayLike<bigint>;
+  readonly width: ArrayLike<number>;
+  readonly height: ArrayLike<number>;
+  readonly licence: ArrayLike<string | null>;
+  readonly origin: ArrayLike<string | null>;
+  readonly bytes: ArrayLike<"shard" | "absent">;
+  readonly shard: ArrayLike<string | null>;
+  readonly repeat: ArrayLike<number>;
+}
+
+/** A version's index, a Parquet row group at a time. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO. */
+export async function* readIndexColumns(store: Store, manifest: Manifest): AsyncGenerator<IndexColumns> {
+  for (const file of manifest.files) {
+    if (file.key.endsWith(".parquet")) yield* readIndexFile(store, file);
+  }
+}
+
+/** A version's index, row by row, ordered by (class, rank). Errors as readIndexColumns. */
+export async function* readIndex(store: Store, manifest: Manifest): AsyncGenerator<IndexRow> {
+  for await (const columns of readIndexColumns(store, manifest)) {
+    for (let row = 0; row < columns.count; row++) yield indexRow(columns, row);
+  }
+}
+
+/** The rows of one index file. Errors as readIndexColumns. */
+export async function* readIndexFile(
+  store: Store,
+  { key, sizeBytes }: Pick<ManifestFile, "key" | "sizeBytes">,
+): AsyncGenerator<IndexColumns> {
+  const file: AsyncBuffer = {
+    byteLength: sizeBytes,
+    slice: async (start, end = sizeBytes) => {
+      const bytes = await store.getRange(key, start, end);
+      const buffer = new ArrayBuffer(bytes.length);
+      new Uint8Array(buffer).set(bytes);
+      return buffer;
+    },
+  };
+  const readable = async <T>(read: Promise<T>): Promise<T> => {
+    try {
+      return await read;
+    } catch (error) {
+      if (error instanceof SluiceError) throw error;
+      throw new SluiceError(
+        "E_VERSION_CORRUPT",
+        `Expected an index in Parquet at ${key}, found bytes that do not read as one: ${messageOf(error)}. Restore the object from a copy.`,
+        { cause: error, key },
+      );
+    }
+  };
+  const metadata = await readable(parquetMetadataAsync(file));
+  let rowStart = 0;
+  for (const group of metadata.row_groups) {
+    const rowEnd = rowStart + Number(group.num_rows);
+    const columns = new Map<string, ArrayLike<unknown>[]>();
+    await readable(
+      parquetRead({
+        file,
+        metadata,
+        rowStart,
+        rowEnd,
+        onChunk: ({ columnName, columnData }) => {
+          const pages = columns.get(columnName);
+          if (pages === undefined) columns.set(columnName, [columnData]);
+          else pages.push(columnData);
+        },
+      }),
+    );
+    const count = rowEnd - rowStart;
+    const whole = INDEX_COLUMNS.map(({ name }) => {
+      const pages = columns.get(name) ?? [];
+      const column = pages.length === 1 ? pages[0]! : pages.flatMap((page) => Array.from(page));
+      if (column.length !== count) {
+        throw new SluiceError(
+          "E_VERSION_CORRUPT",
+          `Expected ${count} values in column "${name}" of ${key}, found ${column.length}. Restore the object from a copy.`,
+          { key },
+        );
+      }
+      return [name, column] as const;
+    });
+    yield { count, ...Object.fromEntries(whole) } as unknown as IndexColumns;
+    rowStart = rowEnd;
+  }
+}
+
+function indexRow(columns: IndexColumns, row: number): IndexRow {
+  return {
+    class: columns.class[row]!,
+    label: columns.label[row]!,
+    rank: columns.rank[row]!,
+    sha256: columns.sha256[row]!,
+    key: columns.key[row]!,
+    probability: columns.probability[row]!,
+    uri: columns.uri[row]!,
+    partition: columns.partition[row]!,
+    offset: Number(columns.offset[row]!),
+    eventTimeMs: columns.event_time[row]!.getTime(),
+    sizeBytes: Number(columns.size_bytes[row]!),
+    width: columns.width[row]!,
+    height: columns.height[row]!,
+    licence: columns.licence[row] ?? null,
+    origin: columns.origin[row] ?? null,
+    bytes: columns.bytes[row]!,
+    shard: columns.shard[row] ?? null,
+    repeat: columns.repeat[row]!,
+  };
+}

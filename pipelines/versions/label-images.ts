@@ -1,0 +1,183 @@
+import type { Store } from "../../connectors/store/store.js";
+import { classesNamed, labelIndex } from "../../operators/select/label-index.js";
+import { appendLabels, archivedLabels, labelFrontier } from "../../operators/archive/image-labels.js";
+import { readCards } from "../../operators/archive/teacher-registry.js";
+import type { ClassNames } from "../../schemas/class-names.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { imageLabelSchema, type ImageLabel } from "../../schemas/image-label.js";
+import type { Manifest } from "../../schemas/manifest.js";
+import { readIndexColumns } from "./index-reader.js";
+import { sayOnTopic, type LabelTopic } from "../kafka/take-in-labels.js";
+
+/** What is said, before it is known of which images, when and by whom. */
+export type Statement =
+  { readonly verdict: "is" | "not"; readonly class: string } | { readonly verdict: "none" | "withdrawn" };
+
+export interface Saying {
+  readonly timeMs: number;
+  readonly by: string | null;
+}
+
+/** One label an image. Throws E_USAGE for what is no SHA-256 in hexadecimal. */
+export function labelsOf(digests: readonly string[], statement: Statement, saying: Saying): ImageLabel[] {
+  return [...new Set(digests)].map((text) => {
+    const sha256 = text.replace(/^sha256:/, "").toLowerCase();
+    const label = imageLabelSchema.safeParse({ sha256, ...statement, ...saying });
+    if (label.success) return label.data;
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected an image's SHA-256 (64 hexadecimal digits, or at least the first six of an image of a version), found "${text}". ` +
+        "Images of a version can also be named by their ranks, with --rows.",
+    );
+  });
+}
+
+/** First digits of a digest: fewer than six would name some other image all too easily. */
+export function isShortDigest(text: string): boolean {
+  return /^(sha256:)?[0-9a-f]{6,63}$/i.test(text);
+}
+
+/** Digests of which only the first digits are given, completed from a version's rows; others as they are. Throws E_USAGE. */
+export async function digestsFrom(store: Store, manifest: Manifest, texts: readonly string[]): Promise<string[]> {
+  const found = new Map(
+    texts.filter(isShortDigest).map((text) => [text.replace(/^sha256:/i, "").toLowerCase(), new Set<string>()]),
+  );
+  const starts = [...found.keys()];
+  if (starts.length === 0) return [...texts];
+  for await (const columns of readIndexColumns(store, manifest)) {
+    for (let row = 0; row < columns.count; row++) {
+      const sha256 = columns.sha256[row]!;
+      for (const start of starts) if (sha256.startsWith(start)) found.get(start)!.add(sha256);
+    }
+  }
+  return texts.map((text) => {
+    if (!isShortDigest(text)) return text;
+    const images = [...found.get(text.replace(/^sha256:/i, "").toLowerCase())!].sort();
+    if (images.length === 1) return images[0]!;
+    const version = `version ${manifest.dataset}/${manifest.number}`;
+    throw new SluiceError(
+      "E_USAGE",
+      images.length === 0
+        ? `Expected the first digits of an image of ${version}, found "${text}", with which none begins. Name another version with --of, or give all 64 digits.`
+        : `Expected the first digits of one image of ${version}, found "${text}", with which ${images.length} begin: ${images.slice(0, 3).join(", ")}. Give more digits.`,
+    );
+  });
+}
+
+/** The digests of rows of a version: of the class of that label, at those ranks. Throws E_SELECTION, E_USAGE. */
+export async function digestsAt(
+  store: Store,
+  manifest: Manifest,
+  label: string,
+  ranks: readonly number[],
+): Promise<string[]> {
+  const version = `${manifest.dataset}/${manifest.number}`;
+  const labels = manifest.classes.map((one) => one.label);
+  const index = labelIndex({ labels }, label, `--rows for version ${version}`);
+  const wanted = new Set(ranks);
+  const found = new Map<number, string>();
+  for await (const columns of readIndexColumns(store, manifest)) {
+    for (let row = 0; row < columns.count; row++) {
+      if (columns.class[row] === index && wanted.has(columns.rank[row]!)) {
+        found.set(columns.rank[row]!, columns.sha256[row]!);
+      }
+    }
+  }
+  const missing = ranks.find((rank) => !found.has(rank));
+  if (missing === undefined) return ranks.map((rank) => found.get(rank)!);
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected ranks from 1 to ${manifest.classes[index]!.count} of class "${label}" in version ${version}, found ${missing}.`,
+  );
+}
+
+export interface LabelImagesOptions {
+  /** Accept classes that no teacher of the archive has */
+  readonly anyClass: boolean;
+  readonly topic: LabelTopic | null;
+  /** Where the label of that place in the list was read, for messages */
+  readonly placeOf?: ((at: number) => string) | undefined;
+}
+
+/**
+ * Appends labels to a stream's label log; they hold for every version cut from then on. With a labels topic they go
+ * through that, where its other readers see them too. A class may be named as `#12`, or by what it was called before: it is
+ * recorded by what it is called now. `anyClass` accepts classes that no teacher of the archive has. Throws E_SELECTION for such a
+ * class otherwise, and for what names several. Returns their offsets in the archive, without a topic.
+ */
+export async function labelImages(
+  store: Store,
+  stream: string,
+  labels: readonly ImageLabel[],
+  { anyClass, topic, placeOf }: LabelImagesOptions,
+): Promise<{ readonly start: number; readonly end: number } | null> {
+  if (labels.length === 0) return null;
+  const named = await withPresentNames(store, labels, anyClass, placeOf);
+  if (topic === null) return appendLabels(store, stream, named);
+  await sayOnTopic(topic, named);
+  return null;
+}
+
+async function withPresentNames(
+  store: Store,
+  labels: readonly ImageLabel[],
+  anyClass: boolean,
+  placeOf: LabelImagesOptions["placeOf"],
+): Promise<readonly ImageLabel[]> {
+  const cards = [...(await readCards(store)).values()];
+  const known = new Map<string, NamedClass>();
+  const presentNameAt = (label: NamedClass, at: number): NamedClass => {
+    try {
+      return presentName(store, cards, label, anyClass);
+    } catch (error) {
+      if (placeOf === undefined || !isSluiceError(error, "E_SELECTION")) throw error;
+      throw new SluiceError("E_SELECTION", `In ${placeOf(at)}: ${error.message}`, { ...error.context, cause: error });
+    }
+  };
+  return labels.map((label, at) => {
+    if (!("class" in label)) return label;
+    const id = `${label.number ?? ""} ${label.class}`;
+    const named = known.get(id) ?? presentNameAt(label, at);
+    known.set(id, named);
+    return { ...label, number: undefined, ...named };
+  });
+}
+
+type NamedClass = Pick<Extract<ImageLabel, { class: string }>, "class" | "number">;
+
+/** What a class is called by the teachers that have it, with its number where another one of the same teacher is called so. */
+function presentName(store: Store, cards: readonly ClassNames[], named: NamedClass, anyClass: boolean): NamedClass {
+  const { class: name, number } = named;
+  const found = cards.map((card) => ({ card, classes: classesNamed(card, name, number) }));
+  const answers = found.flatMap(({ card: { labels }, classes: [index, ...others] }): NamedClass[] => {
+    if (index === undefined || others.length > 0) return [];
+    const label = labels[index]!;
+    const alone = labels.indexOf(label) === labels.lastIndexOf(label);
+    return [{ class: label, ...(alone ? {} : { number: index }) }];
+  });
+  const [first] = answers;
+  if (first !== undefined) {
+    const other = answers.find((answer) => answer.class !== first.class || answer.number !== first.number);
+    if (other === undefined) return first;
+    throw new SluiceError(
+      "E_SELECTION",
+      `Expected "${name}" to mean one class to every teacher of ${store.place}, found "${first.class}" and "${other.class}". Name the class by its label.`,
+    );
+  }
+  if (anyClass) return named;
+  const several = found.find(({ classes }) => classes.length > 1);
+  const only = several?.card ?? (cards.length === 1 ? cards[0] : undefined);
+  if (only !== undefined) labelIndex(only, name, "a label; --any-class accepts others");
+  const all = [...new Set(cards.flatMap((card) => card.labels))];
+  if (all.length > 0) labelIndex({ labels: all }, name, "a label; --any-class accepts others");
+  throw new SluiceError(
+    "E_SELECTION",
+    `Expected a class that a teacher of ${store.place} has, found "${name}" and ${cards.length === 0 ? "no teacher" : "no such class"}. ` +
+      "Name the class by its label, or accept any with --any-class.",
+  );
+}
+
+/** All that was said of a stream's images, in its order. */
+export async function* listLabels(store: Store, stream: string): AsyncGenerator<ImageLabel, void, undefined> {
+  yield* archivedLabels(store, stream, await labelFrontier(store, stream));
+}

@@ -1,0 +1,134 @@
+import type { Store } from "../../connectors/store/store.js";
+import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import type { ChainReader, Gap } from "../../operators/archive/chain-reader.js";
+import { damagedCheckpoints } from "../../operators/state/checkpoint.js";
+import { archivedLabels, labelFrontier } from "../../operators/archive/image-labels.js";
+import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
+import { isSluiceError, type ErrorCode, type SluiceError } from "../../schemas/errors.js";
+import { endIn } from "../../schemas/frontier.js";
+import type { ChainName } from "../../schemas/keys.js";
+import type { Manifest } from "../../schemas/manifest.js";
+import type { OnProgress } from "../../schemas/progress.js";
+import { listVersions } from "./versions.js";
+
+const STOPPED = "The verification was stopped on request.";
+
+export interface VerifyArchiveOptions {
+  readonly store: Store;
+  readonly stream: string;
+  /** Digests of the teachers whose scores are read */
+  readonly teachers: readonly string[];
+  /** Whose versions are looked at for what is damaged */
+  readonly datasets: readonly string[];
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/** Something in the store that is not as it was written. */
+export interface DamagedObject {
+  readonly code: ErrorCode;
+  /** null where nothing is said of one object */
+  readonly key: string | null;
+  /** The chain and the offsets [start, end) that cannot be read; null for what is no part of a chain */
+  readonly range:
+    (Pick<ChainName, "teacher" | "stream" | "partition" | "origin"> & { start: number; end: number }) | null;
+  /** `dataset/number` of the versions that were cut over these offsets */
+  readonly versions: readonly string[];
+  /** What it is, and how to repair it, for people */
+  readonly message: string;
+}
+
+export interface ArchiveReport {
+  readonly chains: number;
+  readonly runs: number;
+  readonly segments: number;
+  readonly rows: number;
+  readonly labels: number;
+  readonly versions: number;
+  readonly damaged: readonly DamagedObject[];
+}
+
+/** Reads everything that is archived: each row by its checksum, each index, checkpoint, label and manifest. */
+export async function verifyArchive(options: VerifyArchiveOptions): Promise<ArchiveReport> {
+  const { store, stream, teachers, datasets, onProgress, signal } = options;
+  const damaged: DamagedObject[] = [];
+  const totals = { chains: 0, runs: 0, segments: 0, rows: 0, labels: 0, versions: 0 };
+  const manifests: Manifest[] = [];
+  for (const dataset of datasets) {
+    const onDamaged = (error: SluiceError): number => damaged.push(damageOf(error));
+    for await (const manifest of listVersions(store, dataset, onDamaged)) manifests.push(manifest);
+  }
+  totals.versions = manifests.length;
+  for (const teacher of teachers) {
+    const archive = new ArchiveReader(store, { teacher, stream });
+    for (const chain of await orDamage(archive.chains(), [], damaged)) {
+      totals.chains++;
+      const reader = archive.chain(chain);
+      const seen = new Set<string>();
+      const onGap = (gap: Gap): void => {
+        const name = `${gap.start}/${gap.error.code}`;
+        if (!seen.has(name)) damaged.push({ ...damageOf(gap.error), ...placeOf(chain, gap, manifests) });
+        seen.add(name);
+      };
+      totals.runs += await orDamage(runsOf(reader), 0, damaged);
+      const end = await reader.end(chain.origin, onGap);
+      for await (const { batch } of reader.segments(chain.origin, end, onGap)) {
+        throwIfStopped(signal, STOPPED);
+        totals.segments++;
+        totals.rows += batch.count;
+        const counts = { scored: totals.rows, copied: 0, quarantined: 0 };
+        onProgress?.({ phase: "verify", done: totals.segments, total: null, kept: 0, ...counts });
+      }
+    }
+  }
+  totals.labels = await orDamage(labelsOf(store, stream), 0, damaged);
+  for await (const error of damagedCheckpoints(store)) damaged.push(damageOf(error));
+  return { ...totals, damaged };
+}
+
+async function runsOf({ runs, chain }: ChainReader): Promise<number> {
+  const end = await runs.end();
+  let count = 0;
+  for (let at = chain.origin; at < end; count++) {
+    const { start, level } = await runs.standingAt(at);
+    at = (await runs.head(start, level)).end;
+  }
+  return count;
+}
+
+async function labelsOf(store: Store, stream: string): Promise<number> {
+  let labels = 0;
+  const all = archivedLabels(store, stream, await labelFrontier(store, stream));
+  while ((await all.next()).done !== true) labels++;
+  return labels;
+}
+
+/** What was asked for; where it is damaged, `otherwise`, and the damage is noted. */
+async function orDamage<T>(asked: Promise<T>, otherwise: T, damaged: DamagedObject[]): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!isSluiceError(error, "E_SEGMENT_CORRUPT") && !isSluiceError(error, "E_CHAIN_GAP")) throw error;
+    damaged.push(damageOf(error));
+    return otherwise;
+  }
+}
+
+function damageOf({ code, message, context }: SluiceError): DamagedObject {
+  const { key } = context;
+  return { code, key: typeof key === "string" ? key : null, range: null, versions: [], message };
+}
+
+/** A gap, and the versions that were cut over it. */
+function placeOf(
+  chain: ChainName,
+  { start, end }: Gap,
+  manifests: readonly Manifest[],
+): Pick<DamagedObject, "range" | "versions"> {
+  const { teacher, stream, partition, origin } = chain;
+  const versions = manifests
+    .filter((one) => one.teacher.digest === teacher && one.provenance.stream === stream)
+    .filter(({ provenance }) => endIn(provenance.frontier, chain) > start)
+    .map(({ dataset, number }) => `${dataset}/${number}`);
+  return { range: { teacher, stream, partition, origin, start, end }, versions };
+}

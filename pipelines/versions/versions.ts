@@ -1,0 +1,28 @@
+import type { Store } from "../../connectors/store/store.js";
+import {
+  publishedDatasets,
+  readableManifest,
+  readManifest,
+  versionNumbers,
+  type OnDamaged,
+} from "../../operators/version/manifests.js";
+import type { Manifest } from "../../schemas/manifest.js";
+
+export { publishedDatasets, readManifest, versionNumbers };
+export { readIndex, readIndexColumns } from "./index-reader.js";
+export { diffVersions, type ClassDiff, type VersionDiff } from "./diff-versions.js";
+export { verifyVersion, type VerifyOptions, type VerifyReport } from "./verify-version.js";
+export type { Finding } from "./findings.js";
+export { readSamples, shardFiles, type Sample } from "./shard-reader.js";
+
+/** Manifests of the dataset's versions that can be read, number ascending. */
+export async function* listVersions(
+  store: Store,
+  dataset: string,
+  onDamaged: OnDamaged = () => undefined,
+): AsyncGenerator<Manifest> {
+  for (const number of await versionNumbers(store, dataset)) {
+    const manifest = await readableManifest(store, dataset, number, onDamaged);
+    if (manifest !== null) yield manifest;
+  }
+}

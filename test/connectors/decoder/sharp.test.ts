@@ -1,7 +1,0 @@
-import { openSharpDecoder } from "../../../connectors/decoder/sharp.js";
-import { decoderConformance } from "../../conformance/decoder.js";
-import { ways } from "./ways.js";
-
-for (const { name, turbojpeg, skip } of ways) {
-  decoderConformance(name, () => openSharpDecoder({ concurrency: 2, turbojpeg }), skip);
-}

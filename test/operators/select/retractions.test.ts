@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sameClasses } from "../../../operators/select/class-map.js";
+import { identityOf, LabelledImages } from "../../../operators/select/retractions.js";
+import type { ImageLabel } from "../../../schemas/image-label.js";
+
+const sha256 = "ab".repeat(32);
+
+/** By class, whether the image is taken out of it. */
+function outOf(
+  said: readonly (readonly ["is" | "not", string, number?])[],
+  labels: readonly string[],
+  formerLabels: readonly string[][] = [],
+): boolean[] {
+  const images = new LabelledImages();
+  for (const [verdict, name, number] of said) {
+    const label: ImageLabel = {
+      sha256,
+      verdict,
+      class: name,
+      ...(number === undefined ? {} : { number }),
+      timeMs: 1,
+      by: null,
+    };
+    images.take(label);
+  }
+  const retractions = images.retractions(sameClasses(labels), { labels, formerLabels });
+  const out = labels.map((_, index) => retractions.has(index, identityOf(sha256), 0));
+  assert.deepEqual([...retractions.counts], out.map(Number));
+  return out;
+}
+
+test("what was said of a class holds when the class gets another name", () => {
+  const former = [["class-0", "class-1", "class-2"]];
+  const labels = ["cat", "dog", "emu"];
+  assert.deepEqual(outOf([["not", "class-1"]], labels, former), [false, true, false]);
+  assert.deepEqual(outOf([["is", "class-1"]], labels, former), [true, false, true]);
+  // Said under both names.
+  assert.deepEqual(
+    outOf(
+      [
+        ["is", "class-1"],
+        ["not", "dog"],
+      ],
+      labels,
+      former,
+    ),
+    [false, true, false],
+  );
+  assert.deepEqual(
+    outOf(
+      [
+        ["not", "dog"],
+        ["is", "class-1"],
+      ],
+      labels,
+      former,
+    ),
+    [true, false, true],
+  );
+});
+
+test("names that were exchanged are meant as they stand", () => {
+  assert.deepEqual(outOf([["not", "cat"]], ["dog", "cat"], [["cat", "dog"]]), [false, true]);
+});
+
+test("of classes that share a name, the number says which", () => {
+  const labels = ["tench", "crane", "dog", "crane"];
+  assert.deepEqual(outOf([["not", "crane", 3]], labels), [false, false, false, true]);
+  assert.deepEqual(outOf([["is", "crane", 3]], labels), [true, true, true, false]);
+  assert.deepEqual(
+    outOf(
+      [
+        ["is", "crane"],
+        ["not", "crane", 1],
+      ],
+      labels,
+    ),
+    [true, true, true, false],
+  );
+  // Another teacher has one crane, at another place.
+  assert.deepEqual(outOf([["not", "crane", 3]], ["crane", "dog"]), [true, false]);
+});

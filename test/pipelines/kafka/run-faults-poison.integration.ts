@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import kafkajs from "kafkajs";
+import { startKafka } from "../../../deploy/local/kafka.js";
+import { startMinio } from "../../../deploy/local/minio.js";
+import { sha256Hex } from "../../../schemas/canonical.js";
+import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
+import { cannotStart } from "../../deploy/local/require-service.js";
+import { jpeg, KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+
+/** What a producer sends, and what becomes of it; null: it is scored. */
+interface Sent {
+  readonly value: Buffer | null;
+  readonly headers?: Readonly<Record<string, string | Buffer>>;
+  readonly code: string | null;
+}
+
+describe("what nobody can use", { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) }, () => {
+  let services: Services;
+  before(async () => {
+    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
+    services = { kafka, minio };
+  });
+  after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+
+  test("poison on every partition goes to the quarantine with its offset, and the partition moves on", async (t) => {
+    const site = await KafkaSite.open(t, services, { settings: { SLUICE_DECODE__MAX_BYTES: "20000" } });
+    const producer = new kafkajs.Kafka({
+      brokers: [services.kafka.address],
+      logLevel: kafkajs.logLevel.NOTHING,
+    }).producer();
+    await producer.connect();
+    t.after(() => producer.disconnect());
+    const scorers = [site.scorer("scorer-1"), site.scorer("scorer-2")];
+
+    for (const partition of [0, 1]) {
+      const image = (at: number): Promise<Buffer> => jpeg(1 + at + 100 * partition);
+      const good = async (at: number): Promise<Sent> => ({ value: await image(at), code: null });
+      const bad = async (headers: Sent["headers"]): Promise<Sent> => ({
+        value: await image(99),
+        headers: headers!,
+        code: "E_RECORD_SCHEMA",
+      });
+      const sent: Sent[] = [
+        await good(0),
+        await bad({ "sluice-schema": "1", "sluice-event-time": "yesterday" }),
+        await bad({ "sluice-schema": "1", "sluice-event-time": "-1" }),
+        await bad({ "sluice-schema": "1", "sluice-retry-of": "9".repeat(400) }),
+        await bad({ "sluice-schema": "9" }),
+        await bad({ "sluice-schema": Buffer.from([0xff, 0x00, 0xfe]) }),
+        await good(1),
+        { value: Buffer.from("garbage, and nothing else"), code: "E_IMAGE_FORMAT" },
+        { value: (await image(2)).subarray(0, 300), code: "E_IMAGE_TRUNCATED" },
+        { value: Buffer.alloc(0), code: "E_IMAGE_EMPTY" },
+        { value: null, code: "E_RECORD_SCHEMA" },
+        { value: Buffer.alloc(0), headers: { "sluice-uri": "nowhere:" }, code: "E_IMAGE_UNREADABLE" },
+        { value: Buffer.concat([await image(3), Buffer.alloc(30_000)]), code: "E_IMAGE_SIZE" },
+        { value: await image(4), headers: { "sluice-event-time": "99999999999999" }, code: "E_RECORD_FUTURE" },
+        // What Sluice does not know is somebody else's affair.
+        { value: await image(5), headers: { "x-camera": Buffer.from([0xff]), "sluice-schema": "1" }, code: null },
+        await good(6),
+      ];
+      const messages = sent.map(({ value, headers = {} }) => ({ partition, value, headers: { ...headers } }));
+      for (const message of messages) await producer.send({ topic: site.stream, messages: [message] });
+      const chain = (await site.scored()).find((one) => one.partition === partition)!;
+      assert.deepEqual(
+        chain.rejected,
+        sent.flatMap(({ code }, offset) => (code === null ? [] : [`${offset} ${code}`])),
+      );
+      assert.deepEqual(
+        chain.rows,
+        sent.flatMap(({ value, code }, offset) => (code === null ? [`${offset} ${sha256Hex(value!)}`] : [])),
+      );
+    }
+
+    await site.committed();
+    const place = { topic: site.topic("quarantine"), partition: 0 };
+    const told = (await site.everything(place.topic, 0)).map((record) => decodeQuarantined(record, place));
+    const chains = await site.archived();
+    assert.deepEqual(
+      told.map(({ partition, offset, code }) => `${partition} ${offset} ${code}`).sort(),
+      chains.flatMap(({ partition, rejected }) => rejected.map((one) => `${partition} ${one}`)).sort(),
+    );
+    const listed = await site.sluice("quarantine", "list");
+    for (const offset of [1, 4, 9, 12]) assert.match(listed.stdout, new RegExp(`${site.stream}/1/${offset}\\b`));
+    for (const scorer of scorers) assert.equal(await scorer.end("SIGINT"), 0, scorer.said);
+  });
+});

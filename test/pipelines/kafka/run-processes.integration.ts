@@ -1,0 +1,387 @@
+import assert from "node:assert/strict";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { openKafkaLog, type KafkaLog } from "../../../connectors/log/kafka/kafka-log.js";
+import { openMinioStore } from "../../../connectors/store/s3/minio-store.js";
+import type { Store } from "../../../connectors/store/store.js";
+import { kafkaTool, startKafka } from "../../../deploy/local/kafka.js";
+import { startMinio } from "../../../deploy/local/minio.js";
+import { liveChains } from "../../../operators/archive/chain.js";
+import { ChainReader } from "../../../operators/archive/chain-reader.js";
+import { readSegment } from "../../../operators/archive/segment-objects.js";
+import { sha256Hex } from "../../../schemas/canonical.js";
+import { decodeCandidates } from "../../../schemas/wire/candidates.js";
+import { decodePublished } from "../../../schemas/wire/published.js";
+import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
+import { cannotStart } from "../../deploy/local/require-service.js";
+import { picture } from "../../fixtures/make-images.js";
+import { writeSmallTeacher } from "../../fixtures/models.js";
+import { temporaryFolder } from "../../fixtures/temporary-folder.js";
+
+const MAIN = join(import.meta.dirname, "../../../cli/main.js");
+
+/** The longer form, by hand: SLUICE_RUN_IMAGES=20000 SLUICE_RUN_KILLS=20 */
+const COUNT = Number(process.env["SLUICE_RUN_IMAGES"] ?? 800);
+const KILLS = Number(process.env["SLUICE_RUN_KILLS"] ?? 4);
+const SEED = Number(process.env["SLUICE_RUN_SEED"] ?? 1);
+const PARTITIONS = 4;
+const SHARDS = 2;
+const K = 20;
+const RESERVE = 8;
+const WITHIN_MS = 60_000 + COUNT * 10 + KILLS * 10_000;
+
+test(
+  "scorers, top-K workers and publishers killed at random, and the broker and the store: every image once, and the version of one machine",
+  { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) },
+  async (t) => {
+    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
+    t.after(() => Promise.all([kafka.stop(), minio.stop()]));
+    const folder = await temporaryFolder(t);
+    const random = seeded(SEED);
+    await writeSmallTeacher(join(folder, "teacher"), "onnx");
+    const digests = await makePictures(join(folder, "pictures"), COUNT);
+    const broken = Buffer.from("no image at all");
+    await writeFile(join(folder, "pictures", "broken.jpg"), broken);
+
+    // One version, when the last record is in.
+    const dataset = {
+      name: "best",
+      window: { kind: "global" },
+      select: { k: K, p: 3 },
+      reserve: RESERVE,
+      trigger: { everyImages: COUNT + 1 },
+    };
+    await writeFile(join(folder, "sluice.yaml"), JSON.stringify({ datasets: [dataset] }));
+    const common = {
+      ...process.env,
+      SLUICE_TEACHER: "teacher",
+      SLUICE_BYTES: "keep",
+      SLUICE_ENGINE__WORKERS: "1",
+      SLUICE_ARCHIVE__SEGMENT_RECORDS: "64",
+      SLUICE_CHECKPOINT__EVERY_SEGMENTS: "4",
+    };
+    const services = {
+      ...common,
+      ...kafka.environment,
+      ...minio.environment,
+      SLUICE_PARTITIONS: String(PARTITIONS),
+      SLUICE_KAFKA__SHARDS: String(SHARDS),
+    };
+    const sluice = async (environment: NodeJS.ProcessEnv, ...args: string[]): Promise<string> =>
+      (await promisify(execFile)(process.execPath, [MAIN, ...args], { cwd: folder, env: environment })).stdout;
+    await sluice(services, "topics", "create");
+
+    const log = await openKafkaLog({ brokers: [kafka.address] });
+    const store = await openMinioStore({
+      endPoint: "127.0.0.1",
+      port: minio.port,
+      useSSL: false,
+      bucket: minio.bucket,
+      accessKey: minio.accessKey,
+      secretKey: minio.secretKey,
+    });
+    t.after(() => Promise.all([log.close(), store.close()]));
+
+    const start = (name: string, ...args: string[]): Process => {
+      const process = new Process(name, [MAIN, "run", ...args, "--progress", "lines"], folder, services);
+      t.after(() => process.end("SIGKILL"));
+      return process;
+    };
+    const running: Process[] = [
+      start("scorer 1", "score", "--data", "scorer-1"),
+      start("scorer 2", "score", "--data", "scorer-2"),
+      start("top-K worker 1", "topk", "--checkpoint-every", "2s"),
+      start("top-K worker 2", "topk", "--checkpoint-every", "2s"),
+      start("publisher 1", "publish", "--data", "publisher-1"),
+      start("publisher 2", "publish", "--data", "publisher-2"),
+    ];
+    // Images come while everything falls.
+    const rate = String(Math.max(20, Math.ceil(COUNT / (10 + KILLS * 4))));
+    const produced = againWhileAway(() => sluice(services, "produce", "pictures", "--rate", rate));
+    produced.catch(() => undefined);
+    for (let kill = 0; kill < KILLS; kill++) {
+      await sleep(1000 + random() * 4000);
+      // The broker and the store each once in every four at least.
+      const victim = kill % 4 === 1 ? kafka : kill % 4 === 3 ? minio : Math.floor(random() * running.length);
+      if (typeof victim === "number") await running[victim]!.restart();
+      else {
+        await victim.kill("SIGKILL");
+        await sleep(500);
+        await victim.restart();
+      }
+    }
+    await produced;
+    const version = await eventually(t, running, async () => {
+      const shown = await sluice(services, "versions", "show", "latest", "--json").catch(() => null);
+      return shown === null ? null : (JSON.parse(shown) as { id: string; number: number });
+    });
+
+    // Kafka's own tools see the groups, and that nothing is left to do.
+    const { teacher, lag } = await eventually(t, running, async () => {
+      const args = ["--bootstrap-server", kafka.address, "--describe", "--all-groups"];
+      const said = await kafkaTool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", args);
+      const scorers = linesOf(said, "score-");
+      const done = scorers.length === PARTITIONS && scorers.every(({ end, lag }) => end === 0 || lag === 0);
+      const publishers = linesOf(said, "publish-").filter(({ partition }) => partition === 0);
+      const followed = publishers.length === 1 && publishers[0]!.lag === 0;
+      const keepers = linesOf(said, "topk-");
+      const kept = keepers.length === SHARDS && keepers.every(({ lag }) => lag === 0);
+      return done && followed && kept ? { teacher: scorers[0]!.group.slice("score-".length), lag: said } : null;
+    });
+    assert.match(lag, /sluice-candidates/);
+
+    for (const process of running) assert.equal(await process.end("SIGINT"), 0, process.said);
+
+    const chain = await archived(store, teacher);
+    assert.deepEqual(chain.images, [...digests].sort());
+    assert.deepEqual(chain.rejected, [sha256Hex(broken)]);
+    const ends = (await log.ends("images")).map(({ end }) => end);
+    assert.deepEqual(chain.ends, ends);
+    const pruned = await assertForwarded(log, chain);
+    const published = await versionsTold(log);
+    assert.equal(published.at(-1)!.id, version.id);
+    await sluice(services, "versions", "verify", "latest", "--data", "check");
+
+    const local = JSON.parse(await sluice({ ...common, SLUICE_DATA: "local" }, "ingest", "pictures", "--json")) as {
+      published: { id: string }[];
+    };
+    assert.equal(version.id, local.published.at(-1)!.id);
+    t.diagnostic(
+      `${COUNT} images, ${KILLS} kills: ${chain.segments.size} segments, 0 lost, 0 doubled, ${pruned} candidates pruned, version ${version.id}`,
+    );
+  },
+);
+
+async function makePictures(folder: string, count: number): Promise<Set<string>> {
+  await mkdir(folder);
+  const digests = new Set<string>();
+  for (let seed = 0; seed < count; seed++) {
+    const bytes = await picture(24, 16, seed + 1)
+      .jpeg()
+      .toBuffer();
+    digests.add(sha256Hex(bytes));
+    await writeFile(join(folder, `${String(seed).padStart(6, "0")}.jpg`), bytes);
+  }
+  assert.equal(digests.size, count, "every picture is another one");
+  return digests;
+}
+
+/** A command that finds no broker as it starts says so and ends: whoever runs it runs it again. */
+async function againWhileAway<T>(command: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await command();
+    } catch (error) {
+      if (!/error E_LOG_IO: /.test((error as { stderr?: string }).stderr ?? "")) throw error;
+    }
+  }
+}
+
+/** One `sluice run …`, which can be killed and started again. */
+class Process {
+  readonly #start: () => ChildProcess;
+  #child: ChildProcess;
+  readonly #name: string;
+  said = "";
+
+  constructor(name: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
+    this.#name = name;
+    this.#start = () => {
+      this.said = "";
+      const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
+      createInterface({ input: child.stderr }).on("line", (line) => {
+        this.said = `${this.said}${line}\n`.slice(-4000);
+      });
+      return child;
+    };
+    this.#child = this.#start();
+  }
+
+  get ended(): string | null {
+    const { exitCode, signalCode } = this.#child;
+    return exitCode === null && signalCode === null
+      ? null
+      : `${this.#name} ended (${exitCode ?? signalCode}):\n${this.said}`;
+  }
+
+  /** Whether it ended before it began, for want of a broker or a store: whoever runs it starts it again. */
+  get foundNothing(): boolean {
+    return this.ended !== null && /^error E_(LOG|STORE)_IO: /.test(this.said);
+  }
+
+  async restart(): Promise<void> {
+    await this.end("SIGKILL");
+    this.#child = this.#start();
+  }
+
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    if (this.ended === null) {
+      const closed = once(this.#child, "close");
+      this.#child.kill(signal);
+      await closed;
+    }
+    return this.#child.exitCode;
+  }
+}
+
+async function eventually<T>(t: TestContext, running: readonly Process[], look: () => Promise<T | null>): Promise<T> {
+  const until = Date.now() + WITHIN_MS;
+  for (;;) {
+    for (const process of running) {
+      if (process.foundNothing) await process.restart();
+      assert.equal(process.ended, null);
+    }
+    const found = await look();
+    if (found !== null) return found;
+    if (Date.now() > until) {
+      for (const { said } of running) t.diagnostic(said);
+      assert.fail("what was waited for did not come");
+    }
+    await sleep(500);
+  }
+}
+
+interface Archived {
+  /** SHA-256 of every row's image, ascending */
+  readonly images: readonly string[];
+  readonly rejected: readonly string[];
+  readonly ends: readonly number[];
+  /** `partition/start` and the candidates that a segment must give: `offset class key`, at P = 3 */
+  readonly segments: ReadonlyMap<string, readonly string[]>;
+}
+
+async function archived(store: Store, prefix: string): Promise<Archived> {
+  let teacher: string | undefined;
+  for await (const { key } of store.list("scores/")) teacher ??= key.split("/")[1];
+  assert.ok(teacher !== undefined && teacher.startsWith(prefix));
+  const images: string[] = [];
+  const rejected: string[] = [];
+  const ends: number[] = [];
+  const segments = new Map<string, string[]>();
+  for (const chain of await liveChains(store, { teacher, stream: "images" })) {
+    let end = chain.origin;
+    for await (const { start } of new ChainReader(store, chain).headers(chain.origin)) {
+      const { header, batch } = await readSegment(store, chain, start);
+      const { counts } = header;
+      assert.equal(counts.in, counts.scored + counts.copied + counts.quarantined + counts.lost);
+      assert.equal(counts.lost, 0);
+      const candidates: string[] = [];
+      for (let row = 0; row < batch.count; row++) {
+        images.push(Buffer.from(batch.digest.subarray(row * 32, row * 32 + 32)).toString("hex"));
+        for (let place = 0; place < 3; place++) {
+          const at = row * batch.topM + place;
+          candidates.push(`${batch.offset[row]!} ${batch.classes[at]!} ${batch.keys[at]!}`);
+        }
+      }
+      for (const { sha256 } of header.rejected) rejected.push(sha256!);
+      segments.set(`${chain.partition}/${start}`, candidates.sort());
+      end = header.end;
+    }
+    ends.push(end);
+  }
+  return { images: images.sort(), rejected, ends, segments };
+}
+
+/**
+ * Every segment was told to each shard, once at least, and in the order of its chain: all its candidates but those strictly below
+ * the K + R best of their class in the end. Returns how many were left out.
+ */
+async function assertForwarded(log: KafkaLog, { segments, ends }: Archived): Promise<number> {
+  const told = new Map<string, string[]>();
+  for (let shard = 0; shard < SHARDS; shard++) {
+    const reached = new Map<number, number>();
+    const place = { topic: "sluice-candidates", partition: shard };
+    for (const record of await everything(log, place.topic, shard)) {
+      const message = decodeCandidates(record, place);
+      assert.equal(message.shard, shard);
+      const { partition, start, end, datasets } = message;
+      assert.ok(start <= (reached.get(partition) ?? 0), `a gap before ${partition}/${start}`);
+      const isNew = end > (reached.get(partition) ?? 0);
+      reached.set(partition, Math.max(end, reached.get(partition) ?? 0));
+      const rows = datasets[0]!.parts.flatMap(({ batch }) =>
+        [...batch.classes].map((of, i) => {
+          assert.equal(of % SHARDS, shard);
+          return `${batch.offset[i]!} ${of} ${batch.keys[i]!}`;
+        }),
+      );
+      const name = `${partition}/${start}`;
+      if (isNew) told.set(name, [...(told.get(name) ?? []), ...rows].sort());
+    }
+    assert.deepEqual(
+      ends.map((_, partition) => reached.get(partition) ?? 0),
+      ends,
+    );
+  }
+  const keysOf = new Map<string, number[]>();
+  const missing: string[] = [];
+  for (const [name, candidates] of segments) {
+    const sent = new Set(told.get(name));
+    assert.equal(sent.size, told.get(name)!.length, `${name}: nothing is told twice in a message`);
+    for (const candidate of candidates) {
+      const [, of, key] = candidate.split(" ");
+      keysOf.set(of!, [...(keysOf.get(of!) ?? []), Number(key)]);
+      if (!sent.delete(candidate)) missing.push(candidate);
+    }
+    assert.deepEqual([...sent], [], `${name}: candidates that its segment does not have`);
+  }
+  const least = new Map(
+    [...keysOf].map(([of, keys]) => [of, keys.sort((a, b) => b - a)[K + RESERVE - 1] ?? -Infinity]),
+  );
+  for (const candidate of missing) {
+    const [, of, key] = candidate.split(" ");
+    assert.ok(Number(key) < least.get(of!)!, `${candidate} was left out, and could rank: ${least.get(of!)!}`);
+  }
+  const refused = (await everything(log, "sluice-quarantine", 0)).map((record) =>
+    decodeQuarantined(record, { topic: "sluice-quarantine", partition: 0 }),
+  );
+  assert.equal(new Set(refused.map(({ partition, offset }) => `${partition}/${offset}`)).size, 1);
+  return missing.length;
+}
+
+async function versionsTold(log: KafkaLog) {
+  const place = { topic: "sluice-versions", partition: 0 };
+  return (await everything(log, place.topic, 0)).map((record) => decodePublished(record, place));
+}
+
+async function everything(log: KafkaLog, topic: string, partition: number) {
+  const { start, end } = (await log.ends(topic))[partition]!;
+  return log.fetch(
+    topic,
+    partition,
+    Array.from({ length: end - start }, (_, at) => start + at),
+  );
+}
+
+interface GroupLine {
+  readonly group: string;
+  readonly partition: number;
+  readonly end: number;
+  /** Not a number where nothing is committed */
+  readonly lag: number;
+}
+
+/** GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG … */
+function linesOf(said: string, prefix: string): GroupLine[] {
+  return said
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter((words) => words[0]?.startsWith(prefix) === true)
+    .map((words) => ({ group: words[0]!, partition: Number(words[2]), end: Number(words[4]), lag: Number(words[5]) }));
+}
+
+/** mulberry32 */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import kafkajs from "kafkajs";
+import { startKafka } from "../../../deploy/local/kafka.js";
+import { startMinio } from "../../../deploy/local/minio.js";
+import { Coverage } from "../../../operators/state/coverage.js";
+import { newestCoverage } from "../../../operators/state/checkpoint.js";
+import { currentFrontier } from "../../../operators/archive/archive-reader.js";
+import { parametersDigest } from "../../../operators/select/numbered-selection.js";
+import { datasetSchema } from "../../../schemas/dataset.js";
+import { decodeThresholds, type Thresholds } from "../../../schemas/wire/thresholds.js";
+import { cannotStart } from "../../deploy/local/require-service.js";
+import { KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+
+const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
+const SHARDS = 2;
+const DATASET = { name: "best", select: { k: 5, p: 3 }, reserve: 1 };
+const OPTIONS = {
+  settings: { SLUICE_KAFKA__SHARDS: String(SHARDS), SLUICE_CHECKPOINT__EVERY_SEGMENTS: "2" },
+  dataset: DATASET,
+};
+const WORKER = ["topk", "--checkpoint-every", "1s"];
+
+describe("top-K workers", { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) }, () => {
+  let services: Services;
+  before(async () => {
+    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
+    services = { kafka, minio };
+  });
+  after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+
+  /** Records that the checkpoints of all shards cover, the furthest of them; 0 while a shard has none */
+  async function checkpointed(site: KafkaSite): Promise<number> {
+    const place = { teacher: site.teacher, stream: site.stream };
+    const parameters = parametersDigest(datasetSchema.parse(DATASET), place.teacher, place.stream, { labels: [] });
+    const newest = await newestCoverage(site.store, parameters, await currentFrontier(site.store, place));
+    return newest === null ? 0 : new Coverage(newest.coverage).records.in;
+  }
+
+  /** The newest thresholds of each shard */
+  async function thresholds(site: KafkaSite): Promise<Map<number, Thresholds>> {
+    const place = { topic: site.topic("thresholds"), partition: 0 };
+    const newest = new Map<number, Thresholds>();
+    for (const record of await site.everything(place.topic, 0)) {
+      const one = decodeThresholds(record, place);
+      if (one !== null) newest.set(one.shard, one);
+    }
+    return newest;
+  }
+
+  /** What `versions` says of a version cut now, and of the same frontier cut without any checkpoint */
+  async function assertExact(site: KafkaSite): Promise<void> {
+    const made = await site.sluice("rebuild", "--json");
+    assert.equal(made.code, 0, made.stderr);
+    const again = await site.sluice("reproduce", "latest", "--json");
+    assert.equal(again.code, 0, again.stdout + again.stderr);
+  }
+
+  test("a standby takes over the shards of one that is killed, and prunes what a full class does not need", async (t) => {
+    const site = await KafkaSite.open(t, services, OPTIONS);
+    site.scorer("scorer-1");
+    const first = site.run(WORKER);
+    await site.put(0, seeds(0, 60));
+    await site.until("a checkpoint of all", async () => ((await checkpointed(site)) === 60 ? true : null));
+    const standby = site.run(WORKER);
+    await first.end("SIGKILL");
+    await site.until("the standby to say so", () =>
+      Promise.resolve(/shard 0 of 2: ready after [\d.]+ s, over 60 records/.test(standby.said) ? true : null),
+    );
+    await site.put(1, seeds(1000, 60));
+    await site.until("a checkpoint of all", async () => ((await checkpointed(site)) === 120 ? true : null));
+    const known = await thresholds(site);
+    assert.deepEqual([...known.keys()].sort(), [0, 1]);
+    for (const { records, counts, keys: least } of known.values()) {
+      assert.equal(records, 120);
+      assert.equal(counts.length, 5);
+      // K + R of them are kept, and such a class has a threshold.
+      counts.forEach((count, at) => {
+        assert.equal(count === 6, least[at]! > Number.NEGATIVE_INFINITY);
+      });
+    }
+    assert.ok([...known.values()].some(({ counts }) => counts.some((count) => count === 6)));
+    await assertExact(site);
+    for (const process of site.processes) if (process !== first) assert.equal(await process.end("SIGINT"), 0);
+  });
+
+  test("garbage between the candidates, and a candidates topic that was made anew, cost nothing", async (t) => {
+    const site = await KafkaSite.open(t, services, OPTIONS);
+    site.scorer("scorer-1");
+    const worker = site.run(WORKER);
+    await site.put(0, seeds(0, 30));
+    await site.until("a checkpoint", async () => ((await checkpointed(site)) === 30 ? true : null));
+    const candidates = site.topic("candidates");
+    const garbage = { key: null, value: Buffer.from("none"), headers: {}, timestampMs: Date.now() };
+    for (let shard = 0; shard < SHARDS; shard++) await site.log.append(candidates, shard, [garbage]);
+    await site.put(0, seeds(100, 30));
+    await site.until("a checkpoint behind it", async () => ((await checkpointed(site)) === 60 ? true : null));
+    assert.match(worker.said, /It is passed over, and the archive read instead/);
+
+    const admin = new kafkajs.Kafka({ brokers: [services.kafka.address], logLevel: kafkajs.logLevel.NOTHING }).admin();
+    await admin.connect();
+    try {
+      await admin.deleteTopics({ topics: [candidates] });
+      await site.until("its end", async () => ((await admin.listTopics()).includes(candidates) ? null : true));
+      assert.equal((await site.sluice("topics", "create")).code, 0);
+    } finally {
+      await admin.disconnect();
+    }
+    await site.put(1, seeds(200, 30));
+    await site.until("a checkpoint of all", async () => ((await checkpointed(site)) === 90 ? true : null));
+    await assertExact(site);
+  });
+
+  test("what a replay archives of the same teacher is in the states, though nobody tells of it", async (t) => {
+    const site = await KafkaSite.open(t, services, OPTIONS);
+    await site.put(0, seeds(0, 40));
+    const worker = site.run([...WORKER, "--teacher", "teacher"]);
+    const replayed = await site.sluice(
+      "replay",
+      "--teacher",
+      "teacher",
+      "--data",
+      "replay-1",
+      "--until-offset",
+      "0:40",
+    );
+    assert.equal(replayed.code, 0, replayed.stderr);
+    await site.until("a checkpoint of it", async () => ((await checkpointed(site)) === 40 ? true : null));
+    assert.equal(await worker.end("SIGINT"), 0);
+  });
+
+  test("a `filled` trigger fires by what the workers count", async (t) => {
+    const site = await KafkaSite.open(t, services, {
+      ...OPTIONS,
+      dataset: { ...DATASET, trigger: { filled: 0.5 } },
+    });
+    for (const args of [["score", "--data", "scorer-1"], WORKER, ["publish"]]) site.run(args);
+    for (let round = 0; ; round++) {
+      await site.put(round % 2, seeds(round * 100, 50));
+      await site.committed();
+      const shown = await site.sluice("versions", "show", "latest", "--json");
+      if (shown.code === 0) break;
+      assert.ok(round < 10, "half of the classes were never full");
+    }
+    await site.until("the version to be told", async () =>
+      (await site.everything(site.topic("versions"), 0)).length > 0 ? true : null,
+    );
+  });
+});
