@@ -1,4 +1,4 @@
-import { EXIT, messageOf, SluiceError } from "../schemas/errors.js";
+import { EXIT, messageOf, SluiceError, codeOf } from "../schemas/errors.js";
 import type { Terminal } from "./terminal.js";
 
 /** `object`: with `--json`. `line`: with `--progress json` alone, where all that stands on stderr is objects. */
@@ -41,10 +41,15 @@ export function reportFailure(
 
 function asSluiceError(error: unknown): SluiceError {
   if (error instanceof SluiceError) return error;
-  const { code } = error as { readonly code?: unknown };
+  const code = codeOf(error);
   if (code === "EMFILE" || code === "ENFILE") {
     const message = `Expected to open one more file, found ${code}: this shell or machine allows no more. Allow 256 or more (\`ulimit -n 1024\`).`;
     return new SluiceError("E_FILE_HANDLES", message, { cause: error });
+  }
+  const { path, syscall } = error as { readonly path?: unknown; readonly syscall?: unknown };
+  if (typeof path === "string" && typeof syscall === "string") {
+    const message = `Expected to use ${path}, found: ${messageOf(error)}. Mend its permissions or the disk, or name another place.`;
+    return new SluiceError("E_FILE", message, { cause: error, path });
   }
   return new SluiceError("E_INTERNAL", messageOf(error), { cause: error });
 }

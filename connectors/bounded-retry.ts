@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SluiceError, messageOf } from "../schemas/errors.js";
+import { SluiceError, messageOf, orNull } from "../schemas/errors.js";
 
 /** What an operator sees of an outage while it lasts. */
 export interface RetryEvent {
@@ -85,8 +85,6 @@ export class RetryWait {
       elapsedMs,
       nextDelayMs: delayMs,
     });
-    await sleep(delayMs, undefined, { signal }).catch(() => {
-      throw error;
-    });
+    if ((await orNull(sleep(delayMs, true, { signal }), "ABORT_ERR")) === null) throw error;
   }
 }

@@ -24,6 +24,7 @@ import { sleepUntil } from "./flow/sleep-until.js";
 import { StageRecord } from "./flow/stage-record.js";
 import type { Workspace } from "./open/workspace.js";
 import { scoreTopic } from "./flow/score.js";
+import { awaitedLater } from "../schemas/errors.js";
 
 export interface IngestOptions {
   readonly workspace: Workspace;
@@ -131,7 +132,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
         })
       : null;
   // Its failure is the producer's, which ends this run.
-  until?.catch(() => undefined);
+  if (until !== null) void awaitedLater(until);
 
   const compacting = new KeepCompacted({
     store,

@@ -3,6 +3,7 @@ export const ERROR_CODES = {
   E_USAGE: "The command line is wrong.",
   E_CONFIG: "The configuration is wrong; the message names the line.",
   E_MEMORY: "The parameters need more memory than there is; the estimate in bytes is in the message.",
+  E_FILE: "A file or folder of this machine cannot be used; the message names it and says why.",
   E_FILE_HANDLES: "The shell or the machine allows no more open files; `ulimit -n 1024` does.",
   E_LOCKED: "Another process works on this data folder; its pid is in the message.",
   E_CANCELLED: "The work was stopped on request; it resumes where it stopped.",
@@ -130,4 +131,56 @@ export function isSluiceError(error: unknown, code?: ErrorCode): error is Sluice
 /** The message of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What the operating system, Node or zlib says of a failure */
+export type SystemCode =
+  | "ABORT_ERR"
+  | "ERR_BUFFER_TOO_LARGE"
+  | "Z_BUF_ERROR"
+  | "Z_DATA_ERROR"
+  | "Z_NEED_DICT"
+  | "EACCES"
+  | "EEXIST"
+  | "EIO"
+  | "EISDIR"
+  | "ENAMETOOLONG"
+  | "ENOENT"
+  | "ENOTDIR"
+  | "EPERM"
+  | "ESRCH";
+
+/** The code of anything thrown, ours or the operating system's; undefined where it has none. */
+export function codeOf(error: unknown): string | undefined {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === "string" ? code : undefined;
+}
+
+/** What `work` gives; null where it fails with one of `codes`. Every other failure is thrown on. */
+export async function orNull<T>(work: Promise<T>, ...codes: readonly (ErrorCode | SystemCode)[]): Promise<T | null> {
+  try {
+    return await work;
+  } catch (error) {
+    if (codes.some((code) => code === codeOf(error))) return null;
+    throw error;
+  }
+}
+
+/** As `orNull`, for what does not wait. */
+export function orNullNow<T>(work: () => T, ...codes: readonly (ErrorCode | SystemCode)[]): T | null {
+  try {
+    return work();
+  } catch (error) {
+    if (codes.some((code) => code === codeOf(error))) return null;
+    throw error;
+  }
+}
+
+/**
+ * Marks work that its caller awaits later, and whose failure the caller meets there. Until then Node would take the failure for
+ * one that nobody sees, and end the process.
+ */
+export function awaitedLater<T>(work: Promise<T>): Promise<T> {
+  void Promise.allSettled([work]);
+  return work;
 }

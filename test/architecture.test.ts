@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { catchViolations } from "./architecture/catch-rules.js";
 import { dependencyViolations, type Package } from "./architecture/dependency-rules.js";
 import { importViolations } from "./architecture/import-rules.js";
 import { listedPureFiles } from "./architecture/pure-files.js";
@@ -22,6 +23,38 @@ test("no merge was left unfinished", () => {
 
 test("imports run one way", () => {
   assert.deepEqual(importViolations(sourceFiles()), []);
+});
+
+test("a catch names the failure that it takes for an answer", () => {
+  assert.deepEqual(catchViolations(sourceFiles()), []);
+});
+
+test("the catch rule finds what takes every failure, in whatever form it is written", () => {
+  const right = {
+    "connectors/a.ts": `export const a = () => b().catch((error) => { if (codeOf(error) !== "ENOENT") throw error; return null; });`,
+    "connectors/b.ts": `try { a(); } catch (error) { report(error); }`,
+    "connectors/c.ts": `a().catch(report); a().then(b, null);`,
+    "test/d.ts": `a().catch(() => null);`,
+    "cli/e.ts": `function bound() { try { a(); } catch { return null; } }`,
+  };
+  const wrong = {
+    "connectors/f.ts": `a().catch(() => null);`,
+    "pipelines/g.ts": `\ntry { a(); } catch { b(); }`,
+    "operators/h.ts": `try { a(); } catch (error) { b(); }`,
+    "cli/i.ts": `a().catch(function (error) { return 0; });`,
+    "schemas/j.ts": `try { a(); } catch { throw new Error("it failed"); }`,
+  };
+  const allowed = { "cli/e.ts bound": "for a reason" };
+  assert.deepEqual(catchViolations(tree(right), allowed), []);
+  const found = catchViolations(tree({ ...right, ...wrong }), { ...allowed, "cli/gone.ts k": "for a reason" });
+  assert.deepEqual(places(found), [
+    "connectors/f.ts:1",
+    "pipelines/g.ts:2",
+    "operators/h.ts:1",
+    "cli/i.ts:1",
+    "schemas/j.ts:1",
+    "cli/gone.ts k",
+  ]);
 });
 
 test("what is said to be pure is there, and is pure", () => {

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { messageOf, SluiceError, codeOf } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { CONFIG_FILE } from "../load-config.js";
 import { packageFile } from "../package-root.js";
@@ -32,7 +32,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         await mkdir(dirname(file), { recursive: true });
         await writeFile(file, text, { flag: options.force === true ? "w" : "wx" });
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "EEXIST") {
+        if (codeOf(error) === "EEXIST") {
           throw new SluiceError(
             "E_USAGE",
             `${file} is there already. Use --force to overwrite it, or name another folder.`,

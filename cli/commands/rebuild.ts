@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError } from "commander";
 import type { RebuildOptions } from "../../pipelines/rebuild.js";
 import type { PublishedCut } from "../../pipelines/versions/cut-and-publish.js";
@@ -60,6 +59,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { nowMs } = run.terminal;
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
+      const { sleepUntil } = await import("../../pipelines/flow/sleep-until.js");
       const { rebuildOnSchedule } = await import("../../pipelines/versions/rebuild-schedule.js");
       const { readManifest } = await import("../../pipelines/versions/versions.js");
       const { archiveReader } = await import("../../pipelines/flow/archive-reader.js");
@@ -109,7 +109,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           const waitUntil = async (timeMs: number): Promise<void> => {
             while (nowMs() < timeMs && !stop.aborted) {
               // A timer holds no more than 2^31 ms, and a machine may have slept.
-              await sleep(Math.min(timeMs - nowMs(), 60_000), undefined, { signal: stop }).catch(() => undefined);
+              await sleepUntil(Math.min(timeMs - nowMs(), 60_000), stop);
             }
           };
           const onWaiting = (untilMs: number): void => {

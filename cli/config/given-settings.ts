@@ -3,7 +3,7 @@ import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { configSchema, settingsSchema, type Config } from "../../schemas/config.js";
 import { DEFAULT_P, type Dataset } from "../../schemas/dataset.js";
 import { DECLARED_MEMBERS, type StreamSettings } from "../../schemas/declaration.js";
-import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { messageOf, SluiceError, codeOf } from "../../schemas/errors.js";
 import { withAwsDefaults } from "./aws-environment.js";
 import { environmentOverrides, type Override, type UnknownSetting } from "./override.js";
 import { problemText, settingProblems, type PlacedProblem, type SettingProblem } from "./problem.js";
@@ -317,7 +317,7 @@ async function readIfThere(path: string, required: boolean): Promise<string | nu
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    const absent = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const absent = codeOf(error) === "ENOENT";
     if (absent && !required) return null;
     throw new SluiceError(
       "E_CONFIG",

@@ -1,6 +1,6 @@
 import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { SluiceError } from "../../schemas/errors.js";
+import { SluiceError, orNull, codeOf } from "../../schemas/errors.js";
 import type { ImageRecord } from "../../schemas/image-record.js";
 import { Account } from "./account.js";
 import { bytePath, fsPath, percentEncode, shownPath, type BytePath } from "./byte-path.js";
@@ -14,6 +14,7 @@ import { NO_RIGHTS, rightsOf, type Rights } from "./sidecar.js";
 import type { Source, SourceEstimate, SourceItem } from "./source.js";
 import { sourceName } from "./source-name.js";
 import { walk, type Walked } from "./walk.js";
+import { ABSENT } from "../stat-if-there.js";
 
 export interface FolderSourceOptions {
   /**
@@ -143,7 +144,7 @@ export async function openFolderSource(folder: string, options: FolderSourceOpti
           const { mtimeMs, size } = await (followLinks ? stat : lstat)(fsPath(`${root}/${found.path}`));
           return { ...found, mtimeMs, sizeBytes: found.unreadable === null ? size : null };
         } catch (error) {
-          if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+          if (codeOf(error) === "ENOENT") {
             account.give(-1);
             return null;
           }
@@ -190,7 +191,7 @@ async function rightsAt(sidecar: BytePath): Promise<Rights> {
     const { size } = await stat(fsPath(sidecar));
     return size > SIDECAR_BYTES ? NO_RIGHTS : rightsOf(await readFile(fsPath(sidecar)));
   } catch (error) {
-    if (["ENOENT", "EACCES", "EIO"].includes((error as NodeJS.ErrnoException).code ?? "")) return NO_RIGHTS;
+    if (["ENOENT", "EACCES", "EIO"].includes(codeOf(error) ?? "")) return NO_RIGHTS;
     throw error;
   }
 }
@@ -211,17 +212,15 @@ async function rootOf(folder: string): Promise<BytePath> {
 
 /** A folder may not be there yet: then its parent says where it will be. */
 async function whereItIs(path: string): Promise<BytePath> {
-  try {
-    return bytePath(await realpath(path, { encoding: "buffer" }));
-  } catch {
-    const parent = await realpath(dirname(path), { encoding: "buffer" }).catch(() => Buffer.from(dirname(path)));
-    return `${bytePath(parent)}/${bytePath(basename(path))}`;
-  }
+  const real = (one: string): Promise<Buffer | null> => orNull(realpath(one, { encoding: "buffer" }), ...ABSENT);
+  const there = await real(path);
+  if (there !== null) return bytePath(there);
+  return `${bytePath((await real(dirname(path))) ?? Buffer.from(dirname(path)))}/${bytePath(basename(path))}`;
 }
 
 async function unreadable(folder: string, error: unknown): Promise<Error> {
   if (error instanceof SluiceError) return error;
-  const code = (error as NodeJS.ErrnoException).code;
+  const code = codeOf(error);
   // What is no failure of the file system is one of ours.
   if (code === undefined) return error as Error;
   if (code === "ENOENT" || code === "ENOTDIR") {

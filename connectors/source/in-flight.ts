@@ -1,3 +1,5 @@
+import { awaitedLater } from "../../schemas/errors.js";
+
 export interface InFlightBounds {
   readonly items: number;
   readonly bytes: number;
@@ -24,9 +26,7 @@ export async function* inFlight<Item, Read>(
   try {
     for (const item of items) {
       while (running.length >= bounds.items || (running.length > 0 && bytes >= bounds.bytes)) yield await first();
-      const result = read(item);
-      // A failure surfaces when its turn comes; until then it must not count as unhandled.
-      result.catch(() => undefined);
+      const result = awaitedLater(read(item));
       running.push({ bytes: sizeOf(item), result });
       bytes += sizeOf(item);
     }

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { bytePath, percentDecode, percentEncode, shownPath, type BytePath } from "./byte-path.js";
 import { formatMark, parseMark, type Mark } from "./mark.js";
+import { orNull, codeOf } from "../../schemas/errors.js";
 
 /** Something that a source has taken: a file, a shard, an object. It is another one when its size, time or ETag differs. */
 export interface Taken {
@@ -42,7 +43,7 @@ const LONGEST_LINE_BYTES = 16 * 1024;
 
 /** null where there is no listing, or one that breaks off in its first line. */
 export async function summaryOf(file: string): Promise<Summary | null> {
-  const handle = await open(file, "r").catch(absent);
+  const handle = await orNull(open(file, "r"), "ENOENT");
   if (handle === null) return null;
   try {
     const { size } = await handle.stat();
@@ -60,11 +61,6 @@ export async function summaryOf(file: string): Promise<Summary | null> {
 async function textAt(handle: FileHandle, position: number, length: number): Promise<string> {
   const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(length), position });
   return buffer.toString("latin1", 0, bytesRead);
-}
-
-function absent(error: unknown): null {
-  if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-  throw error;
 }
 
 /** Cuts a listing back to what lies at or before `path`, and opens it to go on from there. */
@@ -107,7 +103,7 @@ async function* wholeLines(file: string): AsyncGenerator<string> {
       yield* lines;
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (codeOf(error) !== "ENOENT") throw error;
   } finally {
     stream.destroy();
   }

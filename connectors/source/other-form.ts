@@ -1,5 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join, parse, resolve, sep } from "node:path";
+import { ABSENT } from "../stat-if-there.js";
+import { orNull } from "../../schemas/errors.js";
 
 /**
  * Where nothing lies at a path, but something at the same name in Unicode's other normal form (Macs write é as e and an accent): says so, and
@@ -23,12 +25,7 @@ export async function otherForm(path: string): Promise<string | null> {
 
 /** None where it is no folder, or may not be listed. */
 async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EACCES"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
-    throw error;
-  }
+  return (await orNull(readdir(folder), ...ABSENT, "EACCES")) ?? [];
 }
 
 /** With each byte beyond ASCII as such: shown on a screen both forms look alike. */

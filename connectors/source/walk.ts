@@ -4,6 +4,8 @@ import type { PassedOverReason } from "../../schemas/source-account.js";
 import type { Account } from "./account.js";
 import { fsPath, shownPath, type BytePath } from "./byte-path.js";
 import { sidecarStems, stemOf, tellsRights } from "./sidecar.js";
+import { ABSENT } from "../stat-if-there.js";
+import { orNull, codeOf } from "../../schemas/errors.js";
 
 export interface Walked {
   /** Byte path relative to the root, `/` between names; a folder that cannot be listed ends in `/` */
@@ -72,7 +74,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Walked> {
       else if (await isDataFolder(path)) passOver("ownFolder", path);
       else open.push(await levelOf(path, identity));
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+      const code = codeOf(error) ?? "unknown error";
       // A folder that was removed meanwhile has nothing to take; any other failure must be seen.
       if (code !== "ENOENT" && (after === null || path > after)) yield { path, unreadable: code, sidecar: null };
     }
@@ -121,12 +123,9 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Walked> {
     const place = placeOf(path);
     let found: Kind = entry;
     if (isUntyped(entry)) {
-      try {
-        found = await lstat(fsPath(place));
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return "gone";
-        throw error;
-      }
+      const typed = await orNull(lstat(fsPath(place)), "ENOENT");
+      if (typed === null) return "gone";
+      found = typed;
     }
     let real = place;
     if (found.isSymbolicLink()) {
@@ -135,7 +134,7 @@ export async function* walk(options: WalkOptions): AsyncGenerator<Walked> {
         real = (await realpath(fsPath(place), { encoding: "buffer" })).toString("latin1");
         found = await stat(fsPath(real));
       } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code;
+        const code = codeOf(error);
         if (code === "ELOOP") return "loop";
         if (code === "ENOENT" || code === "ENOTDIR" || code === "EACCES") return "brokenLink";
         throw error;
@@ -155,13 +154,7 @@ interface Kind {
 }
 
 async function isThere(place: BytePath): Promise<boolean> {
-  try {
-    await lstat(fsPath(place));
-    return true;
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
-    throw error;
-  }
+  return (await orNull(lstat(fsPath(place)), ...ABSENT)) !== null;
 }
 
 /** Some file systems list names without their kinds. */

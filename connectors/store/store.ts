@@ -1,3 +1,5 @@
+import { orNull } from "../../schemas/errors.js";
+
 export interface StoredObject {
   readonly key: string;
   readonly sizeBytes: number;
@@ -64,4 +66,9 @@ export interface Store {
   /** A file of this machine, near the store where that is a folder. Absent where a store is in memory. */
   scratch?(): Promise<Scratch>;
   close(): Promise<void>;
+}
+
+/** An object's bytes; null where there is none. */
+export function getIfThere(store: Pick<Store, "get">, key: string): Promise<Uint8Array | null> {
+  return orNull(store.get(key), "E_STORE_MISSING");
 }

@@ -1,6 +1,6 @@
-import type { Store } from "../../connectors/store/store.js";
+import { getIfThere, type Store } from "../../connectors/store/store.js";
 import { decodeClaims, encodeClaims, type ChainClaim } from "../../schemas/chain-claim.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { without, type OffsetRange } from "./offset-ranges.js";
 
@@ -63,15 +63,6 @@ async function readAll(store: Store, archive: Archive): Promise<{ chains: ChainC
     chains.push(...decodeClaims(bytes, key));
   }
   return { chains: sorted(chains), next };
-}
-
-async function getIfThere(store: Store, key: string): Promise<Uint8Array | null> {
-  try {
-    return await store.get(key);
-  } catch (error) {
-    if (isSluiceError(error, "E_STORE_MISSING")) return null;
-    throw error;
-  }
 }
 
 function assertFree(wanted: ChainClaim, claimed: readonly ChainClaim[]): void {

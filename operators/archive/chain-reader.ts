@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, SluiceError, awaitedLater } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { RecordCounts, Segment, SegmentHeader } from "../../schemas/segment.js";
@@ -133,7 +133,7 @@ export class ChainReader {
     for (let at = from; at < until;) {
       if (at < (await this.runs.end())) {
         // What was read ahead of the tail is not wanted; its memory is free when it has come.
-        await ahead?.met.catch(() => undefined);
+        await Promise.allSettled([ahead?.met]);
         ahead = null;
         try {
           for await (const segment of this.#runSegments(at, until)) {
@@ -169,8 +169,7 @@ export class ChainReader {
       if (at < until) {
         // Read while the caller works on this one, which stays in the memory that it is in.
         [memory, other] = [other, memory];
-        ahead = { at, met: meet(at) };
-        ahead.met.catch(() => undefined);
+        ahead = { at, met: awaitedLater(meet(at)) };
       }
       yield segment;
     }

@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { noRows, rowsBetween } from "../../schemas/run-columns.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { SluiceError, awaitedLater } from "../../schemas/errors.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { RunIndex } from "./run-index.js";
 import { readGroup, type GroupRange } from "./run-rows.js";
@@ -36,8 +36,7 @@ export class GroupReader {
       this.#here = { group, batch: await reading };
       const next = group + 1;
       if (next < index.rowGroups.length && index.startOf(index.rowGroups[next]!.first) < until) {
-        this.#ahead = { group: next, batch: this.#read(next, this.#memoryAhead) };
-        this.#ahead.batch.catch(() => undefined);
+        this.#ahead = { group: next, batch: awaitedLater(this.#read(next, this.#memoryAhead)) };
       }
     }
     const first = index.firstRowOf(segment);

@@ -1,4 +1,4 @@
-import type { Store } from "../../connectors/store/store.js";
+import { getIfThere, type Store } from "../../connectors/store/store.js";
 import {
   DIRECT_LABELS,
   decodeLabelSegment,
@@ -8,7 +8,7 @@ import {
   type LabelFrontier,
   type LabelSegment,
 } from "../../schemas/image-label.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { SluiceError } from "../../schemas/errors.js";
 import { keys, labelPlace } from "../../schemas/keys.js";
 import { LabelledImages } from "../select/retractions.js";
 
@@ -136,13 +136,8 @@ async function readSegment(
   start: number,
 ): Promise<LabelSegment | null> {
   const key = keys.labelSegment(stream, partition, start);
-  let bytes: Uint8Array;
-  try {
-    bytes = await store.get(key);
-  } catch (error) {
-    if (isSluiceError(error, "E_STORE_MISSING")) return null;
-    throw error;
-  }
+  const bytes = await getIfThere(store, key);
+  if (bytes === null) return null;
   const segment = decodeLabelSegment(bytes, key);
   if (segment.stream === stream && segment.partition === partition && segment.start === start && segment.end > start)
     return segment;

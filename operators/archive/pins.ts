@@ -1,6 +1,5 @@
 import { z } from "zod";
-import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError } from "../../schemas/errors.js";
+import { getIfThere, type Store } from "../../connectors/store/store.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
 
@@ -49,13 +48,8 @@ export async function oldestPin(store: Store, archive: Archive, nowMs: number): 
 
 /** null where it has just been deleted. One that cannot be read holds everything until somebody deletes it: nothing is lost by that. */
 async function readPin(store: Store, key: string): Promise<{ createdMs: number; untilMs: number } | null> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await store.get(key);
-  } catch (error) {
-    if (isSluiceError(error, "E_STORE_MISSING")) return null;
-    throw error;
-  }
+  const bytes = await getIfThere(store, key);
+  if (bytes === null) return null;
   try {
     return pinSchema.parse(openSealedJson(bytes));
   } catch {

@@ -1,5 +1,4 @@
-import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError } from "../../schemas/errors.js";
+import { getIfThere, type Store } from "../../connectors/store/store.js";
 import { keys } from "../../schemas/keys.js";
 import { decodeRelocation, encodeRelocation, type Relocation } from "../../schemas/relocation.js";
 
@@ -8,12 +7,9 @@ export async function readRelocations(store: Store, first = 0): Promise<Relocati
   const found: Relocation[] = [];
   for (let number = first; ; number++) {
     const key = keys.relocation(number);
-    try {
-      found.push(decodeRelocation(await store.get(key), key));
-    } catch (error) {
-      if (isSluiceError(error, "E_STORE_MISSING")) return found;
-      throw error;
-    }
+    const bytes = await getIfThere(store, key);
+    if (bytes === null) return found;
+    found.push(decodeRelocation(bytes, key));
   }
 }
 

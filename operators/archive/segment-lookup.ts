@@ -1,5 +1,5 @@
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
-import { isSluiceError } from "../../schemas/errors.js";
+import { awaitedLater, orNull } from "../../schemas/errors.js";
 import type { ChainReader } from "./chain-reader.js";
 import { rowAt } from "./run-rows.js";
 import { SegmentMemory } from "./segment-objects.js";
@@ -96,16 +96,14 @@ export class SegmentLookup {
     } else this.#batch = await piece.read(this.#memory);
     const next = this.#rows >= this.#pieces.length ? this.#pieces[this.#at + 1] : undefined;
     if (next !== undefined && this.#ahead?.piece !== next) {
-      await this.#ahead?.batch.catch(() => undefined);
-      this.#ahead = { piece: next, batch: next.read(this.#memoryAhead) };
-      // The caller that asks for it gets the error.
-      this.#ahead.batch.catch(() => undefined);
+      await Promise.allSettled([this.#ahead?.batch]);
+      this.#ahead = { piece: next, batch: awaitedLater(next.read(this.#memoryAhead)) };
     }
     return this.#batch;
   }
 
   async #refresh(): Promise<void> {
-    await this.#ahead?.batch.catch(() => undefined);
+    await Promise.allSettled([this.#ahead?.batch]);
     this.#ahead = null;
     this.#loaded = null;
     this.#batch = null;
@@ -125,7 +123,7 @@ async function piecesOf(reader: ChainReader): Promise<Piece[]> {
     index.rowGroups.forEach((group, number) => {
       pieces.push({
         start: index.startOf(group.first),
-        read: (memory) => goneAsNull(reader.readGroup(index, number, memory)),
+        read: (memory) => orNull(reader.readGroup(index, number, memory), "E_STORE_MISSING"),
       });
     });
     at = index.head.end;
@@ -134,13 +132,4 @@ async function piecesOf(reader: ChainReader): Promise<Piece[]> {
     pieces.push({ start, read: async (memory) => (await reader.tailSegment(start, memory))?.batch ?? null });
   }
   return pieces;
-}
-
-async function goneAsNull<T>(reading: Promise<T>): Promise<T | null> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (isSluiceError(error, "E_STORE_MISSING")) return null;
-    throw error;
-  }
 }

@@ -1,4 +1,4 @@
-import { SluiceError } from "../../schemas/errors.js";
+import { SluiceError, awaitedLater } from "../../schemas/errors.js";
 import type { Copied, Fetched, Refused, Scored } from "./image-in-flight.js";
 import { hexDigest } from "./image-in-flight.js";
 
@@ -60,9 +60,7 @@ export class FlowDedupe {
     if (open !== undefined) this.#count(name, open);
     const scores = open === undefined ? this.#index.find(origin.digest) : this.#awaited(open, origin.uri);
     if (scores !== null) {
-      // They are awaited when the image's turn comes; a read that fails before must not count as unhandled.
-      scores.catch(() => undefined);
-      return { kind: "copied", origin, bytes, scores };
+      return { kind: "copied", origin, bytes, scores: awaitedLater(scores) };
     }
     let settle: (scored: Scored) => void = () => undefined;
     let fail: (error: unknown) => void = () => undefined;
@@ -70,7 +68,7 @@ export class FlowDedupe {
       settle = resolve;
       fail = reject;
     });
-    scored.catch(() => undefined);
+    void awaitedLater(scored);
     const first = { owner: this, scored, settle, fail, records: 0 };
     this.#open.set(name, first);
     this.#count(name, first);

@@ -1,4 +1,4 @@
-import type { Store } from "../../connectors/store/store.js";
+import { getIfThere, type Store } from "../../connectors/store/store.js";
 import { isSluiceError, messageOf, SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { manifestSchema, type Manifest } from "../../schemas/manifest.js";
@@ -89,14 +89,8 @@ export async function readableManifest(
 /** A version's manifest, null where there is no such version. Throws E_VERSION_CORRUPT. */
 export async function findManifest(store: Store, dataset: string, number: number): Promise<Manifest | null> {
   const key = keys.manifest(dataset, number);
-  let bytes: Uint8Array;
-  try {
-    bytes = await store.get(key);
-  } catch (error) {
-    if (isSluiceError(error, "E_STORE_MISSING")) return null;
-    throw error;
-  }
-  return decodeManifest(bytes, key);
+  const bytes = await getIfThere(store, key);
+  return bytes === null ? null : decodeManifest(bytes, key);
 }
 
 /** Two spaces of indent: people read manifests. */

@@ -9,7 +9,7 @@ import { ChainRuns } from "../../operators/archive/chain-runs.js";
 import type { Dedupe } from "../../operators/image/dedupe.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
 import type { Config } from "../../schemas/config.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { SluiceError, awaitedLater } from "../../schemas/errors.js";
 import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { ModelCard } from "../../schemas/model-card.js";
@@ -68,8 +68,8 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
     await run.take(segment);
     open.position = segment.header;
   };
-  // The reader throws its failure; until then it must not count as unhandled.
-  if (typeof until !== "number") until.catch(() => undefined);
+  // The reader awaits it.
+  if (typeof until !== "number") void awaitedLater(until);
   const logStart = async (): Promise<number> => (await log.ends(config.stream))[partition]!.start;
   let more = true;
   /** For the compiler, which does not see that reading may change it. */

@@ -1,3 +1,5 @@
+import { awaitedLater } from "../../schemas/errors.js";
+
 /**
  * The few steps that every graph is made of, over async iterables. They are pulled: a step does no more than what is
  * asked of it plus its stated bound, so backpressure is the absence of a pull. Closing a flow early closes its source.
@@ -43,10 +45,7 @@ export async function* mapOrdered<In, Made>(
         if (next.done === true) {
           ended = true;
         } else {
-          const made = task(next.value);
-          // Rejections surface when the result's turn comes; until then they must not count as unhandled.
-          made.catch(() => undefined);
-          running.push(made);
+          running.push(awaitedLater(task(next.value)));
         }
         continue;
       }
@@ -61,7 +60,7 @@ export async function* mapOrdered<In, Made>(
 const SETTLED = Symbol("settled");
 
 async function settled(promise: Promise<unknown>): Promise<typeof SETTLED> {
-  await promise.catch(() => undefined);
+  await Promise.allSettled([promise]);
   return SETTLED;
 }
 
@@ -74,8 +73,8 @@ async function close<T>(iterator: AsyncIterator<T>, pending: Promise<IteratorRes
   if (pending === undefined) {
     await closed;
   } else {
-    pending.catch(() => undefined);
-    closed?.catch(() => undefined);
+    // Nobody awaits them any more.
+    void Promise.allSettled([pending, closed]);
   }
 }
 

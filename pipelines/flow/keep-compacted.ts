@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError } from "../../schemas/errors.js";
+import { isSluiceError, awaitedLater } from "../../schemas/errors.js";
 import { compact } from "../compact.js";
 
 /** Segments archived between two looks at what is due */
@@ -31,11 +31,11 @@ export class KeepCompacted {
     this.#since++;
     if (this.#since < LOOK_SEGMENTS || this.#working !== null) return;
     this.#since = 0;
-    this.#working = this.#compact().finally(() => {
-      this.#working = null;
-    });
-    // `end` gives what it failed with.
-    this.#working.catch(() => undefined);
+    this.#working = awaitedLater(
+      this.#compact().finally(() => {
+        this.#working = null;
+      }),
+    );
   }
 
   /** Waits for what is under way, and looks once more. */

@@ -16,6 +16,7 @@ import { WHOLE, type Shard } from "../../schemas/shard.js";
 import type { CandidatesMessage } from "../../schemas/wire/candidates.js";
 import type { CutFacts } from "./cut-scheduler.js";
 import type { ScoreFollower } from "./score-follower.js";
+import { InTurn } from "../../connectors/in-turn.js";
 
 export interface LiveOptions {
   readonly store: Store;
@@ -75,7 +76,8 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
   readonly #live: readonly Live[];
   readonly #archive: ArchiveReader;
   #sinceCheckpoint = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** A snapshot is a view of its state, which must not change while it is written. */
+  readonly #turns = new InTurn();
   /** Event time before which panes are closed and may leave memory, ms */
   closedMs: () => number = () => Number.NEGATIVE_INFINITY;
 
@@ -152,7 +154,7 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
 
   /** Takes in what the archive has beyond a restored state. */
   async catchUp(chain: ChainName, end: number): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       for (const { state } of this.#live) {
         const from = state.coverage.endIn(chain);
         for await (const segment of this.#archive.segments(chain, from, end)) {
@@ -165,7 +167,7 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
 
   /** Takes in a segment just archived; checkpoints when it is time. */
   async onSegment(segment: Segment): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       for (const { state } of this.#live) state.apply(segment);
       this.#sinceCheckpoint++;
       if (this.isDue) await this.#checkpoint();
@@ -181,7 +183,7 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     const { partition, origin, start, end } = message;
     const chain = { partition, origin };
     const sameShard = message.shard === shard.index && message.shards === shard.count;
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       let isNew = false;
       for (const { state } of this.#live) {
         const from = state.coverage.endIn(chain);
@@ -202,19 +204,12 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     return this.#sinceCheckpoint >= this.#options.everySegments;
   }
 
-  /** One at a time: a snapshot is a view of its state, which must not change while it is written. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work);
-    this.#turn = mine.catch(() => undefined);
-    return mine;
-  }
-
   /**
    * Makes the states durable at their frontier, unless nothing came since the last time, and returns that frontier.
    * Panes that end at or before `closedMs` leave memory.
    */
   async checkpoint(): Promise<Frontier> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#checkpoint();
       return this.#live[0]?.state.coverage.frontier ?? [];
     });
@@ -222,7 +217,7 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
 
   /** As `checkpoint`; false where the states wait for segments that their candidates were pruned by, and are not durable. */
   async checkpointIfComplete(): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       if (!this.#live.every(({ state }) => state.isComplete)) return false;
       await this.#checkpoint();
       return true;

@@ -102,7 +102,8 @@ export class LocalScoreIndex implements ChainFollower {
         .chain(chain)
         .tailSegment(start)
         .then((segment) => segment?.batch ?? null);
-      opened.catch(() => this.#open.delete(name));
+      // One that fails is not kept: the next one that asks reads again.
+      void opened.then(null, () => this.#open.delete(name));
     }
     // Last used, last in the map: the first one is the one to go.
     this.#open.delete(name);

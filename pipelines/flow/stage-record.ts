@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Config } from "../../schemas/config.js";
-import { messageOf } from "../../schemas/errors.js";
+import { messageOf, orNull } from "../../schemas/errors.js";
 import { stageSharesSchema, type StageShares } from "../../schemas/stage-shares.js";
 import { StageClock } from "./stage-clock.js";
 import { FOLDERS } from "../open/workspace.js";
@@ -59,10 +59,16 @@ export class StageRecord {
 
 /** What the last run under this data folder wrote; null where there is none, or another release wrote it. */
 export async function lastStageShares(config: Pick<Config, "data">): Promise<StageShares | null> {
+  const text = await orNull(readFile(resolve(config.data, FOLDERS.stages, FILE), "utf8"), "ENOENT", "ENOTDIR");
+  return text === null ? null : (stageSharesSchema.safeParse(jsonIn(text)).data ?? null);
+}
+
+/** undefined where a text is no JSON */
+function jsonIn(text: string): unknown {
   try {
-    const text = await readFile(resolve(config.data, FOLDERS.stages, FILE), "utf8");
-    return stageSharesSchema.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }

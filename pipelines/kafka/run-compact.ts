@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { compact, type Compacted, type CompactOptions } from "../compact.js";
 import { keepRunning } from "../flow/keep-running.js";
+import { sleepUntil } from "../flow/sleep-until.js";
 
 export interface RunCompactOptions extends Pick<CompactOptions, "store" | "stream" | "attempt"> {
   /** Between two looks, ms */
@@ -32,7 +32,7 @@ export async function runCompact(options: RunCompactOptions): Promise<void> {
         }
         if (compacted.stopped) return;
       }
-      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+      await sleepUntil(everyMs, signal);
     }
   };
   await keepRunning(work, { signal, onWarning, nowMs });

@@ -12,6 +12,7 @@ import type { RankedCard } from "../../schemas/model-card.js";
 import type { ClassFill } from "../../schemas/progress.js";
 import { shardOfClass } from "../../schemas/shard.js";
 import { decodeThresholds, thresholdsPlace, type Thresholds } from "../../schemas/wire/thresholds.js";
+import { InTurn } from "../../connectors/in-turn.js";
 
 export interface ThresholdBoardOptions {
   readonly log: Pick<KafkaLog, "ends" | "read">;
@@ -56,7 +57,7 @@ export class ThresholdBoard {
   readonly #entries: readonly Entry[];
   #position = 0;
   #refreshedMs = Number.NEGATIVE_INFINITY;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new InTurn();
 
   constructor(options: ThresholdBoardOptions) {
     const { datasets, teacher, stream, card } = options;
@@ -71,9 +72,7 @@ export class ThresholdBoard {
 
   /** Reads what is new. */
   async refresh(): Promise<void> {
-    const mine = this.#turn.then(() => this.#refresh());
-    this.#turn = mine.catch(() => undefined);
-    await mine;
+    await this.#turns.run(() => this.#refresh());
   }
 
   async #refresh(): Promise<void> {

@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { openBucketSource, type BucketSourceOptions } from "../../connectors/source/bucket.js";
 import { openFolderSource } from "../../connectors/source/folder.js";
@@ -12,6 +11,7 @@ import { STORE_FOLDERS } from "../../schemas/keys.js";
 import { openImageBuckets } from "./open-bucket.js";
 import { bucketPlace, isBucketPlace, type BucketPlace } from "./bucket-place.js";
 import { FOLDERS } from "./workspace.js";
+import { statIfThere } from "../../connectors/stat-if-there.js";
 
 export interface OpenSourceOptions {
   /** Globs on paths within the folder, on names within the shards, on keys below the prefix */
@@ -83,11 +83,7 @@ function notOne(inputs: readonly string[]): SluiceError {
   );
 }
 
+/** A glob or a range is no path; what is missing altogether, the tar source says. */
 async function folderAt(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch {
-    // A glob or a range is no path; what is missing altogether, the tar source says.
-    return false;
-  }
+  return (await statIfThere(path))?.isDirectory() === true;
 }

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import type { Config } from "../../schemas/config.js";
 import { declaredSourceSchema, withSource, type DeclaredSource } from "../../schemas/declaration.js";
-import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { messageOf, SluiceError, codeOf } from "../../schemas/errors.js";
 import { FOLDERS } from "./workspace.js";
 
 /** Beside the listings, whose names are digests */
@@ -16,7 +16,7 @@ const FILE = "sources.json";
 export async function producedSources(config: Config): Promise<readonly DeclaredSource[]> {
   const file = join(folderOf(config), FILE);
   const text = await readFile(file, "utf8").catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if (codeOf(error) === "ENOENT") return null;
     throw error;
   });
   if (text === null) return [];

@@ -5,7 +5,7 @@ import { openFilesystemStore } from "../../connectors/store/filesystem/filesyste
 import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { SluiceError, codeOf } from "../../schemas/errors.js";
 import { openBucket } from "./open-bucket.js";
 import { openKafka } from "./open-kafka.js";
 
@@ -64,7 +64,7 @@ async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? "unknown";
+    const code = codeOf(cause) ?? "unknown";
     throw new SluiceError(
       code === "ENOSPC" ? "E_STORE_FULL" : "E_STORE_READONLY",
       `Expected to create the data folder ${folder}, found ${code}. Name another with --data, or make its parent writable.`,

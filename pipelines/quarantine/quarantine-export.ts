@@ -44,7 +44,8 @@ export async function exportQuarantine(rows: AsyncIterable<QuarantinedRecord>, p
     await written(rename(partial, path), path);
     return count;
   } catch (error) {
-    await file?.close().catch(() => undefined);
+    // What failed first is said.
+    await Promise.allSettled([file?.close()]);
     await rm(partial, { force: true });
     throw error;
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -120,3 +120,16 @@ function packageRoot(): string {
   while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
   return folder;
 }
+
+test("a file that the system does not let be used is said to be one, not a fault of Sluice", async (t) => {
+  const folder = await temporaryFolder(t);
+  await symlink("loop", join(folder, "loop"));
+  for (const args of [
+    ["ingest", "loop", "--teacher", "loop"],
+    ["teacher", "add", "loop"],
+  ]) {
+    const { code, err } = await run(args, { folder });
+    assert.equal(code, 1);
+    assert.match(err, /^error E_FILE: Expected to use .*loop, found: ELOOP: .* Mend its permissions or the disk/m, err);
+  }
+});

@@ -1,5 +1,6 @@
 import type { ImageHeader } from "../../../schemas/decode-plan.js";
 import { truncated, type ByteReader } from "./byte-reader.js";
+import { isSluiceError } from "../../../schemas/errors.js";
 
 const TRAILER = 0x3b;
 const EXTENSION = 0x21;
@@ -77,7 +78,8 @@ function countFrames(reader: ByteReader): { frames: number; ended: boolean } {
         return { frames, ended: kind === TRAILER || frames > 0 };
       }
     }
-  } catch {
+  } catch (error) {
+    if (!isSluiceError(error, "E_IMAGE_TRUNCATED")) throw error;
     return { frames, ended: false };
   }
 }

@@ -2,6 +2,7 @@ import { inflateSync } from "node:zlib";
 import type { ImageHeader } from "../../../schemas/decode-plan.js";
 import { ByteReader, corrupt } from "./byte-reader.js";
 import { exifOrientation, xmpOrientation } from "./exif-orientation.js";
+import { orNullNow } from "../../../schemas/errors.js";
 
 const SIGNATURE_BYTES = 8;
 /** length, type and CRC around a chunk's content */
@@ -60,14 +61,13 @@ function textOrientation(content: Uint8Array): number | null {
 /** Far above what profiles take, and a bound on what a small chunk may unpack to */
 const LARGEST_PROFILE_BYTES = 4 * 1024 * 1024;
 
+/** What zlib says of bytes that are not packed as they should be, or that unpack to more than they may */
+export const NOT_INFLATED = ["Z_DATA_ERROR", "Z_BUF_ERROR", "Z_NEED_DICT", "ERR_BUFFER_TOO_LARGE"] as const;
+
 /** iCCP: a name, a zero, the method (0), the profile deflated. */
 function profileOf(reader: ByteReader, at: number, size: number): ImageHeader["colourProfile"] {
   const packed = reader.bytes.subarray(reader.bytes.indexOf(0, at) + 2, at + size);
-  try {
-    return inflateSync(packed, { maxOutputLength: LARGEST_PROFILE_BYTES });
-  } catch {
-    return null;
-  }
+  return orNullNow(() => inflateSync(packed, { maxOutputLength: LARGEST_PROFILE_BYTES }), ...NOT_INFLATED);
 }
 
 /** Whether the chunks go on up to IEND. Usually the last 12 bytes tell. */

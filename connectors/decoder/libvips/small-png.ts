@@ -2,6 +2,8 @@ import { crc32, inflateSync } from "node:zlib";
 import type { ImageHeader } from "../../../schemas/decode-plan.js";
 import { ByteReader } from "../headers/byte-reader.js";
 import type { StoredPixels } from "./stored-pixels.js";
+import { orNullNow } from "../../../schemas/errors.js";
+import { NOT_INFLATED } from "../headers/png-header.js";
 
 /** Chunks that leave the pixels as they are: what others do to them is libvips' business. */
 const PLAIN_CHUNKS = new Set(["IHDR", "IDAT", "IEND", "sRGB", "gAMA", "cHRM", "pHYs", "tEXt", "zTXt", "iTXt", "tIME"]);
@@ -26,15 +28,12 @@ export function decodeSmallPng(bytes: Uint8Array, header: ImageHeader): StoredPi
   const colourType = bytes[25];
   if ((colourType !== GREY && colourType !== RGB) || bytes[28] !== 0) return null;
   const channels = colourType === GREY ? 1 : 3;
-  try {
-    const packed = contentOf(new ByteReader(bytes, "png"));
-    if (packed === null) return null;
-    const filtered = inflateSync(packed, { maxOutputLength: height * (width * channels + 1) });
-    const pixels = unfilter(filtered, width * channels, height, channels);
-    return pixels === null ? null : { pixels, width, height, channels, notes: [] };
-  } catch {
-    return null;
-  }
+  const packed = orNullNow(() => contentOf(new ByteReader(bytes, "png")), "E_IMAGE_TRUNCATED");
+  if (packed === null) return null;
+  const maxOutputLength = height * (width * channels + 1);
+  const filtered = orNullNow(() => inflateSync(packed, { maxOutputLength }), ...NOT_INFLATED);
+  const pixels = filtered === null ? null : unfilter(filtered, width * channels, height, channels);
+  return pixels === null ? null : { pixels, width, height, channels, notes: [] };
 }
 
 /** The joined IDAT chunks; null where a chunk is not a plain one or its checksum is wrong. */

@@ -75,7 +75,15 @@ export async function probeLibraries(needs: readonly LibraryNeed[], nvidia: stri
  * ldd (not Linux).
  */
 export async function unresolvedBy(file: string): Promise<string[]> {
-  const { stdout } = await promisify(execFile)("ldd", [file], { timeout: 60_000 }).catch(() => ({ stdout: "" }));
+  let stdout: string;
+  try {
+    ({ stdout } = await promisify(execFile)("ldd", [file], { timeout: 60_000 }));
+  } catch (error) {
+    // ldd exits with 1 for a file that is linked with nothing.
+    const { code } = error as { readonly code?: unknown };
+    if (code !== "ENOENT" && code !== 1) throw error;
+    return [];
+  }
   return [...stdout.matchAll(/^\s*(\S+) => not found$/gm)].map((match) => match[1]!);
 }
 

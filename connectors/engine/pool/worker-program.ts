@@ -143,7 +143,8 @@ class WorkerModel {
     return pixels.fill(0, images.length);
   }
 
-  close(): Promise<void> {
-    return this.#runner.close().catch(() => undefined);
+  /** The worker ends now: what its library cannot release, the system does. */
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#runner.close()]);
   }
 }

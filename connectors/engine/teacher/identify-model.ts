@@ -1,10 +1,11 @@
-import { open, readdir, readFile, stat } from "node:fs/promises";
+import { open, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, extname, isAbsolute, join, normalize, resolve } from "node:path";
-import { SluiceError, messageOf } from "../../../schemas/errors.js";
+import { SluiceError, messageOf, orNull } from "../../../schemas/errors.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
 import { foreignBytes, HEAD_BYTES } from "../model-file/foreign-bytes.js";
 import { readOnnx, type OnnxFile } from "../model-file/read-onnx.js";
 import { wrongWeights } from "./weights-digest.js";
+import { ABSENT, statIfThere } from "../../stat-if-there.js";
 
 /** A model on disk, as its files say it. */
 export interface FoundModel {
@@ -51,7 +52,7 @@ const EXPORTS: Readonly<Record<string, string>> = {
  * Throws E_TEACHER_CARD, E_TEACHER_WEIGHTS where a file that the model names is missing, E_ENGINE_LOAD for a damaged one.
  */
 export async function identifyModel(path: string): Promise<FoundModel> {
-  const found = await stat(resolve(path)).catch(() => null);
+  const found = await statIfThere(resolve(path));
   if (found === null) throw notAModel(path, "nothing there");
   return found.isDirectory() ? identifyFolder(resolve(path)) : identifyFile(resolve(path), false);
 }
@@ -79,7 +80,7 @@ async function identifyFile(path: string, ownsFolder: boolean): Promise<FoundMod
     const onnx = await readOnnxFile(path);
     const external = onnx.externalFiles.map((location) => locationOf(path, location));
     for (const [at, location] of external.entries()) {
-      if ((await stat(join(folder, location)).catch(() => null)) === null)
+      if ((await statIfThere(join(folder, location))) === null)
         throw wrongWeights(
           join(folder, location),
           `the weights that ${file} names as ${onnx.externalFiles[at]!}`,
@@ -97,7 +98,7 @@ async function identifyFile(path: string, ownsFolder: boolean): Promise<FoundMod
   }
   const own = { folder, name: basename(folder), ownsFolder: true, onnx: null };
   if (file === "saved_model.pb") {
-    const variables = await readdir(join(folder, "variables")).catch(() => []);
+    const variables = (await orNull(readdir(join(folder, "variables")), ...ABSENT)) ?? [];
     const files = [file, ...variables.sort().map((name) => `variables/${name}`)];
     return { format: "saved-model", ...own, files };
   }

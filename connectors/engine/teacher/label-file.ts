@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, SluiceError } from "../../../schemas/errors.js";
+import { messageOf, SluiceError, codeOf } from "../../../schemas/errors.js";
 import { decodeText } from "../../decode-text.js";
 
 /** Names of classes as a file gives them. */
@@ -27,7 +27,7 @@ export async function readLabelFile(path: string): Promise<LabelFile | null> {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if (codeOf(cause) === "ENOENT") return null;
     throw refused(path, null, `a file of labels, found: ${messageOf(cause)}`, cause);
   }
   return parseLabels(bytes, path);

@@ -1,12 +1,13 @@
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
-import { isSluiceError, SluiceError, messageOf } from "../../../schemas/errors.js";
+import { SluiceError, messageOf, orNull } from "../../../schemas/errors.js";
 import { MODEL_CARD_FILE, modelCardSchema, weightsDigest, type ModelCard } from "../../../schemas/model-card.js";
 import { isOwnCard, membersOf } from "./cards/find-cards.js";
 import { isObject } from "./cards/told-card.js";
 import type { TeacherFiles } from "../engine.js";
 import { identifyModel, locationOf, readOnnxFile } from "./identify-model.js";
 import { describeFile, wrongWeights } from "./weights-digest.js";
+import { statIfThere } from "../../stat-if-there.js";
 
 export interface LoadedTeacher extends TeacherFiles {
   /** null where the card was inferred */
@@ -65,10 +66,7 @@ async function findCard(path: string): Promise<{ card: string } | { card: null; 
   if (kind === "folder") {
     const card = join(path, MODEL_CARD_FILE);
     if (await isCard(card)) return { card };
-    const model = await identifyModel(path).catch((error: unknown) => {
-      if (isSluiceError(error, "E_TEACHER_CARD")) return null;
-      throw error;
-    });
+    const model = await orNull(identifyModel(path), "E_TEACHER_CARD");
     if (model === null) throw noCard(path, `${MODEL_CARD_FILE} in the folder`, "none, and no model that needs none");
     return findCard(join(model.folder, model.files[0]!));
   }
@@ -145,7 +143,7 @@ async function verifyWeights(card: ModelCard, folder: string): Promise<void> {
       );
     }
     const path = join(folder, expected.path);
-    const size = (await stat(path).catch(() => null))?.size ?? null;
+    const size = (await statIfThere(path))?.size ?? null;
     if (size !== expected.sizeBytes)
       throw wrongWeights(path, `${expected.sizeBytes} bytes`, size === null ? "no file" : `${size} bytes`);
     const found = await describeFile(folder, expected.path);
@@ -171,7 +169,7 @@ async function verifyExternal({ name, weights }: ModelCard, folder: string): Pro
 }
 
 async function kindOf(path: string): Promise<"file" | "folder" | null> {
-  const found = await stat(path).catch(() => null);
+  const found = await statIfThere(path);
   return found === null ? null : found.isDirectory() ? "folder" : "file";
 }
 

@@ -1,6 +1,7 @@
 import { execFileSync, type ExecFileSyncOptionsWithStringEncoding } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { codeOf, orNullNow } from "../../../schemas/errors.js";
 
 /**
  * Who a process is, beyond its pid: pids are used again, and two containers on one folder each have a process 1.
@@ -47,8 +48,10 @@ function startByPs(pid: number): string | null {
     const text = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], options).trim();
     return text === "" ? null : text;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") return null; // ps found no such process
-    return startBySignal(pid);
+    if (codeOf(error) === "ENOENT") return startBySignal(pid);
+    // ps found no such process: it exits with 1 then.
+    if ((error as { readonly status?: unknown }).status === 1) return null;
+    throw error;
   }
 }
 
@@ -56,24 +59,18 @@ function startByPs(pid: number): string | null {
 function startBySignal(pid: number): string | null {
   try {
     process.kill(pid, 0);
-    return "";
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM" ? "" : null;
+    if (codeOf(error) === "ESRCH") return null;
+    // Another user's: it is there.
+    if (codeOf(error) !== "EPERM") throw error;
   }
+  return "";
 }
 
 function textOf(path: string): string {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch {
-    return "";
-  }
+  return orNullNow(() => readFileSync(path, "utf8").trim(), "ENOENT", "ESRCH") ?? "";
 }
 
 function linkOf(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
+  return orNullNow(() => readlinkSync(path), "ENOENT", "EACCES") ?? "";
 }

@@ -6,6 +6,7 @@ import { disconnectQuietly, type KafkaClient } from "./client.js";
 import { COMPRESSION_TYPE } from "./codecs.js";
 import { typeOf } from "./errors.js";
 import { outgoing, sizeOf } from "./records.js";
+import { InTurn } from "../../in-turn.js";
 
 /** After these the producer's count of its own records no longer agrees with the broker's. */
 const BROKEN_SEQUENCE = new Set([
@@ -38,7 +39,7 @@ export function inBatches(records: readonly LogRecord[], maxBytes: number): LogR
 export class KafkaAppender {
   readonly #client: KafkaClient;
   readonly #gzipTopics: ReadonlySet<string>;
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new InTurn();
   #current: Lease | null = null;
 
   constructor(client: KafkaClient, gzipTopics: readonly string[] = []) {
@@ -52,19 +53,11 @@ export class KafkaAppender {
    */
   async append(topic: string, partition: number, batches: readonly (readonly LogRecord[])[]): Promise<number[]> {
     const key = `${partition} ${topic}`;
-    const earlier = this.#turns.get(key) ?? Promise.resolve();
-    const turn = earlier.then(async () => {
+    return this.#turns.run(async () => {
       const firsts: number[] = [];
       for (const batch of batches) firsts.push(await this.#send(topic, partition, batch));
       return firsts;
-    });
-    const settled = turn.catch(() => undefined);
-    this.#turns.set(key, settled);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(key) === settled) this.#turns.delete(key);
-    }
+    }, key);
   }
 
   async #send(topic: string, partition: number, records: readonly LogRecord[], anew = false): Promise<number> {
@@ -98,7 +91,7 @@ export class KafkaAppender {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#turns.values());
+    await this.#turns.idle();
     await this.#current?.end();
     this.#current = null;
   }
@@ -144,12 +137,12 @@ class Lease {
       await producer.connect();
       return producer;
     } catch (error) {
-      disconnectQuietly(Promise.resolve(producer));
+      void disconnectQuietly(Promise.resolve(producer));
       throw error;
     }
   }
 
   async end(): Promise<void> {
-    await this.#connecting?.then((producer) => producer.disconnect()).catch(() => undefined);
+    await disconnectQuietly(this.#connecting);
   }
 }

@@ -139,7 +139,7 @@ export class KafkaClient {
             return await work(await connecting);
           } catch (error) {
             if (this.#admin === connecting) this.#admin = null;
-            disconnectQuietly(connecting);
+            void disconnectQuietly(connecting);
             // It may be another topic, of an earlier call, that is gone: the client asks for all of them each time.
             if (used === null || typeOf(error) !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
           }
@@ -157,12 +157,12 @@ export class KafkaClient {
 
   async close(): Promise<void> {
     this.#closed.abort();
-    await this.#admin?.then((admin) => admin.disconnect()).catch(() => undefined);
+    await disconnectQuietly(this.#admin);
     this.#admin = null;
   }
 }
 
-/** Lets go of a client whose connections may be broken. */
-export function disconnectQuietly(client: Promise<{ disconnect(): Promise<void> }>): void {
-  client.then((connected) => connected.disconnect()).catch(() => undefined);
+/** Lets go of a client whose connections may be broken: nothing is asked of them any more, so that their failures say nothing. */
+export async function disconnectQuietly(client: Promise<{ disconnect(): Promise<void> }> | null): Promise<void> {
+  await Promise.allSettled([client?.then((connected) => connected.disconnect())]);
 }

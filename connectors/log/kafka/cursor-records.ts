@@ -60,7 +60,8 @@ export function markOf(record: StoredRecord): CursorMark | null {
   if (text === undefined) return null;
   try {
     return JSON.parse(text) as CursorMark;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return null;
   }
 }

@@ -19,6 +19,7 @@ import { isOutOfRange, type Fetched, type KafkaFetcher } from "./fetch.js";
 import { committedRecords, endOf, sizeOf } from "./records.js";
 import { ensureTopic, topicEnds } from "./topics.js";
 import type { Cursor } from "../log.js";
+import { InTurn } from "../../in-turn.js";
 
 export interface CursorSettings {
   /** A compacted topic of one partition; made where it is absent */
@@ -64,7 +65,7 @@ export class KafkaCursors {
   readonly #appender: KafkaAppender;
   readonly #settings: CursorSettings;
   readonly #self = randomUUID();
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new InTurn();
   readonly #owned = new Map<string, Owned>();
   /** The count of the last append under a name that this process's caller knows of */
   readonly #known = new Map<string, number>();
@@ -79,11 +80,11 @@ export class KafkaCursors {
 
   /** Does not disturb a producer that is at work under this cursor. */
   async read(name: string): Promise<string | null> {
-    return this.#inTurn(name, async () => {
+    return this.#turns.run(async () => {
       const state = this.#owned.get(name)?.state ?? (await this.#find(name, await this.#latestNote(name)));
       this.#known.set(name, state.append);
       return state.value;
-    });
+    }, name);
   }
 
   /**
@@ -91,7 +92,7 @@ export class KafkaCursors {
    * caller knows of. After a retryable error the same append may be repeated: it is not doubled.
    */
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor: Cursor): Promise<number> {
-    return this.#inTurn(cursor.name, async () => {
+    return this.#turns.run(async () => {
       try {
         return await this.#append({ topic, partition }, records, cursor);
       } catch (error) {
@@ -99,7 +100,7 @@ export class KafkaCursors {
         this.#owned.delete(cursor.name);
         throw error;
       }
-    });
+    }, cursor.name);
   }
 
   async #append(
@@ -285,20 +286,8 @@ export class KafkaCursors {
     );
   }
 
-  async #inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const earlier = this.#turns.get(name) ?? Promise.resolve();
-    const turn = earlier.then(work);
-    const settled = turn.catch(() => undefined);
-    this.#turns.set(name, settled);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(name) === settled) this.#turns.delete(name);
-    }
-  }
-
   async close(): Promise<void> {
-    await Promise.all(this.#turns.values());
+    await this.#turns.idle();
   }
 }
 

@@ -200,13 +200,13 @@ export class KafkaFetcher {
   #forget(): void {
     const connecting = this.#connecting;
     this.#connecting = null;
-    if (connecting !== null) disconnectQuietly(connecting.then(({ consumer }) => consumer));
+    if (connecting !== null) void disconnectQuietly(connecting.then(({ consumer }) => consumer));
   }
 
   async close(): Promise<void> {
     const connecting = this.#connecting;
     this.#connecting = null;
-    await connecting?.then(({ consumer }) => consumer.disconnect()).catch(() => undefined);
+    if (connecting !== null) await disconnectQuietly(connecting.then(({ consumer }) => consumer));
   }
 }
 

@@ -6,6 +6,7 @@ import type { Cluster, Consumer } from "kafkajs";
 import { isSluiceError, messageOf, SluiceError } from "../../../schemas/errors.js";
 import type { KafkaClient } from "./client.js";
 import { isExpelled, kafkaFailure } from "./errors.js";
+import { disconnectQuietly } from "./client.js";
 
 export interface GroupTimes {
   /** A member that gives no sign for this long loses its partitions, ms. Default 10,000. */
@@ -126,7 +127,7 @@ export class KafkaMember {
   /** kafkajs's consumer cannot be told to leave while it joins. */
   async #leave(): Promise<void> {
     while (this.#joining) await sleep(20);
-    await this.#consumer.disconnect().catch(() => undefined);
+    await disconnectQuietly(Promise.resolve(this.#consumer));
   }
 
   #fail(error: unknown): void {
@@ -179,7 +180,8 @@ export class KafkaMember {
     if (this.#stopping || this.#anew) return;
     this.#anew = true;
     await this.#revoke();
-    await this.#consumer.stop().catch(() => undefined);
+    // What it fails with, it fails with again when it is run.
+    await Promise.allSettled([this.#consumer.stop()]);
     this.#anew = false;
     this.#generation = null;
     this.#assigned = [];

@@ -1,4 +1,4 @@
-import { SluiceError } from "../../../schemas/errors.js";
+import { SluiceError, awaitedLater } from "../../../schemas/errors.js";
 import type { StoredRecord } from "../../../schemas/image-record.js";
 import type { KafkaClient } from "./client.js";
 import { isOutOfRange, type Fetched, type KafkaFetcher } from "./fetch.js";
@@ -48,9 +48,7 @@ export async function* readKafkaPartition(
     const from = position;
     position = Math.max(position, endOf(fetched.raw) ?? 0);
     if (position < until.limit) {
-      fetching = fetchFrom(reading, position);
-      // Whoever stops reading here leaves its failure to nobody.
-      fetching.catch(() => undefined);
+      fetching = awaitedLater(fetchFrom(reading, position));
     }
     for (const batch of inBatches(records, options, position, fetched.logEnd)) {
       if (isAborted(signal)) return;

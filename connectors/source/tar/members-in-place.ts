@@ -3,7 +3,9 @@ import { fsPath, type BytePath } from "../byte-path.js";
 import { inFlight, READS_AHEAD } from "../in-flight.js";
 import type { OpenedImage } from "../source.js";
 import type { AskedMember } from "./shard-members.js";
-import { BLOCK_BYTES, parseHeader, type TarHeader } from "./tar-header.js";
+import { BLOCK_BYTES, isTarBlock, parseHeader, type TarHeader } from "./tar-header.js";
+import { ABSENT } from "../../stat-if-there.js";
+import { orNull } from "../../../schemas/errors.js";
 
 /** A name field's length: a longer name stands there cut, and whole in a header before. */
 const NAME_BYTES = 100;
@@ -17,7 +19,7 @@ export async function* membersInPlace(
   asked: readonly AskedMember[],
   left: AskedMember[],
 ): AsyncGenerator<OpenedImage, void, undefined> {
-  const handle = await open(fsPath(shard), "r").catch(() => null);
+  const handle = await orNull(open(fsPath(shard), "r"), ...ABSENT, "EACCES", "EPERM", "EIO");
   if (handle === null) {
     // Why it does not open is said by what reads the rest.
     left.push(...asked);
@@ -50,9 +52,9 @@ async function plainFileAt(
   if (offset === null || offset < BLOCK_BYTES || offset + sizeBytes > shardBytes) return null;
   const bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES + sizeBytes);
   for (let filled = 0; filled < bytes.length;) {
-    const { bytesRead } = await handle
-      .read(bytes, filled, bytes.length - filled, offset - BLOCK_BYTES + filled)
-      .catch(() => ({ bytesRead: 0 }));
+    const read = handle.read(bytes, filled, bytes.length - filled, offset - BLOCK_BYTES + filled);
+    // What the disk cannot read is one image's: what reads the rest says so.
+    const bytesRead = (await orNull(read, "EIO"))?.bytesRead ?? 0;
     if (bytesRead === 0) return null;
     filled += bytesRead;
   }
@@ -66,10 +68,7 @@ async function plainFileAt(
   return isIt ? bytes.subarray(BLOCK_BYTES) : null;
 }
 
+/** null where the shard has other bytes there now */
 function headerIn(block: Buffer): TarHeader | null {
-  try {
-    return parseHeader(block);
-  } catch {
-    return null; // The shard has other bytes there now.
-  }
+  return isTarBlock(block) ? parseHeader(block) : null;
 }

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { messageOf, SluiceError } from "../../../schemas/errors.js";
+import { messageOf, SluiceError, codeOf } from "../../../schemas/errors.js";
 import { fsPath, shownPath, type BytePath } from "../byte-path.js";
 import { openFile, refusal, tooLarge } from "../open-file.js";
 import { imageOrRefusal } from "../image-or-refusal.js";
@@ -68,7 +68,7 @@ export class ShardIndexes {
     const stamp = await stampOf(shard, uri);
     const kept = this.#indexes.get(shard);
     this.#indexes.delete(shard);
-    const usable = kept !== undefined && (await kept.catch(() => null))?.stamp === stamp;
+    const usable = kept !== undefined && (await kept).stamp === stamp;
     const index = usable ? kept : indexOf(shard, stamp);
     this.#indexes.set(shard, index);
     for (const least of this.#indexes.keys()) {
@@ -100,7 +100,7 @@ async function isPackedAt(shard: BytePath): Promise<boolean> {
   try {
     return unpackerOf(await packingAt(shard)) !== undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    if (codeOf(error) === undefined) throw error;
     return false;
   }
 }

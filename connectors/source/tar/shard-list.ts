@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import picomatch from "picomatch";
 import { SluiceError } from "../../../schemas/errors.js";
@@ -10,6 +9,7 @@ import { shellWord } from "../../../schemas/shell-word.js";
 import { walk } from "../walk.js";
 import { unpackerOf } from "./packing.js";
 import { notUnpacked, packingAt } from "./tar-shard.js";
+import { statIfThere } from "../../stat-if-there.js";
 
 /**
  * The shards that absolute paths, globs, WebDataset ranges (`{000..099}`) and folders of shards name, in byte order, each once. What a
@@ -59,11 +59,8 @@ async function shardAt(path: string): Promise<BytePath> {
 }
 
 async function kindAt(path: string): Promise<"file" | "folder" | "none"> {
-  const found = await stat(path).catch((error: unknown) => {
-    // A glob or a range is no path.
-    if (["ENOENT", "ENOTDIR", "ENAMETOOLONG"].includes((error as NodeJS.ErrnoException).code ?? "")) return null;
-    throw new SluiceError("E_SOURCE_READ", `Expected to look at ${path}, found ${String(error)}.`, { cause: error });
-  });
+  // A glob or a range is no path.
+  const found = await statIfThere(path);
   return found?.isDirectory() === true ? "folder" : found?.isFile() === true ? "file" : "none";
 }
 
@@ -94,7 +91,7 @@ async function* matching(pattern: string): AsyncGenerator<BytePath> {
   if (!isGlob) throw await missing(pattern);
   const matches = picomatch(pattern);
   const root = bytePath(base);
-  if (!(await stat(fsPath(root)).catch(() => null))?.isDirectory()) return;
+  if (!(await statIfThere(fsPath(root)))?.isDirectory()) return;
   for await (const { path, unreadable } of walk({ root, after: null, skip: new Set(), followLinks: true })) {
     const shard = `${root}/${path}`;
     if (unreadable !== null || !matches(shownPath(shard))) continue;

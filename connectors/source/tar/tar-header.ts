@@ -14,6 +14,11 @@ export interface TarHeader {
   readonly mtimeS: number;
 }
 
+/** Whether a block is what can begin a member or end an archive: a header, or zeros. */
+export function isTarBlock(block: Buffer): boolean {
+  return block.equals(ZEROS) || hasChecksum(block);
+}
+
 /** null for a block of zeros. Throws for one whose checksum is wrong. */
 export function parseHeader(block: Buffer): TarHeader | null {
   if (block[0] === 0 && block.equals(ZEROS)) return null;

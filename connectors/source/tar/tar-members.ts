@@ -1,7 +1,7 @@
 import { bytePath, type BytePath } from "../byte-path.js";
 import type { ByteRun } from "./byte-run.js";
 import { gnuMap, paxMap, type SparseMap } from "./sparse-map.js";
-import { BLOCK_BYTES, parseHeader, parsePax, type PaxRecords, type TarHeader } from "./tar-header.js";
+import { BLOCK_BYTES, isTarBlock, parseHeader, parsePax, type PaxRecords, type TarHeader } from "./tar-header.js";
 
 /** What a member is. "other": devices, pipes, what only one writer knows. */
 export type MemberKind = "file" | "hard link" | "symbolic link" | "folder" | "other";
@@ -159,17 +159,13 @@ export class TarMembers {
     if (type !== "1" || isPax) return true;
     this.#ahead = await this.#block();
     if (this.#ahead === null) return false;
-    try {
-      parseHeader(this.#ahead);
-      return false;
-    } catch {
-      // No header: then it is the link's bytes, of which the first block is read.
-      const { length } = this.#ahead;
-      this.#ahead = null;
-      const rest = Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES - length;
-      if ((await this.#run.skip(rest)) < rest) throw new Error("it ends within a hard link");
-      return false;
-    }
+    if (isTarBlock(this.#ahead)) return false;
+    // No header: then it is the link's bytes, of which the first block is read.
+    const { length } = this.#ahead;
+    this.#ahead = null;
+    const rest = Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES - length;
+    if ((await this.#run.skip(rest)) < rest) throw new Error("it ends within a hard link");
+    return false;
   }
 
   /** The next block, null at the end. */

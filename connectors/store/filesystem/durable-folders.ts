@@ -1,6 +1,6 @@
 import { access, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errnoOf } from "./file-errors.js";
+import { codeOf } from "../../../schemas/errors.js";
 
 /** Folders remembered as durable: bounds the memory of a store with many (about 100 bytes each). */
 const REMEMBERED = 100_000;
@@ -24,7 +24,7 @@ export class DurableFolders {
       if (this.#made.size >= REMEMBERED) this.#made.clear();
       made = this.#make(folder);
       this.#made.set(folder, made);
-      made.catch(() => this.#made.delete(folder));
+      void made.then(null, () => this.#made.delete(folder));
     }
     await made;
   }
@@ -68,7 +68,7 @@ export async function makeFolder(folder: string): Promise<boolean> {
     await mkdir(folder);
     return true;
   } catch (error) {
-    if (errnoOf(error) !== "EEXIST") throw error;
+    if (codeOf(error) !== "EEXIST") throw error;
     await access(`${folder}/.`);
     return false;
   }
@@ -81,7 +81,7 @@ export async function makeDurableRoot(folder: string): Promise<void> {
   try {
     made = await makeFolder(folder);
   } catch (error) {
-    if (errnoOf(error) !== "ENOENT" || parent === folder) throw error;
+    if (codeOf(error) !== "ENOENT" || parent === folder) throw error;
     await makeDurableRoot(parent);
     made = await makeFolder(folder);
   }

@@ -1,4 +1,4 @@
-import { messageOf, SluiceError, type ErrorCode } from "../../../schemas/errors.js";
+import { messageOf, SluiceError, type ErrorCode, codeOf } from "../../../schemas/errors.js";
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: "E_STORE_FULL",
@@ -12,13 +12,9 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 /** What the same call cannot get over later */
 const LASTING = new Set(["EISDIR", "ENOTDIR", "ENOTEMPTY", "EEXIST", "ENAMETOOLONG", "EXDEV", "EMLINK", "ELOOP"]);
 
-export function errnoOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | null)?.code;
-}
-
 /** Nothing of that name, or a file where the path has a folder. */
 export function isAbsence(error: unknown): boolean {
-  return ["ENOENT", "ENOTDIR", "EISDIR"].includes(errnoOf(error) ?? "");
+  return ["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error) ?? "");
 }
 
 export function missing(key: string, place: string, cause?: unknown): SluiceError {
@@ -29,7 +25,7 @@ export function missing(key: string, place: string, cause?: unknown): SluiceErro
 export function storeError(error: unknown, doing: "read" | "write" | "list", key: string, place: string): SluiceError {
   if (error instanceof SluiceError) return error;
   if (doing === "read" && isAbsence(error)) return missing(key, place, error);
-  const errno = errnoOf(error) ?? "";
+  const errno = codeOf(error) ?? "";
   const found = CODES[errno];
   if (found === "E_STORE_FULL") {
     const message = `Expected room for ${key} in ${place}, found none (${errno}). Nothing was written: free space and run again.`;

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { link, open, readFile, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { SluiceError } from "../../../schemas/errors.js";
+import { SluiceError, orNull, codeOf } from "../../../schemas/errors.js";
 import { scratchIn } from "./disk-scratch.js";
 import { DurableFolders, makeDurableRoot } from "./durable-folders.js";
-import { errnoOf, isAbsence, missing, storeError } from "./file-errors.js";
+import { isAbsence, missing, storeError } from "./file-errors.js";
 import { Gate } from "./gate.js";
 import { listObjects } from "./listing.js";
 import { fileOf } from "../object-key.js";
@@ -56,7 +56,7 @@ class FilesystemStore implements Store {
       try {
         return await this.#name(file, key, temporary);
       } finally {
-        await unlink(temporary).catch(() => undefined);
+        await removeQuietly(temporary);
       }
     });
   }
@@ -66,7 +66,7 @@ class FilesystemStore implements Store {
     try {
       await this.#inFolder(file, () => link(temporary, file));
     } catch (error) {
-      if (errnoOf(error) === "EEXIST" && (await this.#isThere(file, key))) return "exists";
+      if (codeOf(error) === "EEXIST" && (await this.#isThere(file, key))) return "exists";
       throw error;
     }
     await this.#folders.sync(dirname(file));
@@ -75,10 +75,7 @@ class FilesystemStore implements Store {
 
   /** Whether the object is there, and durable; the one that made it may still be on the way to that. */
   async #isThere(file: string, key: string): Promise<boolean> {
-    const found = await stat(file).catch((error: unknown) => {
-      if (isAbsence(error)) return null;
-      throw error;
-    });
+    const found = await orNull(stat(file), "ENOENT", "ENOTDIR", "EISDIR");
     if (found === null) return false;
     if (!found.isFile()) throw folderInTheWay(key, this.place);
     await this.#folders.sync(dirname(file));
@@ -124,7 +121,7 @@ class FilesystemStore implements Store {
       }
       return path;
     } catch (error) {
-      await unlink(path).catch(() => undefined);
+      await removeQuietly(path);
       throw error;
     }
   }
@@ -133,7 +130,7 @@ class FilesystemStore implements Store {
     try {
       await this.#inFolder(file, () => rename(temporary, file));
     } catch (error) {
-      await unlink(temporary).catch(() => undefined);
+      await removeQuietly(temporary);
       throw error;
     }
     await this.#folders.sync(dirname(file));
@@ -146,7 +143,7 @@ class FilesystemStore implements Store {
     try {
       await name();
     } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw error;
+      if (codeOf(error) !== "ENOENT") throw error;
       this.#folders.forget();
       await this.#folders.ensure(folder);
       await name();
@@ -248,7 +245,7 @@ class FilesystemStore implements Store {
     try {
       return await this.#writes.run(work);
     } catch (error) {
-      throw errnoOf(error) === "EISDIR" ? folderInTheWay(key, this.place) : storeError(error, "write", key, this.place);
+      throw codeOf(error) === "EISDIR" ? folderInTheWay(key, this.place) : storeError(error, "write", key, this.place);
     }
   }
 
@@ -300,4 +297,9 @@ function folderInTheWay(key: string, place: string): SluiceError {
     `Expected ${key} in ${place} to be an object, found a folder: no key may be another key's folder.`,
     { key },
   );
+}
+
+/** A temporary file that stays behind holds nothing up: `sweep` removes it later. What failed before is what the caller must be told. */
+async function removeQuietly(temporary: string): Promise<void> {
+  await Promise.allSettled([unlink(temporary)]);
 }

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { link, open, readdir, rm, stat, unlink, type FileHandle } from "node:fs/promises";
+import { link, open, readdir, rm, unlink, type FileHandle } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { SluiceError } from "../../../schemas/errors.js";
+import { SluiceError, orNull, codeOf } from "../../../schemas/errors.js";
 import { makeFolder } from "./durable-folders.js";
-import { errnoOf } from "./file-errors.js";
+import { statIfThere } from "../../stat-if-there.js";
 
 /** No key may hold "~", so no key can lie in here. */
 const FOLDER = "~tmp";
@@ -32,7 +32,7 @@ export class TemporaryFiles {
       return await this.#open();
     } catch (error) {
       this.#made = null;
-      if (errnoOf(error) !== "ENOENT") throw error;
+      if (codeOf(error) !== "ENOENT") throw error;
       // Somebody has cleaned up: once more, with a folder made anew.
       await this.#makeFolder();
       return await this.#open();
@@ -59,8 +59,8 @@ export class TemporaryFiles {
     try {
       await link(from, to);
     } catch (error) {
-      if (errnoOf(error) === "EEXIST") return;
-      if (!NO_HARD_LINKS.has(errnoOf(error) ?? "")) throw error;
+      if (codeOf(error) === "EEXIST") return;
+      if (!NO_HARD_LINKS.has(codeOf(error) ?? "")) throw error;
       throw new SluiceError(
         "E_STORE_IO",
         `Expected a file system with hard links under ${this.#all}, found one without (FAT, some network and phone storage): ` +
@@ -74,10 +74,10 @@ export class TemporaryFiles {
 
   /** Removes what processes left behind that are no more. What cannot be removed stays. */
   async sweep(now: number): Promise<void> {
-    const names = await readdir(this.#all).catch(() => []);
+    const names = (await orNull(readdir(this.#all), "ENOENT")) ?? [];
     for (const name of names) {
       const path = join(this.#all, name);
-      if (await isLeftover(path, name, now)) await rm(path, { recursive: true, force: true }).catch(() => undefined);
+      if (await isLeftover(path, name, now)) await Promise.allSettled([rm(path, { recursive: true, force: true })]);
     }
   }
 
@@ -90,8 +90,8 @@ export class TemporaryFiles {
 async function isLeftover(path: string, name: string, now: number): Promise<boolean> {
   const [host, pid] = name.split(".");
   if (host === hostName() && !isRunning(Number(pid))) return true;
-  const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: now }));
-  return now - mtimeMs > OLD_MS;
+  const found = await statIfThere(path);
+  return found !== null && now - found.mtimeMs > OLD_MS;
 }
 
 function isRunning(pid: number): boolean {
@@ -99,7 +99,7 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return errnoOf(error) !== "ESRCH";
+    return codeOf(error) !== "ESRCH";
   }
 }
 

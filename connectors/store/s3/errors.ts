@@ -1,5 +1,5 @@
 import { S3Error } from "minio";
-import { messageOf, SluiceError, type ErrorCode } from "../../../schemas/errors.js";
+import { messageOf, SluiceError, type ErrorCode, codeOf } from "../../../schemas/errors.js";
 import { missing } from "../filesystem/file-errors.js";
 import { Stalled, TransientStatus } from "./transport.js";
 
@@ -85,7 +85,7 @@ function isRetryable(error: unknown, code: string): boolean {
   if (error instanceof TransientStatus || error instanceof Stalled) return true;
   // Without a code: an error body that was cut off, or a failed completion reported under status 200.
   if (error instanceof S3Error) return code === "" || RETRYABLE.has(code);
-  return NETWORK_ERRNO.test((error as NodeJS.ErrnoException | null)?.code ?? "");
+  return NETWORK_ERRNO.test(codeOf(error) ?? "");
 }
 
 function reasonOf(error: unknown): string {

@@ -103,7 +103,8 @@ class BucketStore implements MinioStore {
     try {
       await probeConditionalWrites(prefix, this.place, put, () => open(this.#bucket, this.#bucket.policy().patienceMs));
     } finally {
-      await this.#clear(prefix).catch(() => undefined);
+      // What is left of the probe is in nobody's way.
+      await Promise.allSettled([this.#clear(prefix)]);
     }
   }
 
@@ -200,7 +201,10 @@ class BucketStore implements MinioStore {
           await this.#verify(key, written, etag === expected);
         });
       },
-      abandon: (uploadId) => client.abortMultipartUpload(bucket, name, uploadId).catch(() => undefined),
+      // What failed before is what the caller must be told; a bucket's own rules remove the parts that stay.
+      abandon: async (uploadId) => {
+        await Promise.allSettled([client.abortMultipartUpload(bucket, name, uploadId)]);
+      },
     };
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -142,6 +142,9 @@ describe("the stages' shares of time", () => {
         await writeFile(join(data, "stages", "last-run.json"), text);
         assert.equal(await lastStageShares({ data }), null);
       }
+      await rm(join(data, "stages", "last-run.json"));
+      await mkdir(join(data, "stages", "last-run.json"));
+      await assert.rejects(lastStageShares({ data }), { code: "EISDIR" }, "what cannot be read is no absence");
     } finally {
       await rm(data, { recursive: true, force: true });
     }

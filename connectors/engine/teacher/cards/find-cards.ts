@@ -6,6 +6,7 @@ import { readOnnxMetadata } from "./onnx-metadata.js";
 import { readTeachableMachine } from "./teachable-machine.js";
 import { readTimm } from "./timm.js";
 import { isObject, type JsonObject, type ToldCard } from "./told-card.js";
+import { codeOf } from "../../../../schemas/errors.js";
 
 export interface FoundCards {
   /** What speaks first stands first: the model itself, then the files beside it */
@@ -68,7 +69,7 @@ async function readJson(path: string): Promise<JsonObject | null> {
     const json: unknown = JSON.parse((await readFile(path, "utf8")).replace(/^\uFEFF/, ""));
     return isObject(json) ? json : null;
   } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "EISDIR") return null;
+    if (error instanceof SyntaxError || codeOf(error) === "EISDIR") return null;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFile, copyFile, mkdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, mkdir, readFile, rename, rm, truncate, writeFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { openEngine } from "../../../../connectors/engine/open.js";
@@ -51,6 +51,17 @@ describe("a teacher's files", () => {
       const found = await describeWeights(folder, names);
       assert.deepEqual(found.files, expected);
       assert.equal(found.sha256, sha256Hex(expected.map((file) => file.sha256).join("\n")));
+    });
+  });
+
+  test("that the system does not let be looked at are not said to be missing", async () => {
+    await withFolder(async (folder) => {
+      await symlink("loop", join(folder, "loop"));
+      await assert.rejects(loadTeacher(join(folder, "loop")), { code: "ELOOP" });
+      await writeSmallTeacher(folder, "tfjs-layers");
+      await rm(join(folder, "weights.bin"));
+      await symlink("weights.bin", join(folder, "weights.bin"));
+      await assert.rejects(loadTeacher(folder), { code: "ELOOP" });
     });
   });
 
