@@ -103,7 +103,6 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
     return work;
   };
 
-  let followed: LiveDatasets | undefined;
   const started: { live?: Live } = {};
   const produced = guard(
     (async () => {
@@ -167,18 +166,14 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       signal: halt,
       nowMs,
       stages: stages.clock,
-      follow: async (frontier) => {
+      downstream: async (frontier) => {
         const { onWarning } = options;
         const warning = onWarning === undefined ? {} : { onWarning };
         const teacher = teacherDigest(card);
-        followed = await LiveDatasets.restore(
+        const datasets = await LiveDatasets.open(
           { store, datasets: config.datasets, teacher, stream: topic, card, ...config.checkpoint, ...warning },
           frontier,
         );
-        return followed;
-      },
-      onStart: async (frontier) => {
-        const datasets = followed!;
         progress.onStart(frontier, datasets);
         const scheduler = await CutScheduler.open({ store, card, facts: datasets, frontier, nowMs: nowMs() });
         datasets.closedMs = () => scheduler.closedMs(nowMs());
@@ -196,6 +191,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
           },
         });
         started.live = { datasets, scheduler, publisher };
+        return datasets;
       },
       onSegment: (segment) => {
         started.live?.scheduler.countLate(segment.batch, nowMs());

@@ -1,23 +1,20 @@
 import type { Assignment, Log } from "../connectors/log/log.js";
 import { archivedChains } from "../operators/archive/chain.js";
 import { readClaims } from "../operators/archive/chain-claims.js";
-import { Dedupe } from "../operators/image/dedupe.js";
 import { saveCard } from "../operators/archive/teacher-registry.js";
 import { keys, type ChainName } from "../schemas/keys.js";
 import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { Segment } from "../schemas/segment.js";
 import { planReplay, type PlannedChain, type ReplayAsk, type ReplayPlan } from "./replay-plan.js";
-import { frontierOf, scoreChain, type ChainScoring, type OpenChain } from "./flow/chain-scoring.js";
-import { ByteBudget } from "./flow/flow.js";
+import { chainScoring, frontierOf, scoreChain, type OpenChain } from "./flow/chain-scoring.js";
 import type { RunCounts } from "./flow/ingest-progress.js";
 import { keepRunning } from "./flow/keep-running.js";
 import { LiveDatasets } from "./flow/live-datasets.js";
 import type { ScoringParts } from "./open/open-scoring.js";
 import { PacedRead, type Pace } from "./flow/paced-read.js";
 import { ReplayTracker } from "./kafka/replay-tracker.js";
-import { openScoreIndex, type ChainFollower } from "./flow/score-index.js";
-import { StageClock } from "./flow/stage-clock.js";
+import { openScoreIndex, type LocalScoreIndex } from "./flow/score-index.js";
 import type { Workspace } from "./open/workspace.js";
 import { YieldToLive, type YieldOptions } from "./kafka/yield-to-live.js";
 import { sleepUntil } from "./flow/sleep-until.js";
@@ -115,9 +112,9 @@ async function scorePlan(
     index,
     tracker,
     read,
-  }: { readonly index: ChainFollower; readonly tracker: ReplayTracker; readonly read: PacedRead },
+  }: { readonly index: LocalScoreIndex; readonly tracker: ReplayTracker; readonly read: PacedRead },
 ): Promise<void> {
-  const { workspace, log, scoring: parts, nowMs, onWarning, signal } = options;
+  const { workspace, log, scoring: parts, nowMs, onSegment, onWarning, signal } = options;
   const { config, store } = workspace;
   const { card } = parts.teacher;
   const { stream } = config;
@@ -127,40 +124,20 @@ async function scorePlan(
     known.push({ chain, position: await index.catchUp(chain) });
   }
   // For the thresholds by which bytes are kept: the checkpoints are those of who publishes.
-  const datasets = await LiveDatasets.restore(
+  const downstream = await LiveDatasets.open(
     { store, datasets: config.datasets, teacher, stream, card, ...config.checkpoint, writes: false, onWarning },
     frontierOf(known),
   );
-  for (const { chain, position } of known) await datasets.catchUp(chain, position.end);
-  const scoring: ChainScoring = {
-    ...parts,
-    config,
-    log,
-    store,
-    card,
-    dedupe: new Dedupe(index),
-    budget: new ByteBudget(config.maxInFlightBytes),
-    stages: new StageClock(nowMs),
-    keepers: () => datasets.keepers(),
-    nowMs,
-  };
+  const scoring = chainScoring({ ...parts, config, log, store, card, index, downstream, onSegment, nowMs });
   /** Along one chain from where it is archived to, until its end or until `over` aborts. */
   const scoreAlong = async (
-    assignment: Assignment,
+    given: Assignment,
     { chain, end }: Pick<PlannedChain, "chain" | "end">,
     over: AbortSignal,
   ): Promise<void> => {
-    // Another process may have had the partition since.
-    const open: OpenChain = { chain, position: await index.catchUp(chain) };
+    const open: OpenChain = { chain, position: { end: chain.origin, watermarkMs: null } };
+    await scoreChain(open, { given, read: readUntil(read.of(given), over), until: end, signal: over }, scoring);
     tracker.note(chain, open.position.end);
-    await datasets.catchUp(chain, open.position.end);
-    const take = async (segment: Segment): Promise<void> => {
-      await index.onSegment(segment);
-      await datasets.onSegment(segment);
-      await assignment.commit(segment.header.end);
-      options.onSegment(segment);
-    };
-    await scoreChain(open, { read: readUntil(read.of(assignment), over), until: end, take, signal: over }, scoring);
   };
   const keepScoringAlong = (...chain: Parameters<typeof scoreAlong>): Promise<void> =>
     keepRunning(() => scoreAlong(...chain), { signal: chain[2], onWarning, nowMs });

@@ -6,7 +6,7 @@ import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/archive/archive.js";
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
-import type { Dedupe } from "../../operators/image/dedupe.js";
+import { Dedupe } from "../../operators/image/dedupe.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError, awaitedLater } from "../../schemas/errors.js";
@@ -14,13 +14,15 @@ import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import type { Segment } from "../../schemas/segment.js";
-import type { ByteBudget } from "./flow.js";
+import { ByteBudget } from "./flow.js";
+import type { Downstream } from "./downstream.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 import { scoreFlow } from "./score-flow.js";
-import type { StageClock } from "./stage-clock.js";
+import type { LocalScoreIndex } from "./score-index.js";
+import { StageClock } from "./stage-clock.js";
 
-/** What all chains that one process scores share. */
-export interface ChainScoring {
+/** What all chains that one process scores are given. */
+export interface ChainScoringOptions {
   readonly config: Config;
   readonly log: Log;
   readonly store: Store;
@@ -28,12 +30,30 @@ export interface ChainScoring {
   readonly engine: Engine;
   readonly decoder: Decoder;
   readonly opener: ImageOpener;
+  /** Knows the archived digests; follows the archive */
+  readonly index: LocalScoreIndex;
+  readonly downstream: Downstream;
+  /** Called with each archived segment once it is committed */
+  readonly onSegment?: ((segment: Segment) => void) | undefined;
+  /** Told how long each stage is at work; a `StageRecord` keeps it for `status` */
+  readonly stages?: StageClock | undefined;
+  readonly nowMs: () => number;
+}
+
+/** What all chains that one process scores share. */
+export interface ChainScoring extends ChainScoringOptions {
   readonly dedupe: Dedupe;
   readonly budget: ByteBudget;
   readonly stages: StageClock;
-  /** Who wants bytes kept; asked anew for each segment */
-  readonly keepers: ArchiveOptions["keepers"];
-  readonly nowMs: () => number;
+}
+
+export function chainScoring(options: ChainScoringOptions): ChainScoring {
+  return {
+    ...options,
+    dedupe: new Dedupe(options.index),
+    budget: new ByteBudget(options.config.maxInFlightBytes),
+    stages: options.stages ?? new StageClock(options.nowMs),
+  };
 }
 
 /** A chain, and where it ends so far. */
@@ -43,30 +63,38 @@ export interface OpenChain {
 }
 
 export interface ChainRun {
-  readonly read: Assignment["read"];
+  /** The chain's partition, as it was given to this process */
+  readonly given: Assignment;
+  /** By default as the assignment reads */
+  readonly read?: Assignment["read"];
   /** Scoring goes on until there. A number is where the chain itself ends: it is archived up to there, whatever the log has. */
   readonly until: number | Promise<number>;
-  /** Aborts as `read` is made to end before its time */
-  readonly signal: AbortSignal;
-  /** Is given each archived segment, in order, before the next one is archived */
-  readonly take: (segment: Segment) => Promise<void>;
+  /** Aborts as `read` is made to end before its time. By default the assignment's */
+  readonly signal?: AbortSignal;
 }
 
 /**
- * log -> fetch -> dedupe -> decode -> score -> archive, along one chain from where it ends. What the log's retention has
- * removed before it was read is archived as lost. Returns at `until`, or when `read` ends.
+ * log -> fetch -> dedupe -> decode -> score -> archive -> downstream, along one chain from where it ends. What the log's
+ * retention has removed before it was read is archived as lost. Returns at `until`, or when reading ends.
  */
 export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainScoring): Promise<void> {
-  const { config, log } = scoring;
+  const { config, log, index, downstream } = scoring;
   const { partition } = open.chain;
-  const { until, signal } = run;
+  const { until, given, signal = given.signal } = run;
+  const read: Assignment["read"] = run.read ?? ((offset, how) => given.read(offset, how));
+  // Another scorer may have had the partition since: this one goes on from what that one archived.
+  open.position = await index.catchUp(open.chain);
+  await downstream.catchUp(open.chain, open.position.end, given);
   // As a number, so that no reader begins before it knows.
   const end = typeof until === "number" ? until : Number.POSITIVE_INFINITY;
   const archive = archiveOptions(scoring, open.chain);
   const opener = relocatedOpener(scoring.opener, scoring);
   const take = async (segment: Segment): Promise<void> => {
-    await run.take(segment);
+    await index.take(segment);
+    await downstream.take(segment);
+    await given.commit(segment.header.end);
     open.position = segment.header;
+    scoring.onSegment?.(segment);
   };
   // The reader awaits it.
   if (typeof until !== "number") void awaitedLater(until);
@@ -89,7 +117,7 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
         opener,
         partition,
         read: (offset, how) =>
-          stopAtLoss(run.read(offset, how), offset, logStart, () => {
+          stopAtLoss(read(offset, how), offset, logStart, () => {
             more = true;
           }),
         archive,
@@ -128,7 +156,7 @@ async function* stopAtLoss(
   }
 }
 
-function archiveOptions({ config, store, card, engine, keepers }: ChainScoring, chain: ChainName): ArchiveOptions {
+function archiveOptions({ config, store, card, engine, downstream }: ChainScoring, chain: ChainName): ArchiveOptions {
   const classCount = card.labels.length;
   return {
     store,
@@ -140,7 +168,8 @@ function archiveOptions({ config, store, card, engine, keepers }: ChainScoring, 
     engine: engine.info,
     codeVersion: CODE_VERSION,
     retainBytes: config.retainBytes,
-    keepers,
+    // Asked anew for each segment: thresholds rise.
+    keepers: () => downstream.keepers(),
     writeConcurrency: 16,
   };
 }

@@ -1,7 +1,7 @@
 import type { Frontier } from "../../schemas/frontier.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
-import type { ScoreFollower } from "./score-follower.js";
+import type { Downstream } from "./downstream.js";
 
 /** Of one run, not of the chain */
 export interface RunCounts {
@@ -22,14 +22,14 @@ export class IngestProgress {
   #ends: readonly number[] | null = null;
   /** Up to where each partition is archived */
   readonly #archived = new Map<number, number>();
-  #follower: Pick<ScoreFollower, "fill"> | undefined;
+  #downstream: Pick<Downstream, "fill"> | undefined;
 
   constructor(onProgress: OnProgress | undefined) {
     this.#onProgress = onProgress;
   }
 
-  onStart(frontier: Frontier, follower: Pick<ScoreFollower, "fill">): void {
-    this.#follower = follower;
+  onStart(frontier: Frontier, downstream: Pick<Downstream, "fill">): void {
+    this.#downstream = downstream;
     for (const { partition, end } of frontier) this.#archived.set(partition, end);
   }
 
@@ -59,7 +59,7 @@ export class IngestProgress {
     const { scored, copied, quarantined } = this.counts;
     const done = scored + copied + quarantined;
     const waiting = this.#ends?.reduce((sum, end, partition) => sum + end - (this.#archived.get(partition) ?? 0), 0);
-    const { kept, fill } = this.#follower?.fill() ?? { kept: 0, fill: undefined };
+    const { kept, fill } = this.#downstream?.fill() ?? { kept: 0, fill: undefined };
     this.#onProgress({
       phase: "score",
       done,

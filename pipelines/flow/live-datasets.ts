@@ -1,7 +1,7 @@
 import type { Store } from "../../connectors/store/store.js";
 import type { Coverage, CoverageValue } from "../../operators/state/coverage.js";
 import { datasetTopk, type DatasetState } from "../../operators/topk/dataset-state.js";
-import { newestSpan, paneOf, panesOf, paneSpan } from "../../operators/select/windows.js";
+import { newestSpan, panesOf, paneSpan } from "../../operators/select/windows.js";
 import type { Keeper } from "../../operators/archive/archive.js";
 import { pruneCheckpoints, restoreLive, writeCheckpoint, type SpilledParts } from "../../operators/state/checkpoint.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
@@ -10,13 +10,13 @@ import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { RankedCard } from "../../schemas/model-card.js";
-import type { ClassFill } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
 import { WHOLE, type Shard } from "../../schemas/shard.js";
 import type { CandidatesMessage } from "../../schemas/wire/candidates.js";
 import type { CutFacts } from "./cut-scheduler.js";
-import type { ScoreFollower } from "./score-follower.js";
 import { InTurn } from "../../connectors/in-turn.js";
+import type { Downstream, Fill } from "./downstream.js";
+import { fillOf, keeperOf } from "./pane-thresholds.js";
 
 export interface LiveOptions {
   readonly store: Store;
@@ -35,7 +35,7 @@ export interface LiveOptions {
   readonly writes?: boolean;
   /** Which classes are kept. Default: all */
   readonly shard?: Shard;
-  /** Hears of each state that has just become durable, with the thresholds that it is durable with. */
+  /** Is told of each state that has just become durable, with the thresholds that it is durable with. */
   readonly onDurable?: (durable: DurableThresholds) => Promise<void>;
   readonly onWarning?: (message: string) => void;
 }
@@ -71,7 +71,7 @@ interface Live {
  * The top-K states that follow the archive as it grows. They serve checkpoints, thresholds, freshness and status; what
  * is published comes from the archive (see `cut`).
  */
-export class LiveDatasets implements CutFacts, ScoreFollower {
+export class LiveDatasets implements CutFacts, Downstream {
   readonly #options: LiveOptions;
   readonly #live: readonly Live[];
   readonly #archive: ArchiveReader;
@@ -114,6 +114,14 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     return new LiveDatasets(options, live);
   }
 
+  /** As `restore`, and takes in what the archive has up to `frontier`. */
+  static async open(options: LiveOptions, frontier: Frontier): Promise<LiveDatasets> {
+    const live = await LiveDatasets.restore(options, frontier);
+    const { teacher, stream } = options;
+    for (const { end, ...place } of frontier) await live.catchUp({ teacher, stream, ...place }, end);
+    return live;
+  }
+
   get datasets(): readonly Dataset[] {
     return this.#options.datasets;
   }
@@ -152,7 +160,6 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     return live;
   }
 
-  /** Takes in what the archive has beyond a restored state. */
   async catchUp(chain: ChainName, end: number): Promise<void> {
     await this.#turns.run(async () => {
       for (const { state } of this.#live) {
@@ -165,8 +172,8 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     });
   }
 
-  /** Takes in a segment just archived; checkpoints when it is time. */
-  async onSegment(segment: Segment): Promise<void> {
+  /** Checkpoints when it is time. */
+  async take(segment: Segment): Promise<void> {
     await this.#turns.run(async () => {
       for (const { state } of this.#live) state.apply(segment);
       this.#sinceCheckpoint++;
@@ -253,45 +260,24 @@ export class LiveDatasets implements CutFacts, ScoreFollower {
     }
   }
 
-  /** Who keeps bytes, by the thresholds of the newest durable checkpoints */
-  keepers(): Keeper[] {
-    return this.#live.map(({ dataset, state, thresholds, thresholdsAt }) => ({
-      dataset: dataset.name,
-      parameters: state.parameters,
-      p: dataset.select.p,
-      ranking: state.ranking,
-      thresholdsAt,
-      thresholdsFor: (eventTimeMs) => {
-        const pane = paneOf(dataset.window, eventTimeMs);
-        // Out of the window altogether: no version can hold it.
-        if (pane === null) return NOTHING;
-        return thresholds.get(pane) ?? null;
-      },
-    }));
+  async close(): Promise<void> {
+    await this.checkpoint();
   }
 
-  /** Rows that hold a place in a top K, over all datasets, and how full the classes of the first dataset's newest pane are */
-  fill(): { kept: number; fill: ClassFill | undefined } {
-    let kept = 0;
-    let first: ClassFill | undefined;
-    for (const { state } of this.#live) {
-      const { quota } = state;
-      for (const pane of state.resident.toReversed()) {
-        const counts = state.stateOf(pane)!.counts();
-        let full = 0;
-        for (const [index, count] of counts.entries()) {
-          kept += Math.min(count, quota[index]!);
-          if (count >= quota[index]!) full++;
-        }
-        first ??= { full, starving: counts.length - full, classes: counts.length };
-      }
-    }
-    return { kept, fill: first };
+  keepers(): Keeper[] {
+    return this.#live.map(({ dataset, state: { parameters, ranking }, thresholds, thresholdsAt }) =>
+      keeperOf(dataset, { parameters, ranking, thresholdsAt }, (pane) => thresholds.get(pane) ?? null),
+    );
+  }
+
+  fill(): Fill {
+    return fillOf(
+      this.#live.flatMap(({ state }) =>
+        state.resident.toReversed().map((pane) => ({ counts: state.stateOf(pane)!.counts(), quota: state.quota })),
+      ),
+    );
   }
 }
-
-/** Reads as infinity for every class: typed arrays give undefined out of range, which no key is greater than. */
-const NOTHING = new Float64Array(0);
 
 function durableThresholds({ dataset, state }: Live, closedMs: number): DurableThresholds {
   const { resident, parameters, coverage } = state;
@@ -318,5 +304,12 @@ function durableThresholds({ dataset, state }: Live, closedMs: number): DurableT
 }
 
 function thresholdsOf(state: DatasetState): Map<number, Float64Array> {
-  return new Map(state.resident.map((pane) => [pane, state.stateOf(pane)!.thresholds.slice()]));
+  return new Map(
+    state.resident.map((pane) => {
+      const topk = state.stateOf(pane)!;
+      // As in `durableThresholds`.
+      topk.counts();
+      return [pane, topk.thresholds.slice()];
+    }),
+  );
 }

@@ -17,14 +17,6 @@ export interface LocalTable {
   putMany(entries: Iterable<readonly [Uint8Array, Uint8Array]>): Promise<void>;
 }
 
-/** A score index that follows the archive, and so knows where it ends. */
-export interface ChainFollower extends ScoreIndex {
-  /** Takes in what the archive has beyond what the index knows; returns where the chain ends. */
-  catchUp(chain: ChainName): Promise<ChainPosition>;
-  /** Takes in a segment just archived. */
-  onSegment(segment: Segment): Promise<void>;
-}
-
 /** First 128 bits of the digest: what the top-K takes for an image's identity, too */
 const IDENTITY_BYTES = 16;
 /** partition u32, origin f64, offset f64 */
@@ -35,7 +27,7 @@ const OPEN_SEGMENTS = 8;
 const MOST_STARTS = 1024;
 
 /** Opens the index of one teacher's scores over a stream, in the workspace's local tables. */
-export function openScoreIndex(workspace: Workspace, teacher: string): ChainFollower {
+export function openScoreIndex(workspace: Workspace, teacher: string): LocalScoreIndex {
   return new LocalScoreIndex(workspace.store, workspace.tables.table(`scores-${teacher.slice(0, 32)}`), {
     teacher,
     stream: workspace.config.stream,
@@ -46,7 +38,7 @@ export function openScoreIndex(workspace: Workspace, teacher: string): ChainFoll
  * Where each archived digest has its scores: 40 bytes an image on disk, none in memory. A cache of the archive: it says
  * itself how far it has followed each chain, and goes on from there.
  */
-export class LocalScoreIndex implements ChainFollower {
+export class LocalScoreIndex implements ScoreIndex {
   readonly #table: LocalTable;
   readonly #archive: ArchiveReader;
   /** By chain and start */
@@ -128,18 +120,20 @@ export class LocalScoreIndex implements ChainFollower {
     return starts.findLast((one) => one <= offset);
   }
 
+  /** Takes in what the archive has beyond what the index knows; returns where the chain ends. */
   async catchUp(chain: ChainName): Promise<ChainPosition> {
     let position = this.#position(chain);
     const reader = this.#archive.chain(chain);
     const from = position.end;
     for await (const segment of reader.segments(from, await reader.end(from))) {
-      await this.onSegment(segment);
+      await this.take(segment);
       position = segment.header;
     }
     return position;
   }
 
-  async onSegment({ header, batch }: Segment): Promise<void> {
+  /** Takes in a segment just archived. */
+  async take({ header, batch }: Segment): Promise<void> {
     const entries: [Uint8Array, Uint8Array][] = [];
     for (let row = 0; row < batch.count; row++) {
       if (batch.copied[row] === 1) continue;

@@ -1,34 +1,21 @@
-import type { Decoder } from "../../connectors/decoder/decoder.js";
-import type { Engine } from "../../connectors/engine/engine.js";
-import type { Assignment, Log } from "../../connectors/log/log.js";
-import type { ImageOpener } from "../../connectors/source/source.js";
-import type { Store } from "../../connectors/store/store.js";
+import type { Assignment } from "../../connectors/log/log.js";
 import { openLiveChains } from "../../operators/archive/chain.js";
 import { readClaims, unclaimed } from "../../operators/archive/chain-claims.js";
-import { Dedupe } from "../../operators/image/dedupe.js";
 import { saveCard } from "../../operators/archive/teacher-registry.js";
-import type { Config } from "../../schemas/config.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
-import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
-import type { Segment } from "../../schemas/segment.js";
-import { assertNotRecreated, frontierOf, scoreChain, type ChainScoring, type OpenChain } from "./chain-scoring.js";
-import { ByteBudget } from "./flow.js";
-import { StageClock } from "./stage-clock.js";
-import type { ScoreFollower } from "./score-follower.js";
-import type { ScoreOutlet } from "./score-outlet.js";
-import type { ChainFollower } from "./score-index.js";
+import { teacherDigest } from "../../schemas/model-card.js";
+import {
+  assertNotRecreated,
+  chainScoring,
+  frontierOf,
+  scoreChain,
+  type ChainScoringOptions,
+  type OpenChain,
+} from "./chain-scoring.js";
+import type { Downstream } from "./downstream.js";
 
-export interface ScoreTopicOptions {
-  readonly config: Config;
-  readonly log: Log;
-  readonly store: Store;
-  /** Knows the archived digests; follows the archive */
-  readonly index: ChainFollower;
-  readonly card: ModelCard;
-  readonly engine: Engine;
-  readonly decoder: Decoder;
-  readonly opener: ImageOpener;
+export interface ScoreTopicOptions extends Omit<ChainScoringOptions, "downstream"> {
   /**
    * Where each partition ends for this run: scoring goes on until there, in each partition whatever becomes of the others. null: for
    * ever; then a partition that fails for good ends scoring, since nobody would notice that it stands still.
@@ -36,65 +23,32 @@ export interface ScoreTopicOptions {
   readonly until: Promise<readonly number[]> | null;
   /** Runs a partition's work, and begins it anew after what may succeed another time, while the others go on. Default: once */
   readonly retry?: (work: () => Promise<void>, signal: AbortSignal) => Promise<void>;
-  /** What goes along, given where the archive ends as scoring starts */
-  readonly follow: (frontier: Frontier) => Promise<ScoreFollower>;
-  /** Called when the follower has taken in what the archive has */
-  readonly onStart?: (frontier: Frontier) => Promise<void>;
-  readonly onSegment?: (segment: Segment) => void;
-  /** Hears of every archived segment before its offsets are committed */
-  readonly outlet?: ScoreOutlet;
+  /** Opens what follows scoring, with what the archive has up to `frontier`, where scoring starts */
+  readonly downstream: (frontier: Frontier) => Promise<Downstream>;
   readonly onWarning?: (message: string) => void;
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
-  readonly nowMs: () => number;
-  /** Told how long each stage is at work; a `StageRecord` keeps it for `status` */
-  readonly stages?: StageClock;
 }
 
 /**
- * log -> fetch -> dedupe -> decode -> score -> archive -> candidates -> topk, for every partition that this process is
- * given. Resumes at the archive's end. Returns the frontier reached.
+ * log -> fetch -> dedupe -> decode -> score -> archive -> downstream, for every partition that this process is given. Resumes
+ * at the archive's end. Returns the frontier reached.
  */
 export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> {
-  const { config, log, store, index, card, signal } = options;
+  const { config, log, store, card, signal } = options;
   const { stream } = config;
   const teacher = teacherDigest(card);
   await saveCard(store, card);
   const { chains, replays } = await openChains(options, teacher);
   const archived = (): Frontier => frontierOf([...replays, ...chains]);
-  const follower = await options.follow(archived());
-  for (const { chain, position } of [...replays, ...chains]) await follower.catchUp(chain, position.end);
-  await options.onStart?.(archived());
-
-  const scoring: ChainScoring = {
-    ...options,
-    dedupe: new Dedupe(index),
-    budget: new ByteBudget(config.maxInFlightBytes),
-    stages: options.stages ?? new StageClock(options.nowMs),
-    keepers: () => follower.keepers(),
-  };
-  const scorePartition = async (assignment: Assignment, open: OpenChain): Promise<void> => {
-    // Another scorer may have had the partition since: this one goes on from what that one archived.
-    open.position = await index.catchUp(open.chain);
-    await follower.catchUp(open.chain, open.position.end);
-    await options.outlet?.takeOver(assignment, open.chain, open.position.end);
-    const take = async (segment: Segment): Promise<void> => {
-      await index.onSegment(segment);
-      await follower.onSegment(segment);
-      await options.outlet?.forward(segment);
-      await assignment.commit(segment.header.end);
-      options.onSegment?.(segment);
-    };
+  const downstream = await options.downstream(archived());
+  const scoring = chainScoring({ ...options, downstream });
+  const scorePartition = async (given: Assignment, open: OpenChain): Promise<void> => {
     const until =
       options.until === null
         ? new Promise<never>(() => undefined)
-        : options.until.then((ends) => ends[assignment.partition]!);
-    const { signal: given } = assignment;
-    await scoreChain(
-      open,
-      { read: (offset, how) => assignment.read(offset, how), until, take, signal: given },
-      scoring,
-    );
+        : options.until.then((ends) => ends[given.partition]!);
+    await scoreChain(open, { given, until }, scoring);
   };
   const { retry = (work: () => Promise<void>): Promise<void> => work() } = options;
   const failures: unknown[] = [];
@@ -116,7 +70,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
   try {
     await log.consume(stream, `score-${teacher.slice(0, 16)}`, consumePartition, signal);
   } finally {
-    await follower.checkpoint();
+    await downstream.close();
   }
   if (failures.length > 0) throw failures[0];
   return archived();

@@ -1,4 +1,3 @@
-import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { Assignment } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
@@ -6,11 +5,12 @@ import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { keepRunning } from "../flow/keep-running.js";
 import { takeIn, takenIn, warnOfLoss, type LabelTopic } from "./take-in-labels.js";
 import { assertTopics } from "./topics.js";
+import type { TopicLog } from "./topic-log.js";
 
 export interface RunLabelsOptions {
   readonly config: Config;
   readonly kafka: KafkaConfig;
-  readonly log: KafkaLog;
+  readonly log: TopicLog;
   readonly store: Store;
   readonly onWarning: (message: string) => void;
   readonly signal: AbortSignal;

@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import type { Allowance } from "../../schemas/allowance.js";
-import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { Assignment } from "../../connectors/log/log.js";
 import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
@@ -26,11 +25,12 @@ import { sleepUntil } from "../flow/sleep-until.js";
 import { ThresholdBoard } from "./threshold-board.js";
 import { VersionNotices } from "./version-notices.js";
 import { assertTopics } from "./topics.js";
+import type { TopicLog } from "./topic-log.js";
 
 export interface RunPublishOptions {
   readonly config: Config;
   readonly kafka: KafkaConfig;
-  readonly log: KafkaLog;
+  readonly log: TopicLog;
   readonly store: Store;
   readonly card: ModelCard;
   readonly opener: ImageOpener;

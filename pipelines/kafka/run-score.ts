@@ -1,4 +1,3 @@
-import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import { OutputSigns, SIGN_CODE, type SeenSign } from "../../operators/image/output-signs.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
@@ -9,11 +8,9 @@ import { IngestProgress, type RunCounts } from "../flow/ingest-progress.js";
 import { keepRunning } from "../flow/keep-running.js";
 import type { ScoringParts } from "../open/open-scoring.js";
 import { openScoreIndex } from "../flow/score-index.js";
-import { TopicOutlet } from "../flow/score-outlet.js";
-import type { ScoreFollower } from "../flow/score-follower.js";
-import { SegmentCandidates } from "./segment-candidates.js";
+import { TopicDownstream } from "./topic-downstream.js";
+import type { TopicLog } from "./topic-log.js";
 import { StageRecord } from "../flow/stage-record.js";
-import { ThresholdBoard, type PaneThresholds } from "./threshold-board.js";
 import type { Workspace } from "../open/workspace.js";
 import { scoreTopic } from "../flow/score.js";
 import { assertTopics } from "./topics.js";
@@ -21,7 +18,7 @@ import { assertTopics } from "./topics.js";
 export interface RunScoreOptions {
   /** Its local tables are this process's alone */
   readonly workspace: Workspace;
-  readonly log: KafkaLog;
+  readonly log: TopicLog;
   readonly kafka: KafkaConfig;
   readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
   readonly onSegment?: (segment: Segment) => void;
@@ -44,31 +41,20 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
   const { card } = scoring.teacher;
   const teacher = teacherDigest(card);
   await assertTopics(log, config, kafka, ["images", "candidates", "thresholds", "quarantine"]);
-  const board = new ThresholdBoard({ ...options, ...config, ...kafka, topic: kafka.topics.thresholds, teacher, card });
-  const thresholdsOf = (parameters: string, pane: number): PaneThresholds | null => board.of(parameters, pane);
-  const candidates = new SegmentCandidates({ ...config, ...kafka, teacher, card, thresholdsOf });
-  assertMessagesFit(candidates, config.archive.segmentRecords, kafka);
   const progress = new IngestProgress(options.onProgress);
   let forwardedAgain = 0;
-  const outlet = new TopicOutlet({
-    log,
+  const downstream = new TopicDownstream({
+    ...options,
+    ...config,
+    ...kafka,
     store,
-    candidates,
-    board,
-    topics: kafka.topics,
-    onForwardedAgain: () => forwardedAgain++,
-    nowMs,
+    teacher,
+    card,
+    onSentAgain: () => forwardedAgain++,
   });
+  assertMessagesFit(downstream.greatestBytes(config.archive.segmentRecords), kafka);
   const index = openScoreIndex(workspace, teacher);
   const stages = new StageRecord(workspace.folder, nowMs, onWarning);
-  // The states are the top-K workers': a scorer knows of them what the board says.
-  const follower: ScoreFollower = {
-    catchUp: () => board.refresh(),
-    onSegment: () => Promise.resolve(),
-    keepers: () => board.keepers(),
-    checkpoint: () => Promise.resolve(),
-    fill: () => board.fill(),
-  };
   const signs = new OutputSigns(card);
   const sayAll = (seen: readonly SeenSign[]): void => {
     for (const { message } of seen) onWarning(message, SIGN_CODE);
@@ -81,13 +67,11 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
       store,
       index,
       card,
-      outlet,
       until: null,
       retry: (one, given) => keepRunning(one, { signal: given, onWarning, nowMs }),
-      follow: () => Promise.resolve(follower),
-      onStart: (frontier) => {
-        progress.onStart(frontier, follower);
-        return Promise.resolve();
+      downstream: (frontier) => {
+        progress.onStart(frontier, downstream);
+        return Promise.resolve(downstream);
       },
       onSegment: (segment) => {
         progress.onSegment(segment);
@@ -111,8 +95,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
 }
 
 /** Said at the start, not when the first full segment comes. */
-function assertMessagesFit(candidates: SegmentCandidates, records: number, { maxMessageBytes }: KafkaConfig): void {
-  const bytes = candidates.greatestBytes(records);
+function assertMessagesFit(bytes: number, { maxMessageBytes }: KafkaConfig): void {
   if (bytes <= maxMessageBytes) return;
   throw new SluiceError(
     "E_CONFIG",

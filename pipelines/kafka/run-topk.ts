@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { Assignment } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import { readClaims } from "../../operators/archive/chain-claims.js";
@@ -17,11 +16,12 @@ import { PaneClock } from "../flow/pane-clock.js";
 import { publishThresholds } from "./publish-thresholds.js";
 import { assertTopics } from "./topics.js";
 import { sleepUntil } from "../flow/sleep-until.js";
+import type { TopicLog } from "./topic-log.js";
 
 export interface RunTopkOptions {
   readonly config: Config;
   readonly kafka: KafkaConfig;
-  readonly log: KafkaLog;
+  readonly log: TopicLog;
   readonly store: Store;
   readonly card: ModelCard;
   /** A checkpoint is written after this long, if something came, and before if enough did; ms */
@@ -142,7 +142,7 @@ class ShardKeeper {
     const teacher = teacherDigest(card);
     const shard = this.#shard;
     const frontier = await currentFrontier(store, { teacher, stream });
-    const live = await LiveDatasets.restore(
+    const live = await LiveDatasets.open(
       {
         store,
         datasets,
@@ -157,7 +157,6 @@ class ShardKeeper {
       },
       frontier,
     );
-    for (const { end, ...chain } of frontier) await live.catchUp({ teacher, stream, ...chain }, end);
     const partitions = [...new Set(frontier.map(({ partition }) => partition))];
     const clock = new PaneClock(datasets, partitions, nowMs());
     live.closedMs = () => clock.closedMs(nowMs());

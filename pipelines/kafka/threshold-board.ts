@@ -1,4 +1,3 @@
-import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import { quota } from "../../operators/select/quota.js";
 import { parametersDigest } from "../../operators/select/numbered-selection.js";
 import { ranking, type Ranking } from "../../operators/select/ranking.js";
@@ -9,13 +8,15 @@ import { isSluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import type { RankedCard } from "../../schemas/model-card.js";
-import type { ClassFill } from "../../schemas/progress.js";
 import { shardOfClass } from "../../schemas/shard.js";
 import { decodeThresholds, thresholdsPlace, type Thresholds } from "../../schemas/wire/thresholds.js";
 import { InTurn } from "../../connectors/in-turn.js";
+import type { Fill } from "../flow/downstream.js";
+import { fillOf, keeperOf } from "../flow/pane-thresholds.js";
+import type { TopicLog } from "./topic-log.js";
 
 export interface ThresholdBoardOptions {
-  readonly log: Pick<KafkaLog, "ends" | "read">;
+  readonly log: Pick<TopicLog, "ends" | "read">;
   readonly topic: string;
   readonly teacher: string;
   readonly stream: string;
@@ -166,45 +167,22 @@ export class ThresholdBoard {
 
   keepers(): Keeper[] {
     return this.#entries.map(({ dataset, parameters, ranking: ranks, panes }) => {
-      const known = [...panes.values()];
-      return {
-        dataset: dataset.name,
-        parameters,
-        p: dataset.select.p,
-        ranking: ranks,
-        thresholdsAt: known.length === 0 ? null : Math.max(...known.map(({ records }) => records)),
-        thresholdsFor: (eventTimeMs) => {
-          const pane = paneOf(dataset.window, eventTimeMs);
-          // Out of the window altogether: no version can hold it.
-          if (pane === null) return NOTHING;
-          return panes.get(pane)?.keys ?? null;
-        },
-      };
+      const records = [...panes.values()].map((known) => known.records);
+      const thresholdsAt = records.length === 0 ? null : Math.max(...records);
+      return keeperOf(dataset, { parameters, ranking: ranks, thresholdsAt }, (pane) => panes.get(pane)?.keys ?? null);
     });
   }
 
-  /** See `ScoreFollower` */
-  fill(): { readonly kept: number; readonly fill: ClassFill | undefined } {
-    let kept = 0;
-    let first: ClassFill | undefined;
-    for (const { dataset, ranking: ranks, panes } of this.#entries) {
-      const newestFirst = [...panes.entries()].sort(([a], [b]) => b - a);
-      for (const [, { counts, scored }] of newestFirst) {
-        const wanted = quota(dataset.select.k, ranks, { scored });
-        let full = 0;
-        for (const [index, count] of counts.entries()) {
-          kept += Math.min(count, wanted[index]!);
-          if (count >= wanted[index]!) full++;
-        }
-        first ??= { full, starving: counts.length - full, classes: counts.length };
-      }
-    }
-    return { kept, fill: first };
+  fill(): Fill {
+    return fillOf(
+      this.#entries.flatMap(({ dataset, ranking: ranks, panes }) =>
+        [...panes.entries()]
+          .sort(([a], [b]) => b - a)
+          .map(([, { counts, scored }]) => ({ counts, quota: quota(dataset.select.k, ranks, { scored }) })),
+      ),
+    );
   }
 }
-
-/** Reads as infinity for every class: typed arrays give undefined out of range, which no key is greater than. */
-const NOTHING = new Float64Array(0);
 
 function paneNumber(dataset: Dataset, paneMs: number | null): number | null {
   return paneMs === null ? 0 : paneOf(dataset.window, paneMs);

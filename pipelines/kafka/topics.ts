@@ -1,9 +1,9 @@
 import { CURSOR_TOPIC_SETTINGS } from "../../connectors/log/kafka/cursor.js";
-import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { TopicDescription, TopicSettings } from "../../connectors/log/kafka/topics.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import type { TopicLog } from "./topic-log.js";
 
 /** A topic as Sluice wants it. */
 export interface DeclaredTopic {
@@ -74,7 +74,7 @@ export function declaredTopics(config: Config, kafka: KafkaConfig): DeclaredTopi
 const CHECKED_SETTINGS = ["cleanup.policy", "retention.ms", "max.message.bytes"];
 
 /** Creates what is absent; returns the names of those topics. Those that are there are left as they are. */
-export async function createTopics(log: KafkaLog, topics: readonly DeclaredTopic[]): Promise<string[]> {
+export async function createTopics(log: TopicLog, topics: readonly DeclaredTopic[]): Promise<string[]> {
   const created: string[] = [];
   for (const { name, partitions, settings } of topics) {
     if ((await log.describeTopic(name, [])) !== null) continue;
@@ -85,7 +85,7 @@ export async function createTopics(log: KafkaLog, topics: readonly DeclaredTopic
 }
 
 /** How the topics of a cluster differ from what is declared. */
-export async function checkTopics(log: KafkaLog, topics: readonly DeclaredTopic[]): Promise<Deviation[]> {
+export async function checkTopics(log: TopicLog, topics: readonly DeclaredTopic[]): Promise<Deviation[]> {
   const found: Deviation[] = [];
   for (const topic of topics) found.push(...deviations(topic, await log.describeTopic(topic.name, CHECKED_SETTINGS)));
   return found;
@@ -93,7 +93,7 @@ export async function checkTopics(log: KafkaLog, topics: readonly DeclaredTopic[
 
 /** Throws E_LOG_IO where a topic of one of these roles is missing or would not do. */
 export async function assertTopics(
-  log: KafkaLog,
+  log: TopicLog,
   config: Config,
   kafka: KafkaConfig,
   roles: readonly DeclaredTopic["role"][],

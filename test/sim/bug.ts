@@ -1,6 +1,5 @@
 import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
-import type { ChainFollower } from "../../pipelines/flow/score-index.js";
 import type { Cut } from "../../schemas/chosen-rows.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { World } from "./world.js";
@@ -20,7 +19,6 @@ export interface Bug {
   readonly log?: (log: Log) => Log;
   /** The log as a producer of retries sees it */
   readonly producerLog?: (log: Log) => Log;
-  readonly index?: (index: ChainFollower) => ChainFollower;
   readonly cut?: (cut: Cut) => Cut;
   /** What publications by a trigger are said to be */
   readonly automatic?: boolean;

@@ -7,6 +7,7 @@ import { TopkState } from "../../operators/topk/topk.js";
 import type { Keeper } from "../../operators/archive/archive.js";
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
 import { LiveDatasets } from "../../pipelines/flow/live-datasets.js";
+import { LocalScoreIndex } from "../../pipelines/flow/score-index.js";
 import { canonicalJson, sha256Hex, type Json } from "../../schemas/canonical.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { endIn, type Frontier } from "../../schemas/frontier.js";
@@ -166,18 +167,18 @@ export const BUGS: readonly Bug[] = [
   {
     name: "copies-the-wrong-row",
     what: "an image that came before gets the scores of another",
-    index: (index) => {
-      let last: ReturnType<typeof index.find> = null;
-      return {
-        catchUp: (chain) => index.catchUp(chain),
-        onSegment: (segment) => index.onSegment(segment),
-        find: (digest) => {
-          const found = index.find(digest);
-          const given = found === null ? null : (last ?? found);
-          if (found !== null) last = found;
+    install: () => {
+      const last = new WeakMap<LocalScoreIndex, Found>();
+      type Found = ReturnType<LocalScoreIndex["find"]> & object;
+      return replace(LocalScoreIndex.prototype, "find", (old) => ({
+        value(this: LocalScoreIndex, digest: Uint8Array) {
+          const found = (old.value as LocalScoreIndex["find"]).call(this, digest);
+          if (found === null) return null;
+          const given = last.get(this) ?? found;
+          last.set(this, found);
           return given;
         },
-      };
+      }));
     },
   },
   {
@@ -303,7 +304,7 @@ export const BUGS: readonly Bug[] = [
     name: "ranks-what-is-not-archived",
     what: "the live state takes scores whose last bits are not the archived ones",
     install: () =>
-      replace(LiveDatasets.prototype, "onSegment", (old) => ({
+      replace(LiveDatasets.prototype, "take", (old) => ({
         value(this: LiveDatasets, { header, batch }: Segment) {
           const scoredAnew = { ...batch, keys: batch.keys.map((key) => key - 2 ** -40) };
           return (old.value as (segment: Segment) => Promise<void>).call(this, { header, batch: scoredAnew });

@@ -103,7 +103,6 @@ export async function scorer(
   const table = new SimTable(world, process, disk);
   const { stream } = config;
   const index = new LocalScoreIndex(store, table, { teacher: TEACHER, stream });
-  let follower: LiveDatasets | undefined;
   let live: { readonly datasets: LiveDatasets; readonly scheduler: CutScheduler } | undefined;
   const guard = <T>(work: Promise<T>): Promise<T> => {
     work.catch((error: unknown) => {
@@ -116,7 +115,7 @@ export async function scorer(
       config,
       log: bug?.log?.(simulatedLog) ?? simulatedLog,
       store,
-      index: bug?.index?.(index) ?? index,
+      index,
       card: CARD,
       engine: simEngine(world, process, place.seed, place.scored),
       decoder: simDecoder,
@@ -124,16 +123,13 @@ export async function scorer(
       until: null,
       signal: stop.signal,
       nowMs: () => world.nowMs,
-      follow: async (frontier) => {
-        const { datasets, checkpoint } = config;
-        const followed = { store, datasets, teacher: TEACHER, stream, card: CARD, ...checkpoint };
-        return (follower = await LiveDatasets.restore(followed, frontier));
-      },
-      onStart: async (frontier) => {
-        const datasets = follower!;
+      downstream: async (frontier) => {
+        const kept = { store, datasets: config.datasets, teacher: TEACHER, stream, card: CARD, ...config.checkpoint };
+        const datasets = await LiveDatasets.open(kept, frontier);
         const scheduler = await CutScheduler.open({ store, card: CARD, facts: datasets, frontier, nowMs: world.nowMs });
         datasets.closedMs = () => scheduler.closedMs(world.nowMs);
         live = { datasets, scheduler };
+        return datasets;
       },
       onSegment: ({ header }) => {
         live?.scheduler.observe(header, world.nowMs);

@@ -83,7 +83,7 @@ test("hopping windows cut from panes and checkpoints hold what sorting their eve
             watermarkMs = Math.max(watermarkMs, timeMs);
           });
           await writeSegment(store, chain, segment);
-          await live.onSegment(segment);
+          await live.take(segment);
           // Closed panes leave memory at every checkpoint; later rows for them are late.
           live.closedMs = () => watermarkMs;
           await live.checkpoint();

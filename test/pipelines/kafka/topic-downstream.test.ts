@@ -1,22 +1,21 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { openEmbeddedLog, type EmbeddedLog } from "../../../connectors/log/embedded/embedded-log.js";
-import type { Assignment } from "../../../connectors/log/log.js";
+import { test } from "node:test";
 import { writeSegment } from "../../../operators/archive/segment-objects.js";
-import { TopicOutlet } from "../../../pipelines/flow/score-outlet.js";
-import { SegmentCandidates } from "../../../pipelines/kafka/segment-candidates.js";
+import { TopicDownstream } from "../../../pipelines/kafka/topic-downstream.js";
+import type { TopicLog } from "../../../pipelines/kafka/topic-log.js";
 import { datasetSchema } from "../../../schemas/dataset.js";
 import type { ChainName } from "../../../schemas/keys.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
 import { decodeCandidates } from "../../../schemas/wire/candidates.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { testCard, testSegment, type TestRecord } from "../../fixtures/archive.js";
+import { givenAt } from "../../conformance/downstream.js";
+import { memoryLog } from "../../fixtures/broker-log.js";
+import { MemoryBroker } from "../../fixtures/memory-broker.js";
 import { openMemoryStore } from "../../fixtures/memory-store.js";
-import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
 const SHARDS = 2;
-const topics = { candidates: "candidates", quarantine: "quarantine" };
+const topics = { candidates: "candidates", thresholds: "thresholds", quarantine: "quarantine" };
 const card = testCard(5);
 const teacher = teacherDigest(card);
 const chain: ChainName = { teacher, stream: "images", partition: 0, origin: 10 };
@@ -29,10 +28,10 @@ const RECORDS: readonly TestRecord[][] = [
   [{ image: 5, logits: [1, 0, 0, 7, 3] }],
 ];
 
-async function archive(t: TestContext) {
-  const log = await openEmbeddedLog(join(await temporaryFolder(t), "log"), { exclusive: true, command: "test" });
-  t.after(() => log.close());
+async function archive() {
+  const log = memoryLog(new MemoryBroker(Date.now));
   await log.ensureTopic(topics.candidates, SHARDS);
+  await log.ensureTopic(topics.thresholds, 1);
   await log.ensureTopic(topics.quarantine, 1);
   const store = openMemoryStore();
   let start = chain.origin;
@@ -40,33 +39,22 @@ async function archive(t: TestContext) {
     await writeSegment(store, chain, testSegment(chain, start, records, 5));
     start += records.length;
   }
-  const { stream } = chain;
-  const candidates = new SegmentCandidates({
+  const downstream = new TopicDownstream({
     datasets: [dataset],
     teacher,
-    stream,
+    stream: chain.stream,
     card,
     shards: SHARDS,
-    thresholdsOf: () => null,
+    log,
+    store,
+    topics,
+    onWarning: (message) => assert.fail(message),
+    nowMs: () => 7,
   });
-  const board = { refresh: () => Promise.resolve() };
-  return { log, outlet: new TopicOutlet({ log, store, candidates, board, topics, nowMs: () => 7 }) };
+  return { log, downstream };
 }
 
-function assigned(committed: number | null, commits: number[], signal = new AbortController().signal): Assignment {
-  return {
-    partition: 0,
-    signal,
-    read: () => assert.fail("a takeover reads the archive, not the log"),
-    committed: () => Promise.resolve(committed),
-    commit: (offset) => {
-      commits.push(offset);
-      return Promise.resolve();
-    },
-  };
-}
-
-async function told(log: EmbeddedLog, shard: number) {
+async function told(log: TopicLog, shard: number) {
   const { end } = (await log.ends(topics.candidates))[shard]!;
   const offsets = Array.from({ length: end }, (_, at) => at);
   const records = await log.fetch(topics.candidates, shard, offsets);
@@ -85,10 +73,10 @@ for (const [committed, starts] of [
   // Past the archive's end
   [99, []],
 ] as const) {
-  test(`committed ${committed}: after a takeover the segments from ${starts.join(", ") || "nowhere"} are told again`, async (t) => {
-    const { log, outlet } = await archive(t);
+  test(`committed ${committed}: after a takeover the segments from ${starts.join(", ") || "nowhere"} are told again`, async () => {
+    const { log, downstream } = await archive();
     const commits: number[] = [];
-    await outlet.takeOver(assigned(committed, commits), chain, 16);
+    await downstream.catchUp(chain, 16, givenAt(committed, commits));
     for (let shard = 0; shard < SHARDS; shard++) {
       assert.deepEqual(
         (await told(log, shard)).map(({ start }) => start),
@@ -102,9 +90,9 @@ for (const [committed, starts] of [
   });
 }
 
-test("a segment gives each shard its classes of the P best, also none, and its refusals to the quarantine", async (t) => {
-  const { log, outlet } = await archive(t);
-  await outlet.takeOver(assigned(13, []), chain, 16);
+test("a segment gives each shard its classes of the P best, also none, and its refusals to the quarantine", async () => {
+  const { log, downstream } = await archive();
+  await downstream.catchUp(chain, 16, givenAt(13, []));
   const rows = (await Promise.all([0, 1].map((shard) => told(log, shard)))).map((messages) =>
     messages.map(({ datasets }) =>
       datasets[0]!.parts.flatMap(({ batch }) => [...batch.classes].map((of, i) => `${of} of ${batch.offset[i]!}`)),
@@ -121,10 +109,10 @@ test("a segment gives each shard its classes of the P best, also none, and its r
   assert.equal(refused?.offset, 14);
 });
 
-test("a partition that is taken away again is left to the next member", async (t) => {
-  const { log, outlet } = await archive(t);
+test("a partition that is taken away again is left to the next member", async () => {
+  const { log, downstream } = await archive();
   const commits: number[] = [];
-  await outlet.takeOver(assigned(null, commits, AbortSignal.abort()), chain, 16);
+  await downstream.catchUp(chain, 16, givenAt(null, commits, AbortSignal.abort()));
   assert.deepEqual(commits, []);
   assert.deepEqual(await told(log, 0), []);
 });
