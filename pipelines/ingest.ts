@@ -15,12 +15,14 @@ import { produce } from "./produce.js";
 import type { PublishedCut } from "./versions/cut-and-publish.js";
 import { CutScheduler, neverFiresText, type DueCut } from "./flow/cut-scheduler.js";
 import { DuePublisher, type Refusal } from "./versions/due-publisher.js";
-import { KeepCompacted } from "./flow/keep-compacted.js";
+import { LogCut } from "./flow/log-cut.js";
+import { keepCompacted } from "./flow/keep-compacted.js";
 import { IngestProgress, type RunCounts } from "./flow/ingest-progress.js";
 import { keepRunning } from "./flow/keep-running.js";
 import { LiveDatasets } from "./flow/live-datasets.js";
 import { openScoreIndex } from "./flow/score-index.js";
 import { sleepUntil } from "./flow/sleep-until.js";
+import { Upkeep } from "./flow/upkeep.js";
 import { StageRecord } from "./flow/stage-record.js";
 import type { Workspace } from "./open/workspace.js";
 import { scoreTopic } from "./flow/score.js";
@@ -133,14 +135,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   // Its failure is the producer's, which ends this run.
   if (until !== null) void awaitedLater(until);
 
-  const compacting = new KeepCompacted({
-    store,
-    teacher: teacherDigest(card),
-    stream: topic,
-    onWarning: options.onWarning ?? (() => undefined),
-    signal: halt,
-    nowMs,
-  });
+  const upkeep = upkeepOf(options, halt, nowMs);
   const signs = new OutputSigns(card);
   const sayAll = (seen: readonly SeenSign[]): void => {
     for (const { message } of seen) options.onWarning?.(message, SIGN_CODE);
@@ -199,11 +194,11 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
         progress.onSegment(segment);
         sayAll(signs.onSegment(segment));
         stages.note();
-        compacting.note();
+        for (const one of upkeep) one.note();
       },
     }).finally(async () => {
       shares = await stages.end();
-      await compacting.end();
+      for (const one of upkeep) await one.end();
     }),
   );
   const judged = guard(
@@ -248,4 +243,25 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
     late: live?.scheduler.late() ?? [],
     stages: shares,
   };
+}
+
+/** Segments archived between two cuts of the log */
+const CUT_SEGMENTS = 32;
+
+/** What is looked after beside scoring: the archive is compacted, and the log cut. */
+function upkeepOf(
+  { workspace, teacher, onWarning = () => undefined }: IngestOptions,
+  signal: AbortSignal,
+  nowMs: () => number,
+): Upkeep[] {
+  const { config, store, embedded } = workspace;
+  const archive = { store, teacher: teacherDigest(teacher.card), stream: config.stream, nowMs };
+  const compacting = keepCompacted({ ...archive, onWarning, signal });
+  if (embedded === null) return [compacting];
+  const cut = new LogCut({ ...archive, log: embedded, retention: config.log });
+  const how = { everySegments: CUT_SEGMENTS, failure: "The log is cut later", onWarning, signal };
+  const cutting = new Upkeep(how, async () => {
+    await cut.cut();
+  });
+  return [compacting, cutting];
 }

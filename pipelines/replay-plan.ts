@@ -34,6 +34,8 @@ export interface PlannedChain {
 export interface ReplayPlan {
   /** What was asked for, as far as the log has it; by partition */
   readonly asked: readonly (OffsetRange & { readonly partition: number })[];
+  /** What was asked for, no chain of the teacher has, and the log has no more: lost to this teacher; by partition */
+  readonly gone: readonly (OffsetRange & { readonly partition: number })[];
   /** What is left to do, in the order of (partition, origin) */
   readonly chains: readonly PlannedChain[];
   /** Offsets asked for that replays of this teacher have archived already */
@@ -114,6 +116,11 @@ export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
     }, 0);
   return {
     asked: asked.map(({ partition, start, end }) => ({ partition, start, end })),
+    gone: asked.flatMap(({ partition, reach }) => {
+      const taken = claimed.filter((claim) => claim.partition === partition).map(claimedRange);
+      const cut = { start: reach.start, end: Math.min(reach.end, ends[partition]!.start) };
+      return cut.start >= cut.end ? [] : without(cut, taken).map((range) => ({ partition, ...range }));
+    }),
     chains,
     archived: shared((claim) => (claim.end === null ? null : { start: claim.origin, end: positionOf(claim) })),
     live: shared((claim) => (claim.end === null ? claimedRange(claim) : null)),
@@ -168,7 +175,7 @@ async function askedRanges(
     const start = await offsetOf(from, partition);
     const end = Math.max(start, await offsetOf(until, partition));
     const reach = {
-      start: from.at === "offset" ? from.offset : start === ends[partition].start ? 0 : start,
+      start: from.at === "offset" ? from.offset : from.at !== "now" && start === ends[partition].start ? 0 : start,
       end: until.at === "offset" ? until.offset : until.at === "now" ? Number.POSITIVE_INFINITY : end,
     };
     ranges.push({ partition, start, end, reach });

@@ -21,6 +21,8 @@ import { listQuarantine } from "./quarantine/quarantine.js";
 import { CutScheduler } from "./flow/cut-scheduler.js";
 import { ArchiveFacts } from "./flow/archive-facts.js";
 
+export type { HeldRecords } from "../connectors/log/embedded/partition-table.js";
+
 export interface TeacherStatus {
   readonly digest: string;
   readonly name: string;

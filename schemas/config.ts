@@ -80,6 +80,23 @@ export const archiveSchema = z.strictObject({
     .describe("the same where none was written for segmentDelayMs: single images are archived soon"),
 });
 
+export const logSchema = z.strictObject({
+  retentionMs: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe(
+      "what is archived is forgotten once it is older, ms since it came into the log; a teacher that comes later cannot replay it. By default never",
+    ),
+  retentionBytes: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe(
+      "what is archived is forgotten, the oldest first, where the log holds more, bytes of records. By default never",
+    ),
+});
+
 /** Every setting by itself; `configSchema` says what must hold between them as well. */
 export const settingsSchema = z.strictObject({
   data: z
@@ -120,6 +137,9 @@ export const settingsSchema = z.strictObject({
     .nonnegative()
     .default(24 * 3600 * 1000)
     .describe("a record further in the future is quarantined"),
+  log: logSchema
+    .prefault({})
+    .describe("how long the log in the data folder keeps what is archived; Kafka's own settings say it there"),
   checkpoint: z
     .strictObject({
       everySegments: z.int().positive().default(16).describe("segments between two checkpoints"),

@@ -9,7 +9,7 @@ import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
 import { positiveNumber, wholeNumber } from "../number-argument.js";
 import { boundArgument, offsetArgument, replayAsk, type ReplayRangeFlags } from "../replay-arguments.js";
-import { planObject, planText, replayedObject, replayedText } from "../report/replayed.js";
+import { goneText, planObject, planText, replayedObject, replayedText } from "../report/replayed.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
 interface ReplayFlags extends ScoringFlags, ReplayRangeFlags {
@@ -108,6 +108,8 @@ async function dryRun(
       );
     }
     const by = { name: card.name, digest: archive.teacher };
+    const gone = goneText(plan, config.kafka !== undefined);
+    if (gone !== null) run.warn(gone);
     run.result(planText(plan, by), planObject(plan, by));
   } finally {
     await store.close();
@@ -166,8 +168,10 @@ async function replayAll(
         ask,
         perS: flags.rate,
         yieldTo: kafka === null || most === null ? undefined : yieldToLive(kafka, { config, most, nowMs }),
-        onPlan: ({ goesOn }) => {
-          if (goesOn)
+        onPlan: (plan) => {
+          const gone = goneText(plan, kafka !== null);
+          if (gone !== null) warn(gone);
+          if (plan.goesOn)
             note("going on with a replay that was not finished; what has come since it began is for another run");
         },
         onProgress,

@@ -1,6 +1,6 @@
 import type { KafkaStatus } from "../../pipelines/kafka/kafka-status.js";
 import type { FolderHolder } from "../../pipelines/open/folder-holder.js";
-import type { DatasetStatus, TeacherStatus } from "../../pipelines/status.js";
+import type { DatasetStatus, HeldRecords, TeacherStatus } from "../../pipelines/status.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
@@ -9,7 +9,7 @@ import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
 import { stageSharesText } from "../report/stage-shares.js";
-import { countText, durationText, plural } from "../wording.js";
+import { bytesText, countText, durationText, plural } from "../wording.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   command
@@ -25,10 +25,11 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config } = await statusSettings(run);
       const { holderOf } = await import("../../pipelines/open/folder-holder.js");
       const { lastStageShares } = await import("../../pipelines/flow/stage-record.js");
-      const seen = { holder: await holderOf(config), stages: await lastStageShares(config) };
+      const seen = { holder: await orDamaged(holderOf(config)), stages: await lastStageShares(config) };
       const nowMs = run.terminal.nowMs();
       const found = await look(config, nowMs);
-      if (found.storeAway !== null || typeof found.kafka?.away === "string") run.exitCode = EXIT.failed;
+      if (found.storeAway !== null || found.logDamage !== null || typeof found.kafka?.away === "string")
+        run.exitCode = EXIT.failed;
       run.result(statusText(config.data, { ...seen, ...found }, nowMs), {
         folder: config.data,
         stream: config.stream,
@@ -37,6 +38,16 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
+
+/** Of a damaged log nobody can say who writes to it; `look` says what is wrong with it. */
+async function orDamaged(holder: Promise<FolderHolder | null>): Promise<FolderHolder | null> {
+  try {
+    return await holder;
+  } catch (error) {
+    if (isSluiceError(error, "E_LOG_CORRUPT")) return null;
+    throw error;
+  }
+}
 
 /** Of a store that does not answer nothing is known of what is declared. */
 async function statusSettings(run: Invocation): Promise<{ readonly config: Config }> {
@@ -57,6 +68,10 @@ interface Found {
   readonly storeAway: string | null;
   /** null: the log is in the data folder */
   readonly kafka: KafkaStatus | null;
+  /** What the log in the data folder has, by partition; null where there is none, or not this stream in it */
+  readonly log: readonly HeldRecords[] | null;
+  /** Why that log cannot be read: it is damaged; null where it can */
+  readonly logDamage: string | null;
 }
 
 async function look(config: Config, nowMs: number): Promise<Found> {
@@ -65,9 +80,21 @@ async function look(config: Config, nowMs: number): Promise<Found> {
     const { withLog } = await import("../../pipelines/open/folder-holder.js");
     const { status } = await import("../../pipelines/status.js");
     return withStore(config, async (store, storeAway) => {
-      if (store === null) return { teachers: [], storeAway, kafka: null };
-      const told = await withLog(config, (log) => status(config, store, log, nowMs));
-      return { teachers: told ?? (await status(config, store, null, nowMs)), storeAway, kafka: null };
+      const none = { kafka: null, log: null, logDamage: null };
+      if (store === null) return { ...none, teachers: [], storeAway };
+      try {
+        const told = await withLog(config, async (log) => ({
+          teachers: await status(config, store, log, nowMs),
+          log: await log.held(config.stream),
+        }));
+        if (told !== null) return { ...none, ...told, storeAway };
+        return { ...none, teachers: await status(config, store, null, nowMs), storeAway };
+      } catch (error) {
+        if (!isSluiceError(error, "E_LOG_CORRUPT")) throw error;
+        // What is archived is told all the same.
+        const teachers = await status(config, store, null, nowMs);
+        return { ...none, teachers, storeAway, logDamage: error.message };
+      }
     });
   }
   const { kafkaStatus, withKafka } = await import("../../pipelines/kafka/kafka-status.js");
@@ -80,7 +107,7 @@ async function look(config: Config, nowMs: number): Promise<Found> {
       // A topic that cannot be read is said of the log; the archive is told all the same.
       const log = said.away === null ? opened.log : null;
       const teachers = store === null ? [] : await status(config, store, log, nowMs);
-      return { teachers, storeAway, kafka: said };
+      return { teachers, storeAway, kafka: said, log: null, logDamage: null };
     }),
   );
 }
@@ -111,7 +138,11 @@ interface Seen extends Found {
   readonly stages: StageShares | null;
 }
 
-function statusText(folder: string, { holder, stages, teachers, storeAway, kafka }: Seen, nowMs: number): string {
+function statusText(
+  folder: string,
+  { holder, stages, teachers, storeAway, kafka, log, logDamage }: Seen,
+  nowMs: number,
+): string {
   const held =
     holder === null
       ? "nobody writes to it"
@@ -120,11 +151,32 @@ function statusText(folder: string, { holder, stages, teachers, storeAway, kafka
     `${folder}: ${held}`,
     ...(stages === null ? [] : stageSharesText(stages)),
     ...(kafka === null ? [] : kafkaLines(kafka)),
+    ...(log === null ? [] : logLines(log)),
+    ...(logDamage === null ? [] : [`log: cannot be read. ${logDamage}`]),
     ...(storeAway === null ? [] : [`store: cannot be read. ${storeAway}`]),
     ...(storeAway === null && teachers.length === 0
       ? ["No teacher has scored anything yet: run `sluice ingest`."]
       : teachers.flatMap(teacherLines)),
   ].join("\n");
+}
+
+/** What the log has, and what of it was cut. */
+function logLines(log: readonly HeldRecords[]): string[] {
+  const sum = (of: (one: HeldRecords) => number): number => log.reduce((total, one) => total + of(one), 0);
+  const records = sum(({ start, end }) => end - start);
+  const since = log.flatMap(({ sinceMs }) => sinceMs ?? []);
+  const spared = sum((one) => one.spared);
+  const cut = sum(({ start }) => start);
+  const held =
+    since.length === 0
+      ? "log: no records"
+      : `log: ${plural(records, "record")}, ${bytesText(sum(({ sizeBytes }) => sizeBytes))}, since ${new Date(Math.min(...since)).toISOString()}`;
+  return [
+    cut === 0
+      ? held
+      : `${held}; ${plural(cut, "offset")} before that ${cut === 1 ? "is" : "are"} cut` +
+        (spared === 0 ? "" : `, but for ${countText(spared)} that a retry may need`),
+  ];
 }
 
 function kafkaLines({ brokers, away, groups, retention }: KafkaStatus): string[] {

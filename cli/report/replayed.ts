@@ -20,6 +20,20 @@ function coveredText({ archived, live }: ReplayPlan): string {
   ].join("");
 }
 
+/** What the log has forgotten of the range, and why; null where it has all. */
+export function goneText({ gone }: ReplayPlan, onKafka: boolean): string | null {
+  if (gone.length === 0) return null;
+  const total = gone.reduce((sum, { start, end }) => sum + end - start, 0);
+  const places = gone.map(({ partition, start, end }) => `${partition}:[${start}, ${end})`).join(", ");
+  const why = onKafka
+    ? "the topic's retention has removed them"
+    : "log.retentionMs or log.retentionBytes has cut them, or the log was begun anew";
+  return (
+    `${plural(total, "offset")} that the range reaches back to ${total === 1 ? "is" : "are"} no longer in the log (${places}): ${why}. ` +
+    "They are lost to this teacher; what others have archived of them stays."
+  );
+}
+
 export function planText(plan: ReplayPlan, { name, digest }: ReplayedBy): string {
   const left = plan.chains.reduce((sum, { end, position }) => sum + end - position, 0);
   const head =
@@ -40,6 +54,7 @@ export function planObject(plan: ReplayPlan, { name, digest }: ReplayedBy): obje
   return {
     teacher: { name, digest },
     asked: plan.asked,
+    gone: plan.gone,
     chains: plan.chains.map(({ chain: { partition, origin }, end, position, isNew }) => ({
       partition,
       origin,

@@ -82,7 +82,7 @@ async function publishWhileGiven(
   const teacher = teacherDigest(card);
   const notices = await VersionNotices.open({ log, topic: kafka.topics.versions, store, datasets });
   await notices.send();
-  const board = new ThresholdBoard({ ...options, ...config, ...kafka, topic: kafka.topics.thresholds, teacher });
+  const board = new ThresholdBoard({ ...config, ...kafka, ...options, topic: kafka.topics.thresholds, teacher });
   await board.refresh();
   const frontier = await currentFrontier(store, { teacher, stream });
   const countsOf = (dataset: Dataset, span: Span): Iterable<number> => board.countsOf(dataset, span);

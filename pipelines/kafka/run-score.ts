@@ -44,9 +44,9 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
   const progress = new IngestProgress(options.onProgress);
   let forwardedAgain = 0;
   const downstream = new TopicDownstream({
-    ...options,
     ...config,
     ...kafka,
+    ...options,
     store,
     teacher,
     card,

@@ -24,6 +24,8 @@ export interface Workspace {
   /** Absolute */
   readonly folder: string;
   readonly log: Log;
+  /** The log where it lies in the data folder; null on Kafka, which cuts its own */
+  readonly embedded: EmbeddedLog | null;
   /** What this machine remembers of the archive, on its disk */
   readonly tables: Pick<EmbeddedLog, "table">;
   readonly store: Store;
@@ -48,7 +50,7 @@ export async function openWorkspace(config: Config, command: string): Promise<Wo
     if (log !== embedded) opened.push(log);
     const store = await openStore(config);
     opened.push(store);
-    return { config, folder, log, tables: embedded, store, close };
+    return { config, folder, log, embedded: log === embedded ? embedded : null, tables: embedded, store, close };
   } catch (error) {
     await close();
     throw error;

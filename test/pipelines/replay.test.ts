@@ -293,9 +293,9 @@ test("what retention takes before it is read is archived as lost, up to the chai
   const done = await headersOf(run);
   const before = async (log: Log): Promise<void> => {
     assert.ok(log instanceof EmbeddedLog);
-    await log.truncate("images", 0, 28);
+    await log.truncate("images", 0, { before: 28 });
     // Beyond the end of what was planned there.
-    await log.truncate("images", 1, 33);
+    await log.truncate("images", 1, { before: 33 });
   };
   const { counts, left, plan } = await runReplay({ ...run, teacher: folders.b, before, ask: offsets(2, 30) });
   assert.equal(left, 0);

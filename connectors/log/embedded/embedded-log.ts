@@ -6,7 +6,7 @@ import { LmdbFolder } from "./lmdb-folder.js";
 import type { Assignment, Cursor, Log, PartitionEnds } from "../log.js";
 import { currentHolder, takeOwnership, type Holder, type Ownership } from "./ownership.js";
 import { partitionName, readPartition } from "./partition-reader.js";
-import { encodeRecords, PartitionTable } from "./partition-table.js";
+import { encodeRecords, PartitionTable, type HeldRecords, type Truncation } from "./partition-table.js";
 import { Turns } from "../turns.js";
 import { WakeUps } from "./wake-ups.js";
 
@@ -28,7 +28,7 @@ export interface LogTransaction {
 }
 
 const FORMAT_KEY = Buffer.from("format");
-const FORMAT = "1";
+const FORMAT = "2";
 /** Records forgotten in one transaction: bounds its memory and how long other writes wait for it. */
 const TRUNCATE_AT_ONCE = 10_000;
 
@@ -42,6 +42,7 @@ export async function openEmbeddedLog(folder: string, options: EmbeddedLogOption
     const meta = files.table("meta");
     const records = files.table("records");
     const arrivals = files.table("arrivals");
+    const spared = files.table("spared");
     if (meta === null || records === null) {
       throw new SluiceError(
         "E_LOG_IO",
@@ -57,10 +58,12 @@ export async function openEmbeddedLog(folder: string, options: EmbeddedLogOption
     }
     const ownership = options.exclusive ? await takeOwnership(files, meta, options.command) : null;
     if (format === undefined && ownership !== null) {
-      files.writeNow(() => void meta.put(FORMAT_KEY, Buffer.from(FORMAT)));
+      files.writeNow(() => {
+        meta.put(FORMAT_KEY, Buffer.from(FORMAT));
+      });
     }
     const nowMs = (options.exclusive ? options.nowMs : undefined) ?? Date.now;
-    const table = new PartitionTable(files, { meta, records, arrivals }, nowMs);
+    const table = new PartitionTable(files, { meta, records, arrivals, spared }, nowMs);
     return new EmbeddedLog(files, table, ownership, () => currentHolder(meta));
   } catch (error) {
     await files.close();
@@ -177,10 +180,39 @@ export class EmbeddedLog implements Log {
     return this.#table.committed(group, topic, partition);
   }
 
-  /** Forgets the records before an offset (retention). Readers see the hole. */
-  async truncate(topic: string, partition: number, before: number): Promise<void> {
-    while (await this.#write(() => this.#table.truncate(topic, partition, before, TRUNCATE_AT_ONCE)));
+  /** What the log has of each partition. */
+  async held(topic: string): Promise<readonly HeldRecords[]> {
+    this.#files.refresh();
+    return Array.from({ length: this.#table.partitions(topic) }, (_, partition) => this.#table.held(topic, partition));
+  }
+
+  /** Of each partition, the first offset from which on it holds at most so many bytes. */
+  async offsetsWithin(topic: string, sizeBytes: number): Promise<readonly number[]> {
+    this.#files.refresh();
+    return Array.from({ length: this.#table.partitions(topic) }, (_, partition) =>
+      this.#table.offsetWithin(topic, partition, sizeBytes),
+    );
+  }
+
+  /** Forgets records (retention); readers see the hole. The room that they took is used again. */
+  async truncate(topic: string, partition: number, truncation: Truncation): Promise<void> {
+    while (await this.#write(() => this.#table.truncate(topic, partition, truncation, TRUNCATE_AT_ONCE)));
     this.#wakeUps.wake(partitionName(topic, partition));
+  }
+
+  /** Forgets records that truncations have spared. */
+  async forgetSpared(topic: string, partition: number, offsets: readonly number[]): Promise<void> {
+    if (offsets.length === 0) return;
+    await this.#write(() => {
+      this.#table.forgetSpared(topic, partition, offsets);
+    });
+  }
+
+  /** Of a partition that nothing was ever appended to: the first record gets this offset. */
+  async beginAt(topic: string, partition: number, offset: number): Promise<void> {
+    await this.#write(() => {
+      this.#table.beginAt(topic, partition, offset);
+    });
   }
 
   /** A map from bytes to bytes beside the log, on disk. One object per name. */

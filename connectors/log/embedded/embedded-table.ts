@@ -1,5 +1,6 @@
 import { SluiceError } from "../../../schemas/errors.js";
-import type { ByteTable, LmdbFolder } from "./lmdb-folder.js";
+import type { CheckedTable } from "./checked-table.js";
+import type { LmdbFolder } from "./lmdb-folder.js";
 
 /** What lmdb takes */
 const MAX_KEY_BYTES = 1978;
@@ -21,7 +22,7 @@ export class EmbeddedTable {
   readonly name: string;
   readonly #folder: LmdbFolder;
   readonly #write: <T>(work: () => T) => Promise<T>;
-  #table: ByteTable | null = null;
+  #table: CheckedTable | null = null;
 
   /** Use `EmbeddedLog.table`. */
   constructor(name: string, folder: LmdbFolder, write: <T>(work: () => T) => Promise<T>) {
@@ -31,7 +32,7 @@ export class EmbeddedTable {
     if (!folder.readOnly) this.#open();
   }
 
-  #open(): ByteTable | null {
+  #open(): CheckedTable | null {
     this.#table ??= this.#folder.table(`table ${this.name}`);
     return this.#table;
   }
@@ -81,7 +82,7 @@ export class EmbeddedTable {
         limit: READ_AT_ONCE,
         ...(to === undefined ? {} : { end: bufferOf(to) }),
       };
-      const found = [...(this.#open()?.getRange(range) ?? [])];
+      const found = [...(this.#open()?.entries(range) ?? [])];
       for (const { key, value } of found) yield [key, value];
       const next = found.at(-1)?.key;
       if (found.length < READ_AT_ONCE || next === undefined) return;
@@ -91,22 +92,22 @@ export class EmbeddedTable {
 
   get size(): number {
     this.#folder.assertOpen();
-    return (this.#open()?.getStats() as { entryCount?: number } | undefined)?.entryCount ?? 0;
+    return this.#open()?.size ?? 0;
   }
 
   /** Only inside a write transaction. */
   putInTransaction(key: Uint8Array, value: Uint8Array): void {
-    void this.#open()?.put(checked(key), bufferOf(value));
+    this.#open()?.put(checked(key), bufferOf(value));
   }
 
   /** Only inside a write transaction. */
   deleteInTransaction(key: Uint8Array): void {
-    void this.#open()?.remove(checked(key));
+    this.#open()?.remove(checked(key));
   }
 
   /** Only inside a write transaction. */
   clearInTransaction(): void {
-    void this.#open()?.clearAsync();
+    this.#open()?.clear();
   }
 }
 

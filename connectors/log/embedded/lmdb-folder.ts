@@ -1,9 +1,8 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statfsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { open, type Database, type RootDatabase } from "lmdb";
+import { open, type RootDatabase } from "lmdb";
 import { messageOf, SluiceError } from "../../../schemas/errors.js";
-
-export type ByteTable = Database<Buffer, Buffer>;
+import { CheckedTable, type ByteTable } from "./checked-table.js";
 
 /** Tables are opened by name and stay open; each costs a slot of a fixed list and nothing else. */
 const MAX_TABLES = 128;
@@ -17,7 +16,7 @@ export class LmdbFolder {
   readonly folder: string;
   readonly readOnly: boolean;
   readonly #root: RootDatabase<Buffer, Buffer>;
-  readonly #tables = new Map<string, ByteTable>();
+  readonly #tables = new Map<string, CheckedTable>();
   #closed = false;
 
   private constructor(folder: string, readOnly: boolean, root: RootDatabase<Buffer, Buffer>) {
@@ -56,15 +55,16 @@ export class LmdbFolder {
   }
 
   /** null where the folder is read-only and the table was never written. */
-  table(name: string): ByteTable | null {
+  table(name: string): CheckedTable | null {
     const known = this.#tables.get(name);
     if (known !== undefined) return known;
     this.assertOpen();
     try {
       const made = this.#root.openDB<Buffer, Buffer>(name, BINARY) as ByteTable | undefined;
       if (made === undefined) return null;
-      this.#tables.set(name, made);
-      return made;
+      const table = new CheckedTable(this.folder, name, made);
+      this.#tables.set(name, table);
+      return table;
     } catch (error) {
       throw failure(this.folder, "opened", messageOf(error), error);
     }

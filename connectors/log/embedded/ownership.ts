@@ -3,7 +3,8 @@ import { statSync, utimesSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { join } from "node:path";
 import { SluiceError } from "../../../schemas/errors.js";
-import type { ByteTable, LmdbFolder } from "./lmdb-folder.js";
+import type { CheckedTable } from "./checked-table.js";
+import type { LmdbFolder } from "./lmdb-folder.js";
 import { ownIdentity, stateOf, type ProcessIdentity } from "./process-identity.js";
 
 /** Who works on a folder. */
@@ -29,7 +30,7 @@ const WATCH_MS = 8_000;
  */
 export async function takeOwnership(
   folder: LmdbFolder,
-  meta: ByteTable,
+  meta: CheckedTable,
   command: string,
   { watchMs = WATCH_MS }: { readonly watchMs?: number } = {},
 ): Promise<Ownership> {
@@ -40,7 +41,7 @@ export async function takeOwnership(
       const found = holderOf(meta);
       const free = found === null || found.nonce === forgotten || stateOf(found, mine) === "dead";
       if (!free) return found;
-      void meta.put(OWNER, Buffer.from(JSON.stringify(mine)));
+      meta.put(OWNER, Buffer.from(JSON.stringify(mine)));
       return null;
     });
     if (other === null) return new Ownership(folder, meta, mine);
@@ -50,18 +51,18 @@ export async function takeOwnership(
 }
 
 /** Who holds the folder, or null. A holder that died without a word is still named; `alive` says what is known. */
-export function currentHolder(meta: ByteTable): { holder: Holder; alive: "alive" | "dead" | "unknown" } | null {
+export function currentHolder(meta: CheckedTable): { holder: Holder; alive: "alive" | "dead" | "unknown" } | null {
   const holder = holderOf(meta);
   return holder === null ? null : { holder, alive: stateOf(holder, ownIdentity()) };
 }
 
 export class Ownership {
   readonly #folder: LmdbFolder;
-  readonly #meta: ByteTable;
+  readonly #meta: CheckedTable;
   readonly #mine: Holder;
   readonly #beat: NodeJS.Timeout;
 
-  constructor(folder: LmdbFolder, meta: ByteTable, mine: Holder) {
+  constructor(folder: LmdbFolder, meta: CheckedTable, mine: Holder) {
     this.#folder = folder;
     this.#meta = meta;
     this.#mine = mine;
@@ -82,12 +83,12 @@ export class Ownership {
   release(): void {
     clearInterval(this.#beat);
     this.#folder.writeNow(() => {
-      if (holderOf(this.#meta)?.nonce === this.#mine.nonce) void this.#meta.remove(OWNER);
+      if (holderOf(this.#meta)?.nonce === this.#mine.nonce) this.#meta.remove(OWNER);
     });
   }
 }
 
-function holderOf(meta: ByteTable): Holder | null {
+function holderOf(meta: CheckedTable): Holder | null {
   const bytes = meta.get(OWNER);
   return bytes === undefined ? null : (JSON.parse(bytes.toString()) as Holder);
 }

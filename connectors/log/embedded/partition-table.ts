@@ -1,44 +1,79 @@
 import { sha256Hex } from "../../../schemas/canonical.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
-import type { ByteTable, LmdbFolder } from "./lmdb-folder.js";
+import { logCorrupt, type CheckedTable } from "./checked-table.js";
+import type { LmdbFolder } from "./lmdb-folder.js";
 import type { LogBatch, PartitionEnds } from "../log.js";
 import { decodeRecord, encodeRecord } from "./record-bytes.js";
 
 interface Bounds extends PartitionEnds {
   /** Stands for (topic, partition) in the records' keys */
   readonly id: number;
+  /** Of all records that ever came, as they are stored */
+  readonly appendedBytes: number;
+}
+
+/** What the log has of a partition. */
+export interface HeldRecords extends PartitionEnds {
+  /** As stored, of the records from `start` on */
+  readonly sizeBytes: number;
+  /** When the first of them came into the log, ms since the epoch; null where there is none */
+  readonly sinceMs: number | null;
+  /** Records below `start` that a truncation has spared */
+  readonly spared: number;
 }
 
 /** partition id u32, offset u64 (of arrivals: ms u64); big-endian, so that the table's order is the log's */
 const KEY_BYTES = 12;
-/** id u32 (and 4 bytes of nothing), start f64, end f64 */
-const BOUNDS_BYTES = 24;
+/** id u32 (and 4 bytes of nothing), start f64, end f64, appended bytes f64 */
+const BOUNDS_BYTES = 32;
+/** Of an arrival: first offset f64, bytes appended before it f64 */
+const ARRIVAL_BYTES = 16;
 /** lmdb takes keys of up to 1978 bytes; names may be longer (a cursor named after a path). */
 const MAX_NAME_BYTES = 1024;
 const NEXT_ID = Buffer.from("next id");
 
+interface Arrival {
+  readonly timeMs: number;
+  /** First record that came then */
+  readonly offset: number;
+  /** Appended before it */
+  readonly bytesBefore: number;
+}
+
+/** What is forgotten of a partition. */
+export interface Truncation {
+  /** Records below this offset */
+  readonly before: number;
+  /** But for those at these offsets: `fetch` gives them still */
+  readonly spare?: ReadonlySet<number>;
+}
+
+export interface LogTables {
+  readonly meta: CheckedTable;
+  readonly records: CheckedTable;
+  /** null in a log that is only looked at, and in which nothing has come yet */
+  readonly arrivals: CheckedTable | null;
+  readonly spared: CheckedTable | null;
+}
+
 /** The log's tables: records by (partition, offset), and beside them what is known of each partition by name. */
 export class PartitionTable {
   readonly #folder: LmdbFolder;
-  readonly #meta: ByteTable;
-  readonly #records: ByteTable;
-  /**
-   * When records came: (partition id, ms) to the first offset of that ms. null in a log that is only looked at and was
-   * written before there was such a table.
-   */
-  readonly #arrivals: ByteTable | null;
+  readonly #meta: CheckedTable;
+  readonly #records: CheckedTable;
+  /** When records came: (partition id, ms) to the first offset of that ms */
+  readonly #arrivals: CheckedTable | null;
+  /** Records that truncations have spared, under the keys that they had */
+  readonly #spared: CheckedTable | null;
   readonly #nowMs: () => number;
 
-  constructor(
-    folder: LmdbFolder,
-    tables: { readonly meta: ByteTable; readonly records: ByteTable; readonly arrivals: ByteTable | null },
-    nowMs: () => number,
-  ) {
+  constructor(folder: LmdbFolder, tables: LogTables, nowMs: () => number) {
     this.#folder = folder;
     this.#meta = tables.meta;
     this.#records = tables.records;
     this.#arrivals = tables.arrivals;
+    this.#spared = tables.spared;
     this.#nowMs = nowMs;
   }
 
@@ -66,10 +101,10 @@ export class PartitionTable {
       );
     }
     const firstId = this.#meta.get(NEXT_ID)?.readUInt32LE(0) ?? 0;
-    void this.#meta.put(NEXT_ID, uint32(firstId + partitions));
-    void this.#meta.put(name("topic", topic), uint32(partitions));
+    this.#meta.put(NEXT_ID, uint32(firstId + partitions));
+    this.#meta.put(name("topic", topic), uint32(partitions));
     for (let partition = 0; partition < partitions; partition++) {
-      this.#setBounds(topic, partition, { id: firstId + partition, start: 0, end: 0 });
+      this.#setBounds(topic, partition, { id: firstId + partition, start: 0, end: 0, appendedBytes: 0 });
     }
   }
 
@@ -84,69 +119,131 @@ export class PartitionTable {
             `Expected a partition below ${this.partitions(topic)} of topic "${topic}", found ${partition}.`,
           );
     }
-    return { id: found.readUInt32LE(0), start: found.readDoubleLE(8), end: found.readDoubleLE(16) };
+    return {
+      id: found.readUInt32LE(0),
+      start: found.readDoubleLE(8),
+      end: found.readDoubleLE(16),
+      appendedBytes: found.readDoubleLE(24),
+    };
   }
 
-  #setBounds(topic: string, partition: number, { id, start, end }: Bounds): void {
+  /** In a write transaction, of a partition without records: the next one gets this offset. */
+  beginAt(topic: string, partition: number, offset: number): void {
+    this.#setBounds(topic, partition, { ...this.bounds(topic, partition), start: offset, end: offset });
+  }
+
+  #setBounds(topic: string, partition: number, { id, start, end, appendedBytes }: Bounds): void {
     const bytes = Buffer.alloc(BOUNDS_BYTES);
+    bytes.writeDoubleLE(appendedBytes, 24);
     bytes.writeUInt32LE(id, 0);
     bytes.writeDoubleLE(start, 8);
     bytes.writeDoubleLE(end, 16);
-    void this.#meta.put(name("bounds", topic, partition), bytes);
+    this.#meta.put(name("bounds", topic, partition), bytes);
   }
 
   /** In a write transaction; returns the first record's offset. `encoded` come from `encodeRecord`. */
   append(topic: string, partition: number, encoded: readonly Buffer[]): number {
     const bounds = this.bounds(topic, partition);
     if (encoded.length > 0) this.#noteArrival(bounds);
-    for (let i = 0; i < encoded.length; i++) void this.#records.put(keyOf(bounds.id, bounds.end + i), encoded[i]!);
-    this.#setBounds(topic, partition, { ...bounds, end: bounds.end + encoded.length });
+    let appendedBytes = bounds.appendedBytes;
+    for (let i = 0; i < encoded.length; i++) {
+      this.#records.put(keyOf(bounds.id, bounds.end + i), encoded[i]!);
+      appendedBytes += encoded[i]!.length;
+    }
+    this.#setBounds(topic, partition, { ...bounds, end: bounds.end + encoded.length, appendedBytes });
     return bounds.end;
   }
 
   /** A clock that was set back gives the later records the time of the last one before: times never fall along a partition. */
-  #noteArrival({ id, end }: Bounds): void {
+  #noteArrival({ id, end, appendedBytes }: Bounds): void {
     const now = Math.max(0, Math.floor(this.#nowMs()));
     const newest = { start: keyOf(id, Number.MAX_SAFE_INTEGER), end: keyOf(id, 0), reverse: true, limit: 1 };
-    const [last] = this.#arrivals?.getKeys(newest) ?? [];
-    if (last === undefined || offsetOf(last) < now) void this.#arrivals?.put(keyOf(id, now), float64(end));
+    const [last] = this.#arrivals?.keys(newest) ?? [];
+    if (last !== undefined && offsetOf(last) >= now) return;
+    const arrival = Buffer.alloc(ARRIVAL_BYTES);
+    arrival.writeDoubleLE(end, 0);
+    arrival.writeDoubleLE(appendedBytes, 8);
+    this.#arrivals?.put(keyOf(id, now), arrival);
   }
 
-  /**
-   * The first offset that came at or after a time, ms; the end where none did. Records from before there was a table of
-   * arrivals count as older than any time.
-   */
+  /** The first offset that came at or after a time, ms; the end where none did. */
   offsetAt(topic: string, partition: number, timeMs: number): number {
     const { id, start, end } = this.bounds(topic, partition);
     const range = { start: keyOf(id, Math.max(0, Math.ceil(timeMs))), end: keyOf(id + 1, 0), limit: 1 };
-    const [found] = this.#arrivals?.getRange(range) ?? [];
+    const [found] = this.#arrivals?.entries(range) ?? [];
     return found === undefined ? end : Math.max(start, found.value.readDoubleLE(0));
+  }
+
+  /** The first offset from which on the partition holds at most so many bytes; between two, records came together. */
+  offsetWithin(topic: string, partition: number, sizeBytes: number): number {
+    const { start, end, appendedBytes } = this.bounds(topic, partition);
+    let within = end;
+    for (const arrival of this.#arrivalsOf(topic, partition)) {
+      if (appendedBytes - arrival.bytesBefore > sizeBytes) continue;
+      within = arrival.offset;
+      break;
+    }
+    return Math.min(Math.max(within, start), end);
+  }
+
+  held(topic: string, partition: number): HeldRecords {
+    const { id, start, end, appendedBytes } = this.bounds(topic, partition);
+    let sizeBytes = 0;
+    let sinceMs: number | null = null;
+    if (end > start) {
+      // The newest arrival at or before the first record: what came with it and was cut is counted as held.
+      for (const arrival of this.#arrivalsOf(topic, partition)) {
+        if (arrival.offset > start && sinceMs !== null) break;
+        sizeBytes = appendedBytes - arrival.bytesBefore;
+        sinceMs = arrival.timeMs;
+      }
+    }
+    const spared = [...(this.#spared?.keys({ start: keyOf(id, 0), end: keyOf(id + 1, 0) }) ?? [])].length;
+    return { start, end, sizeBytes, sinceMs, spared };
+  }
+
+  /** From the one that the first record came with, ascending. */
+  *#arrivalsOf(topic: string, partition: number): Generator<Arrival, void, undefined> {
+    const { id } = this.bounds(topic, partition);
+    for (const { key, value } of this.#arrivals?.entries({ start: keyOf(id, 0), end: keyOf(id + 1, 0) }) ?? [])
+      yield { timeMs: offsetOf(key), offset: value.readDoubleLE(0), bytesBefore: value.readDoubleLE(8) };
   }
 
   /** All arrivals but the last one of those at or before the first record that is left. */
   #forgetArrivals(id: number, start: number): void {
     let before: Buffer | null = null;
-    for (const { key, value } of this.#arrivals?.getRange({ start: keyOf(id, 0), end: keyOf(id + 1, 0) }) ?? []) {
+    for (const { key, value } of this.#arrivals?.entries({ start: keyOf(id, 0), end: keyOf(id + 1, 0) }) ?? []) {
       if (value.readDoubleLE(0) > start) return;
-      if (before !== null) void this.#arrivals?.remove(before);
+      if (before !== null) this.#arrivals?.remove(before);
       before = key;
     }
   }
 
   /** In a write transaction: forgets at most `most` records before `before`; whether any are left to forget. */
-  truncate(topic: string, partition: number, before: number, most: number): boolean {
+  truncate(topic: string, partition: number, { before, spare }: Truncation, most: number): boolean {
     const bounds = this.bounds(topic, partition);
     const target = Math.min(before, bounds.end);
     if (target <= bounds.start) return false;
-    const keys = [
-      ...this.#records.getKeys({ start: keyOf(bounds.id, bounds.start), end: keyOf(bounds.id, target), limit: most }),
-    ];
-    for (const key of keys) void this.#records.remove(key);
+    const range = { start: keyOf(bounds.id, bounds.start), end: keyOf(bounds.id, target), limit: most };
+    const keys = [...this.#records.keys(range)];
+    for (const key of keys) {
+      if (spare?.has(offsetOf(key)) === true) {
+        const record = this.#records.get(key);
+        if (record !== undefined) this.#spared?.put(key, record);
+      }
+      this.#records.remove(key);
+    }
     const done = keys.length < most;
     const start = done ? target : offsetOf(keys.at(-1)!) + 1;
     this.#setBounds(topic, partition, { ...bounds, start });
     if (done) this.#forgetArrivals(bounds.id, start);
     return !done;
+  }
+
+  /** In a write transaction: what was spared of these offsets goes as well. */
+  forgetSpared(topic: string, partition: number, offsets: Iterable<number>): void {
+    const { id } = this.bounds(topic, partition);
+    for (const offset of offsets) this.#spared?.remove(keyOf(id, offset));
   }
 
   /**
@@ -165,20 +262,31 @@ export class PartitionTable {
     if (from >= to) return null;
     const records: StoredRecord[] = [];
     let bytes = 0;
-    for (const entry of this.#records.getRange({ start: keyOf(id, from), end: keyOf(id, to), limit: maxRecords })) {
-      bytes += entry.value.length;
+    for (const { key, value } of this.#records.entries({
+      start: keyOf(id, from),
+      end: keyOf(id, to),
+      limit: maxRecords,
+    })) {
+      bytes += value.length;
       if (records.length > 0 && bytes > maxBytes) break;
-      records.push(decodeRecord(entry.value, offsetOf(entry.key)));
+      const offset = offsetOf(key);
+      if (offset !== from + records.length) throw this.#absent(topic, partition, from + records.length);
+      records.push(decodeRecord(value, offset));
     }
-    const last = records.at(-1);
-    return last === undefined ? null : { records, end: last.offset + 1, logEnd };
+    if (records.length === 0) throw this.#absent(topic, partition, from);
+    return { records, end: from + records.length, logEnd };
   }
 
-  /** The record at an offset, or null. */
+  /** Offsets from the start to the end have a record each: one that has none was lost to damage. */
+  #absent(topic: string, partition: number, offset: number): SluiceError {
+    return logCorrupt(this.#folder.folder, `the record at offset ${offset} of ${topic}/${partition} is not in it`);
+  }
+
+  /** The record at an offset, or null; also one that a truncation has spared. */
   at(topic: string, partition: number, offset: number): StoredRecord | null {
-    const { id, start, end } = this.bounds(topic, partition);
-    if (offset < start || offset >= end) return null;
-    const found = this.#records.get(keyOf(id, offset));
+    const { id, end } = this.bounds(topic, partition);
+    if (offset < 0 || offset >= end) return null;
+    const found = this.#records.get(keyOf(id, offset)) ?? this.#spared?.get(keyOf(id, offset));
     return found === undefined ? null : decodeRecord(found, offset);
   }
 
@@ -188,7 +296,7 @@ export class PartitionTable {
 
   /** In a write transaction. */
   setCursor(cursor: string, value: string): void {
-    void this.#meta.put(name("cursor", cursor), Buffer.from(value));
+    this.#meta.put(name("cursor", cursor), Buffer.from(value));
   }
 
   committed(group: string, topic: string, partition: number): number | null {
@@ -199,7 +307,7 @@ export class PartitionTable {
   setCommitted(group: string, topic: string, partition: number, offset: number): void {
     const bytes = Buffer.alloc(8);
     bytes.writeDoubleLE(offset);
-    void this.#meta.put(name("committed", group, topic, partition), bytes);
+    this.#meta.put(name("committed", group, topic, partition), bytes);
   }
 
   #unknown(topic: string): SluiceError {
@@ -224,12 +332,6 @@ function keyOf(id: number, offset: number): Buffer {
 
 function offsetOf(key: Buffer): number {
   return key.readUInt32BE(4) * 0x1_0000_0000 + key.readUInt32BE(8);
-}
-
-function float64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return bytes;
 }
 
 /** The key of a named thing: unambiguous whatever the names hold. */

@@ -99,7 +99,7 @@ test("labels that the topic lost before they were taken in are told, and what fo
   t.after(() => log.close());
   await log.ensureTopic("said", 1);
   await log.append("said", 0, [labelOf(0), labelOf(1), labelOf(2)].map(encodeLabel));
-  await log.truncate("said", 0, 2);
+  await log.truncate("said", 0, { before: 2 });
   const warnings: string[] = [];
   const topic = topicOn(log, (message) => warnings.push(message));
   await takeInAll(topic);

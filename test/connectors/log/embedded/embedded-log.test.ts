@@ -40,7 +40,7 @@ test("times of arrival never fall, outlive the process, and are forgotten with t
     await Promise.all([0, 1_000, 1_001, 2_000, 2_001, 3_000, 3_001].map((at) => log.offsetsAt("images", at))),
     [[0], [0], [2], [2], [6], [6], [8]],
   );
-  await log.truncate("images", 0, 3);
+  await log.truncate("images", 0, { before: 3 });
   assert.deepEqual(await Promise.all([0, 1_500, 2_500].map((at) => log.offsetsAt("images", at))), [[3], [3], [6]]);
   await log.close();
   const again = await openEmbeddedLog(folder, writer);
@@ -58,7 +58,7 @@ test("records before a truncation are gone, their offsets stay a hole", async (t
       partition,
       Array.from({ length: 25 }, (_, i) => text(String(i))),
     );
-  await log.truncate("images", 0, 20);
+  await log.truncate("images", 0, { before: 20 });
   assert.deepEqual(await log.ends("images"), [
     { start: 20, end: 25 },
     { start: 0, end: 25 },
@@ -69,7 +69,7 @@ test("records before a truncation are gone, their offsets stay a hole", async (t
   assert.deepEqual(await log.fetch("images", 0, [3, 20]), (await collect(log, "images", 20, 1)).slice(0, 1));
   assert.equal((await collect(log, "images", 0, 25, 1)).length, 25);
 
-  await log.truncate("images", 0, 1_000);
+  await log.truncate("images", 0, { before: 1_000 });
   assert.deepEqual((await log.ends("images"))[0], { start: 25, end: 25 }, "nothing past the end is forgotten");
   assert.deepEqual(await batchesOf(log, "images", 3, { maxRecords: 1, maxBytes: 1, until: 25 }), []);
   assert.equal(await log.append("images", 0, [text("next")]), 25);
@@ -85,7 +85,7 @@ test("a truncation of more records than one transaction takes is complete", asyn
       0,
       Array.from({ length: 5_000 }, () => text("x")),
     );
-  await log.truncate("images", 0, 24_999);
+  await log.truncate("images", 0, { before: 24_999 });
   assert.deepEqual(await log.ends("images"), [{ start: 24_999, end: 25_000 }]);
   assert.equal((await collect(log, "images", 0, 1))[0]?.offset, 24_999);
   await log.close();
@@ -193,7 +193,7 @@ test("a full disk is said to be full; cursor and records still agree, and room g
     await log.close();
     log = await openEmbeddedLog(folder, WRITER);
   }
-  await log.truncate("images", 0, kept);
+  await log.truncate("images", 0, { before: kept });
   // LMDB gives the pages of one transaction out again in the one after the next.
   assert.equal(await log.append("images", 0, [text("small")]), kept);
   assert.equal(await log.append("images", 0, records), kept + 1);
