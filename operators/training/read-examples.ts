@@ -4,7 +4,8 @@ import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import type { LabelledPixels } from "../../schemas/labelled-pixels.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
-import { planDecode, refuse, refuseDecoded } from "../image/decode-plan.js";
+import type { ImageNote } from "../../schemas/image-notes.js";
+import { notesOf, planDecode, refuse, refuseDecoded } from "../image/decode-plan.js";
 import { isBadImage } from "../image/fetch.js";
 
 /** An encoded image and what it shows. */
@@ -35,6 +36,8 @@ export interface ReadExamplesOptions {
 
 export interface ReadExamples {
   readonly examples: LabelledPixels;
+  /** What was done to at least one of them on the way */
+  readonly notes: ReadonlySet<ImageNote>;
   /** Bad images: each costs itself only */
   readonly skipped: readonly SkippedExample[];
 }
@@ -55,6 +58,7 @@ export async function readExamples(
   const parts: Uint8Array[] = [];
   const labels: number[] = [];
   const skipped: SkippedExample[] = [];
+  const notes = new Set<ImageNote>();
   const take = async (group: readonly EncodedExample[]): Promise<void> => {
     if (signal?.aborted === true) {
       throw new SluiceError("E_CANCELLED", "Stopped on request while reading training images.", {
@@ -63,11 +67,12 @@ export async function readExamples(
     }
     const read = await Promise.all(group.map((example) => decodeExample(example, options)));
     read.forEach((result, at) => {
-      if (!(result instanceof Uint8Array)) {
+      if (!("pixels" in result)) {
         skipped.push(result);
         return;
       }
-      parts.push(result);
+      parts.push(result.pixels);
+      for (const note of result.notes) notes.add(note);
       labels.push(group[at]!.label);
     });
     if (parts.length * size > maxBytes) {
@@ -99,22 +104,30 @@ export async function readExamples(
   parts.forEach((part, at) => {
     pixels.set(part, at * size);
   });
-  return { examples: { count: parts.length, pixels, labels: Int32Array.from(labels) }, skipped };
+  return { examples: { count: parts.length, pixels, labels: Int32Array.from(labels) }, notes, skipped };
+}
+
+export interface DecodedExample {
+  readonly pixels: Uint8Array;
+  readonly notes: readonly ImageNote[];
 }
 
 /** One example's pixels, or why it cannot be used. Throws what reading throws for failed I/O. */
 export async function decodeExample(
   { uri, bytes }: EncodedExample,
   { decoder, card, config }: ReadExamplesOptions,
-): Promise<Uint8Array | SkippedExample> {
+): Promise<DecodedExample | SkippedExample> {
   try {
     const encoded = await bytes();
     const header = await decoder.header(encoded);
     const refused = refuse(header, config, uri);
     if (refused !== null) return { uri, ...refused };
-    const { pixels, notes } = await decoder.decode(encoded, header, planDecode(header, card));
+    const plan = planDecode(header, card);
+    const { pixels, notes } = await decoder.decode(encoded, header, plan);
     const refusedAfter = refuseDecoded(notes, config);
-    return refusedAfter === null ? pixels : { uri, ...refusedAfter };
+    return refusedAfter === null
+      ? { pixels, notes: [...notesOf(header, plan, uri), ...notes] }
+      : { uri, ...refusedAfter };
   } catch (error) {
     if (error instanceof SluiceError && isBadImage(error.code)) return { uri, code: error.code, reason: error.message };
     throw error;

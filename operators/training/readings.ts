@@ -1,3 +1,4 @@
+import type { ImageNote } from "../../schemas/image-notes.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import {
   listedNumbers,
@@ -13,6 +14,12 @@ export interface OpenPixels {
   readonly colour: boolean;
   readonly size: boolean;
   readonly resize: boolean;
+}
+
+/** Members of a card on how pictures are opened that no file told and nobody said. */
+export interface OpenOpening {
+  readonly orientation: boolean;
+  readonly alpha: boolean;
 }
 
 /** A way to feed a model: what of it is said, by the flags that say it. */
@@ -107,6 +114,34 @@ export function geometryReadings({ input, resize }: Seen, open: OpenPixels): Rea
       choices: { resize: one },
     })),
   ];
+}
+
+/** How pictures may be opened otherwise than by the card's defaults, where what was done to the pictures (`notes`) says that it matters. */
+export function openingReadings(open: OpenOpening, notes: ReadonlySet<ImageNote>): Reading[] {
+  const ignored: Reading = {
+    name: "not turned by EXIF",
+    flags: ["--orientation", "ignore"],
+    choices: { resize: { orientation: "ignore" } },
+  };
+  const dropped: Reading = {
+    name: "transparency dropped",
+    flags: ["--alpha", "drop"],
+    choices: { resize: { alpha: "drop" } },
+  };
+  const single = [
+    ...(open.orientation && notes.has("turned") ? [ignored] : []),
+    ...(open.alpha && notes.has("alpha") ? [dropped] : []),
+  ];
+  return single.length < 2 ? single : [...single, { ...both(ignored, dropped), name: "neither turned nor on black" }];
+}
+
+/** One reading with what another says as well; it is called after the other. */
+export function both(one: Reading, other: Reading): Reading {
+  return {
+    name: other.name,
+    flags: [...one.flags, ...other.flags],
+    choices: { ...one.choices, ...other.choices, resize: { ...one.choices.resize, ...other.choices.resize } },
+  };
 }
 
 function resizeName({ mode, shortSide }: Partial<ModelCard["resize"]>): string {

@@ -1,47 +1,29 @@
 import { extname } from "node:path";
-import type { Decoder } from "../../connectors/decoder/decoder.js";
-import { inferCard, type CardChoices, type InferredTeacher } from "../../connectors/engine/teacher/infer-card.js";
-import { openEngine } from "../../connectors/engine/open.js";
-import { predictedClasses } from "../../operators/training/evaluation.js";
+import type { CardChoices, InferredTeacher } from "../../connectors/engine/teacher/infer-card.js";
+import { classesNamed } from "../../operators/select/label-index.js";
 import { labelOrders, type LabelOrder } from "../../operators/select/label-orders.js";
+import type { EncodedExample, SkippedExample } from "../../operators/training/read-examples.js";
 import {
+  both,
   geometryReadings,
   isAboveChance,
   isClearlyBetter,
+  openingReadings,
   pixelReadings,
-  type Reading,
-  type ReadingChoices,
 } from "../../operators/training/readings.js";
-import { classesNamed } from "../../operators/select/label-index.js";
-import {
-  readExamples,
-  type EncodedExample,
-  type ReadExamples,
-  type SkippedExample,
-} from "../../operators/training/read-examples.js";
-import type { DecodeConfig, EngineConfig } from "../../schemas/config.js";
 import { areInvented } from "../../schemas/class-names.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
-import { outputWidth, type ModelCard } from "../../schemas/model-card.js";
+import { SluiceError } from "../../schemas/errors.js";
 import { pixelBytes } from "../../schemas/pixels.js";
-import type { OnProgress } from "../../schemas/progress.js";
 import { openLabelledCsv } from "./labelled-csv.js";
 import { openLabelledFolder, type LabelledFolder } from "./labelled-folder.js";
-import { NOTHING_SCORED } from "../train.js";
-
-export interface CheckReadingsRun {
-  readonly model: string;
-  readonly choices: CardChoices;
-  /** `<folder>/<class name>/…`, or a .csv of `path,label` */
-  readonly labelled: string;
-  /** Images at most, spread over the set */
-  readonly count: number;
-  readonly engine: EngineConfig;
-  readonly decode: DecodeConfig;
-  readonly decoder: Decoder;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnProgress | undefined;
-}
+import {
+  MAX_PIXELS,
+  ReadingBench,
+  withReading,
+  type Answers,
+  type Candidate,
+  type CheckReadingsRun,
+} from "./reading-bench.js";
 
 export interface MeasuredReading {
   readonly name: string;
@@ -80,19 +62,6 @@ export interface ReadingsCheck {
 
 /** With fewer images, readings that differ by some points are not told apart. */
 const FEW_IMAGES = 100;
-/** Pixels held at once, bytes */
-const MAX_PIXELS = 512 * 1024 * 1024;
-/** Sizes that a model does not take are answers, not failures. */
-const DOES_NOT_RUN = ["E_ENGINE_RUN", "E_ENGINE_SHAPE", "E_ENGINE_LOAD", "E_IMAGE_SCORES", "E_TEACHER_CARD"] as const;
-
-interface Candidate {
-  readonly pixels: Reading;
-  readonly geometry: Reading;
-}
-
-/** A candidate's answers: the model's class of each image, or why there are none */
-type Answers = Int32Array | { readonly failure: string };
-
 interface Measured extends Candidate {
   readonly answers: Answers;
   readonly order: LabelOrder;
@@ -112,7 +81,7 @@ export async function checkReadings(
   const set = await openSet(run.labelled);
   const orders = ordersFor(set, card.labels);
   const examples = await spread(set, Math.max(1, Math.min(run.count, Math.floor(MAX_PIXELS / pixelBytes(card.input)))));
-  const bench = new Bench(inferred, run, examples);
+  const bench = new ReadingBench(inferred, run, examples);
 
   const geometries = geometryReadings(card, open);
   const pixels = pixelReadings(card, open);
@@ -129,6 +98,11 @@ export async function checkReadings(
   for (const one of again.length === 0 ? [] : pixels.filter((other) => other !== best.pixels))
     again.push(await measure({ pixels: one, geometry: best.geometry }));
   best = bestOf([...byGeometry, ...again]);
+  const openings = openingReadings(open, bench.notes);
+  const { pixels: seenPixels, geometry: seenGeometry } = best;
+  const byOpening = [best];
+  for (const one of openings) byOpening.push(await measure({ pixels: seenPixels, geometry: both(seenGeometry, one) }));
+  best = bestOf(byOpening);
 
   const assumed = byPixels[0]!;
   const isGuess = open.normalise && card.format !== "onnx";
@@ -145,7 +119,7 @@ export async function checkReadings(
     accuracy: accuracyOf(one),
     failure: "failure" in one.answers ? one.answers.failure : null,
   });
-  const sized = again.length === 0 ? byPixels : again.filter(({ geometry }) => geometry === best.geometry);
+  const sized = again.length === 0 ? byPixels : again.filter(({ geometry }) => geometry === seenGeometry);
   const inOrder = orders.map((order) => ({ ...best, order, right: rightsIn(order, best.answers, truth) }));
   const counts = new Map<number, number>();
   for (const label of truth) counts.set(label, (counts.get(label) ?? 0) + 1);
@@ -164,6 +138,18 @@ export async function checkReadings(
                 readings: byGeometry.map((one) => shown(one, one.geometry.name, one.geometry.flags)),
               },
             ]),
+        ...(openings.length === 0
+          ? []
+          : [
+              {
+                about: "opening the pictures",
+                readings: byOpening.map((one, at) =>
+                  at === 0
+                    ? { ...shown(one, OPENED_BY_DEFAULT, []), isAssumed: true }
+                    : shown(one, openings[at - 1]!.name, openings[at - 1]!.flags),
+                ),
+              },
+            ]),
         ...(orders.length === 1 && orders[0]!.name === BY_NAME
           ? []
           : [{ about: "order of the classes", readings: inOrder.map((one) => shown(one, one.order.name, [])) }]),
@@ -179,108 +165,8 @@ export async function checkReadings(
   };
 }
 
-/** Runs candidates over the same images: decoded once for each size and way of resizing. */
-class Bench {
-  truth: readonly number[] = [];
-  skipped: readonly SkippedExample[] = [];
-  readonly #inferred: InferredTeacher;
-  readonly #run: CheckReadingsRun;
-  readonly #examples: readonly EncodedExample[];
-  readonly #cards = new Map<Reading, Promise<ModelCard>>();
-  /** Of the last geometry: others are decoded anew, their pixels need not be held */
-  #decoded: { readonly geometry: Reading; readonly read: ReadExamples } | null = null;
-  #batch: number | undefined;
-  #done = 0;
-
-  constructor(inferred: InferredTeacher, run: CheckReadingsRun, examples: readonly EncodedExample[]) {
-    this.#inferred = inferred;
-    this.#run = run;
-    this.#examples = examples;
-  }
-
-  async answers({ pixels, geometry }: Candidate): Promise<Answers> {
-    try {
-      const sized = await this.#cardOf(geometry);
-      const { examples } = await this.#read(geometry, sized);
-      const { normalise = sized.normalise, colour = sized.input.colour } = pixels.choices;
-      const card = { ...sized, normalise, input: { ...sized.input, colour } };
-      this.#run.onProgress?.({ ...NOTHING_SCORED, phase: `try ${pixels.name}`, done: this.#done++, total: null });
-      return await this.#score(card, examples.count, examples.pixels);
-    } catch (error) {
-      const known = DOES_NOT_RUN.some((code) => isSluiceError(error, code));
-      // The card's own reading has run before: what is wrong with it is wrong.
-      if (!known || geometry.flags.length === 0) throw error;
-      return { failure: (error as SluiceError).message };
-    }
-  }
-
-  /** As `teacher add` makes it with the flags of a reading */
-  #cardOf(geometry: Reading): Promise<ModelCard> {
-    if (geometry.flags.length === 0) return Promise.resolve(this.#inferred.card);
-    const { model, choices } = this.#run;
-    let card = this.#cards.get(geometry);
-    if (card === undefined) {
-      card = inferCard(model, { ...withReading(choices, geometry.choices), isChecked: true }).then((one) => one.card);
-      this.#cards.set(geometry, card);
-    }
-    return card;
-  }
-
-  async #read(geometry: Reading, card: ModelCard): Promise<ReadExamples> {
-    if (this.#decoded?.geometry !== geometry) {
-      const { decoder, decode, signal } = this.#run;
-      const read = await readExamples(from(this.#examples), {
-        decoder,
-        card,
-        config: decode,
-        maxBytes: 2 * MAX_PIXELS,
-        signal,
-      });
-      this.#decoded = { geometry, read };
-      this.truth = [...read.examples.labels];
-      this.skipped = read.skipped;
-    }
-    return this.#decoded.read;
-  }
-
-  async #score(card: ModelCard, count: number, pixels: Uint8Array): Promise<Answers> {
-    const { engine: config, signal } = this.#run;
-    const { folder } = this.#inferred;
-    const engine = await openEngine(
-      { card, folder },
-      this.#batch === undefined ? config : { ...config, batch: this.#batch },
-    );
-    try {
-      const { batch } = engine.info;
-      this.#batch = batch;
-      const classes = card.labels.length;
-      const width = outputWidth(card);
-      const size = pixelBytes(card.input);
-      const starts = Array.from({ length: Math.ceil(count / batch) }, (_, at) => at * batch);
-      const scored = await Promise.all(
-        starts.map((start) => {
-          if (signal?.aborted === true)
-            throw new SluiceError("E_CANCELLED", "Stopped on request while trying readings.");
-          const end = Math.min(count, start + batch);
-          return engine.score({ count: end - start, pixels: pixels.slice(start * size, end * size) });
-        }),
-      );
-      const logits = new Float32Array(count * classes);
-      starts.forEach((start, at) => {
-        for (let row = 0; row < scored[at]!.length / width; row++)
-          logits.set(scored[at]!.subarray(row * width, row * width + classes), (start + row) * classes);
-      });
-      const answers = predictedClasses(logits, classes);
-      for (let row = 0; row < count; row++)
-        if (!logits.subarray(row * classes, (row + 1) * classes).every(Number.isFinite)) answers[row] = -1;
-      return answers.every((answer) => answer < 0) ? { failure: "its scores are not finite" } : answers;
-    } finally {
-      await engine.close();
-    }
-  }
-}
-
 const BY_NAME = "by name";
+const OPENED_BY_DEFAULT = "turned by EXIF, on black";
 
 /** A lookup in all names of a set, so that an image's label is its class's place among them */
 async function openSet(path: string): Promise<LabelledFolder> {
@@ -315,11 +201,6 @@ async function spread(set: LabelledFolder, count: number): Promise<EncodedExampl
   for await (const example of set.examples(set.classNames, Number.POSITIVE_INFINITY)) all.push(example);
   const taken = Math.min(count, all.length);
   return Array.from({ length: taken }, (_, at) => all[Math.floor((at * all.length) / taken)]!);
-}
-
-async function* from(examples: readonly EncodedExample[]): AsyncGenerator<EncodedExample> {
-  await Promise.resolve();
-  yield* examples;
 }
 
 function inBestOrder(
@@ -384,10 +265,6 @@ function warningsOf(
         ]
       : []),
   ];
-}
-
-function withReading(choices: CardChoices, reading: ReadingChoices): CardChoices {
-  return { ...choices, ...reading, resize: { ...choices.resize, ...reading.resize } };
 }
 
 function choicesFor(

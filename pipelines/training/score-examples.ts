@@ -45,10 +45,10 @@ async function* scoreGroup(
   const reading = { decoder, card, config: decode, maxBytes: Number.POSITIVE_INFINITY, signal };
   const read = await Promise.all(group.map((example) => decodeExample(example, reading)));
   const size = pixelBytes(card.input);
-  const decoded = read.filter((result) => result instanceof Uint8Array);
+  const decoded = read.filter((result) => "pixels" in result);
   const pixels = new Uint8Array(decoded.length * size);
   decoded.forEach((part, at) => {
-    pixels.set(part, at * size);
+    pixels.set(part.pixels, at * size);
   });
   const scores = await engine.score({ count: decoded.length, pixels });
   const classes = card.labels.length;
@@ -56,7 +56,7 @@ async function* scoreGroup(
   let row = 0;
   for (const [at, example] of group.entries()) {
     const result = read[at]!;
-    if (!(result instanceof Uint8Array)) {
+    if (!("pixels" in result)) {
       yield { example, skipped: result };
       continue;
     }

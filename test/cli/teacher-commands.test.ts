@@ -59,6 +59,29 @@ test("flags go into the card, images are shown by their names, and the card is c
   );
 });
 
+test("every member of a card has its flag", async () => {
+  const { code, err, out } = await sluice(
+    ...["teacher", "add", "model.onnx", "--overwrite", "--normalise", "unit", "--name", "mine", "--no-antialias"],
+    ...["--orientation", "ignore", "--alpha", "drop", "--colour-profile", "convert", "--shrink-on-load"],
+    ...["--short-side", "20", "--fixed-batch", "4", "--temperature", "1.7"],
+  );
+  assert.equal(code, 0, err);
+  assert.match(out, /Pictures are not turned by EXIF, and transparency is dropped \(as said\)\./);
+  const card = JSON.parse(await readFile(join(folder, "model.card.json"), "utf8")) as Record<string, unknown>;
+  assert.deepEqual(card["resize"], {
+    kernel: "linear",
+    mode: "crop",
+    shortSide: 20,
+    shrinkOnLoad: true,
+    antialias: false,
+    orientation: "ignore",
+    alpha: "drop",
+    colourProfile: "convert",
+  });
+  assert.deepEqual([card["name"], card["temperature"]], ["mine", 1.7]);
+  assert.equal((card["input"] as Record<string, unknown>)["fixedBatch"], 4);
+});
+
 test("what is wrong with a flag is said as that, and nothing is written", async () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [["add", "model.onnx", "--size", "big"], /--size.*such as 224 or 320x240/],

@@ -22,6 +22,7 @@ export interface CardChoices extends ShapeChoices {
   readonly normalise?: ModelCard["normalise"] | undefined;
   readonly resize?: Partial<ModelCard["resize"]> | undefined;
   readonly outputKind?: ModelCard["output"]["kind"] | undefined;
+  readonly temperature?: number | undefined;
   /** Whether labelled images are going to tell what no file does: then nothing has to be said of TensorFlow's models */
   readonly isChecked?: boolean | undefined;
 }
@@ -32,6 +33,8 @@ export interface OpenMembers {
   readonly colour: boolean;
   readonly size: boolean;
   readonly resize: boolean;
+  readonly orientation: boolean;
+  readonly alpha: boolean;
   readonly labels: boolean;
 }
 
@@ -100,7 +103,7 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
       ...(shapes.embedding === undefined ? {} : { embedding: shapes.embedding }),
     },
     labels,
-    temperature: 1,
+    temperature: choices.temperature ?? 1,
   };
   return {
     card,
@@ -111,6 +114,7 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
       inputNote,
       normaliseNote,
       resizeNote,
+      openingNote(sources, resize),
       kindNote,
       ...(shapes.embedding === undefined
         ? []
@@ -154,6 +158,8 @@ function openMembers({ choices, cards }: Sources, shapes: ModelShapes, named: Na
       sides.some((axis) => shapes.inputDims[axis] == null) &&
       saidBy(cards, "size") === null,
     resize: choices.resize?.mode === undefined && saidBy(cards, "resize") === null,
+    orientation: choices.resize?.orientation === undefined && saidBy(cards, "opening") === null,
+    alpha: choices.resize?.alpha === undefined && saidBy(cards, "opening") === null,
     labels: named === null,
   };
 }
@@ -170,7 +176,8 @@ function inputFrom({ path, choices, cards }: Sources, shapes: ModelShapes): Said
       { path, found: dims },
     );
   }
-  const [batch, a, b, c] = dims;
+  const [stored, a, b, c] = dims;
+  const batch = choices.fixedBatch ?? stored;
   const [tall, wide, depth] = layout === "NCHW" ? [b, c, a] : [a, b, c];
   const card = cards.find(({ size }) => size !== undefined);
   const size = card?.size;
@@ -295,13 +302,21 @@ function resizeFor({ path, choices, cards }: Sources, input: ModelCard["input"])
       : told !== null && mode === said.mode
         ? `${resize.kernel}, from ${told.from}`
         : "assumed: no file says";
-  const opened = [
-    ...(resize.orientation === "ignore" ? ["not turned by EXIF"] : []),
-    ...(resize.alpha === "drop" ? ["transparency dropped"] : []),
-  ];
-  const openedNote =
-    opening === null ? "" : ` They are opened as the tool of ${opening.from} does: ${opened.join(", ")}.`;
-  return { resize, note: `Images are ${words} (${from}).${openedNote}` };
+  const unscaled = resize.antialias === false ? ", without antialiasing" : "";
+  return { resize, note: `Images are ${words}${unscaled} (${from}).` };
+}
+
+/** What happens to EXIF turns and transparency, each with its source. */
+function openingNote({ choices, cards }: Sources, { orientation, alpha }: ModelCard["resize"]): string {
+  const told = saidBy(cards, "opening");
+  const from = (said: unknown): string =>
+    said !== undefined ? "as said" : told === null ? "assumed: no file says" : `as the tool of ${told.from} does`;
+  const turned = orientation === "ignore" ? "not turned by EXIF" : "turned by EXIF";
+  const opaque = alpha === "drop" ? "transparency is dropped" : "transparency becomes black";
+  const [ofTurns, ofAlpha] = [from(choices.resize?.orientation), from(choices.resize?.alpha)];
+  return ofTurns === ofAlpha
+    ? `Pictures are ${turned}, and ${opaque} (${ofTurns}).`
+    : `Pictures are ${turned} (${ofTurns}), and ${opaque} (${ofAlpha}).`;
 }
 
 function kindFor({ choices, cards }: Sources, shapes: ModelShapes): Said<"kind", ModelCard["output"]["kind"]> {

@@ -36,6 +36,8 @@ export interface ShapeChoices extends OutputChoice {
   /** px */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
+  /** The only batch size that the model runs with */
+  readonly fixedBatch?: number | undefined;
   readonly embeddingName?: string | undefined;
 }
 
@@ -44,10 +46,12 @@ export const TRIAL_SIDE = 224;
 
 /** Sizes to try a model with: its own, then the user's, then one image of 224 x 224 in colour. */
 export function trialDims(found: readonly (number | null)[], choices: ShapeChoices): number[] {
-  const { width = TRIAL_SIDE, height = TRIAL_SIDE } = choices;
+  const { width = TRIAL_SIDE, height = TRIAL_SIDE, fixedBatch = 1 } = choices;
   const channels = choices.colour === "grey" ? 1 : 3;
   const chosen =
-    layoutOf(found, choices.layout) === "NHWC" ? [1, height, width, channels] : [1, channels, height, width];
+    layoutOf(found, choices.layout) === "NHWC"
+      ? [fixedBatch, height, width, channels]
+      : [fixedBatch, channels, height, width];
   return found.map((dim, axis) => dim ?? chosen[axis] ?? 1);
 }
 

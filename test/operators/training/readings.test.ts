@@ -5,6 +5,7 @@ import {
   geometryReadings,
   isAboveChance,
   isClearlyBetter,
+  openingReadings,
   pixelReadings,
 } from "../../../operators/training/readings.js";
 import { modelCardSchema } from "../../../schemas/model-card.js";
@@ -60,6 +61,18 @@ test("sizes and ways of resizing, the card's own first and without flags", () =>
   assert.deepEqual(found.slice(0, 3), ["", "--size 32", "--size 64"]);
   assert.ok(!found.includes("--size 224"));
   assert.deepEqual(found.slice(-3), ["--resize crop --short-side 224", "--resize stretch", "--resize pad"]);
+});
+
+test("opening the pictures otherwise is a reading only where it is open and the pictures tell it apart", () => {
+  const open = { orientation: true, alpha: true };
+  const flags = (...args: Parameters<typeof openingReadings>): string[] =>
+    openingReadings(...args).map((reading) => reading.flags.join(" "));
+  assert.deepEqual(flags(open, new Set()), []);
+  assert.deepEqual(flags(open, new Set(["turned", "cmyk"])), ["--orientation ignore"]);
+  assert.deepEqual(flags({ ...open, orientation: false }, new Set(["turned", "alpha"])), ["--alpha drop"]);
+  const [, , last] = openingReadings(open, new Set(["turned", "alpha"]));
+  assert.deepEqual(last?.flags, ["--orientation", "ignore", "--alpha", "drop"]);
+  assert.deepEqual(last.choices, { resize: { orientation: "ignore", alpha: "drop" } });
 });
 
 test("orders of classes whose names are not the model's", () => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
+import sharp from "sharp";
 import { openSharpDecoder } from "../../../connectors/decoder/libvips/libvips-decoder.js";
 import { openEngine } from "../../../connectors/engine/open.js";
 import { predictedClasses } from "../../../operators/training/evaluation.js";
@@ -27,7 +28,12 @@ const WAYS = {
 const pictures = Array.from({ length: COUNT }, (_, at) => squarePixels(SIDE, 500 + at));
 
 /** What a model says of the pictures when it is fed in that way: another path than readings take */
-async function answers(folder: string, card: ModelCard, way: keyof typeof WAYS): Promise<Int32Array> {
+async function answers(
+  folder: string,
+  card: ModelCard,
+  way: keyof typeof WAYS,
+  shown: readonly Uint8Array[] = pictures,
+): Promise<Int32Array> {
   const { colour, normalise } = WAYS[way];
   const read: ModelCard = {
     ...card,
@@ -36,7 +42,7 @@ async function answers(folder: string, card: ModelCard, way: keyof typeof WAYS):
   };
   const opened = await openEngine({ card: read, folder }, engine);
   try {
-    const pixels = Uint8Array.from(pictures.flatMap((picture) => [...picture]));
+    const pixels = Uint8Array.from(shown.flatMap((picture) => [...picture]));
     return predictedClasses(await opened.score({ count: COUNT, pixels }), card.labels.length);
   } finally {
     await opened.close();
@@ -153,6 +159,56 @@ describe("labelled images tell how a model is read", () => {
       assert.deepEqual([check!.labels, card.labels[1]], [names, "class-1"]);
       assert.match(check!.warnings.join("\n"), /called otherwise/);
       assert.deepEqual((await add(folder, unit, { takeBest: true })).card.labels, names);
+    });
+  });
+
+  test("whether EXIF turns is told by pictures that it turns, and is no question elsewhere", async () => {
+    await withFolder(async (folder) => {
+      const { card } = await writeSmallTeacher(folder, "onnx", { output: "logits", classes: 4 });
+      // Four colours, a quarter of the picture each: turned, they are others.
+      const stored = pictures.map((_, at) => {
+        const quarters = [0, 1, 2, 3].map((quarter) => squarePixels(SIDE, 4 * at + quarter + 9000));
+        return Uint8Array.from({ length: SIDE * SIDE * 3 }, (_, value) => {
+          const x = Math.floor(value / 3) % SIDE;
+          const y = Math.floor(value / 3 / SIDE);
+          return quarters[(2 * x >= SIDE ? 1 : 0) + (2 * y >= SIDE ? 2 : 0)]![value]!;
+        });
+      });
+      const truth = await answers(folder, card, "unit", stored);
+      await rm(join(folder, "model-card.json"));
+      for (const [at, picture] of stored.entries()) {
+        const path = join(folder, "labelled", `class-${truth[at]!}`, `${at}.jpg`);
+        await mkdir(dirname(path), { recursive: true });
+        const raw = sharp(picture, { raw: { width: SIDE, height: SIDE, channels: 3 } });
+        await writeFile(
+          path,
+          await raw.jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).withMetadata({ orientation: 6 }).toBuffer(),
+        );
+      }
+      const unit: CardChoices = { ...STRETCH, normalise: { mean: [0], std: [1] }, colour: "rgb" };
+      const { check, written } = await add(folder, unit);
+      assert.deepEqual([check!.finding, written, check!.flags], ["another", false, ["--orientation", "ignore"]]);
+      const opening = check!.questions.find(({ about }) => about === "opening the pictures")!.readings;
+      assert.deepEqual(
+        opening.map(({ name, isAssumed, flags }) => [name, isAssumed, flags]),
+        [
+          ["turned by EXIF, on black", true, []],
+          ["not turned by EXIF", false, ["--orientation", "ignore"]],
+        ],
+      );
+      assert.ok(opening[1]!.accuracy! > 0.9 && opening[0]!.accuracy! < opening[1]!.accuracy!);
+      const said = await add(folder, { ...unit, resize: { mode: "stretch", orientation: "ignore" } });
+      assert.equal(said.check!.finding, "stands");
+      assert.equal(
+        said.check!.questions.find(({ about }) => about === "opening the pictures"),
+        undefined,
+      );
+      assert.match(
+        said.assumptions.join("\n"),
+        /not turned by EXIF \(as said\), and transparency becomes black \(assumed/,
+      );
+      const taken = await add(folder, unit, { takeBest: true });
+      assert.equal(taken.card.resize.orientation, "ignore");
     });
   });
 

@@ -61,6 +61,8 @@ function ultralytics(keys: ReadonlyMap<string, string>): ToldCard | null {
     ...(keys.get("channels") === "1" ? { colour: "grey" as const } : {}),
     normalise: { mean: [0], std: [1] },
     resize: ({ width, height }) => ({ mode: "crop", kernel: "linear", shortSide: Math.min(width, height) }),
+    // It opens pictures with OpenCV in colour: turned by EXIF, their transparency left out.
+    opening: { alpha: "drop" },
     ...(labels === null ? {} : { labels }),
   };
 }

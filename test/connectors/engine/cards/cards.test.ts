@@ -206,6 +206,7 @@ describe("metadata of an ONNX file", () => {
     assert.deepEqual(card.size, { width: 320, height: 224 });
     assertNear(card, [0], [1]);
     assert.deepEqual(resizeOf(card), { mode: "crop", kernel: "linear", shortSide: 224 });
+    assert.deepEqual(card.opening, { alpha: "drop" });
     assert.match(read({ task: "detect", stride: "32", names: "{0: 'person'}" })[0]?.refused ?? "", /task detect/);
   });
 
