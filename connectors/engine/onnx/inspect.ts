@@ -50,7 +50,7 @@ export async function inspectOnnx(path: string, file: OnnxFile, choices: ShapeCh
       outputName: output.name,
       outputWhy: why,
       width,
-      kind: kindFromGraph(file.graph, output.name) ?? told,
+      kind: kindFromGraph(file.graph.operators, output.name) ?? told,
       inside: innerNormalise(file.graph),
       ...(embedding?.values == null
         ? {}

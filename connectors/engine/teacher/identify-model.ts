@@ -4,8 +4,8 @@ import { SluiceError, messageOf, orNull } from "../../../schemas/errors.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
 import { foreignBytes, HEAD_BYTES } from "../model-file/foreign-bytes.js";
 import { readOnnx, type OnnxFile } from "../model-file/read-onnx.js";
-import { wrongWeights } from "./weights-digest.js";
 import { ABSENT, statIfThere } from "../../stat-if-there.js";
+import { assertWeightsThere } from "./weights-digest.js";
 
 /** A model on disk, as its files say it. */
 export interface FoundModel {
@@ -79,14 +79,7 @@ async function identifyFile(path: string, ownsFolder: boolean): Promise<FoundMod
   if (extension === ".onnx") {
     const onnx = await readOnnxFile(path);
     const external = onnx.externalFiles.map((location) => locationOf(path, location));
-    for (const [at, location] of external.entries()) {
-      if ((await statIfThere(join(folder, location))) === null)
-        throw wrongWeights(
-          join(folder, location),
-          `the weights that ${file} names as ${onnx.externalFiles[at]!}`,
-          "no file",
-        );
-    }
+    for (const location of external) await assertWeightsThere(folder, location, file);
     return {
       format: "onnx",
       folder,
@@ -99,12 +92,22 @@ async function identifyFile(path: string, ownsFolder: boolean): Promise<FoundMod
   const own = { folder, name: basename(folder), ownsFolder: true, onnx: null };
   if (file === "saved_model.pb") {
     const variables = (await orNull(readdir(join(folder, "variables")), ...ABSENT)) ?? [];
+    for (const location of shardsOf(variables)) await assertWeightsThere(folder, `variables/${location}`, file);
     const files = [file, ...variables.sort().map((name) => `variables/${name}`)];
     return { format: "saved-model", ...own, files };
   }
   if (extension === ".json") return { ...own, ...(await identifyTfjs(path)) };
   const found = EXPORTS[extension] ?? foreignBytes(await headOf(path));
   throw notAModel(path, found ?? `a file ${extension === "" ? "without an extension" : `*${extension}`}`);
+}
+
+/** Every file of a SavedModel's variables, as the names of those that are there count them */
+function shardsOf(names: readonly string[]): string[] {
+  const total = Math.max(0, ...names.map((name) => Number(/^variables\.data-\d+-of-(\d+)$/.exec(name)?.[1] ?? 0)));
+  if (total === 0) return [];
+  const number = (value: number): string => String(value).padStart(5, "0");
+  const data = Array.from({ length: total }, (_, at) => `variables.data-${number(at)}-of-${number(total)}`);
+  return ["variables.index", ...data];
 }
 
 async function identifyTfjs(path: string): Promise<Pick<FoundModel, "format" | "files">> {
@@ -123,7 +126,8 @@ async function identifyTfjs(path: string): Promise<Pick<FoundModel, "format" | "
     throw notAModel(path, "JSON without modelTopology and weightsManifest, which a tfjs model has");
   }
   const isGraph = json.format === "graph-model" || json.modelTopology.node !== undefined;
-  const weights = json.weightsManifest.flatMap(({ paths = [] }) => paths);
+  const weights = json.weightsManifest.flatMap(({ paths = [] }) => paths).map((location) => locationOf(path, location));
+  for (const location of weights) await assertWeightsThere(dirname(path), location, basename(path));
   return { format: isGraph ? "tfjs-graph" : "tfjs-layers", files: [basename(path), ...weights] };
 }
 

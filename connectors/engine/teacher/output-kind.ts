@@ -1,6 +1,6 @@
 import { SluiceError } from "../../../schemas/errors.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
-import type { OnnxGraph } from "../model-file/read-onnx.js";
+import type { GraphStep } from "../model-file/inner-normalise.js";
 
 /** What an output holds, and what tells so, in words. */
 export interface ToldKind {
@@ -30,7 +30,10 @@ const LINEAR = new Set(
 );
 
 /** What the last operators before an output make of it; null where they do not tell. */
-export function kindFromGraph({ operators }: OnnxGraph, output: string): ToldKind | null {
+export function kindFromGraph(
+  operators: readonly Pick<GraphStep, "op" | "inputs" | "outputs">[],
+  output: string,
+): ToldKind | null {
   let name: string | undefined = output;
   while (name !== undefined) {
     const step = operators.find(({ outputs }) => outputs.includes(name!));

@@ -6,8 +6,8 @@ import { isOwnCard, membersOf } from "./cards/find-cards.js";
 import { isObject } from "./cards/told-card.js";
 import type { TeacherFiles } from "../engine.js";
 import { identifyModel, locationOf, readOnnxFile } from "./identify-model.js";
-import { describeFile, wrongWeights } from "./weights-digest.js";
 import { statIfThere } from "../../stat-if-there.js";
+import { assertWeightsThere, describeFile, wrongWeights } from "./weights-digest.js";
 
 export interface LoadedTeacher extends TeacherFiles {
   /** null where the card was inferred */
@@ -143,9 +143,9 @@ async function verifyWeights(card: ModelCard, folder: string): Promise<void> {
       );
     }
     const path = join(folder, expected.path);
-    const size = (await statIfThere(path))?.size ?? null;
-    if (size !== expected.sizeBytes)
-      throw wrongWeights(path, `${expected.sizeBytes} bytes`, size === null ? "no file" : `${size} bytes`);
+    await assertWeightsThere(folder, expected.path, "its card");
+    const { size } = await stat(path);
+    if (size !== expected.sizeBytes) throw wrongWeights(path, `${expected.sizeBytes} bytes`, `${size} bytes`);
     const found = await describeFile(folder, expected.path);
     if (found.sha256 !== expected.sha256)
       throw wrongWeights(path, `SHA-256 ${expected.sha256}`, `SHA-256 ${found.sha256}`);

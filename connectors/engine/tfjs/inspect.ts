@@ -3,12 +3,14 @@ import * as tf from "@tensorflow/tfjs-core";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { nativeAbsence } from "../../native-tfjs.js";
 import { unavailable } from "../backends.js";
-import { normaliseOfLayers } from "./keras-topology.js";
+import { normaliseOfSteps, TAKES_BYTES, type StepGraph } from "../model-file/inner-normalise.js";
+import { graphSteps } from "./graph-steps.js";
+import { layerSteps } from "./layer-steps.js";
 import { loadFailure } from "../pool/model-runner.js";
 import { chooseOutput, noSuchOutput, type TriedOutput } from "../teacher/choose-output.js";
 import { trialDims, trialInputs, type ModelShapes, type ShapeChoices } from "../teacher/model-shapes.js";
-import { kindFromTrials } from "../teacher/output-kind.js";
-import { loadTfjsModel, startTfjsBackend, type TfjsFormat } from "./models.js";
+import { kindFromGraph, kindFromTrials } from "../teacher/output-kind.js";
+import { loadTfjsModel, startTfjsBackend, type TfjsFormat, type TfjsModel } from "./models.js";
 
 /**
  * Loads a tfjs model or a SavedModel into this process, runs it once and tells its shapes: on wasm, else on the native library, which a
@@ -30,7 +32,7 @@ export async function inspectTfjs(format: TfjsFormat, path: string, choices: Sha
       const dims = trialDims(inputDims ?? [null, null, null, null], choices);
       const places = outputNames.map((_, at) => at);
       const trials: TriedOutput[][] = [];
-      for (const values of trialInputs(dims, "float32")) {
+      for (const values of trialInputs(dims, model.inputType)) {
         const outputs = tf.tidy(() =>
           model.predict(tf.tensor4d(values, dims as [number, number, number, number]), places),
         );
@@ -53,19 +55,22 @@ export async function inspectTfjs(format: TfjsFormat, path: string, choices: Sha
       );
       const at = tried.findIndex(({ name }) => name === output.name);
       const width = output.values.length / dims[0]!;
+      const steps = await stepsOf(format, path, model);
       return {
         inputName: "of the model",
         inputDims: inputDims ?? [null, null, null, null],
-        inputType: "float32",
+        inputType: model.inputType,
         outputNames,
         outputName: output.name,
         outputWhy: why,
         width,
-        kind: kindFromTrials(
-          trials.map((trial) => trial[at]!.values!.subarray(0, width)),
-          path,
-        ),
-        inside: format === "tfjs-layers" ? normaliseOfLayers(await topologyOf(path)) : null,
+        kind:
+          kindFromGraph(steps?.steps ?? [], output.name.replace(/:0$/, "")) ??
+          kindFromTrials(
+            trials.map((trial) => trial[at]!.values!.subarray(0, width)),
+            path,
+          ),
+        inside: model.inputType === "uint8" ? TAKES_BYTES : steps === null ? null : normaliseOfSteps(steps),
         ...(embedding === undefined || embeddingName === undefined
           ? {}
           : { embedding: { name: embeddingName, size: (embedding.values?.length ?? 0) / dims[0]! } }),
@@ -78,6 +83,9 @@ export async function inspectTfjs(format: TfjsFormat, path: string, choices: Sha
   }
 }
 
-async function topologyOf(path: string): Promise<unknown> {
-  return (JSON.parse(await readFile(path, "utf8")) as { readonly modelTopology?: unknown }).modelTopology;
+/** A model's operators or layers, as its model.json has them; null where nothing is read. */
+async function stepsOf(format: TfjsFormat, path: string, { constantOf }: TfjsModel): Promise<StepGraph | null> {
+  if (format === "saved-model") return null;
+  const { modelTopology } = JSON.parse(await readFile(path, "utf8")) as { readonly modelTopology?: unknown };
+  return (format === "tfjs-layers" ? layerSteps : graphSteps)(modelTopology, constantOf);
 }

@@ -1,6 +1,4 @@
-import { isNumber, isObject, type JsonObject } from "../teacher/cards/told-card.js";
-import { toldBy } from "../model-file/inner-normalise.js";
-import type { ToldNormalise } from "../teacher/model-shapes.js";
+import { isObject } from "../teacher/cards/told-card.js";
 
 /** What a layer does only while it is trained: then, pixels pass as they are. */
 export const TRAINING_ONLY = [
@@ -29,25 +27,6 @@ export function asKeras2(value: unknown): unknown {
     else made[key] = asKeras2(inner);
   }
   return made;
-}
-
-/** What the first layers of a layers model do to pixels; null where they tell nothing. */
-export function normaliseOfLayers(topology: unknown): ToldNormalise | null {
-  for (const layer of layersOf(topology)) {
-    const name = layer["class_name"];
-    const config = isObject(layer["config"]) ? layer["config"] : {};
-    if (name === "InputLayer" || TRAINING_ONLY.some((one) => one === name)) continue;
-    if (name !== "Rescaling" || !isNumber(config["scale"])) return null;
-    return toldBy({ factor: [config["scale"]], shift: [isNumber(config["offset"]) ? config["offset"] : 0] });
-  }
-  return null;
-}
-
-function layersOf(topology: unknown): JsonObject[] {
-  const config = isObject(topology) ? (topology["model_config"] ?? topology) : null;
-  const inner = isObject(config) ? config["config"] : null;
-  const layers: unknown = isObject(inner) ? inner["layers"] : inner;
-  return Array.isArray(layers) ? layers.filter(isObject) : [];
 }
 
 /** `{class_name: "DTypePolicy", config: {name: "float32"}}` */

@@ -10,7 +10,11 @@ import { tfjsFiles } from "./files.js";
 export interface TfjsModel {
   /** null where unknown */
   readonly inputDims: readonly (number | null)[] | null;
+  /** "uint8" where it takes whole numbers: given float32, they are rounded */
+  readonly inputType: "float32" | "uint8";
   readonly outputNames: readonly string[];
+  /** The values of one of its constants or weights that has few of them; null where there is none of that name, or it is larger */
+  readonly constantOf: (name: string) => readonly number[] | null;
   /** The outputs at these places of `outputNames` */
   predict(input: tf.Tensor4D, places: readonly number[]): tf.Tensor[];
   dispose(): void;
@@ -55,6 +59,9 @@ export async function loadTfjsModel(
       });
       return {
         inputDims: onlyInput(name, model.inputs).shape,
+        inputType: "float32",
+        constantOf: (weight) =>
+          valuesOf(model.weights.find(({ originalName: own }) => own === weight || own.endsWith(`/${weight}`))?.read()),
         outputNames: model.outputs.map((output) => output.sourceLayer.name),
         predict: (input, places) => placed([model.predict(input)].flat(), places),
         dispose: () => void model.dispose(),
@@ -64,14 +71,18 @@ export async function loadTfjsModel(
       const { loadGraphModel } = await import("@tensorflow/tfjs-converter");
       const model = await loadGraphModel(tfjsFiles(path));
       const outputNames = model.outputs.map((output) => output.name);
-      const shape = onlyInput(name, model.inputs).shape as readonly number[] | undefined;
+      const input = onlyInput(name, model.inputs);
+      const shape = input.shape as readonly number[] | undefined;
+      const isWhole = input.dtype === "int32";
       return {
         inputDims: shape === undefined ? null : shape.map((dim) => (dim < 0 ? null : dim)),
+        inputType: isWhole ? "uint8" : "float32",
         outputNames,
-        predict: (input, places) =>
+        constantOf: (weight) => valuesOf(model.weights[weight]?.[0]),
+        predict: (values, places) =>
           [
             model.execute(
-              input,
+              isWhole ? tf.cast(tf.round(values), "int32") : values,
               places.map((at) => outputNames[at]!),
             ),
           ].flat(),
@@ -86,7 +97,9 @@ export async function loadTfjsModel(
       const sizes = onlyInput(name, model.inputs).shape?.map((dim) => dim.getSize());
       return {
         inputDims: sizes === undefined ? null : sizes.map((size) => (size < 0 ? null : size)),
+        inputType: "float32",
         outputNames: Object.keys(model.outputNodeNames),
+        constantOf: () => null,
         predict: (input, places) => placed([model.predict(input as never) as tf.Tensor | tf.Tensor[]].flat(), places),
         dispose: () => {
           model.dispose();
@@ -105,6 +118,13 @@ function unknownLayer(error: unknown): Error | null {
       "`tensorflowjs_converter --input_format=tf_saved_model saved graph`; or give the SavedModel itself",
     { cause: error },
   );
+}
+
+/** Values a constant may have that is looked at: a normalisation has one a channel */
+const MOST_VALUES = 768;
+
+function valuesOf(tensor: tf.Tensor | undefined): readonly number[] | null {
+  return tensor === undefined || tensor.size > MOST_VALUES ? null : Array.from(tensor.dataSync());
 }
 
 function placed(outputs: readonly tf.Tensor[], places: readonly number[]): tf.Tensor[] {

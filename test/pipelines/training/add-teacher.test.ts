@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { encodeOnnx, type OnnxOperator, type OnnxTensor } from "../../../bench/models/onnx-file.js";
@@ -305,11 +305,23 @@ describe("a model that cannot be a teacher is refused with its reason, and no ca
       "weights that are not there",
       async (folder) => {
         await bareModel(folder, "tfjs-layers");
-        await rm(join(folder, "weights.bin"));
+        await rename(join(folder, "weights.bin"), join(folder, "weights (1).bin"));
         return add(folder, { normalise: NORMALISE });
       },
       "E_TEACHER_WEIGHTS",
-      /weights\.bin/,
+      /weights weights\.bin, which model\.json names, at .*weights\.bin, found none of that name \(there is weights \(1\)\.bin\)\. Copy it/,
+    ],
+    [
+      "a SavedModel of which a part of the variables is not there",
+      async (folder) => {
+        await mkdir(join(folder, "variables"));
+        await writeFile(join(folder, "saved_model.pb"), "");
+        for (const name of ["variables.index", "variables.data-00000-of-00002"])
+          await writeFile(join(folder, "variables", name), "");
+        return add(folder, { normalise: NORMALISE });
+      },
+      "E_TEACHER_WEIGHTS",
+      /variables\/variables\.data-00001-of-00002, which saved_model\.pb names/,
     ],
     [
       "an output that is not there",

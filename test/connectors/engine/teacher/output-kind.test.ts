@@ -42,7 +42,7 @@ test("the last operators go before trial runs, through what leaves scores as the
     }));
     const ends = (name: string) => [{ name, dims: ["n", 3, 4, 4] }];
     const model = { name: "ends", inputs: ends("image"), outputs: ends("scores"), operators, constants: [] };
-    return kindFromGraph(readOnnx(encodeOnnx(model)).graph, "scores");
+    return kindFromGraph(readOnnx(encodeOnnx(model)).graph.operators, "scores");
   };
   assert.equal(endOf("Softmax")?.kind, "probabilities");
   assert.equal(endOf("Softmax", "Cast", "Flatten", "DequantizeLinear")?.kind, "probabilities");

@@ -84,7 +84,11 @@ describe("a teacher's files", () => {
         new RegExp(`Expected SHA-256 .*weights.bin, found SHA-256 ${sha256Hex(bytes)}`),
       );
       await rm(weights);
-      await refused(folder, "E_TEACHER_WEIGHTS", /weights.bin, found no file/);
+      await refused(
+        folder,
+        "E_TEACHER_WEIGHTS",
+        /weights\.bin, which its card names, at .*weights\.bin, found none of that name/,
+      );
     });
   });
 
@@ -146,7 +150,11 @@ describe("weights in files of their own", () => {
       const model = join(folder, "model.onnx");
       const { bytes, weights } = withExternalWeights(await readFile(model), "parts/anything.xyz");
       await writeFile(model, bytes);
-      await refused(model, "E_TEACHER_WEIGHTS", /parts\/anything\.xyz, found no file/);
+      await refused(
+        model,
+        "E_TEACHER_WEIGHTS",
+        /parts\/anything\.xyz, which model\.onnx names, at .*anything\.xyz, found no/,
+      );
       await mkdir(join(folder, "parts"));
       await writeFile(join(folder, "parts", "anything.xyz"), weights);
       const before = await loadTeacher(model);
