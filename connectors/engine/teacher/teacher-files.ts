@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { SluiceError, messageOf, orNull } from "../../../schemas/errors.js";
 import { MODEL_CARD_FILE, modelCardSchema, weightsDigest, type ModelCard } from "../../../schemas/model-card.js";
