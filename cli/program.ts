@@ -110,6 +110,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/run.js"),
   },
   {
+    name: "serve",
+    summary: "a page to look at what is chosen, and an HTTP API",
+    load: () => import("./commands/serve.js"),
+  },
+  {
     name: "status",
     summary: "what is scored, what waits, how full the classes are",
     load: () => import("./commands/status.js"),

@@ -193,11 +193,11 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
         started.live?.scheduler.observe(segment.header, nowMs());
         progress.onSegment(segment);
         sayAll(signs.onSegment(segment));
-        stages.note();
+        stages.note(progress);
         for (const one of upkeep) one.note();
       },
     }).finally(async () => {
-      shares = await stages.end();
+      shares = await stages.end(progress);
       for (const one of upkeep) await one.end();
     }),
   );

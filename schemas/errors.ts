@@ -149,7 +149,8 @@ export type SystemCode =
   | "ENOENT"
   | "ENOTDIR"
   | "EPERM"
-  | "ESRCH";
+  | "ESRCH"
+  | "ERR_SYSTEM_ERROR";
 
 /** The code of anything thrown, ours or the operating system's; undefined where it has none. */
 export function codeOf(error: unknown): string | undefined {

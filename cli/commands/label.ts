@@ -6,11 +6,11 @@ import type { Config } from "../../schemas/config.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import type { LabelsRead } from "../../pipelines/versions/label-lines.js";
-import type { LabelTopic } from "../../pipelines/kafka/take-in-labels.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import type { OpenedStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
+import { withLabelTopic } from "../label-topic.js";
 import { rowsArgument, type RowsNamed } from "../rows-argument.js";
 import { wholeNumber } from "../number-argument.js";
 import { versionNamed } from "../version-name.js";
@@ -144,7 +144,7 @@ async function append(
   try {
     const said = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
     const { labels, placeOf } = "labels" in said ? said : { labels: said, placeOf: undefined };
-    const place = await withTopic(run, config, store, (topic) =>
+    const place = await withLabelTopic(run, config, store, (topic) =>
       labelImages(store, config.stream, labels, { anyClass, topic, placeOf }),
     );
     run.result(
@@ -161,27 +161,6 @@ function rebuildHint(run: Invocation, { datasets }: Config): string {
   const [only, ...rest] = datasets.map(({ name }) => name);
   if (only === undefined) return "";
   return `: \`${run.hint("rebuild", ...(rest.length === 0 ? [] : [only]))}\` makes one${rest.length === 0 ? "" : ` of ${only}`} at once`;
-}
-
-/** The labels topic, where there is a Kafka cluster. */
-async function withTopic<T>(
-  run: Invocation,
-  config: Config,
-  store: OpenedStore,
-  work: (topic: LabelTopic | null) => Promise<T>,
-): Promise<T> {
-  const { kafka, stream } = config;
-  if (kafka === undefined) return work(null);
-  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
-  const log = await openKafka(kafka);
-  const onWarning = (message: string): void => {
-    run.warn(message);
-  };
-  try {
-    return await work({ log, store, stream, topics: kafka.topics, onWarning, nowMs: run.terminal.nowMs });
-  } finally {
-    await log.close();
-  }
 }
 
 async function readText(run: Invocation, path: string): Promise<string> {

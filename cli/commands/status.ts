@@ -1,6 +1,7 @@
 import type { KafkaStatus } from "../../pipelines/kafka/kafka-status.js";
 import type { FolderHolder } from "../../pipelines/open/folder-holder.js";
 import type { DatasetStatus, HeldRecords, TeacherStatus } from "../../pipelines/status.js";
+import type { StatusSeen } from "../../pipelines/status-seen.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
@@ -61,55 +62,9 @@ async function statusSettings(run: Invocation): Promise<{ readonly config: Confi
   }
 }
 
-/** What the log and the store say, whichever of them answers. */
-interface Found {
-  readonly teachers: readonly TeacherStatus[];
-  /** Why the store cannot be read; null where it can */
-  readonly storeAway: string | null;
-  /** null: the log is in the data folder */
-  readonly kafka: KafkaStatus | null;
-  /** What the log in the data folder has, by partition; null where there is none, or not this stream in it */
-  readonly log: readonly HeldRecords[] | null;
-  /** Why that log cannot be read: it is damaged; null where it can */
-  readonly logDamage: string | null;
-}
-
-async function look(config: Config, nowMs: number): Promise<Found> {
-  const { kafka } = config;
-  if (kafka === undefined) {
-    const { withLog } = await import("../../pipelines/open/folder-holder.js");
-    const { status } = await import("../../pipelines/status.js");
-    return withStore(config, async (store, storeAway) => {
-      const none = { kafka: null, log: null, logDamage: null };
-      if (store === null) return { ...none, teachers: [], storeAway };
-      try {
-        const told = await withLog(config, async (log) => ({
-          teachers: await status(config, store, log, nowMs),
-          log: await log.held(config.stream),
-        }));
-        if (told !== null) return { ...none, ...told, storeAway };
-        return { ...none, teachers: await status(config, store, null, nowMs), storeAway };
-      } catch (error) {
-        if (!isSluiceError(error, "E_LOG_CORRUPT")) throw error;
-        // What is archived is told all the same.
-        const teachers = await status(config, store, null, nowMs);
-        return { ...none, teachers, storeAway, logDamage: error.message };
-      }
-    });
-  }
-  const { kafkaStatus, withKafka } = await import("../../pipelines/kafka/kafka-status.js");
-  const { furthestArchived } = await import("../../pipelines/flow/furthest-archived.js");
-  const { status } = await import("../../pipelines/status.js");
-  return withStore(config, (store, storeAway) =>
-    withKafka(kafka, async (opened) => {
-      const scoredTo = store === null ? null : await furthestArchived(store, config.stream);
-      const said = await kafkaStatus(opened, config, kafka, scoredTo, nowMs);
-      // A topic that cannot be read is said of the log; the archive is told all the same.
-      const log = said.away === null ? opened.log : null;
-      const teachers = store === null ? [] : await status(config, store, log, nowMs);
-      return { teachers, storeAway, kafka: said, log: null, logDamage: null };
-    }),
-  );
+async function look(config: Config, nowMs: number): Promise<StatusSeen> {
+  const { statusSeen } = await import("../../pipelines/status-seen.js");
+  return withStore(config, (store, storeAway) => statusSeen(config, store, storeAway, nowMs));
 }
 
 type Store = Awaited<ReturnType<typeof openExistingStore>>;
@@ -133,7 +88,7 @@ async function withStore<T>(
   }
 }
 
-interface Seen extends Found {
+interface Seen extends StatusSeen {
   readonly holder: FolderHolder | null;
   readonly stages: StageShares | null;
 }

@@ -1,5 +1,4 @@
 import type { LateRecord } from "../../pipelines/versions/late.js";
-import type { Manifest } from "../../schemas/manifest.js";
 import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
@@ -29,35 +28,17 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions list flowers", "of one dataset"]]))
     .action(async (name: string | undefined) => {
       const run = invocation();
-      const { listVersions, publishedDatasets } = await import("../../pipelines/versions/versions.js");
+      const { publishedDatasets } = await import("../../pipelines/versions/versions.js");
       const { config, store } = await openDeclared(run);
       try {
         const datasets =
           name !== undefined
             ? [await versionedDataset(store, config, name)]
             : new Set([...config.datasets.map((dataset) => dataset.name), ...(await publishedDatasets(store))]);
-        const manifests: Manifest[] = [];
-        const damaged: { code: string; message: string; key: unknown }[] = [];
-        for (const dataset of datasets) {
-          const listed = listVersions(store, dataset, ({ code, message, context }) =>
-            damaged.push({ code, message, key: context["key"] }),
-          );
-          for await (const manifest of listed) manifests.push(manifest);
-        }
-        if (damaged.length > 0) run.exitCode = EXIT.verification;
-        run.result([listText(manifests), ...damaged.map(({ message }) => message)].join("\n"), {
-          damaged,
-          versions: manifests.map(({ dataset, number, id, totals, provenance }) => ({
-            dataset,
-            number,
-            id,
-            rows: totals.rows,
-            images: totals.images,
-            createdAt: provenance.createdAt,
-            trigger: provenance.trigger,
-            incomplete: provenance.incomplete,
-          })),
-        });
+        const { versionList } = await import("../../pipelines/versions/version-list.js");
+        const listed = await versionList(store, datasets);
+        if (listed.damaged.length > 0) run.exitCode = EXIT.verification;
+        run.result([listText(listed.versions), ...listed.damaged.map(({ message }) => message)].join("\n"), listed);
       } finally {
         await store.close();
       }

@@ -1,3 +1,4 @@
+import type { VersionList } from "../../schemas/api/versions.js";
 import type { LateRecord } from "../../pipelines/versions/late.js";
 import type { VersionDiff, VerifyReport } from "../../pipelines/versions/versions.js";
 import { canonicalSelection } from "../../schemas/dataset.js";
@@ -6,19 +7,19 @@ import type { Manifest } from "../../schemas/manifest.js";
 import { bytesText, countText, plural, tableText } from "../wording.js";
 import { classesText } from "./published.js";
 
-export function listText(manifests: readonly Manifest[]): string {
-  if (manifests.length === 0) return "No versions yet: `sluice ingest` publishes the first.";
+export function listText(versions: VersionList["versions"]): string {
+  if (versions.length === 0) return "No versions yet: `sluice ingest` publishes the first.";
   return tableText(
     ["dataset", "version", "id", "rows", "images", "created", "by", ""],
-    manifests.map(({ dataset, number, id, totals, provenance }) => [
+    versions.map(({ dataset, number, id, rows, images, createdAt, trigger, incomplete }) => [
       dataset,
       number,
       id.slice(0, 12),
-      totals.rows,
-      totals.images,
-      provenance.createdAt,
-      provenance.trigger,
-      provenance.incomplete ? "incomplete" : "",
+      rows,
+      images,
+      createdAt,
+      trigger,
+      incomplete ? "incomplete" : "",
     ]),
   );
 }

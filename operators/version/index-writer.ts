@@ -42,6 +42,18 @@ export class IndexWriter {
   }
 }
 
+/** The Parquet schema of an index. */
+export function indexFileSchema(): SchemaElement[] {
+  return schemaFromColumnData({
+    columnData: INDEX_COLUMNS.map((column) => ({
+      name: column.name,
+      data: [],
+      ...(column.type === "TIMESTAMP" ? {} : { type: column.type, nullable: "nullable" in column }),
+    })),
+    schemaOverrides: { event_time: UTC_MILLISECONDS },
+  });
+}
+
 /** The bytes of one index file, a row group at a time. Equal rows give equal bytes. */
 export function* indexFile(group: RowGroup, shardOf: Int32Array, labels: readonly string[]): Generator<Uint8Array> {
   const writer = new ByteWriter();
@@ -50,15 +62,7 @@ export function* indexFile(group: RowGroup, shardOf: Int32Array, labels: readonl
     writer.index = 0;
     return bytes;
   };
-  const schema = schemaFromColumnData({
-    columnData: INDEX_COLUMNS.map((column) => ({
-      name: column.name,
-      data: [],
-      ...(column.type === "TIMESTAMP" ? {} : { type: column.type, nullable: "nullable" in column }),
-    })),
-    schemaOverrides: { event_time: UTC_MILLISECONDS },
-  });
-  const parquet = new ParquetWriter({ writer, schema, codec: "SNAPPY", createdBy: "sluice" });
+  const parquet = new ParquetWriter({ writer, schema: indexFileSchema(), codec: "SNAPPY", createdBy: "sluice" });
   for (let start = 0; start < group.rows; start += ROW_GROUP_ROWS) {
     const end = Math.min(start + ROW_GROUP_ROWS, group.rows);
     void parquet.write({ columnData: columnsOf(group, start, end, shardOf, labels), rowGroupSize: end - start });

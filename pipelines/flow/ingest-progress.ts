@@ -1,18 +1,10 @@
 import type { Frontier } from "../../schemas/frontier.js";
 import type { OnProgress } from "../../schemas/progress.js";
+import type { RunCounts } from "../../schemas/run-record.js";
 import type { Segment } from "../../schemas/segment.js";
 import type { Downstream } from "./downstream.js";
 
-/** Of one run, not of the chain */
-export interface RunCounts {
-  appended: number;
-  scored: number;
-  copied: number;
-  quarantined: number;
-  lost: number;
-  /** of the images whose rows were archived */
-  sizeBytes: number;
-}
+export type { RunCounts };
 
 /** Turns what the pipeline does into progress events. */
 export class IngestProgress {
@@ -54,16 +46,22 @@ export class IngestProgress {
     this.#report();
   }
 
+  /** Records that this run has still to deal with; null while the source has more */
+  get waiting(): number | null {
+    const waiting = this.#ends?.reduce((sum, end, partition) => sum + end - (this.#archived.get(partition) ?? 0), 0);
+    return waiting === undefined ? null : Math.max(0, waiting);
+  }
+
   #report(): void {
     if (this.#onProgress === undefined) return;
     const { scored, copied, quarantined } = this.counts;
     const done = scored + copied + quarantined;
-    const waiting = this.#ends?.reduce((sum, end, partition) => sum + end - (this.#archived.get(partition) ?? 0), 0);
+    const { waiting } = this;
     const { kept, fill } = this.#downstream?.fill() ?? { kept: 0, fill: undefined };
     this.#onProgress({
       phase: "score",
       done,
-      total: waiting === undefined ? null : done + Math.max(0, waiting),
+      total: waiting === null ? null : done + waiting,
       scored,
       copied,
       kept,

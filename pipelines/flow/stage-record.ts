@@ -2,17 +2,26 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Config } from "../../schemas/config.js";
 import { messageOf, orNull } from "../../schemas/errors.js";
-import { stageSharesSchema, type StageShares } from "../../schemas/stage-shares.js";
+import { runRecordSchema, type RunCounts, type RunRecord } from "../../schemas/run-record.js";
+import type { StageShares } from "../../schemas/stage-shares.js";
 import { StageClock } from "./stage-clock.js";
 import { FOLDERS } from "../open/workspace.js";
 
 const FILE = "last-run.json";
-/** How often a run writes its shares down at most, ms */
-const EVERY_MS = 2000;
+/** How often a run writes them down at most, ms */
+const EVERY_MS = 1000;
 
-/** The stage shares of a run, kept in the data folder so that `status` of another process can show them. */
+/** What a run has done so far. */
+export interface RunSoFar {
+  readonly counts: RunCounts;
+  /** See `RunRecord` */
+  readonly waiting: number | null;
+}
+
+/** What a run does, kept in the data folder so that `status` and `serve` of other processes can show it. */
 export class StageRecord {
   readonly clock: StageClock;
+  readonly #startedMs: number;
   readonly #folder: string;
   readonly #nowMs: () => number;
   readonly #onWarning: (message: string) => void;
@@ -22,33 +31,40 @@ export class StageRecord {
   /** `dataFolder`: the workspace's */
   constructor(dataFolder: string, nowMs: () => number, onWarning: (message: string) => void = () => undefined) {
     this.clock = new StageClock(nowMs);
+    this.#startedMs = Math.trunc(nowMs());
     this.#folder = join(dataFolder, FOLDERS.stages);
     this.#nowMs = nowMs;
     this.#onWarning = onWarning;
   }
 
-  /** Writes them down, unless that was done a moment ago. Call it now and then. */
-  note(): void {
+  /** Writes down how far the run is, unless that was done a moment ago. Call it now and then. */
+  note(run: RunSoFar): void {
     const nowMs = this.#nowMs();
     if (nowMs - this.#writtenMs < EVERY_MS) return;
     this.#writtenMs = nowMs;
-    this.#write(this.clock.shares());
+    this.#write(this.#record(run, false));
   }
 
-  /** Writes the last ones, and returns them. They are no part of the work: where that fails, a warning says so. */
-  async end(): Promise<StageShares> {
-    const shares = this.clock.shares();
-    this.#write(shares);
+  /** Writes the last of it, and returns the shares. They are no part of the work: where that fails, a warning says so. */
+  async end(run: RunSoFar): Promise<StageShares> {
+    const record = this.#record(run, true);
+    this.#write(record);
     await this.#writing;
-    return shares;
+    return record.stages;
   }
 
-  #write(shares: StageShares): void {
+  #record({ counts, waiting }: RunSoFar, ended: boolean): RunRecord {
+    const atMs = Math.trunc(this.#nowMs());
+    const stages = this.clock.shares();
+    return { pid: process.pid, startedMs: this.#startedMs, atMs, ended, stages, counts: { ...counts }, waiting };
+  }
+
+  #write(record: RunRecord): void {
     this.#writing = this.#writing
       .then(async () => {
         await mkdir(this.#folder, { recursive: true });
         const path = join(this.#folder, FILE);
-        await writeFile(`${path}.new`, `${JSON.stringify(shares)}\n`);
+        await writeFile(`${path}.new`, `${JSON.stringify(record)}\n`);
         await rename(`${path}.new`, path);
       })
       .catch((error: unknown) => {
@@ -58,9 +74,9 @@ export class StageRecord {
 }
 
 /** What the last run under this data folder wrote; null where there is none, or another release wrote it. */
-export async function lastStageShares(config: Pick<Config, "data">): Promise<StageShares | null> {
+export async function lastRun(config: Pick<Config, "data">): Promise<RunRecord | null> {
   const text = await orNull(readFile(resolve(config.data, FOLDERS.stages, FILE), "utf8"), "ENOENT", "ENOTDIR");
-  return text === null ? null : (stageSharesSchema.safeParse(jsonIn(text)).data ?? null);
+  return text === null ? null : (runRecordSchema.safeParse(jsonIn(text)).data ?? null);
 }
 
 /** undefined where a text is no JSON */
@@ -71,4 +87,9 @@ function jsonIn(text: string): unknown {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+/** How busy its stages were. */
+export async function lastStageShares(config: Pick<Config, "data">): Promise<StageShares | null> {
+  return (await lastRun(config))?.stages ?? null;
 }

@@ -77,7 +77,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
         progress.onSegment(segment);
         sayAll(signs.onSegment(segment));
         onSegment?.(segment);
-        stages.note();
+        stages.note(progress);
       },
       stages: stages.clock,
       onWarning,
@@ -89,7 +89,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
     await keepRunning(work, { signal, onWarning, nowMs });
   } finally {
     sayAll(signs.end());
-    await stages.end();
+    await stages.end(progress);
   }
   return { counts: progress.counts, forwardedAgain };
 }

@@ -44,8 +44,25 @@ export async function* readIndex(store: Store, manifest: Manifest): AsyncGenerat
 /** The rows of one index file. Errors as readIndexColumns. */
 export async function* readIndexFile(
   store: Store,
-  { key, sizeBytes }: Pick<ManifestFile, "key" | "sizeBytes">,
+  file: Pick<ManifestFile, "key" | "sizeBytes">,
 ): AsyncGenerator<IndexColumns> {
+  const { groups, read } = await openIndexFile(store, file);
+  for (const number of groups.keys()) yield await read(number);
+}
+
+/** An index file whose row groups can be read in any order. */
+export interface IndexFile {
+  /** Rows [start, end) of each group */
+  readonly groups: readonly { readonly start: number; readonly end: number }[];
+  /** Errors as readIndexColumns */
+  readonly read: (group: number) => Promise<IndexColumns>;
+}
+
+/** Reads what an index file says of itself. Errors as readIndexColumns. */
+export async function openIndexFile(
+  store: Store,
+  { key, sizeBytes }: Pick<ManifestFile, "key" | "sizeBytes">,
+): Promise<IndexFile> {
   const file: AsyncBuffer = {
     byteLength: sizeBytes,
     slice: async (start, end = sizeBytes) => {
@@ -68,9 +85,14 @@ export async function* readIndexFile(
     }
   };
   const metadata = await readable(parquetMetadataAsync(file));
-  let rowStart = 0;
-  for (const group of metadata.row_groups) {
-    const rowEnd = rowStart + Number(group.num_rows);
+  let row = 0;
+  const groups = metadata.row_groups.map(({ num_rows }) => {
+    const start = row;
+    row += Number(num_rows);
+    return { start, end: row };
+  });
+  const read = async (group: number): Promise<IndexColumns> => {
+    const { start: rowStart, end: rowEnd } = groups[group]!;
     const columns = new Map<string, ArrayLike<unknown>[]>();
     await readable(
       parquetRead({
@@ -98,12 +120,13 @@ export async function* readIndexFile(
       }
       return [name, column] as const;
     });
-    yield { count, ...Object.fromEntries(whole) } as unknown as IndexColumns;
-    rowStart = rowEnd;
-  }
+    return { count, ...Object.fromEntries(whole) } as unknown as IndexColumns;
+  };
+  return { groups, read };
 }
 
-function indexRow(columns: IndexColumns, row: number): IndexRow {
+/** One row of a row group. */
+export function indexRow(columns: IndexColumns, row: number): IndexRow {
   return {
     class: columns.class[row]!,
     label: columns.label[row]!,

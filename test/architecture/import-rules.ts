@@ -57,10 +57,22 @@ const PARTS: readonly Part[] = [
     said: "pipelines/ imports schemas/, operators/ and connectors/",
   },
   {
-    name: "cli and web",
-    holds: below("cli", "web"),
-    mayImport: (target, importer) => below("schemas", "pipelines", importer.split("/")[0]!)(target),
-    said: "cli/ and web/ import pipelines/ and schemas/",
+    name: "the page",
+    holds: below("web/app"),
+    mayImport: below("web/app", "schemas"),
+    said: "web/app/ runs in a browser: it imports schemas/ and itself",
+  },
+  {
+    name: "the server",
+    holds: below("web/server"),
+    mayImport: below("web/server", "schemas", "pipelines"),
+    said: "web/server/ imports pipelines/ and schemas/",
+  },
+  {
+    name: "cli",
+    holds: below("cli"),
+    mayImport: (target) => below("schemas", "pipelines", "cli")(target) || target === "web/server/serve.ts",
+    said: "cli/ imports pipelines/ and schemas/, and starts the server by web/server/serve.ts",
   },
   {
     name: "bench",

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { StageClock } from "../../../pipelines/flow/stage-clock.js";
-import { lastStageShares, StageRecord } from "../../../pipelines/flow/stage-record.js";
+import { lastRun, lastStageShares, StageRecord } from "../../../pipelines/flow/stage-record.js";
 import { STAGES, type Stage } from "../../../schemas/stage-shares.js";
 
 const IMAGES = 200;
@@ -44,6 +44,11 @@ function simulate({ costMs, places, everyMs = 0 }: Plan) {
 }
 
 const one = { fetch: 1, decode: 1, score: 1, archive: 1 };
+
+const NOTHING = {
+  counts: { appended: 0, scored: 0, copied: 0, quarantined: 0, lost: 0, sizeBytes: 0 },
+  waiting: null,
+};
 
 describe("the stages' shares of time", () => {
   const cases: [string, Plan, string][] = [
@@ -131,12 +136,14 @@ describe("the stages' shares of time", () => {
       const record = new StageRecord(data, () => nowMs);
       record.clock.begin("decode");
       nowMs = 100;
-      record.note();
-      record.note();
+      record.note(NOTHING);
+      record.note(NOTHING);
       record.clock.end("decode");
       nowMs = 400;
-      const ended = await record.end();
+      const ended = await record.end(NOTHING);
       assert.deepEqual(await lastStageShares({ data }), ended);
+      const run = await lastRun({ data });
+      assert.deepEqual([run?.ended, run?.startedMs, run?.atMs, run?.counts], [true, 0, 400, NOTHING.counts]);
       assert.deepEqual([ended.shares.decode, ended.shares.waiting], [0.25, 0.75]);
       for (const text of ["", "{", '{"fromMs": 1}']) {
         await writeFile(join(data, "stages", "last-run.json"), text);
@@ -159,7 +166,7 @@ describe("the stages' shares of time", () => {
         data,
         () => 0,
         (message) => warnings.push(message),
-      ).end();
+      ).end(NOTHING);
       assert.equal(warnings.length, 1);
       assert.match(warnings[0]!, /stage shares not written/);
     } finally {

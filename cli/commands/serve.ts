@@ -1,0 +1,108 @@
+import { readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
+import { resolve } from "node:path";
+import { messageOf, orNullNow, SluiceError } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { openDeclared } from "../declared-config.js";
+import type { Invocation } from "../invocation.js";
+import { withLabelTopic } from "../label-topic.js";
+import { portArgument } from "../port-argument.js";
+
+interface Flags {
+  readonly host: string;
+  readonly port: number;
+  readonly tokenFile?: string;
+  readonly author?: string;
+  readonly readOnly?: boolean;
+}
+
+const PORT = 4747;
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command
+    .description(
+      "Serves a page to look at what is chosen, and an HTTP API: beside a running ingest, on Kafka too. On this machine alone, unless --host " +
+        "says otherwise; then a token is needed (SLUICE_SERVE_TOKEN or --token-file). Goes on until Ctrl-C.",
+    )
+    .option("--host <address>", "the address to listen on", "127.0.0.1")
+    .option("--port <n>", "0: any that is free", portArgument, PORT)
+    .option("--token-file <file>", "a file with the token; by default SLUICE_SERVE_TOKEN")
+    .option("--author <name>", "who says what is labelled here; by default the user's name")
+    .option("--read-only", "refuse labels")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice serve", `the page at http://localhost:${PORT}/`],
+        ["sluice serve --port 8080 --author anna", "another port; labels are anna's"],
+        ["SLUICE_SERVE_TOKEN=… sluice serve --host 0.0.0.0", "for others too: the page asks for the token"],
+        ["sluice serve --read-only", "to be looked at only"],
+      ]),
+    )
+    .action(async (flags: Flags) => {
+      const run = invocation();
+      const { serve } = await import("../../web/server/serve.js");
+      const token = await tokenOf(run, flags);
+      await run.work(async ({ stop, note, warn }) => {
+        const { config, declared, store } = await openDeclared(run, [], { say: true });
+        try {
+          const first = { config, declared };
+          let isFirst = true;
+          const serving = await serve({
+            host: flags.host,
+            port: flags.port,
+            token,
+            store,
+            settings: async () => {
+              if (!isFirst) return declaredNow(run);
+              isFirst = false;
+              return first;
+            },
+            author: flags.author ?? userName(),
+            readOnly: flags.readOnly === true,
+            nowMs: run.terminal.nowMs,
+            logAction: note,
+            withLabelTopic: (work) => withLabelTopic(run, config, store, work),
+            onFault: (message) => {
+              warn(message, "E_INTERNAL");
+            },
+            signal: stop,
+          });
+          run.result(
+            [
+              `Sluice is at ${serving.url}${token === null ? "" : "?token=… (the token that you gave)"}`,
+              ...(serving.isBuilt ? [] : ["The page was not built here: `npm run build` builds it. The API answers."]),
+              "Ctrl-C ends it.",
+            ].join("\n"),
+            { url: serving.url, port: serving.port, page: serving.isBuilt, readOnly: flags.readOnly === true },
+          );
+          await serving.ended;
+        } finally {
+          await store.close();
+        }
+      });
+    });
+};
+
+async function tokenOf(run: Invocation, { tokenFile }: Flags): Promise<string | null> {
+  if (tokenFile === undefined) return run.terminal.environment["SLUICE_SERVE_TOKEN"] ?? null;
+  const path = resolve(run.terminal.folder, tokenFile);
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (cause) {
+    throw new SluiceError("E_USAGE", `Expected a file with a token at ${path}: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+/** What is declared by now: another process may have changed it. */
+async function declaredNow(
+  run: Invocation,
+): Promise<Pick<Awaited<ReturnType<typeof openDeclared>>, "config" | "declared">> {
+  const { config, declared, store } = await openDeclared(run);
+  await store.close();
+  return { config, declared };
+}
+
+/** A container may run under a number that has no name. */
+function userName(): string {
+  return orNullNow(() => userInfo().username, "ERR_SYSTEM_ERROR") ?? "console";
+}

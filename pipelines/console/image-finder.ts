@@ -1,0 +1,88 @@
+import type { ImageOpener } from "../../connectors/source/source.js";
+import type { Store } from "../../connectors/store/store.js";
+import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { readCards } from "../../operators/archive/teacher-registry.js";
+import { imageBytes } from "../../operators/image/image-bytes.js";
+import { digestText } from "../../operators/version/fetched-images.js";
+import { BYTES } from "../../schemas/scored-batch.js";
+import { relocatedOpener } from "../open/relocated-opener.js";
+
+/** Where an image was seen, as a row says. */
+export interface SeenImage {
+  readonly uri: string;
+  readonly sizeBytes: number;
+  /** The store may have its bytes by content */
+  readonly isKept: boolean;
+}
+
+/** Places remembered: what walls have shown is asked for next. Some 300 bytes each. */
+const REMEMBERED = 200_000;
+
+export interface ImageFinderOptions {
+  readonly store: Store;
+  readonly opener: ImageOpener;
+  readonly stream: string;
+  readonly nowMs: () => number;
+}
+
+/**
+ * Finds the bytes of images by their digest, and by nothing else: what is handed out has that SHA-256. Where no row has said
+ * before where an image lies, the archive is read for it.
+ */
+export class ImageFinder {
+  readonly #options: ImageFinderOptions;
+  readonly #opener: ImageOpener;
+  readonly #seen = new Map<string, SeenImage>();
+
+  constructor(options: ImageFinderOptions) {
+    this.#options = options;
+    this.#opener = relocatedOpener(options.opener, options);
+  }
+
+  remember(sha256: string, seen: SeenImage): void {
+    this.#seen.delete(sha256);
+    this.#seen.set(sha256, seen);
+    if (this.#seen.size <= REMEMBERED) return;
+    const oldest = this.#seen.keys().next();
+    if (oldest.done !== true) this.#seen.delete(oldest.value);
+  }
+
+  /** null where the bytes are nowhere any more; `reason` says why. Throws what the store throws for failed I/O. */
+  async bytesOf(
+    sha256: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly bytes: Uint8Array | null; readonly reason: string }> {
+    const { store } = this.#options;
+    const seen = this.#seen.get(sha256) ?? (await this.#search(sha256, signal));
+    if (seen === null) return { bytes: null, reason: "no archived record has this image" };
+    const { read, absences } = imageBytes({ store, opener: this.#opener });
+    for await (const { bytes } of read([{ digest: sha256, ...seen }])) {
+      if (bytes !== null) return { bytes, reason: "" };
+    }
+    return { bytes: null, reason: absences[0]?.reason ?? "its bytes are nowhere any more" };
+  }
+
+  async #search(sha256: string, signal?: AbortSignal): Promise<SeenImage | null> {
+    const { store, stream } = this.#options;
+    for (const [teacher] of await readCards(store)) {
+      const archive = new ArchiveReader(store, { teacher, stream });
+      for (const chain of await archive.chains()) {
+        const end = await archive.chain(chain).end(chain.origin, () => undefined);
+        for await (const { batch } of archive.segments(chain, chain.origin, end, () => undefined)) {
+          if (signal?.aborted === true) return null;
+          for (let row = 0; row < batch.count; row++) {
+            if (digestText(batch, row) !== sha256) continue;
+            const found = {
+              uri: batch.uri.get(row) ?? "",
+              sizeBytes: batch.sizeBytes[row]!,
+              isKept: batch.bytes[row] === BYTES.kept,
+            };
+            this.remember(sha256, found);
+            return found;
+          }
+        }
+      }
+    }
+    return null;
+  }
+}

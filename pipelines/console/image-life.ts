@@ -1,0 +1,187 @@
+import type { Store } from "../../connectors/store/store.js";
+import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { selectRows } from "../../operators/archive/select-rows.js";
+import { readCards, type ArchivedCard } from "../../operators/archive/teacher-registry.js";
+import { ranking } from "../../operators/select/ranking.js";
+import { isIn } from "../../operators/select/windows.js";
+import { digestText } from "../../operators/version/fetched-images.js";
+import { versionLabels, type Manifest } from "../../schemas/manifest.js";
+import type { Fate, ImageLife, Sighting } from "../../schemas/api/images.js";
+import { isSluiceError } from "../../schemas/errors.js";
+import type { ImageLabel } from "../../schemas/image-label.js";
+import { BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { listQuarantine } from "../quarantine/quarantine.js";
+import type { IndexGroups } from "../versions/index-groups.js";
+import { listLabels } from "../versions/label-images.js";
+import { listVersions, publishedDatasets } from "../versions/versions.js";
+import { saidText } from "./class-difference.js";
+
+/** Classes of an image that its fate is told of, beside those that it was chosen for */
+const CLASSES_TOLD = 2;
+/** Versions of a dataset that are looked through, the newest */
+const VERSIONS_TOLD = 12;
+/** Best classes shown */
+const SCORES_SHOWN = 5;
+
+interface Scored {
+  readonly card: ArchivedCard;
+  readonly teacher: string;
+  /** One row; of its text nothing is left once the archive is read on */
+  readonly batch: ScoredBatch;
+  readonly sighting: Sighting;
+}
+
+/** All that is known of an image: where it was seen, how it was scored, which versions it is in and which it missed. */
+export async function imageLife(
+  { store, stream, groups }: { readonly store: Store; readonly stream: string; readonly groups: IndexGroups },
+  sha256: string,
+  signal?: AbortSignal,
+): Promise<Omit<ImageLife, "bytes">> {
+  const scored: Scored[] = [];
+  const quarantine: ImageLife["quarantine"][number][] = [];
+  for (const [teacher, card] of await readCards(store)) {
+    for await (const batch of rowsOf(store, { teacher, stream }, sha256, signal)) {
+      scored.push({ card, teacher, batch, sighting: sighting({ card, teacher, batch }, stream) });
+    }
+    for await (const one of listQuarantine(store, { teacher, stream }, { match: sha256 })) quarantine.push(one);
+  }
+  const labels: ImageLabel[] = [];
+  for await (const label of listLabels(store, stream)) if (label.sha256 === sha256) labels.push(label);
+  const fates: Fate[] = [];
+  for (const dataset of await publishedDatasets(store)) {
+    const manifests: Manifest[] = [];
+    for await (const manifest of listVersions(store, dataset)) manifests.push(manifest);
+    for (const manifest of manifests.slice(-VERSIONS_TOLD))
+      fates.push(...(await fatesIn(groups, manifest, scored, labels, sha256)));
+  }
+  return { sha256, sightings: scored.map((one) => one.sighting), quarantine, fates, labels };
+}
+
+async function* rowsOf(
+  store: Store,
+  place: { readonly teacher: string; readonly stream: string },
+  sha256: string,
+  signal?: AbortSignal,
+): AsyncGenerator<ScoredBatch> {
+  const archive = new ArchiveReader(store, place);
+  const first = parseInt(sha256.slice(0, 2), 16);
+  for (const chain of await archive.chains()) {
+    const end = await archive.chain(chain).end(chain.origin, () => undefined);
+    for await (const { batch } of archive.segments(chain, chain.origin, end, () => undefined)) {
+      if (signal?.aborted === true) return;
+      for (let row = 0; row < batch.count; row++) {
+        if (batch.digest[32 * row] === first && digestText(batch, row) === sha256) yield selectRows(batch, [row]);
+      }
+    }
+  }
+}
+
+const BYTES_NAMES = { [BYTES.absent]: "absent", [BYTES.kept]: "kept", [BYTES.refer]: "refer" } as const;
+
+function sighting({ card, teacher, batch }: Omit<Scored, "sighting">, stream: string): Sighting {
+  const retryOf = Number(batch.retryOf[0]!);
+  return {
+    teacher,
+    teacherName: card.name,
+    stream,
+    partition: batch.partition[0]!,
+    offset: Number(batch.offset[0]!),
+    uri: batch.uri.get(0) ?? "",
+    eventTimeMs: Number(batch.eventTimeMs[0]!),
+    sizeBytes: batch.sizeBytes[0]!,
+    width: batch.width[0]!,
+    height: batch.height[0]!,
+    licence: batch.licence.get(0),
+    origin: batch.origin.get(0),
+    notes: (batch.notes.get(0) ?? "").split(",").filter((note) => note !== ""),
+    copied: batch.copied[0] === 1,
+    retryOf: retryOf < 0 ? null : retryOf,
+    bytes: BYTES_NAMES[batch.bytes[0] as 0 | 1 | 2],
+    scores: Array.from({ length: Math.min(SCORES_SHOWN, batch.topM) }, (_, place) => ({
+      class: batch.classes[place]!,
+      label: card.labels[batch.classes[place]!] ?? String(batch.classes[place]!),
+      probability: Math.exp(batch.keys[place]!),
+    })),
+  };
+}
+
+/** In each of the image's best classes under a version's selection: its rank there, or by how much it missed it. */
+async function fatesIn(
+  groups: IndexGroups,
+  manifest: Manifest,
+  scored: readonly Scored[],
+  labels: readonly ImageLabel[],
+  sha256: string,
+): Promise<Fate[]> {
+  const own = scored.filter(({ teacher }) => teacher === manifest.teacher.digest);
+  const seen = own.find(({ batch }) => isCovered(manifest, batch)) ?? own[0];
+  if (seen === undefined) return [];
+  const classes = classesOf(manifest, seen);
+  if (classes === null) return [];
+  const fates: Fate[] = [];
+  for (const [place, { index, probability }] of classes.entries()) {
+    const standing = manifest.classes[index]!;
+    const rows =
+      standing.worst !== null && probability < standing.worst * 0.999999
+        ? []
+        : await groups.rowsOf(manifest, index, 0, standing.count);
+    const rank = rows.find((row) => row.sha256 === sha256)?.rank ?? null;
+    if (rank === null && place >= CLASSES_TOLD) continue;
+    fates.push({
+      dataset: manifest.dataset,
+      number: manifest.number,
+      class: index,
+      label: standing.label,
+      rank,
+      k: standing.k,
+      probability,
+      cutoff: standing.worst,
+      because:
+        rank === null ? missed(manifest, index, place, probability, seen, labels) : `rank ${rank} of ${standing.count}`,
+    });
+  }
+  return fates;
+}
+
+function classesOf(manifest: Manifest, { card, batch }: Scored): { index: number; probability: number }[] | null {
+  try {
+    const ranked = ranking(manifest.select, card);
+    const { classes, keys, topM } = ranked.scores(batch);
+    return Array.from({ length: topM }, (_, place) => ({
+      index: classes[place]!,
+      probability: Math.exp(keys[place]!),
+    })).filter(({ index }) => index >= 0 && index < versionLabels(manifest).length);
+  } catch (error) {
+    // The archive has too little of this image to tell: nothing is said of the version.
+    if (isSluiceError(error, "E_SELECTION")) return null;
+    throw error;
+  }
+}
+
+function missed(
+  manifest: Manifest,
+  index: number,
+  place: number,
+  probability: number,
+  { batch }: Scored,
+  labels: readonly ImageLabel[],
+): string {
+  const { select, number, span } = manifest;
+  const standing = manifest.classes[index]!;
+  if (!isCovered(manifest, batch)) return `came after version ${number} was cut`;
+  if (!isIn(span, Number(batch.eventTimeMs[0]!))) return `its time is outside the window of version ${number}`;
+  const label = labels.at(-1);
+  if (label !== undefined && label.verdict !== "withdrawn") return saidText(label);
+  if (place >= select.p) return `is not among its ${select.p} best classes (P)`;
+  if (probability < select.floor)
+    return `${(select.floor - probability).toPrecision(2)} below the floor of ${select.floor}`;
+  if (standing.worst !== null && probability < standing.worst) {
+    return `${(standing.worst - probability).toPrecision(2)} below the cut-off of version ${number}`;
+  }
+  return "the same picture was seen before, or another rule of the selection left it out";
+}
+
+function isCovered({ provenance }: Manifest, batch: ScoredBatch): boolean {
+  const [partition, offset] = [batch.partition[0]!, Number(batch.offset[0]!)];
+  return provenance.frontier.some((one) => one.partition === partition && one.origin <= offset && offset < one.end);
+}

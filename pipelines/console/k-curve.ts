@@ -1,0 +1,140 @@
+import { DigestSet } from "../../operators/topk/digest-set.js";
+import type { SpanState } from "../../operators/topk/dataset-state.js";
+import type { Ranking } from "../../operators/select/ranking.js";
+import type { Retractions } from "../../operators/select/retractions.js";
+import type { SettingAnswer } from "../whatif/whatif-answer.js";
+import type { VersionRows } from "../whatif/whatif-overlap.js";
+
+/** Ranks looked at between two breaths of the process: a class wall must answer meanwhile. */
+const RANKS_A_TURN = 64;
+
+interface Totals {
+  readonly rows: number;
+  readonly images: number;
+  readonly common: number;
+}
+
+export interface CurveOptions {
+  readonly state: SpanState;
+  readonly ranked: Ranking;
+  readonly retractions: Retractions;
+  /** What each class is known by to the newest version, [L] */
+  readonly keys: readonly string[];
+  readonly before: VersionRows | null;
+  readonly p: number;
+  readonly temperature: number;
+}
+
+/**
+ * What a version would be for every K up to the depth of a state, where each class is chosen for itself: rows are prefixes of
+ * the classes' rankings, so one walk over the ranks answers for all K. The same figures as `whatif` gives one by one.
+ */
+export class KCurve {
+  /** The greatest K that is exact; Infinity where every class has all that ever came */
+  readonly exactTo: number;
+  readonly #options: CurveOptions;
+  /** Rank keys of each class's standing rows, [L][n] */
+  readonly #keys: readonly Float64Array[];
+  /** By K, from 0 */
+  readonly #totals: readonly Totals[];
+
+  private constructor(
+    options: CurveOptions,
+    keys: readonly Float64Array[],
+    totals: readonly Totals[],
+    exactTo: number,
+  ) {
+    this.#options = options;
+    this.#keys = keys;
+    this.#totals = totals;
+    this.exactTo = exactTo;
+  }
+
+  static async make(options: CurveOptions): Promise<KCurve> {
+    const { state, retractions, keys: names, before } = options;
+    const kept = state.topk.kept;
+    const classes = [...state.topk.counts()].map((count, index) => {
+      const rows = state.topk.rows(index);
+      const places: number[] = [];
+      for (let row = 0; row < rows.count; row++) {
+        if (!retractions.has(index, rows.identity, 4 * row)) places.push(row);
+      }
+      const digests = new Uint8Array(16 * places.length);
+      const view = new DataView(digests.buffer);
+      places.forEach((row, at) => {
+        for (let word = 0; word < 4; word++) view.setUint32(16 * at + 4 * word, rows.identity[4 * row + word]!);
+      });
+      const has = before?.of(names[index]!);
+      const keys = Float64Array.from(places, (row) => rows.keys[row]!);
+      return { digests, keys, has, complete: count < kept[index]! };
+    });
+    const exactTo = classes.reduce(
+      (least, { keys, complete }) => (complete ? least : Math.min(least, keys.length)),
+      Number.POSITIVE_INFINITY,
+    );
+    const deepest = classes.reduce((most, { keys }) => Math.max(most, keys.length), 0);
+    const images = new DigestSet();
+    const totals: Totals[] = [{ rows: 0, images: 0, common: 0 }];
+    let [rows, common] = [0, 0];
+    for (let rank = 0; rank < Math.min(deepest, exactTo); rank++) {
+      for (const { digests, keys, has } of classes) {
+        if (rank >= keys.length) continue;
+        rows++;
+        images.add(digests, 16 * rank);
+        if (has?.(digests, 16 * rank) === true) common++;
+      }
+      totals.push({ rows, images: images.size, common });
+      if (rank % RANKS_A_TURN === 0) await new Promise(setImmediate);
+    }
+    return new KCurve(
+      options,
+      classes.map(({ keys }) => keys),
+      totals,
+      exactTo,
+    );
+  }
+
+  /** The greatest K that still changes anything, as far as it is known */
+  get depth(): number {
+    return this.#totals.length - 1;
+  }
+
+  /** As `whatif` answers for one K; null where more of the archive would have to be read. */
+  at(k: number): SettingAnswer | null {
+    if (k > this.exactTo) return null;
+    const { ranked, before, p, temperature, state } = this.#options;
+    const { rows, images, common } = this.#totals[Math.min(k, this.depth)]!;
+    const starving: { label: string; rows: number }[] = [];
+    const last: number[] = [];
+    this.#keys.forEach((keys, index) => {
+      const count = Math.min(k, keys.length);
+      if (count < k) starving.push({ label: ranked.labels[index]!, rows: count });
+      if (count > 0) last.push(Math.exp(keys[count - 1]!));
+    });
+    last.sort((a, b) => a - b);
+    return {
+      k,
+      p,
+      temperature,
+      rows,
+      images,
+      classes: state.topk.kept.length,
+      full: this.#keys.length - starving.length,
+      starving: starving.sort((a, b) => a.rows - b.rows),
+      cutoff:
+        ranked.byProbability && last.length > 0
+          ? { lowest: last[0]!, median: last[Math.floor(last.length / 2)]! }
+          : null,
+      overlap: before === null || rows === 0 ? null : common / rows,
+      from: ranked.needs,
+    };
+  }
+
+  /** Some K from 1 to the depth, denser where they are small, for drawing. */
+  samples(most: number): number[] {
+    const { depth } = this;
+    const all = Array.from({ length: most }, (_, at) => Math.round(depth ** ((at + 1) / most)));
+    const even = Array.from({ length: most }, (_, at) => Math.round((depth * (at + 1)) / most));
+    return [...new Set([...all, ...even])].filter((k) => k > 0).sort((a, b) => a - b);
+  }
+}

@@ -1,0 +1,178 @@
+import type { Store } from "../../connectors/store/store.js";
+import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { readCards } from "../../operators/archive/teacher-registry.js";
+import { versionNumbers } from "../../operators/version/manifests.js";
+import type { Flow, Live } from "../../schemas/api/flow.js";
+import type { Config } from "../../schemas/config.js";
+import { isSluiceError, orNull } from "../../schemas/errors.js";
+import { keys } from "../../schemas/keys.js";
+import { stageAdvice } from "../../schemas/stage-advice.js";
+import { holderOf, type FolderHolder } from "../open/folder-holder.js";
+import { lastRun } from "../flow/stage-record.js";
+
+/** How often it is looked while somebody watches, ms */
+const EVERY_MS = 1000;
+/** What costs more than a file is looked at less often, ms */
+const SLOW_MS = 5000;
+/** What a rate is taken over, ms: segments are written every few seconds */
+const RATE_MS = 30_000;
+/** Looks kept: an hour of them */
+const HISTORY = 3600;
+/** A run that has written nothing for so long does not run any more, ms */
+const SILENT_MS = 30_000;
+
+interface Looked {
+  readonly atMs: number;
+  readonly archived: number;
+}
+
+/** What costs more to look at */
+interface Slow {
+  readonly atMs: number;
+  readonly holder: FolderHolder | null;
+  readonly watermarkMs: number | null;
+  readonly teachers: readonly string[];
+}
+
+export interface LiveFiguresOptions {
+  readonly config: () => Config;
+  readonly store: Store;
+  readonly nowMs: () => number;
+}
+
+/**
+ * What is going on, from what the processes at work write down: the archive, and the run record in the data folder. It looks once
+ * a second for all that watch, and not at all where nobody does.
+ */
+export class LiveFigures {
+  readonly #options: LiveFiguresOptions;
+  readonly #watchers = new Set<(live: Live) => void>();
+  readonly #looks: Looked[] = [];
+  readonly #rates: [number, number][] = [];
+  readonly #readers = new Map<string, ArchiveReader>();
+  #timer: NodeJS.Timeout | null = null;
+  #looking: Promise<Live> | null = null;
+  #last: Live | null = null;
+  #slow: Slow | null = null;
+
+  constructor(options: LiveFiguresOptions) {
+    this.#options = options;
+  }
+
+  /** Calls `watcher` every second until the returned function is called. */
+  watch(watcher: (live: Live) => void): () => void {
+    this.#watchers.add(watcher);
+    this.#timer ??= setInterval(() => void this.look(), EVERY_MS).unref();
+    return () => {
+      this.#watchers.delete(watcher);
+      if (this.#watchers.size > 0 || this.#timer === null) return;
+      clearInterval(this.#timer);
+      this.#timer = null;
+    };
+  }
+
+  async flow(): Promise<Flow> {
+    return { now: await this.look(), history: this.#rates.slice() };
+  }
+
+  /** What is going on now; a look that is under way is everybody's. */
+  look(): Promise<Live> {
+    const { nowMs } = this.#options;
+    if (this.#last !== null && nowMs() - this.#last.atMs < EVERY_MS / 2) return Promise.resolve(this.#last);
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<Live> {
+    const live = await this.#found();
+    this.#last = live;
+    for (const watcher of this.#watchers) watcher(live);
+    return live;
+  }
+
+  async #found(): Promise<Live> {
+    const { config, nowMs } = this.#options;
+    const atMs = nowMs();
+    const run = await lastRun(config());
+    const isRunning = run !== null && !run.ended && atMs - run.atMs < SILENT_MS;
+    const none = {
+      archived: this.#last?.archived ?? 0,
+      versions: this.#last?.versions ?? {},
+      labels: this.#last?.labels ?? 0,
+    };
+    let away: string | null = null;
+    let seen = none;
+    try {
+      seen = await this.#archive(atMs);
+    } catch (error) {
+      // The page goes on with what it knew, and says that it is old.
+      if (!isSluiceError(error, "E_STORE_IO")) throw error;
+      away = error.message;
+    }
+    const perSecond = away === null ? this.#rate(atMs, seen.archived) : null;
+    const stages = run?.stages ?? null;
+    return {
+      atMs,
+      ...seen,
+      perSecond,
+      waiting: isRunning ? run.waiting : null,
+      watermarkMs: this.#slow?.watermarkMs ?? null,
+      holder: this.#slow?.holder ?? null,
+      run,
+      stages,
+      advice: stages === null ? null : stageAdvice(stages),
+      away,
+    };
+  }
+
+  async #archive(atMs: number): Promise<Pick<Live, "archived" | "versions" | "labels">> {
+    const { store, config } = this.#options;
+    const { stream, datasets } = config();
+    const slow = await this.#slowly(atMs);
+    let archived = 0;
+    for (const teacher of slow.teachers) {
+      const frontier = await this.#reader(teacher).frontier({ onGap: () => undefined });
+      archived += frontier.reduce((sum, { origin, end }) => sum + end - origin, 0);
+    }
+    const versions: Record<string, number> = {};
+    for (const { name } of datasets) versions[name] = (await versionNumbers(store, name)).at(-1) ?? 0;
+    let labels = 0;
+    for await (const { key } of store.list(keys.labels(stream))) labels += key === "" ? 0 : 1;
+    return { archived, versions, labels };
+  }
+
+  async #slowly(atMs: number): Promise<Slow> {
+    if (this.#slow !== null && atMs - this.#slow.atMs < SLOW_MS) return this.#slow;
+    const { store, config } = this.#options;
+    const teachers = [...(await readCards(store)).keys()];
+    let watermarkMs: number | null = null;
+    for (const teacher of teachers) {
+      const reader = this.#reader(teacher);
+      const totals = await reader.totalsAt(await reader.frontier({ onGap: () => undefined }), () => undefined);
+      if (totals.watermarkMs !== null) watermarkMs = Math.max(watermarkMs ?? totals.watermarkMs, totals.watermarkMs);
+    }
+    this.#slow = { atMs, holder: await orNull(holderOf(config()), "E_LOG_CORRUPT"), watermarkMs, teachers };
+    return this.#slow;
+  }
+
+  #reader(teacher: string): ArchiveReader {
+    const { store, config } = this.#options;
+    const reader = this.#readers.get(teacher) ?? new ArchiveReader(store, { teacher, stream: config().stream });
+    this.#readers.set(teacher, reader);
+    return reader;
+  }
+
+  /** Records a second over the last looks; null before there are two. */
+  #rate(atMs: number, archived: number): number | null {
+    this.#looks.push({ atMs, archived });
+    while (this.#looks.length > 2 && atMs - this.#looks[0]!.atMs > RATE_MS) this.#looks.shift();
+    const [first] = this.#looks;
+    if (first === undefined || atMs - first.atMs < EVERY_MS / 2) return null;
+    const perSecond = Math.max(0, (1000 * (archived - first.archived)) / (atMs - first.atMs));
+    this.#rates.push([atMs, perSecond]);
+    if (this.#rates.length > HISTORY) this.#rates.shift();
+    return perSecond;
+  }
+}

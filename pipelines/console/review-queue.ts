@@ -1,0 +1,169 @@
+import { createHash } from "node:crypto";
+import type { Store } from "../../connectors/store/store.js";
+import type { Review, ReviewItem } from "../../schemas/api/images.js";
+import type { ImageLabel } from "../../schemas/image-label.js";
+import type { IndexRow } from "../../schemas/index-row.js";
+import type { Manifest } from "../../schemas/manifest.js";
+import { listLabels } from "../versions/label-images.js";
+import { listQuarantine } from "../quarantine/quarantine.js";
+import type { IndexGroups } from "../versions/index-groups.js";
+
+/** Rows of an audit: enough for an interval of some 3 % */
+export const AUDIT_ROWS = 400;
+/** Rows a class that are doubtful: its last ones */
+const DOUBTFUL_A_CLASS = 8;
+/** Classes whose last rows are read for one queue: 10,000 classes would read the whole index */
+const DOUBTFUL_CLASSES = 200;
+
+/** All that was said of each image, in order. */
+export async function saidOf(store: Store, stream: string): Promise<Map<string, ImageLabel[]>> {
+  const said = new Map<string, ImageLabel[]>();
+  for await (const label of listLabels(store, stream)) {
+    const list = said.get(label.sha256);
+    if (list === undefined) said.set(label.sha256, [label]);
+    else list.push(label);
+  }
+  return said;
+}
+
+type Said = ReadonlyMap<string, readonly ImageLabel[]>;
+interface Page {
+  readonly from: number;
+  readonly limit: number;
+}
+
+/** The last rows of a version's classes, the nearest to their cut-off first: what a teacher was least sure of and chose. */
+export async function doubtful(groups: IndexGroups, manifest: Manifest, said: Said, page: Page): Promise<Review> {
+  const classes = manifest.classes.filter(({ count }) => count > 0).slice(0, DOUBTFUL_CLASSES);
+  const rows: IndexRow[] = [];
+  for (const { class: index, count } of classes) {
+    rows.push(...(await groups.rowsOf(manifest, index, Math.max(0, count - DOUBTFUL_A_CLASS), count)));
+  }
+  rows.sort((a, b) => a.probability - b.probability || a.class - b.class || b.rank - a.rank);
+  const items = rows
+    .filter(({ repeat }) => repeat === 0)
+    .map((row) =>
+      itemOf(manifest, row, said, `the teacher gave it ${percent(row.probability)}, among the least of its class`),
+    );
+  return queue("doubtful", items, page);
+}
+
+/** Rows of a version drawn evenly, the same ones each time: how right the version is, as far as people have judged. */
+export async function audit(groups: IndexGroups, manifest: Manifest, said: Said, page: Page): Promise<Review> {
+  const rows: IndexRow[] = [];
+  for (const { class: index, place } of drawn(manifest, AUDIT_ROWS)) {
+    rows.push(...(await groups.rowsOf(manifest, index, place, place + 1)));
+  }
+  const items = rows.map((row) =>
+    itemOf(manifest, row, said, `drawn at random from the ${manifest.totals.rows} rows of version ${manifest.number}`),
+  );
+  const verdicts = rows.flatMap((row) => {
+    const right = isRight(said.get(row.sha256), row.label);
+    return right === null ? [] : [right];
+  });
+  const right = verdicts.filter((one) => one).length;
+  return { ...queue("audit", items, page), precision: verdicts.length === 0 ? null : wilson(right, verdicts.length) };
+}
+
+/** What could not be used, and why. */
+export async function quarantined(
+  store: Store,
+  place: { teacher: string; stream: string },
+  said: Said,
+  page: Page,
+): Promise<Review> {
+  const byCode: Record<string, number> = {};
+  const items: ReviewItem[] = [];
+  for await (const one of listQuarantine(store, place)) {
+    byCode[one.code] = (byCode[one.code] ?? 0) + 1;
+    const labels = one.sha256 === null ? [] : (said.get(one.sha256) ?? []);
+    items.push({
+      sha256: one.sha256,
+      uri: one.uri,
+      sizeBytes: 0,
+      class: null,
+      label: null,
+      probability: null,
+      cutoff: null,
+      rank: null,
+      kept: false,
+      why: `${one.code}: ${one.reason}`,
+      seen: labels.length,
+      said: labels.at(-1) ?? null,
+    });
+  }
+  return { ...queue("quarantine", items, page), byCode };
+}
+
+function queue(kind: Review["kind"], items: readonly ReviewItem[], { from, limit }: Page): Review {
+  return {
+    kind,
+    total: items.length,
+    done: items.filter(({ said }) => said !== null && said.verdict !== "withdrawn").length,
+    precision: null,
+    byCode: {},
+    items: items.slice(from, from + limit),
+  };
+}
+
+function itemOf(manifest: Manifest, row: IndexRow, said: Said, why: string): ReviewItem {
+  const labels = said.get(row.sha256) ?? [];
+  return {
+    sha256: row.sha256,
+    uri: row.uri,
+    sizeBytes: row.sizeBytes,
+    class: row.class,
+    label: row.label,
+    probability: row.probability,
+    cutoff: manifest.classes[row.class]!.worst,
+    rank: row.rank,
+    kept: true,
+    why,
+    seen: labels.length,
+    said: labels.at(-1) ?? null,
+  };
+}
+
+/** Whether people said that an image is of a class; null where they said nothing that tells. */
+function isRight(labels: readonly ImageLabel[] | undefined, label: string): boolean | null {
+  const last = labels?.at(-1);
+  if (last === undefined || last.verdict === "withdrawn") return null;
+  if (last.verdict === "is") return last.class === label;
+  if (last.verdict === "not") return last.class === label ? false : null;
+  return false;
+}
+
+/** Places drawn without repeats by the version's id: everybody audits the same rows. */
+export function drawn(manifest: Manifest, most: number): { class: number; place: number }[] {
+  const { rows } = manifest.totals;
+  const numbers = new Set<number>();
+  for (let turn = 0; numbers.size < Math.min(most, rows); turn++) {
+    const hash = createHash("sha256").update(`${manifest.id} ${turn}`).digest();
+    // 48 bits: even for any number of rows there is.
+    numbers.add(hash.readUIntBE(0, 6) % rows);
+  }
+  let start = 0;
+  const starts = manifest.classes.map(({ count }) => {
+    start += count;
+    return start - count;
+  });
+  return [...numbers].map((number) => {
+    let index = starts.length - 1;
+    while (starts[index]! > number || manifest.classes[index]!.count === 0) index--;
+    return { class: index, place: number - starts[index]! };
+  });
+}
+
+/** z of a 95 % interval */
+const Z = 1.959964;
+
+/** Wilson's interval of a share. Source: Wilson 1927. */
+export function wilson(right: number, judged: number): NonNullable<Review["precision"]> {
+  const share = right / judged;
+  const wide = 1 + Z ** 2 / judged;
+  const middle = (share + Z ** 2 / (2 * judged)) / wide;
+  const half = (Z * Math.sqrt((share * (1 - share)) / judged + Z ** 2 / (4 * judged ** 2))) / wide;
+  return { right, judged, share, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
+}
+
+const percent = (probability: number): string => `${(100 * probability).toPrecision(3)} %`;

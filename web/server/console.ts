@@ -1,0 +1,39 @@
+import type { ClassWalls } from "../../pipelines/console/class-wall.js";
+import type { HeldSelections } from "../../pipelines/console/held-selections.js";
+import type { ImageFinder } from "../../pipelines/console/image-finder.js";
+import type { LiveFigures } from "../../pipelines/console/live-figures.js";
+import type { SaidLabels } from "../../pipelines/console/said-labels.js";
+import type { LabelTopic } from "../../pipelines/kafka/take-in-labels.js";
+import type { Declarations } from "../../pipelines/open/declare.js";
+import type { openStore } from "../../pipelines/open/workspace.js";
+import type { IndexGroups } from "../../pipelines/versions/index-groups.js";
+import type { Config } from "../../schemas/config.js";
+
+export type OpenedStore = Awaited<ReturnType<typeof openStore>>;
+
+/** The settings as they are declared now. */
+export interface Settings {
+  readonly config: Config;
+  readonly declared: Declarations;
+}
+
+/** What every operation of the console works on. */
+export interface Console {
+  readonly store: OpenedStore;
+  /** Read anew every few seconds: another process may declare something */
+  readonly settings: () => Promise<Settings>;
+  readonly groups: IndexGroups;
+  readonly walls: ClassWalls;
+  readonly held: HeldSelections;
+  readonly finder: ImageFinder;
+  readonly live: LiveFigures;
+  readonly said: SaidLabels;
+  /** Whose name stands on what is said here, unless the page gives another */
+  readonly author: string;
+  readonly readOnly: boolean;
+  readonly nowMs: () => number;
+  /** A line for the log of actions: who did what */
+  readonly logAction: (line: string) => void;
+  /** The labels topic where there is a Kafka cluster; null where labels go straight into the archive */
+  readonly withLabelTopic: <T>(work: (topic: LabelTopic | null) => Promise<T>) => Promise<T>;
+}

@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { openApi } from "./open-api.js";
+import { answering, streaming, type Operation } from "./operation.js";
+import type { EventStreams } from "./events.js";
+import { Refusal } from "./refusal.js";
+import { life, original, picture, search } from "./operations/images.js";
+import { label, labels, review, undo } from "./operations/labels.js";
+import { flow, overview, status } from "./operations/overview.js";
+import { classes, classRows, diff, diffRows, rows, verify, version, versions } from "./operations/versions.js";
+import { curve, wall, whatif, whatifRows } from "./operations/walls.js";
+
+/** All that the server answers, in the order of its document. */
+export function consoleOperations(events: EventStreams): Operation[] {
+  const listed: Operation[] = [
+    overview,
+    status,
+    flow,
+    versions,
+    version,
+    classes,
+    classRows,
+    rows,
+    verify,
+    diff,
+    diffRows,
+    wall,
+    whatif,
+    curve,
+    whatifRows,
+    life,
+    picture,
+    original,
+    search,
+    review,
+    labels,
+    label,
+    undo,
+    streaming(
+      {
+        route: "/api/events",
+        summary: "server-sent events: `live` every second, `read` where a ranking was read",
+        types: ["text/event-stream"],
+      },
+      ({ console, response }) => {
+        if (!events.add(response)) {
+          throw new Refusal(503, "E_USAGE", "Expected at most 200 pages that watch at once, found more. Close some.");
+        }
+        const stop = console.live.watch((live) => {
+          response.write(`event: live\ndata: ${JSON.stringify(live)}\n\n`);
+        });
+        response.on("close", stop);
+        return Promise.resolve();
+      },
+    ),
+  ];
+  const document: Operation = answering(
+    {
+      route: "/api/openapi.json",
+      summary: "this document: OpenAPI 3.1",
+      answer: z.looseObject({ openapi: z.string() }),
+    },
+    () => Promise.resolve(openApi([...listed, document]) as { openapi: string }),
+  );
+  return [...listed, document];
+}

@@ -1,0 +1,309 @@
+import { z } from "zod";
+import { cut } from "../../../pipelines/console/what-if-cut.js";
+import { exportedRows, groupsOfCut, ROW_FORMATS, ROW_TYPES } from "../../../pipelines/console/exported-rows.js";
+import type { HeldSelection } from "../../../pipelines/console/held-selection.js";
+import type { AskedSelection, HeldAnswer } from "../../../pipelines/console/held-selections.js";
+import { archivedTeacher } from "../../../pipelines/rebuild.js";
+import type { SettingAnswer } from "../../../pipelines/whatif/whatif-answer.js";
+import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
+import type { Dataset } from "../../../schemas/dataset.js";
+import type { Manifest } from "../../../schemas/manifest.js";
+import { classPath, datasetPath, pageQuery, versionPath, type Pending } from "../../../schemas/api/shared.js";
+import { curveSchema, settingQuery, wallSchema, whatifSchema, type Answer } from "../../../schemas/api/whatif.js";
+import type { Console } from "../console.js";
+import { answering, streaming } from "../operation.js";
+import { Refusal } from "../refusal.js";
+import { stream } from "../stream.js";
+import { manifestOf, remember } from "./versions.js";
+
+/** Points of a curve: enough for a line as wide as a screen */
+const CURVE_POINTS = 60;
+
+export const wall = answering(
+  {
+    route: "/api/datasets/{dataset}/classes/{class}/wall",
+    summary: "a class as the archive ranks it now, labels heeded; the version's own rows until that is read",
+    path: { ...datasetPath, ...classPath },
+    query: {
+      ...pageQuery,
+      version: versionPath.version.default("latest").describe("the version that is compared with"),
+      basis: z
+        .enum(["archive", "version"])
+        .default("archive")
+        .describe("version: its own rows, as they were published"),
+    },
+    answer: wallSchema,
+  },
+  async ({ console, path, query }) => {
+    const manifest = await versionOrNone(console, path.dataset, query.version);
+    const dataset = await declaredDataset(console, path.dataset);
+    const asked: HeldAnswer =
+      query.basis === "version" || dataset === null
+        ? { held: null, reading: null, refused: dataset === null ? `${path.dataset} is not declared any more` : null }
+        : await ask(console, dataset);
+    const { held } = asked;
+    if (held === null && manifest === null) {
+      if (asked.reading === null)
+        throw new Refusal(
+          404,
+          "E_VERSION_MISSING",
+          asked.refused ??
+            `Expected a version of ${path.dataset}, found none yet. \`sluice ingest\` publishes the first.`,
+        );
+    }
+    const labels = held?.ranked.labels ?? manifest?.classes.map(({ label }) => label) ?? [];
+    if (labels.length > 0 && path.class >= labels.length) {
+      throw new Refusal(404, "E_USAGE", `Expected a class from 0 to ${labels.length - 1}, found ${path.class}.`, {
+        field: "class",
+      });
+    }
+    const label = labels[path.class] ?? "";
+    const versionClass = manifest === null ? -1 : sameClass(manifest, path.class, label);
+    const inVersion = manifest?.classes[versionClass];
+    const k = held?.quota[path.class] ?? inVersion?.k ?? 1;
+    const frame = {
+      dataset: path.dataset,
+      class: path.class,
+      label,
+      k,
+      cutoffBefore: inVersion?.worst ?? null,
+      version: manifest?.number ?? null,
+      pending: pendingOf(asked),
+    };
+    if (held !== null) {
+      const against = manifest === null || inVersion === undefined ? null : { manifest, versionClass };
+      const page = await console.walls.ofArchive(held, path.class, against, { ...query, k });
+      remember(
+        console,
+        page.rows.map(({ row }) => row),
+      );
+      const complete = held.isComplete(path.class);
+      const why = complete ? "exact: all images that ever came" : `exact down to rank ${page.total}`;
+      return { ...frame, ...page, basis: "archive" as const, why, kept: Math.min(k, page.total) };
+    }
+    if (manifest === null || inVersion === undefined) {
+      return {
+        ...frame,
+        basis: "version" as const,
+        why: "being read",
+        total: 0,
+        kept: 0,
+        cutoff: null,
+        retracted: 0,
+        rows: [],
+      };
+    }
+    const page = await console.walls.ofVersion(manifest, versionClass, query.from, query.limit);
+    remember(
+      console,
+      page.rows.map(({ row }) => row),
+    );
+    const why = asked.refused ?? `as version ${manifest.number} was published`;
+    return { ...frame, ...page, basis: "version" as const, why, kept: page.total };
+  },
+);
+
+export const whatif = answering(
+  {
+    route: "/api/datasets/{dataset}/whatif",
+    summary: "what a version would be under another K, P, temperature or floor: the figures of `sluice whatif --json`",
+    path: datasetPath,
+    query: settingQuery,
+    answer: whatifSchema,
+  },
+  async ({ console, path, query }) => {
+    const dataset = await withSetting(console, path.dataset, query);
+    const k = query.k ?? numericK(dataset);
+    const asked = await ask(console, dataset, k);
+    const found = asked.held === null ? null : (await asked.held.curve()).at(k);
+    const pending = found === null ? pendingOf(asked) : null;
+    const newest = asked.held?.newest ?? (await versionOrNone(console, path.dataset, "latest"));
+    const named = newest === null ? null : { number: newest.number, id: newest.id };
+    if (found !== null)
+      return { answer: { ...exact(found, asked.held!), newest: named }, pending: null, refused: null };
+    const isOwn = query.p === undefined && query.temperature === undefined && query.floor === undefined;
+    const within = newest === null || !isOwn ? null : ofVersion(newest, k);
+    return {
+      answer: within,
+      pending,
+      refused: within === null && pending === null ? (asked.refused ?? REFUSED) : null,
+    };
+  },
+);
+
+const REFUSED = "the archive cannot be ranked for this at the moment; `sluice whatif` says more";
+
+export const curve = answering(
+  {
+    route: "/api/datasets/{dataset}/curve",
+    summary: "rows, images, fill, cut-off and overlap for every K, as far as the ranking that is held goes",
+    path: datasetPath,
+    query: settingQuery,
+    answer: curveSchema,
+  },
+  async ({ console, path, query }) => {
+    const dataset = await withSetting(console, path.dataset, query);
+    const asked = await ask(console, dataset, query.k);
+    if (asked.held === null) return { curve: null, pending: pendingOf(asked), refused: asked.refused };
+    const made = await asked.held.curve();
+    const points = made.samples(CURVE_POINTS).flatMap((at) => {
+      const answer = made.at(at);
+      return answer === null ? [] : [pointOf(answer)];
+    });
+    const { k } = dataset.select;
+    return {
+      curve: {
+        p: dataset.select.p,
+        temperature: points[0]?.temperature ?? 1,
+        exactTo: Number.isFinite(made.exactTo) ? made.exactTo : null,
+        standing: typeof k === "number" ? k : null,
+        points,
+      },
+      pending: pendingOf(asked),
+      refused: null,
+    };
+  },
+);
+
+export const whatifRows = streaming(
+  {
+    route: "/api/datasets/{dataset}/whatif/rows",
+    summary: "the rows that a version would have under another setting: as JSON, an Arrow stream, or Parquet",
+    path: datasetPath,
+    query: { ...settingQuery, format: z.enum(ROW_FORMATS).default("json") },
+    types: Object.values(ROW_TYPES),
+  },
+  async ({ console, path, query, response, signal }) => {
+    const dataset = await withSetting(console, path.dataset, query);
+    const { config, declared } = await console.settings();
+    const { card } = await archivedTeacher(console.store, undefined, declared.settings?.teacher);
+    const made = await cut(
+      console.store,
+      { ...dataset, select: { ...dataset.select, k: query.k ?? dataset.select.k } },
+      card,
+      config.stream,
+      signal,
+    );
+    await stream(
+      response,
+      ROW_TYPES[query.format],
+      `${dataset.name}-what-if.${query.format}`,
+      exportedRows(groupsOfCut(made), query.format),
+      signal,
+    );
+  },
+);
+
+async function ask(console: Console, dataset: Dataset, k?: number): Promise<HeldAnswer> {
+  const { config, declared } = await console.settings();
+  const { select } = dataset;
+  if (!select.balanced || select.overlap === "best" || select.repeat) {
+    const refused = `classes of ${dataset.name} are not chosen each for itself (${select.repeat ? "repeat" : select.balanced ? "overlap: best" : "balanced: false"}): \`sluice whatif\` answers for it`;
+    return { held: null, reading: null, refused };
+  }
+  try {
+    const { card } = await archivedTeacher(console.store, undefined, declared.settings?.teacher);
+    const asked: AskedSelection = { dataset, card, stream: config.stream, k };
+    return await console.held.ask(asked);
+  } catch (error) {
+    if (!isSluiceError(error, "E_TEACHER_CARD") && !isSluiceError(error, "E_SELECTION")) throw error;
+    return { held: null, reading: null, refused: error.message };
+  }
+}
+
+async function declaredDataset(console: Console, name: string): Promise<Dataset | null> {
+  const { config } = await console.settings();
+  return config.datasets.find((dataset) => dataset.name === name) ?? null;
+}
+
+async function withSetting(
+  console: Console,
+  name: string,
+  {
+    p,
+    temperature,
+    floor,
+  }: {
+    readonly p?: number | undefined;
+    readonly temperature?: number | undefined;
+    readonly floor?: number | undefined;
+  },
+): Promise<Dataset> {
+  const dataset = await declaredDataset(console, name);
+  if (dataset === null) {
+    throw new SluiceError(
+      "E_DATASET_UNKNOWN",
+      `Expected a declared dataset, found "${name}". \`sluice datasets list\` names them.`,
+    );
+  }
+  const select = { ...dataset.select, ...(p === undefined ? {} : { p }), ...(floor === undefined ? {} : { floor }) };
+  return { ...dataset, select: temperature === undefined ? select : { ...select, temperature } };
+}
+
+function numericK({ select }: Dataset): number {
+  if (typeof select.k === "number") return select.k;
+  return "share" in select.k ? select.k.most : select.k.default;
+}
+
+async function versionOrNone(console: Console, dataset: string, version: string): Promise<Manifest | null> {
+  try {
+    return await manifestOf(console, { dataset, version });
+  } catch (error) {
+    if (version === "latest" && isSluiceError(error, "E_VERSION_MISSING")) return null;
+    throw error;
+  }
+}
+
+/** The class of a version that is called as ours, -1 where it has none. */
+function sameClass(manifest: Manifest, index: number, label: string): number {
+  if (manifest.classes[index]?.label === label) return index;
+  return label === "" && manifest.classes[index] !== undefined
+    ? index
+    : manifest.classes.findIndex((one) => one.label === label);
+}
+
+function pendingOf({ reading }: HeldAnswer): Pending | null {
+  return reading === null ? null : { pending: true, ...reading };
+}
+
+function pointOf({ k, p, temperature, rows, images, classes, full, cutoff, overlap, from }: SettingAnswer) {
+  return { k, p, temperature, rows, images, classes, full, cutoff, overlap, from };
+}
+
+function exact(answer: SettingAnswer, held: HeldSelection): Omit<Answer, "newest"> {
+  const archived = held.frontier.reduce((sum, { origin, end }) => sum + end - origin, 0);
+  return {
+    ...answer,
+    exact: true,
+    why: `exact from ${answer.from} of ${archived.toLocaleString("en")} archived records`,
+  };
+}
+
+/** Prefixes of the version's own rows: exact about them, and about nothing that came since. */
+function ofVersion(manifest: Manifest, k: number): Answer | null {
+  const counts = manifest.classes.map(({ label, count, repeated }) => ({
+    label,
+    rows: count - repeated,
+    most: count - repeated,
+  }));
+  // Beyond the version's own K only the archive knows more.
+  if (manifest.classes.some((one) => k > one.k)) return null;
+  const rows = counts.reduce((sum, one) => sum + Math.min(k, one.most), 0);
+  const starving = counts.filter(({ rows: has }) => has < k).map(({ label, rows: has }) => ({ label, rows: has }));
+  return {
+    k,
+    p: manifest.select.p,
+    temperature: manifest.select.temperature ?? manifest.teacher.temperature,
+    rows,
+    images: null,
+    classes: counts.length,
+    full: counts.length - starving.length,
+    starving: starving.sort((a, b) => a.rows - b.rows),
+    cutoff: null,
+    overlap: rows === 0 ? null : 1,
+    from: "version",
+    exact: true,
+    why: `exact of version ${manifest.number}; what came since is not counted`,
+    newest: { number: manifest.number, id: manifest.id },
+  };
+}
