@@ -11,6 +11,11 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "a billion candidates through the operator, its snapshot and back, and over four shards merged",
     load: () => import("./billion.js"),
   },
+  archive: {
+    shows:
+      "what reading an archive costs that has a hundred times as many segments, on disk and on MinIO, and repeats/s",
+    load: () => import("./archive.js"),
+  },
   rebuild: {
     shows: "a version of ten million archived images, from the archive alone, against merely reading the files",
     load: () => import("./rebuild.js"),

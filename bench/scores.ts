@@ -61,7 +61,7 @@ async function measureFormats(tiny: boolean, print: BenchOptions["print"]) {
 async function measureRebuild(tiny: boolean, print: BenchOptions["print"]) {
   const images = tiny ? 20_000 : 1_000_000;
   const folder = await cached(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
-  const compactedFolder = await cached(`rebuild-compacted-${images}`, async (made) => {
+  const compactedFolder = await cached(`rebuild-runs-2-${images}`, async (made) => {
     await cp(folder, made, { recursive: true });
     const store = await openFilesystemStore(join(made, "store"), { concurrency: 4 });
     let files = 0;

@@ -4,7 +4,7 @@ import { ranking } from "../operators/select/ranking.js";
 import { newestSpan } from "../operators/select/windows.js";
 import { readClaims } from "../operators/archive/chain-claims.js";
 import { restoreSpan } from "../operators/state/checkpoint.js";
-import { currentFrontier } from "../operators/archive/archive-reader.js";
+import { ArchiveReader } from "../operators/archive/archive-reader.js";
 import { newestManifest } from "../operators/version/manifests.js";
 import { readCards } from "../operators/archive/teacher-registry.js";
 import type { ChainClaim } from "../schemas/chain-claim.js";
@@ -17,7 +17,7 @@ import type { EngineInfo } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
 import type { ModelCard } from "../schemas/model-card.js";
 import { countLate } from "./versions/late.js";
-import { listQuarantine } from "./quarantine/quarantine.js";
+import { countQuarantine } from "./quarantine/quarantine.js";
 import { CutScheduler } from "./flow/cut-scheduler.js";
 import { ArchiveFacts } from "./flow/archive-facts.js";
 
@@ -64,9 +64,9 @@ export async function status(
   for (const [digest, card] of await readCards(store)) {
     const place = { teacher: digest, stream: config.stream };
     // A gap is `verify`'s and `rebuild`'s to report; status says what there is.
-    const frontier = await currentFrontier(store, place, { onGap: () => undefined });
-    const quarantined: Record<string, number> = {};
-    for await (const { code } of listQuarantine(store, place)) quarantined[code] = (quarantined[code] ?? 0) + 1;
+    const archive = new ArchiveReader(store, place);
+    const frontier = await archive.frontier({ onGap: () => undefined });
+    const quarantined = await countQuarantine(archive);
     const ends = log === null ? null : await log.ends(config.stream);
     const waiting = ends === null ? null : waitingOf(await readClaims(store, place), frontier, ends);
     const countsOf = new Map<string, readonly number[]>();

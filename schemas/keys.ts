@@ -56,6 +56,8 @@ export const keys = {
   /** Makes a run of files that lie there already; created only if absent. */
   runIndex: (chain: ChainName, start: number, level: number): string =>
     `${keys.runIndexes(chain)}${digits(start)}-${levelDigits(level)}.jsonl`,
+  /** Which of them stand, as a compactor saw it last. */
+  standingRuns: (chain: ChainName): string => `${keys.runs(chain)}standing.json`,
   runFiles: (chain: ChainName): string => `${keys.runs(chain)}rows/`,
   runFile: (chain: ChainName, { start, level, attempt, file }: RunFileName): string =>
     `${keys.runFiles(chain)}${digits(start)}-${levelDigits(level)}-${attempt}-${file}.parquet`,

@@ -4,7 +4,7 @@ import { keys, type ChainName } from "./keys.js";
 import { openSealedJson, sealJson } from "./sealed-json.js";
 import { engineInfoSchema, keepersSchema, recordCountsSchema, rejectedSchema } from "./segment.js";
 
-export const RUN_VERSION = 1;
+export const RUN_VERSION = 2;
 /** The first line of a run's index is never longer. */
 export const RUN_HEAD_BYTES = 16 * 1024;
 
@@ -24,12 +24,46 @@ export const rowGroupPlaceSchema = z.strictObject({
   embeddingSize: z.int().positive().nullable(),
   /** Where each column's values begin, in bytes from `start`. Those of 8 bytes lie at multiples of 8. */
   columns: z.record(z.string(), count),
-  /** Where the row directory begins, in bytes from `start`: see `row-directory.ts` */
-  directory: count,
   /** Of the bytes [start, end), as an unsigned number; looked at on each read */
   crc32: count,
+  /** The rows once more, each on its own, so that one is read by one range: see `row-records.ts` */
+  records: z.strictObject({
+    /** Bytes [start, end) of the file */
+    start: count,
+    end: count,
+    /** Of a class, 2 or 4 */
+    classBytes: z.union([z.literal(2), z.literal(4)]),
+    /** Keys of a row: M, or 1 where the others follow from it and the logits */
+    keys: z.int().positive(),
+    crc32: count,
+  }),
 });
 export type RowGroupPlace = z.infer<typeof rowGroupPlaceSchema>;
+
+/** Where a file's rows are found by their digests: see `digest-index.ts` */
+const digestsPlaceSchema = z.strictObject({
+  /** Bytes [start, directory) of the file: the entries; [directory, end): what is read before them */
+  start: count,
+  directory: count,
+  end: count,
+  rows: count,
+  /** Row groups of the file */
+  groups: count,
+  /** Of the bytes [directory, end) */
+  crc32: count,
+});
+export type DigestsPlace = z.infer<typeof digestsPlaceSchema>;
+
+const runFileSchema = z.strictObject({ key: z.string(), sizeBytes: count, digests: digestsPlaceSchema });
+export type RunFileEntry = z.infer<typeof runFileSchema>;
+
+const quarantineSchema = z.strictObject({
+  /** Records of the chain that were refused and not taken up again in it, by the code that they were refused with */
+  open: z.record(z.string(), count),
+  /** Taken up again in this chain, refused in another one of its partition */
+  others: count,
+});
+export type QuarantineCounts = z.infer<typeof quarantineSchema>;
 
 /** What a run says of itself, in its index's first line. */
 export const runHeadSchema = z.strictObject({
@@ -52,9 +86,12 @@ export const runHeadSchema = z.strictObject({
   counts: recordCountsSchema,
   /** At `end`; see a segment's header */
   watermarkMs: z.int().nullable(),
-  files: z.array(z.strictObject({ key: z.string(), sizeBytes: count })),
-  /** false where a run of a higher level has taken its place: the second line is gone, and the files are */
-  hasBody: z.boolean(),
+  files: z.array(runFileSchema),
+  /** Of the chain's records below `end`, those in quarantine by code */
+  quarantine: quarantineSchema,
+  /** The lines behind this one, one for so many segments: where each ends, as an offset and in bytes behind this line. None where
+   * a run of a higher level has taken its place: then they are gone, and the files are */
+  blocks: z.array(z.tuple([count, count])),
 });
 export type RunHead = z.infer<typeof runHeadSchema>;
 
@@ -67,8 +104,11 @@ const rowGroupSchema = rowGroupPlaceSchema.extend({
 });
 export type RunRowGroup = z.infer<typeof rowGroupSchema>;
 
-/** What a run says of each of its segments, in its index's second line: columns with an entry a segment. */
-export const runBodySchema = z.strictObject({
+/** What a run says of some segments that follow on each other, in a line of its index: columns with an entry a segment. */
+export const runBlockSchema = z.strictObject({
+  start: count,
+  /** Records of the chain below `start` */
+  before: recordCountsSchema,
   engines: z.array(engineInfoSchema),
   codeVersions: z.array(z.string()),
   keepers: z.array(keepersSchema),
@@ -90,17 +130,32 @@ export const runBodySchema = z.strictObject({
   rejected: z.array(z.tuple([count, rejectedSchema])),
   retried: z.array(z.tuple([count, count])),
 });
-export type RunBody = z.infer<typeof runBodySchema>;
+export type RunBlock = z.infer<typeof runBlockSchema>;
 
 const NEWLINE = 0x0a;
 
-/** Two lines of JSON, each with its checksum; one where there is no body. */
-export function encodeRun(head: RunHead, body: RunBody | null): Uint8Array {
-  return Buffer.concat([sealJson(head), ...(body === null ? [] : [sealJson(body)])]);
+/** Lines of JSON, each with its checksum: the head, and the blocks. */
+export function encodeRun(head: Omit<RunHead, "blocks">, blocks: readonly RunBlock[]): Uint8Array {
+  const lines = blocks.map((block) => sealJson(block));
+  let at = 0;
+  const places = lines.map((line, index): [number, number] => {
+    at += line.length;
+    return [blocks[index]!.segments.end.at(-1)!, at];
+  });
+  const first = sealJson({ ...head, blocks: places });
+  if (first.length <= RUN_HEAD_BYTES) return Buffer.concat([first, ...lines]);
+  const key = keys.runIndex(head, head.start, head.level);
+  throw new SluiceError("E_INTERNAL", `The head of ${key} has ${first.length} bytes, more than ${RUN_HEAD_BYTES}.`);
+}
+
+/** A head, and where the lines behind it begin in the index, bytes. */
+export interface PlacedHead {
+  readonly head: RunHead;
+  readonly blocksAt: number;
 }
 
 /** The head, from the first bytes of an index. Throws E_SEGMENT_CORRUPT, naming the object at `chain`, `start` and `level`. */
-export function decodeRunHead(bytes: Uint8Array, chain: ChainName, start: number, level: number): RunHead {
+export function decodeRunHead(bytes: Uint8Array, chain: ChainName, start: number, level: number): PlacedHead {
   const key = keys.runIndex(chain, start, level);
   try {
     const end = bytes.indexOf(NEWLINE);
@@ -118,26 +173,25 @@ export function decodeRunHead(bytes: Uint8Array, chain: ChainName, start: number
       throw new TypeError(
         `it is of ${head.stream}/${head.partition} over [${head.start}, ${head.end}), level ${head.level}`,
       );
-    return head;
+    return { head, blocksAt: end + 1 };
   } catch (error) {
     throw corruptRun(key, start, error);
   }
 }
 
-/** The body, from all bytes of an index; null where it has gone. Throws E_SEGMENT_CORRUPT. */
-export function decodeRunBody(bytes: Uint8Array, { hasBody, segments, ...head }: RunHead): RunBody | null {
-  if (!hasBody) return null;
-  const key = keys.runIndex(head, head.start, head.level);
+/** One line behind the head. Throws E_SEGMENT_CORRUPT where it is not the one that ends at `end`, an offset. */
+export function decodeRunBlock(line: Uint8Array, head: RunHead, end: number): RunBlock {
   try {
-    const first = bytes.indexOf(NEWLINE);
-    const body = runBodySchema.parse(openSealedJson(bytes.subarray(first + 1)));
-    for (const [name, column] of Object.entries(body.segments)) {
-      if (column.length !== segments)
-        throw new TypeError(`it has ${segments} segments, and ${column.length} of "${name}"`);
+    const block = runBlockSchema.parse(openSealedJson(line));
+    const { end: ends } = block.segments;
+    if (ends.at(-1) !== end) throw new TypeError(`a line is of segments up to ${ends.at(-1)}, not ${end}`);
+    for (const [name, column] of Object.entries(block.segments)) {
+      if (column.length !== ends.length)
+        throw new TypeError(`it has ${ends.length} segments, and ${column.length} of "${name}"`);
     }
-    return body;
+    return block;
   } catch (error) {
-    throw corruptRun(key, head.start, error);
+    throw corruptRun(keys.runIndex(head, head.start, head.level), head.start, error);
   }
 }
 

@@ -9,9 +9,9 @@ import type { ScoreFormat } from "./formats.js";
 export const runFile: ScoreFormat = {
   write: (segments) => {
     const file = new RunFile(segments[0]!.batch);
-    const groups = segments.map(({ batch }) => file.add(batch));
+    const groups = segments.map(({ header, batch }) => file.add(batch, header.start));
     const end = file.end({ places: groups.map(({ place }) => place) });
-    return Promise.resolve(Buffer.concat([FILE_START, ...groups.map(({ bytes }) => bytes), end]));
+    return Promise.resolve(Buffer.concat([FILE_START, ...groups.map(({ bytes }) => bytes), end.bytes]));
   },
   read: (file, onColumns) => {
     // A run's index says where the row groups lie; here the file itself does.

@@ -2,15 +2,18 @@ import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, SluiceError, awaitedLater } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
+import type { QuarantineCounts } from "../../schemas/run.js";
 import type { RecordCounts, Segment, SegmentHeader } from "../../schemas/segment.js";
-import { NO_RECORDS, sumOfCounts, type PlacedGroup, type RunIndex } from "./run-index.js";
+import { NO_RECORDS, sumOfCounts, type RunIndex } from "./run-index.js";
 import { ChainRuns } from "./chain-runs.js";
+import type { CandidateRow } from "./digest-index.js";
 import { corruptError, gapError, notABoundary } from "./chain-faults.js";
 import { GroupReader, rangeOf } from "./group-reader.js";
-import { readGroup, readRow, rowAt, type ArchivedScores } from "./run-rows.js";
+import { NOTHING_QUARANTINED, QuarantineTally } from "./quarantine-tally.js";
+import type { ArchivedScores } from "./row-records.js";
+import { readGroup, readRow } from "./run-rows.js";
 import { readSegment, readSegmentHeader, SegmentMemory, segmentStart } from "./segment-objects.js";
-
-const OFFSET_BYTES = 8;
+import { headersAhead, listedSegments, type HeadersAhead } from "./tail-headers.js";
 
 /** A range of offsets whose segments are missing or cannot be read. */
 export interface Gap {
@@ -60,6 +63,7 @@ export class ChainReader {
     onGap?: (gap: Gap) => void,
   ): AsyncGenerator<SegmentHeader, number, undefined> {
     let missedAt = -1;
+    let ahead: HeadersAhead | null = null;
     for (let at = from; at < until;) {
       if (at < (await this.runs.end())) {
         let index: RunIndex;
@@ -75,6 +79,16 @@ export class ChainReader {
         }
         continue;
       }
+      if (ahead === null || (ahead.isFull && !ahead.headers.has(at))) {
+        ahead = await headersAhead(this.#store, this.runs, this.chain, { from: at, until });
+        if (ahead === null) continue;
+      }
+      const known = ahead.headers.get(at);
+      if (known !== undefined && known.end > at) {
+        at = known.end;
+        yield known;
+        continue;
+      }
       const met = await this.#meet(at, () => readSegmentHeader(this.#store, this.chain, at));
       if (met.what === "compacted") continue;
       if (met.what === "found" && met.value.end > at) {
@@ -82,7 +96,7 @@ export class ChainReader {
         yield met.value;
         continue;
       }
-      const next = await this.#nextStart(at);
+      const next: number | null = ahead.after(at) ?? (ahead.isFull ? await this.#nextStart(at) : null);
       const isOpen = until === Number.POSITIVE_INFINITY;
       if (isOpen && next === null && met.what !== "corrupt") return at;
       if (met.what === "missing" && missedAt !== at) {
@@ -199,17 +213,23 @@ export class ChainReader {
     return readGroup(this.#store, index.group(group), rangeOf(index, group), memory?.room);
   }
 
-  /** The scores of the row at an offset of the runs, read by ranges of its own; null where they have no such row. */
+  /** The scores of the row at an offset of the runs, read by a range of its own; null where they have no such row. */
   async runRow(offset: number): Promise<ArchivedScores | null> {
     for (let looks = 0; ; looks++) {
       const index = await this.runs.indexAt(offset);
       const segment = index.holding(offset);
       const group = index.groupOf(segment);
       if (group < 0) return null;
-      const placed = index.group(group);
+      const [start, end] = [index.startOf(segment), index.endOf(segment)];
+      const wanted = {
+        offset,
+        first: index.firstRowOf(segment),
+        rows: index.rowsOf(segment),
+        from: offset - start,
+        span: end - start,
+      };
       try {
-        const row = await this.#rowIn(placed, offset, index.firstRowOf(segment), index.rowsOf(segment));
-        return row < 0 ? null : await readRow(this.#store, placed, row, rangeOf(index, group));
+        return await readRow(this.#store, index.group(group), wanted, rangeOf(index, group));
       } catch (error) {
         if (!isSluiceError(error, "E_STORE_MISSING") || looks > 0) throw error;
         await this.runs.refresh();
@@ -217,12 +237,11 @@ export class ChainReader {
     }
   }
 
-  /** Row of an offset in a row group, where its segment's rows begin at `first`; -1 where it has none. */
-  async #rowIn({ group, key }: PlacedGroup, offset: number, first: number, rows: number): Promise<number> {
-    const from = group.start + group.columns["offset"]! + first * OFFSET_BYTES;
-    const bytes = Uint8Array.from(await this.#store.getRange(key, from, from + rows * OFFSET_BYTES));
-    const row = rowAt({ count: rows, offset: new BigInt64Array(bytes.buffer) }, offset);
-    return row < 0 ? row : first + row;
+  /** The scores of a row of the row group that begins with the segment at `start`, where it is the digest's; else null. */
+  async digestsRow(digest: Uint8Array, { start, row }: CandidateRow): Promise<ArchivedScores | null> {
+    const index = await this.runs.indexAt(start);
+    const group = index.groupOf(index.startingAt(start));
+    return readRow(this.#store, index.group(group), { row, digest }, rangeOf(index, group));
   }
 
   /** What a segment's object at `start` says, looked at against the runs afterwards; null where it is not the chain's. */
@@ -239,14 +258,7 @@ export class ChainReader {
 
   /** The same with their sizes in bytes, the first `most` of them. */
   async tailSizes(most = Number.POSITIVE_INFINITY): Promise<Map<number, number>> {
-    const end = await this.runs.end();
-    const sizes = new Map<number, number>();
-    const after = end > 0 ? keys.segment(this.chain, end - 1) : undefined;
-    for await (const { key, sizeBytes } of this.#store.list(keys.chain(this.chain), { after })) {
-      if (key.endsWith(".arrow")) sizes.set(segmentStart(key), sizeBytes);
-      if (sizes.size >= most) break;
-    }
-    return sizes;
+    return listedSegments(this.#store, this.chain, await this.runs.end(), most);
   }
 
   /** Totals up to a boundary: of a run's index, and of the headers of the tail. Throws as `headers`. */
@@ -261,14 +273,34 @@ export class ChainReader {
       if (index.endOf(last) !== end) throw notABoundary(this.chain, end, index.startOf(last), index.endOf(last));
       return { counts: index.totalsTo(last + 1), watermarkMs: index.watermarkOf(last) };
     }
-    if (runsEnd > origin) {
-      const head = await this.runs.head(this.runs.startsOf(0).at(-1)!, 0);
-      totals = { counts: sumOfCounts(head.before, head.counts), watermarkMs: head.watermarkMs };
-    }
+    const last = await this.runs.lastHead();
+    if (last !== null) totals = { counts: sumOfCounts(last.before, last.counts), watermarkMs: last.watermarkMs };
     for await (const { counts, watermarkMs } of this.headers(Math.max(origin, runsEnd), end, onGap)) {
       totals = { counts: sumOfCounts(totals.counts, counts), watermarkMs };
     }
     return totals;
+  }
+
+  /**
+   * What of this chain is in quarantine, as far as it can be read: of the newest run's head, and of the headers of the tail. What runs
+   * have is read only where the tail takes up a record of theirs.
+   */
+  async quarantined(): Promise<QuarantineCounts> {
+    const { tally, from } = await this.quarantineTally();
+    for await (const header of this.headers(from, undefined, () => undefined)) tally.take(header);
+    return tally.counts();
+  }
+
+  /** What is in quarantine below the runs' end, `from`; to be given the headers from there on. */
+  async quarantineTally(): Promise<{ readonly tally: QuarantineTally; readonly from: number }> {
+    const { origin } = this.chain;
+    const last = await this.runs.lastHead();
+    const start = last?.end ?? origin;
+    const place = { origin, start, before: last?.quarantine ?? NOTHING_QUARANTINED };
+    const headers = async function* (this: ChainReader, from: number, until: number) {
+      yield* this.headers(await this.boundaryAtOrBelow(from), until, () => undefined);
+    }.bind(this);
+    return { tally: new QuarantineTally(place, headers), from: start };
   }
 
   /** The last boundary at or below an offset. */
@@ -321,9 +353,7 @@ export class ChainReader {
   }
 
   async #runEnd(at: number): Promise<number> {
-    const { start, level } = await this.runs.standingAt(at);
-    const starts = this.runs.startsOf(level);
-    return starts[starts.indexOf(start) + 1] ?? (await this.runs.endOf(level));
+    return (await this.runs.standingAt(at)).end;
   }
 
   /** The first listed start after an offset: the listing only says where to look. */

@@ -1,25 +1,28 @@
 import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { keys, runPlace, type ChainName } from "../../schemas/keys.js";
-import { decodeRunBody, decodeRunHead, RUN_HEAD_BYTES, type RunHead } from "../../schemas/run.js";
+import { decodeRunBlock, decodeRunHead, RUN_HEAD_BYTES, type PlacedHead, type RunHead } from "../../schemas/run.js";
 import { RunIndex } from "./run-index.js";
+import { readStandingRuns, writeStandingRuns, type StandingRun } from "./standing-runs.js";
 
-/** Segments in the indexes that are kept parsed, some 100 bytes each: rows are asked for in any order. */
+/** Segments in the lines of indexes that are kept parsed, some 100 bytes each: rows are asked for in any order. */
 const KEPT_SEGMENTS = 262_144;
 
 /**
  * The runs of one chain, as one reader or writer knows them. On each level the first one starts at the chain's origin and
- * each next one where the one before ends; level 0 reaches furthest.
+ * each next one where the one before ends; level 0 reaches furthest. Of those that have an offset, the one of the highest level stands.
  */
 export class ChainRuns {
   readonly #store: Store;
   readonly #chain: ChainName;
-  /** Starts, ascending, by level */
+  /** From the origin on, each where the one before ends */
+  #standing: StandingRun[] = [];
+  /** Starts, ascending, by level, as they were listed last */
   #levels: number[][] = [];
   #end: number;
-  readonly #heads = new Map<string, RunHead>();
+  readonly #heads = new Map<string, PlacedHead>();
   readonly #indexes = new Map<string, RunIndex>();
-  #listing: Promise<void> | null = null;
+  #opening: Promise<void> | null = null;
 
   constructor(store: Store, chain: ChainName) {
     this.#store = store;
@@ -29,23 +32,56 @@ export class ChainRuns {
 
   /** Where the runs ended when they were looked at last; they are looked at where that never was. */
   async end(): Promise<number> {
-    this.#listing ??= this.#list();
+    await this.#once(() => this.#open());
+    return this.#end;
+  }
+
+  async #once(open: () => Promise<void>): Promise<void> {
+    this.#opening ??= open();
     try {
-      await this.#listing;
+      await this.#opening;
     } catch (error) {
-      this.#listing = null;
+      this.#opening = null;
       throw error;
     }
-    return this.#end;
+  }
+
+  /** From what a compactor wrote down, and what has come since; no listing. */
+  async #open(): Promise<void> {
+    const known = await readStandingRuns(this.#store, this.#chain);
+    if (known === null) {
+      await this.#list();
+      return;
+    }
+    this.#standing = [...known];
+    this.#end = Math.max(this.#end, known.at(-1)?.end ?? this.#end);
+    try {
+      await this.#lookOn();
+    } catch (error) {
+      // The index of the run that begins here is damaged: `look` says so where it matters.
+      if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
+    }
   }
 
   /** Where they end now. */
   async look(): Promise<number> {
-    if (this.#listing === null) return this.end();
-    for (let at = await this.end(); ;) {
-      if ((await this.#store.head(keys.runIndex(this.#chain, at, 0))) === null) return this.#end;
-      at = (await this.head(at, 0)).end;
-      this.#reach(0, at);
+    if (this.#opening === null) return this.end();
+    await this.end();
+    await this.#lookOn();
+    return this.#end;
+  }
+
+  async #lookOn(): Promise<void> {
+    for (;;) {
+      const start = this.#end;
+      if ((await this.#store.head(keys.runIndex(this.#chain, start, 0))) === null) return;
+      const { end } = await this.head(start, 0);
+      // Another look may have come before.
+      if (start !== this.#end) continue;
+      this.#standing.push({ start, level: 0, end });
+      if (this.#levels.length === 0) this.#levels.push([]);
+      this.#levels[0]!.push(start);
+      this.#end = end;
     }
   }
 
@@ -65,10 +101,10 @@ export class ChainRuns {
     );
   }
 
-  /** Looks at all of them anew. Where the last one of level 0 is damaged, they end before it, and `look` says why. */
+  /** Lists all of them anew. Where the last one of level 0 is damaged, they end before it, and `look` says why. */
   async refresh(): Promise<void> {
-    this.#listing = this.#list();
-    await this.end();
+    this.#opening = this.#list();
+    await this.#once(() => this.#list());
   }
 
   async #list(): Promise<void> {
@@ -79,34 +115,59 @@ export class ChainRuns {
       while (levels.length <= place.level) levels.push([]);
       levels[place.level]!.push(place.start);
     }
-    this.#levels = levels;
-    const last = this.#levels[0]?.at(-1);
-    if (last === undefined) return;
-    this.#end = Math.max(this.#end, last);
-    try {
-      this.#end = Math.max(this.#end, (await this.head(last, 0)).end);
-    } catch (error) {
-      if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
+    const last = levels[0]?.at(-1);
+    let end = Math.max(this.#end, last ?? this.#chain.origin);
+    if (last !== undefined) end = Math.max(end, (await this.#endOrNull(last, 0)) ?? last);
+    const standing: StandingRun[] = [];
+    let from = this.#chain.origin;
+    for (let level = levels.length - 1; level >= 0; level--) {
+      const starts = levels[level]!.filter((start) => start >= from);
+      const top = starts.at(-1);
+      if (top === undefined) continue;
+      // Of a level whose last one is damaged, that one is taken to reach to the end: it is named where it is read.
+      from = level === 0 ? end : ((await this.#endOrNull(top, level)) ?? end);
+      starts.forEach((start, at) => {
+        const until = starts[at + 1] ?? from;
+        if (until > start) standing.push({ start, level, end: until });
+      });
     }
-  }
-
-  #reach(level: number, end: number): void {
-    if (end <= this.#end) return;
-    (this.#levels[level] ??= []).push(this.#end);
+    this.#levels = levels;
+    this.#standing = standing;
     this.#end = end;
   }
 
-  /** Starts of a level's runs, ascending, as they were known last. */
+  async #endOrNull(start: number, level: number): Promise<number | null> {
+    try {
+      return (await this.head(start, level)).end;
+    } catch (error) {
+      if (isSluiceError(error, "E_SEGMENT_CORRUPT")) return null;
+      throw error;
+    }
+  }
+
+  /** For a compactor that has listed them: writes down which stand, so that readers need not list. */
+  async writeStanding(): Promise<void> {
+    await this.refresh();
+    await writeStandingRuns(this.#store, this.#chain, this.#standing);
+  }
+
+  /** Those that stand, in order, as they were known last. */
+  async standing(): Promise<readonly StandingRun[]> {
+    await this.end();
+    return this.#standing;
+  }
+
+  /** Starts of a level's runs, ascending, as they were listed last. */
   startsOf(level: number): readonly number[] {
     return this.#levels[level] ?? [];
   }
 
-  /** Levels that have runs */
+  /** Levels that have runs, as they were listed last */
   get levels(): number {
     return this.#levels.length;
   }
 
-  /** Where a level's runs end. */
+  /** Where a level's runs end, as they were listed last. */
   async endOf(level: number): Promise<number> {
     if (level === 0) return this.end();
     const last = this.#levels[level]?.at(-1);
@@ -115,6 +176,10 @@ export class ChainRuns {
 
   /** The head of one run. Throws E_SEGMENT_CORRUPT, E_STORE_MISSING. */
   async head(start: number, level: number): Promise<RunHead> {
+    return (await this.#placedHead(start, level)).head;
+  }
+
+  async #placedHead(start: number, level: number): Promise<PlacedHead> {
     const key = keys.runIndex(this.#chain, start, level);
     let head = this.#heads.get(key);
     if (head === undefined) {
@@ -124,15 +189,20 @@ export class ChainRuns {
     return head;
   }
 
+  /** The head of the last one that stands; null where there is none. Throws as `head`. */
+  async lastHead(): Promise<RunHead | null> {
+    const last = (await this.standing()).at(-1);
+    return last === undefined ? null : this.head(last.start, last.level);
+  }
+
   /**
-   * The standing run that an offset below the end lies in: of those that have it, the one of the highest level. Throws
-   * E_SEGMENT_CORRUPT where its index is damaged.
+   * What the standing run that an offset below the end lies in says of the segments around it. Throws E_SEGMENT_CORRUPT where its
+   * index is damaged.
    */
   async indexAt(offset: number): Promise<RunIndex> {
-    await this.end();
     for (let looks = 0; ; looks++) {
       const place = await this.standingAt(offset);
-      const index = await this.#index(place);
+      const index = await this.#index(place, offset);
       if (index !== null) return index;
       // A higher level has taken its place since.
       if (looks > 0) throw this.#gone(place);
@@ -140,29 +210,36 @@ export class ChainRuns {
     }
   }
 
-  /** Start and level of the standing run that an offset below the end lies in. */
-  async standingAt(offset: number): Promise<{ readonly start: number; readonly level: number }> {
-    for (let level = this.#levels.length - 1; level > 0; level--) {
-      const starts = this.startsOf(level);
-      const at = starts.findLastIndex((one) => one <= offset);
-      if (at < 0) continue;
-      const end = starts[at + 1] ?? (await this.head(starts[at]!, level)).end;
-      if (offset < end) return { start: starts[at]!, level };
-    }
-    const start = this.startsOf(0).findLast((one) => one <= offset);
-    if (start === undefined) throw new RangeError(`no run of the chain reaches to ${offset}`);
-    return { start, level: 0 };
+  /** The standing run that an offset below the end lies in. */
+  async standingAt(offset: number): Promise<StandingRun> {
+    const standing = await this.standing();
+    const found = standing[firstEndingBehind(standing, offset)];
+    if (found === undefined || found.start > offset) throw new RangeError(`no run of the chain reaches to ${offset}`);
+    return found;
   }
 
-  async #index({ start, level }: { start: number; level: number }): Promise<RunIndex | null> {
-    const key = keys.runIndex(this.#chain, start, level);
+  /** null where the run has given up its lines. */
+  async #index({ start, level }: StandingRun, offset: number): Promise<RunIndex | null> {
+    const { head, blocksAt } = await this.#placedHead(start, level);
+    const at = head.blocks.findIndex(([end]) => offset < end);
+    const place = head.blocks[at];
+    if (place === undefined) return null;
+    const key = `${keys.runIndex(this.#chain, start, level)}#${at}`;
     const known = this.#indexes.get(key);
     if (known !== undefined) return known;
-    const bytes = await this.#store.get(key);
-    const head = decodeRunHead(bytes, this.#chain, start, level);
-    const body = decodeRunBody(bytes, head);
-    if (body === null) return null;
-    const index = new RunIndex(head, body);
+    const from = blocksAt + (head.blocks[at - 1]?.[1] ?? 0);
+    const line = await this.#store.getRange(keys.runIndex(this.#chain, start, level), from, blocksAt + place[1]);
+    // Its lines went after its head was read.
+    if (line.length === 0) {
+      this.#heads.delete(keys.runIndex(this.#chain, start, level));
+      return null;
+    }
+    const index = new RunIndex(head, decodeRunBlock(line, head, place[0]));
+    this.#keep(key, index);
+    return index;
+  }
+
+  #keep(key: string, index: RunIndex): void {
     this.#indexes.set(key, index);
     let kept = [...this.#indexes.values()].reduce((sum, { count }) => sum + count, 0);
     for (const [oldest, { count }] of this.#indexes) {
@@ -170,10 +247,9 @@ export class ChainRuns {
       this.#indexes.delete(oldest);
       kept -= count;
     }
-    return index;
   }
 
-  #gone({ start, level }: { start: number; level: number }): SluiceError {
+  #gone({ start, level }: StandingRun): SluiceError {
     const key = keys.runIndex(this.#chain, start, level);
     return new SluiceError(
       "E_SEGMENT_CORRUPT",
@@ -181,4 +257,15 @@ export class ChainRuns {
       { key, start },
     );
   }
+}
+
+function firstEndingBehind(runs: readonly StandingRun[], offset: number): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (runs[middle]!.end <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

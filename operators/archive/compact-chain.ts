@@ -1,11 +1,11 @@
 import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, type SluiceError } from "../../schemas/errors.js";
 import type { ChainName } from "../../schemas/keys.js";
-import type { RunHead } from "../../schemas/run.js";
+import type { QuarantineCounts, RunBlock, RunHead } from "../../schemas/run.js";
 import type { Segment } from "../../schemas/segment.js";
 import { mergeGroups } from "./merge-groups.js";
 import { ChainReader } from "./chain-reader.js";
-import { createIndex, writeRun, type WrittenRun } from "./run-writer.js";
+import { createIndex, writeRun, type WriteRunOptions, type WrittenRun } from "./run-writer.js";
 import { throwIfStopped } from "./throw-if-stopped.js";
 
 /** What E_CANCELLED says here */
@@ -39,7 +39,7 @@ export interface CompactChainOptions {
 }
 
 export interface CompactedRun {
-  readonly head: RunHead;
+  readonly head: WrittenRun["head"];
   /** Of the segments' objects, or of the files of the runs that were merged */
   readonly bytesBefore: number;
 }
@@ -52,11 +52,20 @@ export interface CompactedRun {
 export async function compactChain(options: CompactChainOptions): Promise<RefusedSegment | null> {
   const reader = new ChainReader(options.store, options.chain);
   let refused: RefusedSegment | null = null;
+  let made = 0;
+  const counting: CompactChainOptions = {
+    ...options,
+    onRun: (run) => {
+      made++;
+      options.onRun(run);
+    },
+  };
   for (let more = true; more && refused === null;) {
     throwIfStopped(options.signal, STOPPED);
-    ({ more, refused } = await compactTail(reader, options));
+    ({ more, refused } = await compactTail(reader, counting));
   }
-  for (let level = 0; level < reader.runs.levels; level++) await mergeLevel(reader, level, options);
+  for (let level = 0; level < reader.runs.levels; level++) await mergeLevel(reader, level, counting);
+  if (made > 0) await reader.runs.writeStanding();
   return refused;
 }
 
@@ -74,7 +83,9 @@ async function compactTail(reader: ChainReader, options: CompactChainOptions): P
   if (sizes.size === 0 || (dueOnly && sizes.size <= segmentsPerRun && tailBytes < RUN_BYTES)) return NOTHING;
   const source = new TailSource(reader, start, options);
   const before = (await reader.totalsAt(start)).counts;
-  const written = await writeRun(source.segments(), { ...options, level: 0, before, attempt: options.attempt() });
+  const { tally } = await reader.quarantineTally();
+  const own = { level: 0, before, quarantine: tally, attempt: options.attempt() };
+  const written = await writeRun(source.segments(), { ...options, ...own });
   const { refused } = source;
   if (written === "nothing") return { more: false, refused };
   if (written === "swept" || !(await standUp(reader, written, store))) return ANOTHERS;
@@ -164,6 +175,7 @@ async function mergeLevel(reader: ChainReader, level: number, options: CompactCh
             ...options,
             level: level + 1,
             before: first.before,
+            quarantine: asBefore(last.quarantine),
             attempt: options.attempt(),
           });
     if (typeof written === "string" || !(await standUpMerged(reader, written, group, store))) return;
@@ -174,8 +186,18 @@ async function mergeLevel(reader: ChainReader, level: number, options: CompactCh
 
 /** A run that is as large as runs get, as one of the next level: its files are the same. */
 async function raised(reader: ChainReader, head: RunHead, { nowMs }: CompactChainOptions): Promise<WrittenRun> {
-  const { body } = await reader.runs.indexAt(head.start);
-  return { head: { ...head, level: head.level + 1, createdMs: nowMs() }, body };
+  const blocks: RunBlock[] = [];
+  for (let at = head.start; at < head.end;) {
+    const index = await reader.runs.indexAt(at);
+    blocks.push(index.block);
+    at = index.end;
+  }
+  return { head: { ...head, level: head.level + 1, createdMs: nowMs() }, blocks };
+}
+
+/** Of runs that are merged the last one says what is in quarantine. */
+function asBefore(counts: QuarantineCounts): WriteRunOptions["quarantine"] {
+  return { take: () => undefined, counts: () => Promise.resolve(counts) };
 }
 
 async function standUpMerged(

@@ -11,8 +11,9 @@ import {
   type ScoredWidths,
   type TextColumn,
 } from "../../schemas/scored-batch.js";
-import type { RowGroupPlace } from "../../schemas/run.js";
-import { DIRECTORY_BYTES, rowDirectory } from "./run-rows.js";
+import type { DigestsPlace, RowGroupPlace } from "../../schemas/run.js";
+import { DigestIndexBuilder } from "./digest-index.js";
+import { recordsOf } from "./row-records.js";
 
 /** Values of 8 bytes are read as views of the file's bytes. */
 const ALIGN = 8;
@@ -44,6 +45,7 @@ export const FILE_METADATA = "sluice-run";
 export class RunFile {
   readonly #rowGroups: RowGroup[] = [];
   readonly #widths: ScoredWidths;
+  readonly #digests = new DigestIndexBuilder();
   #at = FILE_START.length;
 
   constructor(first: ScoredBatch) {
@@ -55,19 +57,25 @@ export class RunFile {
     return isDeepStrictEqual(widthsOf(batch), this.#widths);
   }
 
-  /** The next row group's bytes, and where they lie. */
-  add(batch: ScoredBatch): { readonly bytes: Uint8Array; readonly place: RowGroupPlace } {
-    const { bytes, chunks, directory } = rowGroupBytes(batch);
+  /** The next row group's bytes, those of its rows' records behind them, and where they lie. `first`: where its first segment starts. */
+  add(batch: ScoredBatch, first: number): { readonly bytes: Uint8Array; readonly place: RowGroupPlace } {
+    const group = rowGroupBytes(batch);
+    const { chunks } = group;
     const start = this.#at;
+    const end = start + group.bytes.length;
+    const notesAt = chunks.find(({ column }) => column.field === "notes")?.valuesAt ?? 0;
+    const records = recordsOf(batch, notesAt);
     const place: RowGroupPlace = {
       start,
-      end: start + bytes.length,
+      end,
       rows: batch.count,
       ...this.#widths,
       columns: Object.fromEntries(chunks.map(({ column, valuesAt }) => [column.name, valuesAt])),
-      directory,
-      crc32: crc32(bytes),
+      crc32: crc32(group.bytes),
+      // Between two row groups, where readers of Parquet do not look.
+      records: { start: end, end: end + records.bytes.length, ...records.place },
     };
+    this.#digests.add(batch.digest, first);
     const total = BigInt(chunks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
     this.#rowGroups.push({
       columns: chunks.map((chunk) => columnChunk(chunk, start, batch)),
@@ -75,12 +83,27 @@ export class RunFile {
       total_compressed_size: total,
       num_rows: BigInt(batch.count),
     });
+    const bytes = Buffer.concat([group.bytes, records.bytes]);
     this.#at += bytes.length;
     return { bytes, place };
   }
 
-  /** What the file ends with; `of` is kept in its metadata. */
-  end(of: object): Uint8Array {
+  /** What the file ends with, and where in it rows are found by their digests; `of` is kept in its metadata. */
+  end(of: object): { readonly bytes: Uint8Array; readonly digests: DigestsPlace } {
+    const { entries, directory } = this.#digests.build();
+    const directoryAt = this.#at + entries.length;
+    const digests: DigestsPlace = {
+      start: this.#at,
+      directory: directoryAt,
+      end: directoryAt + directory.length,
+      rows: this.#digests.rows,
+      groups: this.#digests.groups,
+      crc32: crc32(directory),
+    };
+    return { bytes: Buffer.concat([entries, directory, this.#footer(of)]), digests };
+  }
+
+  #footer(of: object): Uint8Array {
     const writer = new ByteWriter();
     const kvMetadata = [{ key: FILE_METADATA, value: JSON.stringify(of) }];
     const schema = schemaElements(this.#widths);
@@ -170,7 +193,7 @@ interface Chunk {
   readonly valueCount: number;
 }
 
-function rowGroupBytes(batch: ScoredBatch): { bytes: Uint8Array; chunks: readonly Chunk[]; directory: number } {
+function rowGroupBytes(batch: ScoredBatch): { bytes: Uint8Array; chunks: readonly Chunk[] } {
   const parts: { at: number; bytes: Uint8Array }[] = [];
   const chunks: Chunk[] = [];
   let end = 0;
@@ -188,13 +211,9 @@ function rowGroupBytes(batch: ScoredBatch): { bytes: Uint8Array; chunks: readonl
     end = valuesAt + page.values.length;
     chunks.push({ column, at, valuesAt, sizeBytes: end - at, valueCount: page.valueCount });
   }
-  // Between two row groups, where readers of Parquet do not look.
-  const directory = Math.ceil(end / ALIGN) * ALIGN;
-  const notesAt = chunks.find(({ column }) => column.field === "notes")?.valuesAt ?? 0;
-  parts.push({ at: directory, bytes: rowDirectory(batch, notesAt) });
-  const bytes = new Uint8Array(directory + batch.count * DIRECTORY_BYTES);
+  const bytes = new Uint8Array(Math.ceil(end / ALIGN) * ALIGN);
   for (const part of parts) bytes.set(part.bytes, part.at);
-  return { bytes, chunks, directory };
+  return { bytes, chunks };
 }
 
 function pageHeader({ levels, values, valueCount }: Page): Uint8Array {

@@ -1,6 +1,6 @@
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { SluiceError } from "../../schemas/errors.js";
-import type { RunBody, RunHead, RunRowGroup } from "../../schemas/run.js";
+import type { RunBlock, RunHead, RunRowGroup } from "../../schemas/run.js";
 import { SEGMENT_VERSION, type RecordCounts, type SegmentHeader } from "../../schemas/segment.js";
 
 export const NO_RECORDS: RecordCounts = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
@@ -12,23 +12,28 @@ export interface PlacedGroup {
   readonly key: string;
 }
 
-/** One run's index: what each of its segments was, and where its rows are. Segments are named by their number in it. */
+/** So many segments are one line of a run's index: what is read to know of one of them. */
+export const BLOCK_SEGMENTS = 1024;
+
+/**
+ * A part of a run's index, one line of it: what each of so many segments was, and where its rows are. Segments are named by their number in it.
+ */
 export class RunIndex {
   readonly head: RunHead;
-  readonly body: RunBody;
+  readonly block: RunBlock;
   /** Row group of each segment, -1 of those without rows; and where its rows begin in it */
   readonly #groups: Int32Array;
   readonly #firstRows: Int32Array;
-  readonly #rejected = new Map<number, RunBody["rejected"][number][1][]>();
+  readonly #rejected = new Map<number, RunBlock["rejected"][number][1][]>();
   readonly #retried = new Map<number, number[]>();
   readonly #lostReasons: ReadonlyMap<number, string>;
 
-  constructor(head: RunHead, body: RunBody) {
+  constructor(head: RunHead, block: RunBlock) {
     this.head = head;
-    this.body = body;
-    this.#groups = new Int32Array(head.segments).fill(-1);
-    this.#firstRows = new Int32Array(head.segments);
-    body.rowGroups.forEach(({ first, segments }, group) => {
+    this.block = block;
+    this.#groups = new Int32Array(this.count).fill(-1);
+    this.#firstRows = new Int32Array(this.count);
+    block.rowGroups.forEach(({ first, segments }, group) => {
       for (let at = first, row = 0; at < first + segments; at++) {
         if (this.rowsOf(at) === 0) continue;
         this.#groups[at] = group;
@@ -36,9 +41,9 @@ export class RunIndex {
         row += this.rowsOf(at);
       }
     });
-    for (const [at, one] of body.rejected) pushTo(this.#rejected, at, one);
-    for (const [at, offset] of body.retried) pushTo(this.#retried, at, offset);
-    this.#lostReasons = new Map(body.lostReasons);
+    for (const [at, one] of block.rejected) pushTo(this.#rejected, at, one);
+    for (const [at, offset] of block.retried) pushTo(this.#retried, at, offset);
+    this.#lostReasons = new Map(block.lostReasons);
   }
 
   get chain(): ChainName {
@@ -48,29 +53,38 @@ export class RunIndex {
 
   /** Segments */
   get count(): number {
-    return this.head.segments;
+    return this.block.segments.end.length;
+  }
+
+  /** Offsets [start, end) */
+  get start(): number {
+    return this.block.start;
+  }
+
+  get end(): number {
+    return this.block.segments.end.at(-1)!;
   }
 
   get rowGroups(): readonly RunRowGroup[] {
-    return this.body.rowGroups;
+    return this.block.rowGroups;
   }
 
   startOf(at: number): number {
-    return at === 0 ? this.head.start : this.body.segments.end[at - 1]!;
+    return at === 0 ? this.start : this.block.segments.end[at - 1]!;
   }
 
   endOf(at: number): number {
-    return this.body.segments.end[at]!;
+    return this.block.segments.end[at]!;
   }
 
   rowsOf(at: number): number {
-    const { scored, copied } = this.body.segments;
+    const { scored, copied } = this.block.segments;
     return scored[at]! + copied[at]!;
   }
 
-  /** The segment that an offset of the run lies in */
+  /** The segment that an offset lies in */
   holding(offset: number): number {
-    const { end } = this.body.segments;
+    const { end } = this.block.segments;
     let low = 0;
     let high = end.length;
     while (low < high) {
@@ -94,7 +108,7 @@ export class RunIndex {
   }
 
   countsOf(at: number): RecordCounts {
-    const { segments } = this.body;
+    const { segments } = this.block;
     const [scored, copied, quarantined, lost] = [
       segments.scored[at]!,
       segments.copied[at]!,
@@ -105,19 +119,19 @@ export class RunIndex {
   }
 
   watermarkOf(at: number): number | null {
-    return this.body.segments.watermarkMs[at]!;
+    return this.block.segments.watermarkMs[at]!;
   }
 
-  /** Records of the chain up to the end of the run's first `segments` segments */
+  /** Records of the chain up to the end of the first `segments` segments */
   totalsTo(segments: number): RecordCounts {
-    let sum = this.head.before;
+    let sum = this.block.before;
     for (let at = 0; at < segments; at++) sum = sumOfCounts(sum, this.countsOf(at));
     return sum;
   }
 
   /** The header that the segment had. */
   headerOf(at: number): SegmentHeader {
-    const { segments, engines, codeVersions, keepers } = this.body;
+    const { segments, engines, codeVersions, keepers } = this.block;
     return {
       schemaVersion: SEGMENT_VERSION,
       ...this.chain,
@@ -140,7 +154,7 @@ export class RunIndex {
   }
 
   group(number: number): PlacedGroup {
-    const group = this.body.rowGroups[number]!;
+    const group = this.block.rowGroups[number]!;
     return { group, key: this.head.files[group.file]!.key };
   }
 
@@ -170,13 +184,60 @@ export function sumOfCounts(a: RecordCounts, b: RecordCounts): RecordCounts {
   };
 }
 
-/** Collects consecutive segments into a run's body. */
-export class RunBodyBuilder {
-  readonly #engines = new Table<RunBody["engines"][number]>();
+/** Collects consecutive segments into the lines of a run's index. */
+export class RunBlocksBuilder {
+  readonly blocks: RunBlock[] = [];
+  readonly #before: RecordCounts;
+  #open: OpenBlock | null = null;
+  #end: number;
+  segments = 0;
+  counts: RecordCounts = NO_RECORDS;
+  watermarkMs: number | null = null;
+
+  /** `before`: records of the chain below `start`. */
+  constructor(start: number, before: RecordCounts) {
+    this.#end = start;
+    this.#before = before;
+  }
+
+  /** Of the segment that is added next, in its block; a row group's segments lie in one block. */
+  get next(): number {
+    return this.#open?.count ?? 0;
+  }
+
+  add(header: SegmentHeader): void {
+    this.#open ??= new OpenBlock(this.#end, sumOfCounts(this.#before, this.counts));
+    this.#open.add(header);
+    this.#end = header.end;
+    this.segments++;
+    this.counts = sumOfCounts(this.counts, header.counts);
+    this.watermarkMs = header.watermarkMs;
+  }
+
+  /** To be called for the rows of the segments added since the last one, before a next block begins. */
+  addGroup(group: RunRowGroup): void {
+    this.#open?.groups.push(group);
+  }
+
+  /** Whether no more segments fit into the block. */
+  get isFull(): boolean {
+    return this.next >= BLOCK_SEGMENTS;
+  }
+
+  endBlock(): void {
+    if (this.#open !== null) this.blocks.push(this.#open.block);
+    this.#open = null;
+  }
+}
+
+class OpenBlock {
+  readonly groups: RunRowGroup[] = [];
+  readonly #start: number;
+  readonly #before: RecordCounts;
+  readonly #engines = new Table<RunBlock["engines"][number]>();
   readonly #codeVersions = new Table<string>();
-  readonly #keepers = new Table<RunBody["keepers"][number]>();
-  readonly #body: Omit<RunBody, "engines" | "codeVersions" | "keepers"> = {
-    rowGroups: [],
+  readonly #keepers = new Table<RunBlock["keepers"][number]>();
+  readonly #rest: Pick<RunBlock, "segments" | "lostReasons" | "rejected" | "retried"> = {
     segments: {
       end: [],
       scored: [],
@@ -192,16 +253,18 @@ export class RunBodyBuilder {
     rejected: [],
     retried: [],
   };
-  counts: RecordCounts = NO_RECORDS;
-  watermarkMs: number | null = null;
 
-  /** Segments so far */
+  constructor(start: number, before: RecordCounts) {
+    this.#start = start;
+    this.#before = before;
+  }
+
   get count(): number {
-    return this.#body.segments.end.length;
+    return this.#rest.segments.end.length;
   }
 
   add(header: SegmentHeader): void {
-    const { segments, lostReasons, rejected, retried } = this.#body;
+    const { segments, lostReasons, rejected, retried } = this.#rest;
     const at = this.count;
     segments.end.push(header.end);
     for (const name of ["scored", "copied", "quarantined", "lost"] as const) segments[name].push(header.counts[name]);
@@ -212,20 +275,17 @@ export class RunBodyBuilder {
     if (header.lostReason !== null) lostReasons.push([at, header.lostReason]);
     for (const one of header.rejected) rejected.push([at, one]);
     for (const offset of header.retried) retried.push([at, offset]);
-    this.counts = sumOfCounts(this.counts, header.counts);
-    this.watermarkMs = header.watermarkMs;
   }
 
-  addGroup(group: RunRowGroup): void {
-    this.#body.rowGroups.push(group);
-  }
-
-  get body(): RunBody {
+  get block(): RunBlock {
     return {
+      start: this.#start,
+      before: this.#before,
       engines: this.#engines.values,
       codeVersions: this.#codeVersions.values,
       keepers: this.#keepers.values,
-      ...this.#body,
+      rowGroups: this.groups,
+      ...this.#rest,
     };
   }
 }

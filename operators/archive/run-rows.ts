@@ -1,19 +1,15 @@
 import { crc32 } from "node:zlib";
 import type { Store } from "../../connectors/store/store.js";
-import { rowScores, type RowScores } from "./segment-builder.js";
+import { readRecord, recordBytes, rowChecksum, type ArchivedScores, type RowRecord } from "./row-records.js";
+import type { RowScores } from "./segment-builder.js";
 import type { PlacedGroup } from "./run-index.js";
 import { rowGroupBatch } from "../../schemas/run-columns.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
-import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { assertKeys } from "../../schemas/segment.js";
 
 /** Gives memory of the caller's to read into. */
 export type Room = (sizeBytes: number) => Uint8Array;
-
-/** A row's entry in its group's directory: CRC-32 of its scores and digest, and where its notes lie in the group; u32 each. */
-export const DIRECTORY_BYTES = 8;
-/** In place of where notes lie */
-export const NO_NOTES = 0xffff_ffff;
 
 /** What a group's offsets are said to be, for messages and to be looked at. */
 export interface GroupRange {
@@ -48,6 +44,13 @@ export async function readGroup(
   }
 }
 
+/** Reads the records of a row group. Throws as `readGroup`. */
+export async function assertWhole(store: Store, placed: PlacedGroup, range: GroupRange): Promise<void> {
+  const { start, end, crc32: written } = placed.group.records;
+  if (crc32(await store.getRange(placed.key, start, end)) === written) return;
+  throw corruptGroup(placed, range, new TypeError(`the rows' records at [${start}, ${end}) have another checksum`));
+}
+
 export function corruptGroup({ group, key }: PlacedGroup, range: GroupRange, cause: unknown): SluiceError {
   return new SluiceError(
     "E_SEGMENT_CORRUPT",
@@ -58,68 +61,98 @@ export function corruptGroup({ group, key }: PlacedGroup, range: GroupRange, cau
   );
 }
 
-/** What is read again of one row: which image it is, and its scores. */
-export interface ArchivedScores {
-  /** 32 bytes */
-  readonly digest: Uint8Array;
-  readonly scores: RowScores;
-}
+/** Records that are read for one row at most: it is among as many as its segment has offsets without rows, and itself. */
+const MOST_RECORDS = 64;
+const OFFSET_BYTES = 8;
 
-export function rowOf(batch: ScoredBatch, row: number): ArchivedScores {
-  const digest = batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
-  return { digest, scores: rowScores(batch, row) };
-}
+/** Where a row is looked for in a row group. */
+export type WantedRow =
+  /** Of this number, if it is the digest's */
+  | { readonly row: number; readonly digest: Uint8Array }
+  /** The one of an offset: of a segment's rows, which begin at `first`, the one that is `from` the segment's start */
+  | {
+      readonly offset: number;
+      readonly first: number;
+      readonly rows: number;
+      readonly from: number;
+      readonly span: number;
+    };
 
-/** One row's scores, by ranges of its own. Throws as `readGroup`. */
+/**
+ * One row's scores, nearly always by one range of its own. null where the group has no row there, or it is not the digest's. Throws as
+ * `readGroup`.
+ */
 export async function readRow(
   store: Store,
   placed: PlacedGroup,
-  row: number,
+  wanted: WantedRow,
   range: GroupRange,
-): Promise<ArchivedScores> {
+): Promise<ArchivedScores | null> {
   const { group, key } = placed;
-  const { topM, classCount, embeddingSize } = group;
-  const at = (name: string, width: number): Promise<Buffer> => {
-    const from = group.start + (name === DIRECTORY ? group.directory : group.columns[name]!) + row * width;
-    return store.getRange(key, from, from + width).then((bytes) => Buffer.from(Uint8Array.from(bytes).buffer));
-  };
-  const [directory, digest, width, height, hash, quality, classes, keys, logits, logSumExp, allLogits, embedding] =
-    await Promise.all([
-      at(DIRECTORY, DIRECTORY_BYTES),
-      at("digest", DIGEST_BYTES),
-      at("width", 4),
-      at("height", 4),
-      at("pdq", PDQ_BYTES),
-      at("pdq_quality", 4),
-      at("classes", 4 * topM),
-      at("keys", 8 * topM),
-      at("logits", 4 * topM),
-      at("log_sum_exp", 8),
-      classCount === null ? null : at("all_logits", 4 * classCount),
-      embeddingSize === null ? null : at("embedding", 4 * embeddingSize),
-    ]);
+  const size = recordBytes(group);
+  const [low, high] = "row" in wanted ? [wanted.row, wanted.row] : await rowsFor(store, placed, wanted);
+  if (low > high) return null;
+  const bytes = await store.getRange(key, group.records.start + low * size, group.records.start + (high + 1) * size);
   try {
-    const [written, notesAt] = [directory.readUInt32LE(0), directory.readUInt32LE(4)];
-    const scores: RowScores = {
-      classes: new Int32Array(classes.buffer),
-      keys: new Float64Array(keys.buffer),
-      logits: new Float32Array(logits.buffer),
-      logSumExp: logSumExp.readDoubleLE(0),
-      allLogits: allLogits === null ? null : new Float32Array(allLogits.buffer),
-      embedding: embedding === null ? null : new Float32Array(embedding.buffer),
-      pdq: { hash, quality: quality.readUInt32LE(0) },
-      notes: notesAt === NO_NOTES ? null : await notesIn(store, placed, notesAt),
-      width: width.readUInt32LE(0),
-      height: height.readUInt32LE(0),
-    };
-    if (rowChecksum(digest, scores) !== written) throw new TypeError(`row ${row} is not the one that was written`);
-    return { digest, scores };
+    if (bytes.length !== (high + 1 - low) * size)
+      throw new TypeError(`records of rows ${low} to ${high} are not there`);
+    for (let row = high; row >= low; row--) {
+      const record = readRecord(bytes.subarray((row - low) * size, (row - low + 1) * size), group);
+      if (!("row" in wanted) && Number(record.offset) !== wanted.offset) continue;
+      return await rowOfRecord(store, placed, row, record, "row" in wanted ? wanted.digest : null);
+    }
+    return null;
   } catch (error) {
     throw error instanceof SluiceError ? error : corruptGroup(placed, range, error);
   }
 }
 
-const DIRECTORY = "";
+/** The first and the last row that an offset's may be. */
+async function rowsFor(
+  store: Store,
+  { group, key }: PlacedGroup,
+  { offset, first, rows, from, span }: Extract<WantedRow, { offset: number }>,
+): Promise<readonly [number, number]> {
+  const without = span - rows;
+  if (without < MOST_RECORDS) return [first + Math.max(0, from - without), first + Math.min(rows - 1, from)];
+  const at = group.start + group.columns["offset"]! + first * OFFSET_BYTES;
+  const bytes = Uint8Array.from(await store.getRange(key, at, at + rows * OFFSET_BYTES));
+  const row = rowAt({ count: rows, offset: new BigInt64Array(bytes.buffer) }, offset);
+  return row < 0 ? [0, -1] : [first + row, first + row];
+}
+
+/** null where the row is another image's than `digest`; without that it is read, too. */
+async function rowOfRecord(
+  store: Store,
+  placed: PlacedGroup,
+  row: number,
+  record: RowRecord,
+  digest: Uint8Array | null,
+): Promise<ArchivedScores | null> {
+  const { classCount, embeddingSize } = placed.group;
+  const column = (name: string, width: number): Promise<Uint8Array<ArrayBuffer>> => {
+    const from = placed.group.start + placed.group.columns[name]! + row * width;
+    return store.getRange(placed.key, from, from + width).then((bytes) => Uint8Array.from(bytes));
+  };
+  const [own, allLogits, embedding, notes] = await Promise.all([
+    digest ?? column("digest", DIGEST_BYTES),
+    classCount === null ? null : column("all_logits", 4 * classCount),
+    embeddingSize === null ? null : column("embedding", 4 * embeddingSize),
+    record.notesAt === null ? null : notesIn(store, placed, record.notesAt),
+  ]);
+  const scores: RowScores = {
+    ...record.scores,
+    allLogits: allLogits && new Float32Array(allLogits.buffer),
+    embedding: embedding && new Float32Array(embedding.buffer),
+    notes,
+  };
+  if (rowChecksum(own, scores) === record.crc) return { digest: own, scores };
+  // Of a digest that begins alike, or damaged.
+  const written = digest === null ? own : await column("digest", DIGEST_BYTES);
+  if (rowChecksum(written, scores) === record.crc) return null;
+  throw new TypeError(`row ${row} is not the one that was written`);
+}
+
 /** Notes are a few codes; longer ones are read in two turns. */
 const NOTES_READ_BYTES = 64;
 
@@ -130,33 +163,6 @@ async function notesIn(store: Store, { group, key }: PlacedGroup, at: number): P
   if (from + 4 + length > group.end) throw new TypeError(`notes at byte ${from} are said to have ${length} bytes`);
   if (4 + length <= bytes.length) return bytes.toString("utf8", 4, 4 + length);
   return Buffer.from(await store.getRange(key, from + 4, from + 4 + length)).toString("utf8");
-}
-
-/** Over all that a copy of the row takes over. */
-export function rowChecksum(digest: Uint8Array, scores: RowScores): number {
-  const fixed = Buffer.alloc(17);
-  fixed.writeUInt32LE(scores.width, 0);
-  fixed.writeUInt32LE(scores.height, 4);
-  fixed.writeDoubleLE(scores.logSumExp, 8);
-  fixed.writeUInt8(scores.pdq.quality, 16);
-  let crc = crc32(scores.pdq.hash, crc32(fixed, crc32(digest)));
-  for (const values of [scores.classes, scores.keys, scores.logits, scores.allLogits, scores.embedding]) {
-    if (values !== null) crc = crc32(values, crc);
-  }
-  return scores.notes === null ? crc : crc32(scores.notes, crc);
-}
-
-/** The directory of a row group whose notes' values begin at `notesAt`. */
-export function rowDirectory(batch: ScoredBatch, notesAt: number): Uint8Array {
-  const bytes = Buffer.alloc(batch.count * DIRECTORY_BYTES);
-  let next = notesAt;
-  for (let row = 0; row < batch.count; row++) {
-    const { digest, scores } = rowOf(batch, row);
-    bytes.writeUInt32LE(rowChecksum(digest, scores), row * DIRECTORY_BYTES);
-    bytes.writeUInt32LE(scores.notes === null ? NO_NOTES : next, row * DIRECTORY_BYTES + 4);
-    if (scores.notes !== null) next += 4 + Buffer.byteLength(scores.notes);
-  }
-  return bytes;
 }
 
 /** Row of an offset in a batch of one partition, whose offsets ascend; -1 where it has none. */

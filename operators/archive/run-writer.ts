@@ -1,14 +1,24 @@
 import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
-import { decodeRunHead, encodeRun, RUN_HEAD_BYTES, type RunBody, type RunHead } from "../../schemas/run.js";
+import {
+  decodeRunHead,
+  encodeRun,
+  RUN_HEAD_BYTES,
+  RUN_VERSION,
+  type DigestsPlace,
+  type RunBlock,
+  type RunHead,
+} from "../../schemas/run.js";
 import { copyRows, joinRows, rowGroupBatch } from "../../schemas/run-columns.js";
 import type { ScoredBatch, TextColumn } from "../../schemas/scored-batch.js";
 import type { RecordCounts, Segment } from "../../schemas/segment.js";
-import { RunBodyBuilder, RunIndex } from "./run-index.js";
+import type { QuarantineTally } from "./quarantine-tally.js";
+import { RunBlocksBuilder, RunIndex } from "./run-index.js";
 import { rangeOf } from "./group-reader.js";
+import { assertDigests } from "./run-digests.js";
 import { FILE_START, RunFile } from "./run-file.js";
-import { readGroup } from "./run-rows.js";
+import { assertWhole, readGroup } from "./run-rows.js";
 
 /** A row group is written when it has so many rows or bytes: a reader holds two. */
 const GROUP_ROWS = 8192;
@@ -20,14 +30,16 @@ export interface WriteRunOptions {
   readonly level: number;
   /** Records of the chain below the first segment */
   readonly before: RecordCounts;
+  /** Counts what is in quarantine, from what was below the first segment on */
+  readonly quarantine: Pick<QuarantineTally, "take" | "counts">;
   /** Of this writing alone: [a-z0-9]+ */
   readonly attempt: string;
   readonly nowMs: () => number;
 }
 
 export interface WrittenRun {
-  readonly head: RunHead;
-  readonly body: RunBody;
+  readonly head: Omit<RunHead, "blocks">;
+  readonly blocks: readonly RunBlock[];
 }
 
 /**
@@ -39,20 +51,22 @@ export async function writeRun(
   segments: AsyncIterable<Segment>,
   options: WriteRunOptions,
 ): Promise<WrittenRun | "nothing" | "swept"> {
-  const { store, chain, level, before, attempt, nowMs } = options;
+  const { store, chain, level, before, quarantine, attempt, nowMs } = options;
   const iterator = segments[Symbol.asyncIterator]();
   const take = async (): Promise<Segment | null> => {
     const next = await iterator.next();
     return next.done === true ? null : next.value;
   };
-  const builder = new RunBodyBuilder();
   const files: RunHead["files"] = [];
   let next = await take();
   const first = next?.header;
   if (first === undefined) return "nothing";
+  const builder = new RunBlocksBuilder(first.start, before);
   let end = first.start;
   const add = async (): Promise<void> => {
+    if (builder.isFull) builder.endBlock();
     builder.add(next!.header);
+    quarantine.take(next!.header);
     end = next!.header.end;
     next = await take();
   };
@@ -65,56 +79,72 @@ export async function writeRun(
     const key = keys.runFile(chain, { start: first.start, level, attempt, file: files.length });
     const fitting = (): Segment | null =>
       next !== null && (next.batch.count === 0 || file.fits(next.batch)) ? next : null;
+    let digests = (): DigestsPlace => {
+      throw new SluiceError("E_INTERNAL", `The rows of ${key} were not written to their end.`);
+    };
     const chunks = async function* (): AsyncGenerator<Uint8Array> {
       yield FILE_START;
       for (let segment = fitting(); segment !== null;) {
-        const group = new PendingGroup(builder.count);
+        if (builder.isFull) builder.endBlock();
+        const group = new PendingGroup(builder.next, segment.header.start);
         do {
           group.add(segment.batch);
           await add();
           segment = fitting();
-        } while (segment !== null && !group.isFull);
+        } while (segment !== null && !group.isFull && !builder.isFull);
         if (group.rows === 0) continue;
         const batch = group.batch();
-        const { bytes, place } = file.add(batch);
+        const { bytes, place } = file.add(batch, group.start);
         const difference = differenceOf(batch, rowGroupBatch(bytes, place));
         if (difference !== null)
           throw new SluiceError("E_INTERNAL", `Column ${difference} of a row group does not read as it was written.`);
-        builder.addGroup({ ...place, file: files.length, first: group.first, segments: builder.count - group.first });
+        builder.addGroup({
+          ...place,
+          file: files.length,
+          first: group.first,
+          segments: builder.next - group.first,
+        });
         yield bytes;
       }
-      yield file.end({ ...chain, start: first.start, level });
+      const last = file.end({ ...chain, start: first.start, level });
+      digests = () => last.digests;
+      yield last.bytes;
     };
     const { sizeBytes } = await store.putStream(key, chunks());
-    files.push({ key, sizeBytes });
+    files.push({ key, sizeBytes, digests: digests() });
   }
-  const head: RunHead = {
-    schemaVersion: 1,
+  builder.endBlock();
+  const head: WrittenRun["head"] = {
+    schemaVersion: RUN_VERSION,
     ...chain,
     start: first.start,
     end,
     level,
     createdMs: nowMs(),
-    segments: builder.count,
+    segments: builder.segments,
     before,
     counts: builder.counts,
     watermarkMs: builder.watermarkMs,
     files,
-    hasBody: true,
+    quarantine: await quarantine.counts(),
   };
-  const written = { head, body: builder.body };
-  return (await isWhole(store, written)) ? written : "swept";
+  const run = { head, blocks: builder.blocks };
+  return (await isWhole(store, run)) ? run : "swept";
 }
 
 /** Segments' rows until they are a row group. */
 class PendingGroup {
+  /** Of its segments, in their block */
   readonly first: number;
+  /** Offset of the first one */
+  readonly start: number;
   readonly #batches: ScoredBatch[] = [];
   rows = 0;
   #sizeBytes = 0;
 
-  constructor(first: number) {
+  constructor(first: number, start: number) {
     this.first = first;
+    this.start = start;
   }
 
   get isFull(): boolean {
@@ -134,22 +164,27 @@ class PendingGroup {
   }
 }
 
-/** Whether all row groups are there, as they were written. Throws E_STORE_CORRUPT where one is not as it was written. */
-async function isWhole(store: Store, { head, body }: WrittenRun): Promise<boolean> {
-  const index = new RunIndex(head, body);
-  for (let group = 0; group < index.rowGroups.length; group++) {
-    try {
-      await readGroup(store, index.group(group), rangeOf(index, group));
-    } catch (error) {
-      if (isSluiceError(error, "E_STORE_MISSING")) return false;
-      if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
-      throw new SluiceError(
-        "E_STORE_CORRUPT",
-        `Expected ${index.group(group).key} as it was just written, found other bytes. Nothing names it and every segment is as it was. ` +
-          "Check the disk or the object store, then run `sluice compact` again.",
-        { cause: error, key: index.group(group).key },
-      );
+/** Whether all is there, as it was written. Throws E_STORE_CORRUPT where something is not as it was written. */
+async function isWhole(store: Store, { head, blocks }: WrittenRun): Promise<boolean> {
+  try {
+    for (const block of blocks) {
+      const index = new RunIndex({ ...head, blocks: [] }, block);
+      for (let group = 0; group < index.rowGroups.length; group++) {
+        await readGroup(store, index.group(group), rangeOf(index, group));
+        await assertWhole(store, index.group(group), rangeOf(index, group));
+      }
     }
+    for (const file of head.files) await assertDigests(store, file);
+  } catch (error) {
+    if (isSluiceError(error, "E_STORE_MISSING")) return false;
+    if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
+    const { key } = error.context;
+    throw new SluiceError(
+      "E_STORE_CORRUPT",
+      `Expected ${String(key)} as it was just written, found other bytes. Nothing names it and every segment is as it was. ` +
+        "Check the disk or the object store, then run `sluice compact` again.",
+      { cause: error, key },
+    );
   }
   return true;
 }
@@ -158,11 +193,11 @@ async function isWhole(store: Store, { head, body }: WrittenRun): Promise<boolea
  * Makes a run of what was written: `created`, or `exists` where another one stands at its start and level. Where an answer was
  * lost, what stands there names the same files.
  */
-export async function createIndex(store: Store, { head, body }: WrittenRun): Promise<"created" | "exists"> {
+export async function createIndex(store: Store, { head, blocks }: WrittenRun): Promise<"created" | "exists"> {
   const { start, level, files } = head;
   const key = keys.runIndex(head, start, level);
-  if ((await store.putIfAbsent(key, encodeRun(head, body))) === "created") return "created";
-  const standing = decodeRunHead(await store.getRange(key, 0, RUN_HEAD_BYTES), head, start, level);
+  if ((await store.putIfAbsent(key, encodeRun(head, blocks))) === "created") return "created";
+  const { head: standing } = decodeRunHead(await store.getRange(key, 0, RUN_HEAD_BYTES), head, start, level);
   return files.length > 0 && standing.files[0]?.key === files[0]?.key ? "created" : "exists";
 }
 

@@ -126,7 +126,7 @@ async function piecesOf(reader: ChainReader): Promise<Piece[]> {
         read: (memory) => orNull(reader.readGroup(index, number, memory), "E_STORE_MISSING"),
       });
     });
-    at = index.head.end;
+    at = index.end;
   }
   for (const start of await reader.tailStarts()) {
     pieces.push({ start, read: async (memory) => (await reader.tailSegment(start, memory))?.batch ?? null });

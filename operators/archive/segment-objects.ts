@@ -45,14 +45,19 @@ export async function readSegment(
   return found;
 }
 
-/** The header alone; null where there is no segment at `start`. Throws E_SEGMENT_CORRUPT. */
-export async function readSegmentHeader(store: Store, chain: ChainName, start: number): Promise<SegmentHeader | null> {
+/** The header alone; null where there is no segment at `start`. `sizeBytes`: as it was listed. Throws E_SEGMENT_CORRUPT. */
+export async function readSegmentHeader(
+  store: Store,
+  chain: ChainName,
+  start: number,
+  sizeBytes?: number,
+): Promise<SegmentHeader | null> {
   const key = keys.segment(chain, start);
-  const object = await store.head(key);
-  if (object === null) return null;
-  const from = Math.max(0, object.sizeBytes - FOOTER_READ_BYTES);
+  const size = sizeBytes ?? (await store.head(key))?.sizeBytes;
+  if (size === undefined) return null;
+  const from = Math.max(0, size - FOOTER_READ_BYTES);
   try {
-    const header = await headerIn(store, key, await store.getRange(key, from, object.sizeBytes), from > 0);
+    const header = await headerIn(store, key, await store.getRange(key, from, size), from > 0);
     checkPlace(header, chain, start, key);
     return header;
   } catch (error) {

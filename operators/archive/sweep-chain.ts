@@ -18,7 +18,7 @@ export interface Swept {
  */
 export async function sweepChain(store: Store, chain: ChainName, untilMs: number): Promise<Swept> {
   const runs = new ChainRuns(store, chain);
-  await runs.end();
+  await runs.refresh();
   const swept = { segments: 0, files: 0, sizeBytes: 0 };
   const end = await oldEnd(runs, untilMs);
   if (end !== null) {
@@ -62,6 +62,6 @@ async function giveUpBody(store: Store, runs: ChainRuns, chain: ChainName, file:
   const name = runFileName(file)!;
   const head = await runs.head(name.start, name.level);
   const standing = await runs.standingAt(name.start);
-  if (!head.hasBody || standing.level <= name.level || !head.files.some(({ key }) => key === file)) return;
-  await store.put(keys.runIndex(chain, name.start, name.level), encodeRun({ ...head, hasBody: false }, null));
+  if (head.blocks.length === 0 || standing.level <= name.level || !head.files.some(({ key }) => key === file)) return;
+  await store.put(keys.runIndex(chain, name.start, name.level), encodeRun(head, []));
 }

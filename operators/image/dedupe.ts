@@ -4,6 +4,8 @@ import { hexDigest } from "./image-in-flight.js";
 
 /** Where the archive has the scores of a digest already. A cache of the archive: what it does not know is scored again. */
 export interface ScoreIndex {
+  /** To be waited for before `find` is asked for a digest; null where it need not be. Absent where it never need be. */
+  look?(digest: Uint8Array): Promise<void> | null;
   /** `digest` is 32 bytes. Settles when the row has been read; null where the archive has none. */
   find(digest: Uint8Array): Promise<Scored> | null;
 }
@@ -48,6 +50,12 @@ export class FlowDedupe {
   constructor(index: ScoreIndex, open: Map<string, Open>) {
     this.#index = index;
     this.#open = open;
+  }
+
+  /** To be waited for before `onImage`: what the index has to read to know of the image. null where there is nothing. */
+  look(image: Fetched | Refused): Promise<void> | null {
+    if (image.kind === "refused" || this.#open.has(hexDigest(image.origin.digest))) return null;
+    return this.#index.look?.(image.origin.digest) ?? null;
   }
 
   /** The first of its digest goes on to be decoded; `settle` must be called for it. Throws once the flow has failed. */

@@ -101,7 +101,7 @@ async function segmentStarts(reader: ChainReader): Promise<number[]> {
   for (let at = chain.origin; at < end;) {
     const index = await runs.indexAt(at);
     for (let segment = 0; segment < index.count; segment++) starts.push(index.startOf(segment));
-    at = index.head.end;
+    at = index.end;
   }
   return [...starts, ...(await reader.tailStarts())];
 }

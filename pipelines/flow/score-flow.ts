@@ -103,6 +103,8 @@ export async function* scoreFlow(
     fetchConcurrency,
     async (record) => {
       const image = await orFail(stages.run("fetch", () => fetchImage(record, fetchOptions)));
+      const looking = dedupe.look(image);
+      if (looking !== null) await orFail(looking);
       if (image.kind === "fetched") budget.take(image.bytes.length);
       return image;
     },

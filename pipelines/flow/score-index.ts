@@ -1,14 +1,16 @@
 import type { Store } from "../../connectors/store/store.js";
 import type { ChainPosition } from "../../operators/archive/archive.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
-import { rowAt, rowOf, type ArchivedScores } from "../../operators/archive/run-rows.js";
+import { rowOf, type ArchivedScores } from "../../operators/archive/row-records.js";
+import { rowAt } from "../../operators/archive/run-rows.js";
 import type { ScoreIndex } from "../../operators/image/dedupe.js";
-import type { Scored } from "../../operators/image/image-in-flight.js";
+import { hexDigest, type Scored } from "../../operators/image/image-in-flight.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
 import type { Workspace } from "../open/workspace.js";
+import { LeftToRuns, type OffsetRange } from "./left-to-runs.js";
 
 /** A map of bytes on this machine's disk whose writes are atomic. */
 export interface LocalTable {
@@ -23,6 +25,12 @@ const IDENTITY_BYTES = 16;
 const PLACE_BYTES = 20;
 /** Segments of the tail whose rows were asked for lately, kept decoded: repeats come in clusters */
 const OPEN_SEGMENTS = 8;
+/** Where runs have so many offsets more than the index, they are left to the runs' own indexes of digests. */
+const LEFT_AT_LEAST = 32_768;
+/** Of all chains together: some 80 MB of memory at most. What is older is read. */
+const LEFT_AT_MOST = 64_000_000;
+/** Images that are waited for at once are fewer. */
+const MOST_LOOKED = 8192;
 /** Starts of a tail's segments that are kept before the runs are looked at */
 const MOST_STARTS = 1024;
 
@@ -36,7 +44,8 @@ export function openScoreIndex(workspace: Workspace, teacher: string): LocalScor
 
 /**
  * Where each archived digest has its scores: 40 bytes an image on disk, none in memory. A cache of the archive: it says
- * itself how far it has followed each chain, and goes on from there.
+ * itself how far it has followed each chain, and goes on from there. On a machine that has followed little of it the runs' own indexes
+ * are asked, and only the tail is read.
  */
 export class LocalScoreIndex implements ScoreIndex {
   readonly #table: LocalTable;
@@ -45,21 +54,45 @@ export class LocalScoreIndex implements ScoreIndex {
   readonly #open = new Map<string, Promise<ScoredBatch | null>>();
   /** Starts of the segments of each chain's tail that this index has followed, ascending */
   readonly #tails = new Map<string, number[]>();
+  readonly #left: LeftToRuns;
+  /** By chain: what the table says, too */
+  readonly #known = new Map<string, Followed>();
+  /** By digest: what `look` has found and nobody has asked for since */
+  readonly #looked = new Map<string, Scored>();
 
   constructor(store: Store, table: LocalTable, archive: { teacher: string; stream: string }) {
     this.#table = table;
     this.#archive = new ArchiveReader(store, archive);
+    this.#left = new LeftToRuns(this.#archive);
+  }
+
+  look(digest: Uint8Array): Promise<void> | null {
+    if (!this.#left.mayHave(digest) || this.#table.get(digest.subarray(0, IDENTITY_BYTES)) !== undefined) return null;
+    return this.#look(digest);
+  }
+
+  async #look(digest: Uint8Array): Promise<void> {
+    const found = await this.#left.find(digest);
+    if (found === null) return;
+    this.#looked.set(hexDigest(digest), { scores: found.scores });
+    if (this.#looked.size > MOST_LOOKED) this.#looked.delete(this.#looked.keys().next().value!);
   }
 
   find(digest: Uint8Array): Promise<Scored> | null {
     const found = this.#table.get(digest.subarray(0, IDENTITY_BYTES));
-    if (found === undefined) return null;
+    if (found === undefined) return this.#fromLook(digest);
     const place = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
     return this.#read(
       { ...this.#archive.archive, partition: place.readUInt32LE(0), origin: place.readDoubleLE(4) },
       place.readDoubleLE(12),
       digest,
     );
+  }
+
+  #fromLook(digest: Uint8Array): Promise<Scored> | null {
+    if (this.#looked.size === 0) return null;
+    const found = this.#looked.get(hexDigest(digest));
+    return found === undefined ? null : Promise.resolve(found);
   }
 
   async #read(chain: ChainName, offset: number, digest: Uint8Array): Promise<Scored> {
@@ -76,12 +109,15 @@ export class LocalScoreIndex implements ScoreIndex {
 
   async #row(chain: ChainName, offset: number): Promise<ArchivedScores | null> {
     const reader = this.#archive.chain(chain);
-    if (offset < (await reader.runs.end())) return reader.runRow(offset);
-    const batch = await this.#tailBatch(chain, offset);
-    // A run has it meanwhile.
-    if (batch === null) return offset < (await reader.runs.end()) ? reader.runRow(offset) : null;
-    const row = rowAt(batch, offset);
-    return row < 0 ? null : rowOf(batch, row);
+    for (let looks = 0; looks < 2; looks++) {
+      if (offset < (await reader.runs.end())) return reader.runRow(offset);
+      const batch = await this.#tailBatch(chain, offset);
+      const row = batch === null ? -1 : rowAt(batch, offset);
+      if (batch !== null && row >= 0) return rowOf(batch, row);
+      // A run has it meanwhile, or its segment came while the starts were read.
+      this.#tails.delete(keys.chain(chain));
+    }
+    return offset < (await reader.runs.end()) ? reader.runRow(offset) : null;
   }
 
   async #tailBatch(chain: ChainName, offset: number): Promise<ScoredBatch | null> {
@@ -122,14 +158,41 @@ export class LocalScoreIndex implements ScoreIndex {
 
   /** Takes in what the archive has beyond what the index knows; returns where the chain ends. */
   async catchUp(chain: ChainName): Promise<ChainPosition> {
-    let position = this.#position(chain);
     const reader = this.#archive.chain(chain);
+    await this.#leaveToRuns(chain);
+    const { left, ...known } = this.#position(chain);
+    let position: ChainPosition = known;
+    await this.#left.set(chain, left);
     const from = position.end;
     for await (const segment of reader.segments(from, await reader.end(from))) {
       await this.take(segment);
       position = segment.header;
     }
     return position;
+  }
+
+  /** What runs have and this index has not: of that they are asked. */
+  async #leaveToRuns(chain: ChainName): Promise<void> {
+    const known = this.#position(chain);
+    const reader = this.#archive.chain(chain);
+    const last = await reader.runs.lastHead();
+    if (last === null || last.end - known.end < LEFT_AT_LEAST) return;
+    const others = [...this.#known.values()].reduce((sum, { left }) => sum + sizeOf(left), 0);
+    const room = Math.max(0, LEFT_AT_MOST - others);
+    const from =
+      last.end - known.end <= room
+        ? known.end
+        : await reader.boundaryAtOrBelow(Math.min(last.end - 1, last.end - room));
+    for await (const segment of reader.segments(known.end, from)) await this.take(segment);
+    const { left } = this.#position(chain);
+    const position = { end: last.end, watermarkMs: last.watermarkMs, left: [...left, [from, last.end] as const] };
+    await this.#follow(chain, position, []);
+  }
+
+  /** Takes in entries, and how far the chain has been followed with them. */
+  async #follow(chain: ChainName, position: Followed, entries: [Uint8Array, Uint8Array][]): Promise<void> {
+    await this.#table.putMany([...entries, [positionKey(chain), Buffer.from(JSON.stringify(position))]]);
+    this.#known.set(keys.chain(chain), position);
   }
 
   /** Takes in a segment just archived. */
@@ -144,8 +207,7 @@ export class LocalScoreIndex implements ScoreIndex {
       entries.push([batch.digest.slice(row * DIGEST_BYTES, row * DIGEST_BYTES + IDENTITY_BYTES), place]);
     }
     const { end, watermarkMs } = header;
-    entries.push([positionKey(header), Buffer.from(JSON.stringify({ end, watermarkMs }))]);
-    await this.#table.putMany(entries);
+    await this.#follow(header, { end, watermarkMs, left: this.#position(header).left }, entries);
     await this.#followedTail(header);
   }
 
@@ -162,11 +224,24 @@ export class LocalScoreIndex implements ScoreIndex {
     );
   }
 
-  #position(chain: ChainName): ChainPosition {
+  #position(chain: ChainName): Followed {
+    const known = this.#known.get(keys.chain(chain));
+    if (known !== undefined) return known;
     const found = this.#table.get(positionKey(chain));
-    if (found === undefined) return { end: chain.origin, watermarkMs: null };
-    return JSON.parse(Buffer.from(found).toString()) as ChainPosition;
+    if (found === undefined) return { end: chain.origin, watermarkMs: null, left: [] };
+    const position = JSON.parse(Buffer.from(found).toString()) as Followed;
+    this.#known.set(keys.chain(chain), position);
+    return position;
   }
+}
+
+/** How far a chain was followed, and which ranges of it are not in the table: they are left to the runs. */
+interface Followed extends ChainPosition {
+  readonly left: readonly OffsetRange[];
+}
+
+function sizeOf(ranges: readonly OffsetRange[]): number {
+  return ranges.reduce((sum, [start, end]) => sum + end - start, 0);
 }
 
 /** Longer than any digest's key, so the two never meet. */

@@ -9,6 +9,7 @@ import {
   type ImageRecord,
   type StoredRecord,
 } from "../../schemas/image-record.js";
+import type { QuarantineCounts } from "../../schemas/run.js";
 import type { Rejected } from "../../schemas/segment.js";
 
 export interface Quarantined extends Rejected {
@@ -55,6 +56,25 @@ export async function* listQuarantine(
       if (matches(one, filter)) yield { ...one, stream: place.stream, partition };
     }
   }
+}
+
+/**
+ * How many records `listQuarantine` gives, by code. Of an archive whose records were taken up again in another chain than the one that
+ * refused them all are listed; else the newest run of each chain says it, and its tail.
+ */
+export async function countQuarantine(archive: ArchiveReader): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  const add = (code: string, count: number): void => {
+    counts[code] = (counts[code] ?? 0) + count;
+  };
+  const chains: QuarantineCounts[] = [];
+  for (const chain of await archive.chains()) chains.push(await archive.chain(chain).quarantined());
+  if (chains.some(({ others }) => others > 0)) {
+    for await (const { code } of listQuarantine(archive.store, archive.archive)) add(code, 1);
+  } else {
+    for (const { open } of chains) for (const [code, count] of Object.entries(open)) add(code, count);
+  }
+  return counts;
 }
 
 function matches(one: Rejected, { codes, match }: QuarantineFilter): boolean {

@@ -1,6 +1,9 @@
 import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import type { ChainReader, Gap } from "../../operators/archive/chain-reader.js";
+import { rangeOf } from "../../operators/archive/group-reader.js";
+import { assertDigests } from "../../operators/archive/run-digests.js";
+import { assertWhole } from "../../operators/archive/run-rows.js";
 import { damagedCheckpoints } from "../../operators/state/checkpoint.js";
 import { archivedLabels, labelFrontier } from "../../operators/archive/image-labels.js";
 import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
@@ -70,7 +73,7 @@ export async function verifyArchive(options: VerifyArchiveOptions): Promise<Arch
         if (!seen.has(name)) damaged.push({ ...damageOf(gap.error), ...placeOf(chain, gap, manifests) });
         seen.add(name);
       };
-      totals.runs += await orDamage(runsOf(reader), 0, damaged);
+      totals.runs += await orDamage(runsOf(reader, store), 0, damaged);
       const end = await reader.end(chain.origin, onGap);
       for await (const { batch } of reader.segments(chain.origin, end, onGap)) {
         throwIfStopped(signal, STOPPED);
@@ -86,14 +89,19 @@ export async function verifyArchive(options: VerifyArchiveOptions): Promise<Arch
   return { ...totals, damaged };
 }
 
-async function runsOf({ runs, chain }: ChainReader): Promise<number> {
-  const end = await runs.end();
-  let count = 0;
-  for (let at = chain.origin; at < end; count++) {
-    const { start, level } = await runs.standingAt(at);
-    at = (await runs.head(start, level)).end;
+/** How many stand; what their rows' readers do not look at is read. */
+async function runsOf({ runs }: ChainReader, store: Store): Promise<number> {
+  const standing = await runs.standing();
+  for (const { start, level, end } of standing) {
+    for (const file of (await runs.head(start, level)).files) await assertDigests(store, file);
+    for (let at = start; at < end;) {
+      const index = await runs.indexAt(at);
+      for (let group = 0; group < index.rowGroups.length; group++)
+        await assertWhole(store, index.group(group), rangeOf(index, group));
+      at = index.end;
+    }
   }
-  return count;
+  return standing.length;
 }
 
 async function labelsOf(store: Store, stream: string): Promise<number> {

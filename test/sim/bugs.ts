@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { DatasetState } from "../../operators/topk/dataset-state.js";
-import { RunBodyBuilder } from "../../operators/archive/run-index.js";
+import { RunBlocksBuilder } from "../../operators/archive/run-index.js";
 import { SegmentBuilder } from "../../operators/archive/segment-builder.js";
 import { paneOf } from "../../operators/select/windows.js";
 import { TopkState } from "../../operators/topk/topk.js";
@@ -389,8 +389,8 @@ export const BUGS: readonly Bug[] = [
     name: "boundaries-off-by-one",
     what: "a run says that each of its segments ends one offset later",
     install: () =>
-      replace(RunBodyBuilder.prototype, "add", (old) => ({
-        value(this: RunBodyBuilder, header: SegmentHeader) {
+      replace(RunBlocksBuilder.prototype, "add", (old) => ({
+        value(this: RunBlocksBuilder, header: SegmentHeader) {
           (old.value as (header: SegmentHeader) => void).call(this, { ...header, end: header.end + 1 });
         },
       })),

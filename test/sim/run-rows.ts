@@ -53,7 +53,8 @@ async function checkFiles(
   const end = await runs.end();
   const rows = new Map<number, ArchivedRow>();
   for (let at = chain.origin; at < end;) {
-    const { head } = await runs.indexAt(at);
+    const { start, level } = await runs.standingAt(at);
+    const head = await runs.head(start, level);
     for (const { key } of head.files)
       for (const [offset, row] of await rowsOf(store.objects.get(key)!)) rows.set(offset, row);
     at = head.end;

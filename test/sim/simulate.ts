@@ -278,7 +278,11 @@ class Simulation {
     const [head, earlier] = [bytes, before].map(
       (one) => JSON.parse(Buffer.from(one).toString().split("\n", 1)[0]!) as RunHead,
     );
-    if (head!.end !== earlier!.end || head!.hasBody || JSON.stringify(head!.files) !== JSON.stringify(earlier!.files)) {
+    if (
+      head!.end !== earlier!.end ||
+      head!.blocks.length > 0 ||
+      JSON.stringify(head!.files) !== JSON.stringify(earlier!.files)
+    ) {
       this.#world.violate("immutable", `the run ${key} was written twice`);
     }
   }

@@ -9,7 +9,8 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { tableFromIPC } from "apache-arrow";
 import fc from "fast-check";
 import { parquetReadObjects } from "hyparquet";
-import { readRow, rowChecksum, rowOf } from "../../../operators/archive/run-rows.js";
+import { recordBytes, rowChecksum, rowOf } from "../../../operators/archive/row-records.js";
+import { readRow } from "../../../operators/archive/run-rows.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { openMemoryStore } from "../../fixtures/memory-store.js";
 import { differenceOf } from "../../../operators/archive/run-writer.js";
@@ -85,8 +86,8 @@ const shapes = fc.record({
 
 function fileOf(batches: readonly ScoredBatch[]): { bytes: Buffer; places: RowGroupPlace[] } {
   const file = new RunFile(batches[0]!);
-  const groups = batches.map((batch) => file.add(batch));
-  const bytes = Buffer.concat([FILE_START, ...groups.map((group) => group.bytes), file.end({})]);
+  const groups = batches.map((batch, at) => file.add(batch, at));
+  const bytes = Buffer.concat([FILE_START, ...groups.map((group) => group.bytes), file.end({}).bytes]);
   return { bytes, places: groups.map(({ place }) => place) };
 }
 
@@ -118,31 +119,43 @@ test("equal rows give equal row groups, wherever they stand in a file", () => {
       ([first, second]) => {
         const alone = fileOf([second]).places[0]!;
         const behind = fileOf([first, second]).places[1]!;
-        assert.deepEqual({ ...behind, start: alone.start, end: alone.end }, alone);
+        const { start, end } = alone.records;
+        const records = { ...behind.records, start, end };
+        assert.deepEqual({ ...behind, start: alone.start, end: alone.end, records }, alone);
       },
     ),
     { numRuns: 20 },
   );
 });
 
-test("a row is read by ranges of its own as it lies in the batch, and any bit that is not as written is noticed", async () => {
+test("a row is read by a range of its own as it lies in the batch, and any bit that is not as written is noticed", async () => {
   await fc.assert(
-    fc.asyncProperty(shapes.chain(batches), fc.nat(), fc.nat(), async (batch, at, bit) => {
+    fc.asyncProperty(shapes.chain(batches), fc.nat(), fc.nat(), async (batch, which, bit) => {
       const { bytes, places } = fileOf([batch]);
       const store = openMemoryStore();
       const placed = { key: "file", group: { ...places[0]!, file: 0, first: 0, segments: 1 } };
       const range = { stream: "images", partition: 3, start: 0, end: 1 };
-      const row = at % batch.count;
+      const row = which % batch.count;
       await store.put("file", bytes);
-      const found = await readRow(store, placed, row, range);
       const expected = rowOf(batch, row);
+      const wanted = { row, digest: expected.digest };
+      const found = await readRow(store, placed, wanted, range);
+      assert(found !== null);
       assert.equal(rowChecksum(found.digest, found.scores), rowChecksum(expected.digest, expected.scores));
       assert.equal(found.scores.notes, expected.scores.notes);
       assert.deepEqual(Buffer.from(found.digest), Buffer.from(expected.digest));
-      const keysAt = placed.group.start + placed.group.columns["keys"]! + 8 * batch.topM * row;
-      bytes[keysAt + (bit % (8 * batch.topM))]! ^= 1 << (bit & 7);
+      assert.equal(await readRow(store, placed, { row, digest: Buffer.alloc(DIGEST_BYTES) }, range), null);
+      const byOffset = { offset: Number(batch.offset[row]), first: 0, rows: batch.count, from: row, span: batch.count };
+      const same = await readRow(store, placed, byOffset, range);
+      assert.deepEqual(same?.scores, found.scores);
+      const { records, topM } = placed.group;
+      const recordAt = records.start + recordBytes(placed.group) * row;
+      const scored = 8 * records.keys + (4 + records.classBytes) * topM;
+      // Log-sum-exp to PDQ, or keys, logits and classes
+      const at = bit % (48 + scored);
+      bytes[recordAt + (at < 48 ? 8 + at : 24 + at)]! ^= 1 << (bit & 7);
       await store.put("file", bytes);
-      await assert.rejects(readRow(store, placed, row, range), (error) => isSluiceError(error, "E_SEGMENT_CORRUPT"));
+      await assert.rejects(readRow(store, placed, wanted, range), (error) => isSluiceError(error, "E_SEGMENT_CORRUPT"));
     }),
     { numRuns: 40 },
   );
