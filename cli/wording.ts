@@ -1,8 +1,6 @@
-const counts = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-
-/** 1234567 → "1,234,567" */
+/** 1234567 → "1,234,567". Not by `Intl`, which takes a third of the time in which a command starts. */
 export function countText(value: number): string {
-  return counts.format(value);
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** "1 image", "2 images" */

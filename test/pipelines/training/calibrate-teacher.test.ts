@@ -115,7 +115,11 @@ describe("calibrating a teacher", () => {
       return join(folder, "wrong.csv");
     };
     await refused(await csv("path,label\na.png\n"), "E_TRAIN_DATA", /wrong\.csv:2, found "a\.png"/);
-    await refused(await csv("a.png,nothing\n"), "E_TRAIN_DATA", /labels in .*wrong\.csv:1, found "nothing"/);
+    await refused(
+      await csv("a.png,nothing\n"),
+      "E_TRAIN_DATA",
+      /labels in .*wrong\.csv:1 \(no head such as path,label\), found "nothing"/,
+    );
     await refused(join(folder, "absent.csv"), "E_SOURCE_READ", /absent\.csv/);
   });
 });
