@@ -38,6 +38,13 @@ export async function declareCall(
   return changes;
 }
 
+export interface SelectedSource {
+  readonly source: DeclaredSource;
+  readonly notes: readonly string[];
+  /** Whether nothing was said of it before */
+  readonly isNew: boolean;
+}
+
 /**
  * What is taken of a source: as flags say, and else as it was said before, which `notes` say.
  * `folder` is where relative paths begin.
@@ -47,7 +54,7 @@ export function selectedSource(
   places: readonly string[],
   flags: SourceFlags,
   folder: string,
-): { readonly source: DeclaredSource; readonly notes: readonly string[] } {
+): SelectedSource {
   const before = known.find((one) => JSON.stringify(one.places) === JSON.stringify(places));
   const given = selectedBy(flags, folder);
   const include = given.include ?? before?.include ?? [];
@@ -62,5 +69,9 @@ export function selectedSource(
       : []),
   ];
   const source = { places: [...places], include: [...include], followLinks };
-  return { source: linksWithin === undefined ? source : { ...source, linksWithin }, notes };
+  return {
+    source: linksWithin === undefined ? source : { ...source, linksWithin },
+    notes,
+    isNew: before === undefined,
+  };
 }

@@ -10,7 +10,7 @@ import type { OnProgress } from "../schemas/progress.js";
 import { compactedText } from "./report/compacted.js";
 import { ingestCounts } from "./report/ingest-counts.js";
 import { publishedObject, publishedText } from "./report/published.js";
-import { plural } from "./wording.js";
+import { counted } from "../schemas/counted.js";
 
 /** One of the processes that a `sluice run` may have in it. */
 export interface Part {
@@ -58,12 +58,12 @@ export async function topkPart(
     ...own,
     onRestored: ({ shard, tookMs, records }) => {
       const after = `${(tookMs / 1000).toFixed(1)} s`;
-      context.note(`shard ${shard.index} of ${shard.count}: ready after ${after}, over ${plural(records, "record")}`);
+      context.note(`shard ${shard.index} of ${shard.count}: ready after ${after}, over ${counted(records, "record")}`);
     },
   });
   return {
     work: work.then((result) => (done = result)),
-    text: () => (done === null ? null : `Kept the best of ${plural(done.segments, "segment")}.`),
+    text: () => (done === null ? null : `Kept the best of ${counted(done.segments, "segment")}.`),
     object: () => (done === null ? {} : { keptSegments: done.segments }),
   };
 }
@@ -114,7 +114,7 @@ export async function compactPart(
   });
   return {
     work,
-    text: () => (segments === 0 ? null : `Compacted ${plural(segments, "segment")}.`),
+    text: () => (segments === 0 ? null : `Compacted ${counted(segments, "segment")}.`),
     object: () => ({ compactedSegments: segments }),
   };
 }

@@ -1,12 +1,4 @@
-/** 1234567 → "1,234,567". Not by `Intl`, which takes a third of the time in which a command starts. */
-export function countText(value: number): string {
-  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
-}
-
-/** "1 image", "2 images" */
-export function plural(value: number, one: string, many = `${one}s`): string {
-  return `${countText(value)} ${value === 1 ? one : many}`;
-}
+import { countText } from "../schemas/counted.js";
 
 /** 1536 → "1.5 KiB"; at most one decimal */
 export function bytesText(sizeBytes: number): string {

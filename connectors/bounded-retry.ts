@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
+import { counted } from "../schemas/counted.js";
 import { SluiceError, messageOf, orNull } from "../schemas/errors.js";
 
 /** What an operator sees of an outage while it lasts. */
@@ -74,7 +75,7 @@ export class RetryWait {
         ? error
         : new SluiceError(
             error.code,
-            `${error.message} Tried ${this.#attempts} times in ${(elapsedMs / 1000).toFixed(1)} s.`,
+            `${error.message} Tried ${counted(this.#attempts, "time")} in ${(elapsedMs / 1000).toFixed(1)} s.`,
             { ...error.context, cause: error.cause ?? error, retryable: true },
           );
     }

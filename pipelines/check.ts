@@ -6,6 +6,7 @@ import { decodableFormats } from "../connectors/decoder/headers/formats.js";
 import { openSharpDecoder } from "../connectors/decoder/libvips/libvips-decoder.js";
 import { openEngine } from "../connectors/engine/open.js";
 import { loadTeacher } from "../connectors/engine/teacher/teacher-files.js";
+import { counted } from "../schemas/counted.js";
 import type { Config } from "../schemas/config.js";
 import { messageOf, SluiceError, type ErrorCode } from "../schemas/errors.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
@@ -45,7 +46,7 @@ export async function* check(config: Config | null): AsyncGenerator<CheckLine> {
   yield {
     subject: "machine",
     state: "ok",
-    message: `${availableParallelism()} cores, ${sizeText(memoryLimit())} of memory (${process.platform} ${process.arch})`,
+    message: `${counted(availableParallelism(), "core")}, ${sizeText(memoryLimit())} of memory (${process.platform} ${process.arch})`,
   };
   yield* engineLines(config?.engine ?? null);
   yield decoderLine();

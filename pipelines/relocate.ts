@@ -4,6 +4,7 @@ import type { Store } from "../connectors/store/store.js";
 import { ArchiveReader } from "../operators/archive/archive-reader.js";
 import { addRelocation, readRelocations } from "../operators/archive/relocations.js";
 import { readCards } from "../operators/archive/teacher-registry.js";
+import { counted } from "../schemas/counted.js";
 import { sha256Hex } from "../schemas/canonical.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { Relocation } from "../schemas/relocation.js";
@@ -80,7 +81,7 @@ export async function relocate(options: RelocateOptions): Promise<Relocated> {
   if (found === 0) {
     throw new SluiceError(
       "E_SOURCE_MISSING",
-      `Expected at ${shownPlace(to)} at least one of the ${known} images that were seen below ${shownPlace(from)}, found none of the ${probes.length} ` +
+      `Expected at ${shownPlace(to)} at least one of the ${counted(known, "image")} seen below ${shownPlace(from)}, found none of the ${probes.length} ` +
         `looked for, such as ${relocatedUri(probes[0]!.uri, { from, to }) ?? `a place for ${probes[0]!.uri}`}. Nothing was written down. Name the place that takes the old one's part in each path.`,
       { from, to, known, looked: probes.length, found },
     );

@@ -1,23 +1,31 @@
-/** Why something that a source has is no image of the run, with the words for people. */
+import { countText } from "./counted.js";
+
+/** Why something that a source has is no image of the run, with the words for people: of one and of many where they differ. */
 export const PASSED_OVER = {
   hidden: "with a hidden name (it begins with a dot)",
   excluded: "left out by --include",
-  sidecar: "that go with images (.json, .txt …)",
-  loneSidecar: "that tell the rights of no image near them",
+  sidecar: ["that goes with images (.json, .txt …)", "that go with images (.json, .txt …)"],
+  loneSidecar: ["that tells the rights of no image near it", "that tell the rights of no image near them"],
   besideShards: "beside tar shards, which alone are read",
-  shard: "tar shards, not read as images",
-  link: "links, not followed",
-  brokenLink: "links that lead nowhere",
-  loop: "links back to a folder that they lie in",
-  outside: "links that lead out of --links-within",
-  special: "pipes, sockets or devices",
-  ownFolder: "data folders of Sluice",
+  shard: ["tar shard, not read as an image", "tar shards, not read as images"],
+  link: ["link, not followed", "links, not followed"],
+  brokenLink: ["link that leads nowhere", "links that lead nowhere"],
+  loop: ["link back to a folder that it lies in", "links back to a folder that they lie in"],
+  outside: ["link that leads out of --links-within", "links that lead out of --links-within"],
+  special: ["pipe, socket or device", "pipes, sockets or devices"],
+  ownFolder: ["data folder of Sluice", "data folders of Sluice"],
   store: "of the store itself",
-  folderMark: "empty objects that stand for folders",
-  notFile: "members that are no files",
-} as const;
+  folderMark: ["empty object that stands for a folder", "empty objects that stand for folders"],
+  notFile: ["member that is no file", "members that are no files"],
+} as const satisfies Record<string, string | readonly [string, string]>;
 
 export type PassedOverReason = keyof typeof PASSED_OVER;
+
+/** "1 link, not followed", "2 links, not followed" */
+export function passedOverText(reason: PassedOverReason, count: number): string {
+  const words: string | readonly [string, string] = PASSED_OVER[reason];
+  return `${countText(count)} ${typeof words === "string" ? words : words[count === 1 ? 0 : 1]}`;
+}
 
 export interface PassedOver {
   readonly count: number;

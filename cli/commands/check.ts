@@ -3,7 +3,7 @@ import { EXIT, isSluiceError } from "../../schemas/errors.js";
 import { checkDeclared } from "../check-declared.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
-import { plural } from "../wording.js";
+import { counted } from "../../schemas/counted.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   declareScoringFlags(command)
@@ -44,8 +44,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       const failed = lines.filter(({ state }) => state === "fail").length;
       run.exitCode = failed === 0 ? EXIT.ok : isUsable ? EXIT.failed : EXIT.usage;
       const warned = lines.filter(({ state }) => state === "warn").length;
-      const warnings = warned === 0 ? "" : `, ${plural(warned, "warning")}`;
-      const verdict = failed === 0 ? `Nothing to mend${warnings}.` : `${plural(failed, "thing")} to mend${warnings}.`;
+      const warnings = warned === 0 ? "" : `, ${counted(warned, "warning")}`;
+      const verdict = failed === 0 ? `Nothing to mend${warnings}.` : `${counted(failed, "thing")} to mend${warnings}.`;
       run.result(verdict, { ok: failed === 0, lines });
     });
 };

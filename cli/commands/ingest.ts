@@ -12,6 +12,7 @@ import { ingestCounts, lateText } from "../report/ingest-counts.js";
 import { throwRefused } from "../report/refused.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { stageSharesText } from "../report/stage-shares.js";
+import {} from "../../schemas/counted.js";
 import { bytesText } from "../wording.js";
 import { sourceArgument } from "../source-argument.js";
 import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
@@ -66,7 +67,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { ingest } = await import("../../pipelines/ingest.js");
       const { estimateMemory } = await import("../../pipelines/flow/memory-estimate.js");
       const { namedTeacher, openScoring } = await import("../../pipelines/open/open-scoring.js");
-      const { openingOf, openSource } = await import("../../pipelines/open/open-source.js");
+      const { assertNotEmpty, openingOf, openSource } = await import("../../pipelines/open/open-source.js");
       const { openWorkspace } = await import("../../pipelines/open/workspace.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
@@ -78,6 +79,8 @@ export const declare: DeclareCommand = (command, invocation) => {
         const selected = paths.length === 0 ? null : selectedSource(known, paths, flags, run.terminal.folder);
         for (const line of selected?.notes ?? []) note(line);
         const mayBeEmpty = flags.follow === true;
+        // Of a source that has nothing nothing is recorded: its place may be mistyped.
+        if (selected?.isNew === true && !mayBeEmpty) await assertNotEmpty(config, paths, openingOf(selected.source));
         const source =
           selected === null ? null : await openSource(config, paths, { ...openingOf(selected.source), mayBeEmpty });
         const workspace = await openWorkspace(config, "sluice ingest");

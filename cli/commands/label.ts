@@ -14,7 +14,8 @@ import { withLabelTopic } from "../label-topic.js";
 import { rowsArgument, type RowsNamed } from "../rows-argument.js";
 import { wholeNumber } from "../number-argument.js";
 import { versionNamed } from "../version-name.js";
-import { countText, plural, tableText } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 
 const DIGESTS = "SHA-256 of images, or its first digits as a version's contact sheets have them";
 
@@ -85,7 +86,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .summary("labels from a file")
     .description(
       'Reads labels as JSON, one a line or as one array: {"sha256": "…", "verdict": "is", "class": "cat"}. Verdicts: is, not, none, withdrawn; ' +
-        "timeMs and by may be given. A file with a fault is not taken in at all.",
+        "timeMs and by may be given. A file with a fault is not taken in at all; what stands already is counted and not appended again.",
     )
     .argument("<file>", "a path, or - for standard input")
     .option("--by <name>", "who says so, where a line does not")
@@ -144,16 +145,25 @@ async function append(
   try {
     const said = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
     const { labels, placeOf } = "labels" in said ? said : { labels: said, placeOf: undefined };
-    const place = await withLabelTopic(run, config, store, (topic) =>
+    const { labelled, known, place } = await withLabelTopic(run, config, store, (topic) =>
       labelImages(store, config.stream, labels, { anyClass, topic, placeOf }),
     );
-    run.result(
-      `${plural(labels.length, "image")} labelled. They count in every version from now on${rebuildHint(run, config)}.`,
-      { labelled: labels.length, stream: config.stream, ...place },
-    );
+    run.result(labelledText(labelled, known, rebuildHint(run, config)), {
+      labelled,
+      known,
+      stream: config.stream,
+      ...place,
+    });
   } finally {
     await store.close();
   }
+}
+
+function labelledText(labelled: number, known: number, hint: string): string {
+  if (labelled === 0 && known > 0)
+    return `Nothing was appended: ${known === 1 ? "the label stands" : `all ${countText(known)} labels stand`} already.`;
+  const stands = known === 0 ? "" : `, ${countText(known)} that ${known === 1 ? "stands" : "stand"} already`;
+  return `${counted(labelled, "image")} labelled${stands}. ${labelled === 1 ? "It counts" : "They count"} in every version from now on${hint}.`;
 }
 
 /** A rebuild of what is declared; where nothing is, there is nothing to make. */
@@ -191,7 +201,7 @@ function listText(labels: readonly ImageLabel[], limit: number): string {
       classText(label),
       label.by ?? "",
     ]);
-  const all = plural(labels.length, "label");
+  const all = counted(labels.length, "label");
   return [
     rows.length < labels.length ? `${all}, the newest ${countText(rows.length)}:` : `${all}:`,
     tableText(["time", "sha256", "verdict", "class", "by"], rows),

@@ -5,7 +5,7 @@ import { positiveNumber } from "../number-argument.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { sourceArgument } from "../source-argument.js";
 import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
-import { plural } from "../wording.js";
+import { counted } from "../../schemas/counted.js";
 import { kafkaOf } from "./topics.js";
 
 interface ProduceFlags extends SourceFlags {
@@ -32,19 +32,21 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config } = await run.loadConfig();
       const kafka = kafkaOf(config);
       const { producedSources } = await import("../../pipelines/open/produced-sources.js");
+      const { assertNotEmpty, openingOf } = await import("../../pipelines/open/open-source.js");
       const { produceToKafka } = await import("../../pipelines/kafka/produce-to-kafka.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
       await run.work(async ({ onProgress, stop, note, warn }) => {
         const { refer = false, rate } = flags;
         const known = await producedSources(config);
-        const { source: selected, notes } = selectedSource(known, paths, flags, run.terminal.folder);
+        const { source: selected, notes, isNew } = selectedSource(known, paths, flags, run.terminal.folder);
         for (const line of notes) note(line);
+        if (isNew) await assertNotEmpty(config, paths, openingOf(selected));
         const made = await produceToKafka({ config, kafka, paths, selected, refer, perS: rate, onProgress, stop });
         const accounted = sourceAccountText(made.source);
         if (accounted !== null) (isTelling(made.source) ? warn : note)(accounted);
         const object = { topic: config.stream, appended: made.appended, source: made.source };
-        const said = `Put ${plural(made.appended, "image")} into ${config.stream}.`;
+        const said = `Put ${counted(made.appended, "image")} into ${config.stream}.`;
         if (stop.aborted) {
           throw new SluiceError(
             "E_CANCELLED",

@@ -15,7 +15,8 @@ import { ingestCounts } from "../report/ingest-counts.js";
 import { throwRefused } from "../report/refused.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
-import { countText, plural, tableText } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 
 interface Filter {
   readonly code?: readonly string[];
@@ -34,7 +35,9 @@ export const declare: DeclareCommand = (command, invocation) => {
   command
     .command("list")
     .summary("what is in quarantine, and why")
-    .description("Lists the images that could not be used, and have not been taken up again since.")
+    .description(
+      "Lists the images that could not be used, and were not since: neither taken up again, nor seen whole in the same place by a later `ingest`.",
+    )
     .option("--code <code>", "only this reason; repeatable", collected)
     .option("--match <text>", "only the image with this digest or uri")
     .option("--limit <n>", "lines printed; --json has all", wholeNumber, 50)
@@ -60,7 +63,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           entries.length === 0
             ? "Nothing is in quarantine."
             : [
-                `${plural(entries.length, "image")} in quarantine: ${Object.entries(byCode)
+                `${counted(entries.length, "image")} in quarantine: ${Object.entries(byCode)
                   .map(([code, count]) => `${code} ${countText(count)}`)
                   .join(", ")}`,
                 tableText(["offset", "code", "uri", "reason"], rows),
@@ -96,7 +99,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         const file = resolve(run.terminal.folder, path);
         const place = { teacher: digest, stream: config.stream };
         const rows = await exportQuarantine(listQuarantine(store, place, filterOf(flags)), file);
-        run.result(`Wrote ${plural(rows, "row")} to ${file}.`, { file, rows });
+        run.result(`Wrote ${counted(rows, "row")} to ${file}.`, { file, rows });
       } finally {
         await store.close();
       }
@@ -137,7 +140,8 @@ export const declare: DeclareCommand = (command, invocation) => {
         return;
       }
       const { ingest } = await import("../../pipelines/ingest.js");
-      const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine/quarantine.js");
+      const { listQuarantine } = await import("../../pipelines/quarantine/quarantine.js");
+      const { retryQuarantined } = await import("../../pipelines/quarantine/retry-quarantined.js");
       const { openScoring } = await import("../../pipelines/open/open-scoring.js");
       const { openWorkspace } = await import("../../pipelines/open/workspace.js");
       const { teacherDigest } = await import("../../schemas/model-card.js");
@@ -152,7 +156,10 @@ export const declare: DeclareCommand = (command, invocation) => {
           try {
             const { log, store } = workspace;
             const place = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };
-            const { appended, unavailable } = await retryQuarantined(log, listQuarantine(store, place, filter));
+            const { appended, unavailable } = await retryQuarantined(log, listQuarantine(store, place, filter), {
+              opener: scoring.opener,
+              maxBytes: config.decode.maxBytes,
+            });
             const { counts, stopped, published, refused } = await ingest({
               workspace,
               ...scoring,
@@ -176,7 +183,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             throwRefused(refused, counts, object);
             run.result(
               [
-                `Took up ${plural(appended, "image")} again. ${ingestCounts(counts)}`,
+                `Took up ${counted(appended, "image")} again. ${ingestCounts(counts)}`,
                 ...unavailableText(unavailable.length),
                 ...published.map((one) => publishedText(one, store.place)),
               ].join("\n"),
@@ -201,7 +208,9 @@ async function retryOnKafka(
   digest: string | undefined,
   declared: DeclaredTeacher | null | undefined,
 ): Promise<void> {
-  const { listQuarantine, retryQuarantined } = await import("../../pipelines/quarantine/quarantine.js");
+  const { listQuarantine } = await import("../../pipelines/quarantine/quarantine.js");
+  const { retryQuarantined } = await import("../../pipelines/quarantine/retry-quarantined.js");
+  const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
   const { publishersCard } = await import("../../pipelines/kafka/run-publish.js");
   const { openKafka } = await import("../../pipelines/open/open-kafka.js");
   const { teacherDigest } = await import("../../schemas/model-card.js");
@@ -211,8 +220,11 @@ async function retryOnKafka(
     const log = await openKafka(kafka);
     try {
       const quarantined = listQuarantine(store, { teacher, stream: config.stream }, filter);
-      const { appended, unavailable } = await retryQuarantined(log, quarantined);
-      const said = `Took up ${plural(appended, "image")} again: the scorers of topic ${config.stream} score them.`;
+      const { appended, unavailable } = await retryQuarantined(log, quarantined, {
+        opener: publishingParts(config).opener,
+        maxBytes: kafka.inlineBytes,
+      });
+      const said = `Took up ${counted(appended, "image")} again: the scorers of topic ${config.stream} score them.`;
       run.result([said, ...unavailableText(unavailable.length)].join("\n"), { appended, unavailable });
     } finally {
       await log.close();
@@ -225,7 +237,7 @@ async function retryOnKafka(
 function unavailableText(count: number): string[] {
   if (count === 0) return [];
   return [
-    `${plural(count, "record")} cannot be taken up: their bytes are gone, or their producer must send them anew.`,
+    `${counted(count, "record")} cannot be taken up: their bytes are gone, or their producer must send them anew.`,
   ];
 }
 

@@ -4,7 +4,8 @@ import { SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openExistingStore } from "../existing-store.js";
 import { sourceArgument } from "../source-argument.js";
-import { countText, plural, tableText } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 
 interface Flags {
   readonly list?: boolean;
@@ -76,7 +77,7 @@ export const declare: DeclareCommand = (command, invocation) => {
 };
 
 function doneText({ number, known, looked, found }: Relocated, before: string, after: string): string {
-  const seen = `${plural(known, "image")} ${known === 1 ? "was" : "were"} seen below ${before}; of ${countText(looked)} looked for, ${countText(found)} ${found === 1 ? "is" : "are"} below ${after}.`;
+  const seen = `${counted(known, "image")} ${known === 1 ? "was" : "were"} seen below ${before}; of ${countText(looked)} looked for, ${countText(found)} ${found === 1 ? "is" : "are"} below ${after}.`;
   return number === null
     ? `${seen} Nothing was written down.`
     : `${seen} From now on what is not at its old place is looked for there.`;

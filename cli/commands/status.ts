@@ -10,7 +10,8 @@ import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
 import { stageSharesText } from "../report/stage-shares.js";
-import { bytesText, countText, durationText, plural } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
+import { bytesText, durationText } from "../wording.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   command
@@ -125,11 +126,11 @@ function logLines(log: readonly HeldRecords[]): string[] {
   const held =
     since.length === 0
       ? "log: no records"
-      : `log: ${plural(records, "record")}, ${bytesText(sum(({ sizeBytes }) => sizeBytes))}, since ${new Date(Math.min(...since)).toISOString()}`;
+      : `log: ${counted(records, "record")}, ${bytesText(sum(({ sizeBytes }) => sizeBytes))}, since ${new Date(Math.min(...since)).toISOString()}`;
   return [
     cut === 0
       ? held
-      : `${held}; ${plural(cut, "offset")} before that ${cut === 1 ? "is" : "are"} cut` +
+      : `${held}; ${counted(cut, "offset")} before that ${cut === 1 ? "is" : "are"} cut` +
         (spared === 0 ? "" : `, but for ${countText(spared)} that a retry may need`),
   ];
 }
@@ -139,7 +140,7 @@ function kafkaLines({ brokers, away, groups, retention }: KafkaStatus): string[]
   const rows = groups.map(({ group, topic, members, lag }) => [
     `  ${group}`,
     topic,
-    members === 0 ? "nobody" : plural(members, "member"),
+    members === 0 ? "nobody" : counted(members, "member"),
     `${countText(lag)} behind`,
   ]);
   return [
@@ -156,7 +157,7 @@ function teacherLines(teacher: TeacherStatus): string[] {
   return [
     "",
     `Teacher ${teacher.name} (${teacher.digest.slice(0, 12)})`,
-    `  archived     ${plural(archived, "record")}${teacher.waiting === null ? "" : `, ${countText(teacher.waiting)} waiting to be scored`}`,
+    `  archived     ${counted(archived, "record")}${teacher.waiting === null ? "" : `, ${countText(teacher.waiting)} waiting to be scored`}`,
     `  quarantined  ${countText(quarantined)}${codes.length === 0 ? "" : `: ${codes.map(([code, count]) => `${code} ${countText(count)}`).join(", ")}`}`,
     ...enginesOf(teacher).map((engine) => `  engine       ${engine}`),
     ...teacher.datasets.flatMap(datasetLines),
@@ -181,7 +182,7 @@ function datasetLines({ name, fill, starving, newest, damaged, trigger, late }: 
   const named = starving.slice(0, NAMED).map(({ label, count }) => `${label} ${countText(count)}`);
   const more = starving.length > NAMED ? `, and ${countText(starving.length - NAMED)} more` : "";
   return [
-    `  dataset ${name}: ${countText(fill.full)} of ${plural(fill.classes, "class", "classes")} full, as of the newest checkpoint`,
+    `  dataset ${name}: ${countText(fill.full)} of ${counted(fill.classes, "class", "classes")} full, as of the newest checkpoint`,
     ...(starving.length === 0 ? [] : [`    starving   ${named.join(", ")}${more}`]),
     newest === null
       ? "    no version yet"
@@ -190,7 +191,7 @@ function datasetLines({ name, fill, starving, newest, damaged, trigger, late }: 
     ...(late === null || late.images === 0
       ? []
       : [
-          `    late       ${plural(late.images, "image")} came too late for version ${late.version}: \`sluice versions late ${name}/${late.version}\` lists them`,
+          `    late       ${counted(late.images, "image")} came too late for version ${late.version}: \`sluice versions late ${name}/${late.version}\` lists them`,
         ]),
     `    trigger    ${trigger.fired ? "due" : "not yet"}: ${trigger.why}`,
   ];

@@ -4,7 +4,7 @@ import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { Config } from "../../schemas/config.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openExistingStore } from "../existing-store.js";
-import { plural } from "../wording.js";
+import { counted } from "../../schemas/counted.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   command.addHelpText(
@@ -90,6 +90,6 @@ function topicsText(
   });
   const failed = deviations.filter(({ state }) => state === "fail").length;
   const warned = deviations.length - failed;
-  const verdict = failed === 0 ? "Nothing to mend" : `${plural(failed, "thing")} to mend`;
-  return [...lines, `${verdict}${warned === 0 ? "" : `, ${plural(warned, "warning")}`}.`].join("\n");
+  const verdict = failed === 0 ? "Nothing to mend" : `${counted(failed, "thing")} to mend`;
+  return [...lines, `${verdict}${warned === 0 ? "" : `, ${counted(warned, "warning")}`}.`].join("\n");
 }

@@ -6,7 +6,7 @@ import { declaredOrGiven, openDeclared } from "../declared-config.js";
 import { evaluationObject, evaluationTable, gainText, recallTable, skippedText } from "../report/trained.js";
 import { positiveFraction, positiveNumber, wholeNumber } from "../number-argument.js";
 import { versionNamed } from "../version-name.js";
-import { countText } from "../wording.js";
+import { countText } from "../../schemas/counted.js";
 
 interface TrainFlags {
   readonly out: string;

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { counted } from "../../schemas/counted.js";
 import { configSchema, settingsSchema, type Config } from "../../schemas/config.js";
 import { DEFAULT_P, type Dataset } from "../../schemas/dataset.js";
 import { DECLARED_MEMBERS, type StreamSettings } from "../../schemas/declaration.js";
@@ -353,7 +354,7 @@ function elsewhere(where: string, setting: string, message: string): PlacedProbl
 
 function refusal(problems: readonly PlacedProblem[]): SluiceError {
   const sorted = problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
-  const count = sorted.length === 1 ? "1 problem" : `${sorted.length} problems`;
+  const count = counted(sorted.length, "problem");
   return new SluiceError("E_CONFIG", `${count} in the configuration\n${sorted.map(problemText).join("\n")}`, {
     problems: sorted.map(({ where, setting, message, line, column }) => ({ where, setting, message, line, column })),
   });

@@ -1,5 +1,6 @@
 import type { ProgressEvent } from "../../schemas/progress.js";
-import { bytesText, countText, durationText } from "../wording.js";
+import { countText } from "../../schemas/counted.js";
+import { bytesText, durationText } from "../wording.js";
 
 /** A progress event with what its reporter worked out. */
 export interface ProgressView {

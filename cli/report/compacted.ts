@@ -1,6 +1,7 @@
 import type { Compacted } from "../../pipelines/compact.js";
 import { keys } from "../../schemas/keys.js";
-import { bytesText, plural } from "../wording.js";
+import { counted } from "../../schemas/counted.js";
+import { bytesText } from "../wording.js";
 
 /** What one teacher's compaction came to. */
 export interface TeacherCompacted extends Compacted {
@@ -32,16 +33,16 @@ export function compactedText(one: TeacherCompacted): string {
   const before = bytesText(bytesBefore);
   const lines = dryRun
     ? [
-        `Would compact ${plural(segments, "segment")} ${what} (${plural(rows, "row")}, ${before}) into ${plural(runs, "run")}.`,
+        `Would compact ${counted(segments, "segment")} ${what} (${counted(rows, "row")}, ${before}) into ${counted(runs, "run")}.`,
       ]
     : [
-        `Compacted ${plural(segments, "segment")} ${what} (${plural(rows, "row")}) into ${plural(runs, "run")}: ` +
+        `Compacted ${counted(segments, "segment")} ${what} (${counted(rows, "row")}) into ${counted(runs, "run")}: ` +
           `${before} before, ${bytesText(bytesAfter ?? 0)} after.`,
       ];
-  if (merged > 0) lines.push(`  merged others into ${plural(merged, "larger run")}`);
+  if (merged > 0) lines.push(`  merged others into ${counted(merged, "larger run")}`);
   if (swept.segments + swept.files > 0) {
     lines.push(
-      `  deleted ${plural(swept.segments, "segment")} and ${plural(swept.files, "file")} that runs have taken over (${bytesText(swept.sizeBytes)})`,
+      `  deleted ${counted(swept.segments, "segment")} and ${counted(swept.files, "file")} that runs have taken over (${bytesText(swept.sizeBytes)})`,
     );
   }
   for (const { chain, start, end, error } of refused) {

@@ -2,7 +2,8 @@ import type { Declarations, DeclaredDataset, DroppedDataset } from "../../pipeli
 import type { Json } from "../../schemas/canonical.js";
 import { datasetMembers, settingText } from "../../schemas/declaration-changes.js";
 import type { StreamSettings } from "../../schemas/declaration.js";
-import { plural, tableText } from "../wording.js";
+import { counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 
 /** The newest version of a dataset, and how many there are. */
 export interface DatasetVersions {
@@ -32,7 +33,7 @@ export function listText({ stream, settings, datasets }: Declarations, versions:
             ]),
           ),
         ]),
-    ...rest.map((name) => `${name} is not declared over it, and has ${plural(versions.get(name)!.count, "version")}`),
+    ...rest.map((name) => `${name} is not declared over it, and has ${counted(versions.get(name)!.count, "version")}`),
     `stream ${stream}: ${settings === null ? "nothing is declared of it" : streamText(settings)}`,
   ].join("\n");
 }

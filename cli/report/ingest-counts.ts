@@ -1,4 +1,4 @@
-import { countText, plural } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
 
 /** Of one run */
 export interface IngestCounts {
@@ -8,12 +8,13 @@ export interface IngestCounts {
   readonly lost: number;
 }
 
-/** `Scored 12,800 images, copied 150, quarantined 71 (…).` */
-export function ingestCounts({ scored, copied, quarantined, lost }: IngestCounts): string {
+/** `Scored 12,800 images, copied 150, quarantined 71 (…).` `why`: whether to name the command that tells why they are in quarantine */
+export function ingestCounts({ scored, copied, quarantined, lost }: IngestCounts, why = true): string {
+  const says = why ? " (`sluice quarantine list` says why)" : "";
   return [
-    `Scored ${plural(scored, "image")}`,
-    copied === 0 ? "" : `, copied the scores of ${plural(copied, "duplicate")}`,
-    quarantined === 0 ? "" : `, quarantined ${countText(quarantined)} (\`sluice quarantine list\` says why)`,
+    `Scored ${counted(scored, "image")}`,
+    copied === 0 ? "" : `, copied the scores of ${counted(copied, "duplicate")}`,
+    quarantined === 0 ? "" : `, quarantined ${countText(quarantined)}${says}`,
     lost === 0 ? "" : `, lost ${countText(lost)} that the log no longer had`,
     ".",
   ].join("");
@@ -21,5 +22,5 @@ export function ingestCounts({ scored, copied, quarantined, lost }: IngestCounts
 
 /** `3 images came too late for versions of daily: …` */
 export function lateText({ dataset, images }: { readonly dataset: string; readonly images: number }): string {
-  return `${plural(images, "image")} came too late for versions of ${dataset}: \`sluice versions late ${dataset}/<number>\` lists them`;
+  return `${counted(images, "image")} came too late for versions of ${dataset}: \`sluice versions late ${dataset}/<number>\` lists them`;
 }

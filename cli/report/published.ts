@@ -1,6 +1,6 @@
 import { kText, type Manifest } from "../../schemas/manifest.js";
 import { keys } from "../../schemas/keys.js";
-import { countText, plural } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
 
 export interface PublishedLike {
   readonly manifest: Manifest;
@@ -28,7 +28,7 @@ export function publishedText({ manifest, outcome }: PublishedLike, place: strin
   const name = `Dataset ${dataset}, version ${number}`;
   const head =
     outcome === "created"
-      ? `${name}: ${plural(totals.rows, "row")}, ${plural(totals.images, "image")}, ${classesText(manifest)}`
+      ? `${name}: ${counted(totals.rows, "row")}, ${counted(totals.images, "image")}, ${classesText(manifest)}`
       : `${name} is this already (same id): nothing new was published`;
   return [
     head,
@@ -36,7 +36,9 @@ export function publishedText({ manifest, outcome }: PublishedLike, place: strin
     `  manifest  ${place}/${keys.manifest(dataset, number)}`,
     ...(outcome === "created" ? starvingLines(manifest) : []),
     ...(totals.bytesAbsent > 0
-      ? [`  ${plural(totals.bytesAbsent, "row")} without image bytes: nothing kept them (see \`bytes\` in sluice.yaml)`]
+      ? [
+          `  ${counted(totals.bytesAbsent, "row")} without image bytes: nothing kept them (see \`bytes\` in sluice.yaml)`,
+        ]
       : []),
     ...(provenance.incomplete ? ["  incomplete: gaps in the archive were left out"] : []),
   ].join("\n");
@@ -44,7 +46,7 @@ export function publishedText({ manifest, outcome }: PublishedLike, place: strin
 
 export function classesText({ classes }: Manifest): string {
   const full = classes.filter(({ starving }) => !starving).length;
-  return `${countText(full)} of ${plural(classes.length, "class", "classes")} full (K = ${kText(classes.map(({ k }) => k))})`;
+  return `${countText(full)} of ${counted(classes.length, "class", "classes")} full (K = ${kText(classes.map(({ k }) => k))})`;
 }
 
 /** Past this many, starving classes are counted. */

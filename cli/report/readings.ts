@@ -1,12 +1,13 @@
 import type { MeasuredReading, ReadingsCheck } from "../../pipelines/training/check-readings.js";
-import { plural, tableText } from "../wording.js";
+import { counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 import { skippedText } from "./trained.js";
 
 /** How often each reading of a model is right on labelled images, and what to do. */
 export function readingsText(check: ReadingsCheck, written: boolean): string[] {
   const { images, classes, chance, questions, skipped, warnings } = check;
   return [
-    `Right on ${plural(images, "labelled image")} of ${plural(classes, "class", "classes")} (always the commonest: ${percent(chance)}):`,
+    `Right on ${counted(images, "labelled image")} of ${counted(classes, "class", "classes")} (always the commonest: ${percent(chance)}):`,
     ...questions.flatMap(({ about, readings }) => [
       "",
       tableText([about, "right", "", "say"], [...readings].sort(byAccuracy).map(rowOf)),

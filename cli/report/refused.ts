@@ -11,8 +11,10 @@ export interface RefusedLike {
 export function throwRefused(refused: readonly RefusedLike[], counts: IngestCounts, object: object): void {
   const first = refused[0];
   if (first === undefined) return;
+  // What a version without rows is refused with names that command.
+  const says = !refused.some(({ error }) => error.code === "E_PUBLISH_EMPTY");
   const rest = refused.slice(1).map(({ error }) => ` ${error.message}`);
-  throw new SluiceError(first.error.code, `${ingestCounts(counts)} ${first.error.message}${rest.join("")}`, {
+  throw new SluiceError(first.error.code, `${ingestCounts(counts, says)} ${first.error.message}${rest.join("")}`, {
     ...first.error.context,
     ...object,
   });

@@ -1,6 +1,7 @@
 import type { ReplayResult } from "../../pipelines/replay.js";
 import type { ReplayPlan } from "../../pipelines/replay-plan.js";
-import { countText, plural, tableText } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 import { ingestCounts } from "./ingest-counts.js";
 
 export interface ReplayedBy {
@@ -29,7 +30,7 @@ export function goneText({ gone }: ReplayPlan, onKafka: boolean): string | null 
     ? "the topic's retention has removed them"
     : "log.retentionMs or log.retentionBytes has cut them, or the log was begun anew";
   return (
-    `${plural(total, "offset")} that the range reaches back to ${total === 1 ? "is" : "are"} no longer in the log (${places}): ${why}. ` +
+    `${counted(total, "offset")} that the range reaches back to ${total === 1 ? "is" : "are"} no longer in the log (${places}): ${why}. ` +
     "They are lost to this teacher; what others have archived of them stays."
   );
 }
@@ -37,7 +38,7 @@ export function goneText({ gone }: ReplayPlan, onKafka: boolean): string | null 
 export function planText(plan: ReplayPlan, { name, digest }: ReplayedBy): string {
   const left = plan.chains.reduce((sum, { end, position }) => sum + end - position, 0);
   const head =
-    `Would score ${plural(left, "offset")} of ${countText(askedOf(plan))} that were asked for, ` +
+    `Would score ${counted(left, "offset")} of ${countText(askedOf(plan))} that were asked for, ` +
     `through ${name} (${digest.slice(0, 12)}).${coveredText(plan)}`;
   if (plan.chains.length === 0) return head;
   const rows = plan.chains.map(({ chain, end, position, isNew }) => [
@@ -70,8 +71,8 @@ export function planObject(plan: ReplayPlan, { name, digest }: ReplayedBy): obje
 /** `rebuild`: the command that makes a version of what was replayed. */
 export function replayedText({ plan, counts, left }: ReplayResult, by: ReplayedBy, rebuild: string): string {
   const total = plan.chains.reduce((sum, { chain, end }) => sum + end - chain.origin, 0);
-  if (total === 0) return `Nothing is left to replay of ${plural(askedOf(plan), "offset")}.${coveredText(plan)}`;
-  const done = `Replayed ${countText(total - left)} of ${plural(total, "offset")} through ${by.name} (${by.digest.slice(0, 12)}).`;
+  if (total === 0) return `Nothing is left to replay of ${counted(askedOf(plan), "offset")}.${coveredText(plan)}`;
+  const done = `Replayed ${countText(total - left)} of ${counted(total, "offset")} through ${by.name} (${by.digest.slice(0, 12)}).`;
   const next = left === 0 ? ` \`${rebuild}\` makes a version of them.` : "";
   return `${done} ${ingestCounts(counts)}${next}`;
 }

@@ -1,5 +1,5 @@
 import type { Reproduction } from "../../pipelines/reproduce.js";
-import { plural } from "../wording.js";
+import { counted } from "../../schemas/counted.js";
 
 /** What became of a reproduction, as the members of a `--json` result. */
 export function reproducedObject({ manifest, id, same, differences }: Reproduction): object {
@@ -12,7 +12,7 @@ export function reproducedText({ manifest, id, same, differences }: Reproduction
   const { dataset, number, totals, provenance } = manifest;
   return [
     same
-      ? `Dataset ${dataset}, version ${number}: the archive gives the same ${plural(totals.rows, "row")} again`
+      ? `Dataset ${dataset}, version ${number}: the archive gives the same ${counted(totals.rows, "row")} again`
       : `Dataset ${dataset}, version ${number}: the archive gives another version`,
     `  published  ${manifest.id}`,
     `  archive    ${id}`,

@@ -1,10 +1,10 @@
 import {
-  PASSED_OVER,
+  passedOverText,
   type PassedOver,
   type PassedOverReason,
   type SourceAccount,
 } from "../../schemas/source-account.js";
-import { countText } from "../wording.js";
+import { countText } from "../../schemas/counted.js";
 
 /** Extensions named of those that --include leaves out */
 const NAMED = 5;
@@ -43,7 +43,7 @@ function reasonText([reason, { count, first, extensions }]: [PassedOverReason, P
     .map(([extension, many]) => `${extension === "" ? "no extension" : extension} ${countText(many)}`);
   const remedy = REMEDIES[reason];
   return (
-    `${countText(count)} ${PASSED_OVER[reason]}, such as ${first}` +
+    `${passedOverText(reason, count)}, such as ${first}` +
     `${named.length === 0 ? "" : ` (${named.join(", ")})`}${remedy === undefined ? "" : ` (${remedy})`}`
   );
 }

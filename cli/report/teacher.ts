@@ -1,7 +1,8 @@
 import type { AddedTeacher } from "../../pipelines/training/add-teacher.js";
 import type { CalibratedTeacher } from "../../pipelines/training/calibrate-teacher.js";
 import { shownName } from "../../pipelines/versions/shown-name.js";
-import { countText, plural, tableText } from "../wording.js";
+import { counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 import { readingsText } from "./readings.js";
 import { skippedText } from "./trained.js";
 
@@ -14,7 +15,7 @@ export function addedText(added: AddedTeacher): string {
       ? "was read so"
       : `runs on ${engine.name} ${engine.version}, ${engine.backend}, ${engine.device}${padded}`;
   return [
-    `Teacher ${card.name} (${card.format}, ${countText(card.labels.length)} classes) ${runs}${engine === null ? ":" : "."}`,
+    `Teacher ${card.name} (${card.format}, ${counted(card.labels.length, "class", "classes")}) ${runs}${engine === null ? ":" : "."}`,
     ...assumptions.map((line) => `  ${line}`),
     ...(check === null ? [] : ["", ...readingsText(check, written)]),
     ...(tried.length > 0
@@ -50,7 +51,7 @@ export function calibratedText(calibrated: CalibratedTeacher, isWritten: boolean
     one.ece.toFixed(4),
   ];
   return [
-    `Teacher ${card.name} on ${plural(count, "labelled image")}, ${(accuracy * 100).toFixed(1)} % right:`,
+    `Teacher ${card.name} on ${counted(count, "labelled image")}, ${(accuracy * 100).toFixed(1)} % right:`,
     tableText(["", "temperature", "NLL", "ECE"], [row("before", before), row("after", after)]),
     ...skippedText(skipped),
     ...(warning === null ? [] : ["", warning]),

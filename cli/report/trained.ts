@@ -1,6 +1,7 @@
 import type { ModelEvaluation } from "../../pipelines/train.js";
 import type { TrainedStudent } from "../../pipelines/training/train-student.js";
-import { countText, plural, tableText } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 
 /** Rows of the confusion matrix as lists: a flat typed array says nothing in JSON. */
 export function evaluationObject(evaluation: ModelEvaluation | null): object | null {
@@ -75,7 +76,7 @@ export function skippedText(skipped: readonly { readonly uri: string; readonly c
   const [first] = skipped;
   return first === undefined
     ? []
-    : [`Left out ${plural(skipped.length, "image")} that could not be used, such as ${first.uri} (${first.code}).`];
+    : [`Left out ${counted(skipped.length, "image")} that could not be used, such as ${first.uri} (${first.code}).`];
 }
 
 /** What the version was worth, in one sentence. */

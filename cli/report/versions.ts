@@ -4,7 +4,8 @@ import type { VersionDiff, VerifyReport } from "../../pipelines/versions/version
 import { canonicalSelection } from "../../schemas/dataset.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
-import { bytesText, countText, plural, tableText } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
+import { bytesText, tableText } from "../wording.js";
 import { classesText } from "./published.js";
 
 export function listText(versions: VersionList["versions"]): string {
@@ -34,7 +35,7 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
   return [
     `Dataset ${dataset}, version ${number}`,
     `  id          ${id}`,
-    `  rows        ${countText(totals.rows)} of ${plural(totals.images, "image")}, ${classesText(manifest)}`,
+    `  rows        ${countText(totals.rows)} of ${counted(totals.images, "image")}, ${classesText(manifest)}`,
     `  selection   ${Object.entries(canonicalSelection(select) as object)
       .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
       .join(", ")}`,
@@ -44,7 +45,7 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
     `  engine      ${provenance.engines.map(({ name, version, backend, device }) => `${name} ${version} on ${backend} (${device})`).join("; ")}`,
     `  created     ${provenance.createdAt}, by ${provenance.trigger}, code ${provenance.codeVersion}${provenance.incomplete ? ", incomplete: gaps in the archive were left out" : ""}`,
     `  parent      ${provenance.parent === null ? "none" : `version ${provenance.parent.number}`}`,
-    `  bytes       ${plural(files.length, "file")}, ${bytesText(sizeBytes)}${totals.bytesAbsent === 0 ? "" : `; ${plural(totals.bytesAbsent, "row")} without image bytes`}`,
+    `  bytes       ${counted(files.length, "file")}, ${bytesText(sizeBytes)}${totals.bytesAbsent === 0 ? "" : `; ${counted(totals.bytesAbsent, "row")} without image bytes`}`,
     `  manifest    ${place}/${keys.manifest(dataset, number)}`,
     "",
     tableText(
@@ -76,7 +77,7 @@ export function diffText(diff: VersionDiff): string {
     renamed.length === 0
       ? []
       : [
-          `${plural(renamed.length, "class", "classes")} with another name: ${renamed
+          `${counted(renamed.length, "class", "classes")} with another name: ${renamed
             .slice(0, RENAMED_PRINTED)
             .map((one) => `#${one.class} ${one.labelBefore} -> ${one.label}`)
             .join(", ")}${renamed.length > RENAMED_PRINTED ? " …" : ""}`,
@@ -88,7 +89,7 @@ export function diffText(diff: VersionDiff): string {
   const changed = diff.classes.filter(({ added, removed, moved }) => added + removed + moved > 0);
   return [
     `From version ${before.number} (${before.id.slice(0, 12)}) to ${after.number} (${after.id.slice(0, 12)}):`,
-    `${countText(totals.added)} rows added, ${countText(totals.removed)} removed, ${countText(totals.moved)} at another rank, ${countText(totals.kept)} as they were`,
+    `${counted(totals.added, "row")} added, ${countText(totals.removed)} removed, ${countText(totals.moved)} at another rank, ${countText(totals.kept)} as they were`,
     ...renamedText,
     ...diff.parameters.map(({ name, before: had, after: has }) => `${name}: ${had} -> ${has}`),
     ...(changed.length === 0
@@ -118,7 +119,7 @@ export function lateText(late: readonly LateRecord[], manifest: Manifest, most: 
   if (late.length === 0) return `Nothing came for version ${name} after it was cut.`;
   const changing = late.filter(({ changes }) => changes.length > 0);
   return [
-    `${plural(late.length, "image")} came for version ${name} after it was cut; ${countText(changing.length)} would change it.`,
+    `${counted(late.length, "image")} came for version ${name} after it was cut; ${countText(changing.length)} would change it.`,
     ...[...changing, ...late.filter(({ changes }) => changes.length === 0)]
       .slice(0, most)
       .map(
@@ -133,14 +134,16 @@ export function lateText(late: readonly LateRecord[], manifest: Manifest, most: 
 const FINDINGS_PRINTED = 50;
 
 export function verifyText({ findings, findingCount, checked, manifest }: VerifyReport, name: string): string {
-  const read = `${plural(checked.files, "file")}, ${plural(checked.rows, "row")}, ${plural(checked.images, "image")} read`;
+  const read = `${counted(checked.files, "file")}, ${counted(checked.rows, "row")}, ${counted(checked.images, "image")} read`;
   if (findingCount === 0) {
     const records =
-      manifest === null ? "" : `; ${countText(manifest.totals.records.in)} records add up with the archive`;
+      manifest === null
+        ? ""
+        : `; ${manifest.totals.records.in === 1 ? "1 record adds" : `${countText(manifest.totals.records.in)} records add`} up with the archive`;
     return `Version ${name} is what it says: ${read}${records}.`;
   }
   return [
-    `Version ${name} is not what it says: ${plural(findingCount, "finding")} (${read}).`,
+    `Version ${name} is not what it says: ${counted(findingCount, "finding")} (${read}).`,
     ...findings
       .slice(0, FINDINGS_PRINTED)
       .map(({ where, expected, found }) => `  ${where}: expected ${expected}, found ${found}`),
@@ -157,7 +160,7 @@ export function absentText({ manifest }: Pick<VerifyReport, "manifest">): string
   if (manifest === null || manifest.totals.bytesAbsent === 0) return null;
   const { bytesAbsent, rows } = manifest.totals;
   return (
-    `${countText(bytesAbsent)} of ${plural(rows, "row")} have no image bytes: training on the shards does without them. ` +
+    `${countText(bytesAbsent)} of ${counted(rows, "row")} have no image bytes: training on the shards does without them. ` +
     "If the images were moved, say where to with `sluice relocate <old> <new>`, then `sluice rebuild`."
   );
 }

@@ -1,6 +1,7 @@
 import type { Whatif } from "../../pipelines/whatif.js";
 import type { Selection } from "../../schemas/dataset.js";
-import { countText, plural, tableText } from "../wording.js";
+import { countText, counted } from "../../schemas/counted.js";
+import { tableText } from "../wording.js";
 
 /** Past this many, starving classes are counted. */
 const NAMED = 3;
@@ -58,7 +59,7 @@ export function whatifText({ answers, newest, segments }: Whatif, plot: string |
     newest === null
       ? "Overlap is with the newest version, and there is none yet."
       : `Overlap: share of the setting's rows that version ${newest.number} (${newest.id.slice(0, 12)}) has as well.`,
-    `${plural(segments, "segment")} read; nothing was written${plot === null ? "" : ` but ${plot}`}.`,
+    `${counted(segments, "segment")} read; nothing was written${plot === null ? "" : ` but ${plot}`}.`,
   ].join("\n");
 }
 

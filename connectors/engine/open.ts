@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { counted } from "../../schemas/counted.js";
 import type { EngineConfig } from "../../schemas/config.js";
 import { SluiceError, isSluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
@@ -84,7 +85,7 @@ function engineOver(pool: WorkerPool, card: ModelCard, batching: Batching, onNot
       if (pixels.length !== count * imageBytes) {
         throw new SluiceError(
           "E_ENGINE_SHAPE",
-          `Expected ${count} images of ${imageBytes} bytes each (${card.input.width} x ${card.input.height}, ${card.input.colour}), found ${pixels.length} bytes.`,
+          `Expected ${counted(count, "image")} of ${imageBytes} bytes each (${card.input.width} x ${card.input.height}, ${card.input.colour}), found ${pixels.length} bytes.`,
           { expected: count * imageBytes, found: pixels.length },
         );
       }

@@ -1,5 +1,5 @@
 import { SluiceError } from "../../schemas/errors.js";
-import { PASSED_OVER, type PassedOverReason, type SourceAccount } from "../../schemas/source-account.js";
+import { passedOverText, type PassedOverReason, type SourceAccount } from "../../schemas/source-account.js";
 import { isImageName } from "./file-kinds.js";
 import { shellWord } from "../../schemas/shell-word.js";
 
@@ -18,7 +18,7 @@ export function nothingFound(
   include: readonly string[] | undefined,
 ): SluiceError {
   const reasons = Object.entries(account.passedOver) as [PassedOverReason, { count: number; first: string }][];
-  const found = reasons.map(([reason, { count, first }]) => `${count} ${PASSED_OVER[reason]}, such as ${first}`);
+  const found = reasons.map(([reason, { count, first }]) => `${passedOverText(reason, count)}, such as ${first}`);
   const remedies = reasons.flatMap(([reason]) => (reason === "excluded" ? [] : [REMEDIES[reason]]));
   const pattern = patternFor(account.passedOver.excluded?.extensions ?? {});
   if (pattern !== null) {

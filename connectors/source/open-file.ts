@@ -1,4 +1,5 @@
 import { close, constants, fstat, open, read, type Stats } from "node:fs";
+import { countText, counted } from "../../schemas/counted.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { fsPath, type BytePath } from "./byte-path.js";
 
@@ -78,7 +79,7 @@ function unfit(stats: Stats, uri: string, maxBytes: number): SluiceError | null 
 export function tooLarge(uri: string, sizeBytes: number, maxBytes: number): SluiceError {
   return new SluiceError(
     "E_IMAGE_SIZE",
-    `Expected at most ${maxBytes} bytes, found ${sizeBytes}: ${uri}. To accept it set decode.maxBytes: ${sizeBytes}, then \`sluice quarantine retry\`.`,
+    `Expected at most ${counted(maxBytes, "byte")}, found ${countText(sizeBytes)}: ${uri}. To accept it set decode.maxBytes: ${sizeBytes}, then \`sluice quarantine retry\`.`,
   );
 }
 

@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { loadLayersModel } from "@tensorflow/tfjs-layers";
+import { counted } from "../../schemas/counted.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { loadNativeTfjs } from "../native-tfjs.js";
 import { buildLayers } from "./layers.js";
@@ -78,7 +79,7 @@ function trainerOn(backend: TrainerBackend): Trainer {
         throw wrong(messageOf(cause), cause);
       });
       if (model.inputs.length !== 1 || model.outputs.length !== 1) {
-        throw wrong(`${model.inputs.length} inputs and ${model.outputs.length} outputs`);
+        throw wrong(`${counted(model.inputs.length, "input")} and ${counted(model.outputs.length, "output")}`);
       }
       return trainableModel(model, card, card.output.kind);
     },

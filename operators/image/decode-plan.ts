@@ -1,4 +1,5 @@
 import type { DecodeConfig } from "../../schemas/config.js";
+import { counted, countText } from "../../schemas/counted.js";
 import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
 import type { ErrorCode } from "../../schemas/errors.js";
 import type { ImageNote } from "../../schemas/image-notes.js";
@@ -38,7 +39,7 @@ export function refuse(header: ImageHeader, config: DecodeConfig, uri: string): 
   if (pixels > config.maxPixels) {
     return refusal(
       "E_IMAGE_PIXELS",
-      `The header announces ${width} x ${height} = ${pixels} pixels, the limit is ${config.maxPixels}`,
+      `Expected a picture of at most ${counted(config.maxPixels, "pixel")} (decode.maxPixels), found a header that announces ${width} x ${height} = ${countText(pixels)}`,
       `decode.maxPixels: ${pixels}`,
     );
   }

@@ -1,4 +1,5 @@
 import type { ImageOpener } from "../../connectors/source/source.js";
+import { countText, counted } from "../../schemas/counted.js";
 import { sha256 } from "../../schemas/canonical.js";
 import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import { decodeImageRecord, type ImageRecord, type StoredRecord } from "../../schemas/image-record.js";
@@ -42,7 +43,7 @@ export async function fetchImage(record: StoredRecord, options: FetchOptions): P
     if (bytes.length > options.maxBytes) {
       return refuse(
         "E_IMAGE_SIZE",
-        `Expected at most ${options.maxBytes} bytes (decode.maxBytes), found ${bytes.length}.`,
+        `Expected at most ${counted(options.maxBytes, "byte")} (decode.maxBytes), found ${countText(bytes.length)}.`,
       );
     }
     const { uri, eventTimeMs, licence, origin, retryOf } = image;

@@ -1,7 +1,7 @@
 import type { AskedImage, ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import { sha256Hex } from "../../schemas/canonical.js";
-import { isSluiceError, messageOf } from "../../schemas/errors.js";
+import { isSluiceError, messageOf, type SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import type { RowGroup } from "../version/publish-plan.js";
 import type { NeededImage, ReadImage, ReadImages } from "../version/fetched-images.js";
@@ -101,7 +101,7 @@ export function imageBytes({ store, opener, archive }: ImageBytesOptions): Image
       if (image instanceof Uint8Array && sha256Hex(image) === one.digest) {
         sought.delete(one);
         yield { at: one.at, bytes: image };
-      } else one.place ??= image instanceof Uint8Array ? "its uri now has other bytes" : messageOf(image);
+      } else one.place ??= reasonOf(image);
     }
   }
 
@@ -158,4 +158,10 @@ export function imageBytes({ store, opener, archive }: ImageBytesOptions): Image
     }
   }
   return { read, expect: (group) => places?.expect(group), absences };
+}
+
+/** Why what was found at a place is not the image. More bytes than it had are no matter of `decode.maxBytes` here. */
+function reasonOf(found: Uint8Array | SluiceError): string {
+  const isOther = found instanceof Uint8Array || found.code === "E_IMAGE_SIZE";
+  return isOther ? "its uri now has other bytes" : messageOf(found);
 }

@@ -1,3 +1,4 @@
+import {} from "../../schemas/counted.js";
 import { isMultiLabel, type ModelCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
@@ -159,7 +160,7 @@ export class OutputSigns {
     if (rows > 1 && this.#counts.equal === rows) {
       say(
         "equal",
-        `all of ${rows} images have the same scores: the input is saturated, or the model does not look at it. ${CHECK}`,
+        `${rows === 1 ? "the only image has" : `all of ${rows} images have`} the same scores: the input is saturated, or the model does not look at it. ${CHECK}`,
       );
     } else if (most("probabilities")) {
       say(

@@ -37,6 +37,21 @@ export class LabelledImages {
   /** By the first word of the identity */
   readonly #images = new Map<number, Standing[]>();
 
+  /** Whether a label says no more than what stands: taking it would change nothing. */
+  says(label: ImageLabel): boolean {
+    const { only, not } = this.#of(label.sha256);
+    switch (label.verdict) {
+      case "is":
+        return only != null && isSameName(only, label) && not.length === 0;
+      case "none":
+        return only === null && not.length === 0;
+      case "withdrawn":
+        return only === undefined && not.length === 0;
+      case "not":
+        return not.some((one) => isSameName(one, label));
+    }
+  }
+
   take(label: ImageLabel): void {
     const standing = this.#of(label.sha256);
     switch (label.verdict) {

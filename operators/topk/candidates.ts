@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
@@ -62,7 +63,10 @@ export function candidates(parameters: CandidateParameters): Operator<Candidates
     version: 1,
     restore(snapshot) {
       if (snapshot !== undefined && snapshot.length > 0) {
-        throw new SluiceError("E_CHECKPOINT_CORRUPT", `Expected an empty snapshot, found ${snapshot.length} bytes.`);
+        throw new SluiceError(
+          "E_CHECKPOINT_CORRUPT",
+          `Expected an empty snapshot, found ${counted(snapshot.length, "byte")}.`,
+        );
       }
       return state;
     },

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { VersionIdHash, type Manifest } from "../../schemas/manifest.js";
@@ -39,7 +40,7 @@ export class VersionSummary {
       throw brokenCut(`expected class ${expected} of ${labels.length}, found class ${rows.class}`);
     }
     if (rows.count > k && dataset.select.balanced)
-      throw brokenCut(`expected at most K = ${k} rows of class ${rows.class}, found ${rows.count}`);
+      throw brokenCut(`expected at most K = ${counted(k, "row")} of class ${rows.class}, found ${rows.count}`);
     for (let row = 0; row < rows.count; row++) {
       const key = rows.keys[row]!;
       if (!Number.isFinite(key)) throw brokenCut(`expected finite rank keys, found ${key} in class ${rows.class}`);

@@ -1,3 +1,4 @@
+import { countText, counted } from "../../schemas/counted.js";
 import type { Allowance } from "../../schemas/allowance.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Manifest } from "../../schemas/manifest.js";
@@ -17,8 +18,8 @@ export function refuseUnwantedRows({ dataset, select, classes, rows, records }: 
   if (rows === 0 && !allow.empty) {
     throw new SluiceError(
       "E_PUBLISH_EMPTY",
-      `Expected rows for a version of "${dataset}", found none: ${scored + copied} images are scored, ${quarantined} quarantined. Nothing was published. ` +
-        "`sluice quarantine list` says what was refused, `sluice status` how full the classes are. To publish it all the same: --allow-empty.",
+      `Expected rows for a version of "${dataset}", found none: ${scored + copied === 1 ? "1 image is" : `${countText(scored + copied)} images are`} scored, ${countText(quarantined)} quarantined. Nothing was published. ` +
+        `${quarantined === 0 ? "" : "`sluice quarantine list` says what was refused, "}\`sluice status\` how full the classes are. To publish it all the same: --allow-empty.`,
       { dataset, records },
     );
   }
@@ -48,7 +49,7 @@ export function refuseLostBytes(
   const example = one === undefined ? "" : `, such as ${one.uri} (${one.reason})`;
   throw new SluiceError(
     "E_PUBLISH_ABSENT",
-    `Expected the bytes of ${rows} rows of "${dataset}", found none for ${lost} that had them when they were archived${example}. Nothing was published. ` +
+    `Expected the bytes of ${counted(rows, "row")} of "${dataset}", found none for ${lost} that had them when they were archived${example}. Nothing was published. ` +
       "If the images were moved, say where to with `sluice relocate <old> <new>`, or take them in from where they are with `sluice ingest`; then publish again. " +
       "To publish it without them: --allow-absent-bytes.",
     { dataset, rows, lost, first: first.slice(0, 10).map(({ uri, reason }) => ({ uri, reason })) },

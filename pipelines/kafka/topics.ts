@@ -1,5 +1,6 @@
 import { CURSOR_TOPIC_SETTINGS } from "../../connectors/log/kafka/cursor.js";
 import type { TopicDescription, TopicSettings } from "../../connectors/log/kafka/topics.js";
+import { counted } from "../../schemas/counted.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
@@ -126,7 +127,7 @@ export function deviations(wanted: DeclaredTopic, found: TopicDescription | null
     const back = role === "images" || role === "candidates" ? `, or set \`${setting}: ${found.partitions}\`` : "";
     add(
       "fail",
-      `expected at least ${wanted.partitions} partitions, found ${found.partitions}. Add some: \`kafka-topics --alter --topic ${topic} --partitions ${wanted.partitions}\`${back}.`,
+      `expected at least ${counted(wanted.partitions, "partition")}, found ${found.partitions}. Add some: \`kafka-topics --alter --topic ${topic} --partitions ${wanted.partitions}\`${back}.`,
     );
   }
   const policy = found.settings["cleanup.policy"] ?? "delete";

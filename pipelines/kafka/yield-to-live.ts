@@ -1,4 +1,5 @@
 import type { GroupLag } from "../../connectors/log/kafka/lag.js";
+import { counted } from "../../schemas/counted.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { sleepUntil } from "../flow/sleep-until.js";
 
@@ -46,7 +47,7 @@ export class YieldToLive {
     const { most, onNote } = this.#options;
     const worst = lags.reduce<GroupLag | null>((far, one) => (one.lag > (far?.lag ?? most) ? one : far), null);
     if (worst !== null && !this.#behind) {
-      onNote(`waiting: ${worst.group} is ${worst.lag} records behind, which is more than ${most}`);
+      onNote(`waiting: ${worst.group} is ${counted(worst.lag, "record")} behind, which is more than ${most}`);
     } else if (worst === null && this.#behind) onNote("going on: live scorers have caught up");
     this.#behind = worst;
   }

@@ -22,8 +22,8 @@ export interface OpenSourceOptions {
   readonly linksWithin?: string | undefined;
   /** Whether a source that has nothing to take is no mistake: it is looked at again */
   readonly mayBeEmpty?: boolean | undefined;
-  /** Where in the data folder it is remembered what was taken. Default: where `ingest` does */
-  readonly kept?: string | undefined;
+  /** Where in the data folder it is remembered what was taken; null: nowhere, the source is looked at alone. Default: where `ingest` does */
+  readonly kept?: string | null | undefined;
 }
 
 /** What was said of a source, as opening it takes it. */
@@ -42,7 +42,7 @@ export async function openSource(
   options: OpenSourceOptions = {},
 ): Promise<Source> {
   const { include, followLinks, linksWithin, mayBeEmpty, kept = FOLDERS.listings } = options;
-  const listings = resolve(config.data, kept, config.stream);
+  const listings = kept === null ? undefined : resolve(config.data, kept, config.stream);
   const place = inputs.find(isBucketPlace);
   if (place !== undefined) {
     if (inputs.length > 1) throw notOne(inputs);
@@ -56,6 +56,24 @@ export async function openSource(
   }
   const skip = [resolve(config.data)];
   return openFolderSource(folder, { listings, skip, include, followLinks, linksWithin, mayBeEmpty });
+}
+
+/**
+ * Looks whether a source has anything to take, up to the first image; nothing is written. Throws E_SOURCE_EMPTY, and what opening
+ * and reading it throw.
+ */
+export async function assertNotEmpty(
+  config: Config,
+  inputs: readonly string[],
+  options: OpenSourceOptions,
+): Promise<void> {
+  const source = await openSource(config, inputs, { ...options, kept: null });
+  const items = source.items(null)[Symbol.asyncIterator]();
+  try {
+    await items.next();
+  } finally {
+    await items.return?.();
+  }
 }
 
 async function openBucketOf(

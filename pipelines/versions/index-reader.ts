@@ -1,5 +1,6 @@
 import { parquetMetadataAsync, parquetRead, type AsyncBuffer } from "hyparquet";
 import type { Store } from "../../connectors/store/store.js";
+import { countText, counted } from "../../schemas/counted.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { INDEX_COLUMNS, type IndexRow } from "../../schemas/index-row.js";
 import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
@@ -114,7 +115,7 @@ export async function openIndexFile(
       if (column.length !== count) {
         throw new SluiceError(
           "E_VERSION_CORRUPT",
-          `Expected ${count} values in column "${name}" of ${key}, found ${column.length}. Restore the object from a copy.`,
+          `Expected ${counted(count, "value")} in column "${name}" of ${key}, found ${countText(column.length)}. Restore the object from a copy.`,
           { key },
         );
       }

@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { classesNamed, labelIndex } from "../../operators/select/label-index.js";
-import { appendLabels, archivedLabels, labelFrontier } from "../../operators/archive/image-labels.js";
+import { appendLabels, archivedLabels, labelFrontier, labelledImages } from "../../operators/archive/image-labels.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import type { ClassNames } from "../../schemas/class-names.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
@@ -103,19 +103,36 @@ export interface LabelImagesOptions {
  * Appends labels to a stream's label log; they hold for every version cut from then on. With a labels topic they go
  * through that, where its other readers see them too. A class may be named as `#12`, or by what it was called before: it is
  * recorded by what it is called now. `anyClass` accepts classes that no teacher of the archive has. Throws E_SELECTION for such a
- * class otherwise, and for what names several. Returns their offsets in the archive, without a topic.
+ * class otherwise, and for what names several. Without a topic, what stands already is counted and not appended; `place` says where the rest is.
  */
 export async function labelImages(
   store: Store,
   stream: string,
   labels: readonly ImageLabel[],
   { anyClass, topic, placeOf }: LabelImagesOptions,
-): Promise<{ readonly start: number; readonly end: number } | null> {
-  if (labels.length === 0) return null;
+): Promise<Labelled> {
   const named = await withPresentNames(store, labels, anyClass, placeOf);
-  if (topic === null) return appendLabels(store, stream, named);
-  await sayOnTopic(topic, named);
-  return null;
+  if (topic !== null) {
+    // Others may have said more on the topic than is archived: what stands is not known here.
+    if (named.length > 0) await sayOnTopic(topic, named);
+    return { labelled: named.length, known: 0, place: null };
+  }
+  const standing = await labelledImages(store, stream, await labelFrontier(store, stream));
+  const fresh = named.filter((label) => {
+    const known = standing.says(label);
+    if (!known) standing.take(label);
+    return !known;
+  });
+  const place = fresh.length === 0 ? null : await appendLabels(store, stream, fresh);
+  return { labelled: fresh.length, known: named.length - fresh.length, place };
+}
+
+export interface Labelled {
+  readonly labelled: number;
+  /** Labels that say what stands already */
+  readonly known: number;
+  /** Offsets of those that were appended; null where there are none, and on a topic */
+  readonly place: { readonly partition: number; readonly start: number; readonly end: number } | null;
 }
 
 async function withPresentNames(

@@ -1,4 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
+import { counted } from "../../schemas/counted.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
@@ -82,7 +83,7 @@ export function compareObject(
   findings: Findings,
 ): void {
   if (found === null) {
-    findings.add(file.key, `an object of ${file.sizeBytes} bytes`, "none");
+    findings.add(file.key, `an object of ${counted(file.sizeBytes, "byte")}`, "none");
     return;
   }
   findings.compare(`${file.key}: size in bytes`, file.sizeBytes, found.sizeBytes);

@@ -93,9 +93,12 @@ test("images that are labelled leave the next version; withdrawing gives the fir
   const full = manifest.classes.find(({ count }) => count > 2)!;
   const { code, out, err } = await sluice(["label", "not", full.label, "--rows", `${full.label}:1,2`, "--by", "anna"]);
   assert.equal(code, 0, err);
-  assert.match(out, /^2 images labelled/);
+  assert.match(out, /^2 images labelled\. They count/);
+  const again = await sluice(["label", "not", full.label, "--rows", `${full.label}:1,2`, "--by", "ben"]);
+  assert.match(again.out, /^Nothing was appended: all 2 labels stand already\.$/m);
   const { labels } = JSON.parse((await sluice(["label", "list", "--json"])).out) as { labels: { sha256: string }[] };
   assert.deepEqual(Object.keys(labels[0]!).sort(), ["by", "class", "sha256", "timeMs", "verdict"]);
+  assert.equal(labels.length, 2);
 
   const second = JSON.parse((await sluice(["rebuild", "--json"])).out) as Published;
   assert.notEqual(second.id, before);
@@ -113,6 +116,11 @@ test("images that are labelled leave the next version; withdrawing gives the fir
     labels.map(({ sha256 }) => JSON.stringify({ sha256, verdict: "withdrawn" })).join("\n"),
   );
   assert.equal((await sluice(["label", "import", "back.jsonl"])).code, 0);
+  const { labelled, known } = JSON.parse((await sluice(["label", "import", "back.jsonl", "--json"])).out) as {
+    labelled: number;
+    known: number;
+  };
+  assert.deepEqual([labelled, known], [0, 2]);
   assert.equal((JSON.parse((await sluice(["rebuild", "--json"])).out) as Published).id, before);
 });
 

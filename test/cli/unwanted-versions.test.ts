@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, readdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { runProgram } from "../../cli/program.js";
@@ -79,6 +79,33 @@ test("a version that nobody could want is not published: the error says why and 
   assert.equal((done(starving) as { published: Result[] }).published[0]!.rows, 120);
   const empty = await sluice("rebuild", "--set", "datasets.0.select.floor=0.999999999", "--allow-empty", "--json");
   assert.equal((done(empty) as Result).rows, 0);
+});
+
+test("a run that could use no image says once where to look, and counts one as one", async (t) => {
+  const { folder, sluice } = await site(t);
+  await mkdir(join(folder, "broken"));
+  await writeFile(join(folder, "broken", "a.jpg"), "no picture");
+  const { code, err } = await sluice("ingest", "broken");
+  assert.equal(code, 1, err);
+  assert.match(err, /E_PUBLISH_EMPTY: Scored 0 images, quarantined 1\. .*: 0 images are scored, 1 quarantined/);
+  assert.equal(err.split("`sluice quarantine list`").length, 2, err);
+});
+
+test("of a source that gives nothing, nothing is recorded", async (t) => {
+  const { folder, sluice } = await site(t);
+  await mkdir(join(folder, "empty"));
+  await symlink(join(folder, "pictures", "0"), join(folder, "empty", "link"));
+  const first = await sluice("ingest", "empty");
+  assert.equal(first.code, 2);
+  assert.match(first.err, /^error E_SOURCE_EMPTY: .*found none, only 1 link, not followed, such as link/m);
+  assert.ok(!existsSync(join(folder, "sluice-data")), "no data folder either");
+
+  done(await sluice("ingest", "pictures", "--json"));
+  const declared = (await sluice("datasets", "show", "d", "--json")).out;
+  const next = await sluice("ingest", "empty", "--k", "7");
+  assert.equal(next.code, 2);
+  assert.doesNotMatch(next.err, /K 5 → 7/);
+  assert.equal((await sluice("datasets", "show", "d", "--json")).out, declared);
 });
 
 test("moved pictures: refused without their bytes, published once it is said where they went", async (t) => {

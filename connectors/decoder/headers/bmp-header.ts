@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import type { DecodePlan, ImageHeader } from "../../../schemas/decode-plan.js";
 import type { ImageNote } from "../../../schemas/image-notes.js";
 import { SluiceError } from "../../../schemas/errors.js";
@@ -34,7 +35,7 @@ const MASKS_OF_32_BITS = [0x00ff0000, 0x0000ff00, 0x000000ff, 0];
 function parse(reader: ByteReader): Bitmap {
   const headerSize = reader.u32(14, true);
   if (headerSize === CORE_HEADER_BYTES) return parseCore(reader);
-  if (headerSize < 40) throw unsupported(`a header of ${headerSize} bytes`);
+  if (headerSize < 40) throw unsupported(`a header of ${counted(headerSize, "byte")}`);
   const bitsPerPixel = reader.u16(28, true);
   const compression = reader.u32(30, true);
   const runs =

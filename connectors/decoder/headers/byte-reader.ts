@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { SluiceError } from "../../../schemas/errors.js";
 
 /** Reads numbers out of an image's header, big-endian where not said; reading past the end is E_IMAGE_TRUNCATED. */
@@ -48,7 +49,7 @@ export class ByteReader {
 export function truncated(format: string, sizeBytes: number): SluiceError {
   return new SluiceError(
     "E_IMAGE_TRUNCATED",
-    `Expected a whole ${format} file, found its end missing after ${sizeBytes} bytes. Fetch it again, then \`sluice quarantine retry\`.`,
+    `Expected a whole ${format} file, found its end missing after ${counted(sizeBytes, "byte")}. Fetch it again, then \`sluice quarantine retry\`.`,
   );
 }
 

@@ -29,6 +29,23 @@ export function isWholeGif(reader: ByteReader): boolean {
   return ended || frames > 1;
 }
 
+/** The bytes that are missing behind a file that ends after the last block of its first frame; null where it ends otherwise. */
+export function endOfGif(reader: ByteReader): Uint8Array | null {
+  let at = Math.min(reader.length, 13) + (reader.length > 13 ? tableBytes(reader.u8(10)) : 0);
+  for (let hasFrame = false; at < reader.length;) {
+    const isFrame = reader.u8(at) === IMAGE;
+    if (!isFrame && reader.u8(at) !== EXTENSION) return null;
+    hasFrame ||= isFrame;
+    at += isFrame ? 11 : 2;
+    if (isFrame && at - 2 < reader.length) at += tableBytes(reader.u8(at - 2));
+    while (at < reader.length && reader.u8(at) > 0) at += reader.u8(at) + 1;
+    if (at === reader.length && hasFrame) return Uint8Array.of(0, TRAILER);
+    at += 1;
+    if (at === reader.length && hasFrame) return Uint8Array.of(TRAILER);
+  }
+  return null;
+}
+
 /** Where the first frame lies on the screen, px, and the first colour of its table; null where there is no frame. */
 export function firstGifFrame(reader: ByteReader): {
   readonly left: number;

@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import type { ImageHeader } from "../../../schemas/decode-plan.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import { corrupt, type ByteReader } from "./byte-reader.js";
@@ -34,7 +35,7 @@ function* segmentsOf(reader: ByteReader): Generator<Segment> {
       at += 2;
     } else {
       const length = reader.u16(at + 2);
-      if (length < 2) throw corrupt("jpeg", `a segment of ${length} bytes at byte ${at}`);
+      if (length < 2) throw corrupt("jpeg", `a segment of ${counted(length, "byte")} at byte ${at}`);
       const end = at + 2 + length;
       yield { marker, start: at + 4, end };
       if (marker === SOS) return;

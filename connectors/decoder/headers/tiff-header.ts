@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import type { ImageHeader } from "../../../schemas/decode-plan.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import { corrupt, type ByteReader } from "./byte-reader.js";
@@ -60,7 +61,8 @@ export function readTiffHeader(reader: ByteReader): ImageHeader {
   const bits = file.numbers(first, TAG.bits);
   refuseValues(file.numbers(first, TAG.sampleFormat), bits);
   const colours = { "b-w": 1, srgb: photometric === 3 ? 1 : 3, cmyk: 4 }[colourSpace as "b-w" | "srgb" | "cmyk"];
-  if (samples < colours) throw corrupt("tiff", `${samples} samples a pixel where its colours take ${colours}`);
+  if (samples < colours)
+    throw corrupt("tiff", `${counted(samples, "sample")} a pixel where its colours take ${colours}`);
   const extra = file.numbers(first, TAG.extraSamples)[0] ?? 0;
   const profile = file.bytes(first, TAG.profile);
   const orientation = one(TAG.orientation, 1);

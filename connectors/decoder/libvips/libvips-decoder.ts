@@ -8,6 +8,7 @@ import { ByteReader, truncated } from "../headers/byte-reader.js";
 import { greyed, toChannels } from "../headers/channels.js";
 import type { DecodedImage, Decoder, Onlooker } from "../decoder.js";
 import { isWhole, readImageHeader } from "../headers/image-header.js";
+import { withGifEnd } from "../headers/gif-end.js";
 import { withEnd } from "../headers/jpeg-end.js";
 import { decodeByLibvips, isConvertedByLibvips } from "./pixels.js";
 import { turnedUpright } from "../headers/orientation.js";
@@ -108,13 +109,18 @@ async function decode(
 ): Promise<DecodedImage> {
   if (isWhole(bytes, header.format)) return decodeWhole(bytes, header, plan, place, onlooker);
   const limit = Math.max(1, header.width * header.height);
-  const ended = header.format === "jpeg" ? await withEnd(bytes, limit) : null;
+  const ended =
+    header.format === "jpeg"
+      ? await withEnd(bytes, limit)
+      : header.format === "gif"
+        ? await withGifEnd(bytes, limit)
+        : null;
   if (ended === null) throw truncated(header.format, bytes.length);
   try {
     const { pixels, notes } = await decodeWhole(ended, header, plan, place, onlooker);
     return { pixels, notes: [...notes, "no-end"] };
   } catch (error) {
-    // With the end put there by us, what libjpeg finds fault with is that pixels are missing before it.
+    // With the end put there by us, what the decoder finds fault with is that pixels are missing before it.
     if (isSluiceError(error, "E_IMAGE_CORRUPT")) throw truncated(header.format, bytes.length);
     throw error;
   }

@@ -1,5 +1,7 @@
 import sharp, { type SharpOptions } from "sharp";
 import type { DecodePlan, ImageHeader } from "../../../schemas/decode-plan.js";
+import { countText } from "../../../schemas/counted.js";
+import { messageOf, type SluiceError } from "../../../schemas/errors.js";
 import type { ImageNote } from "../../../schemas/image-notes.js";
 import { corrupt } from "../headers/byte-reader.js";
 import { share } from "../headers/channels.js";
@@ -17,6 +19,7 @@ export async function decodeByLibvips(bytes: Uint8Array, header: ImageHeader, pl
   try {
     found = await decode(bytes, header, plan, { limitInputPixels, failOn: "warning" });
   } catch (error) {
+    if (messageOf(error).includes("exceeds pixel limit")) throw largerThanSaid(header, error);
     if (!isHarmless(error)) throw refusalOfLibvips(error, header.format);
     try {
       found = await decode(bytes, header, plan, { limitInputPixels, failOn: "error" });
@@ -32,6 +35,15 @@ export async function decodeByLibvips(bytes: Uint8Array, header: ImageHeader, pl
   if (header.format === "gif") fillScreen(bytes, colours.pixels, found);
   const notes: readonly ImageNote[] = header.format === "avif" && hasHalvedColours(bytes) ? ["chroma"] : [];
   return { width, height, ...colours, notes: [...colours.notes, ...notes] };
+}
+
+/** Of what libvips calls its pixel limit: the policies have accepted the size that the header says. */
+function largerThanSaid({ format, width, height }: ImageHeader, cause: unknown): SluiceError {
+  return corrupt(
+    format,
+    `a picture of more pixels than the ${width} x ${height} = ${countText(width * height)} that its header announces`,
+    cause,
+  );
 }
 
 interface Decoded {

@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
 import type { EngineConfig } from "../../../schemas/config.js";
 import { findBatch, type FoundBatch } from "./find-batch.js";
@@ -127,7 +128,7 @@ export class RunSize {
 function memoryDecides(asked: number, fitting: number, cause: unknown): SluiceError {
   return new SluiceError(
     "E_ENGINE_RUN",
-    `Expected memory for runs of ${asked} images, found that it is short, and this model's scores depend on that number: it is not lowered by itself. ` +
+    `Expected memory for runs of ${counted(asked, "image")}, found that it is short, and this model's scores depend on that number: it is not lowered by itself. ` +
       `Set engine.batch to ${fitting} or less, or export the model with such a batch; images scored before keep their scores.`,
     { batch: asked, refused: true, cause },
   );

@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import { channelsOf, outputWidth, type ModelCard } from "../../../schemas/model-card.js";
 
@@ -85,7 +86,7 @@ export function checkOutput(card: ModelCard, { values, dims, embedding }: Runner
   if (dims[0] !== count) {
     throw new SluiceError(
       "E_ENGINE_SHAPE",
-      `Expected ${count} rows from teacher ${card.name} for a batch of ${count}, found output [${dims.join(" x ")}]. ` +
+      `Expected ${counted(count, "row")} from teacher ${card.name} for a batch of ${count}, found output [${dims.join(" x ")}]. ` +
         "Export the model with a dynamic batch axis, or set input.fixedBatch in its card.",
       { expected: count, found: dims },
     );
@@ -93,7 +94,7 @@ export function checkOutput(card: ModelCard, { values, dims, embedding }: Runner
   const width = values.length / count;
   throw new SluiceError(
     "E_TEACHER_LABELS",
-    `Expected ${labels} outputs from teacher ${card.name}, one for each label of its card, found ${width} ` +
+    `Expected ${counted(labels, "output")} from teacher ${card.name}, one for each label of its card, found ${width} ` +
       `(output [${dims.join(" x ")}]). Mend the card's labels, or name the right output in output.name.`,
     { expected: labels, found: width },
   );
@@ -104,7 +105,7 @@ function checkEmbedding({ name, output }: ModelCard, found: RunnerOutput["embedd
   if (wanted === undefined || found?.values.length === count * wanted.size) return;
   throw new SluiceError(
     "E_ENGINE_SHAPE",
-    `Expected ${wanted.size} values an image from output ${wanted.name} of teacher ${name}, found [${found?.dims.join(" x ") ?? ""}] for ${count}. ` +
+    `Expected ${counted(wanted.size, "value")} an image from output ${wanted.name} of teacher ${name}, found [${found?.dims.join(" x ") ?? ""}] for ${count}. ` +
       "Set output.embedding in its card to match, or leave it out.",
     { expected: wanted.size, found: found?.dims },
   );

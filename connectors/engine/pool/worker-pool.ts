@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { messageOf, SluiceError } from "../../../schemas/errors.js";
 import type { Isolation } from "../backends.js";
 import type { RunnerSetup } from "./model-runner.js";
@@ -226,7 +227,8 @@ class Slot {
 }
 
 function crash(what: string, attempts: number, workerSaid = ""): SluiceError {
-  const tries = attempts === 0 ? "" : ` (tried ${attempts} times; cut the batch in halves to find the image)`;
+  const tries =
+    attempts === 0 ? "" : ` (tried ${counted(attempts, "time")}; cut the batch in halves to find the image)`;
   return new SluiceError("E_ENGINE_CRASH", `Expected the engine's worker to go on, found that the ${what}${tries}.`, {
     attempts,
     workerSaid,

@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import { showDims } from "../pool/model-runner.js";
 
@@ -90,7 +91,7 @@ function fault({ dims, type, values }: TriedOutput, count: number): string | nul
     if (/seq|map/i.test(type)) return `${type}, no tensor. From scikit-learn, export with options={"zipmap": False}`;
     return `${type}, no tensor of numbers`;
   }
-  if (dims[0] !== count && dims.length > 1) return `${showDims(dims)} for ${count} images: no row an image`;
+  if (dims[0] !== count && dims.length > 1) return `${showDims(dims)} for ${counted(count, "image")}: no row an image`;
   const long = dims.slice(1).filter((dim) => dim !== 1);
   if (long.length > 1)
     return `${showDims(dims)}: a table an image, as detectors, segmenters and transformers' hidden states give, no row of scores. Export the classifier with its head`;
@@ -115,6 +116,9 @@ function scoresIn(output: TriedOutput, count: number, path: string): ChosenOutpu
 
 function listed(outputs: readonly TriedOutput[], count: number): string {
   return outputs
-    .map((output) => `${output.name} (${fault(output, count)?.split(/[.:]/)[0] ?? `${widthOf(output.dims)} values`})`)
+    .map(
+      (output) =>
+        `${output.name} (${fault(output, count)?.split(/[.:]/)[0] ?? counted(widthOf(output.dims), "value")})`,
+    )
     .join(", ");
 }

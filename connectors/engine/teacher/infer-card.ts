@@ -1,4 +1,5 @@
 import { basename, join } from "node:path";
+import { counted } from "../../../schemas/counted.js";
 import { inventedName } from "../../../schemas/class-names.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
@@ -118,7 +119,7 @@ export async function inferCard(modelPath: string, choices: CardChoices = {}): P
       kindNote,
       ...(shapes.embedding === undefined
         ? []
-        : [`Output ${shapes.embedding.name} is the embedding, ${shapes.embedding.size} values.`]),
+        : [`Output ${shapes.embedding.name} is the embedding, ${counted(shapes.embedding.size, "value")}.`]),
       labelNote,
       ...unread,
     ],

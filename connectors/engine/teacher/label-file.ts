@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { countText, counted } from "../../../schemas/counted.js";
 import { messageOf, SluiceError, codeOf } from "../../../schemas/errors.js";
 import { decodeText } from "../../decode-text.js";
 
@@ -71,7 +72,7 @@ function wrongNumber(labels: readonly string[], outputs: number, where: string):
         : "Give the file that belongs to this model.";
   return new SluiceError(
     "E_TEACHER_LABELS",
-    `Expected ${outputs} labels in ${where}, one for each of the model's outputs, found ${labels.length}. ${hint}`,
+    `Expected ${counted(outputs, "label")} in ${where}, one for each of the model's outputs, found ${countText(labels.length)}. ${hint}`,
     { path: where, expected: outputs, found: labels.length },
   );
 }

@@ -1,5 +1,6 @@
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
+import { counted } from "../../../schemas/counted.js";
 import { SluiceError, messageOf, orNull } from "../../../schemas/errors.js";
 import { MODEL_CARD_FILE, modelCardSchema, weightsDigest, type ModelCard } from "../../../schemas/model-card.js";
 import { isOwnCard, membersOf } from "./cards/find-cards.js";
@@ -145,7 +146,8 @@ async function verifyWeights(card: ModelCard, folder: string): Promise<void> {
     const path = join(folder, expected.path);
     await assertWeightsThere(folder, expected.path, "its card");
     const { size } = await stat(path);
-    if (size !== expected.sizeBytes) throw wrongWeights(path, `${expected.sizeBytes} bytes`, `${size} bytes`);
+    if (size !== expected.sizeBytes)
+      throw wrongWeights(path, counted(expected.sizeBytes, "byte"), counted(size, "byte"));
     const found = await describeFile(folder, expected.path);
     if (found.sha256 !== expected.sha256)
       throw wrongWeights(path, `SHA-256 ${expected.sha256}`, `SHA-256 ${found.sha256}`);

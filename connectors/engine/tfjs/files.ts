@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { io } from "@tensorflow/tfjs-core";
@@ -72,5 +73,7 @@ function assertWhole({ paths, weights }: Group, found: number): void {
     expected += size * shape.reduce((product, side) => product * side, 1);
   }
   if (expected !== found)
-    throw new RangeError(`${paths.join(", ")} of ${found} bytes where the model names ${expected}: copy it again`);
+    throw new RangeError(
+      `${paths.join(", ")} of ${counted(found, "byte")} where the model names ${expected}: copy it again`,
+    );
 }

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statfsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { open, type RootDatabase } from "lmdb";
+import { counted } from "../../../schemas/counted.js";
 import { messageOf, SluiceError } from "../../../schemas/errors.js";
 import { CheckedTable, type ByteTable } from "./checked-table.js";
 
@@ -159,7 +160,7 @@ function failure(folder: string, what: "opened" | "written", reason: string, cau
   return new SluiceError(
     "E_LOG_IO",
     noRoom
-      ? `Expected room for the log in ${folder}, found ${freeBytes} bytes free (${reason}). Nothing of this write was kept: free space and run again.`
+      ? `Expected room for the log in ${folder}, found ${counted(freeBytes, "byte")} free (${reason}). Nothing of this write was kept: free space and run again.`
       : `Expected the embedded log in ${folder} to be ${what}, found: ${reason}.`,
     { cause, folder, noRoom, retryable: noRoom },
   );

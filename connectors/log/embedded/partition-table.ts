@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { sha256Hex } from "../../../schemas/canonical.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
@@ -96,7 +97,7 @@ export class PartitionTable {
     if (existing !== null) {
       throw new SluiceError(
         "E_LOG_IO",
-        `Expected topic "${topic}" in ${this.#folder.folder} to have ${partitions} partitions, found ${existing}. ` +
+        `Expected topic "${topic}" in ${this.#folder.folder} to have ${counted(partitions, "partition")}, found ${existing}. ` +
           "Set the number back, or start with another folder: partitions are not added to an embedded log.",
       );
     }

@@ -1,4 +1,5 @@
 import kafkajs from "kafkajs";
+import { counted } from "../../../schemas/counted.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { KafkaClient } from "./client.js";
 import type { PartitionEnds } from "../log.js";
@@ -33,7 +34,7 @@ export async function ensureTopic(
   if (found >= partitions) return;
   throw new SluiceError(
     "E_LOG_IO",
-    `Expected topic "${topic}" in ${client.place} to have at least ${partitions} partitions, found ${found}. Add partitions (\`kafka-topics --alter --partitions ${partitions}\`), or set the number back.`,
+    `Expected topic "${topic}" in ${client.place} to have at least ${counted(partitions, "partition")}, found ${found}. Add partitions (\`kafka-topics --alter --partitions ${partitions}\`), or set the number back.`,
     { topic, partitions, found },
   );
 }

@@ -1,5 +1,6 @@
-import type { Transform } from "node:stream";
 import zlib from "node:zlib";
+import { throughStream } from "./through-stream.js";
+import { unpackedZstd } from "./zstd.js";
 
 /** What a file of images may be packed in. "none" is what begins as none of the others do: a tar, if it is one. */
 export type Packing = "none" | "gzip" | "zstd" | "xz" | "bzip2" | "lz4" | "zip" | "7z" | "rar";
@@ -29,50 +30,12 @@ export function packingOf(start: Uint8Array): Packing {
  */
 export const PACKED_CHUNK_BYTES = 64 * 1024;
 
-type WithZstd = typeof zlib & { readonly createZstdDecompress?: () => Transform };
+/** What compressed chunks unpack to. All that lies before a place where they break off is given before the error is thrown. */
+export type Unpacker = (chunks: AsyncGenerator<Uint8Array>) => AsyncGenerator<Uint8Array>;
 
-/** How a packing that Sluice reads is unpacked; undefined for one that it does not read here (zstd before Node 22.15). */
-export function unpackerOf(packing: Packing): (() => Transform) | undefined {
-  if (packing === "gzip") return () => zlib.createGunzip({ chunkSize: PACKED_CHUNK_BYTES });
-  return packing === "zstd" ? (zlib as WithZstd).createZstdDecompress : undefined;
-}
-
-/**
- * What compressed chunks unpack to. All that lies before a place where they break off is given before the error is thrown:
- * a stream that is piped loses what it holds when it fails. gzip members and zstd frames may follow each other.
- */
-export async function* unpacked(
-  chunks: AsyncIterable<Uint8Array>,
-  unpacker: () => Transform,
-): AsyncGenerator<Uint8Array> {
-  const stream = unpacker();
-  let ready: Uint8Array[] = [];
-  const failures: Error[] = [];
-  stream.on("data", (chunk: Uint8Array) => ready.push(chunk));
-  const closed = new Promise<void>((resolve) => {
-    stream.once("close", resolve);
-  });
-  stream.on("error", (error: Error) => {
-    failures.push(error);
-  });
-  try {
-    for await (const chunk of chunks) {
-      const written = new Promise<void>((resolve) => {
-        stream.write(chunk, () => {
-          resolve();
-        });
-      });
-      await Promise.race([written, closed]);
-      const now = ready;
-      ready = [];
-      yield* now;
-      if (stream.destroyed) break;
-    }
-    stream.end();
-    await closed;
-    yield* ready;
-    if (failures[0] !== undefined) throw failures[0];
-  } finally {
-    stream.destroy();
-  }
+/** How a packing that Sluice reads is unpacked; undefined for the others. gzip members and zstd frames may follow each other. */
+export function unpackerOf(packing: Packing): Unpacker | undefined {
+  if (packing === "gzip")
+    return (chunks) => throughStream(chunks, () => zlib.createGunzip({ chunkSize: PACKED_CHUNK_BYTES }));
+  return packing === "zstd" ? (chunks) => unpackedZstd(chunks) : undefined;
 }

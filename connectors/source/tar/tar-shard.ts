@@ -1,10 +1,9 @@
 import { open, type FileHandle } from "node:fs/promises";
-import type { Transform } from "node:stream";
 import { messageOf, SluiceError } from "../../../schemas/errors.js";
 import { fsPath, shownPath, type BytePath } from "../byte-path.js";
 import { shellWord } from "../../../schemas/shell-word.js";
 import { ChunkRun, FileRun, type ByteRun } from "./byte-run.js";
-import { PACKED_CHUNK_BYTES, packingOf, unpacked, unpackerOf, type Packing } from "./packing.js";
+import { PACKED_CHUNK_BYTES, packingOf, unpackerOf, type Packing, type Unpacker } from "./packing.js";
 import { readMember, TarMembers, type MemberHeader } from "./tar-members.js";
 
 /**
@@ -23,11 +22,11 @@ export class TarShard {
   /** The one that `members` gave last, whose bytes come next */
   #current: MemberHeader | null = null;
 
-  constructor(path: BytePath, handle: FileHandle, sizeBytes: number, unpacker: (() => Transform) | null) {
+  constructor(path: BytePath, handle: FileHandle, sizeBytes: number, unpacker: Unpacker | null) {
     this.isPacked = unpacker !== null;
     this.#path = path;
     this.#handle = handle;
-    this.#run = unpacker === null ? new FileRun(handle, sizeBytes) : new ChunkRun(unpacked(chunksOf(handle), unpacker));
+    this.#run = unpacker === null ? new FileRun(handle, sizeBytes) : new ChunkRun(unpacker(chunksOf(handle)));
     this.#members = new TarMembers(this.#run, unpacker === null ? sizeBytes : null);
   }
 
@@ -142,7 +141,6 @@ function broken(shard: BytePath, whole: Place | null, cause: unknown): SluiceErr
 }
 
 const UNPACKED_BY: Partial<Record<Packing, (path: string) => string>> = {
-  zstd: (path) => `zstd -d ${path}`,
   xz: (path) => `xz -dk ${path}`,
   bzip2: (path) => `bzip2 -dk ${path}`,
   lz4: (path) => `lz4 -d ${path}`,
@@ -154,12 +152,11 @@ const UNPACKED_BY: Partial<Record<Packing, (path: string) => string>> = {
 /** The refusal of a file that is packed in a way that is not read here: how to unpack it. */
 export function notUnpacked(shard: BytePath, packing: Packing): SluiceError {
   const path = shownPath(shard);
-  const isTar = packing === "zstd" || packing === "xz" || packing === "bzip2" || packing === "lz4";
-  const newer = packing === "zstd" ? " (or run Sluice on Node 22.15 or newer, which reads it as it is)" : "";
+  const isTar = packing === "xz" || packing === "bzip2" || packing === "lz4";
   return new SluiceError(
     "E_SOURCE_READ",
     `Expected a folder of images or tar shards (.tar, .tar.gz, .tar.zst), found ${packing} at ${path}. ` +
-      `Unpack it with \`${UNPACKED_BY[packing]?.(shellWord(path)) ?? ""}\`${newer}, then give ${isTar ? "the .tar" : "the folder"} instead.`,
+      `Unpack it with \`${UNPACKED_BY[packing]?.(shellWord(path)) ?? ""}\`, then give ${isTar ? "the .tar" : "the folder"} instead.`,
     { shard: path, packing },
   );
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { sameClasses } from "../../../operators/select/class-map.js";
 import { identityOf, LabelledImages } from "../../../operators/select/retractions.js";
 import type { ImageLabel } from "../../../schemas/image-label.js";
@@ -80,4 +81,31 @@ test("of classes that share a name, the number says which", () => {
   );
   // Another teacher has one crane, at another place.
   assert.deepEqual(outOf([["not", "crane", 3]], ["crane", "dog"]), [true, false]);
+});
+
+test("a label that says what stands already changes nothing, whatever was said before and after", () => {
+  const label = fc.oneof(
+    fc.record({ verdict: fc.constantFrom("is", "not"), class: fc.constantFrom("cat", "dog", "emu") }),
+    fc.record({ verdict: fc.constantFrom("none", "withdrawn") }),
+  ) as fc.Arbitrary<Pick<ImageLabel, "verdict">>;
+  const labels = ["cat", "dog", "emu"];
+  const outcome = (said: readonly ImageLabel[]): number[] => {
+    const images = new LabelledImages();
+    for (const one of said) images.take(one);
+    return [...images.retractions(sameClasses(labels), { labels }).counts];
+  };
+  let met = 0;
+  fc.assert(
+    fc.property(fc.array(label, { maxLength: 5 }), label, fc.array(label, { maxLength: 3 }), (before, one, after) => {
+      const full = (said: typeof before): ImageLabel[] =>
+        said.map((part) => ({ ...part, sha256, timeMs: 1, by: null }) as ImageLabel);
+      const images = new LabelledImages();
+      for (const part of full(before)) images.take(part);
+      if (!images.says(full([one])[0]!)) return;
+      met++;
+      assert.deepEqual(outcome(full([...before, one, ...after])), outcome(full([...before, ...after])));
+    }),
+    { numRuns: 1000, seed: 7 },
+  );
+  assert.ok(met > 100, `${met} stood already`);
 });

@@ -83,7 +83,7 @@ test("another number of labels than outputs is said with both numbers, and what 
   assert.equal(labelsFitting(read(labels), 1000, "names.txt").length, 1000);
   assert.throws(
     () => labelsFitting(read(labels), 1001, "names.txt"),
-    /Expected 1001 labels in names\.txt.*found 1000\. Where the model's first output is the background/,
+    /Expected 1,001 labels in names\.txt.*found 1,000\. Where the model's first output is the background/,
   );
   assert.throws(
     () => labelsFitting(read(`background\n${labels}`), 1000, "names.txt"),

@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { openEngine } from "../../../../connectors/engine/open.js";
 import { loadTeacher, writeCard, writeCardBeside } from "../../../../connectors/engine/teacher/teacher-files.js";
 import { describeWeights } from "../../../../connectors/engine/teacher/weights-digest.js";
+import { countText } from "../../../../schemas/counted.js";
 import { engineSchema } from "../../../../schemas/config.js";
 import { sha256Hex } from "../../../../schemas/canonical.js";
 import { isSluiceError, type ErrorCode } from "../../../../schemas/errors.js";
@@ -74,7 +75,9 @@ describe("a teacher's files", () => {
       await refused(
         folder,
         "E_TEACHER_WEIGHTS",
-        new RegExp(`Expected ${bytes.length} bytes.*weights.bin, found ${bytes.length - 1} bytes`),
+        new RegExp(
+          `Expected ${countText(bytes.length)} bytes.*weights.bin, found ${countText(bytes.length - 1)} bytes`,
+        ),
       );
       bytes[7]! ^= 1;
       await writeFile(weights, bytes);
