@@ -22,6 +22,7 @@ export const CATCHES_ALL: Readonly<Record<string, string>> = {
   "connectors/sheet/sharp.ts square": "libvips has one kind of error, and all of them are the image's",
   "operators/archive/pins.ts readPin":
     "bytes in memory; whatever is wrong with a pin, it holds everything until it is deleted",
+  "connectors/decoder/headers/gif-end.ts withGifEnd": "libvips has one kind of error, and all of them are the file's",
   "connectors/decoder/headers/jpeg-end.ts withEnd": "libvips has one kind of error, and all of them are the file's",
 };
 

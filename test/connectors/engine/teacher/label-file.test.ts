@@ -87,7 +87,7 @@ test("another number of labels than outputs is said with both numbers, and what 
   );
   assert.throws(
     () => labelsFitting(read(`background\n${labels}`), 1000, "names.txt"),
-    /Expected 1000 .*found 1001\. The first of them is "background"/,
+    /Expected 1,000 .*found 1,001\. The first of them is "background"/,
   );
   assert.throws(() => labelsFitting(read(labels), 10, "names.txt"), /Expected 10 .*found 1000\. Give the file/);
   // A class may be called what heads a column elsewhere.
