@@ -89,7 +89,7 @@ test("another number of labels than outputs is said with both numbers, and what 
     () => labelsFitting(read(`background\n${labels}`), 1000, "names.txt"),
     /Expected 1,000 .*found 1,001\. The first of them is "background"/,
   );
-  assert.throws(() => labelsFitting(read(labels), 10, "names.txt"), /Expected 10 .*found 1000\. Give the file/);
+  assert.throws(() => labelsFitting(read(labels), 10, "names.txt"), /Expected 10 .*found 1,000\. Give the file/);
   // A class may be called what heads a column elsewhere.
   assert.deepEqual(labelsFitting(read("name\nlabel\nclass"), 3, "names.txt"), ["name", "label", "class"]);
 });
