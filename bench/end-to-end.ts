@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { cached, repositoryFolder } from "./cache.js";
 import { interleave, type Bench, type BenchOptions, type Entrant, type Measures } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
-import { makeMobileNet } from "./models/mobile-net.js";
+import { makeMobileNet } from "../test/fixtures/mobile-net.js";
 import { makePhotographs } from "./photographs.js";
 import { pythonWith } from "./python-peers.js";
 import { DAFT_PACKAGES, PILLOW_PACKAGES, PILLOW_SIMD_PACKAGES, RAY_PACKAGES } from "./score/packages.js";

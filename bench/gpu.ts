@@ -5,7 +5,7 @@ import { cached } from "./cache.js";
 import { withUtilisation } from "./gpu/utilisation.js";
 import { interleave, type Bench, type Entrant, type Measures } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
-import { makeMobileNet } from "./models/mobile-net.js";
+import { makeMobileNet } from "../test/fixtures/mobile-net.js";
 import { makePhotographs } from "./photographs.js";
 import { pixelsFile } from "./score/pixels-file.js";
 

@@ -5,7 +5,7 @@ import { writeSmallTeacher } from "../test/fixtures/models.js";
 import { cached } from "./cache.js";
 import { interleave, type Bench, type Entrant } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
-import { uniform } from "./models/seeded-weights.js";
+import { uniform } from "../test/fixtures/seeded-weights.js";
 
 /** Whether memory is flat in the length of the stream: peak anonymous memory of `ingest` over n and over 3n images. */
 export const bench: Bench = async ({ tiny, print }) => {

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { uniform } from "./models/seeded-weights.js";
+import { uniform } from "../test/fixtures/seeded-weights.js";
 
 export interface Photographs {
   readonly count: number;

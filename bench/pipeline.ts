@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { cached } from "./cache.js";
 import { interleave, short, type Bench, type Entrant } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
-import { makeMobileNet } from "./models/mobile-net.js";
+import { makeMobileNet } from "../test/fixtures/mobile-net.js";
 import { makePhotographs } from "./photographs.js";
 
 const SEED = 1;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { cached, repositoryFolder } from "./cache.js";
 import { interleave, type Bench, type Entrant, type Measures } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
-import { makeMobileNet } from "./models/mobile-net.js";
+import { makeMobileNet } from "../test/fixtures/mobile-net.js";
 import { pythonWith } from "./python-peers.js";
 import { PILLOW_PACKAGES } from "./score/packages.js";
 import { pixelsFile } from "./score/pixels-file.js";

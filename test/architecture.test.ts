@@ -99,6 +99,7 @@ test("the import rule finds each wrong direction, in whatever form it is written
     "bench/l.ts": `import "../test/a.test.js";`,
     "cli/m.ts": `import "../pipelines/gone.js";`,
     "cli/n.ts": `type T = import("../connectors/store/store.js").Store;`,
+    "test/o.ts": `import "../bench/l.js";`,
   };
   const expected = Object.keys(wrong).slice(Object.keys(allowed).length);
   assert.deepEqual(places(importViolations(tree(wrong))), [

@@ -1,27 +1,56 @@
 // Runs the compiled tests of one kind under node's own runner: `node test/run.mjs unit|integration [part of a path …]`.
 // `*.test.ts` are unit tests (no network, server or GPU), `*.integration.ts` start the real services themselves. `*.native.ts` need a
 // native TensorFlow.js and are run by engines.ts; unit tests do without it where it is built, so that they are the same everywhere.
+//
+// Unit tests of one folder share a process: loading the libraries takes longer than most tests do. A process to itself has a file with
+// hooks of its own outside any `describe`, one that says so with a reason, and one that lies in no folder.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
-import { join, relative } from "node:path";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const ALONE = /^\/\/ Runs in a process of its own: \S/m;
+const OWN_HOOKS = /^(before|after|beforeEach|afterEach)\(/m;
 
 const root = join(import.meta.dirname, "..");
 const built = process.env.SLUICE_BUILD ?? join(root, "dist");
 const [kind = "unit", ...parts] = process.argv.slice(2);
 const ending = kind === "integration" ? ".integration.js" : ".test.js";
+const sourceOf = (file) => join(root, "test", file.replace(/\.js$/, ".ts"));
 const files = readdirSync(join(built, "test"), { recursive: true, encoding: "utf8" })
   // What an earlier build left of a test that has moved since is none.
-  .filter((file) => existsSync(join(root, "test", file.replace(/\.js$/, ".ts"))))
+  .filter((file) => existsSync(sourceOf(file)))
   .filter((file) => file.endsWith(ending) && (parts.length === 0 || parts.some((part) => file.includes(part))))
-  .sort()
-  .map((file) => relative(process.cwd(), join(built, "test", file)));
+  .sort();
 if (files.length === 0) {
   console.error(`No ${kind} tests match ${parts.join(", ") || "*"} under ${built}; run \`npm run build\` first.`);
   process.exit(1);
 }
-const run = spawnSync(
-  process.execPath,
-  ["--enable-source-maps", "--test", "--test-reporter=spec", "--test-concurrency=2", ...files],
-  { stdio: "inherit", env: kind === "unit" ? { SLUICE_TFJS_NATIVE: "none", ...process.env } : process.env },
-);
-process.exit(run.status ?? 1);
+
+/** Files that share a process, by a name for it */
+const groups = new Map();
+for (const file of files) {
+  const text = readFileSync(sourceOf(file), "utf8");
+  const isAlone = kind === "integration" || dirname(file) === "." || ALONE.test(text) || OWN_HOOKS.test(text);
+  const name = isAlone ? file : dirname(file).split("/").slice(0, 2).join("-");
+  groups.set(name, [...(groups.get(name) ?? []), file]);
+}
+const folder = mkdtempSync(join(tmpdir(), "sluice-tests-"));
+try {
+  const entries = [...groups].map(([name, members]) => {
+    if (members.length === 1) return relative(process.cwd(), join(built, "test", members[0]));
+    const entry = join(folder, `${name}.mjs`);
+    const urls = members.map((file) => pathToFileURL(join(built, "test", file)).href);
+    writeFileSync(entry, urls.map((url) => `await import(${JSON.stringify(url)});\n`).join(""));
+    return entry;
+  });
+  const run = spawnSync(
+    process.execPath,
+    ["--enable-source-maps", "--test", "--test-reporter=spec", "--test-concurrency=2", ...entries],
+    { stdio: "inherit", env: kind === "unit" ? { SLUICE_TFJS_NATIVE: "none", ...process.env } : process.env },
+  );
+  process.exitCode = run.status ?? 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,5 +1,5 @@
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
-import { zipfTable } from "../random.js";
+import { zipfTable } from "../../test/fixtures/random.js";
 
 export const CLASSES = 1000;
 /** P: candidates an image, of different classes */

@@ -10,7 +10,7 @@ import { runScore } from "../../pipelines/kafka/run-score.js";
 import { openKafka } from "../../pipelines/open/open-kafka.js";
 import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { configSchema } from "../../schemas/config.js";
-import { madeUpDecoder, madeUpEngine, madeUpTeacher } from "../kafka/made-up-teacher.js";
+import { madeUpDecoder, madeUpEngine, madeUpTeacher } from "../../test/fixtures/made-up-teacher.js";
 import { say, untilInputEnds } from "../kafka/say.js";
 import { sayingWhatIsGiven } from "../kafka/watched-log.js";
 

@@ -5,7 +5,7 @@ import { openKafka } from "../../pipelines/open/open-kafka.js";
 import { openStore } from "../../pipelines/open/workspace.js";
 import { runTopk } from "../../pipelines/kafka/run-topk.js";
 import { configSchema } from "../../schemas/config.js";
-import { madeUpTeacher } from "../kafka/made-up-teacher.js";
+import { madeUpTeacher } from "../../test/fixtures/made-up-teacher.js";
 import { say, untilInputEnds } from "../kafka/say.js";
 import { sayingWhatIsGiven } from "../kafka/watched-log.js";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { encodeImageRecord, type LogRecord } from "../../schemas/image-record.js";
 import { cached } from "../cache.js";
-import { makeMobileNet } from "../models/mobile-net.js";
+import { makeMobileNet } from "../../test/fixtures/mobile-net.js";
 import { makePhotographs } from "../photographs.js";
 
 /** Those of `bench pipeline` */

@@ -6,7 +6,7 @@ import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { TAR_END, tarEntry, tarEntryBytes } from "../../operators/version/tar-entry.js";
-import { randomWords } from "../random.js";
+import { randomWords } from "../../test/fixtures/random.js";
 
 export interface Shape {
   readonly shards: number;

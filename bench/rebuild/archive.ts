@@ -8,7 +8,7 @@ import type { ChainName } from "../../schemas/keys.js";
 import { modelCardSchema, teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import { BYTES, DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { SEGMENT_VERSION, type SegmentHeader } from "../../schemas/segment.js";
-import { randomWords, zipfTable } from "../random.js";
+import { randomWords, zipfTable } from "../../test/fixtures/random.js";
 
 export const CLASSES = 1000;
 export const TOP_M = 32;

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cached } from "../cache.js";
-import { uniform } from "../models/seeded-weights.js";
+import { uniform } from "../../test/fixtures/seeded-weights.js";
 
 /** u8, [images x 224 x 224 x 3]: seeded noise that every entrant scores. Returns the file's path. */
 export async function pixelsFile(images: number): Promise<string> {

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { encodeSegment, SEGMENT_VERSION, type SegmentHeader } from "../../schemas/segment.js";
-import { randomWords, zipfTable } from "../random.js";
+import { randomWords, zipfTable } from "../../test/fixtures/random.js";
 import { CLASSES, TOP_M } from "./shape.js";
 
 /**

@@ -16,8 +16,6 @@ export const CATCHES_ALL: Readonly<Record<string, string>> = {
     "asked while a failure is put into words, which must not be lost",
   "connectors/log/embedded/ownership.ts touch":
     "runs on a timer; the next transaction meets the same failure, and says it",
-  "connectors/engine/onnx/onnx-runner.ts loadFolded":
-    "the plain way, which is tried next, says what is wrong with the model",
   "connectors/sheet/thumbnail.ts thumbnail": "libvips has one kind of error, and all of them are the image's",
   "connectors/sheet/sharp.ts square": "libvips has one kind of error, and all of them are the image's",
   "operators/archive/pins.ts readPin":

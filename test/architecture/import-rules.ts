@@ -81,6 +81,13 @@ const PARTS: readonly Part[] = [
     said: "bench/ imports of test/ only its fixtures",
   },
   {
+    // readers.ts finds its Python where the benches put theirs.
+    name: "tests",
+    holds: (path) => below("test")(path) && !below("test/bench")(path) && path !== "test/readers.ts",
+    mayImport: (target) => !below("bench")(target),
+    said: "test/ imports bench/ in test/bench/ only",
+  },
+  {
     name: "deploy and examples",
     holds: below("deploy", "examples"),
     mayImport: (target) => !below("test", "bench")(target),

@@ -1,42 +1,27 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { runProgram } from "../../cli/program.js";
-import { writePictures } from "../fixtures/pictures.js";
-import { writeSmallTeacher } from "../fixtures/models.js";
-import { recordedTerminal } from "./recorded-terminal.js";
+import { CommandFolder, type Ran } from "../fixtures/command-folder.js";
 
-let folder = "";
+let place: CommandFolder;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "sluice-archive-command-"));
-  await writePictures(join(folder, "pictures"), { images: 30, duplicates: 2, broken: 1 });
-  await writeSmallTeacher(join(folder, "teacher"), "onnx");
-  const settings = [
-    "teacher: teacher",
-    "engine: { workers: 1, batch: 8 }",
-    "archive: { topM: 10, segmentRecords: 8 }",
-    "datasets: [{ name: flowers, select: { k: 20, p: 3 } }, { name: few, select: { k: 2, p: 1 } }]",
-  ];
-  await writeFile(join(folder, "sluice.yaml"), settings.join("\n"));
+  place = await CommandFolder.make({
+    images: 30,
+    duplicates: 2,
+    broken: 1,
+    datasets: "[{ name: flowers, select: { k: 20, p: 3 } }, { name: few, select: { k: 2, p: 1 } }]",
+  });
   assert.equal((await sluice(["ingest", "pictures"])).code, 0);
 });
 
-after(() => rm(folder, { recursive: true, force: true }));
+after(() => place.remove());
 
-async function sluice(args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const terminal = recordedTerminal({ folder });
-  const code = await runProgram(args, terminal);
-  return { code, out: terminal.stdout.text, err: terminal.stderr.text };
-}
+const sluice = (args: readonly string[]): Promise<Ran> => place.sluice(...args);
 
 async function objects(prefix: string, ending: string): Promise<string[]> {
-  const names = await readdir(join(folder, "sluice-data", "store", prefix), { recursive: true });
-  return names
-    .filter((name) => name.endsWith(ending))
-    .map((name) => join(folder, "sluice-data", "store", prefix, name));
+  const names = await readdir(place.stored(prefix), { recursive: true });
+  return names.filter((name) => name.endsWith(ending)).map((name) => place.stored(prefix, name));
 }
 
 /** Runs `work` while one bit of a file is another. */

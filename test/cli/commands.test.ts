@@ -1,59 +1,28 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { runProgram } from "../../cli/program.js";
 import { writePictures } from "../fixtures/pictures.js";
-import { writeSmallTeacher } from "../fixtures/models.js";
-import { recordedTerminal } from "./recorded-terminal.js";
+import { CommandFolder, type Ran, type Ingested, type Published } from "../fixtures/command-folder.js";
 
 const MAIN = join(import.meta.dirname, "..", "..", "cli", "main.js");
 
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-interface Published {
-  readonly dataset: string;
-  readonly number: number;
-  readonly id: string;
-  readonly outcome: string;
-  readonly rows: number;
-}
-
-interface Ingested {
-  readonly counts: { readonly scored: number; readonly copied: number; readonly quarantined: number };
-  readonly published: readonly [Published];
-}
-
-let folder = "";
+let place: CommandFolder;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "sluice-commands-"));
-  await writePictures(join(folder, "pictures"), { images: 120, duplicates: 10, broken: 4 });
-  await writeSmallTeacher(join(folder, "teacher"), "onnx");
-  const settings = [
-    "teacher: teacher",
-    "engine: { workers: 1, batch: 8 }",
-    "archive: { topM: 10, segmentRecords: 8 }",
-    "datasets: [{ name: flowers, select: { k: 20, p: 3 } }]",
-  ];
-  await writeFile(join(folder, "sluice.yaml"), settings.join("\n"));
+  place = await CommandFolder.make({
+    images: 120,
+    duplicates: 10,
+    broken: 4,
+    datasets: "[{ name: flowers, select: { k: 20, p: 3 } }]",
+  });
 });
 
-after(() => rm(folder, { recursive: true, force: true }));
+after(() => place.remove());
 
-/** The command within this process: most of what it takes is loading libraries, which then happens once. */
-async function sluice(args: string[]): Promise<Ran> {
-  const terminal = recordedTerminal({ folder });
-  const code = await runProgram(args, terminal);
-  return { code, out: terminal.stdout.text, err: terminal.stderr.text };
-}
+const sluice = (args: readonly string[]): Promise<Ran> => place.sluice(...args);
 
 /** The command as a process of its own, as a person starts it. `onErr` sees what it has written to stderr so far. */
 async function started(
@@ -61,8 +30,8 @@ async function started(
   onErr: (text: string, kill: (signal: NodeJS.Signals) => void) => void = () => undefined,
 ): Promise<Ran> {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    cwd: folder,
-    env: { PATH: process.env["PATH"], HOME: folder },
+    cwd: place.path,
+    env: { PATH: process.env["PATH"], HOME: place.path },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let out = "";
@@ -118,7 +87,7 @@ test("from a folder of pictures to a version that verifies, by commands alone", 
 });
 
 test("rebuild makes another version from the scores alone, and diff says what went", async () => {
-  await rename(join(folder, "teacher"), join(folder, "teacher-away"));
+  await rename(join(place.path, "teacher"), join(place.path, "teacher-away"));
   try {
     const rebuilt = await json<Published>(["rebuild", "--set", "datasets[0].select.k=5"]);
     assert.deepEqual([rebuilt.number, rebuilt.outcome], [2, "created"]);
@@ -131,7 +100,7 @@ test("rebuild makes another version from the scores alone, and diff says what we
     assert.deepEqual([diff.totals.added, diff.totals.kept], [0, rebuilt.rows]);
     assert.deepEqual(diff.parameters, [{ name: "k", before: "20", after: "5" }]);
   } finally {
-    await rename(join(folder, "teacher-away"), join(folder, "teacher"));
+    await rename(join(place.path, "teacher-away"), join(place.path, "teacher"));
   }
 });
 
@@ -157,7 +126,7 @@ test("quarantine: listed with reasons, retried once the file is whole, empty by 
   assert.match(wrong.err, /did you mean E_IMAGE_EMPTY\?/);
 
   const mended = new URL(listed.entries.find(({ code }) => code === "E_IMAGE_EMPTY")!.uri);
-  await writeFile(mended, await readFile(join(folder, "pictures", "0", "picture-0000.png")));
+  await writeFile(mended, await readFile(join(place.path, "pictures", "0", "picture-0000.png")));
   const retried = await json<{ appended: number; counts: { copied: number; scored: number } }>([
     "quarantine",
     "retry",
@@ -171,12 +140,12 @@ test("quarantine: listed with reasons, retried once the file is whole, empty by 
 test("quarantine export writes every row to a Parquet file", async () => {
   const { rows } = await json<{ rows: number }>(["quarantine", "export", "quarantine.parquet"]);
   assert.equal(rows, (await json<{ count: number }>(["quarantine", "list"])).count);
-  const bytes = await readFile(join(folder, "quarantine.parquet"));
+  const bytes = await readFile(join(place.path, "quarantine.parquet"));
   assert.equal(bytes.subarray(0, 4).toString(), "PAR1");
 });
 
 test("train: a teacher from labelled pictures, a version scored by it, a student that has seen both", async () => {
-  await writePictures(join(folder, "labelled"), { images: 24 }, 7);
+  await writePictures(join(place.path, "labelled"), { images: 24 }, 7);
   const data = ["--data", "trained"];
   interface Trained {
     card: { labels: string[] };
@@ -251,7 +220,7 @@ test("check: a line for each thing, code 0; what fails has its code, a wrong con
   assert.equal(greedy.code, 1);
   assert.match(greedy.out, /^fail {2}memory .* take up to \d{11,} bytes/m);
 
-  await writeFile(join(folder, "wrong.yaml"), "partitions: 0\n");
+  await writeFile(join(place.path, "wrong.yaml"), "partitions: 0\n");
   const misled = await sluice(["check", "--config", "wrong.yaml"]);
   assert.equal(misled.code, 2);
   assert.match(
@@ -306,11 +275,11 @@ test("commands that read leave no folder behind, and say what to do", async () =
     assert.equal(code, 1, args.join(" "));
     assert.match(err, /^error E_STORE_MISSING: .*Run `sluice ingest --data never` first/m);
   }
-  await assert.rejects(readFile(join(folder, "never")), { code: "ENOENT" });
+  await assert.rejects(readFile(join(place.path, "never")), { code: "ENOENT" });
 });
 
 test("a reader that goes away early is no failure", async () => {
-  const child = spawn("sh", ["-c", `"${process.execPath}" "${MAIN}" --help | true`], { cwd: folder });
+  const child = spawn("sh", ["-c", `"${process.execPath}" "${MAIN}" --help | true`], { cwd: place.path });
   const [code] = (await once(child, "close")) as [number];
   assert.equal(code, 0);
 });

@@ -1,36 +1,25 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { runProgram } from "../../cli/program.js";
 import { writePictures } from "../fixtures/pictures.js";
-import { writeSmallTeacher } from "../fixtures/models.js";
-import { recordedTerminal } from "./recorded-terminal.js";
+import { CommandFolder, type Ran } from "../fixtures/command-folder.js";
 
-let folder = "";
+let place: CommandFolder;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "sluice-compact-command-"));
-  await writePictures(join(folder, "pictures"), { images: 60, duplicates: 4, broken: 2 });
-  await writeSmallTeacher(join(folder, "teacher"), "onnx");
-  const settings = [
-    "teacher: teacher",
-    "engine: { workers: 1, batch: 8 }",
-    "archive: { topM: 10, segmentRecords: 8 }",
-    "datasets: [{ name: flowers, select: { k: 20, p: 3 } }]",
-  ];
-  await writeFile(join(folder, "sluice.yaml"), settings.join("\n"));
+  place = await CommandFolder.make({
+    images: 60,
+    duplicates: 4,
+    broken: 2,
+    datasets: "[{ name: flowers, select: { k: 20, p: 3 } }]",
+  });
   assert.equal((await sluice(["ingest", "pictures"])).code, 0);
 });
 
-after(() => rm(folder, { recursive: true, force: true }));
+after(() => place.remove());
 
-async function sluice(args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const terminal = recordedTerminal({ folder });
-  const code = await runProgram(args, terminal);
-  return { code, out: terminal.stdout.text, err: terminal.stderr.text };
-}
+const sluice = (args: readonly string[]): Promise<Ran> => place.sluice(...args);
 
 interface Done {
   readonly teachers: readonly [
@@ -44,7 +33,7 @@ interface Done {
   ];
 }
 
-const store = (): string => join(folder, "sluice-data", "store");
+const store = (): string => place.stored();
 
 async function parquetFiles(): Promise<string[]> {
   const names = await readdir(join(store(), "runs"), { recursive: true }).catch(() => []);
@@ -77,7 +66,7 @@ test("compact says what it would do, does it, and the archive gives the same ver
   const again = JSON.parse((await sluice(["compact", "--json"])).out) as Done;
   assert.deepEqual([again.teachers[0].segments, again.teachers[0].runs], [0, 0]);
   // Scoring goes on behind the runs.
-  await writePictures(join(folder, "more"), { images: 6, duplicates: 0, broken: 0 }, 99);
+  await writePictures(join(place.path, "more"), { images: 6, duplicates: 0, broken: 0 }, 99);
   const more = JSON.parse((await sluice(["ingest", "more", "--json"])).out) as {
     counts: { scored: number };
   };

@@ -1,93 +1,11 @@
 import assert from "node:assert/strict";
-import { appendFile, cp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, cp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { runProgram } from "../../cli/program.js";
+import { test } from "node:test";
 import type { Manifest } from "../../schemas/manifest.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures } from "../fixtures/pictures.js";
-import { temporaryFolder } from "../fixtures/temporary-folder.js";
-import { recordedTerminal } from "./recorded-terminal.js";
-
-const ENGINE = ["--workers", "1", "--batch", "8"];
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-interface Published {
-  readonly dataset: string;
-  readonly number: number;
-  readonly id: string;
-  readonly outcome: string;
-  readonly rows: number;
-}
-
-interface Ingested {
-  readonly counts: { readonly scored: number; readonly copied: number; readonly quarantined: number };
-  readonly published: readonly Published[];
-  readonly declared: readonly { readonly kind: string; readonly name: string; readonly isNew: boolean }[];
-}
-
-/** A folder with pictures, a teacher of `classes` classes, and the command in it. */
-class Place {
-  readonly folder: string;
-
-  private constructor(folder: string) {
-    this.folder = folder;
-  }
-
-  static async make(t: TestContext, { classes = 10, images = 24, broken = 0 } = {}): Promise<Place> {
-    const folder = await temporaryFolder(t);
-    await writePictures(join(folder, "pictures"), { images, broken });
-    await writeSmallTeacher(join(folder, "teacher"), "onnx", { classes });
-    return new Place(folder);
-  }
-
-  async sluice(...args: string[]): Promise<Ran> {
-    return this.under({}, ...args);
-  }
-
-  async under(environment: Record<string, string>, ...args: string[]): Promise<Ran> {
-    const terminal = recordedTerminal({ folder: this.folder, environment });
-    terminal.atMs = Date.now();
-    const code = await runProgram(["--no-progress", ...args], terminal);
-    return { code, out: terminal.stdout.text, err: terminal.stderr.text };
-  }
-
-  async json<T>(...args: string[]): Promise<T> {
-    const { code, out, err } = await this.sluice(...args, "--json");
-    assert.equal(code, 0, `${args.join(" ")}: ${out}${err}`);
-    return JSON.parse(out) as T;
-  }
-
-  ingest(...args: string[]): Promise<Ingested> {
-    return this.json<Ingested>("ingest", "pictures", ...ENGINE, ...args);
-  }
-
-  /** K of the first class, and P, of a version */
-  async selection(version: string): Promise<{ k: unknown; p: number }> {
-    const { select } = await this.json<Manifest>("versions", "show", version);
-    return { k: select.k, p: select.p };
-  }
-
-  /** The keys of the store's objects */
-  async objects(): Promise<string[]> {
-    const store = join(this.folder, "sluice-data", "store");
-    const entries = await readdir(store, { recursive: true, withFileTypes: true });
-    // A rebuild's pin has gone again; the folder that it lay in is no object.
-    return entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .sort();
-  }
-
-  yaml(text: string): Promise<void> {
-    return writeFile(join(this.folder, "sluice.yaml"), text);
-  }
-}
+import { CommandFolder, ENGINE, type Published, type Ran } from "../fixtures/command-folder.js";
 
 const refused = ({ code, out, err }: Ran, said: RegExp, expected = 2): void => {
   assert.equal(code, expected, out + err);
@@ -95,7 +13,7 @@ const refused = ({ code, out, err }: Ran, said: RegExp, expected = 2): void => {
 };
 
 test("what the first ingest was told holds for status, rebuild, retry, what-if and the next ingest, without being told again", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   const first = await place.ingest("--teacher", "teacher", "--k", "2", "--p", "3");
   assert.deepEqual(
     first.declared.map(({ kind, name, isNew }) => [kind, name, isNew]),
@@ -110,17 +28,17 @@ test("what the first ingest was told holds for status, rebuild, retry, what-if a
 
   for (const command of [["rebuild"], ["rebuild", "default"]]) {
     const rebuilt = await place.json<Published>(...command);
-    assert.deepEqual([rebuilt.outcome, rebuilt.id], ["unchanged", first.published[0]!.id]);
+    assert.deepEqual([rebuilt.outcome, rebuilt.id], ["unchanged", first.published[0].id]);
   }
   const again = await place.ingest();
   assert.deepEqual([again.counts.scored, again.declared], [0, []]);
-  assert.equal(again.published[0]!.id, first.published[0]!.id);
+  assert.equal(again.published[0].id, first.published[0].id);
   const { answers } = await place.json<{ answers: { k: number; p: number; rows: number }[] }>("whatif");
-  assert.deepEqual([answers[0]!.k, answers[0]!.p, answers[0]!.rows], [2, 3, first.published[0]!.rows]);
+  assert.deepEqual([answers[0]!.k, answers[0]!.p, answers[0]!.rows], [2, 3, first.published[0].rows]);
 });
 
 test("the hint that label prints, typed as it stands, makes a version by what is declared", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   const data = ["--data", "elsewhere data"];
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1", ...data);
   const manifest = await place.json<Manifest>("versions", "show", "latest", ...data);
@@ -135,14 +53,14 @@ test("the hint that label prints, typed as it stands, makes a version by what is
 });
 
 test("elsewhere a flag or variable holds for one call, and is said; the declared holds again afterwards", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   const first = await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
   const once = await place.sluice("rebuild", "--set", "datasets[0].select.k=1");
   assert.match(once.err, /^for this call alone: dataset default: K 2 → 1$/m);
   assert.deepEqual(await place.selection("latest"), { k: 1, p: 1 });
   const told = await place.under({ SLUICE_DATASETS__0__SELECT__K: "1" }, "status");
   assert.match(told.err, /^for this call alone: dataset default: K 2 → 1$/m);
-  assert.equal((await place.json<Published>("rebuild")).id, first.published[0]!.id);
+  assert.equal((await place.json<Published>("rebuild")).id, first.published[0].id);
   const { datasets } = await place.json<{ datasets: { revision: number }[] }>("datasets", "list");
   assert.deepEqual(
     datasets.map(({ revision }) => revision),
@@ -151,10 +69,10 @@ test("elsewhere a flag or variable holds for one call, and is said; the declared
 });
 
 test("ingest changes what is declared, says what changes before it publishes, and keeps what is not said", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   await place.yaml("teacher: teacher\ndatasets: [{ name: default, select: { k: 2, p: 3, floor: 0.01 } }]\n");
   await place.ingest();
-  await rm(join(place.folder, "sluice.yaml"));
+  await rm(join(place.path, "sluice.yaml"));
   const changed = await place.sluice("ingest", "pictures", ...ENGINE, "--k", "1");
   assert.equal(changed.code, 0, changed.err);
   assert.match(changed.err, /^dataset default: K 2 → 1$/m);
@@ -170,15 +88,15 @@ test("ingest changes what is declared, says what changes before it publishes, an
 });
 
 test("--include and decode settings are remembered: the second run takes the same pictures by the same rules", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   const only = ["--include", "0/*", "--set", "decode.minSide=19"];
   const first = await place.ingest("--teacher", "teacher", ...only, "--allow-empty");
   // The pictures are 20 x 18 px.
   assert.deepEqual([first.counts.scored, first.counts.quarantined], [0, 8]);
-  await writePictures(join(place.folder, "pictures"), { images: 6 }, 5, (name) => `later/${name}`);
+  await writePictures(join(place.path, "pictures"), { images: 6 }, 5, (name) => `later/${name}`);
   await cp(
-    join(place.folder, "pictures", "later", "0", "picture-0000.png"),
-    join(place.folder, "pictures", "0", "new.png"),
+    join(place.path, "pictures", "later", "0", "picture-0000.png"),
+    join(place.path, "pictures", "0", "new.png"),
   );
   const second = await place.sluice("ingest", "pictures", ...ENGINE, "--allow-empty");
   assert.match(second.err, /^only 0\/\*, as said of this source before; --include '\*\*' takes everything$/m);
@@ -188,10 +106,10 @@ test("--include and decode settings are remembered: the second run takes the sam
 });
 
 test("P is 1 where there are 10 classes or fewer, counted as the version has them, and is recorded as a number", async (t) => {
-  const many = await Place.make(t, { classes: 12 });
+  const many = await CommandFolder.make({ classes: 12 }, t);
   await many.ingest("--teacher", "teacher", "--k", "3");
   assert.equal((await many.selection("latest")).p, 10);
-  const few = await Place.make(t, { classes: 4 });
+  const few = await CommandFolder.make({ classes: 4 }, t);
   await few.ingest("--teacher", "teacher", "--k", "3");
   assert.equal((await few.selection("latest")).p, 1);
   const { dataset } = await few.json<{ dataset: { select: { p: number } } }>("datasets", "show");
@@ -204,7 +122,7 @@ test("P is 1 where there are 10 classes or fewer, counted as the version has the
 });
 
 test("a renamed dataset stays, beside the new one; versions of any dataset in the store are named", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   await place.yaml("teacher: teacher\ndatasets: [{ name: daily, select: { k: 2, p: 1 } }]\n");
   await place.ingest();
   await place.yaml("teacher: teacher\ndatasets: [{ name: nightly, select: { k: 3, p: 1 } }]\n");
@@ -219,13 +137,13 @@ test("a renamed dataset stays, beside the new one; versions of any dataset in th
     datasets.map(({ name }) => name),
     ["daily", "nightly"],
   );
-  await rm(join(place.folder, "sluice.yaml"));
+  await rm(join(place.path, "sluice.yaml"));
   assert.equal((await place.sluice("versions", "verify", "daily/1")).code, 0);
   assert.equal((await place.sluice("reproduce", "nightly/1")).code, 0);
 
   // A store with versions of a dataset that was never declared in it.
-  await rm(join(place.folder, "sluice-data", "store", "datasets"), { recursive: true });
-  await rm(join(place.folder, "sluice-data", "store", "versions", "nightly"), { recursive: true });
+  await rm(join(place.path, "sluice-data", "store", "datasets"), { recursive: true });
+  await rm(join(place.path, "sluice-data", "store", "versions", "nightly"), { recursive: true });
   for (const version of ["daily/1", "latest"]) {
     const { code, err } = await place.sluice("versions", "verify", version);
     assert.equal(code, 0, err);
@@ -242,7 +160,7 @@ test("a renamed dataset stays, beside the new one; versions of any dataset in th
 });
 
 test("a retry that recovers nothing publishes nothing, and one that does publishes by what is declared", async (t) => {
-  const place = await Place.make(t, { broken: 2 });
+  const place = await CommandFolder.make({ broken: 2 }, t);
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
   const { classes } = await place.json<Manifest>("versions", "show", "latest");
   const { label } = classes.find(({ count }) => count === 2)!;
@@ -253,16 +171,16 @@ test("a retry that recovers nothing publishes nothing, and one that does publish
   }
   const none = await place.json<Retried>("quarantine", "retry", ...ENGINE);
   assert.deepEqual([none.appended, none.published], [2, []]);
-  await cp(join(place.folder, "pictures", "0", "picture-0000.png"), join(place.folder, "pictures", "broken-0.png"));
+  await cp(join(place.path, "pictures", "0", "picture-0000.png"), join(place.path, "pictures", "broken-0.png"));
   const one = await place.json<Retried>("quarantine", "retry", ...ENGINE);
   assert.equal(one.published[0]!.outcome, "created");
   assert.deepEqual(await place.selection("latest"), { k: 2, p: 1 });
 });
 
 test("the declared teacher is taken where it was; one that moved or changed is an error that says how to name it again", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   await place.ingest("--teacher", "teacher", "--k", "2");
-  await rename(join(place.folder, "teacher"), join(place.folder, "moved"));
+  await rename(join(place.path, "teacher"), join(place.path, "moved"));
   refused(
     await place.sluice("ingest", "pictures", ...ENGINE),
     /E_TEACHER_CARD: Expected the declared teacher small-\d+ \(\w{12}\) at .*teacher, found that it cannot be read there\. Name it where it is now.*`sluice ingest --teacher <path>`/,
@@ -272,8 +190,8 @@ test("the declared teacher is taken where it was; one that moved or changed is a
   assert.match(moved.err, /^stream images: teacher's path .*teacher → .*moved$/m);
   assert.equal((await place.ingest()).counts.scored, 0);
 
-  await rm(join(place.folder, "moved"), { recursive: true });
-  await writeSmallTeacher(join(place.folder, "moved"), "onnx", { seed: 9 });
+  await rm(join(place.path, "moved"), { recursive: true });
+  await writeSmallTeacher(join(place.path, "moved"), "onnx", { seed: 9 });
   const before = await place.objects();
   refused(
     await place.sluice("ingest", "pictures", ...ENGINE),
@@ -288,9 +206,9 @@ test("the declared teacher is taken where it was; one that moved or changed is a
 });
 
 test("sluice run refuses a sluice.yaml or an environment that differs from what is declared, before it does anything", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
-  await rename(join(place.folder, "teacher"), join(place.folder, "other"));
+  await rename(join(place.path, "teacher"), join(place.path, "other"));
   const kafka = { SLUICE_KAFKA__BROKERS: "127.0.0.1:1" };
   const run = ["run", "publish"];
   await place.yaml(
@@ -306,7 +224,7 @@ test("sluice run refuses a sluice.yaml or an environment that differs from what 
     await place.under({ ...kafka, SLUICE_DATASETS__0__SELECT__P: "3" }, ...run),
     /E_DATASET_CONFLICT: .*dataset default: P 1 → 3\./,
   );
-  await writeSmallTeacher(join(place.folder, "another"), "onnx", { seed: 9 });
+  await writeSmallTeacher(join(place.path, "another"), "onnx", { seed: 9 });
   refused(
     await place.under({ ...kafka, SLUICE_TEACHER: "another" }, ...run),
     /E_DATASET_CONFLICT: .*teacher small-\d+ \(\w{12}\) → small-9/,
@@ -320,7 +238,7 @@ test("sluice run refuses a sluice.yaml or an environment that differs from what 
 });
 
 test("run declares what it is told where nothing is declared yet", async (t) => {
-  const place = await Place.make(t, { classes: 4 });
+  const place = await CommandFolder.make({ classes: 4 }, t);
   const kafka = { SLUICE_KAFKA__BROKERS: "127.0.0.1:1" };
   const first = await place.under(kafka, "run", "topk", "--teacher", "teacher");
   assert.match(first.err, /^dataset default: declared with K 1000, P 1$/m);
@@ -333,7 +251,7 @@ test("run declares what it is told where nothing is declared yet", async (t) => 
 });
 
 test("datasets: set, apply and drop say what changes; revisions stay; a dropped one comes back only by name", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
   const dry = await place.sluice("datasets", "set", "default", "k=5", "floor=0.1", "--dry-run");
   assert.equal(dry.out, "Would declare:\n  dataset default: K 2 → 5, floor 0 → 0.1\n");
@@ -377,7 +295,7 @@ test("datasets: set, apply and drop say what changes; revisions stay; a dropped 
   const checked = await place.sluice("check");
   assert.match(checked.out, /^ok +declared +dataset daily: declared with K 1, P 1, window .*\(revision 3\)$/m);
   assert.match(checked.out, /^warn +declared +given otherwise: dataset daily: trigger none → /m);
-  await rm(join(place.folder, "sluice.yaml"));
+  await rm(join(place.path, "sluice.yaml"));
 
   assert.equal((await place.sluice("datasets", "drop", "nothing")).code, 2);
   assert.match((await place.sluice("datasets", "drop", "default", "--dry-run")).out, /^Would drop/);
@@ -403,7 +321,7 @@ test("datasets: set, apply and drop say what changes; revisions stay; a dropped 
 });
 
 test("before anything is ingested: a dataset needs its P or a teacher, and apply makes the store", async (t) => {
-  const place = await Place.make(t, { classes: 4 });
+  const place = await CommandFolder.make({ classes: 4 }, t);
   refused(
     await place.sluice("datasets", "set", "default", "k=3"),
     /E_CONFIG: Expected a teacher to choose P of dataset "default" by/,
@@ -416,7 +334,7 @@ test("before anything is ingested: a dataset needs its P or a teacher, and apply
     (await place.sluice("datasets", "apply")).out,
     /dataset a: declared with K 3, P 1\n {2}dataset b: declared with K 2, P 2/,
   );
-  await rm(join(place.folder, "sluice.yaml"));
+  await rm(join(place.path, "sluice.yaml"));
   const { published } = await place.ingest();
   assert.deepEqual(
     published.map(({ dataset }) => dataset),
@@ -425,23 +343,23 @@ test("before anything is ingested: a dataset needs its P or a teacher, and apply
 });
 
 test("a folder whose one stream has another name than the default is told of it once", async (t) => {
-  const place = await Place.make(t);
+  const place = await CommandFolder.make({}, t);
   const first = await place.ingest("--teacher", "teacher", "--k", "2", "--set", "stream=crawl");
   const status = await place.json<{ stream: string; teachers: { datasets: { name: string }[] }[] }>("status");
   assert.deepEqual([status.stream, status.teachers[0]!.datasets.length], ["crawl", 1]);
-  assert.equal((await place.json<Published>("rebuild")).id, first.published[0]!.id);
+  assert.equal((await place.json<Published>("rebuild")).id, first.published[0].id);
   assert.deepEqual([(await place.ingest()).counts.scored, (await place.ingest()).declared], [0, []]);
 });
 
 test("a dataset of another stream is not taken over, and commands that read leave no new object", async (t) => {
-  const place = await Place.make(t, { broken: 1 });
+  const place = await CommandFolder.make({ broken: 1 }, t);
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
   const before = await place.objects();
   refused(
     await place.sluice("ingest", "pictures", "--teacher", "teacher", "--set", "stream=more"),
     /E_DATASET_CONFLICT: Expected a dataset over stream "more", found that "default" is declared over stream "images"/,
   );
-  await appendFile(join(place.folder, "sluice.yaml"), "datasets: [{ name: default, select: { k: 9 } }]\n");
+  await appendFile(join(place.path, "sluice.yaml"), "datasets: [{ name: default, select: { k: 9 } }]\n");
   for (const args of [
     ...[["status"], ["check"], ["whatif", "--k", "1,2"], ["datasets", "list"], ["datasets", "show"], ["label", "list"]],
     ...[

@@ -1,38 +1,26 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { runProgram } from "../../cli/program.js";
 import type { VersionDiff } from "../../pipelines/versions/versions.js";
 import type { Manifest } from "../../schemas/manifest.js";
-import { writePictures } from "../fixtures/pictures.js";
-import { writeSmallTeacher } from "../fixtures/models.js";
-import { recordedTerminal } from "./recorded-terminal.js";
+import { CommandFolder, type Ran } from "../fixtures/command-folder.js";
 
-let folder = "";
+let place: CommandFolder;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "sluice-rebuild-commands-"));
-  await writePictures(join(folder, "pictures"), { images: 60, duplicates: 4, broken: 2 });
-  await writeSmallTeacher(join(folder, "teacher"), "onnx");
-  const settings = [
-    "teacher: teacher",
-    "engine: { workers: 1, batch: 8 }",
-    "archive: { topM: 10, segmentRecords: 8 }",
-    "datasets: [{ name: flowers, select: { k: 20, p: 3 } }]",
-  ];
-  await writeFile(join(folder, "sluice.yaml"), settings.join("\n"));
+  place = await CommandFolder.make({
+    images: 60,
+    duplicates: 4,
+    broken: 2,
+    datasets: "[{ name: flowers, select: { k: 20, p: 3 } }]",
+  });
   assert.equal((await sluice(["ingest", "pictures"])).code, 0);
 });
 
-after(() => rm(folder, { recursive: true, force: true }));
+after(() => place.remove());
 
-async function sluice(args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const terminal = recordedTerminal({ folder });
-  const code = await runProgram(args, terminal);
-  return { code, out: terminal.stdout.text, err: terminal.stderr.text };
-}
+const sluice = (args: readonly string[]): Promise<Ran> => place.sluice(...args);
 
 interface Published {
   readonly number: number;
@@ -112,7 +100,7 @@ test("images that are labelled leave the next version; withdrawing gives the fir
   assert.match((await sluice(["versions", "show", "latest"])).out, /labels {6}2 heeded/);
 
   await writeFile(
-    join(folder, "back.jsonl"),
+    join(place.path, "back.jsonl"),
     labels.map(({ sha256 }) => JSON.stringify({ sha256, verdict: "withdrawn" })).join("\n"),
   );
   assert.equal((await sluice(["label", "import", "back.jsonl"])).code, 0);
@@ -142,7 +130,7 @@ test("labels that cannot be meant are refused, and nothing of them is taken in",
   const sha256 = "ab".repeat(32);
   const { out } = await sluice(["label", "list", "--json"]);
   await writeFile(
-    join(folder, "bad.jsonl"),
+    join(place.path, "bad.jsonl"),
     `{"sha256":"${sha256}","verdict":"none"}\n{"sha256":"${sha256}","verdict":"is"}\n`,
   );
   for (const [args, said] of [
@@ -168,7 +156,7 @@ test("labels that cannot be meant are refused, and nothing of them is taken in",
 });
 
 test("a gap stops rebuild and reproduce; rebuild --allow-gaps says what it leaves out and how it comes back", async () => {
-  const scores = join(folder, "sluice-data", "store", "scores");
+  const scores = place.stored("scores");
   const segments = (await readdir(scores, { recursive: true })).filter((name) => name.endsWith(".arrow")).sort();
   const gone = segments[1]!;
   await rm(join(scores, gone));

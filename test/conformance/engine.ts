@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import fc from "fast-check";
-import { uniform } from "../../bench/models/seeded-weights.js";
+import { uniform } from "../fixtures/seeded-weights.js";
 import { BACKENDS, type Isolation } from "../../connectors/engine/backends.js";
 import type { Engine } from "../../connectors/engine/engine.js";
 import { openEngine } from "../../connectors/engine/open.js";

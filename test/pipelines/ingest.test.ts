@@ -16,7 +16,7 @@ import { openUri } from "../../connectors/source/open-uri.js";
 import { ALL_ALLOWED } from "../../schemas/allowance.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { Manifest } from "../../schemas/manifest.js";
-import { uniform } from "../../bench/models/seeded-weights.js";
+import { uniform } from "../fixtures/seeded-weights.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures, type Pictures } from "../fixtures/pictures.js";
 import { runIngest, testConfig, type RunIngest } from "../fixtures/run-ingest.js";

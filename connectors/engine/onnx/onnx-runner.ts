@@ -1,13 +1,11 @@
 // First: the library looks once, when it is loaded.
 import "./vendor-telemetry.js";
-import { readFile, stat } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { SluiceError, messageOf } from "../../../schemas/errors.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
 import { packageVersion, providerLibrary, unavailable } from "../backends.js";
-import { foldNormalise } from "./fold-normalise.js";
 import {
   checkInput,
   inputDims,
@@ -24,12 +22,11 @@ import { onnxLoadFailure } from "./load-failure.js";
 export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<ModelRunner> {
   const { card } = setup;
   const path = join(setup.folder, card.weights.files[0]!.path);
-  const folded = provider === "cpu" ? await loadFolded(setup, path) : null;
-  const session = folded?.session ?? (await createSession(path, provider, setup));
+  const session = await createSession(path, provider, setup);
   try {
-    const input: SessionInput = folded?.input ?? inputOf(card, session);
+    const input = inputOf(card, session);
     const fixedBatch = checkInput(card, input.dims);
-    if (folded === null) checkInputType(card, input);
+    checkInputType(card, input);
     const outputName = outputOf(card, session);
     const embeddingName = embeddingOf(card, session);
     const outputNames = embeddingName === undefined ? [outputName] : [outputName, embeddingName];
@@ -39,12 +36,8 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
       backend: provider,
       device: provider === "cpu" ? `cpu (${cpus()[0]?.model ?? process.arch})` : `gpu ${setup.device ?? 0}`,
       fixedBatch,
-      takes: folded === null ? "tensor" : "pixels",
       async run(values, count) {
-        const tensor =
-          values instanceof Float32Array
-            ? tensorOf(values, inputDims(card, count), folded === null ? input.type : "float32")
-            : new Tensor("uint8", values, inputDims({ input: { ...card.input, layout: "NHWC" } }, count));
+        const tensor = tensorOf(values, inputDims(card, count), input.type);
         const outputs = await session.run({ [input.name]: tensor }, outputNames);
         const floatsOf = (name: string): RunnerOutput => {
           const output = outputs[name]!;
@@ -63,34 +56,10 @@ export async function loadOnnx(setup: RunnerSetup, provider: string): Promise<Mo
   }
 }
 
-/** A larger model is loaded from its file: folding takes its size in memory twice more for a moment. */
-const MOST_FOLDED_BYTES = 512 * 1024 ** 2;
-
-interface Folded {
-  readonly session: InferenceSession;
-  readonly input: SessionInput;
-}
-
 interface SessionInput {
   readonly name: string;
   readonly dims: readonly (number | null)[];
   readonly type: InputType;
-}
-
-/** The model with the normalisation folded in; null where that cannot be done, for whatever reason: the plain way says what is wrong. */
-async function loadFolded(setup: RunnerSetup, path: string): Promise<Folded | null> {
-  const { card } = setup;
-  // More files than one: the model names them by paths, and bytes have none.
-  if (card.weights.files.length > 1) return null;
-  try {
-    if ((await stat(path)).size > MOST_FOLDED_BYTES) return null;
-    const folded = foldNormalise(await readFile(path), card);
-    if (folded === null) return null;
-    const session = await InferenceSession.create(folded.model, sessionOptions(setup, ["cpu"]));
-    return { session, input: { name: folded.inputName, dims: folded.dims, type: "uint8" } };
-  } catch {
-    return null;
-  }
 }
 
 function sessionOptions(

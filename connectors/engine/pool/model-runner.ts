@@ -30,13 +30,8 @@ export interface ModelRunner {
   readonly device: string;
   /** The only batch size that the model takes, or null */
   readonly fixedBatch: number | null;
-  /** What `run` is given; `tensor` where it is absent */
-  readonly takes?: "tensor" | "pixels";
-  /**
-   * `input` of a `tensor` is [count x input], float32, normalised, in the card's layout. Of `pixels` it is u8, [count x height x width x channels],
-   * as they come: the model normalises them. Read before the promise is settled only.
-   */
-  run(input: Float32Array | Uint8Array, count: number): Promise<RunnerOutput>;
+  /** `input` is [count x input], float32, normalised, in the card's layout. Read before the promise is settled only. */
+  run(input: Float32Array, count: number): Promise<RunnerOutput>;
   close(): Promise<void>;
 }
 

@@ -92,8 +92,6 @@ class WorkerModel {
   readonly #setup: RunnerSetup;
   /** float32 input of the longest run so far, used again */
   #tensor = new Float32Array(0);
-  /** The same of u8 */
-  #pixels = new Uint8Array(0);
 
   constructor(runner: ModelRunner, setup: RunnerSetup) {
     this.#runner = runner;
@@ -116,8 +114,7 @@ class WorkerModel {
       const part = Math.min(mostAtOnce, count - from);
       const rows = padTo ?? part;
       const images = pixels.subarray(from * imageBytes, (from + part) * imageBytes);
-      const input = this.#runner.takes === "pixels" ? this.#pixelsOf(images, rows) : this.#tensorOf(images, part, rows);
-      const output = await this.#runner.run(input, rows);
+      const output = await this.#runner.run(this.#tensorOf(images, part, rows), rows);
       checkOutput(card, output, rows);
       writeScores(card, output, scores.subarray(from * width, (from + part) * width));
     }
@@ -131,16 +128,6 @@ class WorkerModel {
     const tensor = this.#tensor.subarray(0, length);
     toTensor({ count, pixels: images }, card, tensor);
     return tensor.fill(0, images.length);
-  }
-
-  /** A copy, where the run is filled up or the pixels lie in memory that threads share, which libraries do not take. */
-  #pixelsOf(images: Uint8Array, rows: number): Uint8Array {
-    const length = rows * pixelBytes(this.#setup.card.input);
-    if (images.length === length && !(images.buffer instanceof SharedArrayBuffer)) return images;
-    if (this.#pixels.length < length) this.#pixels = new Uint8Array(length);
-    const pixels = this.#pixels.subarray(0, length);
-    pixels.set(images);
-    return pixels.fill(0, images.length);
   }
 
   /** The worker ends now: what its library cannot release, the system does. */

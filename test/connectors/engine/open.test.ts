@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { encodeOnnx } from "../../../bench/models/onnx-file.js";
+import { encodeOnnx } from "../../fixtures/onnx-file.js";
 import type { TeacherFiles } from "../../../connectors/engine/engine.js";
 import { openEngine } from "../../../connectors/engine/open.js";
 import { engineSchema, type EngineConfig } from "../../../schemas/config.js";

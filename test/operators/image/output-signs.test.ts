@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { OutputSigns } from "../../../operators/image/output-signs.js";
 import type { ModelCard } from "../../../schemas/model-card.js";
-import { uniform } from "../../../bench/models/seeded-weights.js";
+import { uniform } from "../../fixtures/seeded-weights.js";
 
 type Kind = ModelCard["output"]["kind"];
 

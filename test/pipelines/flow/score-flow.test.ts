@@ -9,7 +9,7 @@ import { scoreFlow } from "../../../pipelines/flow/score-flow.js";
 import { configSchema } from "../../../schemas/config.js";
 import { encodeImageRecord } from "../../../schemas/image-record.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
-import { madeUpDecoder, madeUpEngine, madeUpTeacher } from "../../../bench/kafka/made-up-teacher.js";
+import { madeUpDecoder, madeUpEngine, madeUpTeacher } from "../../fixtures/made-up-teacher.js";
 import { openMemoryStore } from "../../fixtures/memory-store.js";
 
 const SEGMENT = 8;

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { encodeOnnx, type OnnxOperator, type OnnxTensor } from "../../../bench/models/onnx-file.js";
+import { encodeOnnx, type OnnxOperator, type OnnxTensor } from "../../fixtures/onnx-file.js";
 import { openSharpDecoder } from "../../../connectors/decoder/libvips/libvips-decoder.js";
 import { openEngine } from "../../../connectors/engine/open.js";
 import { loadTeacher } from "../../../connectors/engine/teacher/teacher-files.js";

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { uniform } from "../../../bench/models/seeded-weights.js";
+import { uniform } from "../../fixtures/seeded-weights.js";
 import { openSharpDecoder } from "../../../connectors/decoder/libvips/libvips-decoder.js";
 import { loadTeacher } from "../../../connectors/engine/teacher/teacher-files.js";
 import { calibrateTeacher, type CalibratedTeacher } from "../../../pipelines/training/calibrate-teacher.js";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeOnnx, type OnnxOperator, type OnnxTensor } from "../../../../bench/models/onnx-file.js";
+import { encodeOnnx, type OnnxOperator, type OnnxTensor } from "../../../fixtures/onnx-file.js";
 import { innerNormalise } from "../../../../connectors/engine/model-file/inner-normalise.js";
 import { foreignBytes } from "../../../../connectors/engine/model-file/foreign-bytes.js";
 import { readOnnx } from "../../../../connectors/engine/model-file/read-onnx.js";
-import { bytes, integer, message, text } from "../../../../connectors/engine/onnx/protobuf.js";
+import { bytes, integer, message, text } from "../../../fixtures/protobuf-writer.js";
 
 test("every file that tensors lie in is found: constants, subgraphs, attributes, sparse ones, functions, training", () => {
   const tensor = (location: string): Uint8Array =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeOnnx } from "../../../../bench/models/onnx-file.js";
+import { encodeOnnx } from "../../../fixtures/onnx-file.js";
 import { readOnnx } from "../../../../connectors/engine/model-file/read-onnx.js";
 import { kindFromGraph, kindFromTrials } from "../../../../connectors/engine/teacher/output-kind.js";
 
