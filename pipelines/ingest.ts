@@ -13,7 +13,7 @@ import type { StageShares } from "../schemas/stage-shares.js";
 import { neverFires } from "../operators/select/triggers.js";
 import { produce } from "./produce.js";
 import type { PublishedCut } from "./versions/cut-and-publish.js";
-import { CutScheduler, neverFiresText, type DueCut } from "./flow/cut-scheduler.js";
+import { CutScheduler, neverFiresText } from "./flow/cut-scheduler.js";
 import { DuePublisher, type Refusal } from "./versions/due-publisher.js";
 import { LogCut } from "./flow/log-cut.js";
 import { keepCompacted } from "./flow/keep-compacted.js";
@@ -23,10 +23,10 @@ import { LiveDatasets } from "./flow/live-datasets.js";
 import { openScoreIndex } from "./flow/score-index.js";
 import { sleepUntil } from "./flow/sleep-until.js";
 import { Upkeep } from "./flow/upkeep.js";
+import { Together } from "./flow/together.js";
 import { StageRecord } from "./flow/stage-record.js";
 import type { Workspace } from "./open/workspace.js";
 import { scoreTopic } from "./flow/score.js";
-import { awaitedLater } from "../schemas/errors.js";
 
 export interface IngestOptions {
   readonly workspace: Workspace;
@@ -81,68 +81,94 @@ interface Live {
 
 /** source -> log -> decode -> score -> archive -> candidates -> topk -> cut -> training set */
 export async function ingest(options: IngestOptions): Promise<IngestResult> {
-  const { workspace, teacher, engine, source, stop, follow, nowMs = Date.now, newId = randomUUID } = options;
+  const { workspace, stop, follow, nowMs = Date.now, newId = randomUUID } = options;
+  await workspace.log.ensureTopic(workspace.config.stream, workspace.config.partitions);
+  sayWhatNeverFires(options);
+  const all = new Together(stop);
+  const run: Run = {
+    options: { ...options, nowMs, newId },
+    progress: new IngestProgress(options.onProgress),
+    stages: new StageRecord(workspace.folder, nowMs, options.onWarning),
+    halt: all.signal,
+    published: [],
+    live: null,
+  };
+  const produced = all.begin(produceAll(run));
+  const scored = all.begin(scoreAll(run, follow === undefined ? produced : null));
+  void all.begin(judgeAll(run));
+  await all.ended();
+  const { frontier, shares } = await scored;
+  const refused = await publishLast(run, frontier);
+  return {
+    counts: run.progress.counts,
+    stopped: stop.aborted,
+    frontier,
+    engine: options.engine.info,
+    published: run.published,
+    refused,
+    late: run.live?.scheduler.late() ?? [],
+    stages: shares,
+  };
+}
+
+interface Run {
+  readonly options: IngestOptions & Required<Pick<IngestOptions, "nowMs" | "newId">>;
+  readonly progress: IngestProgress;
+  readonly stages: StageRecord;
+  /** Aborts at the stop, and where one of the three has failed */
+  readonly halt: AbortSignal;
+  readonly published: PublishedCut[];
+  /** null until scoring has begun */
+  live: Live | null;
+}
+
+function sayWhatNeverFires({ workspace, follow, publish, onWarning }: IngestOptions): void {
+  if (follow === undefined || publish === false) return;
+  for (const dataset of workspace.config.datasets.filter(neverFires))
+    onWarning?.(neverFiresText(dataset, "nothing is published before the stop"));
+}
+
+/** Appends what the source has; following, again and again. Returns each partition's end. */
+async function produceAll({ options, progress, halt }: Run): Promise<number[]> {
+  const { workspace, source, follow } = options;
+  const { log, config } = workspace;
+  const topic = config.stream;
+  const partitions = (await log.ends(topic)).length;
+  for (let before = 0; source !== undefined && !halt.aborted;) {
+    const onAppended = (records: number): void => {
+      progress.onAppended(before + records);
+    };
+    before += await produce({ log, source, topic, partitions, stop: halt, onAppended });
+    if (follow === undefined) break;
+    await sleepUntil(follow.rescanMs, halt);
+  }
+  const ends = (await log.ends(topic)).map(({ end }) => end);
+  if (follow === undefined) progress.onEnds(ends);
+  return ends;
+}
+
+/** Scores and archives up to the ends that `until` gives; without, until halted. */
+async function scoreAll(
+  run: Run,
+  until: Promise<readonly number[]> | null,
+): Promise<{ readonly frontier: Frontier; readonly shares: StageShares }> {
+  const { options, progress, stages, halt } = run;
+  const { workspace, teacher, follow, nowMs, onWarning = () => undefined } = options;
   const { config, log, store } = workspace;
   const { card } = teacher;
-  const topic = config.stream;
-  await log.ensureTopic(topic, config.partitions);
-  const partitions = (await log.ends(topic)).length;
-  const progress = new IngestProgress(options.onProgress);
-  const published: PublishedCut[] = [];
-  if (follow !== undefined && options.publish) {
-    for (const dataset of config.datasets.filter(neverFires))
-      options.onWarning?.(neverFiresText(dataset, "nothing is published before the stop"));
-  }
-  const stages = new StageRecord(workspace.folder, nowMs, options.onWarning);
-
-  // Whatever fails first ends the rest: scorers must not wait for records that a failed producer will never append.
-  const failure = new AbortController();
-  const halt = AbortSignal.any([stop, failure.signal]);
-  const guard = <T>(work: Promise<T>): Promise<T> => {
-    work.catch((error: unknown) => {
-      failure.abort(error);
-    });
-    return work;
-  };
-
-  const started: { live?: Live } = {};
-  const produced = guard(
-    (async () => {
-      for (let before = 0; source !== undefined && !halt.aborted;) {
-        before += await produce({
-          log,
-          source,
-          topic,
-          partitions,
-          stop: halt,
-          onAppended: (records) => {
-            progress.onAppended(before + records);
-          },
-        });
-        if (follow === undefined) break;
-        await sleepUntil(follow.rescanMs, halt);
-      }
-    })(),
-  );
-  const until =
-    follow === undefined
-      ? produced.then(async () => {
-          const ends = (await log.ends(topic)).map(({ end }) => end);
-          progress.onEnds(ends);
-          return ends;
-        })
-      : null;
-  // Its failure is the producer's, which ends this run.
-  if (until !== null) void awaitedLater(until);
-
   const upkeep = upkeepOf(options, halt, nowMs);
   const signs = new OutputSigns(card);
   const sayAll = (seen: readonly SeenSign[]): void => {
-    for (const { message } of seen) options.onWarning?.(message, SIGN_CODE);
+    for (const { message } of seen) onWarning(message, SIGN_CODE);
   };
-  let shares = stages.clock.shares();
-  const scored = guard(
-    scoreTopic({
+  const end = async (): Promise<StageShares> => {
+    const shares = await stages.end(progress);
+    for (const one of upkeep) await one.end();
+    return shares;
+  };
+  let frontier: Frontier;
+  try {
+    frontier = await scoreTopic({
       ...options,
       config,
       log,
@@ -154,95 +180,82 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
       retry: (work, given) =>
         keepRunning(work, {
           signal: given,
-          onWarning: options.onWarning ?? (() => undefined),
+          onWarning,
           nowMs,
           ...(follow === undefined ? { passes: ({ code }) => code === "E_FLOW_FAILED" } : {}),
         }),
       signal: halt,
-      nowMs,
       stages: stages.clock,
-      downstream: async (frontier) => {
-        const { onWarning } = options;
-        const warning = onWarning === undefined ? {} : { onWarning };
-        const teacher = teacherDigest(card);
-        const datasets = await LiveDatasets.open(
-          { store, datasets: config.datasets, teacher, stream: topic, card, ...config.checkpoint, ...warning },
-          frontier,
-        );
-        progress.onStart(frontier, datasets);
-        const scheduler = await CutScheduler.open({ store, card, facts: datasets, frontier, nowMs: nowMs() });
-        datasets.closedMs = () => scheduler.closedMs(nowMs());
-        const publisher = new DuePublisher({
-          ...options,
-          store,
-          card,
-          stream: topic,
-          scheduler,
-          nowMs,
-          newId,
-          onRefused: ({ error }) => {
-            // A run that ends gives them back instead.
-            if (follow !== undefined) options.onWarning?.(error.message, error.code);
-          },
-        });
-        started.live = { datasets, scheduler, publisher };
-        return datasets;
+      downstream: async (reached) => {
+        run.live = await openLive(options, reached);
+        progress.onStart(reached, run.live.datasets);
+        return run.live.datasets;
       },
       onSegment: (segment) => {
-        started.live?.scheduler.countLate(segment.batch, nowMs());
-        started.live?.scheduler.observe(segment.header, nowMs());
+        run.live?.scheduler.countLate(segment.batch, nowMs());
+        run.live?.scheduler.observe(segment.header, nowMs());
         progress.onSegment(segment);
         sayAll(signs.onSegment(segment));
         stages.note(progress);
         for (const one of upkeep) one.note();
       },
-    }).finally(async () => {
-      shares = await stages.end(progress);
-      for (const one of upkeep) await one.end();
-    }),
-  );
-  const judged = guard(
-    (async () => {
-      while (follow !== undefined && options.publish !== false && !halt.aborted) {
-        const { live } = started;
-        const due = live?.scheduler.due(nowMs()) ?? [];
-        if (live !== undefined && due.length > 0) {
-          const made = await live.publisher.publish(due, await live.datasets.checkpoint(), stop);
-          published.push(...made.published);
-        }
-        await sleepUntil(follow.judgeMs, halt);
-      }
-    })(),
-  );
-  await Promise.allSettled([produced, scored, judged]);
-  await produced;
-  await judged;
-  const frontier = await scored;
-  sayAll(signs.end());
-  const { live } = started;
-  const refused: Refusal[] = [];
-  const publishLast = async ({ publisher }: Live, due: readonly DueCut[], signal?: AbortSignal): Promise<void> => {
-    const made = await publisher.publish(due, frontier, signal);
-    published.push(...made.published);
-    refused.push(...made.refused);
-  };
-  const { counts } = progress;
-  const publishes = options.publish === "if-scored" ? counts.scored + counts.copied > 0 : options.publish;
-  if (publishes && live !== undefined) {
-    if (follow === undefined && !stop.aborted) await publishLast(live, live.scheduler.dueAtEnd(), stop);
-    // Stopping is what it waited for: the stop does not stop it.
-    if (follow !== undefined) await publishLast(live, live.scheduler.dueAtStop());
+    });
+  } catch (error) {
+    await end();
+    throw error;
   }
-  return {
-    counts,
-    stopped: stop.aborted,
+  sayAll(signs.end());
+  return { frontier, shares: await end() };
+}
+
+/** The states at the frontier where scoring begins, and what judges and publishes them. */
+async function openLive(options: Run["options"], frontier: Frontier): Promise<Live> {
+  const { workspace, teacher, follow, onWarning, nowMs } = options;
+  const { config, store } = workspace;
+  const { card } = teacher;
+  const { stream } = config;
+  const warning = onWarning === undefined ? {} : { onWarning };
+  const datasets = await LiveDatasets.open(
+    { store, datasets: config.datasets, teacher: teacherDigest(card), stream, card, ...config.checkpoint, ...warning },
     frontier,
-    engine: engine.info,
-    published,
-    refused,
-    late: live?.scheduler.late() ?? [],
-    stages: shares,
+  );
+  const scheduler = await CutScheduler.open({ store, card, facts: datasets, frontier, nowMs: nowMs() });
+  datasets.closedMs = () => scheduler.closedMs(nowMs());
+  const onRefused = ({ error }: Refusal): void => {
+    // A run that ends gives them back instead.
+    if (follow !== undefined) onWarning?.(error.message, error.code);
   };
+  const publisher = new DuePublisher({ ...options, store, card, stream, scheduler, onRefused });
+  return { datasets, scheduler, publisher };
+}
+
+/** Publishes what triggers ask for, as long as images are followed. */
+async function judgeAll(run: Run): Promise<void> {
+  const { follow, publish, nowMs, stop } = run.options;
+  while (follow !== undefined && publish !== false && !run.halt.aborted) {
+    const { live } = run;
+    const due = live?.scheduler.due(nowMs()) ?? [];
+    if (live !== null && due.length > 0) {
+      const made = await live.publisher.publish(due, await live.datasets.checkpoint(), stop);
+      run.published.push(...made.published);
+    }
+    await sleepUntil(follow.judgeMs, run.halt);
+  }
+}
+
+/** Publishes what is due when all is scored, or at the stop that a following run has waited for. Returns what nobody could want. */
+async function publishLast({ options, progress, published, live }: Run, frontier: Frontier): Promise<Refusal[]> {
+  const { publish, follow, stop } = options;
+  const { counts } = progress;
+  const publishes = publish === "if-scored" ? counts.scored + counts.copied > 0 : publish;
+  if (!publishes || live === null || (follow === undefined && stop.aborted)) return [];
+  const { scheduler, publisher } = live;
+  const made =
+    follow === undefined
+      ? await publisher.publish(scheduler.dueAtEnd(), frontier, stop)
+      : await publisher.publish(scheduler.dueAtStop(), frontier);
+  published.push(...made.published);
+  return [...made.refused];
 }
 
 /** Segments archived between two cuts of the log */

@@ -13,6 +13,7 @@ import { keepRunning } from "./flow/keep-running.js";
 import { LiveDatasets } from "./flow/live-datasets.js";
 import type { ScoringParts } from "./open/open-scoring.js";
 import { PacedRead, type Pace } from "./flow/paced-read.js";
+import { Together } from "./flow/together.js";
 import { ReplayTracker } from "./kafka/replay-tracker.js";
 import { openScoreIndex, type LocalScoreIndex } from "./flow/score-index.js";
 import type { Workspace } from "./open/workspace.js";
@@ -73,9 +74,8 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   if (plan.chains.length === 0) return { plan, counts, left: 0 };
   report();
 
-  // Whatever fails first ends the rest.
-  const failure = new AbortController();
-  const halt = AbortSignal.any([signal, failure.signal]);
+  const all = new Together(signal);
+  const halt = all.signal;
   const ended = AbortSignal.any([halt, tracker.finished]);
   const live =
     options.yieldTo === undefined
@@ -88,19 +88,12 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     tracker.note(header, header.end);
     options.onSegment?.(segment);
   };
-  const scored = keepRunning(
-    () =>
-      scorePlan({ ...options, signal: halt, onSegment }, plan.chains, { index, tracker, read: new PacedRead(pace) }),
-    { signal: halt, onWarning, nowMs },
-  );
-  const work = [scored, tracker.watch(LOOK_MS, halt), ...(live === undefined ? [] : [live.watch(ended)])];
-  for (const one of work) {
-    one.catch((error: unknown) => {
-      failure.abort(error);
-    });
-  }
-  await Promise.allSettled(work);
-  await Promise.all(work);
+  const score = (): Promise<void> =>
+    scorePlan({ ...options, signal: halt, onSegment }, plan.chains, { index, tracker, read: new PacedRead(pace) });
+  void all.begin(keepRunning(score, { signal: halt, onWarning, nowMs }));
+  void all.begin(tracker.watch(LOOK_MS, halt));
+  if (live !== undefined) void all.begin(live.watch(ended));
+  await all.ended();
   return { plan, counts, left: tracker.left };
 }
 

@@ -131,12 +131,9 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
   const kafka = kafkaOf(given.location);
   await run.work(async (context) => {
     let exitCode: number = EXIT.failed;
-    // What fails first ends the rest.
-    const failure = new AbortController();
-    const signal = AbortSignal.any([context.stop, failure.signal]);
     const opened: { close(): Promise<void> }[] = [];
     try {
-      await runAll(run, { given, kafka, flags, parts, opened, signal, failure }, context);
+      await runAll(run, { given, kafka, flags, parts, opened }, context);
       exitCode = run.exitCode;
     } catch (error) {
       if (isSluiceError(error)) exitCode = error.exitCode;
@@ -157,13 +154,12 @@ interface Running {
   readonly flags: RunFlags;
   readonly parts: WantedParts;
   readonly opened: { close(): Promise<void> }[];
-  readonly signal: AbortSignal;
-  readonly failure: AbortController;
 }
 
 /** Runs until it is told to stop, or one of its parts fails; says what was done. */
-async function runAll(run: Invocation, running: Running, { onProgress, note, warn }: WorkContext): Promise<void> {
-  const { given, kafka, flags, parts: wanted, opened, signal, failure } = running;
+async function runAll(run: Invocation, running: Running, { stop, onProgress, note, warn }: WorkContext): Promise<void> {
+  const { given, kafka, flags, parts: wanted, opened } = running;
+  const { Together } = await import("../../pipelines/flow/together.js");
   const { openKafka } = await import("../../pipelines/open/open-kafka.js");
   const { openStore } = await import("../../pipelines/open/workspace.js");
   const { openScoring } = await import("../../pipelines/open/open-scoring.js");
@@ -183,15 +179,14 @@ async function runAll(run: Invocation, running: Running, { onProgress, note, war
   const card = flags.teacherDigest === undefined ? (scoring?.teacher.card ?? ranking) : ranking;
   for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
 
-  const context = { config, kafka, log, store, note, onWarning: warn, signal, nowMs: run.terminal.nowMs };
+  const all = new Together(stop);
+  const context = { config, kafka, log, store, note, onWarning: warn, signal: all.signal, nowMs: run.terminal.nowMs };
   const parts: Part[] = [];
   /** What is begun must be ended, also where the next part cannot begin. */
   const begin = async (part: Promise<Part>): Promise<void> => {
     const begun = await part;
     parts.push(begun);
-    begun.work.catch((error: unknown) => {
-      failure.abort(error);
-    });
+    void all.begin(begun.work);
   };
   try {
     if (workspace !== null && scoring !== null) await begin(scorePart(context, { workspace, scoring, onProgress }));
@@ -202,12 +197,9 @@ async function runAll(run: Invocation, running: Running, { onProgress, note, war
     if (wanted.compact !== undefined)
       await begin(compactPart(context, { everyMs: flags.compactEvery, olderThanMs: flags.olderThan }));
   } catch (error) {
-    failure.abort(error);
-    await Promise.allSettled(parts.map(({ work }) => work));
-    throw error;
+    all.fail(error);
   }
-  await Promise.allSettled(parts.map(({ work }) => work));
-  await Promise.all(parts.map(({ work }) => work));
+  await all.ended();
   const lines = parts.flatMap((part) => part.text() ?? []);
   run.result(
     lines.length === 0 ? "Stopped." : lines.join("\n"),
