@@ -19,7 +19,7 @@ import type { ChainName } from "../../schemas/keys.js";
 import { modelCardSchema, teacherDigest } from "../../schemas/model-card.js";
 import { BYTES } from "../../schemas/scored-batch.js";
 import { SEGMENT_VERSION, type Segment } from "../../schemas/segment.js";
-import { randomWords } from "../random.js";
+import { randomWords } from "../../test/fixtures/random.js";
 
 const CLASSES = 100;
 export const TOP_M = 32;

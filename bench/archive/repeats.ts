@@ -7,7 +7,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { LocalScoreIndex, type LocalTable } from "../../pipelines/flow/score-index.js";
 import { short, type BenchOptions, type Measures } from "../harness.js";
-import { randomWords } from "../random.js";
+import { randomWords } from "../../test/fixtures/random.js";
 import { ARCHIVE, CHAINS, digestAt, imagesIn } from "./many-segments.js";
 import { memoryTable } from "./memory-table.js";
 
