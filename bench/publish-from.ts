@@ -159,7 +159,7 @@ async function reading(
     digest: Buffer.from(one.digest).toString("hex"),
     uri: uriOf(one),
     sizeBytes,
-    isKept: false,
+    pack: null,
   }));
   return inNewStore(async (store) => {
     let absent = needed.length;
@@ -209,6 +209,7 @@ function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => 
       licence: all(null),
       origin: all(null),
       bytes: new Uint8Array(rows).fill(BYTES.refer),
+      pack: all(null),
     };
   });
   const total = { in: shape.shards * shape.members, scored: shape.shards * shape.members };

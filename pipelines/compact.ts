@@ -9,6 +9,8 @@ import {
 } from "../operators/archive/compact-chain.js";
 import { oldestPin } from "../operators/archive/pins.js";
 import { sweepChain, type Swept } from "../operators/archive/sweep-chain.js";
+import { mergePacks } from "../operators/pack/merge-packs.js";
+import { sweepPacks } from "../operators/pack/sweep-packs.js";
 import { throwIfStopped } from "../operators/archive/throw-if-stopped.js";
 import { readCards } from "../operators/archive/teacher-registry.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
@@ -16,7 +18,9 @@ import type { ChainName } from "../schemas/keys.js";
 import type { OnProgress } from "../schemas/progress.js";
 
 /** How long what a run has taken over stays, without pins: a reader that has it open has nearly always finished then. */
-const SWEEP_AFTER_MS = 60 * 60 * 1000;
+export const SWEEP_AFTER_MS = 60 * 60 * 1000;
+/** Of a chain's packs only what was made of so many runs last is swept beside scoring: what is older, by hand. */
+const SWEPT_BESIDE = 256;
 
 export interface CompactOptions {
   readonly store: Store;
@@ -53,6 +57,10 @@ export interface Compacted {
   readonly bytesBefore: number;
   readonly bytesAfter: number | null;
   readonly swept: Swept;
+  /** Packs of kept images whose members lie in other objects now, and these */
+  readonly packs: { readonly merged: number; readonly into: number; readonly swept: number };
+  /** Packs that cannot be read: they stay as they are */
+  readonly refusedPacks: readonly SluiceError[];
   readonly refused: readonly (RefusedSegment & { readonly chain: ChainName })[];
   readonly stopped: boolean;
 }
@@ -70,6 +78,10 @@ export async function compact(options: CompactOptions): Promise<Compacted> {
   const refused: (RefusedSegment & { chain: ChainName })[] = [];
   const totals = { segments: 0, rows: 0, runs: 0, merged: 0, bytesBefore: 0, bytesAfter: 0 };
   const swept = { segments: 0, files: 0, sizeBytes: 0 };
+  const packs = { merged: 0, into: 0, swept: 0 };
+  const refusedPacks: SluiceError[] = [];
+  /** Where the first run of the chain begins that was made of segments */
+  let firstRun = Number.POSITIVE_INFINITY;
   const progress = (): void =>
     options.onProgress?.({ ...NOTHING_SCORED, phase: "compact", done: totals.segments, total: null });
   const onRun = ({ head, bytesBefore }: CompactedRun): void => {
@@ -77,6 +89,7 @@ export async function compact(options: CompactOptions): Promise<Compacted> {
       totals.merged++;
       return;
     }
+    firstRun = Math.min(firstRun, head.start);
     totals.runs++;
     totals.segments += head.segments;
     totals.rows += head.counts.scored + head.counts.copied;
@@ -95,12 +108,24 @@ export async function compact(options: CompactOptions): Promise<Compacted> {
         continue;
       }
       throwIfStopped(signal, STOPPED);
+      firstRun = Number.POSITIVE_INFINITY;
       const left = await compactChain({ ...options, chain, dueOnly, beforeMs, segmentsPerRun, onRun });
       if (left !== null) refused.push({ ...left, chain });
-      const pinnedMs = await oldestPin(store, archive.archive, nowMs());
+      // Of all archives: others may name this one's packs.
+      const pinnedMs = await oldestPin(store, "all", nowMs());
       const untilMs = Math.min(nowMs() - sweepAfterMs, pinnedMs ?? Number.POSITIVE_INFINITY);
       const gone = await sweepChain(store, chain, untilMs);
       for (const name of ["segments", "files", "sizeBytes"] as const) swept[name] += gone[name];
+      if (dueOnly && firstRun === Number.POSITIVE_INFINITY) continue;
+      const reader = archive.chain(chain);
+      await reader.runs.refresh();
+      // With the run before: who made that may have been stopped here.
+      const from = dueOnly ? (reader.runs.startsOf(0).findLast((start) => start < firstRun) ?? firstRun) : chain.origin;
+      const onRefused = (error: SluiceError): number => refusedPacks.push(error);
+      const merged = await mergePacks({ ...options, reader, from, onRefused });
+      packs.merged += merged.packs;
+      packs.into += merged.into;
+      packs.swept += (await sweepPacks(store, chain, untilMs, dueOnly ? SWEPT_BESIDE : undefined)).packs;
     }
   } catch (error) {
     if (!isSluiceError(error, "E_CANCELLED")) throw error;
@@ -108,7 +133,7 @@ export async function compact(options: CompactOptions): Promise<Compacted> {
   }
   if (dryRun) totals.runs = Math.ceil(totals.segments / segmentsPerRun);
   const bytesAfter = dryRun ? null : totals.bytesAfter;
-  return { chains: chains.length, ...totals, bytesAfter, swept, refused, stopped };
+  return { chains: chains.length, ...totals, bytesAfter, swept, packs, refusedPacks, refused, stopped };
 }
 
 /** What a dry run says of one chain. */

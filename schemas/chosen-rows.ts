@@ -30,6 +30,8 @@ export interface ChosenRows {
   readonly origin: readonly (string | null)[];
   /** one of BYTES: where the bytes were when the row was archived, [n] */
   readonly bytes: Uint8Array;
+  /** Whole name of the pack that kept them, null where none did, [n] */
+  readonly pack: readonly (string | null)[];
 }
 
 /** A cut: what a version is made of. Live publishing, rebuild and reproduce all end in one of these. */

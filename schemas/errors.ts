@@ -62,6 +62,7 @@ export const ERROR_CODES = {
   E_CHAIN_GAP: "The archive's chain has a gap.",
   E_CHAIN_CONFLICT: "Two writers disagree on a segment.",
   E_SEGMENT_CORRUPT: "An archive segment cannot be read or contradicts its header.",
+  E_PACK_CORRUPT: "A pack of kept images, or what says where its members lie, is not as it was written.",
   E_CHECKPOINT_CORRUPT: "A checkpoint's bytes are not those that were written.",
 
   E_DATASET_UNKNOWN: "No dataset of that name is declared, and the store has no versions of one.",

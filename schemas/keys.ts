@@ -4,6 +4,7 @@ import { shardName, shardNamed, type Shard } from "./shard.js";
 /** The object store's layout. Keys hold neither `+` nor `%`, and no key is another's folder: POSIX gateways need both. */
 
 const digits = (offset: number): string => String(offset).padStart(20, "0");
+const generationDigits = (generation: number): string => String(generation).padStart(6, "0");
 const levelDigits = (level: number): string => String(level).padStart(2, "0");
 
 /** Every key begins with one of these: a bucket may hold other things beside the store's. */
@@ -11,7 +12,7 @@ export const STORE_FOLDERS = [
   "scores/",
   "runs/",
   "pins/",
-  "images/sha256/",
+  "packs/",
   "checkpoints/",
   "labels/",
   "versions/",
@@ -41,6 +42,17 @@ export interface RunFileName {
   readonly file: number;
 }
 
+/** What tells one pack that was written for a generation from another. */
+export interface WrittenPackName {
+  /** Of the generation */
+  readonly start: number;
+  readonly generation: number;
+  /** Of this writing alone: [a-z0-9]+ */
+  readonly attempt: string;
+  /** From 0 */
+  readonly file: number;
+}
+
 export const keys = {
   chain: ({ teacher, stream, partition, origin }: ChainName): string =>
     `scores/${teacher}/${stream}/${partition}/${digits(origin)}/`,
@@ -62,6 +74,7 @@ export const keys = {
   runFile: (chain: ChainName, { start, level, attempt, file }: RunFileName): string =>
     `${keys.runFiles(chain)}${digits(start)}-${levelDigits(level)}-${attempt}-${file}.parquet`,
 
+  allPins: "pins/",
   /** What somebody reads at the moment, so that it is not swept. */
   pins: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">): string => `pins/${teacher}/${stream}/`,
   pin: (archive: Pick<ChainName, "teacher" | "stream">, name: string): string => `${keys.pins(archive)}${name}.json`,
@@ -70,8 +83,21 @@ export const keys = {
   claims: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">, number: number): string =>
     `scores/${teacher}/${stream}/claims/${digits(number)}.json`,
 
-  /** Bytes by content. `sha256` is 64 hexadecimal digits. */
-  image: (sha256: string): string => `images/sha256/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${sha256}`,
+  /** Bytes of kept images of one chain. */
+  packs: ({ teacher, stream, partition, origin }: ChainName): string =>
+    `packs/${teacher}/${stream}/${partition}/${digits(origin)}/`,
+  scoredPacks: (chain: ChainName): string => `${keys.packs(chain)}scored/`,
+  /** What a scorer kept of the segment at `start`, before it wrote the segment. */
+  scoredPack: (chain: ChainName, start: number, attempt: string): string =>
+    `${keys.scoredPacks(chain)}${digits(start)}-${attempt}.pack`,
+  packGenerations: (chain: ChainName): string => `${keys.packs(chain)}index/`,
+  /** Says where the members of a range of packs lie by now; created only if absent. */
+  packGeneration: (chain: ChainName, start: number, generation: number): string =>
+    `${keys.packGenerations(chain)}${digits(start)}-${generationDigits(generation)}.json`,
+  writtenPacks: (chain: ChainName): string => `${keys.packs(chain)}written/`,
+  /** Written for a generation, by a compactor that may yet create it. */
+  writtenPack: (chain: ChainName, { start, generation, attempt, file }: WrittenPackName): string =>
+    `${keys.writtenPacks(chain)}${digits(start)}-${generationDigits(generation)}-${attempt}-${file}.pack`,
 
   /** Of all shards of a state. */
   checkpointShards: (parameters: string): string => `checkpoints/${parameters}/`,
@@ -157,4 +183,25 @@ export function runFileName(key: string): RunFileName | null {
   const [, start, level, attempt, file] = /\/rows\/(\d{20})-(\d{2})-([a-z0-9]+)-(\d+)\.parquet$/.exec(key) ?? [];
   if (start === undefined || level === undefined || attempt === undefined || file === undefined) return null;
   return { start: Number(start), level: Number(level), attempt, file: Number(file) };
+}
+
+/** The start and the attempt that the key of a scorer's pack names; null for another key. */
+export function scoredPackPlace(key: string): { readonly start: number; readonly attempt: string } | null {
+  const [, start, attempt] = /\/scored\/(\d{20})-([a-z0-9]+)\.pack$/.exec(key) ?? [];
+  return start === undefined || attempt === undefined ? null : { start: Number(start), attempt };
+}
+
+/** The start and the number that the key of a generation of packs names; null for another key. */
+export function packGenerationPlace(key: string): { readonly start: number; readonly generation: number } | null {
+  const [, start, generation] = /\/index\/(\d{20})-(\d{6})\.json$/.exec(key) ?? [];
+  return start === undefined || generation === undefined
+    ? null
+    : { start: Number(start), generation: Number(generation) };
+}
+
+/** What the key of a pack that was written for a generation says of it; null for another key. */
+export function writtenPackName(key: string): WrittenPackName | null {
+  const [, start, generation, attempt, file] = /\/written\/(\d{20})-(\d{6})-([a-z0-9]+)-(\d+)\.pack$/.exec(key) ?? [];
+  if (start === undefined || generation === undefined || attempt === undefined || file === undefined) return null;
+  return { start: Number(start), generation: Number(generation), attempt, file: Number(file) };
 }

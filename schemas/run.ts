@@ -129,6 +129,7 @@ export const runBlockSchema = z.strictObject({
   lostReasons: z.array(z.tuple([count, z.string()])),
   rejected: z.array(z.tuple([count, rejectedSchema])),
   retried: z.array(z.tuple([count, count])),
+  packs: z.array(z.tuple([count, z.string()])),
 });
 export type RunBlock = z.infer<typeof runBlockSchema>;
 

@@ -54,6 +54,8 @@ export interface ScoredBatch {
   readonly copied: Uint8Array;
   /** one of BYTES, [n] */
   readonly bytes: Uint8Array;
+  /** Where its bytes are kept: `<start>-<attempt>` of a pack of its own chain, or another pack's whole name; null where they are not */
+  readonly pack: TextColumn;
   readonly uri: TextColumn;
   /** the encoded image's length in bytes, [n] */
   readonly sizeBytes: Uint32Array;
@@ -113,6 +115,7 @@ export function scoredSchema(widths: ScoredWidths, metadata?: Map<string, string
     field("event_time", new TimestampMillisecond("UTC")),
     field("copied", new Uint8()),
     field("bytes", new Uint8()),
+    field("pack", new Utf8(), true),
     field("uri", new Utf8()),
     field("size_bytes", new Uint32()),
     field("width", new Uint32()),
@@ -159,6 +162,7 @@ export function toRecordBatch(batch: ScoredBatch, schema: Schema): RecordBatch {
     log_sum_exp: batch.logSumExp,
   };
   const text: Record<string, TextColumn> = {
+    pack: batch.pack,
     uri: batch.uri,
     licence: batch.licence,
     origin: batch.origin,
@@ -220,6 +224,7 @@ export function fromRecordBatch(batch: RecordBatch): ScoredBatch {
     eventTimeMs: values("event_time"),
     copied: values("copied"),
     bytes: values("bytes"),
+    pack: textOf("pack"),
     uri: textOf("uri"),
     sizeBytes: values("size_bytes"),
     width: values("width"),

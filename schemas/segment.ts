@@ -5,7 +5,7 @@ import { SluiceError, ERROR_CODES, type ErrorCode } from "./errors.js";
 import { fromRecordBatch, scoredSchema, toRecordBatch, widthsOf, type ScoredBatch } from "./scored-batch.js";
 import { crcDigits } from "./sealed-json.js";
 
-export const SEGMENT_VERSION = 2;
+export const SEGMENT_VERSION = 3;
 /** Keys of a segment's schema metadata: its header (JSON), and its checksums. */
 const METADATA = { header: "sluice", checksums: "sluice-checksums" } as const;
 
@@ -78,6 +78,8 @@ export const segmentHeaderSchema = z.strictObject({
   rejected: z.array(rejectedSchema),
   /** Offsets of quarantined records that rows of this segment take up again */
   retried: z.array(count),
+  /** The attempt that wrote this segment's own pack; null where nothing was kept that no other pack had */
+  pack: z.string().nullable(),
 });
 export type SegmentHeader = z.infer<typeof segmentHeaderSchema>;
 

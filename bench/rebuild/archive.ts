@@ -93,6 +93,7 @@ function makeBatch(
     eventTimeMs: BigInt64Array.from({ length: count }, (_, row) => BigInt(FIRST_MS + 10 * (start + row))),
     copied: new Uint8Array(count),
     bytes: new Uint8Array(count).fill(BYTES.refer),
+    pack: text(() => null),
     uri: text((row) => `https://images.example/${partition}/${start + row}.jpg`),
     sizeBytes: new Uint32Array(count).fill(110_000),
     width: new Uint32Array(count).fill(500),
@@ -126,5 +127,6 @@ function headerOf(chain: ChainName, start: number, count: number): SegmentHeader
     keepers: [],
     rejected: [],
     retried: [],
+    pack: null,
   };
 }

@@ -74,6 +74,7 @@ function makeBatch(start: number, count: number, random: () => number, zipf: Uin
     eventTimeMs: new BigInt64Array(count).fill(1_556_800_000_000n),
     copied: new Uint8Array(count),
     bytes: new Uint8Array(count),
+    pack: text(() => null),
     uri: text((row) => `file:///photographs/${start + row}.jpg`),
     sizeBytes: new Uint32Array(count).fill(100_000),
     width: new Uint32Array(count).fill(500),
@@ -110,6 +111,7 @@ function headerOf(start: number, count: number): SegmentHeader {
     keepers: [],
     rejected: [],
     retried: [],
+    pack: null,
   };
 }
 

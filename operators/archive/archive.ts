@@ -3,10 +3,13 @@ import type { RankableBatch, Ranking } from "../select/ranking.js";
 import { SegmentBuilder, type RowOrigin, type RowScores } from "./segment-builder.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
+import { packInRow } from "../../schemas/pack.js";
 import { BYTES, type BytesState } from "../../schemas/scored-batch.js";
 import { SEGMENT_VERSION, type EngineInfo, type Segment, type SegmentHeader } from "../../schemas/segment.js";
 import { ChainRuns } from "./chain-runs.js";
 import { writeSegment } from "./segment-objects.js";
+import type { KeptAgain } from "../pack/kept-again.js";
+import { writePack, type PackSource } from "../pack/pack-objects.js";
 import { hexDigest, type Outcome } from "../image/image-in-flight.js";
 
 /** A dataset that wants the bytes of images that may be among its best K+R. */
@@ -39,8 +42,10 @@ export interface ArchiveOptions {
   readonly retainBytes: "winners" | "all";
   /** Asked anew for each segment: thresholds rise */
   readonly keepers: () => readonly Keeper[];
-  /** Blobs written at once */
-  readonly writeConcurrency: number;
+  /** A name for each pack, [a-z0-9]+, never the same twice */
+  readonly attempt: () => string;
+  /** Knows which images other packs have already; by default every segment keeps its own */
+  readonly keptAgain?: KeptAgain;
 }
 
 /** Where a chain ends so far. */
@@ -50,15 +55,15 @@ export interface ChainPosition {
 }
 
 /**
- * Archives the outcomes of consecutive records as the segment that follows `position`. Blobs are written before the
- * segment that names them. Throws E_CHAIN_CONFLICT where another writer has archived that range already.
+ * Archives the outcomes of consecutive records as the segment that follows `position`. Its pack is written before the
+ * segment that names it. Throws E_CHAIN_CONFLICT where another writer has archived that range already.
  */
 export async function archiveSegment(
   outcomes: readonly Outcome[],
   position: ChainPosition,
   options: ArchiveOptions,
 ): Promise<Segment> {
-  const { chain, store, topM, classCount, embeddingSize } = options;
+  const { chain, topM, classCount, embeddingSize } = options;
   const builder = new SegmentBuilder({
     partition: chain.partition,
     topM,
@@ -68,18 +73,21 @@ export async function archiveSegment(
     watermarkMs: position.watermarkMs,
   });
   const keepers = options.keepers();
-  const blobs = new Map<string, Uint8Array>();
-  for (const outcome of outcomes) {
+  const states = outcomes.map((outcome): BytesState => {
+    if (outcome.kind === "refused" || outcome.bytes === null) return BYTES.refer;
+    return bytesState(outcome, keepers, options.retainBytes);
+  });
+  const kept = await keep(outcomes, states, position.end, options);
+  for (const [at, outcome] of outcomes.entries()) {
     if (outcome.kind === "refused") {
       builder.reject(outcome.rejected);
       continue;
     }
-    const { origin, scores, copied, bytes } = outcome;
-    const state = bytes === null ? BYTES.refer : bytesState({ origin, scores }, keepers, options.retainBytes);
-    if (bytes !== null && state === BYTES.kept) blobs.set(hexDigest(origin.digest), bytes);
-    builder.add(origin, scores, copied, state);
+    const { origin, scores, copied } = outcome;
+    const state = states[at]!;
+    const pack = state === BYTES.kept ? kept.packOf(hexDigest(origin.digest)) : null;
+    builder.add(origin, scores, copied, state, pack);
   }
-  await writeBlobs(store, blobs, options.writeConcurrency);
   const header: SegmentHeader = {
     ...place(chain, position.end, builder.end),
     counts: builder.counts(),
@@ -90,6 +98,7 @@ export async function archiveSegment(
     keepers: keepers.map(({ dataset, parameters, thresholdsAt }) => ({ dataset, parameters, thresholdsAt })),
     rejected: [...builder.rejected],
     retried: builder.retried,
+    pack: kept.attempt,
   };
   return write(options, { header, batch: builder.build() });
 }
@@ -126,6 +135,7 @@ async function archiveEmpty(
     keepers: [],
     rejected: [],
     retried: [],
+    pack: null,
   };
   const empty = new SegmentBuilder({
     partition: chain.partition,
@@ -204,11 +214,43 @@ function oneRow({ origin, scores }: ScoredRow): RankableBatch {
   };
 }
 
-async function writeBlobs(store: Store, blobs: ReadonlyMap<string, Uint8Array>, concurrency: number): Promise<void> {
-  const queue = blobs.entries();
-  await Promise.all(
-    Array.from({ length: Math.min(concurrency, blobs.size) }, async () => {
-      for (const [digest, bytes] of queue) await store.putIfAbsent(keys.image(digest), bytes);
-    }),
-  );
+interface Kept {
+  /** That wrote the segment's own pack; null where there was nothing to write */
+  readonly attempt: string | null;
+  /** The pack that has an image that is kept, as its row names it */
+  readonly packOf: (digestHex: string) => string;
+}
+
+/** Writes what is to be kept, and no other pack has, as the pack of the segment at `start`. */
+async function keep(
+  outcomes: readonly Outcome[],
+  states: readonly BytesState[],
+  start: number,
+  { store, chain, attempt: name, keptAgain }: ArchiveOptions,
+): Promise<Kept> {
+  const members = new Map<string, PackSource>();
+  for (const [at, outcome] of outcomes.entries()) {
+    if (outcome.kind === "refused" || outcome.bytes === null || states[at] !== BYTES.kept) continue;
+    const { bytes, origin } = outcome;
+    members.set(hexDigest(origin.digest), { digest: origin.digest, sizeBytes: bytes.length, bytes });
+  }
+  const known = (await keptAgain?.find([...members.values()].map(({ digest }) => digest))) ?? new Map<string, string>();
+  for (const digest of known.keys()) members.delete(digest);
+  const attempt = members.size === 0 ? null : name();
+  if (attempt !== null) await writePack(store, keys.scoredPack(chain, start, attempt), [...members.values()]);
+  if (known.size > 0 && keptAgain?.isHeld() === false) {
+    throw new SluiceError(
+      "E_FLOW_FAILED",
+      `Expected to archive ${chain.stream}/${chain.partition} from offset ${start} on within the time of its pin, found it over: this ` +
+        "process stood still for hours, and kept images that it was about to name may be gone. It goes on by itself.",
+      { retryable: true },
+    );
+  }
+  return {
+    attempt,
+    packOf: (digest) => {
+      const other = known.get(digest);
+      return other === undefined ? `${start}-${attempt}` : packInRow(other, chain);
+    },
+  };
 }

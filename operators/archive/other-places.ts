@@ -1,10 +1,19 @@
 import type { Store } from "../../connectors/store/store.js";
+import { packOfRow } from "../../schemas/pack.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { DigestSet } from "../topk/digest-set.js";
 import { eachRow, type RowGroup } from "../version/publish-plan.js";
 import { ArchiveReader } from "./archive-reader.js";
 import { digestText } from "../version/fetched-images.js";
 import { readCards } from "./teacher-registry.js";
+
+/** Where an image was seen. */
+export interface SeenAt {
+  /** null where it came without a place of its own */
+  readonly uri: string | null;
+  /** Whole name of the pack that kept it; null where none did */
+  readonly pack: string | null;
+}
 
 /** Other places kept of an image: the newest, which are the likeliest to have it still. */
 const PLACES_KEPT = 8;
@@ -20,7 +29,7 @@ export class OtherPlaces {
   readonly #stream: string;
   #group: RowGroup | null = null;
   /** Places by digest, of teachers read so far */
-  #places = new Map<string, string[]>();
+  #places = new Map<string, SeenAt[]>();
   #own: Promise<void> | null = null;
   #others: Promise<void> | null = null;
 
@@ -38,8 +47,8 @@ export class OtherPlaces {
     this.#others = null;
   }
 
-  /** Uris that an image was seen at, newest first. `own`: under the teacher; `all`: under any. */
-  async of(sha256: string, reach: "own" | "all"): Promise<readonly string[]> {
+  /** Where an image was seen, newest first. `own`: under the teacher; `all`: under any. */
+  async of(sha256: string, reach: "own" | "all"): Promise<readonly SeenAt[]> {
     const group = this.#group;
     if (group === null) return [];
     if (reach === "own") await (this.#own ??= this.#read(group, [this.#teacher]));
@@ -70,12 +79,17 @@ export class OtherPlaces {
           for (let row = 0; row < batch.count; row++) {
             if (!wanted.has(batch.digest, row * DIGEST_BYTES)) continue;
             const uri = batch.uri.get(row);
-            if (uri === null || uri.startsWith("log://")) continue;
+            const pack = batch.pack.get(row);
+            const seen: SeenAt = {
+              uri: uri === null || uri.startsWith("log://") ? null : uri,
+              pack: pack === null ? null : packOfRow(pack, chain),
+            };
+            if (seen.uri === null && seen.pack === null) continue;
             const sha256 = digestText(batch, row);
             const known = places.get(sha256);
-            if (known === undefined) places.set(sha256, [uri]);
-            else if (!known.includes(uri)) {
-              known.unshift(uri);
+            if (known === undefined) places.set(sha256, [seen]);
+            else if (!known.some((one) => one.uri === seen.uri && one.pack === seen.pack)) {
+              known.unshift(seen);
               if (known.length > PLACES_KEPT) known.pop();
             }
           }

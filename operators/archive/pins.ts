@@ -17,6 +17,37 @@ export interface PinOptions {
   readonly nowMs: () => number;
 }
 
+/** A pin that holds until it is released, or its time is over. */
+export class Pin {
+  readonly #store: Store;
+  readonly #key: string;
+  readonly #untilMs: number;
+  readonly #nowMs: () => number;
+
+  private constructor(store: Store, key: string, untilMs: number, nowMs: () => number) {
+    this.#store = store;
+    this.#key = key;
+    this.#untilMs = untilMs;
+    this.#nowMs = nowMs;
+  }
+
+  static async take(store: Store, archive: Archive, { name, nowMs }: PinOptions): Promise<Pin> {
+    const key = keys.pin(archive, name);
+    const createdMs = nowMs();
+    const untilMs = createdMs + HOLD_MS;
+    await store.put(key, sealJson({ schemaVersion: 1, createdMs, untilMs }));
+    return new Pin(store, key, untilMs, nowMs);
+  }
+
+  isHeld(): boolean {
+    return this.#nowMs() < this.#untilMs;
+  }
+
+  async release(): Promise<void> {
+    await this.#store.delete(this.#key);
+  }
+}
+
 /** Reads an archive under a pin. */
 export async function withPin<T>(
   store: Store,
@@ -24,20 +55,21 @@ export async function withPin<T>(
   options: PinOptions,
   work: () => Promise<T>,
 ): Promise<T> {
-  const key = keys.pin(archive, options.name);
-  const createdMs = options.nowMs();
-  await store.put(key, sealJson({ schemaVersion: 1, createdMs, untilMs: createdMs + HOLD_MS }));
+  const pin = await Pin.take(store, archive, options);
   try {
     return await work();
   } finally {
-    await store.delete(key);
+    await pin.release();
   }
 }
 
-/** When the oldest pin of an archive was made, ms; null where none holds. Pins whose time is over are deleted. */
-export async function oldestPin(store: Store, archive: Archive, nowMs: number): Promise<number | null> {
+/**
+ * When the oldest pin was made, ms, of an archive or of all of the store's; null where none holds. Pins whose time is over are
+ * deleted.
+ */
+export async function oldestPin(store: Store, archive: Archive | "all", nowMs: number): Promise<number | null> {
   let oldest: number | null = null;
-  for await (const { key } of store.list(keys.pins(archive))) {
+  for await (const { key } of store.list(archive === "all" ? keys.allPins : keys.pins(archive))) {
     const pin = await readPin(store, key);
     if (pin === null) continue;
     if (pin.untilMs <= nowMs) await store.delete(key);

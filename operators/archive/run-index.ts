@@ -27,6 +27,7 @@ export class RunIndex {
   readonly #rejected = new Map<number, RunBlock["rejected"][number][1][]>();
   readonly #retried = new Map<number, number[]>();
   readonly #lostReasons: ReadonlyMap<number, string>;
+  readonly #packs: ReadonlyMap<number, string>;
 
   constructor(head: RunHead, block: RunBlock) {
     this.head = head;
@@ -44,6 +45,7 @@ export class RunIndex {
     for (const [at, one] of block.rejected) pushTo(this.#rejected, at, one);
     for (const [at, offset] of block.retried) pushTo(this.#retried, at, offset);
     this.#lostReasons = new Map(block.lostReasons);
+    this.#packs = new Map(block.packs);
   }
 
   get chain(): ChainName {
@@ -145,6 +147,7 @@ export class RunIndex {
       keepers: keepers[segments.keepers[at]!]!,
       rejected: this.#rejected.get(at) ?? [],
       retried: this.#retried.get(at) ?? [],
+      pack: this.#packs.get(at) ?? null,
     };
   }
 
@@ -252,6 +255,7 @@ class OpenBlock {
     lostReasons: [],
     rejected: [],
     retried: [],
+    packs: [],
   };
 
   constructor(start: number, before: RecordCounts) {
@@ -264,7 +268,7 @@ class OpenBlock {
   }
 
   add(header: SegmentHeader): void {
-    const { segments, lostReasons, rejected, retried } = this.#rest;
+    const { segments, lostReasons, rejected, retried, packs } = this.#rest;
     const at = this.count;
     segments.end.push(header.end);
     for (const name of ["scored", "copied", "quarantined", "lost"] as const) segments[name].push(header.counts[name]);
@@ -275,6 +279,7 @@ class OpenBlock {
     if (header.lostReason !== null) lostReasons.push([at, header.lostReason]);
     for (const one of header.rejected) rejected.push([at, one]);
     for (const offset of header.retried) retried.push([at, offset]);
+    if (header.pack !== null) packs.push([at, header.pack]);
   }
 
   get block(): RunBlock {

@@ -40,7 +40,13 @@ export class SegmentBuilder {
   readonly #topM: number;
   readonly #classCount: number | null;
   readonly #embeddingSize: number | null;
-  readonly #rows: { origin: RowOrigin; scores: RowScores; copied: boolean; bytes: BytesState }[] = [];
+  readonly #rows: {
+    origin: RowOrigin;
+    scores: RowScores;
+    copied: boolean;
+    bytes: BytesState;
+    pack: string | null;
+  }[] = [];
   readonly #rejected: Rejected[] = [];
   #watermarkMs: number | null;
   #end: number;
@@ -85,8 +91,9 @@ export class SegmentBuilder {
     return this.#rows.flatMap(({ origin }) => origin.retryOf ?? []);
   }
 
-  add(origin: RowOrigin, scores: RowScores, copied: boolean, bytes: BytesState): void {
-    this.#rows.push({ origin, scores, copied, bytes });
+  /** `pack`: as the column has it */
+  add(origin: RowOrigin, scores: RowScores, copied: boolean, bytes: BytesState, pack: string | null = null): void {
+    this.#rows.push({ origin, scores, copied, bytes, pack });
     this.#advance(origin.offset);
     if (this.#watermarkMs === null || origin.eventTimeMs > this.#watermarkMs) this.#watermarkMs = origin.eventTimeMs;
   }
@@ -127,6 +134,7 @@ export class SegmentBuilder {
       eventTimeMs: new BigInt64Array(count),
       copied: new Uint8Array(count),
       bytes: new Uint8Array(count),
+      pack: { get: (row: number) => this.#rows[row]!.pack },
       uri: { get: (row: number) => this.#rows[row]!.origin.uri },
       sizeBytes: new Uint32Array(count),
       width: new Uint32Array(count),

@@ -16,6 +16,7 @@ export function selectRows(batch: ScoredBatch, rows: readonly number[]): ScoredB
     eventTimeMs: gather(batch.eventTimeMs, rows, 1),
     copied: gather(batch.copied, rows, 1),
     bytes: gather(batch.bytes, rows, 1),
+    pack: text(batch.pack),
     uri: text(batch.uri),
     sizeBytes: gather(batch.sizeBytes, rows, 1),
     width: gather(batch.width, rows, 1),

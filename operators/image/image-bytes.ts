@@ -1,11 +1,11 @@
 import type { AskedImage, ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import { sha256Hex } from "../../schemas/canonical.js";
-import { isSluiceError, messageOf, type SluiceError } from "../../schemas/errors.js";
-import { keys } from "../../schemas/keys.js";
+import { messageOf, type SluiceError } from "../../schemas/errors.js";
 import type { RowGroup } from "../version/publish-plan.js";
 import type { NeededImage, ReadImage, ReadImages } from "../version/fetched-images.js";
-import { OtherPlaces } from "../archive/other-places.js";
+import { OtherPlaces, type SeenAt } from "../archive/other-places.js";
+import { PackReader } from "../pack/pack-reader.js";
 
 /** Why an image's bytes are absent. */
 export interface Absence {
@@ -31,22 +31,20 @@ export interface ImageBytesOptions {
 
 const ABSENCES_KEPT = 1000;
 
-/** Blobs read from the store at once */
-const BLOBS_TOGETHER = { images: 16, bytes: 32 * 2 ** 20 };
-
 /** An image that is looked for. */
 interface Sought extends NeededImage {
   readonly at: number;
+  /** Uris and packs */
   readonly tried: Set<string>;
-  /** Why the store has no blob of it; null until it was asked */
-  blob: string | null;
+  /** Why no pack gives it; null until one was asked */
+  kept: string | null;
   /** Why its uri does not give it; null until it was asked */
   place: string | null;
 }
 
 /**
- * Finds images' bytes, each source read once in its own order: what the store kept by content, else what the uri refers to, else what
- * lies where the image was relocated to, else a blob of another record, else any other place where it was seen. Only bytes whose SHA-256
+ * Finds images' bytes, each source read once in its own order: the pack that its row names, else what the uri refers to, else what lies where the
+ * image was relocated to, else the packs and places of other records of it. Only bytes whose SHA-256
  * is the row's count; anything else is an absence with its reason. Throws what the store throws for failed I/O (E_STORE_IO …): a store
  * that is away is no absence.
  */
@@ -54,34 +52,23 @@ export function imageBytes({ store, opener, archive }: ImageBytesOptions): Image
   const absences: Absence[] = [];
   const places = archive === undefined ? null : new OtherPlaces(store, archive);
 
-  const blobOf = async (one: Sought): Promise<Uint8Array | null> => {
-    const key = keys.image(one.digest);
-    try {
-      const bytes = await store.get(key);
-      if (sha256Hex(bytes) === one.digest) return bytes;
-      one.blob = `the blob ${key} has other bytes than its name says`;
-    } catch (error) {
-      if (!isSluiceError(error, "E_STORE_MISSING")) throw error;
-      one.blob = "the store has no blob of it";
-    }
-    return null;
-  };
+  const packs = new PackReader(store);
 
-  /** Yields what the store has, and takes it out of `sought`. */
-  async function* fromStore(sought: Set<Sought>, wanted: readonly Sought[]): AsyncGenerator<ReadImage> {
-    for (let from = 0; from < wanted.length;) {
-      const group: Sought[] = [];
-      for (let bytes = 0; from < wanted.length && group.length < BLOBS_TOGETHER.images; from++) {
-        bytes += wanted[from]!.sizeBytes;
-        if (group.length > 0 && bytes > BLOBS_TOGETHER.bytes) break;
-        group.push(wanted[from]!);
+  /** Yields what packs have, and takes it out of `sought`. */
+  async function* fromPacks(
+    sought: Set<Sought>,
+    wanted: readonly { readonly one: Sought; readonly pack: string }[],
+  ): AsyncGenerator<ReadImage> {
+    for (const { one, pack } of wanted) one.tried.add(pack);
+    const members = wanted.map(({ one, pack }) => ({ digest: one.digest, pack }));
+    for await (const { at, bytes, reason } of packs.readMany(members)) {
+      const { one } = wanted[at]!;
+      if (bytes === null) {
+        one.kept ??= reason;
+        continue;
       }
-      const blobs = await Promise.all(group.map(async (one) => ({ one, bytes: await blobOf(one) })));
-      for (const { one, bytes } of blobs) {
-        if (bytes === null) continue;
-        sought.delete(one);
-        yield { at: one.at, bytes };
-      }
+      sought.delete(one);
+      yield { at: one.at, bytes };
     }
   }
 
@@ -109,50 +96,62 @@ export function imageBytes({ store, opener, archive }: ImageBytesOptions): Image
   async function* inTurn(
     sought: Set<Sought>,
     placesOf: (one: Sought) => Promise<readonly string[]>,
+    from: (wanted: readonly { readonly one: Sought; readonly place: string }[]) => AsyncGenerator<ReadImage>,
   ): AsyncGenerator<ReadImage> {
     for (;;) {
-      const uris: { one: Sought; uri: string }[] = [];
+      const wanted: { one: Sought; place: string }[] = [];
       for (const one of sought) {
-        const uri = (await placesOf(one)).find((place) => !one.tried.has(place));
-        if (uri !== undefined) uris.push({ one, uri });
+        const place = (await placesOf(one)).find((known) => !one.tried.has(known));
+        if (place !== undefined) wanted.push({ one, place });
       }
-      if (uris.length === 0) return;
-      yield* fromPlaces(sought, uris);
+      if (wanted.length === 0) return;
+      yield* from(wanted);
     }
   }
 
   const elsewhere = async (uri: string): Promise<readonly string[]> => (await opener?.elsewhere?.(uri)) ?? [];
 
   async function* read(needed: readonly NeededImage[]): AsyncGenerator<ReadImage, void, undefined> {
-    const sought = new Set(
-      needed.map((one, at): Sought => ({ ...one, at, tried: new Set(), blob: null, place: null })),
-    );
-    yield* fromStore(
+    const sought = new Set(needed.map((one, at): Sought => ({ ...one, at, tried: new Set(), kept: null, place: null })));
+    yield* fromPacks(
       sought,
-      [...sought].filter(({ isKept }) => isKept),
+      [...sought].flatMap((one) => (one.pack === null ? [] : [{ one, pack: one.pack }])),
     );
-    yield* fromPlaces(
-      sought,
-      [...sought].map((one) => ({ one, uri: one.uri })),
-    );
-    yield* inTurn(sought, ({ uri }) => elsewhere(uri));
-    yield* fromStore(
-      sought,
-      [...sought].filter(({ blob }) => blob === null),
-    );
+    const atUris = (wanted: readonly { readonly one: Sought; readonly place: string }[]) =>
+      fromPlaces(
+        sought,
+        wanted.map(({ one, place }) => ({ one, uri: place })),
+      );
+    yield* atUris([...sought].map((one) => ({ one, place: one.uri })));
+    yield* inTurn(sought, ({ uri }) => elsewhere(uri), atUris);
     for (const reach of ["own", "all"] as const) {
-      if (opener === undefined || places === null || sought.size === 0) break;
-      yield* inTurn(sought, async ({ digest }) => {
-        const seen = await places.of(digest, reach);
-        const moved = await Promise.all(seen.map(async (place) => [place, ...(await elsewhere(place))]));
-        return moved.flat();
-      });
+      if (places === null || sought.size === 0) break;
+      const seenOf = ({ digest }: Sought): Promise<readonly SeenAt[]> => places.of(digest, reach);
+      yield* inTurn(
+        sought,
+        async (one) => (await seenOf(one)).flatMap(({ pack }) => pack ?? []),
+        (wanted) =>
+          fromPacks(
+            sought,
+            wanted.map(({ one, place }) => ({ one, pack: place })),
+          ),
+      );
+      if (opener === undefined) continue;
+      yield* inTurn(
+        sought,
+        async (one) => {
+          const uris = (await seenOf(one)).flatMap(({ uri }) => uri ?? []);
+          const moved = await Promise.all(uris.map(async (uri) => [uri, ...(await elsewhere(uri))]));
+          return moved.flat();
+        },
+        atUris,
+      );
     }
-    for (const { at, digest: sha256, uri, blob, place } of sought) {
+    for (const { at, digest: sha256, uri, kept, place } of sought) {
       if (absences.length < ABSENCES_KEPT) {
         const moved = await elsewhere(uri);
         const nor = moved.length === 0 ? "" : ` Nor is it at ${moved.join(", nor at ")}.`;
-        absences.push({ sha256, uri, reason: `${blob}; ${place}${nor}` });
+        absences.push({ sha256, uri, reason: `${kept ?? "no pack kept it"}; ${place}${nor}` });
       }
       yield { at, bytes: null };
     }

@@ -1,6 +1,8 @@
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
+import type { ChainName } from "../../schemas/keys.js";
+import { packOfRow } from "../../schemas/pack.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { ClassScores, Ranking } from "../select/ranking.js";
 import type { TopkRows } from "../topk/topk.js";
@@ -84,7 +86,8 @@ async function fillPartition(
 ): Promise<void> {
   const filled = new Uint8Array(places.count);
   for (const { origin, end } of archive.frontier.filter((chain) => chain.partition === partition)) {
-    const lookup = await SegmentLookup.open(archive.archive.chain({ partition, origin }), places.count);
+    const chain = archive.archive.chain({ partition, origin });
+    const lookup = await SegmentLookup.open(chain, places.count);
     let scored: ScoredBatch | null = null;
     let scores: ClassScores | null = null;
     for (let place = 0; place < places.count; place++) {
@@ -100,7 +103,7 @@ async function fillPartition(
         scores = archive.ranking.byProbability ? null : archive.ranking.scores(batch);
         scored = batch;
       }
-      fillRow(chosen[at]!, to, batch, row);
+      fillRow(chosen[at]!, to, batch, row, chain.chain);
       if (scores !== null) fillProbability(chosen[at]!, to, scores, row);
       filled[place] = 1;
     }
@@ -120,6 +123,7 @@ type Filled = ChosenRows & {
   readonly uri: string[];
   readonly licence: (string | null)[];
   readonly origin: (string | null)[];
+  readonly pack: (string | null)[];
 };
 
 function emptyRows({ class: index, rows, repeat }: ClassEntries): Filled {
@@ -142,6 +146,7 @@ function emptyRows({ class: index, rows, repeat }: ClassEntries): Filled {
     licence: new Array<string | null>(count),
     origin: new Array<string | null>(count),
     bytes: new Uint8Array(count),
+    pack: new Array<string | null>(count),
   };
 }
 
@@ -155,7 +160,7 @@ function isImage({ digest }: ScoredBatch, row: number, ranked: TopkRows, entry: 
   return true;
 }
 
-function fillRow(chosen: ChosenRows, to: number, batch: ScoredBatch, row: number): void {
+function fillRow(chosen: ChosenRows, to: number, batch: ScoredBatch, row: number, chain: ChainName): void {
   const digest = batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
   const filled = chosen as Filled;
   filled.digest.set(digest, to * DIGEST_BYTES);
@@ -167,6 +172,8 @@ function fillRow(chosen: ChosenRows, to: number, batch: ScoredBatch, row: number
   filled.licence[to] = batch.licence.get(row);
   filled.origin[to] = batch.origin.get(row);
   filled.bytes[to] = batch.bytes[row]!;
+  const pack = batch.pack.get(row);
+  filled.pack[to] = pack === null ? null : packOfRow(pack, chain);
 }
 
 function fillProbability(chosen: ChosenRows, to: number, scores: ClassScores, row: number): void {

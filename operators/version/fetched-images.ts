@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
-import { BYTES, DIGEST_BYTES } from "../../schemas/scored-batch.js";
+import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import type { RowGroup } from "./publish-plan.js";
 import { ImageSpool, type SpoolPlace } from "./image-spool.js";
 
@@ -10,8 +10,8 @@ export interface NeededImage {
   readonly digest: string;
   readonly uri: string;
   readonly sizeBytes: number;
-  /** The store kept its bytes when its row was archived */
-  readonly isKept: boolean;
+  /** Whole name of the pack that kept its bytes when its row was archived; null where none did */
+  readonly pack: string | null;
 }
 
 export interface ReadImage {
@@ -159,7 +159,7 @@ function runFrom(order: Float64Array, from: number, mostBytes: number, locate: L
       bytes += sizeBytes;
       image = needed.length;
       known.set(digest, image);
-      needed.push({ digest, uri: rows.uri[row]!, sizeBytes, isKept: rows.bytes[row] === BYTES.kept });
+      needed.push({ digest, uri: rows.uri[row]!, sizeBytes, pack: rows.pack[row] ?? null });
     }
     images.push(image);
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import type { Decoder } from "../../connectors/decoder/decoder.js";
 import type { Engine } from "../../connectors/engine/engine.js";
@@ -7,6 +8,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/archive/archive.js";
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
 import { Dedupe } from "../../operators/image/dedupe.js";
+import { KeptAgain } from "../../operators/pack/kept-again.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError, awaitedLater } from "../../schemas/errors.js";
@@ -38,6 +40,8 @@ export interface ChainScoringOptions {
   /** Told how long each stage is at work; a `StageRecord` keeps it for `status` */
   readonly stages?: StageClock | undefined;
   readonly nowMs: () => number;
+  /** Names packs and pins, [a-z0-9]+, never the same twice. Default: at random */
+  readonly attempt?: (() => string) | undefined;
 }
 
 /** What all chains that one process scores share. */
@@ -78,6 +82,23 @@ export interface ChainRun {
  * retention has removed before it was read is archived as lost. Returns at `until`, or when reading ends.
  */
 export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainScoring): Promise<void> {
+  const { store, index, nowMs, attempt = () => randomBytes(6).toString("hex") } = scoring;
+  const { partition, origin } = open.chain;
+  const keptAgain = new KeptAgain({
+    store,
+    archive: open.chain,
+    packOf: (digest) => index.packOf(digest),
+    name: `score-${partition}-${origin}-${attempt()}`,
+    nowMs,
+  });
+  try {
+    await scoreAlong(open, run, scoring, { ...archiveOptions(scoring, open.chain), attempt, keptAgain });
+  } finally {
+    await keptAgain.close();
+  }
+}
+
+async function scoreAlong(open: OpenChain, run: ChainRun, scoring: ChainScoring, archive: ArchiveOptions): Promise<void> {
   const { config, log, index, downstream } = scoring;
   const { partition } = open.chain;
   const { until, given, signal = given.signal } = run;
@@ -87,7 +108,6 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
   await downstream.catchUp(open.chain, open.position.end, given);
   // As a number, so that no reader begins before it knows.
   const end = typeof until === "number" ? until : Number.POSITIVE_INFINITY;
-  const archive = archiveOptions(scoring, open.chain);
   const opener = relocatedOpener(scoring.opener, scoring);
   const take = async (segment: Segment): Promise<void> => {
     await index.take(segment);
@@ -156,7 +176,10 @@ async function* stopAtLoss(
   }
 }
 
-function archiveOptions({ config, store, card, engine, downstream }: ChainScoring, chain: ChainName): ArchiveOptions {
+function archiveOptions(
+  { config, store, card, engine, downstream }: ChainScoring,
+  chain: ChainName,
+): Omit<ArchiveOptions, "attempt"> {
   const classCount = card.labels.length;
   return {
     store,
@@ -170,7 +193,6 @@ function archiveOptions({ config, store, card, engine, downstream }: ChainScorin
     retainBytes: config.retainBytes,
     // Asked anew for each segment: thresholds rise.
     keepers: () => downstream.keepers(),
-    writeConcurrency: 16,
   };
 }
 

@@ -7,6 +7,7 @@ import type { ScoreIndex } from "../../operators/image/dedupe.js";
 import { hexDigest, type Scored } from "../../operators/image/image-in-flight.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
+import { packOfRow } from "../../schemas/pack.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";
 import type { Workspace } from "../open/workspace.js";
@@ -36,10 +37,9 @@ const MOST_STARTS = 1024;
 
 /** Opens the index of one teacher's scores over a stream, in the workspace's local tables. */
 export function openScoreIndex(workspace: Workspace, teacher: string): LocalScoreIndex {
-  return new LocalScoreIndex(workspace.store, workspace.tables.table(`scores-${teacher.slice(0, 32)}`), {
-    teacher,
-    stream: workspace.config.stream,
-  });
+  const { store, tables, config } = workspace;
+  const archive = { teacher, stream: config.stream };
+  return new LocalScoreIndex(store, tables.table(`scores-${teacher.slice(0, 32)}`), archive, tables.table("packs"));
 }
 
 /**
@@ -49,6 +49,7 @@ export function openScoreIndex(workspace: Workspace, teacher: string): LocalScor
  */
 export class LocalScoreIndex implements ScoreIndex {
   readonly #table: LocalTable;
+  readonly #packs: LocalTable | undefined;
   readonly #archive: ArchiveReader;
   /** By chain and start */
   readonly #open = new Map<string, Promise<ScoredBatch | null>>();
@@ -60,8 +61,10 @@ export class LocalScoreIndex implements ScoreIndex {
   /** By digest: what `look` has found and nobody has asked for since */
   readonly #looked = new Map<string, Scored>();
 
-  constructor(store: Store, table: LocalTable, archive: { teacher: string; stream: string }) {
+  /** `packs`: where each digest's bytes are kept, of all teachers; without it every image is stored where it is met */
+  constructor(store: Store, table: LocalTable, archive: { teacher: string; stream: string }, packs?: LocalTable) {
     this.#table = table;
+    this.#packs = packs;
     this.#archive = new ArchiveReader(store, archive);
     this.#left = new LeftToRuns(this.#archive);
   }
@@ -195,8 +198,15 @@ export class LocalScoreIndex implements ScoreIndex {
     this.#known.set(keys.chain(chain), position);
   }
 
+  /** Whole name of a pack that kept a digest's bytes, under whatever teacher; null where none is known. */
+  packOf(digest: Uint8Array): string | null {
+    const found = this.#packs?.get(digest.subarray(0, IDENTITY_BYTES));
+    return found === undefined ? null : Buffer.from(found).toString("latin1");
+  }
+
   /** Takes in a segment just archived. */
   async take({ header, batch }: Segment): Promise<void> {
+    await this.#keepPacks(header, batch);
     const entries: [Uint8Array, Uint8Array][] = [];
     for (let row = 0; row < batch.count; row++) {
       if (batch.copied[row] === 1) continue;
@@ -209,6 +219,18 @@ export class LocalScoreIndex implements ScoreIndex {
     const { end, watermarkMs } = header;
     await this.#follow(header, { end, watermarkMs, left: this.#position(header).left }, entries);
     await this.#followedTail(header);
+  }
+
+  async #keepPacks(header: Segment["header"], batch: ScoredBatch): Promise<void> {
+    if (this.#packs === undefined) return;
+    const entries: [Uint8Array, Uint8Array][] = [];
+    for (let row = 0; row < batch.count; row++) {
+      const pack = batch.pack.get(row);
+      if (pack === null) continue;
+      const identity = batch.digest.slice(row * DIGEST_BYTES, row * DIGEST_BYTES + IDENTITY_BYTES);
+      entries.push([identity, Buffer.from(packOfRow(pack, header), "latin1")]);
+    }
+    if (entries.length > 0) await this.#packs.putMany(entries);
   }
 
   /** Of what runs have by now no start is kept. */

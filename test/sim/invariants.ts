@@ -9,7 +9,6 @@ import { messageOf, type ErrorCode } from "../../schemas/errors.js";
 import { canonicalSelection, type Dataset, type Span } from "../../schemas/dataset.js";
 import { atOrBelow, endIn, type Frontier } from "../../schemas/frontier.js";
 import { labelsAtOrBelow } from "../../schemas/image-label.js";
-import { keys } from "../../schemas/keys.js";
 import { VersionIdHash, type Manifest } from "../../schemas/manifest.js";
 import { BYTES } from "../../schemas/scored-batch.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
@@ -24,6 +23,7 @@ import {
   type ArchivedChain,
   type ArchivedSegment,
 } from "./model.js";
+import { hasMember } from "./pack-model.js";
 import { TEACHER, type Place } from "./participants.js";
 import { checkRuns } from "./run-rows.js";
 import { CARD, CLASSES, imageOf, logitsOf } from "./sim-teacher.js";
@@ -333,6 +333,11 @@ function checkPromised(place: Place, witness: Witness, live: readonly ArchivedCh
       }
     }
   }
+  const packs = new Map<string, Set<string>>();
+  for (const { sha256, pack } of live.flatMap(({ segments }) => segments.flatMap(({ rows }) => rows)))
+    if (pack !== null) packs.set(sha256, (packs.get(sha256) ?? new Set()).add(pack));
+  const isKept = (sha256: string): boolean =>
+    [...(packs.get(sha256) ?? [])].some((pack) => hasMember(store.objects, pack, sha256));
   const tried = random.shuffle(lowestFrontiers(witness, live)).slice(0, FRONTIERS);
   for (const frontier of [
     live.map((chain) => ({ partition: chain.partition, origin: chain.origin, end: endOf(chain) })),
@@ -345,7 +350,7 @@ function checkPromised(place: Place, witness: Witness, live: readonly ArchivedCh
         const best = sortEverything(segments, dataset, span, promisedRanks(dataset), CLASSES);
         for (const [index, rows] of best.entries()) {
           for (const [rank, { sha256, partition, offset }] of rows.entries()) {
-            if (store.objects.has(keys.image(sha256))) continue;
+            if (isKept(sha256)) continue;
             world.violate(
               "bytes",
               `${dataset.name}: no bytes of ${partition}/${offset}, rank ${rank + 1} of class ${index} at ${JSON.stringify(frontier)}`,
@@ -382,9 +387,10 @@ function panes({ window }: Dataset, segments: readonly ArchivedSegment[]): Span[
 }
 
 /** The bytes of a segment's rows must be there before the segment is. */
-export function checkBlobs({ world, store }: Place, { key, rows }: ArchivedSegment): void {
-  for (const { sha256, bytes, offset } of rows) {
-    if (bytes === BYTES.kept && !store.objects.has(keys.image(sha256))) {
+export function checkPacks({ world, store }: Place, { key, rows }: ArchivedSegment): void {
+  for (const { sha256, bytes, pack, offset } of rows) {
+    if ((bytes === BYTES.kept) !== (pack !== null)) world.violate("bytes", `${key}: ${offset} names the pack ${pack}`);
+    if (pack !== null && !hasMember(store.objects, pack, sha256)) {
       world.violate("bytes", `${key}: says that the bytes of ${offset} are kept, which they are not`);
     }
   }

@@ -3,6 +3,8 @@ import type { Dataset, Span } from "../../schemas/dataset.js";
 import { reserveOf } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ImageLabel, LabelFrontier } from "../../schemas/image-label.js";
+import type { ChainName } from "../../schemas/keys.js";
+import { packOfRow } from "../../schemas/pack.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { classesLeft } from "../operators/version/selection-model.js";
 import { decodeSegment, type Segment, type SegmentHeader } from "../../schemas/segment.js";
@@ -15,6 +17,8 @@ export interface ArchivedRow {
   readonly eventTimeMs: number;
   readonly copied: boolean;
   readonly bytes: number;
+  /** Whole name */
+  readonly pack: string | null;
   readonly retryOf: number;
   readonly classes: readonly number[];
   readonly keys: readonly number[];
@@ -72,11 +76,16 @@ export function plainSegment(key: string, { header, batch }: Segment): ArchivedS
     eventTimeMs: Number(batch.eventTimeMs[row]!),
     copied: batch.copied[row] === 1,
     bytes: batch.bytes[row]!,
+    pack: wholeName(batch.pack.get(row), header),
     retryOf: Number(batch.retryOf[row]!),
     classes: [...batch.classes.subarray(row * topM, (row + 1) * topM)],
     keys: [...batch.keys.subarray(row * topM, (row + 1) * topM)],
   }));
   return { key, header, rows };
+}
+
+export function wholeName(pack: string | null, chain: ChainName): string | null {
+  return pack === null ? null : packOfRow(pack, chain);
 }
 
 export interface RankedRow {

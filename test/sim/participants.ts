@@ -65,6 +65,11 @@ interface CutWanted {
   readonly same?: Manifest | null;
 }
 
+/** Never the same twice: no two calls of a process are at one step. */
+function attemptOf({ world }: Place, process: SimProcess): string {
+  return `${process.name.replace(/[^a-z0-9]/g, "")}n${world.steps}`;
+}
+
 /** The cut and its publication, with every clock and name given. */
 async function cutAndPublish(place: Place, process: SimProcess, store: Store, wanted: CutWanted): Promise<Manifest> {
   const { world, bug, config } = place;
@@ -72,9 +77,12 @@ async function cutAndPublish(place: Place, process: SimProcess, store: Store, wa
   const seen = bug?.cutStore?.(store, wanted.frontier) ?? store;
   const made = await cut({ ...options, store: seen, card: CARD, stream: config.stream });
   const attempt = `${process.name}-${world.steps}`;
+  const archive = { teacher: TEACHER, stream: config.stream };
+  const { read, expect } = imageBytes({ store, opener: NO_OPENER, archive });
   const { manifest } = await publish(bug?.cut?.(made) ?? made, {
     store,
-    read: imageBytes({ store, opener: NO_OPENER }).read,
+    read,
+    expect,
     sheets: null,
     automatic: bug?.automatic ?? automatic,
     ...(same === undefined ? {} : { same }),
@@ -103,7 +111,7 @@ export async function scorer(
   const simulatedLog = place.log.for(process, mine);
   const table = new SimTable(world, process, disk);
   const { stream } = config;
-  const index = new LocalScoreIndex(store, table, { teacher: TEACHER, stream });
+  const index = new LocalScoreIndex(store, table, { teacher: TEACHER, stream }, table.part("packs"));
   let live: { readonly datasets: LiveDatasets; readonly scheduler: CutScheduler } | undefined;
   const guard = <T>(work: Promise<T>): Promise<T> => {
     work.catch((error: unknown) => {
@@ -124,6 +132,7 @@ export async function scorer(
       until: null,
       signal: stop.signal,
       nowMs: () => world.nowMs,
+      attempt: () => attemptOf(place, process),
       downstream: async (frontier) => {
         const kept = { store, datasets: config.datasets, teacher: TEACHER, stream, card: CARD, ...config.checkpoint };
         const datasets = await LiveDatasets.open(kept, frontier);
@@ -225,7 +234,7 @@ export async function replay(place: Place, process: SimProcess, chain: ChainName
     codeVersion: "sim",
     retainBytes: "winners",
     keepers: () => [],
-    writeConcurrency: 2,
+    attempt: () => attemptOf(place, process),
   };
   const { start } = place.log.partitions[chain.partition]!;
   if (start > position.end)

@@ -2,7 +2,8 @@ import { parquetReadObjects } from "hyparquet";
 import { ChainReader } from "../../operators/archive/chain-reader.js";
 import { messageOf } from "../../schemas/errors.js";
 import { copyRows } from "../../schemas/run-columns.js";
-import { plainSegment, type ArchivedChain, type ArchivedRow, type ArchivedSegment } from "./model.js";
+import type { ChainName } from "../../schemas/keys.js";
+import { plainSegment, wholeName, type ArchivedChain, type ArchivedRow, type ArchivedSegment } from "./model.js";
 import { TEACHER, type Place } from "./participants.js";
 
 interface ParquetRow {
@@ -12,6 +13,7 @@ interface ParquetRow {
   readonly event_time: Date;
   readonly copied: number;
   readonly bytes: number;
+  readonly pack: Uint8Array | null;
   readonly retry_of: bigint;
   readonly classes: readonly number[];
   readonly keys: readonly number[];
@@ -56,7 +58,7 @@ async function checkFiles(
     const { start, level } = await runs.standingAt(at);
     const head = await runs.head(start, level);
     for (const { key } of head.files)
-      for (const [offset, row] of await rowsOf(store.objects.get(key)!)) rows.set(offset, row);
+      for (const [offset, row] of await rowsOf(store.objects.get(key)!, chain)) rows.set(offset, row);
     at = head.end;
   }
   for (const row of segments.filter(({ header }) => header.end <= end).flatMap((segment) => segment.rows)) {
@@ -71,7 +73,7 @@ async function checkFiles(
 }
 
 /** The rows of one file by offset, as the model has them. */
-async function rowsOf(bytes: Uint8Array): Promise<Map<number, ArchivedRow>> {
+async function rowsOf(bytes: Uint8Array, chain: ChainName): Promise<Map<number, ArchivedRow>> {
   const rows = (await parquetReadObjects({ file: Uint8Array.from(bytes).buffer, utf8: false })) as ParquetRow[];
   return new Map(
     rows.map((row) => [
@@ -83,6 +85,7 @@ async function rowsOf(bytes: Uint8Array): Promise<Map<number, ArchivedRow>> {
         eventTimeMs: row.event_time.getTime(),
         copied: row.copied === 1,
         bytes: row.bytes,
+        pack: wholeName(row.pack === null ? null : Buffer.from(row.pack).toString(), chain),
         retryOf: Number(row.retry_of),
         classes: [...row.classes],
         keys: [...row.keys],

@@ -1,6 +1,7 @@
 import type { Store, StoredObject, WrittenObject } from "../../connectors/store/store.js";
 import { sha256Hex } from "../../schemas/canonical.js";
 import { openMemoryStore, type MemoryStore } from "../fixtures/memory-store.js";
+import type { LocalTable } from "../../pipelines/flow/score-index.js";
 import type { SimProcess, World } from "./world.js";
 
 /** Keys that a listing hands out at once; what is created or deleted between two pages may be in it or not. */
@@ -100,6 +101,16 @@ export class SimTable {
 
   get(key: Uint8Array): Uint8Array | undefined {
     return this.#entries.get(Buffer.from(key).toString("hex"));
+  }
+
+  /** Another table on the same disk. */
+  part(name: string): LocalTable {
+    const prefix = Buffer.from(name);
+    const keyOf = (key: Uint8Array): Uint8Array => Buffer.concat([prefix, key]);
+    return {
+      get: (key) => this.get(keyOf(key)),
+      putMany: (entries) => this.putMany([...entries].map(([key, value]) => [keyOf(key), value] as const)),
+    };
   }
 
   putMany(entries: Iterable<readonly [Uint8Array, Uint8Array]>): Promise<void> {

@@ -4,7 +4,7 @@ import { messageOf, SluiceError, type ErrorCode } from "../../schemas/errors.js"
 import type { Frontier } from "../../schemas/frontier.js";
 import type { RunHead } from "../../schemas/run.js";
 import type { Bug } from "./bug.js";
-import { checkBlobs, checkInvariants } from "./invariants.js";
+import { checkPacks, checkInvariants } from "./invariants.js";
 import { liveOrigin, readSegment } from "./model.js";
 import { compaction, handCut, label, replay, retry, scorer, TEACHER, type Place } from "./participants.js";
 import { drawLabels, drawRecord, drawScenario, type Action, type Scenario } from "./scenario.js";
@@ -256,7 +256,7 @@ class Simulation {
       const segment = readSegment(key, bytes);
       const { partition, origin, end } = segment.header;
       this.#chainEnds.set(`${partition}/${origin}`, end);
-      checkBlobs(this.#place, segment);
+      checkPacks(this.#place, segment);
     } else if (key.endsWith(".jsonl")) {
       this.#onIndex(key, bytes, before);
     } else if (key.endsWith("/manifest.json")) {

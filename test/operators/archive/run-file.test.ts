@@ -58,6 +58,7 @@ function batches({ rows, topM, classCount, embeddingSize }: Shape): fc.Arbitrary
     eventTimeMs: int64,
     copied: bytes(rows),
     bytes: bytes(rows),
+    pack: many(fc.option(text)).map(column),
     uri: many(text).map(column),
     sizeBytes: words(rows),
     width: words(rows),

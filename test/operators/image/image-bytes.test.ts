@@ -3,15 +3,41 @@ import { test } from "node:test";
 import { openEach } from "../../../connectors/source/open-many.js";
 import type { ImageOpener } from "../../../connectors/source/source.js";
 import { imageBytes, type ImageBytes } from "../../../operators/image/image-bytes.js";
+import { openLiveChains } from "../../../operators/archive/chain.js";
+import { writeSegment } from "../../../operators/archive/segment-objects.js";
+import { rowGroup } from "../../../operators/version/publish-plan.js";
 import { SluiceError } from "../../../schemas/errors.js";
+import { writePack } from "../../../operators/pack/pack-objects.js";
 import { keys } from "../../../schemas/keys.js";
-import { madeImage } from "../../fixtures/cuts.js";
+import { packText } from "../../../schemas/pack.js";
+import { testSegment } from "../../fixtures/archive.js";
+import { chosenRows, madeImage } from "../../fixtures/cuts.js";
 import { failingStore } from "../../fixtures/failing-store.js";
-import { openMemoryStore } from "../../fixtures/memory-store.js";
+import { openMemoryStore, type MemoryStore } from "../../fixtures/memory-store.js";
 import { collect } from "../../fixtures/publishing.js";
 
 const image = madeImage("one");
 const URI = "file:///wild/one.png";
+const chain = { teacher: "ab".repeat(32), stream: "images", partition: 0, origin: 0 };
+const PACK = packText({ chain, start: 0, attempt: "a" });
+const OBJECT = keys.scoredPack(chain, 0, "a");
+
+/** A store with the image in a pack, `change`d afterwards. */
+async function withPack(change: (pack: Uint8Array) => Uint8Array = (pack) => pack): Promise<MemoryStore> {
+  const store = openMemoryStore();
+  const others = [madeImage("another"), image, madeImage("a third")];
+  const members = others.map(({ bytes, digest }) => ({ bytes, digest, sizeBytes: bytes.length }));
+  await writePack(store, OBJECT, members);
+  await store.put(OBJECT, change(await store.get(OBJECT)));
+  return store;
+}
+
+/** With one byte in the middle of the image flipped. */
+function flipped(pack: Uint8Array): Uint8Array {
+  const changed = Uint8Array.from(pack);
+  changed[Buffer.from(pack).indexOf(Buffer.from(image.bytes)) + 20]! ^= 1;
+  return changed;
+}
 const opening = (open: ImageOpener["open"]): ImageOpener => ({ open, openMany: (asked) => openEach(asked, { open }) });
 const holding = (bytes: Uint8Array): ImageOpener => opening(async () => bytes);
 const failing = (error: Error): ImageOpener =>
@@ -20,8 +46,8 @@ const failing = (error: Error): ImageOpener =>
   });
 
 /** Reads the one image. */
-async function bytesOf({ read }: ImageBytes, { uri = URI, isKept = false } = {}): Promise<Uint8Array | null> {
-  const found = await collect(read([{ digest: image.sha256, uri, sizeBytes: image.bytes.length, isKept }]));
+async function bytesOf({ read }: ImageBytes, { uri = URI, pack = null as string | null } = {}): Promise<Uint8Array | null> {
+  const found = await collect(read([{ digest: image.sha256, uri, sizeBytes: image.bytes.length, pack }]));
   assert.deepEqual(
     found.map(({ at }) => at),
     [0],
@@ -29,33 +55,40 @@ async function bytesOf({ read }: ImageBytes, { uri = URI, isKept = false } = {})
   return found[0]!.bytes;
 }
 
-test("takes the blob of a kept image first, and of another one where its place does not give it", async () => {
-  const store = openMemoryStore();
-  await store.put(keys.image(image.sha256), image.bytes);
-  const images = imageBytes({ store, opener: failing(new Error("never asked")) });
-  assert.deepEqual(await bytesOf(images, { isKept: true }), image.bytes);
-  const gone = failing(new SluiceError("E_IMAGE_VANISHED", "No file there any more."));
-  assert.deepEqual(await bytesOf(imageBytes({ store, opener: gone })), image.bytes);
+test("takes a kept image from its pack first", async () => {
+  const images = imageBytes({ store: await withPack(), opener: failing(new Error("never asked")) });
+  assert.deepEqual(await bytesOf(images, { pack: PACK }), image.bytes);
 });
 
-test("opens the uri where the store has no blob, or a corrupt one", async () => {
-  const store = openMemoryStore();
-  const images = imageBytes({ store, opener: holding(image.bytes) });
-  assert.deepEqual(await bytesOf(images, { isKept: true }), image.bytes);
-  await store.put(keys.image(image.sha256), image.bytes.subarray(1));
-  assert.deepEqual(await bytesOf(images, { isKept: true }), image.bytes);
-  assert.deepEqual(images.absences, []);
+test("takes it from the pack of another record where its place does not give it", async () => {
+  const store = await withPack();
+  const { header, batch } = testSegment(chain, 0, [{ image: 1, logits: [1, 0] }], 2);
+  const row = { ...batch, digest: image.digest, pack: { get: () => "0-a" } };
+  await writeSegment(store, chain, { header: { ...header, pack: "a" }, batch: row });
+  await openLiveChains(store, chain, [0]);
+  const gone = failing(new SluiceError("E_IMAGE_VANISHED", "No file there any more."));
+  const images = imageBytes({ store, opener: gone, archive: chain });
+  images.expect(rowGroup([chosenRows(0, [{ image, key: -1 }])]));
+  assert.deepEqual(await bytesOf(images), image.bytes);
+});
+
+test("opens the uri where the pack is not there, or its bytes are others", async () => {
+  const opener = holding(image.bytes);
+  for (const store of [openMemoryStore(), await withPack(flipped), await withPack((pack) => pack.subarray(0, 30))]) {
+    const images = imageBytes({ store, opener });
+    assert.deepEqual(await bytesOf(images, { pack: PACK }), image.bytes);
+    assert.deepEqual(images.absences, []);
+  }
 });
 
 test("bytes of another digest are absent, with the reasons", async () => {
-  const store = openMemoryStore();
-  await store.put(keys.image(image.sha256), madeImage("two").bytes);
+  const store = await withPack(flipped);
   const images = imageBytes({ store, opener: holding(madeImage("three", image.bytes.length).bytes) });
-  assert.equal(await bytesOf(images), null);
+  assert.equal(await bytesOf(images, { pack: PACK }), null);
   const { absences } = images;
   assert.equal(absences.length, 1);
   assert.equal(absences[0]!.uri, URI);
-  assert.match(absences[0]!.reason, /has other bytes than its name says; its uri now has other bytes/);
+  assert.match(absences[0]!.reason, /others than its digest says; its uri now has other bytes/);
 });
 
 test("a file that vanished is absent; without an opener, too", async () => {
@@ -63,7 +96,7 @@ test("a file that vanished is absent; without an opener, too", async () => {
   const vanished = failing(new SluiceError("E_IMAGE_VANISHED", "No file there any more."));
   const opened = imageBytes({ store, opener: vanished });
   assert.equal(await bytesOf(opened), null);
-  assert.match(opened.absences[0]!.reason, /no blob of it; No file there any more/);
+  assert.match(opened.absences[0]!.reason, /no pack kept it; No file there any more/);
   const closed = imageBytes({ store });
   assert.equal(await bytesOf(closed), null);
   assert.match(closed.absences[0]!.reason, /no source is given/);
@@ -71,7 +104,7 @@ test("a file that vanished is absent; without an opener, too", async () => {
 
 test("a store or a source that is away is an error, not an absence", async () => {
   const away = imageBytes({ store: failingStore(openMemoryStore(), 0, "before"), opener: holding(image.bytes) });
-  await assert.rejects(bytesOf(away, { isKept: true }), (error) => (error as SluiceError).code === "E_STORE_IO");
+  await assert.rejects(bytesOf(away, { pack: PACK }), (error) => (error as SluiceError).code === "E_STORE_IO");
   const broken = imageBytes({ store: openMemoryStore(), opener: failing(new Error("network")) });
   await assert.rejects(bytesOf(broken), /network/);
   assert.deepEqual(broken.absences, []);

@@ -27,6 +27,7 @@ function scored(images: readonly Image[], topM: number): ScoredBatch {
     eventTimeMs: new BigInt64Array(count),
     copied: new Uint8Array(count),
     bytes: new Uint8Array(count),
+    pack: none,
     uri: none,
     sizeBytes: new Uint32Array(count),
     width: new Uint32Array(count),

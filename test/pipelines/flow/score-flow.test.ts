@@ -80,7 +80,7 @@ test("the images of the next segment are scored while one is written", async () 
         codeVersion: "test",
         retainBytes: "winners",
         keepers: () => [],
-        writeConcurrency: 1,
+        attempt: () => "a",
       },
       decodeConcurrency: 2,
       nowMs: () => 1_760_000_000_000,

@@ -1,0 +1,34 @@
+import { sha256Hex } from "../../schemas/canonical.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import { decodeGeneration, PackIndex, packNamed } from "../../schemas/pack.js";
+
+type Objects = ReadonlyMap<string, Uint8Array>;
+
+/** Whether a pack, wherever its members lie by now, has the bytes of a digest; read without any of the code that follows packs. */
+export function hasMember(objects: Objects, pack: string, sha256: string): boolean {
+  const { chain, start, attempt } = packNamed(pack)!;
+  const standing = newestGeneration(objects, chain, start);
+  const placed = standing?.packs.find(({ from, to }) => from <= start && start < to)?.key;
+  return memberIn(objects, standing === null ? keys.scoredPack(chain, start, attempt) : placed, sha256);
+}
+
+function newestGeneration(objects: Objects, chain: ChainName, start: number) {
+  const found = [...objects.keys()]
+    .filter((key) => key.startsWith(keys.packGenerations(chain)))
+    .flatMap((key) => {
+      const [, from, number] = /(\d{20})-(\d{6})\.json$/.exec(key)!;
+      return decodeGeneration(objects.get(key)!, chain, Number(from), Number(number));
+    })
+    .filter((one) => one.start <= start && start < one.end);
+  return found.sort((a, b) => a.generation - b.generation).at(-1) ?? null;
+}
+
+function memberIn(objects: Objects, key: string | undefined, sha256: string): boolean {
+  const bytes = key === undefined ? undefined : objects.get(key);
+  if (key === undefined || bytes === undefined) return false;
+  const index = PackIndex.read(bytes, key);
+  const member = index.find(Buffer.from(sha256, "hex"));
+  if (member < 0) return false;
+  const start = index.startOf(member);
+  return sha256Hex(bytes.subarray(start, start + index.sizeOf(member))) === sha256;
+}
