@@ -4,7 +4,6 @@ import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener } from "../connectors/source/source.js";
 import type { Store } from "../connectors/store/store.js";
 import type { CutOptions } from "../operators/state/cut.js";
-import { withPin } from "../operators/archive/pins.js";
 import { readCards, type ArchivedCard } from "../operators/archive/teacher-registry.js";
 import { manifestsNewestFirst, type OnDamaged } from "../operators/version/manifests.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
@@ -48,9 +47,7 @@ export async function rebuild(options: RebuildOptions): Promise<PublishedCut> {
   const same = await newestOfSpan(store, dataset.name, digest, span, onDamaged);
   const labels = options.at?.provenance.labels;
   const clock = { nowMs, newId };
-  return withPin(store, { teacher: digest, stream }, { name: `rebuild-${newId()}`, nowMs }, () =>
-    cutAndPublish({ ...options, ...clock, card, frontier, labels, span, same, trigger, automatic: false }),
-  );
+  return cutAndPublish({ ...options, ...clock, card, frontier, labels, span, same, trigger, automatic: false });
 }
 
 /** The newest version of a span under a teacher: what a rebuild of it may repeat. */

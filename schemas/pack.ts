@@ -95,7 +95,11 @@ export class PackIndex {
   /** How many bytes the index of the pack has whose first bytes these are, at least HEAD_BYTES of them. Throws E_PACK_CORRUPT. */
   static sizeIn(first: Uint8Array, key: string): number {
     const head = Buffer.from(first.buffer, first.byteOffset, first.length);
-    if (head.length < HEAD_BYTES || !head.subarray(0, MAGIC.length).equals(MAGIC) || head.readUInt32LE(8) !== PACK_VERSION)
+    if (
+      head.length < HEAD_BYTES ||
+      !head.subarray(0, MAGIC.length).equals(MAGIC) ||
+      head.readUInt32LE(8) !== PACK_VERSION
+    )
       throw corruptPack(key, "it does not begin as a pack does");
     return packIndexBytes(head.readUInt32LE(12));
   }

@@ -10,14 +10,14 @@ interface Flags {
 
 export const declare: DeclareCommand = (command, invocation) => {
   command
-    .description("Looks after what is archived: scores, labels, checkpoints and manifests.")
+    .description("Looks after what is archived: scores, kept images, labels, checkpoints and manifests.")
     .addHelpText("after", exampleText([["sluice archive verify", "reads all of it, and names what is damaged"]]));
 
   command
     .command("verify")
     .summary("whether all that is archived is as it was written")
     .description(
-      "Reads everything that is archived and compares each part with its checksum: segments, runs, claims, labels, checkpoints and manifests. Names what " +
+      "Reads everything that is archived and compares each part with its checksum: segments, runs, kept images, claims, labels, checkpoints and manifests. Names what " +
         `is damaged, its offsets, the versions made from them, and the repair. Exits with ${EXIT.verification} then.`,
     )
     .option(

@@ -17,7 +17,8 @@ interface Flags {
 export const declare: DeclareCommand = (command, invocation) => {
   command
     .description(
-      "Writes the archive's segments into runs: larger Parquet files for DuckDB, Polars and pyarrow, and merges those. Versions, rebuilds and " +
+      "Writes the archive's segments into runs: larger Parquet files for DuckDB, Polars and pyarrow, and merges those; kept images into larger " +
+        "packs. Versions, rebuilds and " +
         "scoring go on as before, also while this runs; segments that a run has had for an hour are deleted.",
     )
     .option("--teacher-digest <digest>", "only of this teacher: the first digits of its digest; without it, of all")
@@ -61,7 +62,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               signal: stop,
             });
             done.push({ teacher, stream, dryRun, ...compacted });
-            if (compacted.refused.length > 0) run.exitCode = EXIT.failed;
+            if (compacted.refused.length + compacted.refusedPacks.length > 0) run.exitCode = EXIT.failed;
             if (compacted.stopped) break;
           }
           const object = { teachers: done.map(compactedObject) };

@@ -11,9 +11,10 @@ export interface TeacherCompacted extends Compacted {
 }
 
 /** As the members of a `--json` result. */
-export function compactedObject({ refused, ...rest }: TeacherCompacted): object {
+export function compactedObject({ refused, refusedPacks, ...rest }: TeacherCompacted): object {
   return {
     ...rest,
+    refusedPacks: refusedPacks.map(({ code, message, context }) => ({ key: context["key"] ?? null, code, message })),
     refused: refused.map(({ chain, start, end, error }) => ({
       key: keys.segment(chain, start),
       partition: chain.partition,
@@ -29,6 +30,7 @@ export function compactedObject({ refused, ...rest }: TeacherCompacted): object 
 /** The same for people. */
 export function compactedText(one: TeacherCompacted): string {
   const { teacher, stream, segments, rows, runs, merged, bytesBefore, bytesAfter, swept, refused, dryRun } = one;
+  const { packs, refusedPacks } = one;
   const what = `of ${stream} under teacher ${teacher.slice(0, 12)}`;
   const before = bytesText(bytesBefore);
   const lines = dryRun
@@ -45,6 +47,10 @@ export function compactedText(one: TeacherCompacted): string {
       `  deleted ${counted(swept.segments, "segment")} and ${counted(swept.files, "file")} that runs have taken over (${bytesText(swept.sizeBytes)})`,
     );
   }
+  if (packs.merged > 0)
+    lines.push(`  put the kept images of ${plural(packs.merged, "pack")} into ${plural(packs.into, "larger pack")}`);
+  if (packs.swept > 0) lines.push(`  deleted ${plural(packs.swept, "pack")} whose images lie in others`);
+  for (const { message } of refusedPacks) lines.push(`  left kept images where they are: ${message}`);
   for (const { chain, start, end, error } of refused) {
     const range = end > start ? `[${start}, ${end})` : `from ${start} on`;
     lines.push(`  stopped before offsets ${range} of ${chain.stream}/${chain.partition}: ${error.message}`);

@@ -112,7 +112,9 @@ export function imageBytes({ store, opener, archive }: ImageBytesOptions): Image
   const elsewhere = async (uri: string): Promise<readonly string[]> => (await opener?.elsewhere?.(uri)) ?? [];
 
   async function* read(needed: readonly NeededImage[]): AsyncGenerator<ReadImage, void, undefined> {
-    const sought = new Set(needed.map((one, at): Sought => ({ ...one, at, tried: new Set(), kept: null, place: null })));
+    const sought = new Set(
+      needed.map((one, at): Sought => ({ ...one, at, tried: new Set(), kept: null, place: null })),
+    );
     yield* fromPacks(
       sought,
       [...sought].flatMap((one) => (one.pack === null ? [] : [{ one, pack: one.pack }])),

@@ -59,14 +59,15 @@ export class ChainPacks {
     return read;
   }
 
-  #listed(): Promise<Map<number, number[]>> {
-    if (this.#numbers === null) {
-      this.#numbers = this.#list();
-      this.#numbers.catch(() => {
-        this.#numbers = null;
-      });
+  async #listed(): Promise<Map<number, number[]>> {
+    this.#numbers ??= this.#list();
+    try {
+      return await this.#numbers;
+    } catch (error) {
+      // The next one that asks lists them again.
+      this.#numbers = null;
+      throw error;
     }
-    return this.#numbers;
   }
 
   async #list(): Promise<Map<number, number[]>> {

@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError } from "../../schemas/errors.js";
+import { awaitedLater, isSluiceError, type SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { packNamed, type PackIndex, type PackName } from "../../schemas/pack.js";
 import { ChainPacks, placedPack } from "./chain-packs.js";
@@ -36,6 +36,8 @@ interface Batch {
   /** By the object that has them */
   readonly places: Map<string, { readonly index: PackIndex; readonly places: MemberPlace[] }>;
   readonly absent: { readonly at: number; readonly reason: string }[];
+  /** What is said of packs whose members cannot be found for damage */
+  readonly damaged: Map<string, string>;
 }
 
 /** Reads members of packs, wherever they lie by now: several with one request where they lie next to each other. */
@@ -50,10 +52,11 @@ export class PackReader {
 
   /** Yields every one that is wanted, in the order in which they lie. Throws E_STORE_IO and the like. */
   async *readMany(wanted: readonly WantedMember[]): AsyncGenerator<FoundMember, void, undefined> {
+    const lookedAt = new Set<ChainPacks>();
     let sought = wanted.map((_, at) => at);
     for (let look = 1; sought.length > 0; look++) {
       const again: number[] = [];
-      for (const found of this.#batches(wanted, sought)) {
+      for (const found of this.#batches(wanted, sought, lookedAt)) {
         const { absent, places } = await found;
         for (const { at, reason } of absent) yield { at, bytes: null, reason };
         for await (const { key, stretch, read } of this.#read(places)) {
@@ -74,7 +77,11 @@ export class PackReader {
   }
 
   /** Finds members' places, pack by pack, until the indexes of the objects that have them are many. */
-  *#batches(wanted: readonly WantedMember[], sought: readonly number[]): Generator<Promise<Batch>, void, undefined> {
+  *#batches(
+    wanted: readonly WantedMember[],
+    sought: readonly number[],
+    lookedAt: Set<ChainPacks>,
+  ): Generator<Promise<Batch>, void, undefined> {
     const byPack = new Map<string, number[]>();
     for (const at of sought) {
       const known = byPack.get(wanted[at]!.pack);
@@ -84,11 +91,12 @@ export class PackReader {
     const packs = [...byPack.keys()].sort();
     for (let next = 0; next < packs.length;) {
       yield (async () => {
-        const batch: Batch = { places: new Map(), absent: [] };
+        const batch: Batch = { places: new Map(), absent: [], damaged: new Map() };
         for (let members = 0; next < packs.length && members < BATCH_MEMBERS; next++) {
           const pack = packs[next]!;
           const before = batch.places.size;
-          await this.#findIn(pack, byPack.get(pack)!, wanted, batch);
+          const left = await this.#findIn(pack, byPack.get(pack)!, wanted, batch);
+          if (left.length > 0) await this.#lookAgain(pack, left, wanted, batch, lookedAt);
           if (batch.places.size > before) members += [...batch.places.values()].at(-1)!.index.count;
         }
         return batch;
@@ -96,32 +104,54 @@ export class PackReader {
     }
   }
 
-  /** Where members of one pack lie: in what stands, else in what is there still. */
-  async #findIn(pack: string, sought: readonly number[], wanted: readonly WantedMember[], batch: Batch): Promise<void> {
-    let left = sought;
-    let reason = "the pack that kept it has it no more";
+  /** Places of members of one pack: in what stands, else in what is there still. Returns those that lie nowhere. */
+  async #findIn(
+    pack: string,
+    sought: readonly number[],
+    wanted: readonly WantedMember[],
+    { places, damaged }: Batch,
+  ): Promise<readonly number[]> {
     const name = packNamed(pack);
-    if (name === null) reason = `"${pack}" is no pack's name`;
-    else {
-      try {
-        for await (const key of this.#objectsOf(name)) {
-          const index = await this.#index(key);
-          if (index === null) continue;
-          left = left.filter((at) => {
-            const member = index.find(Buffer.from(wanted[at]!.digest, "hex"));
-            if (member < 0) return true;
-            const known = batch.places.get(key);
-            if (known === undefined) batch.places.set(key, { index, places: [{ member, at }] });
-            else known.places.push({ member, at });
-            return false;
-          });
-          if (left.length === 0) return;
-        }
-      } catch (error) {
-        if (!isSluiceError(error, "E_PACK_CORRUPT")) throw error;
-        reason = error.message;
-      }
+    if (name === null) return sought;
+    let left = sought;
+    const onDamaged = ({ message }: SluiceError): null => {
+      damaged.set(pack, message);
+      return null;
+    };
+    for await (const key of this.#objectsOf(name, onDamaged)) {
+      const index = await unlessDamaged(this.#index(key), onDamaged);
+      if (index === null) continue;
+      left = left.filter((at) => {
+        const member = index.find(Buffer.from(wanted[at]!.digest, "hex"));
+        if (member < 0) return true;
+        const known = places.get(key);
+        if (known === undefined) places.set(key, { index, places: [{ member, at }] });
+        else known.places.push({ member, at });
+        return false;
+      });
+      if (left.length === 0) break;
     }
+    return left;
+  }
+
+  /** What was not found may have been written anew since the chain's generations were listed: they are once more, once a reading. */
+  async #lookAgain(
+    pack: string,
+    sought: readonly number[],
+    wanted: readonly WantedMember[],
+    batch: Batch,
+    lookedAt: Set<ChainPacks>,
+  ): Promise<void> {
+    let left = sought;
+    const name = packNamed(pack);
+    const packs = name === null ? null : this.#chainPacks(name);
+    if (packs !== null && !lookedAt.has(packs)) {
+      lookedAt.add(packs);
+      packs.refresh();
+      left = await this.#findIn(pack, sought, wanted, batch);
+    }
+    const nameless = `"${pack}" is no pack's name`;
+    const reason = packs === null ? nameless : (batch.damaged.get(pack) ?? "the pack that kept it has it no more");
     for (const at of left) batch.absent.push({ at, reason });
   }
 
@@ -153,10 +183,13 @@ export class PackReader {
   }
 
   /** Objects that may have a pack's members, that of the standing generation first. */
-  async *#objectsOf({ chain, start, attempt }: PackName): AsyncGenerator<string, void, undefined> {
+  async *#objectsOf(
+    { chain, start, attempt }: PackName,
+    onDamaged: (error: SluiceError) => null,
+  ): AsyncGenerator<string, void, undefined> {
     const own = keys.scoredPack(chain, start, attempt);
     const packs = this.#chainPacks({ chain });
-    const covering = await packs.covering(start);
+    const covering = await unlessDamaged(packs.covering(start), onDamaged);
     if (covering !== null) {
       for await (const generation of packs.from(covering)) {
         const key = placedPack(generation, start)?.key;
@@ -196,6 +229,16 @@ export class PackReader {
   }
 }
 
+/** What was asked for; null, and the damage is told of, where it is not as it was written. */
+async function unlessDamaged<T>(asked: Promise<T>, onDamaged: (error: SluiceError) => null): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!isSluiceError(error, "E_PACK_CORRUPT")) throw error;
+    return onDamaged(error);
+  }
+}
+
 /** Results in order, `most` of them under way at once. */
 async function* ahead<T, R>(
   items: readonly T[],
@@ -204,10 +247,7 @@ async function* ahead<T, R>(
 ): AsyncGenerator<R, void, undefined> {
   const underWay: Promise<R>[] = [];
   const begin = (item: T): void => {
-    const one = work(item);
-    // Thrown when its turn comes.
-    one.catch(() => undefined);
-    underWay.push(one);
+    underWay.push(awaitedLater(work(item)));
   };
   try {
     for (let next = 0; next < items.length || underWay.length > 0;) {

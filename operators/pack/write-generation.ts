@@ -127,9 +127,11 @@ async function writeTogether(store: Store, key: string, taken: readonly TakenPac
     return { key: placed.key, index, wanted };
   });
   const all = chosen.flatMap(({ index, wanted }) =>
-    index.inOrder().flatMap((at): PackMember[] =>
-      wanted.has(at) ? [{ digest: index.digestOf(at), sizeBytes: index.sizeOf(at) }] : [],
-    ),
+    index
+      .inOrder()
+      .flatMap((at): PackMember[] =>
+        wanted.has(at) ? [{ digest: index.digestOf(at), sizeBytes: index.sizeOf(at) }] : [],
+      ),
   );
   const chunks = async function* (): AsyncGenerator<Uint8Array> {
     yield PackIndex.of(all).bytes;

@@ -98,7 +98,12 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
   }
 }
 
-async function scoreAlong(open: OpenChain, run: ChainRun, scoring: ChainScoring, archive: ArchiveOptions): Promise<void> {
+async function scoreAlong(
+  open: OpenChain,
+  run: ChainRun,
+  scoring: ChainScoring,
+  archive: ArchiveOptions,
+): Promise<void> {
   const { config, log, index, downstream } = scoring;
   const { partition } = open.chain;
   const { until, given, signal = given.signal } = run;

@@ -22,6 +22,7 @@ export function keepCompacted(options: KeepCompactedOptions): Upkeep {
   const how = { everySegments: LOOK_SEGMENTS, failure: "Compaction is tried again later", onWarning, signal };
   return new Upkeep(how, async () => {
     const done = await compact({ ...options, dueOnly: true, attempt: () => randomBytes(6).toString("hex") });
+    for (const { message } of done.refusedPacks) onWarning(`Kept images are not merged: ${message}`);
     for (const { chain, start, error } of done.refused) {
       onWarning(`Compaction of ${chain.stream}/${chain.partition} stands at ${start}: ${error.message}`);
     }

@@ -6,6 +6,7 @@ import { assertDigests } from "../../operators/archive/run-digests.js";
 import { assertWhole } from "../../operators/archive/run-rows.js";
 import { damagedCheckpoints } from "../../operators/state/checkpoint.js";
 import { archivedLabels, labelFrontier } from "../../operators/archive/image-labels.js";
+import { damagedPacks } from "../../operators/pack/check-packs.js";
 import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { isSluiceError, type ErrorCode, type SluiceError } from "../../schemas/errors.js";
 import { endIn } from "../../schemas/frontier.js";
@@ -46,16 +47,19 @@ export interface ArchiveReport {
   readonly runs: number;
   readonly segments: number;
   readonly rows: number;
+  /** Objects of kept images, and the images in them */
+  readonly packs: number;
+  readonly images: number;
   readonly labels: number;
   readonly versions: number;
   readonly damaged: readonly DamagedObject[];
 }
 
-/** Reads everything that is archived: each row by its checksum, each index, checkpoint, label and manifest. */
+/** Reads everything that is archived: each row by its checksum, each kept image by its digest, each index, checkpoint, label and manifest. */
 export async function verifyArchive(options: VerifyArchiveOptions): Promise<ArchiveReport> {
   const { store, stream, teachers, datasets, onProgress, signal } = options;
   const damaged: DamagedObject[] = [];
-  const totals = { chains: 0, runs: 0, segments: 0, rows: 0, labels: 0, versions: 0 };
+  const totals = { chains: 0, runs: 0, segments: 0, rows: 0, packs: 0, images: 0, labels: 0, versions: 0 };
   const manifests: Manifest[] = [];
   for (const dataset of datasets) {
     const onDamaged = (error: SluiceError): number => damaged.push(damageOf(error));
@@ -82,6 +86,10 @@ export async function verifyArchive(options: VerifyArchiveOptions): Promise<Arch
         const counts = { scored: totals.rows, copied: 0, quarantined: 0 };
         onProgress?.({ phase: "verify", done: totals.segments, total: null, kept: 0, ...counts });
       }
+      const onPack = (): void => {
+        throwIfStopped(signal, STOPPED);
+      };
+      for await (const error of damagedPacks(store, reader, totals, onPack)) damaged.push(damageOf(error));
     }
   }
   totals.labels = await orDamage(labelsOf(store, stream), 0, damaged);

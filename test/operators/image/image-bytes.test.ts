@@ -46,7 +46,10 @@ const failing = (error: Error): ImageOpener =>
   });
 
 /** Reads the one image. */
-async function bytesOf({ read }: ImageBytes, { uri = URI, pack = null as string | null } = {}): Promise<Uint8Array | null> {
+async function bytesOf(
+  { read }: ImageBytes,
+  { uri = URI, pack = null as string | null } = {},
+): Promise<Uint8Array | null> {
   const found = await collect(read([{ digest: image.sha256, uri, sizeBytes: image.bytes.length, pack }]));
   assert.deepEqual(
     found.map(({ at }) => at),
