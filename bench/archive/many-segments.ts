@@ -180,6 +180,7 @@ export function segmentAt(chain: ChainName, at: number): Segment {
     keepers: [],
     rejected: [],
     retried: [],
+    pack: null,
   } as const;
   return { header: { ...header, rejected: [], retried: [], keepers: [] }, batch: builder.build() };
 }

@@ -240,7 +240,7 @@ class OpenBlock {
   readonly #engines = new Table<RunBlock["engines"][number]>();
   readonly #codeVersions = new Table<string>();
   readonly #keepers = new Table<RunBlock["keepers"][number]>();
-  readonly #rest: Pick<RunBlock, "segments" | "lostReasons" | "rejected" | "retried"> = {
+  readonly #rest: Pick<RunBlock, "segments" | "lostReasons" | "rejected" | "retried" | "packs"> = {
     segments: {
       end: [],
       scored: [],

@@ -4,15 +4,15 @@ import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { imageBytes } from "../../operators/image/image-bytes.js";
 import { digestText } from "../../operators/version/fetched-images.js";
-import { BYTES } from "../../schemas/scored-batch.js";
+import { packOfRow } from "../../schemas/pack.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 
 /** Where an image was seen, as a row says. */
 export interface SeenImage {
   readonly uri: string;
   readonly sizeBytes: number;
-  /** The store may have its bytes by content */
-  readonly isKept: boolean;
+  /** Whole name of the pack that kept its bytes; null where none did, or that is not known */
+  readonly pack: string | null;
 }
 
 /** Places remembered: what walls have shown is asked for next. Some 300 bytes each. */
@@ -52,11 +52,22 @@ export class ImageFinder {
     sha256: string,
     signal?: AbortSignal,
   ): Promise<{ readonly bytes: Uint8Array | null; readonly reason: string }> {
-    const { store } = this.#options;
-    const seen = this.#seen.get(sha256) ?? (await this.#search(sha256, signal));
+    const known = this.#seen.get(sha256);
+    if (known !== undefined) {
+      const found = await this.#read(sha256, known);
+      if (found.bytes !== null || known.pack !== null) return found;
+    }
+    const seen = await this.#search(sha256, signal);
     if (seen === null) return { bytes: null, reason: "no archived record has this image" };
-    const { read, absences } = imageBytes({ store, opener: this.#opener });
-    for await (const { bytes } of read([{ digest: sha256, ...seen }])) {
+    return this.#read(sha256, seen);
+  }
+
+  async #read(
+    digest: string,
+    seen: SeenImage,
+  ): Promise<{ readonly bytes: Uint8Array | null; readonly reason: string }> {
+    const { read, absences } = imageBytes({ store: this.#options.store, opener: this.#opener });
+    for await (const { bytes } of read([{ digest, ...seen }])) {
       if (bytes !== null) return { bytes, reason: "" };
     }
     return { bytes: null, reason: absences[0]?.reason ?? "its bytes are nowhere any more" };
@@ -64,6 +75,7 @@ export class ImageFinder {
 
   async #search(sha256: string, signal?: AbortSignal): Promise<SeenImage | null> {
     const { store, stream } = this.#options;
+    let best: SeenImage | null = null;
     for (const [teacher] of await readCards(store)) {
       const archive = new ArchiveReader(store, { teacher, stream });
       for (const chain of await archive.chains()) {
@@ -72,17 +84,20 @@ export class ImageFinder {
           if (signal?.aborted === true) return null;
           for (let row = 0; row < batch.count; row++) {
             if (digestText(batch, row) !== sha256) continue;
+            const pack = batch.pack.get(row);
             const found = {
               uri: batch.uri.get(row) ?? "",
               sizeBytes: batch.sizeBytes[row]!,
-              isKept: batch.bytes[row] === BYTES.kept,
+              pack: pack === null ? null : packOfRow(pack, chain),
             };
             this.remember(sha256, found);
-            return found;
+            // Another record of it may have been kept.
+            if (pack !== null || !found.uri.startsWith("log://")) return found;
+            best = found;
           }
         }
       }
     }
-    return null;
+    return best;
   }
 }

@@ -136,7 +136,7 @@ export const review = answering(
       const { digest } = await archivedTeacher(console.store, undefined, declared.settings?.teacher);
       const found = await quarantined(console.store, { teacher: digest, stream: config.stream }, said, query);
       for (const { sha256, uri } of found.items) {
-        if (sha256 !== null) console.finder.remember(sha256, { uri, sizeBytes: config.decode.maxBytes, isKept: false });
+        if (sha256 !== null) console.finder.remember(sha256, { uri, sizeBytes: config.decode.maxBytes, pack: null });
       }
       return found;
     }
@@ -144,7 +144,7 @@ export const review = answering(
     const manifest = await manifestOf(console, { dataset, version: "latest" });
     const found = await (path.kind === "audit" ? audit : doubtful)(console.groups, manifest, said, query);
     for (const { sha256, uri, sizeBytes } of found.items) {
-      if (sha256 !== null) console.finder.remember(sha256, { uri, sizeBytes, isKept: true });
+      if (sha256 !== null) console.finder.remember(sha256, { uri, sizeBytes, pack: null });
     }
     return found;
   },

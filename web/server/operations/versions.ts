@@ -254,7 +254,7 @@ export function remember(
     readonly bytes: string;
   }[],
 ): void {
-  for (const { sha256, uri, sizeBytes, bytes } of listed) {
-    console.finder.remember(sha256, { uri, sizeBytes, isKept: bytes === "shard" });
+  for (const { sha256, uri, sizeBytes } of listed) {
+    console.finder.remember(sha256, { uri, sizeBytes, pack: null });
   }
 }
