@@ -48,8 +48,8 @@ export function compactedText(one: TeacherCompacted): string {
     );
   }
   if (packs.merged > 0)
-    lines.push(`  put the kept images of ${plural(packs.merged, "pack")} into ${plural(packs.into, "larger pack")}`);
-  if (packs.swept > 0) lines.push(`  deleted ${plural(packs.swept, "pack")} whose images lie in others`);
+    lines.push(`  put the kept images of ${counted(packs.merged, "pack")} into ${counted(packs.into, "larger pack")}`);
+  if (packs.swept > 0) lines.push(`  deleted ${counted(packs.swept, "pack")} whose images lie in others`);
   for (const { message } of refusedPacks) lines.push(`  left kept images where they are: ${message}`);
   for (const { chain, start, end, error } of refused) {
     const range = end > start ? `[${start}, ${end})` : `from ${start} on`;
