@@ -92,12 +92,22 @@ function isRefused(setting: string | undefined, { strict }: DecodeConfig): boole
 
 /** Whether what the decoder found is reason to refuse the image after all. */
 export function refuseDecoded(notes: readonly ImageNote[], config: DecodeConfig): Refusal | null {
-  if (!config.strict || !notes.includes("no-end")) return null;
-  return refusal(
-    "E_IMAGE_TRUNCATED",
-    "The file lacks its end marker, though none of its pixels",
-    "decode.strict: false",
-  );
+  if (!config.strict) return null;
+  if (notes.includes("no-end")) {
+    return refusal(
+      "E_IMAGE_TRUNCATED",
+      "The file lacks its end marker, though none of its pixels",
+      "decode.strict: false",
+    );
+  }
+  if (notes.includes("chroma")) {
+    return refusal(
+      "E_IMAGE_CHROMA",
+      "The AVIF stores colours at half size, and they come out otherwise than in Python",
+      "decode.strict: false",
+    );
+  }
+  return null;
 }
 
 /** What is done to an image that was not refused, so that the teacher can see it; as its header foretells. */
