@@ -70,6 +70,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/archive.js"),
   },
   {
+    name: "log",
+    summary: "begin a new log in the place of a damaged one",
+    load: () => import("./commands/log.js"),
+  },
+  {
     name: "train",
     summary: "train a teacher, or a student on a version",
     load: () => import("./commands/train.js"),

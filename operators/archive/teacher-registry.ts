@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Store } from "../../connectors/store/store.js";
-import { canonicalJson } from "../../schemas/canonical.js";
 import { areInvented, namedClassesSchema, sameNames, type ClassNames } from "../../schemas/class-names.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { keys, teacherPlace } from "../../schemas/keys.js";
 import { modelCardSchema, teacherDigest, type ModelCard } from "../../schemas/model-card.js";
+import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
 
 /** A teacher's card with what its classes are called now, and what they were called before. */
 export type ArchivedCard = ModelCard & ClassNames;
@@ -28,7 +28,7 @@ export interface SavedCard {
  */
 export async function saveCard(store: Store, card: ModelCard, renaming: Renaming = "new"): Promise<SavedCard> {
   const teacher = teacherDigest(card);
-  await store.putIfAbsent(keys.teacher(teacher), Buffer.from(canonicalJson(card)));
+  await store.putIfAbsent(keys.teacher(teacher), sealJson(card));
   for (;;) {
     const stands = await readCard(store, teacher);
     const earlier = stands.formerLabels ?? [];
@@ -42,7 +42,7 @@ export async function saveCard(store: Store, card: ModelCard, renaming: Renaming
     if (renaming === "new" && earlier.some((labels) => sameNames(labels, card.labels))) return stay(card.labels);
     const named = { schemaVersion: 1, labels: card.labels } as const;
     const key = keys.teacherLabels(teacher, earlier.length + 1);
-    if ((await store.putIfAbsent(key, Buffer.from(canonicalJson(named)))) === "created") {
+    if ((await store.putIfAbsent(key, sealJson(named))) === "created") {
       return {
         card: { ...card, formerLabels: [stands.labels, ...earlier] },
         before: stands.labels,
@@ -119,7 +119,7 @@ export function cardNamed(card: ArchivedCard, labels: readonly string[]): Archiv
 
 function parsed<T>(bytes: Uint8Array, key: string, parse: (json: unknown) => T): T {
   try {
-    return parse(JSON.parse(Buffer.from(bytes).toString()));
+    return parse(openSealedJson(bytes));
   } catch (cause) {
     throw damaged(key, key.endsWith("model-card.json") ? "a model card" : "the names of classes", cause);
   }

@@ -42,9 +42,13 @@ export function noDeclarations(stream: string): Declarations {
   return { stream, settings: null, revision: 0, datasets: [], others: new Map() };
 }
 
+export async function declaredStreams(store: Store): Promise<string[]> {
+  return [...(await highestRevisions(store, keys.declaredStreams)).keys()].sort();
+}
+
 /** The stream that a store is about, where nobody names one: the only declared one; else `stream`. */
 export async function onlyStream(store: Store, stream: string): Promise<string> {
-  const names = [...(await highestRevisions(store, keys.declaredStreams)).keys()];
+  const names = await declaredStreams(store);
   return names.length === 1 ? names[0]! : stream;
 }
 

@@ -18,6 +18,7 @@ import type { ModelCard } from "../../schemas/model-card.js";
 import type { Segment } from "../../schemas/segment.js";
 import { ByteBudget } from "./flow.js";
 import type { Downstream } from "./downstream.js";
+import { furthestArchived } from "./furthest-archived.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 import { scoreFlow } from "./score-flow.js";
 import type { LocalScoreIndex } from "./score-index.js";
@@ -216,10 +217,28 @@ export async function assertNotRecreated(log: Log, { chain, position }: OpenChai
   if (position.end <= logEnd) return;
   const now = (await log.ends(stream))[partition]!.end;
   if (position.end <= now) return;
-  throw new SluiceError(
+  throw logRecreated(chain, position.end, now);
+}
+
+/** For who appends to a log: to one that ends below the archive, its records would be taken for those that are archived. */
+export async function assertReachesArchive(log: Log, store: Store, stream: string): Promise<void> {
+  const ends = await log.ends(stream);
+  for (const [partition, archived] of await furthestArchived(store, stream)) {
+    const end = ends[partition]?.end ?? 0;
+    if (end < archived) throw logRecreated({ stream, partition }, archived, end);
+  }
+}
+
+function logRecreated(
+  { stream, partition }: Pick<ChainName, "stream" | "partition">,
+  chainEnd: number,
+  logEnd: number,
+): SluiceError {
+  return new SluiceError(
     "E_LOG_RECREATED",
-    `Expected the log of ${stream}/${partition} to reach offset ${position.end}, where its archive ends, found its end at ${now}: ` +
-      "the topic was deleted and made anew, or another log stands in its place. Give the new topic another stream name.",
-    { partition, chainEnd: position.end, logEnd: now },
+    `Expected the log of ${stream}/${partition} to reach offset ${chainEnd}, where its archive ends, found its end at ${logEnd}: ` +
+      "the topic was deleted and made anew, or another log stands in its place. Give the new topic another stream name; " +
+      "of a log in the data folder, `sluice log rebuild` begins it where the archive ends.",
+    { partition, chainEnd, logEnd },
   );
 }

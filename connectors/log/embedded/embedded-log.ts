@@ -7,6 +7,7 @@ import type { Assignment, Cursor, Log, PartitionEnds } from "../log.js";
 import { currentHolder, takeOwnership, type Holder, type Ownership } from "./ownership.js";
 import { partitionName, readPartition } from "./partition-reader.js";
 import { encodeRecords, PartitionTable, type HeldRecords, type Truncation } from "./partition-table.js";
+import { assertSound, markClosed, markOpen } from "./standing.js";
 import { Turns } from "../turns.js";
 import { WakeUps } from "./wake-ups.js";
 
@@ -34,9 +35,10 @@ const TRUNCATE_AT_ONCE = 10_000;
 
 /**
  * Opens the log kept in a folder of its own. Throws E_LOCKED where another process writes to it, E_LOG_IO where the
- * folder cannot be used.
+ * folder cannot be used, E_LOG_CORRUPT where it is damaged.
  */
 export async function openEmbeddedLog(folder: string, options: EmbeddedLogOptions): Promise<EmbeddedLog> {
+  assertSound(folder);
   const files = LmdbFolder.open(folder, !options.exclusive);
   try {
     const meta = files.table("meta");
@@ -57,6 +59,7 @@ export async function openEmbeddedLog(folder: string, options: EmbeddedLogOption
       );
     }
     const ownership = options.exclusive ? await takeOwnership(files, meta, options.command) : null;
+    if (options.exclusive) markOpen(folder, options.command);
     if (format === undefined && ownership !== null) {
       files.writeNow(() => {
         meta.put(FORMAT_KEY, Buffer.from(FORMAT));
@@ -180,6 +183,11 @@ export class EmbeddedLog implements Log {
     return this.#table.committed(group, topic, partition);
   }
 
+  topics(): string[] {
+    this.#files.refresh();
+    return this.#table.topics();
+  }
+
   /** What the log has of each partition. */
   async held(topic: string): Promise<readonly HeldRecords[]> {
     this.#files.refresh();
@@ -264,10 +272,13 @@ export class EmbeddedLog implements Log {
   /** Lets the folder go. Readers that still wait end with E_LOG_IO. */
   async close(): Promise<void> {
     if (this.#files.closed) return;
+    let isReleased = false;
     try {
       this.#ownership?.release();
+      isReleased = this.#ownership !== null;
     } finally {
       await this.#files.close();
+      if (isReleased) markClosed(this.#files.folder);
       this.#wakeUps.wakeAll();
     }
   }

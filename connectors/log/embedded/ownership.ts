@@ -94,7 +94,7 @@ function holderOf(meta: CheckedTable): Holder | null {
 }
 
 /** Whether somebody touches the beat file. */
-async function beats(folder: string, watchMs: number): Promise<boolean> {
+export async function beats(folder: string, watchMs = WATCH_MS): Promise<boolean> {
   const first = touchedMs(folder);
   for (let waited = 0; waited < watchMs; waited += watchMs / 16) {
     await delay(watchMs / 16);
@@ -116,7 +116,10 @@ function touch(file: string): void {
   }
 }
 
-function locked(folder: string, { pid, command, sinceMs }: Holder): SluiceError {
+export function locked(
+  folder: string,
+  { pid, command, sinceMs }: Pick<Holder, "pid" | "command" | "sinceMs">,
+): SluiceError {
   const since = new Date(sinceMs).toISOString();
   const who = pid === process.pid ? "this very process" : `process ${pid}`;
   return new SluiceError(

@@ -1,18 +1,11 @@
 import { counted } from "../../../schemas/counted.js";
-import { sha256Hex } from "../../../schemas/canonical.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
 import { logCorrupt, type CheckedTable } from "./checked-table.js";
 import type { LmdbFolder } from "./lmdb-folder.js";
 import type { LogBatch, PartitionEnds } from "../log.js";
+import { decodeBounds, encodeBounds, keyOf, name, offsetOf, type Bounds } from "./partition-keys.js";
 import { decodeRecord, encodeRecord } from "./record-bytes.js";
-
-interface Bounds extends PartitionEnds {
-  /** Stands for (topic, partition) in the records' keys */
-  readonly id: number;
-  /** Of all records that ever came, as they are stored */
-  readonly appendedBytes: number;
-}
 
 /** What the log has of a partition. */
 export interface HeldRecords extends PartitionEnds {
@@ -24,14 +17,8 @@ export interface HeldRecords extends PartitionEnds {
   readonly spared: number;
 }
 
-/** partition id u32, offset u64 (of arrivals: ms u64); big-endian, so that the table's order is the log's */
-const KEY_BYTES = 12;
-/** id u32 (and 4 bytes of nothing), start f64, end f64, appended bytes f64 */
-const BOUNDS_BYTES = 32;
 /** Of an arrival: first offset f64, bytes appended before it f64 */
 const ARRIVAL_BYTES = 16;
-/** lmdb takes keys of up to 1978 bytes; names may be longer (a cursor named after a path). */
-const MAX_NAME_BYTES = 1024;
 const NEXT_ID = Buffer.from("next id");
 
 interface Arrival {
@@ -78,6 +65,14 @@ export class PartitionTable {
     this.#nowMs = nowMs;
   }
 
+  /** Of those that were created. */
+  topics(): string[] {
+    return [...this.#meta.keys({ start: Buffer.from('["topic",'), end: Buffer.from('["topic-') })].flatMap((key) => {
+      const topic: unknown = (JSON.parse(key.toString()) as unknown[])[1];
+      return typeof topic === "string" ? [topic] : [];
+    });
+  }
+
   /** How many partitions the topic has. Throws E_LOG_IO where it does not exist. */
   partitions(topic: string): number {
     const count = this.#count(topic);
@@ -120,12 +115,7 @@ export class PartitionTable {
             `Expected a partition below ${this.partitions(topic)} of topic "${topic}", found ${partition}.`,
           );
     }
-    return {
-      id: found.readUInt32LE(0),
-      start: found.readDoubleLE(8),
-      end: found.readDoubleLE(16),
-      appendedBytes: found.readDoubleLE(24),
-    };
+    return decodeBounds(found);
   }
 
   /** In a write transaction, of a partition without records: the next one gets this offset. */
@@ -133,13 +123,8 @@ export class PartitionTable {
     this.#setBounds(topic, partition, { ...this.bounds(topic, partition), start: offset, end: offset });
   }
 
-  #setBounds(topic: string, partition: number, { id, start, end, appendedBytes }: Bounds): void {
-    const bytes = Buffer.alloc(BOUNDS_BYTES);
-    bytes.writeDoubleLE(appendedBytes, 24);
-    bytes.writeUInt32LE(id, 0);
-    bytes.writeDoubleLE(start, 8);
-    bytes.writeDoubleLE(end, 16);
-    this.#meta.put(name("bounds", topic, partition), bytes);
+  #setBounds(topic: string, partition: number, bounds: Bounds): void {
+    this.#meta.put(name("bounds", topic, partition), encodeBounds(bounds));
   }
 
   /** In a write transaction; returns the first record's offset. `encoded` come from `encodeRecord`. */
@@ -321,24 +306,6 @@ export class PartitionTable {
 
 export function encodeRecords(records: readonly LogRecord[]): Buffer[] {
   return records.map(encodeRecord);
-}
-
-function keyOf(id: number, offset: number): Buffer {
-  const key = Buffer.allocUnsafe(KEY_BYTES);
-  key.writeUInt32BE(id, 0);
-  key.writeUInt32BE(Math.floor(offset / 0x1_0000_0000), 4);
-  key.writeUInt32BE(offset % 0x1_0000_0000, 8);
-  return key;
-}
-
-function offsetOf(key: Buffer): number {
-  return key.readUInt32BE(4) * 0x1_0000_0000 + key.readUInt32BE(8);
-}
-
-/** The key of a named thing: unambiguous whatever the names hold. */
-function name(...parts: readonly (string | number)[]): Buffer {
-  const text = Buffer.from(JSON.stringify(parts));
-  return text.length <= MAX_NAME_BYTES ? text : Buffer.from(JSON.stringify([parts[0], "sha256", sha256Hex(text)]));
 }
 
 function uint32(value: number): Buffer {

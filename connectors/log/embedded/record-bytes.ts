@@ -5,7 +5,7 @@ const VERSION = 1;
 const HAS_KEY = 1;
 const HAS_VALUE = 2;
 /** version u8, flags u8, header count u16, timestamp f64, key length u32, headers' length u32 */
-const FIXED_BYTES = 20;
+export const FIXED_BYTES = 20;
 /** Each header: name length u16, value length u32, both in bytes of UTF-8 */
 const HEADER_BYTES = 6;
 

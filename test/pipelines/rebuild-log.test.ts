@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { openFolderSource } from "../../connectors/source/folder.js";
+import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { FOLDERS, openStore, openWorkspace } from "../../pipelines/open/workspace.js";
+import { produce } from "../../pipelines/produce.js";
+import { rebuildLog, type RebuiltLog } from "../../pipelines/rebuild-log.js";
+import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
+import { uniform } from "../../bench/models/seeded-weights.js";
+import { isSluiceError } from "../../schemas/errors.js";
+import { teacherDigest } from "../../schemas/model-card.js";
+import { writeSmallTeacher } from "../fixtures/models.js";
+import { writePictures } from "../fixtures/pictures.js";
+import { runIngest, testConfig, type RunIngest } from "../fixtures/run-ingest.js";
+
+const CONFIG = { partitions: 2 } as const;
+const PAGE_BYTES = 4096;
+let root: string;
+let run: RunIngest;
+let digest: string;
+let id: string;
+let count = 0;
+
+/** A data folder that has scored 28 pictures, with 16 more in its log that nobody has scored. */
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "sluice-rebuild-log-"));
+  const [teacher, pictures] = [join(root, "teacher"), join(root, "pictures")];
+  await writeSmallTeacher(teacher, "onnx", { classes: 10, output: "logits" });
+  await writePictures(pictures, { images: 24, duplicates: 2, broken: 2 });
+  digest = teacherDigest((await loadTeacher(teacher)).card);
+  run = { data: join(root, "data"), pictures, teacher, config: CONFIG };
+  await runIngest({ ...run, options: { publish: false } });
+  await writePictures(pictures, { images: 16, duplicates: 0, broken: 0 }, 2, (at) => `later-${at}.png`);
+  const workspace = await openWorkspace(testConfig(run), "test");
+  const source = await openFolderSource(pictures, { listings: join(workspace.folder, FOLDERS.listings) });
+  const stop = new AbortController().signal;
+  assert.equal(await produce({ log: workspace.log, source, topic: "images", partitions: 2, stop }), 16);
+  await workspace.close();
+  id = (await runIngest({ ...run, data: join(root, "undamaged") })).published[0]!.manifest.id;
+});
+
+after(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+async function copied(): Promise<RunIngest> {
+  const data = join(root, `data-${count++}`);
+  await cp(run.data, data, { recursive: true });
+  return { ...run, data };
+}
+
+async function rebuilt(one: RunIngest, dryRun = false): Promise<RebuiltLog> {
+  const config = testConfig(one);
+  const store = await openStore(config);
+  try {
+    return await rebuildLog({ config, store, dryRun, nowMs: Date.UTC(2026, 10, 29) });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Every picture is scored in the end, and the version is the one of an undamaged run. */
+async function assertWhole(one: RunIngest): Promise<void> {
+  const result = await runIngest(one);
+  assert.equal(result.published[0]!.manifest.id, id);
+  const store = await openStore(testConfig(one));
+  try {
+    const { counts } = await new ArchiveReader(store, { teacher: digest, stream: "images" }).totalsAt(result.frontier);
+    assert.deepEqual([counts.scored, counts.lost], [40, 0]);
+  } finally {
+    await store.close();
+  }
+}
+
+test("a sound log is left alone, and a rebuild that is not asked to change anything changes nothing", async () => {
+  const one = await copied();
+  assert.equal((await rebuilt(one)).fault, null);
+  await truncate(join(one.data, "log", "data.mdb"), 3 * PAGE_BYTES);
+  const before = await readdir(one.data);
+  const { fault, partitions } = await rebuilt(one, true);
+  assert.match(fault!, /ends at|ends long before/);
+  assert.equal(partitions.length, 2);
+  assert.deepEqual(await readdir(one.data), before);
+});
+
+test("records that can be read are in the new log, and sources go on where they were", async () => {
+  const one = await copied();
+  const file = join(one.data, "log", "data.mdb");
+  await writeFile(file, (await readFile(file)).fill(0, 0, PAGE_BYTES));
+  const done = await rebuilt(one);
+  assert.equal(done.sourcesGoOn, true);
+  assert.ok(done.partitions.every(({ lost }) => lost !== null && lost.start === lost.end));
+  assert.ok(
+    done.partitions.some(({ archivedTo, end }) => end > archivedTo),
+    "some were waiting to be scored",
+  );
+  assert.deepEqual((await readdir(one.data)).filter((name) => name.startsWith("log")).sort(), [
+    "log",
+    "log.damaged-20261129T000000Z",
+  ]);
+  assert.equal((await rebuilt(one)).fault, null);
+  const result = await runIngest(one);
+  assert.equal(result.published[0]!.manifest.id, id);
+  assert.equal(result.counts.appended + done.partitions.reduce((sum, { end }) => sum + end, 0), 44);
+});
+
+test("flips and cuts anywhere: ingest says so or goes on, and after a rebuild every picture is scored", async () => {
+  const next = uniform(5);
+  for (let trial = 0; trial < 6; trial++) {
+    const one = await copied();
+    const file = join(one.data, "log", "data.mdb");
+    const bytes = await readFile(file);
+    if (trial < 4)
+      bytes[Math.floor(next() * (trial < 2 ? 2 * PAGE_BYTES : bytes.length))]! ^= 1 << Math.floor(next() * 8);
+    await writeFile(file, trial < 4 ? bytes : bytes.subarray(0, Math.floor(next() * bytes.length)));
+    try {
+      await (await openWorkspace(testConfig(one), "test")).close();
+    } catch (error) {
+      if (!isSluiceError(error, "E_LOG_CORRUPT")) throw error;
+    }
+    await rebuilt(one);
+    await assertWhole(one);
+  }
+});
+
+test("a log that is gone begins where the archive ends, and sources give everything again", async () => {
+  const one = await copied();
+  await rm(join(one.data, "log"), { recursive: true });
+  // Whoever starts without a rebuild is told of it.
+  await assert.rejects(
+    runIngest(one),
+    (error) => isSluiceError(error, "E_LOG_RECREATED") && /log rebuild/.test(error.message),
+  );
+  const done = await rebuilt(one);
+  assert.match(done.fault!, /is archived up to/);
+  assert.equal(done.sourcesGoOn, false);
+  await assertWhole(one);
+});
+
+test("a rebuild that was killed between its two renames is ended by the next one, and nobody writes meanwhile", async () => {
+  const one = await copied();
+  const log = join(one.data, "log");
+  await truncate(join(log, "data.mdb"), 3 * PAGE_BYTES);
+  await rebuilt(one);
+  await rename(log, `${log}.rebuilding`);
+  await assert.rejects(openWorkspace(testConfig(one), "test"), (error) => isSluiceError(error, "E_LOG_CORRUPT"));
+  assert.equal((await rebuilt(one)).fault, "a rebuild had not ended");
+  await assertWhole(one);
+});
+
+test("a log that a living process writes to is not rebuilt", async () => {
+  const one = await copied();
+  const workspace = await openWorkspace(testConfig(one), "test");
+  try {
+    await assert.rejects(rebuilt(one), (error) => isSluiceError(error, "E_LOCKED"));
+  } finally {
+    await workspace.close();
+  }
+});
