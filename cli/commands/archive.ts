@@ -17,7 +17,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .command("verify")
     .summary("whether all that is archived is as it was written")
     .description(
-      "Reads everything that is archived and compares each part with its checksum: segments, runs, kept images, claims, labels, checkpoints and manifests. Names what " +
+      "Reads everything that is archived and compares each part with its checksum: segments, runs, kept images, claims, labels, checkpoints, declarations, relocations and manifests. Names what " +
         `is damaged, its offsets, the versions made from them, and the repair. Exits with ${EXIT.verification} then.`,
     )
     .option(

@@ -3,6 +3,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
+import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
 import { readableManifest, versionNumbers } from "./manifests.js";
 
 /**
@@ -128,9 +129,9 @@ async function takeFromPublisher(
 
 /** The claim that stands at `key` afterwards. */
 async function createOrReadClaim(store: Store, key: string, mine: Claim): Promise<Claim> {
-  if ((await store.putIfAbsent(key, new TextEncoder().encode(JSON.stringify(mine)))) === "created") return mine;
+  if ((await store.putIfAbsent(key, sealJson(mine))) === "created") return mine;
   try {
-    return claimSchema.parse(JSON.parse(new TextDecoder().decode(await store.get(key))));
+    return claimSchema.parse(openSealedJson(await store.get(key)));
   } catch (cause) {
     // Another sweeper has removed it since, as the last thing of the attempt.
     if (isSluiceError(cause, "E_STORE_MISSING")) return { swept: true };

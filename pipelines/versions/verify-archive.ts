@@ -8,6 +8,8 @@ import { damagedCheckpoints } from "../../operators/state/checkpoint.js";
 import { archivedLabels, labelFrontier } from "../../operators/archive/image-labels.js";
 import { damagedPacks } from "../../operators/pack/check-packs.js";
 import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
+import { datasetRevisions } from "../../operators/version/declarations.js";
+import { readRelocations } from "../../operators/archive/relocations.js";
 import { isSluiceError, type ErrorCode, type SluiceError } from "../../schemas/errors.js";
 import { endIn } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
@@ -93,6 +95,8 @@ export async function verifyArchive(options: VerifyArchiveOptions): Promise<Arch
     }
   }
   totals.labels = await orDamage(labelsOf(store, stream), 0, damaged);
+  await orDamage(readRelocations(store), [], damaged);
+  for (const dataset of datasets) await orDamage(datasetRevisions(store, dataset), [], damaged);
   for await (const error of damagedCheckpoints(store)) damaged.push(damageOf(error));
   return { ...totals, damaged };
 }
@@ -119,12 +123,14 @@ async function labelsOf(store: Store, stream: string): Promise<number> {
   return labels;
 }
 
+const DAMAGE: ReadonlySet<ErrorCode> = new Set(["E_SEGMENT_CORRUPT", "E_CHAIN_GAP", "E_STORE_CORRUPT"]);
+
 /** What was asked for; where it is damaged, `otherwise`, and the damage is noted. */
 async function orDamage<T>(asked: Promise<T>, otherwise: T, damaged: DamagedObject[]): Promise<T> {
   try {
     return await asked;
   } catch (error) {
-    if (!isSluiceError(error, "E_SEGMENT_CORRUPT") && !isSluiceError(error, "E_CHAIN_GAP")) throw error;
+    if (!isSluiceError(error) || !DAMAGE.has(error.code)) throw error;
     damaged.push(damageOf(error));
     return otherwise;
   }

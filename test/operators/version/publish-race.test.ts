@@ -4,6 +4,7 @@ import { claimAttempt, sweepAttempts } from "../../../operators/version/attempt.
 import { publish, type PublishOptions } from "../../../operators/version/publish.js";
 import type { ListOptions, Store } from "../../../connectors/store/store.js";
 import { isSluiceError } from "../../../schemas/errors.js";
+import { sealJson } from "../../../schemas/sealed-json.js";
 import { keys } from "../../../schemas/keys.js";
 import { listVersions, verifyVersion } from "../../../pipelines/versions/versions.js";
 import { madeCut, manyClasses } from "../../fixtures/cuts.js";
@@ -213,7 +214,7 @@ describe("sweeping", () => {
     const store = openMemoryStore();
     const folder = keys.attempt("wild", "dead");
     await store.put(`${folder}README.md`, new Uint8Array(3));
-    await store.put(`${folder}claim-1`, new TextEncoder().encode('{"swept":true}'));
+    await store.put(`${folder}claim-1`, sealJson({ swept: true }));
     assert.deepEqual((await sweepAttempts(store, "wild")).removed, ["dead"]);
     assert.equal(store.objects.size, 0);
   });
