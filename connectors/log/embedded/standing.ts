@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
@@ -105,10 +105,16 @@ export function markClosed(folder: string): void {
   write(folder, { state: "closed", sizeBytes: size, modifiedMs: mtimeMs, metaCrc32: found });
 }
 
+/** On a full disk nothing is said: what stands there does not fit the file any more, and it is walked the next time. */
 function write(folder: string, standing: Standing): void {
   const file = join(folder, STANDING_FILE);
-  writeFileSync(`${file}.new`, sealJson(standing));
-  renameSync(`${file}.new`, file);
+  try {
+    writeFileSync(`${file}.new`, sealJson(standing));
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    rmSync(`${file}.new`, { force: true });
+  }
 }
 
 /** null where there is none, or one that nobody can make sense of: then the file is walked. */
