@@ -62,8 +62,9 @@ async function objectsByKind(): Promise<Map<string, string[]>> {
   const kinds = new Map<string, string[]>();
   for (const entry of await readdir(store, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
-    // A publisher's claim on an attempt: nobody reads it once the manifest stands.
-    if (!entry.isFile() || isClaim(path)) continue;
+    if (!entry.isFile()) continue;
+    // A publisher's claim on an attempt is read by nobody once the manifest stands; which runs stand is listed where it is not told.
+    if (isClaim(path) || entry.name === "standing.json") continue;
     const kind = kindOf(relative(store, path));
     kinds.set(kind, [...(kinds.get(kind) ?? []), path]);
   }

@@ -99,6 +99,8 @@ export function markOpen(folder: string, command: string): void {
 
 /** Once lmdb has let go of the file. */
 export function markClosed(folder: string): void {
+  // Removed under its writer.
+  if (!existsSync(join(folder, LMDB_FILE))) return;
   const found = metaCrc32(folder);
   if (found === null) return;
   const { size, mtimeMs } = statSync(join(folder, LMDB_FILE));
