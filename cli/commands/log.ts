@@ -1,9 +1,10 @@
 import type { RebuiltLog } from "../../pipelines/rebuild-log.js";
+import { counted } from "../../schemas/counted.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import type { Invocation } from "../invocation.js";
-import { plural, tableText } from "../wording.js";
+import { tableText } from "../wording.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   command
@@ -81,7 +82,7 @@ function rebuiltText(
           ),
         ]),
     lost > 0 || unknown
-      ? `${lost > 0 ? `${plural(lost, "record")} had come and ${lost === 1 ? "is" : "are"} neither archived nor readable` : "Whether records had come that are not archived, nobody can tell"}.`
+      ? `${lost > 0 ? `${counted(lost, "record")} had come and ${lost === 1 ? "is" : "are"} neither archived nor readable` : "Whether records had come that are not archived, nobody can tell"}.`
       : "Every record that had come is archived, or in the new log.",
     ...(dryRun
       ? []
