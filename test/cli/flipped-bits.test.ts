@@ -6,7 +6,7 @@ import { join, relative } from "node:path";
 import { after, before, test } from "node:test";
 import { runProgram } from "../../cli/program.js";
 import { isClaim } from "../../operators/version/attempt.js";
-import { uniform } from "../../bench/models/seeded-weights.js";
+import { uniform } from "../fixtures/seeded-weights.js";
 import { writePictures } from "../fixtures/pictures.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { recordedTerminal } from "./recorded-terminal.js";

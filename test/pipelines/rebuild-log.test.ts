@@ -9,7 +9,7 @@ import { FOLDERS, openStore, openWorkspace } from "../../pipelines/open/workspac
 import { produce } from "../../pipelines/produce.js";
 import { rebuildLog, type RebuiltLog } from "../../pipelines/rebuild-log.js";
 import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
-import { uniform } from "../../bench/models/seeded-weights.js";
+import { uniform } from "../fixtures/seeded-weights.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { writeSmallTeacher } from "../fixtures/models.js";

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { openEmbeddedLog, type EmbeddedLog } from "../../../../connectors/log/embedded/embedded-log.js";
 import { Salvage } from "../../../../connectors/log/embedded/salvage.js";
 import { walkLogFile } from "../../../../connectors/log/embedded/walk-log-file.js";
-import { uniform } from "../../../../bench/models/seeded-weights.js";
+import { uniform } from "../../../fixtures/seeded-weights.js";
 import { isSluiceError } from "../../../../schemas/errors.js";
 import { collect, text, textOf } from "../../../conformance/log.js";
 import { temporaryFolder } from "../../../fixtures/temporary-folder.js";
