@@ -65,6 +65,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/compact.js"),
   },
   {
+    name: "gc",
+    summary: "free what no dataset, version or label needs",
+    load: () => import("./commands/gc.js"),
+  },
+  {
     name: "archive",
     summary: "whether all that is archived is as it was written",
     load: () => import("./commands/archive.js"),

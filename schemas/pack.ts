@@ -197,7 +197,7 @@ export const packGenerationSchema = z.strictObject({
   generation: z.int().positive(),
   /** ms since the epoch */
   createdMs: z.int(),
-  /** Ascending, without overlap: a pack whose segment starts in [from, to) has its members in `key` */
+  /** Ascending by `from`: a pack whose segment starts in [from, to) has its members in `key`, or in another one over that range */
   packs: z.array(z.strictObject({ key: z.string(), from: count, to: count, sizeBytes: count, members: count })),
   /** Members that the packs had when they were written and that none of `packs` has any more */
   dropped: count,

@@ -83,7 +83,7 @@ export class ChainPacks {
   }
 }
 
-/** The object that has what the pack of the segment at `start` had; null where all of that was dropped. */
-export function placedPack({ packs }: PackGeneration, start: number): PlacedPack | null {
-  return packs.find(({ from, to }) => from <= start && start < to) ?? null;
+/** Objects that have what the pack of the segment at `start` had: one, and what came back; none where all of that was dropped. */
+export function placedPacks({ packs }: PackGeneration, start: number): PlacedPack[] {
+  return packs.filter(({ from, to }) => from <= start && start < to);
 }

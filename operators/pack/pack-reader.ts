@@ -2,7 +2,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { awaitedLater, isSluiceError, type SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { packNamed, type PackIndex, type PackName } from "../../schemas/pack.js";
-import { ChainPacks, placedPack } from "./chain-packs.js";
+import { ChainPacks, placedPacks } from "./chain-packs.js";
 import { goneAsNull, readPackIndex, readStretch, stretchesOf, type MemberPlace } from "./pack-objects.js";
 
 /** A kept image that is looked for. */
@@ -177,9 +177,11 @@ export class PackReader {
     const start = await packs.covering(name.start);
     const standing = start === null ? null : await packs.standingFrom(start);
     if (standing === null || standing.dropped === 0) return true;
-    const placed = placedPack(standing, name.start);
-    const index = placed === null ? null : await this.#index(placed.key);
-    return index !== null && index.find(Buffer.from(digest, "hex")) >= 0;
+    for (const { key } of placedPacks(standing, name.start)) {
+      const index = await this.#index(key);
+      if (index !== null && index.find(Buffer.from(digest, "hex")) >= 0) return true;
+    }
+    return false;
   }
 
   /** Objects that may have a pack's members, that of the standing generation first. */
@@ -192,8 +194,7 @@ export class PackReader {
     const covering = await unlessDamaged(packs.covering(start), onDamaged);
     if (covering !== null) {
       for await (const generation of packs.from(covering)) {
-        const key = placedPack(generation, start)?.key;
-        if (key !== undefined && key !== own) yield key;
+        for (const { key } of placedPacks(generation, start)) if (key !== own) yield key;
       }
     }
     yield own;

@@ -8,8 +8,8 @@ type Objects = ReadonlyMap<string, Uint8Array>;
 export function hasMember(objects: Objects, pack: string, sha256: string): boolean {
   const { chain, start, attempt } = packNamed(pack)!;
   const standing = newestGeneration(objects, chain, start);
-  const placed = standing?.packs.find(({ from, to }) => from <= start && start < to)?.key;
-  return memberIn(objects, standing === null ? keys.scoredPack(chain, start, attempt) : placed, sha256);
+  if (standing === null) return memberIn(objects, keys.scoredPack(chain, start, attempt), sha256);
+  return standing.packs.some(({ key, from, to }) => from <= start && start < to && memberIn(objects, key, sha256));
 }
 
 function newestGeneration(objects: Objects, chain: ChainName, start: number) {
@@ -23,9 +23,9 @@ function newestGeneration(objects: Objects, chain: ChainName, start: number) {
   return found.sort((a, b) => a.generation - b.generation).at(-1) ?? null;
 }
 
-function memberIn(objects: Objects, key: string | undefined, sha256: string): boolean {
-  const bytes = key === undefined ? undefined : objects.get(key);
-  if (key === undefined || bytes === undefined) return false;
+function memberIn(objects: Objects, key: string, sha256: string): boolean {
+  const bytes = objects.get(key);
+  if (bytes === undefined) return false;
   const index = PackIndex.read(bytes, key);
   const member = index.find(Buffer.from(sha256, "hex"));
   if (member < 0) return false;
