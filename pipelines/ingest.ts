@@ -175,7 +175,7 @@ async function scoreAll(
       config,
       log,
       store,
-      index: openScoreIndex(workspace, teacherDigest(card)),
+      index: openScoreIndex(workspace, card),
       card,
       until,
       // Of a run that ends, what fails for another reason than another partition's failure is the caller's to begin again.

@@ -18,6 +18,7 @@ import { ReplayTracker } from "./kafka/replay-tracker.js";
 import { openScoreIndex, type LocalScoreIndex } from "./flow/score-index.js";
 import type { Workspace } from "./open/workspace.js";
 import { YieldToLive, type YieldOptions } from "./kafka/yield-to-live.js";
+import { pinned } from "./flow/pinned.js";
 import { sleepUntil } from "./flow/sleep-until.js";
 
 export interface ReplayOptions {
@@ -61,7 +62,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const { stream } = config;
   const teacher = teacherDigest(card);
   await saveCard(store, card);
-  const index = openScoreIndex(workspace, teacher);
+  const index = openScoreIndex(workspace, card);
   const archivedTo = async (chain: ChainName): Promise<number> => (await index.catchUp(chain)).end;
   const plan = await planReplay({ log, store, teacher, stream, ask: options.ask, archivedTo, dryRun: false });
   options.onPlan?.(plan);
@@ -73,28 +74,29 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const tracker = new ReplayTracker(store, plan.chains, report);
   if (plan.chains.length === 0) return { plan, counts, left: 0 };
   report();
-
-  const all = new Together(signal);
-  const halt = all.signal;
-  const ended = AbortSignal.any([halt, tracker.finished]);
-  const live =
-    options.yieldTo === undefined
-      ? undefined
-      : new YieldToLive({ ...options.yieldTo, everyMs: LOOK_MS, onNote: onWarning });
-  const pace: Pace = { perS: options.perS, clear: live?.clear.bind(live) };
-  const onSegment = (segment: Segment): void => {
-    const { header } = segment;
-    for (const name of ["scored", "copied", "quarantined", "lost"] as const) counts[name] += header.counts[name];
-    tracker.note(header, header.end);
-    options.onSegment?.(segment);
-  };
-  const score = (): Promise<void> =>
-    scorePlan({ ...options, signal: halt, onSegment }, plan.chains, { index, tracker, read: new PacedRead(pace) });
-  void all.begin(keepRunning(score, { signal: halt, onWarning, nowMs }));
-  void all.begin(tracker.watch(LOOK_MS, halt));
-  if (live !== undefined) void all.begin(live.watch(ended));
-  await all.ended();
-  return { plan, counts, left: tracker.left };
+  return pinned(store, { teacher, stream }, "replay", { nowMs }, async () => {
+    const all = new Together(signal);
+    const halt = all.signal;
+    const ended = AbortSignal.any([halt, tracker.finished]);
+    const live =
+      options.yieldTo === undefined
+        ? undefined
+        : new YieldToLive({ ...options.yieldTo, everyMs: LOOK_MS, onNote: onWarning });
+    const pace: Pace = { perS: options.perS, clear: live?.clear.bind(live) };
+    const onSegment = (segment: Segment): void => {
+      const { header } = segment;
+      for (const name of ["scored", "copied", "quarantined", "lost"] as const) counts[name] += header.counts[name];
+      tracker.note(header, header.end);
+      options.onSegment?.(segment);
+    };
+    const score = (): Promise<void> =>
+      scorePlan({ ...options, signal: halt, onSegment }, plan.chains, { index, tracker, read: new PacedRead(pace) });
+    void all.begin(keepRunning(score, { signal: halt, onWarning, nowMs }));
+    void all.begin(tracker.watch(LOOK_MS, halt));
+    if (live !== undefined) void all.begin(live.watch(ended));
+    await all.ended();
+    return { plan, counts, left: tracker.left };
+  });
 }
 
 /** As a member of the replays' group, along the chains of the partitions that this process is given, until all is done. */

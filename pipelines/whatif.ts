@@ -14,6 +14,7 @@ import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest, type ModelCard } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { Segment } from "../schemas/segment.js";
+import { pinned, type PinClock } from "./flow/pinned.js";
 import { answerOf, type SettingAnswer } from "./whatif/whatif-answer.js";
 import { classKeys, versionRows } from "./whatif/whatif-overlap.js";
 
@@ -30,6 +31,8 @@ export interface WhatifOptions {
   readonly maxStateBytes: number;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
+  /** Of the pin that holds what is read; by default the machine's */
+  readonly clock?: PinClock;
 }
 
 export interface WhatifSettings {
@@ -70,10 +73,15 @@ interface Group {
 
 /**
  * What versions would be under other parameters, from the archive alone: read once for all settings, and again only where a choice
- * across classes needs longer lists. Nothing is written. Throws E_SELECTION for parameters that contradict each other, E_MEMORY
+ * across classes needs longer lists. Nothing but a pin is written. Throws E_SELECTION for parameters that contradict each other, E_MEMORY
  * before anything is read, E_CHAIN_GAP, E_SEGMENT_CORRUPT, E_CANCELLED.
  */
 export async function whatif(options: WhatifOptions): Promise<Whatif> {
+  const archive = { teacher: teacherDigest(options.card), stream: options.stream };
+  return pinned(options.store, archive, "whatif", options.clock ?? {}, () => whatifPinned(options));
+}
+
+async function whatifPinned(options: WhatifOptions): Promise<Whatif> {
   const { store, dataset, card, settings } = options;
   const temperatures = settings.temperature.length === 0 ? [null] : settings.temperature;
   const groups = temperatures.flatMap((temperature) => settings.p.map((p) => groupOf(options, p, temperature)));

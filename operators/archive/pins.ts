@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { getIfThere, type Store } from "../../connectors/store/store.js";
+import { isSluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
 
@@ -48,14 +49,20 @@ export class Pin {
   }
 }
 
-/** Reads an archive under a pin. */
+/** Reads an archive under a pin. Of a store that cannot be written it is read without one: nobody sweeps it from here. */
 export async function withPin<T>(
   store: Store,
   archive: Archive,
   options: PinOptions,
   work: () => Promise<T>,
 ): Promise<T> {
-  const pin = await Pin.take(store, archive, options);
+  let pin: Pin;
+  try {
+    pin = await Pin.take(store, archive, options);
+  } catch (error) {
+    if (!isSluiceError(error, "E_STORE_READONLY")) throw error;
+    return work();
+  }
   try {
     return await work();
   } finally {

@@ -1,3 +1,4 @@
+import { SluiceError } from "../../schemas/errors.js";
 import type { BytesState, ScoredBatch } from "../../schemas/scored-batch.js";
 import { DIGEST_BYTES, PDQ_BYTES } from "../../schemas/scored-batch.js";
 import type { Rejected } from "../../schemas/segment.js";
@@ -154,6 +155,7 @@ export class SegmentBuilder {
       embedding: embeddingSize === null ? null : new Float32Array(count * embeddingSize).fill(NaN),
     } satisfies ScoredBatch;
     this.#rows.forEach(({ origin, scores, copied, bytes }, row) => {
+      assertTopM(scores, topM, origin);
       batch.digest.set(origin.digest, row * DIGEST_BYTES);
       batch.offset[row] = BigInt(origin.offset);
       batch.eventTimeMs[row] = BigInt(Math.trunc(origin.eventTimeMs));
@@ -165,9 +167,10 @@ export class SegmentBuilder {
       batch.pdq.set(scores.pdq.hash, row * PDQ_BYTES);
       batch.pdqQuality[row] = scores.pdq.quality;
       batch.retryOf[row] = BigInt(origin.retryOf ?? -1);
-      batch.classes.set(scores.classes, row * topM);
-      batch.keys.set(scores.keys, row * topM);
-      batch.logits.set(scores.logits, row * topM);
+      // A row that was copied from one with more classes has them best first.
+      batch.classes.set(scores.classes.subarray(0, topM), row * topM);
+      batch.keys.set(scores.keys.subarray(0, topM), row * topM);
+      batch.logits.set(scores.logits.subarray(0, topM), row * topM);
       batch.logSumExp[row] = scores.logSumExp;
       if (scores.allLogits !== null && batch.allLogits !== null) {
         batch.allLogits.set(scores.allLogits, row * (classCount ?? 0));
@@ -178,6 +181,12 @@ export class SegmentBuilder {
     });
     return batch;
   }
+}
+
+/** Places that nothing was written to would be of class 0, with a probability of 1. */
+function assertTopM({ classes }: RowScores, topM: number, { uri }: RowOrigin): void {
+  if (classes.length >= topM) return;
+  throw new SluiceError("E_INTERNAL", `Expected ${topM} classes of ${uri} to archive, found ${classes.length}.`);
 }
 
 /** The scores of one row of a batch, as views. */

@@ -19,11 +19,14 @@ interface Left {
  */
 export class LeftToRuns {
   readonly #archive: ArchiveReader;
+  readonly #topM: number;
   /** By chain */
   readonly #left = new Map<string, Left>();
 
-  constructor(archive: ArchiveReader) {
+  /** Rows with fewer than `topM` classes are passed over. */
+  constructor(archive: ArchiveReader, topM: number) {
     this.#archive = archive;
+    this.#topM = topM;
   }
 
   /** The ranges of one chain from now on, in place of those before. */
@@ -85,7 +88,7 @@ export class LeftToRuns {
     for (const file of files) {
       for (const candidate of await file.find(digest)) {
         const found = await reader.digestsRow(digest, candidate);
-        if (found !== null) return found;
+        if (found !== null && found.scores.classes.length >= this.#topM) return found;
       }
     }
     return null;

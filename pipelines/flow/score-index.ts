@@ -5,6 +5,7 @@ import { rowOf, type ArchivedScores } from "../../operators/archive/row-records.
 import { rowAt } from "../../operators/archive/run-rows.js";
 import type { ScoreIndex } from "../../operators/image/dedupe.js";
 import { hexDigest, type Scored } from "../../operators/image/image-in-flight.js";
+import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { packOfRow } from "../../schemas/pack.js";
@@ -35,11 +36,24 @@ const MOST_LOOKED = 8192;
 /** Starts of a tail's segments that are kept before the runs are looked at */
 const MOST_STARTS = 1024;
 
-/** Opens the index of one teacher's scores over a stream, in the workspace's local tables. */
-export function openScoreIndex(workspace: Workspace, teacher: string): LocalScoreIndex {
-  const { store, tables, config } = workspace;
-  const archive = { teacher, stream: config.stream };
-  return new LocalScoreIndex(store, tables.table(`scores-${teacher.slice(0, 32)}`), archive, tables.table("packs"));
+/**
+ * Opens the index of one teacher's scores over a stream, in the workspace's local tables. Another `archive.topM` has a table of its own: rows
+ * with fewer classes are not copied, and the image is scored again.
+ */
+export function openScoreIndex({ store, tables, config }: Workspace, card: ModelCard): LocalScoreIndex {
+  const teacher = teacherDigest(card);
+  const topM = Math.min(config.archive.topM, card.labels.length);
+  const table = tables.table(`scores-${teacher.slice(0, 32)}-${topM}`);
+  return new LocalScoreIndex(store, table, { teacher, stream: config.stream, topM }, tables.table("packs"));
+}
+
+export interface ScoreIndexOptions {
+  readonly teacher: string;
+  readonly stream: string;
+  /** Rows with fewer classes are passed over. Default: none are */
+  readonly topM?: number;
+  /** Offsets that runs must have more than this index to be asked for them. Default 32,768 */
+  readonly leftAtLeast?: number;
 }
 
 /**
@@ -51,6 +65,8 @@ export class LocalScoreIndex implements ScoreIndex {
   readonly #table: LocalTable;
   readonly #packs: LocalTable | undefined;
   readonly #archive: ArchiveReader;
+  readonly #topM: number;
+  readonly #leftAtLeast: number;
   /** By chain and start */
   readonly #open = new Map<string, Promise<ScoredBatch | null>>();
   /** Starts of the segments of each chain's tail that this index has followed, ascending */
@@ -62,11 +78,14 @@ export class LocalScoreIndex implements ScoreIndex {
   readonly #looked = new Map<string, Scored>();
 
   /** `packs`: where each digest's bytes are kept, of all teachers; without it every image is stored where it is met */
-  constructor(store: Store, table: LocalTable, archive: { teacher: string; stream: string }, packs?: LocalTable) {
+  constructor(store: Store, table: LocalTable, options: ScoreIndexOptions, packs?: LocalTable) {
+    const { topM = 1, leftAtLeast = LEFT_AT_LEAST, ...archive } = options;
     this.#table = table;
     this.#packs = packs;
     this.#archive = new ArchiveReader(store, archive);
-    this.#left = new LeftToRuns(this.#archive);
+    this.#topM = topM;
+    this.#leftAtLeast = leftAtLeast;
+    this.#left = new LeftToRuns(this.#archive, topM);
   }
 
   look(digest: Uint8Array): Promise<void> | null {
@@ -179,7 +198,7 @@ export class LocalScoreIndex implements ScoreIndex {
     const known = this.#position(chain);
     const reader = this.#archive.chain(chain);
     const last = await reader.runs.lastHead();
-    if (last === null || last.end - known.end < LEFT_AT_LEAST) return;
+    if (last === null || last.end - known.end < this.#leftAtLeast) return;
     const others = [...this.#known.values()].reduce((sum, { left }) => sum + sizeOf(left), 0);
     const room = Math.max(0, LEFT_AT_MOST - others);
     const from =
@@ -208,7 +227,7 @@ export class LocalScoreIndex implements ScoreIndex {
   async take({ header, batch }: Segment): Promise<void> {
     await this.#keepPacks(header, batch);
     const entries: [Uint8Array, Uint8Array][] = [];
-    for (let row = 0; row < batch.count; row++) {
+    for (let row = 0; row < batch.count && batch.topM >= this.#topM; row++) {
       if (batch.copied[row] === 1) continue;
       const place = Buffer.alloc(PLACE_BYTES);
       place.writeUInt32LE(header.partition, 0);

@@ -53,7 +53,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
     onSentAgain: () => forwardedAgain++,
   });
   assertMessagesFit(downstream.greatestBytes(config.archive.segmentRecords), kafka);
-  const index = openScoreIndex(workspace, teacher);
+  const index = openScoreIndex(workspace, card);
   const stages = new StageRecord(workspace.folder, nowMs, onWarning);
   const signs = new OutputSigns(card);
   const sayAll = (seen: readonly SeenSign[]): void => {

@@ -1,6 +1,7 @@
 import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { NO_RECORDS, sumOfCounts } from "../../operators/archive/run-index.js";
+import { pinned, type PinClock } from "../flow/pinned.js";
 import type { RecordCounts } from "../../schemas/segment.js";
 import type { Manifest } from "../../schemas/manifest.js";
 
@@ -15,9 +16,13 @@ export async function chainTotals(store: Store, manifest: Manifest): Promise<Rec
 }
 
 /** The same by reading every segment whole, each row by its checksum. */
-export async function readChainTotals(store: Store, manifest: Manifest): Promise<RecordCounts> {
-  const { stream, frontier, incomplete } = manifest.provenance;
-  const archive = new ArchiveReader(store, { teacher: manifest.teacher.digest, stream });
+export async function readChainTotals(store: Store, manifest: Manifest, clock: PinClock = {}): Promise<RecordCounts> {
+  const archive = new ArchiveReader(store, { teacher: manifest.teacher.digest, stream: manifest.provenance.stream });
+  return pinned(store, archive.archive, "verify", clock, () => readTotals(archive, manifest));
+}
+
+async function readTotals(archive: ArchiveReader, { provenance }: Manifest): Promise<RecordCounts> {
+  const { frontier, incomplete } = provenance;
   let totals = NO_RECORDS;
   for (const { end, ...place } of frontier) {
     const onGap = incomplete ? () => undefined : undefined;

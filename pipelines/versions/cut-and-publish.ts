@@ -4,16 +4,16 @@ import type { Store } from "../../connectors/store/store.js";
 import { sweepAttempts } from "../../operators/version/attempt.js";
 import { cut, type CutOptions } from "../../operators/state/cut.js";
 import { imageBytes, type Absence } from "../../operators/image/image-bytes.js";
-import { withPin } from "../../operators/archive/pins.js";
 import { presentCard } from "../../operators/archive/teacher-registry.js";
 import { NOTHING_ALLOWED, type Allowance } from "../../schemas/allowance.js";
 import { publish, type Published } from "../../operators/version/publish.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
+import { pinned } from "../flow/pinned.js";
 import { memoryLimit } from "../flow/memory-estimate.js";
 import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
-import type { Manifest } from "../../schemas/manifest.js";
 import { teacherDigest } from "../../schemas/model-card.js";
+import type { Manifest } from "../../schemas/manifest.js";
 import type { OnProgress } from "../../schemas/progress.js";
 
 export interface CutAndPublishOptions extends CutOptions {
@@ -39,13 +39,12 @@ export interface PublishedCut extends Published {
 }
 
 /** The one way to a version: live publishing, rebuild and reproduce cut here and publish here, under a pin. */
-export function cutAndPublish(options: CutAndPublishOptions): Promise<PublishedCut> {
-  const { store, stream, card, nowMs, newId } = options;
-  const archive = { teacher: teacherDigest(card), stream };
-  return withPin(store, archive, { name: `publish-${newId()}`, nowMs }, () => pinned(options));
+export async function cutAndPublish(options: CutAndPublishOptions): Promise<PublishedCut> {
+  const archive = { teacher: teacherDigest(options.card), stream: options.stream };
+  return pinned(options.store, archive, "cut", options, () => cutAndPublishPinned(options));
 }
 
-async function pinned(options: CutAndPublishOptions): Promise<PublishedCut> {
+async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<PublishedCut> {
   const { store, opener, sheets, automatic, onProgress, signal, nowMs, newId } = options;
   const counts = { scored: 0, copied: 0, quarantined: 0 };
   // A publisher that runs for long calls classes what they are called now.

@@ -232,6 +232,9 @@ test("times are those at which records came into the log", async () => {
 test("stopped, it goes on along the same chains; what came meanwhile is for another run", async () => {
   const run = await scoredByA();
   const stop = new AbortController();
+  const pinned = async (): Promise<string[]> =>
+    withStore(run, async (store) => (await collect(store.list("pins/"))).map(({ key }) => key));
+  let pins: Promise<string[]> | null = null;
   const stopped = await runReplay({
     ...run,
     teacher: folders.b,
@@ -239,10 +242,15 @@ test("stopped, it goes on along the same chains; what came meanwhile is for anot
       perS: 40,
       signal: stop.signal,
       onSegment: () => {
-        stop.abort();
+        pins ??= pinned();
+        void pins.finally(() => {
+          stop.abort();
+        });
       },
     },
   });
+  assert.match((await pins!)[0]!, /^pins\/[0-9a-f]{64}\/images\/replay-/, "what it may copy rows from is not swept");
+  assert.deepEqual(await pinned(), []);
   assert.ok(stopped.left > 0);
   const planned = stopped.plan.chains.map(({ chain, end }) => `${chain.partition} ${chain.origin} ${end}`);
   await writePictures(join(root, "meanwhile"), { images: 6 }, 11);

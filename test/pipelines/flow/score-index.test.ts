@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { ArchiveReader } from "../../../operators/archive/archive-reader.js";
+import { rowChecksum } from "../../../operators/archive/row-records.js";
+import { withPin } from "../../../operators/archive/pins.js";
+import { LocalScoreIndex, type LocalTable } from "../../../pipelines/flow/score-index.js";
+import { archivedStream, type ArchivedStream } from "../../fixtures/archived-stream.js";
+import { allSegments, compactAt, NOW_MS } from "../../fixtures/compacting.js";
+import { imageDigest } from "../../fixtures/archive.js";
+import { rowScores } from "../../../operators/archive/segment-builder.js";
+
+function memoryTable(): LocalTable & { readonly entries: Map<string, Uint8Array> } {
+  const entries = new Map<string, Uint8Array>();
+  const nameOf = (key: Uint8Array): string => Buffer.from(key).toString("hex");
+  return {
+    entries,
+    get: (key) => entries.get(nameOf(key)),
+    putMany: (added) => {
+      for (const [key, value] of added) entries.set(nameOf(key), value);
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Checksums of each image's rows, by digest: the index is to give one of them. */
+async function expected({ store, chains }: ArchivedStream): Promise<Map<string, Set<number>>> {
+  const scores = new Map<string, Set<number>>();
+  for (const { batch } of await allSegments(store, chains)) {
+    for (let row = 0; row < batch.count; row++) {
+      const digest = batch.digest.subarray(row * 32, (row + 1) * 32);
+      const hex = Buffer.from(digest).toString("hex");
+      scores.set(hex, (scores.get(hex) ?? new Set()).add(rowChecksum(digest, rowScores(batch, row))));
+    }
+  }
+  return scores;
+}
+
+async function assertKnows(index: LocalScoreIndex, scores: ReadonlyMap<string, ReadonlySet<number>>): Promise<void> {
+  for (const [hex, checksums] of scores) {
+    const digest = Buffer.from(hex, "hex");
+    await index.look(digest);
+    const found = await index.find(digest);
+    assert(found !== null && "scores" in found, `${hex} is not known`);
+    assert(checksums.has(rowChecksum(digest, found.scores)), `${hex} has other scores`);
+  }
+  for (let image = 0; image < 200; image++) {
+    const digest = imageDigest(1_000_000 + image);
+    await index.look(digest);
+    assert.equal(index.find(digest), null);
+  }
+}
+
+test("whatever of a chain was compacted, merged and swept, the index has each image's scores and no other's", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        records: fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 3 }),
+        length: fc.integer({ min: 1, max: 12 }),
+        seed: fc.nat({ max: 1000 }),
+        segmentsPerRun: fc.integer({ min: 1, max: 5 }),
+        days: fc.integer({ min: 0, max: 3 }),
+        isNew: fc.boolean(),
+      }),
+      async ({ records, length, seed, segmentsPerRun, days, isNew }) => {
+        const archive = await archivedStream({ records, length, seed });
+        const { store, teacher, stream, chains } = archive;
+        const scores = await expected(archive);
+        const table = memoryTable();
+        const open = (): LocalScoreIndex => new LocalScoreIndex(store, table, { teacher, stream, leftAtLeast: 1 });
+        const early = open();
+        if (!isNew) for (const chain of chains) await early.catchUp(chain);
+        for (let day = 0; day < days; day++)
+          await compactAt(store, archive, day, { segmentsPerRun, dueOnly: day === 0 });
+        if (!isNew) await assertKnows(early, scores);
+        const late = open();
+        for (const chain of chains) await late.catchUp(chain);
+        await assertKnows(late, scores);
+        const ends = await new ArchiveReader(store, { teacher, stream }).frontier();
+        assert.deepEqual(
+          ends.map(({ end }) => end),
+          records,
+        );
+      },
+    ),
+    { numRuns: 12 },
+  );
+});
+
+test("a new machine reads the tail alone, and finds the rest by the runs' own indexes when their files have gone to higher ones", async () => {
+  const archive = await archivedStream({ records: [120] });
+  const { store, teacher, stream, chains } = archive;
+  await compactAt(store, archive, 0, { segmentsPerRun: 4, dueOnly: true });
+  const scores = await expected(archive);
+  const table = memoryTable();
+  const index = new LocalScoreIndex(store, table, { teacher, stream, leftAtLeast: 1 });
+  const { end } = await index.catchUp(chains[0]!);
+  assert.equal(end, 120);
+  assert(table.entries.size < scores.size / 2, `${table.entries.size} entries`);
+  await assertKnows(index, scores);
+  await compactAt(store, archive, 1);
+  await compactAt(store, archive, 2);
+  await assertKnows(index, scores);
+});
+
+test("rows with fewer classes than are archived now are not known", async () => {
+  const archive = await archivedStream({ records: [60], classes: 5 });
+  const { store, teacher, stream, chains } = archive;
+  for (const isCompacted of [false, true]) {
+    if (isCompacted) await compactAt(store, archive, 0);
+    const index = new LocalScoreIndex(store, memoryTable(), { teacher, stream, topM: 6, leftAtLeast: 1 });
+    await index.catchUp(chains[0]!);
+    await assertKnows(index, new Map());
+    for (const hex of (await expected(archive)).keys()) {
+      await index.look(Buffer.from(hex, "hex"));
+      assert.equal(index.find(Buffer.from(hex, "hex")), null);
+    }
+  }
+});
+
+test("an index that was opened before goes on under a pin of somebody's, and after it", async () => {
+  const archive = await archivedStream({ records: [60] });
+  const { store, teacher, stream, chains } = archive;
+  const scores = await expected(archive);
+  const index = new LocalScoreIndex(store, memoryTable(), { teacher, stream });
+  await index.catchUp(chains[0]!);
+  await withPin(store, archive, { name: "a", nowMs: () => NOW_MS - 1 }, async () => {
+    await compactAt(store, archive, 0);
+    await compactAt(store, archive, 0.2);
+    await assertKnows(index, scores);
+  });
+  await compactAt(store, archive, 0.3);
+  await assertKnows(index, scores);
+});
