@@ -61,7 +61,7 @@ async function reached(atMs: number, stop: AbortSignal): Promise<boolean> {
   return !stop.aborted;
 }
 
-/** What cannot be read here, or is too large, goes by reference: whoever scores it says what is wrong with it. */
+/** What cannot be read here, or is too large, goes by reference: the scorer says what is wrong with it. */
 async function withBytes(
   item: SourceItem,
   { opener, maxBytes }: NonNullable<ProduceOptions["inline"]>,

@@ -21,7 +21,7 @@ export interface ReplayAsk {
   readonly partitions?: ReadonlyMap<number, { readonly from?: ReplayBound; readonly until?: ReplayBound }>;
 }
 
-/** A chain that the replay goes along, from `position` to `end`. */
+/** A chain that the replay scores, from `position` to `end`. */
 export interface PlannedChain {
   readonly chain: ChainName;
   readonly end: number;
@@ -60,7 +60,7 @@ export interface PlanOptions {
 
 /**
  * Finds what of a range no chain of the teacher has, and lays it down as chains of its own before anything is scored, so
- * that whoever asks for the same, now or later, goes along the same chains. Where `until` is now and an earlier replay of the
+ * that a process which asks for the same, now or later, scores the same chains. Where `until` is now and an earlier replay of the
  * range that was asked for until then is not finished, that one's end holds: nothing is laid down.
  * Throws E_LOG_RECREATED where an earlier replay reaches beyond the log, E_USAGE for a partition that is not there.
  */

@@ -132,7 +132,7 @@ async function judgeTrigger(
   frontier: Frontier,
   nowMs: number,
 ): Promise<Pick<DatasetStatus, "trigger" | "late">> {
-  const scheduler = await CutScheduler.open({ store, card, facts, frontier, nowMs });
+  const scheduler = await CutScheduler.open({ store, card, facts, frontier, nowMs, datasets: [dataset] });
   const watermarkMs = facts.coverageOf(dataset).lastMs;
   for (const { partition } of frontier) scheduler.observe({ partition, watermarkMs }, nowMs);
   const { judgement } = scheduler.judge(nowMs).find((one) => one.dataset.name === dataset.name)!;

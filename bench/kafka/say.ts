@@ -18,7 +18,7 @@ export function nowMs(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** Aborts when whoever started this process closes its standard input. */
+/** Aborts when the parent process closes its standard input. */
 export function untilInputEnds(): AbortSignal {
   const stop = new AbortController();
   process.stdin.once("end", () => {

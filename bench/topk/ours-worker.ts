@@ -63,7 +63,7 @@ class RankWorker {
     onTaken?: (state: TopkState) => void,
   ): TopkState {
     const state = topk(parameters).restore();
-    const chosen = candidates({ p: TOP_M, classes: CLASSES, thresholds: this.#task.guessed }).restore();
+    const chosen = candidates({ p: TOP_M, classes: CLASSES, thresholds: this.#task.guessed });
     this.#exchange.begin((batch) => {
       state.onBatch(batch, refused);
       onTaken?.(state);

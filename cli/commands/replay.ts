@@ -116,7 +116,7 @@ async function dryRun(
   }
 }
 
-/** Looks at the log beside whoever writes to it; null where there is none. */
+/** Opens the log for reading beside its writer; null where there is none. */
 async function withLog<T>(config: Config, look: (log: ReplayOptions["log"]) => Promise<T>): Promise<T | null> {
   if (config.kafka === undefined) {
     return (await import("../../pipelines/open/folder-holder.js")).withLog(config, look);

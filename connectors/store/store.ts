@@ -49,7 +49,7 @@ export interface Store {
   /** Throws E_STORE_MISSING. */
   get(key: string): Promise<Uint8Array>;
   /**
-   * The same into memory of the caller's, for whoever reads many objects one after the other: `room` is asked for exactly
+   * The same into memory of the caller's, which reads many objects one after the other: `room` is asked for exactly
    * as many bytes as the object has, or as `range` has of it. Absent where a store cannot read without memory of its own.
    */
   getInto?(key: string, room: (sizeBytes: number) => Uint8Array, range?: ByteRange): Promise<Uint8Array>;

@@ -8,7 +8,7 @@ type Archive = Pick<ChainName, "teacher" | "stream">;
 
 /**
  * A chain is laid down before anything of it is scored: claims are objects numbered from 0, each created only if absent by
- * somebody who has read all before it. So chains of one (teacher, stream) never share an offset, whoever claims at once.
+ * somebody who has read all before it. So chains of one (teacher, stream) never share an offset, however many processes claim at once.
  */
 
 /** All chains of (teacher, stream), in the order of (partition, origin). Throws E_SEGMENT_CORRUPT. */

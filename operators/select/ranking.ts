@@ -131,7 +131,7 @@ function scoring(options: Scoring): Pick<Ranking, "needs" | "alwaysAnswers" | "s
     alwaysAnswers: (topM, all) => all || topM >= classCount || (!computed && width + leftOut <= topM),
     scores(batch) {
       const { count, topM } = batch;
-      // Whoever asks for more classes than are archived and mapped is told so by the candidates.
+      // A selection that asks for more classes than are archived and mapped is refused where candidates are made.
       const enough = width <= topM || (batch.allLogits === null && topM < classCount);
       if (!computed && !mapped && enough) return batch;
       const classes = new Int32Array(count * width);

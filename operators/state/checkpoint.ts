@@ -50,7 +50,7 @@ export async function writeCheckpoint(
   try {
     return await writeChanged(store, state, changed, durable, spilled, closed);
   } catch (error) {
-    // Whoever tries again must write them: the durable parts are older than the frontier will say.
+    // The caller that tries again must write them: the durable parts are older than the frontier will say.
     state.markChanged(changed);
     throw error;
   }
@@ -101,7 +101,7 @@ async function writePart(store: Store, frontier: Frontier, pane: number, state: 
 
 /**
  * The live state of the newest valid checkpoint at or below `frontier`, or the empty one; panes for which `wanted` says
- * so are in memory. A checkpoint that cannot be read is passed over, and `onWarning` hears of it: an older one and the
+ * so are in memory. A checkpoint that cannot be read is passed over, and `onWarning` is told: an older one and the
  * archive give the same state.
  */
 export async function restoreLive(

@@ -1,8 +1,7 @@
-import { counted } from "../../schemas/counted.js";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
-import type { Operator, OperatorState } from "../archive/operator.js";
+import type { Out } from "./out.js";
 import { EMPTY_PLACE, type RankedBatch } from "../select/ranking.js";
 import { MAX_OFFSET, MAX_PARTITION } from "./topk-entry.js";
 
@@ -19,18 +18,20 @@ export interface CandidateParameters {
   readonly own?: Uint8Array | undefined;
 }
 
-export type CandidatesState = OperatorState<RankedBatch, CandidateBatch>;
+export interface Candidates {
+  onBatch(batch: RankedBatch, out: Out<CandidateBatch>): void;
+}
 
 /** Rows of an emitted batch at most, unless P is greater: its columns (38 bytes a row) stay in the second-level cache. */
 const CHUNK_ROWS = 8192;
 
 /**
  * Makes a candidate of each of an image's P best classes. Keeps nothing between batches. An emitted batch's memory is
- * used again for the next: whoever keeps it must copy it.
+ * used again for the next: a caller that keeps it must copy it.
  * Rows with a key that is not finite among them are rejected with E_IMAGE_SCORES. Throws E_SELECTION if P is no positive
  * integer, or greater than the M classes archived an image while there are more classes than M.
  */
-export function candidates(parameters: CandidateParameters): Operator<CandidatesState> {
+export function candidates(parameters: CandidateParameters): Candidates {
   const { p, classes, floorKey = -Infinity, thresholds, own } = parameters;
   if (!Number.isSafeInteger(p) || p < 1) {
     throw new SluiceError("E_SELECTION", `Expected P to be a positive integer, found ${p}. Set \`select.p\`.`);
@@ -44,7 +45,7 @@ export function candidates(parameters: CandidateParameters): Operator<Candidates
     if (mine === 0) floors[classIndex] = Infinity;
   });
   const writer = new CandidateWriter(floors, Math.max(p, CHUNK_ROWS));
-  const state: CandidatesState = {
+  return {
     onBatch: (batch, out) => {
       const best = bestOfRow(p, batch.topM, classes);
       const refused: number[] = [];
@@ -54,21 +55,6 @@ export function candidates(parameters: CandidateParameters): Operator<Candidates
         if (writer.count > 0) out.emit(writer.batch());
       }
       if (refused.length > 0) out.reject(refused, "E_IMAGE_SCORES", "expected finite rank keys for the best classes");
-    },
-    onWatermark: () => undefined,
-    snapshot: () => new Uint8Array(0),
-  };
-  return {
-    name: "candidates",
-    version: 1,
-    restore(snapshot) {
-      if (snapshot !== undefined && snapshot.length > 0) {
-        throw new SluiceError(
-          "E_CHECKPOINT_CORRUPT",
-          `Expected an empty snapshot, found ${counted(snapshot.length, "byte")}.`,
-        );
-      }
-      return state;
     },
   };
 }

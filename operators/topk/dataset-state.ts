@@ -1,7 +1,7 @@
 import { candidates } from "./candidates.js";
 import { Coverage, type CoverageValue } from "../state/coverage.js";
 import { parametersDigest } from "../select/numbered-selection.js";
-import type { Out } from "../archive/operator.js";
+import type { Out } from "./out.js";
 import { quota } from "../select/quota.js";
 import { ranking, type Ranking } from "../select/ranking.js";
 import { rowsByPane, selectRows } from "../archive/select-rows.js";
@@ -73,7 +73,7 @@ class Intake {
       own: shard.count === 1 ? undefined : ownClasses(shard, classes),
       floorKey: this.#ranking.floorKey,
       thresholds: sink?.thresholds ?? state.thresholds,
-    }).restore();
+    });
   }
 
   onBatch(batch: ScoredBatch): void {

@@ -1,7 +1,7 @@
 import { kByClass, type TopkParameters } from "./topk-size.js";
 
 /**
- * Thresholds guessed from a sample, for whoever can read a stream twice. Without them the first K + R candidates of a
+ * Thresholds guessed from a sample, for a caller that can read a stream twice. Without them the first K + R candidates of a
  * class all enter its state, and in random order K (1 + ln(n / K)) of n do; with them little more than K + R do. A guess
  * may be too high: then the class ends with fewer than K + R images, `mayLack` says so, and it is read again
  * without one. A class that is full is exact, since whatever was left out is strictly below all that it holds.

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { SluiceError } from "../../schemas/errors.js";
-import type { Operator, OperatorState, Out } from "../archive/operator.js";
+import type { Out } from "./out.js";
 import { TopkBuffers } from "./topk-buffer.js";
 import { ENTRY_BYTES, IDENTITY_WORD, readKey, readOffset, readPartition, WORDS } from "./topk-entry.js";
 import { kByClass, type TopkParameters } from "./topk-size.js";
@@ -11,7 +11,10 @@ export { estimateTopkBytes, type TopkParameters } from "./topk-size.js";
 
 const VERSION = 1;
 
-export interface TopkOperator extends Operator<TopkState> {
+/** Restoring is constructing: equal state gives equal snapshot bytes. */
+export interface TopkOperator {
+  /** Throws E_CHECKPOINT_CORRUPT for bytes that no snapshot has. */
+  restore(snapshot?: Uint8Array): TopkState;
   /** Restores from a snapshot that comes in chunks; `end` returns the state. Both throw E_CHECKPOINT_CORRUPT. */
   restoring(): { push(chunk: Uint8Array): void; end(): TopkState };
 }
@@ -50,8 +53,6 @@ export function topk(parameters: TopkParameters): TopkOperator {
     };
   };
   return {
-    name: "topk",
-    version: VERSION,
     restoring,
     restore(snapshot) {
       if (snapshot === undefined) return new TopkState(parameters);
@@ -62,7 +63,7 @@ export function topk(parameters: TopkParameters): TopkOperator {
   };
 }
 
-export class TopkState implements OperatorState<CandidateBatch, never> {
+export class TopkState {
   readonly parameters: TopkParameters;
   /** @internal */
   readonly buffers: TopkBuffers;
@@ -92,11 +93,6 @@ export class TopkState implements OperatorState<CandidateBatch, never> {
   onBatch(batch: CandidateBatch, out: Out<never>): void {
     const refused = this.buffers.take(batch);
     if (refused !== undefined) out.reject(refused, "E_IMAGE_SCORES", "expected a finite rank key");
-  }
-
-  /** A global window never closes. */
-  onWatermark(): void {
-    return;
   }
 
   /** Distinct images of each class, at most K + R, [L]. */

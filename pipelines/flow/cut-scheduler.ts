@@ -71,11 +71,13 @@ export class CutScheduler {
     readonly facts: CutFacts;
     readonly frontier: Frontier;
     readonly nowMs: number;
+    /** Those to schedule; by default all that `facts` knows */
+    readonly datasets?: readonly Dataset[];
   }): Promise<CutScheduler> {
-    const { store, card, facts, frontier, nowMs } = options;
+    const { store, card, facts, frontier, nowMs, datasets = facts.datasets } = options;
     const teacher = teacherDigest(card);
     const schedules: Schedule[] = [];
-    for (const dataset of facts.datasets) {
+    for (const dataset of datasets) {
       const schedule: Schedule = {
         dataset,
         versions: new Map(),
@@ -92,7 +94,7 @@ export class CutScheduler {
       schedules.push(schedule);
     }
     const partitions = frontier.map(({ partition }) => partition);
-    return new CutScheduler(card, facts, new PaneClock(facts.datasets, partitions, nowMs), schedules);
+    return new CutScheduler(card, facts, new PaneClock(datasets, partitions, nowMs), schedules);
   }
 
   /** Counts a segment's images that come too late for a version; to be called before the segment is observed. */

@@ -37,7 +37,7 @@ const LEAST_SEGMENTS = 32;
 /**
  * Reads an archive with several threads, each a run of consecutive segments, into one state: each thread ranks a part of
  * the classes, and what it reads for the others' it sends them. Where a part of the archive cannot be read, nothing
- * is taken in: whoever reads one segment after the other meets the same fault, and says which. Takes twice the memory of
+ * is taken in: a reader that takes one segment after the other meets the same fault, and says which. Takes twice the memory of
  * the state.
  */
 export function parallelReader(store: Store, folder: string, threads: number): SpanReader {

@@ -5,7 +5,7 @@ import { keys, type ChainName } from "../../schemas/keys.js";
 import type { PlannedChain } from "../replay-plan.js";
 import { sleepUntil } from "../flow/sleep-until.js";
 
-/** Knows how far a replay's chains have come, whoever scores them: this process says so, and for others the archive is looked at. */
+/** Knows how far a replay's chains have come. Its own process tells it; what other processes have scored it sees in the archive. */
 export class ReplayTracker {
   readonly #readers = new Map<string, ChainReader>();
   readonly #chains: readonly PlannedChain[];

@@ -27,7 +27,7 @@ export interface RunTopkOptions {
   /** A checkpoint is written after this long, if something came, and before if enough did; ms */
   readonly checkpointMs: number;
   readonly onRestored?: (restored: RestoredShard) => void;
-  /** Hears of each segment that the states have taken in, once a shard */
+  /** Called for each segment that the states have taken in, once a shard */
   readonly onTaken?: (message: CandidatesMessage) => void;
   readonly onWarning: (message: string) => void;
   readonly signal: AbortSignal;

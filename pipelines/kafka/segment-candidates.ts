@@ -1,4 +1,4 @@
-import { candidates, type CandidatesState } from "../../operators/topk/candidates.js";
+import { candidates, type Candidates } from "../../operators/topk/candidates.js";
 import { greatestTime } from "../../operators/state/coverage.js";
 import { parametersDigest } from "../../operators/select/numbered-selection.js";
 import { ranking, type Ranking } from "../../operators/select/ranking.js";
@@ -30,7 +30,7 @@ interface Entry {
   readonly ranking: Ranking;
   /** Those of the pane that candidates are made of, [L] */
   readonly thresholds: Float64Array;
-  readonly operator: CandidatesState;
+  readonly operator: Candidates;
 }
 
 /** A candidate's columns take so many bytes in a message. */
@@ -59,7 +59,7 @@ export class SegmentCandidates {
         parameters: parametersDigest(dataset, teacher, stream, card),
         ranking: ranks,
         thresholds,
-        operator: candidates({ p: dataset.select.p, classes: labels.length, floorKey, thresholds }).restore(),
+        operator: candidates({ p: dataset.select.p, classes: labels.length, floorKey, thresholds }),
       };
     });
   }

@@ -62,7 +62,7 @@ export function declaredTopics(config: Config, kafka: KafkaConfig): DeclaredTopi
       large: true,
       onlyCopy: true,
     }),
-    // The archive has them all: whoever comes late reads it.
+    // The archive has them all: a worker that comes late reads it.
     declare("candidates", topics.candidates, { partitions: shards, retentionMs: 7 * DAY_MS, large: true }),
     declare("thresholds", topics.thresholds, { compacted: true, large: true }),
     declare("labels", topics.labels, { onlyCopy: true }),
@@ -145,7 +145,9 @@ export function deviations(wanted: DeclaredTopic, found: TopicDescription | null
   }
   const retentionMs = Number(found.settings["retention.ms"] ?? -1);
   if (!wanted.compacted && isShorter(retentionMs, wanted.retentionMs)) {
-    const lost = wanted.onlyCopy ? "what it removes is nowhere else" : "whoever comes later reads the archive instead";
+    const lost = wanted.onlyCopy
+      ? "what it removes is nowhere else"
+      : "a worker that comes later reads the archive instead";
     const back = role === "images" ? `, or set \`kafka.imagesRetentionMs: ${retentionMs}\`` : "";
     add(
       role === "labels" ? "fail" : "warn",

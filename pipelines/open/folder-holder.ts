@@ -23,7 +23,7 @@ export async function holderOf(config: Config): Promise<FolderHolder | null> {
   });
 }
 
-/** Looks at the log beside whoever writes to it; null where there is none yet, or not this stream in it. */
+/** Opens the log for reading beside its writer; null where there is none yet, or not this stream in it. */
 export async function withLog<T>(config: Config, look: (log: EmbeddedLog) => T | Promise<T>): Promise<T | null> {
   const folder = resolve(config.data, FOLDERS.log);
   if (!existsSync(folder)) return null;

@@ -34,7 +34,7 @@ export interface Workspace {
 
 /**
  * Opens the data folder for the one process that writes to it; it is made where it is absent. `command` is shown to
- * whoever is refused meanwhile. Throws E_LOCKED, E_STORE_READONLY, E_STORE_FULL, E_LOG_IO, E_LOG_ACCESS.
+ * a process that is refused meanwhile. Throws E_LOCKED, E_STORE_READONLY, E_STORE_FULL, E_LOG_IO, E_LOG_ACCESS.
  */
 export async function openWorkspace(config: Config, command: string): Promise<Workspace> {
   const folder = resolve(config.data);

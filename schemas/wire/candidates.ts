@@ -20,7 +20,7 @@ import type { LogRecord, StoredRecord } from "../image-record.js";
 import { engineInfoSchema, recordCountsSchema } from "../segment.js";
 import { readVersioned, valueOf, VERSION_HEADER, type RecordPlace } from "./format-version.js";
 
-/** Version 1 had no reader: whoever meets it takes the segment from the archive. */
+/** Version 1 had no reader: a worker that meets it reads the segment from the archive. */
 export const CANDIDATES_VERSION = "2";
 
 const METADATA_KEY = "sluice";
@@ -73,7 +73,7 @@ export interface DatasetCandidates {
 }
 
 /**
- * What one archived segment, offsets [start, end) of a chain, gives one class shard: possibly no rows. Whoever keeps the
+ * What one archived segment, offsets [start, end) of a chain, gives one class shard: possibly no rows. A worker that keeps the
  * shard applies it exactly when it continues the chain that it has.
  */
 export interface CandidatesMessage extends Omit<z.infer<typeof headerSchema>, "datasets"> {

@@ -7,7 +7,7 @@ export const PUBLISHED_VERSION = "1";
 
 const count = z.int().nonnegative();
 
-/** Says that a version was published: the manifest in the store is the truth, this is how one hears of it. */
+/** Says that a version was published: the manifest in the store is the truth, this message only tells that it is there. */
 const publishedSchema = z.strictObject({
   dataset: z.string(),
   number: z.int().positive(),

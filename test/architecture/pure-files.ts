@@ -4,7 +4,7 @@ const PURE_FOLDERS = ["operators/topk", "operators/select"];
 /** Files beside those that do I/O which only compute, too, without their ending. */
 const PURE_FILES = new Set(
   Object.entries({
-    archive: ["merge-groups", "offset-ranges", "operator", "run-index", "segment-builder", "select-rows"],
+    archive: ["merge-groups", "offset-ranges", "run-index", "segment-builder", "select-rows"],
     image: ["decode-plan", "output-signs", "pdq"],
     state: ["coverage"],
     training: [

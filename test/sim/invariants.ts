@@ -176,7 +176,7 @@ function checkRetries(
 /** Greater than what last bits come to, less than the step between two logits */
 const TOLERANCE = 1e-3;
 
-/** Whoever scored a row, or copied its scores from wherever: they are the scores of the row's own image. */
+/** Whichever process scored a row or copied its scores, they are the scores of the row's own image. */
 function checkScores({ world, seed }: Place, images: number, chains: readonly ArchivedChain[]): void {
   const expected = new Map<string, readonly number[]>();
   for (let image = 0; image < images; image++) {

@@ -12,7 +12,7 @@ import { Turns } from "../turns.js";
 import { WakeUps } from "./wake-ups.js";
 
 export type EmbeddedLogOptions =
-  /** The folder's only writer; `command` is shown to whoever is refused meanwhile. */
+  /** The folder's only writer; `command` is shown to a process that is refused meanwhile. */
   | { readonly exclusive: true; readonly command: string; readonly nowMs?: () => number }
   /** Looks on beside a writer, or without one; every write is refused with E_LOG_IO. */
   | { readonly exclusive: false };

@@ -25,7 +25,7 @@ const WATCH_MS = 8_000;
 
 /**
  * Makes this process the folder's only writer, decided inside a write transaction. Throws E_LOCKED, with the holder's
- * pid, command and since when, while another one lives. Whoever lost the folder all the same (a process that was
+ * pid, command and since when, while another one lives. A process that lost the folder all the same (a process that was
  * stopped for long in another container) finds that out in its next transaction: see `assertHeld`.
  */
 export async function takeOwnership(

@@ -44,7 +44,7 @@ export async function* readPartition(
     if (batch !== null) {
       position = batch.end;
       yield batch;
-      // Whoever reads without ever waiting for anything would else keep timers and I/O from running.
+      // A reader that never waits for anything would else keep timers and I/O from running.
       await nextTurn();
       continue;
     }

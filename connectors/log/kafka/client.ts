@@ -26,7 +26,7 @@ export interface KafkaConnection {
   readonly metadataMaxAgeMs?: number;
   /** Of what is appended. Default none: images are compressed already. */
   readonly compression?: Compression;
-  /** Hears of every wait for a broker that failed. */
+  /** Called at every wait for a broker that failed. */
   readonly onRetry?: (event: RetryEvent) => void;
   /** Hears what the client itself has to say. */
   readonly onLog?: (line: string) => void;

@@ -30,10 +30,10 @@ export interface CursorSettings {
 
 /** How soon one producer hears that another has taken its cursor. */
 const LOOK_EVERY_MS = 250;
-/** A new note is written after so much was appended: whoever resumes reads about that much at most. */
+/** A new note is written after so much was appended: a producer that resumes reads about that much at most. */
 const NOTE_EVERY_APPENDS = 64;
 const NOTE_EVERY_BYTES = 16 * 1024 * 1024;
-/** Compacted soon, in small segments: whoever looks for a cursor reads the topic. */
+/** Compacted soon, in small segments: a producer that looks for its cursor reads the topic. */
 export const CURSOR_TOPIC_SETTINGS = {
   "cleanup.policy": "compact",
   "segment.bytes": "16777216",
@@ -158,7 +158,7 @@ export class KafkaCursors {
     const earlier = await this.#latestNote(name);
     const note = earlier ?? { owner: this.#self, append: 0, value: null, places: [] };
     const seen = (await this.#write(name, { ...note, owner: this.#self })) + 1;
-    // The owner until now, should it live, hears of this before its next append; what it has under way arrives.
+    // The owner until now, should it live, sees this before its next append; what it has under way arrives.
     if (earlier !== null && earlier.owner !== this.#self) await sleep(LOOK_EVERY_MS + 50);
     const owned: Owned = {
       state: await this.#find(name, note),

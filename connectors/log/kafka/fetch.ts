@@ -49,7 +49,7 @@ interface FetchResponse {
 
 /**
  * Reads partitions directly, without a consumer group: one request a broker at a time, for all partitions that are waited
- * for. Nothing is fetched that nobody asked for, so whoever reads slowly holds back its own partition only.
+ * for. Nothing is fetched that nobody asked for, so a slow reader holds back its own partition only.
  *
  * Built on `Cluster` and `Broker` of the client's public types. kafkajs hands them to partition assigners only; the
  * consumer made for that never joins a group.

@@ -100,5 +100,5 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 function nothing(): void {
-  // Whoever asked for the sync that failed has heard of it.
+  // The caller that asked for the sync that failed was told.
 }

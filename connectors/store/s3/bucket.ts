@@ -27,7 +27,7 @@ export interface S3BucketOptions {
   readonly stallMs?: number;
   /** Connections at a time; more requests wait. Default 32. */
   readonly connections?: number;
-  /** Hears of every wait for a store that failed. */
+  /** Called at every wait for a store that failed. */
   readonly onRetry?: (event: RetryEvent) => void;
 }
 
@@ -57,7 +57,7 @@ export class S3Bucket {
     checkPrefix(this.prefix);
     // Every request that waits for a store that is away listens: as many as there are, not a leak.
     setMaxListeners(0, this.#closed.signal);
-    // Without the last slash: whoever shows it puts a key behind one.
+    // Without the last slash: messages put a key behind one.
     this.place = `${useSSL ? "https" : "http"}://${endPoint}:${port}/${bucket}/${this.prefix}`.slice(0, -1);
     this.#patienceMs = options.patienceMs ?? 120_000;
     this.#onRetry = options.onRetry;

@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { WrittenObject } from "../store.js";
 
-/** The requests that an upload is made of, each retried within bounds by whoever gives them. */
+/** The requests that an upload is made of, each retried within bounds by the caller. */
 export interface UploadRequests {
   /** One atomic PUT of the whole object */
   put(bytes: Buffer): Promise<void>;

@@ -84,7 +84,7 @@ test("a live chain begins behind what replays have, a replay ends where the live
   );
 });
 
-test("a chain over what another has is refused, whoever asks for it", async () => {
+test("a chain over what another has is refused, whichever process asks for it", async () => {
   const store = openMemoryStore();
   await claimChains(store, ARCHIVE, fill(10, 20));
   await assert.rejects(

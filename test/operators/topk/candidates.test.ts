@@ -71,15 +71,13 @@ function run(parameters: CandidateParameters, batch: ScoredBatch): { rows: Row[]
       });
     }
   };
-  candidates(parameters)
-    .restore()
-    .onBatch(batch, {
-      emit,
-      reject: (found, code) => {
-        assert.equal(code, "E_IMAGE_SCORES");
-        rejected.push(...found);
-      },
-    });
+  candidates(parameters).onBatch(batch, {
+    emit,
+    reject: (found, code) => {
+      assert.equal(code, "E_IMAGE_SCORES");
+      rejected.push(...found);
+    },
+  });
   return { rows, rejected };
 }
 
@@ -146,7 +144,7 @@ const one = (best: Image["best"], rest: Partial<Image> = {}): Image => ({
 
 test("thresholds are read when a batch comes, not when the operator is made", () => {
   const thresholds = new Float64Array(CLASSES).fill(-Infinity);
-  const state = candidates({ p: 1, classes: CLASSES, thresholds }).restore();
+  const state = candidates({ p: 1, classes: CLASSES, thresholds });
   let made = 0;
   const out = { emit: (batch: CandidateBatch) => (made += batch.count), reject: () => assert.fail() };
   state.onBatch(scored([one([[2, -1]])], 1), out);
@@ -182,7 +180,4 @@ test("an archive that contradicts the parameters is refused", () => {
   for (const image of wrong) {
     assert.throws(() => run({ p: 1, classes: CLASSES }, scored([image], 1)), { code: "E_SEGMENT_CORRUPT" });
   }
-  assert.throws(() => candidates({ p: 1, classes: CLASSES }).restore(new Uint8Array(1)), {
-    code: "E_CHECKPOINT_CORRUPT",
-  });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { topk, type TopkParameters, type TopkState } from "../../../operators/topk/topk.js";
-import type { Out } from "../../../operators/archive/operator.js";
+import type { Out } from "../../../operators/topk/out.js";
 import { batchOf, rowsOf, sortEverything, type Seen } from "./topk-model.js";
 
 const refuseNone: Out<never> = {
@@ -140,7 +140,7 @@ test("one image seen again and again with rising keys evicts no other and raises
   assert.equal(state.thresholds[0], -103);
 });
 
-test("thresholds are sound at any moment: whoever is strictly below is in no later state", () => {
+test("thresholds are sound at any moment: an image strictly below is in no later state", () => {
   fc.assert(
     fc.property(parameters, stream, (select, rows) => {
       const pruned = topk(select).restore();
