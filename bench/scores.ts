@@ -40,7 +40,7 @@ export const bench: Bench = async ({ tiny, print }) => {
 
 async function measureFormats(tiny: boolean, print: BenchOptions["print"]) {
   const images = tiny ? 8192 : 40_960;
-  const folder = await cached(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
+  const folder = await cached(`rebuild-archive-3-${images}`, (made) => makeArchive(made, images));
   const wasm = await wasmFolder(print);
   const script = join(import.meta.dirname, "entrants", "score-file.js");
   const names = Object.keys(FORMATS).filter((name) => wasm !== null || !name.startsWith("parquet-wasm"));
@@ -60,8 +60,8 @@ async function measureFormats(tiny: boolean, print: BenchOptions["print"]) {
 
 async function measureRebuild(tiny: boolean, print: BenchOptions["print"]) {
   const images = tiny ? 20_000 : 1_000_000;
-  const folder = await cached(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
-  const compactedFolder = await cached(`rebuild-runs-2-${images}`, async (made) => {
+  const folder = await cached(`rebuild-archive-3-${images}`, (made) => makeArchive(made, images));
+  const compactedFolder = await cached(`rebuild-runs-3-${images}`, async (made) => {
     await cp(folder, made, { recursive: true });
     const store = await openFilesystemStore(join(made, "store"), { concurrency: 4 });
     let files = 0;
@@ -80,10 +80,10 @@ async function measureRebuild(tiny: boolean, print: BenchOptions["print"]) {
   const script = join(import.meta.dirname, "entrants", "rebuild.js");
   const entrant = (name: string, from: string): Entrant => ({
     name,
-    run: () => measureProcess(process.execPath, [script, from, String(K), "1"]),
+    run: () => measureProcess(process.execPath, [script, from, String(K)]),
   });
   const [segments, compacted] = ["rebuild from segments", "rebuild from compacted files"];
-  print(`rebuild of ${images} images, K = ${K}, one thread`);
+  print(`rebuild of ${images} images, K = ${K}`);
   const medians = await interleave(
     [entrant(segments, folder), entrant(compacted, compactedFolder)],
     tiny ? 1 : 5,

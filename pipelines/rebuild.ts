@@ -21,8 +21,6 @@ export interface RebuildOptions extends RebuildAim {
   readonly teacher?: string;
   readonly opener: ImageOpener;
   readonly sheets: SheetRenderer | null;
-  /** Reads the archive with several threads; see `parallelReader` */
-  readonly reader?: CutOptions["reader"];
   /** For the manifest. Default `rebuild`. */
   readonly trigger?: string;
   /** Leave out ranges whose segments are missing or corrupt, and mark the version incomplete */

@@ -1,5 +1,5 @@
 import type { Store } from "../connectors/store/store.js";
-import { cut, type CutOptions } from "../operators/state/cut.js";
+import { cut } from "../operators/state/cut.js";
 import { readManifest } from "../operators/version/manifests.js";
 import { versionId } from "../operators/version/publish.js";
 import { cardNamed } from "../operators/archive/teacher-registry.js";
@@ -16,8 +16,8 @@ export interface ReproduceOptions {
   readonly store: Store;
   readonly dataset: string;
   readonly version: number | "latest";
-  /** How the archive is read, with several threads for one; see `archiveReader` */
-  readonly readerFor?: (dataset: Dataset, card: ModelCard) => CutOptions["reader"];
+  /** Is given what is cut again before the archive is read; throws where it cannot fit */
+  readonly onSelected?: (dataset: Dataset, card: ModelCard) => void;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -56,6 +56,7 @@ async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: Mod
   const { store, onProgress, signal } = options;
   const { provenance, select, span } = manifest;
   const dataset = datasetSchema.parse({ name: manifest.dataset, select });
+  options.onSelected?.(dataset, card);
   return cut({
     store,
     dataset,
@@ -66,7 +67,6 @@ async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: Mod
     span,
     trigger: provenance.trigger,
     checkpoints: false,
-    reader: options.readerFor?.(dataset, card),
     onGap: provenance.incomplete ? () => undefined : undefined,
     onSegment: (done) => {
       throwIfStopped(signal, "The reproduction was stopped on request; it changes nothing.");

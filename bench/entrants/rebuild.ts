@@ -1,4 +1,4 @@
-/** `node rebuild.js <folder> <K> <threads>`: a cut of the whole archive, from frontier to id, as a process of its own. */
+/** `node rebuild.js <folder> <K>`: a cut of the whole archive, from frontier to id, as a process of its own. */
 import { join } from "node:path";
 import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
 import { currentFrontier } from "../../operators/archive/archive-reader.js";
@@ -6,10 +6,9 @@ import { cut } from "../../operators/state/cut.js";
 import { versionId } from "../../operators/version/publish.js";
 import { datasetSchema } from "../../schemas/dataset.js";
 import { teacherDigest } from "../../schemas/model-card.js";
-import { parallelReader } from "../../pipelines/flow/parallel-read.js";
 import { benchCard, STREAM } from "../rebuild/archive.js";
 
-const [folder = "", k = "", threads = ""] = process.argv.slice(2);
+const [folder = "", k = ""] = process.argv.slice(2);
 const cpuBefore = process.cpuUsage();
 const begin = performance.now();
 const store = await openFilesystemStore(join(folder, "store"));
@@ -24,14 +23,13 @@ const made = await cut({
   frontier,
   trigger: "bench",
   checkpoints: false,
-  reader: Number(threads) > 1 ? parallelReader(store, join(folder, "store"), Number(threads)) : undefined,
 });
 const taken = performance.now();
 const id = await versionId(made);
 const end = performance.now();
 await store.close();
 const cpu = process.cpuUsage(cpuBefore);
-console.error(id, threads);
+console.error(id);
 console.log(
   JSON.stringify({
     seconds: (end - begin) / 1000,

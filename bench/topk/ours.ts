@@ -1,74 +1,45 @@
 /**
- * `node ours.js <folder> <K> <warm-up folder> [workers]`: our side of the topk benchmark, as a process of its own. The
- * same is done with the warm-up folder first, and not counted.
+ * `node ours.js <folder> <K> <warm-up folder>`: our side of the topk benchmark, as a process of its own: what a cut does with archived
+ * segments. The same is done with the warm-up folder first, and not counted.
  */
-import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
-import { exchangeMemory, type ExchangeMemory } from "../../pipelines/flow/candidate-exchange.js";
-import { CLASSES } from "./shape.js";
+import { candidates } from "../../operators/topk/candidates.js";
+import { topk } from "../../operators/topk/topk.js";
+import { rankedColumns } from "./segment-columns.js";
+import { CLASSES, TOP_M } from "./shape.js";
 
-export interface Task {
-  /** All segments; each is read by the worker that comes to it first */
-  readonly files: readonly string[];
-  readonly k: number;
-  readonly index: number;
-  readonly memory: ExchangeMemory;
-  /** Over shared memory: how many files of each pass have been taken, [3] */
-  readonly counters: Int32Array;
-  /** Over shared memory: guessed thresholds, [L] */
-  readonly guessed: Float64Array;
-}
+const refuse = (): never => {
+  throw new Error("made rows are finite");
+};
 
-/** What a worker ends with, summed over the rows of its classes. */
-export interface Found {
-  readonly rows: number;
-  readonly imageSum: number;
-  /** Classes whose guess was too high */
-  readonly readAgain: number;
-}
-
-/** Columns make no garbage to speak of: what a larger young generation holds is only memory. */
-const YOUNG_MIB = 2;
-
-export type FromWorker = { readonly ready: true } | { readonly found: Found };
-
-async function rankAll(folder: string, k: number, workers: readonly Worker[]): Promise<Found> {
-  const names = readdirSync(join(folder, "archive")).sort();
-  const shared = {
-    files: names.map((name) => join(folder, "archive", name)),
-    k,
-    memory: exchangeMemory(workers.length),
-    counters: new Int32Array(new SharedArrayBuffer(4 * 3)),
-    guessed: new Float64Array(new SharedArrayBuffer(8 * CLASSES)).fill(Number.NEGATIVE_INFINITY),
+/** Rows, and the sum of their images. */
+function rankAll(folder: string, k: number): { readonly rows: number; readonly imageSum: number } {
+  const files = readdirSync(join(folder, "archive")).sort();
+  const state = topk({ classes: CLASSES, k, reserve: 0 }).restore();
+  const chosen = candidates({ p: TOP_M, classes: CLASSES, thresholds: state.thresholds }).restore();
+  const output = {
+    emit: (batch: Parameters<typeof state.onBatch>[0]): void => {
+      state.onBatch(batch, { emit: refuse, reject: refuse });
+    },
+    reject: refuse,
   };
-  const found = await Promise.all(
-    workers.map(async (worker, index) => {
-      worker.postMessage({ ...shared, index } satisfies Task);
-      const [message] = (await once(worker, "message")) as [{ found: Found }];
-      return message.found;
-    }),
-  );
-  const sum = (of: keyof Found): number => found.reduce((total, one) => total + one[of], 0);
-  return { rows: sum("rows"), imageSum: sum("imageSum"), readAgain: sum("readAgain") };
+  for (const batch of rankedColumns(files.map((name) => join(folder, "archive", name)))) chosen.onBatch(batch, output);
+  let rows = 0;
+  let imageSum = 0;
+  for (let index = 0; index < CLASSES; index++) {
+    const { count, offset } = state.rows(index);
+    rows += count;
+    for (const one of offset) imageSum += one;
+  }
+  return { rows, imageSum };
 }
 
-const [folder = "", k = "", warmUp = "", count = "2"] = process.argv.slice(2);
-const workers = await Promise.all(
-  Array.from({ length: Number(count) }, async () => {
-    const worker = new Worker(new URL("./ours-worker.js", import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
-    });
-    await once(worker, "message");
-    return worker;
-  }),
-);
-await rankAll(warmUp, Number(k), workers);
+const [folder = "", k = "", warmUp = ""] = process.argv.slice(2);
+rankAll(warmUp, Number(k));
 const cpuBefore = process.cpuUsage();
 const start = performance.now();
-const found = await rankAll(folder, Number(k), workers);
+const found = rankAll(folder, Number(k));
 const seconds = (performance.now() - start) / 1000;
 const cpu = process.cpuUsage(cpuBefore);
 console.log(JSON.stringify({ seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6, ...found }));
-await Promise.all(workers.map((worker) => worker.terminate()));

@@ -8,7 +8,6 @@ import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allo
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { datasetNamed } from "../existing-store.js";
-import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { gapText } from "../report/gap.js";
 import { timeArgument } from "../time-argument.js";
@@ -21,7 +20,6 @@ interface Flags extends AllowanceFlags {
   readonly until?: number;
   readonly window?: number;
   readonly schedule?: string;
-  readonly threads?: number;
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
@@ -42,7 +40,6 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .option("--window <start>", "the window that starts then", timeArgument)
     .option("--allow-gaps", "leave out what is missing or corrupt in the archive; the version is marked incomplete")
-    .option("--threads <n>", "threads that read the archive; by default as many as cores, at most 4", positiveNumber)
     .option("--schedule <cron>", 'again and again, until Ctrl-C: a cron line in UTC, such as "0 3 * * *"', cronArgument)
     .addHelpText(
       "after",
@@ -62,7 +59,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { sleepUntil } = await import("../../pipelines/flow/sleep-until.js");
       const { rebuildOnSchedule } = await import("../../pipelines/versions/rebuild-schedule.js");
       const { readManifest } = await import("../../pipelines/versions/versions.js");
-      const { archiveReader } = await import("../../pipelines/flow/archive-reader.js");
+      const { assertFits } = await import("../../pipelines/flow/memory-estimate.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
       await run.work(async ({ onProgress, stop, note, warn }) => {
         const { config, declared, store } = await openDeclared(run, [], { say: true });
@@ -72,7 +69,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         try {
           const dataset = datasetNamed(config, name);
           const { digest, card } = await archivedTeacher(store, flags.teacherDigest, declared.settings?.teacher);
-          const reader = archiveReader(store, config, dataset, card, flags.threads);
+          assertFits({ ...config, datasets: [dataset] }, card);
           const at = flags.at === undefined ? undefined : await versionNamed(store, config, flags.at);
           const gaps = new Set<string>();
           const options: RebuildOptions = {
@@ -80,7 +77,6 @@ export const declare: DeclareCommand = (command, invocation) => {
             dataset,
             stream: config.stream,
             teacher: digest,
-            reader,
             ...publishingParts(config),
             allow: allowanceOf(flags),
             ...(at === undefined ? {} : { at: await readManifest(store, at.dataset, at.version) }),

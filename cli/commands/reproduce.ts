@@ -21,7 +21,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (text: string) => {
       const run = invocation();
       const { reproduce } = await import("../../pipelines/reproduce.js");
-      const { archiveReader } = await import("../../pipelines/flow/archive-reader.js");
+      const { assertFits } = await import("../../pipelines/flow/memory-estimate.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
@@ -30,7 +30,9 @@ export const declare: DeclareCommand = (command, invocation) => {
             store,
             dataset,
             version,
-            readerFor: (selected, card) => archiveReader(store, config, selected, card),
+            onSelected: (selected, card) => {
+              assertFits({ ...config, datasets: [selected] }, card);
+            },
             onProgress,
             signal: stop,
           });

@@ -5,8 +5,8 @@ const FAN = 8;
 /** A run of a higher level is at most this large. */
 const MOST_ROWS = 1_048_576;
 const MOST_BYTES = 256 * 1024 * 1024;
-/** An index is read whole */
-const MOST_SEGMENTS = 131_072;
+/** The head of an index has a place for each of its lines. */
+const MOST_SEGMENTS = 65_536;
 
 /**
  * The runs of one level that become one of the next, in the order of the chain: each group is to be merged before those behind

@@ -13,7 +13,7 @@ export interface PlacedGroup {
 }
 
 /** So many segments are one line of a run's index: what is read to know of one of them. */
-export const BLOCK_SEGMENTS = 1024;
+export const BLOCK_SEGMENTS = 256;
 
 /**
  * A part of a run's index, one line of it: what each of so many segments was, and where its rows are. Segments are named by their number in it.

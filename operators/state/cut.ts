@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { SpanState, type DatasetStateOptions } from "../topk/dataset-state.js";
+import { SpanState } from "../topk/dataset-state.js";
 import { selectedClasses } from "../select/class-map.js";
 import { presentSelection } from "../select/numbered-selection.js";
 import { ranking } from "../select/ranking.js";
@@ -19,22 +19,6 @@ import { restoreSpan } from "./checkpoint.js";
 import { chooseRows, type ChosenClass } from "../version/choose-rows.js";
 import { chosenRows, type RowArchive } from "../version/chosen-rows.js";
 import { labelFrontier, labelledImages } from "../archive/image-labels.js";
-
-/** What is read of an archive into a state. */
-export interface ReadSpan {
-  readonly options: DatasetStateOptions;
-  readonly span: Span;
-  /** See `datasetTopk` */
-  readonly depth?: Int32Array | undefined;
-  /** [from, until) of each chain */
-  readonly ranges: readonly { readonly chain: ChainName; readonly from: number; readonly until: number }[];
-}
-
-/**
- * Takes archived ranges into a state, all of them, or nothing where it meets a fault or nothing is to be gained. What is
- * left is read one segment after the other.
- */
-export type SpanReader = (state: SpanState, read: ReadSpan, onSegment: () => void) => Promise<void>;
 
 export interface CutOptions {
   readonly store: Store;
@@ -57,8 +41,6 @@ export interface CutOptions {
   readonly onGap?: ((gap: ChainGap) => void) | undefined;
   /** What a state may take that is deeper than the dataset's own; by default there is no limit */
   readonly maxStateBytes?: number | undefined;
-  /** Reads ahead of the cut, with several threads for one; by default nobody does */
-  readonly reader?: SpanReader | undefined;
   readonly onSegment?: (segments: number) => void;
   readonly onWarning?: (message: string) => void;
 }
@@ -86,13 +68,8 @@ export async function cut(options: CutOptions): Promise<Cut> {
       ? new SpanState(stateOptions, span)
       : await restoreSpan(store, stateOptions, span, frontier, options.onWarning);
   let segments = 0;
-  const takeIn = async (into: SpanState, report: CutOptions["onGap"], depth?: Int32Array): Promise<void> => {
+  const takeIn = async (into: SpanState, report: CutOptions["onGap"]): Promise<void> => {
     const { coverage } = into;
-    const ranges = frontier.map(({ end, ...place }) => {
-      const chain: ChainName = { teacher, stream, ...place };
-      return { chain, from: coverage.endIn(chain), until: end };
-    });
-    await options.reader?.(into, { options: stateOptions, span, depth, ranges }, () => onSegment?.(++segments));
     for (const end of frontier) {
       const chain: ChainName = { teacher, stream, ...end };
       const skip =
@@ -116,7 +93,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
     assertDepth(dataset, depth, options.maxStateBytes);
     const state = new SpanState(stateOptions, span, undefined, depth);
     // Gaps have been reported by the first reading.
-    await takeIn(state, onGap === undefined ? undefined : () => undefined, depth);
+    await takeIn(state, onGap === undefined ? undefined : () => undefined);
     return state;
   };
   return {

@@ -9,7 +9,6 @@ import { versionId } from "../../operators/version/publish.js";
 import { readSegment, writeSegment } from "../../operators/archive/segment-objects.js";
 import { chainTotals } from "../../pipelines/versions/chain-totals.js";
 import { claimChains } from "../../operators/archive/chain-claims.js";
-import { parallelReader } from "../../pipelines/flow/parallel-read.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
@@ -30,26 +29,12 @@ import { temporaryFolder } from "../fixtures/temporary-folder.js";
 
 const logits = [5, 4, 3, 2, 1];
 
-test("on a filesystem store the version is the same before, half compacted, merged and swept, with threads and without", async (t) => {
+test("on a filesystem store the version is the same before, half compacted, merged and swept", async (t) => {
   const archive = await archivedStream({ records: [720, 45] });
   const folder = await temporaryFolder(t);
   const store = await openFilesystemStore(folder);
   t.after(() => store.close());
   for (const [key, bytes] of archive.store.objects) await store.put(key, bytes);
-  const idWithThreads = async (): Promise<string> => {
-    const { teacher, stream, card } = archive;
-    let segments = 0;
-    const reader: CutOptions["reader"] = (state, span, onSegment) =>
-      parallelReader(store, folder, 2)(state, span, () => {
-        segments++;
-        onSegment();
-      });
-    const frontier = await currentFrontier(store, { teacher, stream });
-    const options = { store, dataset: DATASET, card, stream, frontier, trigger: "test", checkpoints: false, reader };
-    const made = await cut(options);
-    assert.equal(segments, 77, "the threads read every segment");
-    return versionId(made);
-  };
   const before = await allSegments(store, archive.chains);
   const id = await idOf(store, archive);
 
@@ -70,7 +55,6 @@ test("on a filesystem store the version is the same before, half compacted, merg
   assert.deepEqual([rest.stopped, rest.segments, rest.runs, rest.merged], [false, 47, 6, 1]);
   assert.deepEqual([rest.swept.segments, rest.swept.files], [30, 0]);
   assert.equal(await idOf(store, archive), id);
-  assert.equal(await idWithThreads(), id);
   assert.equal(segmentsDiffer(await allSegments(store, archive.chains), before), null);
 
   const { swept } = await compactAt(store, archive, 2);
@@ -78,7 +62,6 @@ test("on a filesystem store the version is the same before, half compacted, merg
   assert.deepEqual(await segmentObjects(store), []);
   assert.equal((await runFiles(store)).length, 2);
   assert.equal(await idOf(store, archive), id);
-  assert.equal(await idWithThreads(), id);
   assert.equal(segmentsDiffer(await allSegments(store, archive.chains), before), null);
 });
 
