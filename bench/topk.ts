@@ -61,7 +61,7 @@ export const bench: Bench = async ({ tiny, print }) => {
 };
 
 function rowsFolder(images: number, python: string | null): Promise<string> {
-  const name = `topk-${images}-${python === null ? "archive" : "all"}-1`;
+  const name = `topk-${images}-${python === null ? "archive" : "all"}-3`;
   return cached(name, async (folder) => {
     await makeRows(folder, images, SEGMENT_IMAGES);
     if (python !== null) await measureProcess(python, [peersScript(), "prepare", folder, "0"]);

@@ -17,7 +17,7 @@ const refuse = (): never => {
 function rankAll(folder: string, k: number): { readonly rows: number; readonly imageSum: number } {
   const files = readdirSync(join(folder, "archive")).sort();
   const state = topk({ classes: CLASSES, k, reserve: 0 }).restore();
-  const chosen = candidates({ p: TOP_M, classes: CLASSES, thresholds: state.thresholds }).restore();
+  const chosen = candidates({ p: TOP_M, classes: CLASSES, thresholds: state.thresholds });
   const output = {
     emit: (batch: Parameters<typeof state.onBatch>[0]): void => {
       state.onBatch(batch, { emit: refuse, reject: refuse });
