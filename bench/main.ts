@@ -52,6 +52,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "Sluice's processes on a real Kafka and MinIO: reading, bytes, latency, two scorers, a worker lost",
     load: () => import("./kafka.js"),
   },
+  bytes: {
+    shows: "MB/s of images that a scorer keeps, from Kafka to MinIO, against a client that only writes as many bytes",
+    load: () => import("./bytes.js"),
+  },
   "publish-from": {
     shows: "reading the images of a version from shards, files and a bucket against one sequential read of them",
     load: () => import("./publish-from.js"),

@@ -65,11 +65,21 @@ export function madeUpImage(number: number, sizeBytes: number): LogRecord {
   });
 }
 
-/** One scorer with a teacher of its own, from its first image until so many are archived, told and committed. */
-async function scoreOnce(ground: Ground, stream: Stream, until: number, name: string, more: object): Promise<Measures> {
+/**
+ * One scorer with a teacher of its own, from its first image until so many are archived, told and committed. `engineMs`: what an
+ * image costs the engine.
+ */
+export async function scoreOnce(
+  ground: Ground,
+  stream: Stream,
+  until: number,
+  name: string,
+  more: object,
+  engineMs = 0,
+): Promise<Measures> {
   const serversBefore = ground.serverCpuSeconds;
   const settings = ground.settingsFor(stream, more);
-  const member = new Member("kafka-score.js", { settings, teacher: { name } });
+  const member = new Member("kafka-score.js", { settings, teacher: { name }, engineMs });
   const last = await member.untilAll((said) => archivedAt(said, until));
   const measures = between(await member.event("first"), last.said, last.images);
   const serverCpuSeconds = ground.serverCpuSeconds - serversBefore;
