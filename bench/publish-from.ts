@@ -19,6 +19,7 @@ import { openBucket, openImageBuckets } from "../pipelines/open/open-bucket.js";
 import type { ChosenRows, Cut } from "../schemas/chosen-rows.js";
 import { datasetSchema } from "../schemas/dataset.js";
 import { BYTES } from "../schemas/scored-batch.js";
+import { packsOf, readPacks, type Packs } from "./publish-from/packs.js";
 import { cached } from "./cache.js";
 import { interleave, type Bench, type Entrant, type Measures } from "./harness.js";
 import {
@@ -42,13 +43,12 @@ export const bench: Bench = async ({ tiny, print }) => {
   const shape = tiny ? TINY : (shapeFrom(process.env.SLUICE_PUBLISH_FROM) ?? FULL);
   const { shards, members, classes, rows, imageBytes: bytes } = shape;
   print(`${classes} classes of ${rows} rows from ${shards} shards of ${members} members of ${bytes} bytes`);
-  print("from packs: NOT MEASURED, because kept bytes are not in packs yet");
   const folder = await cached(`publish-from-${Object.values(shape).join("-")}`, (made) => makeWild(made, shape));
   const wanted = wantedOf(shape, true);
   const byPlace = wanted.toSorted((a, b) => a.number - b.number);
   const kinds: Record<
     string,
-    { uriOf: (one: Wanted) => string; sequential: () => Promise<void>; buckets?: ImageBuckets }
+    { uriOf: (one: Wanted) => string; sequential: () => Promise<void>; buckets?: ImageBuckets; packs?: Packs }
   > = {
     plain: {
       uriOf: ({ shard, number, offset }) => `tar:${shardPath(folder, "tar", shard)}#${memberName(number)}@${offset}`,
@@ -64,6 +64,12 @@ export const bench: Bench = async ({ tiny, print }) => {
         for (const { number } of byPlace) digest(await readFile(filePath(folder, number)));
       },
     },
+  };
+  const packs = await packsOf(shape);
+  kinds.packs = {
+    packs,
+    uriOf: ({ number }) => `log://images/0/${number}`,
+    sequential: () => readPacks(packs, byPlace),
   };
   const missing = await missingPrograms(["go"]);
   const minio = missing.length === 0 ? await startMinio({ report: print }) : null;
@@ -87,9 +93,9 @@ export const bench: Bench = async ({ tiny, print }) => {
           }),
       };
     }
-    const entrants = Object.entries(kinds).flatMap(([kind, { uriOf, sequential, buckets }]): Entrant[] => [
-      { name: `${kind}: version`, run: () => version(shape, wanted, uriOf, buckets) },
-      { name: `${kind}: reading for it`, run: () => reading(shape, wanted, uriOf, buckets) },
+    const entrants = Object.entries(kinds).flatMap(([kind, { uriOf, sequential, ...from }]): Entrant[] => [
+      { name: `${kind}: version`, run: () => version(shape, wanted, uriOf, from) },
+      { name: `${kind}: reading for it`, run: () => reading(shape, wanted, uriOf, from) },
       { name: `${kind}: sequential read`, run: () => measured(sequential) },
     ]);
     const medians = await interleave(entrants, tiny ? 1 : 3, print);
@@ -113,8 +119,15 @@ export const bench: Bench = async ({ tiny, print }) => {
     };
   } finally {
     await minio?.stop();
+    await packs.store.close();
   }
 };
+
+/** Where images come from beside their uris. */
+interface From {
+  readonly buckets?: ImageBuckets;
+  readonly packs?: Packs;
+}
 
 /** `20x2000`: a smaller shape for a machine that has little time. */
 function shapeFrom(text: string | undefined): Shape | null {
@@ -129,13 +142,13 @@ async function version(
   shape: Shape,
   wanted: readonly Wanted[],
   uriOf: (one: Wanted) => string,
-  buckets: ImageBuckets | undefined,
+  { buckets, packs }: From,
 ): Promise<Measures> {
-  const cut = cutOf(shape, wanted, uriOf);
+  const cut = cutOf(shape, wanted, uriOf, packs);
   return inNewStore(async (store) => {
     const { manifest } = await publish(cut, {
       store,
-      read: imageBytes({ store, opener: openUri({ buckets }) }).read,
+      read: imageBytes({ store: packs?.store ?? store, opener: openUri({ buckets }) }).read,
       sheets: null,
       automatic: false,
       onConflict: "refuse",
@@ -153,17 +166,19 @@ async function reading(
   { imageBytes: sizeBytes }: Shape,
   wanted: readonly Wanted[],
   uriOf: (one: Wanted) => string,
-  buckets: ImageBuckets | undefined,
+  { buckets, packs }: From,
 ): Promise<Measures> {
   const needed = wanted.map((one) => ({
     digest: Buffer.from(one.digest).toString("hex"),
     uri: uriOf(one),
     sizeBytes,
-    pack: null,
+    pack: packs?.of(one) ?? null,
   }));
   return inNewStore(async (store) => {
     let absent = needed.length;
-    for await (const { bytes } of imageBytes({ store, opener: openUri({ buckets }) }).read(needed)) {
+    for await (const { bytes } of imageBytes({ store: packs?.store ?? store, opener: openUri({ buckets }) }).read(
+      needed,
+    )) {
       if (bytes !== null) absent--;
     }
     return absent;
@@ -186,7 +201,7 @@ async function inNewStore(run: (store: Store) => Promise<number>): Promise<Measu
 }
 
 /** The images in rank order, class after class. */
-function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => string): Cut {
+function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => string, packs?: Packs): Cut {
   const { classes, rows, imageBytes: sizeBytes } = shape;
   const labels = Array.from({ length: classes }, (_, index) => `class ${index}`);
   const chosen = labels.map((_, index): ChosenRows => {
@@ -209,7 +224,7 @@ function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => 
       licence: all(null),
       origin: all(null),
       bytes: new Uint8Array(rows).fill(BYTES.refer),
-      pack: all(null),
+      pack: own.map((one) => packs?.of(one) ?? null),
     };
   });
   const total = { in: shape.shards * shape.members, scored: shape.shards * shape.members };
