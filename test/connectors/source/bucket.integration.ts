@@ -212,8 +212,8 @@ for (const [name, start] of [
 
       await put("shared/", [
         "images/1.jpg",
-        "images/sha256/ab",
-        "images/sha256/cd",
+        "packs/ab",
+        "packs/cd",
         "images/x.jpg",
         "versions/1",
         "w.jpg",
@@ -223,11 +223,11 @@ for (const [name, start] of [
         buckets,
         bucket: BUCKET,
         prefix: "shared/",
-        skip: ["shared/images/sha256/", "shared/versions/"],
+        skip: ["shared/packs/", "shared/versions/"],
       });
       assert.deepEqual(await namesOf(source, "shared/"), ["images/1.jpg", "images/x.jpg", "w.jpg"]);
       assert.deepEqual(source.account().passedOver, {
-        store: { count: 2, first: `s3://${BUCKET}/shared/images/sha256/ab` },
+        store: { count: 2, first: `s3://${BUCKET}/shared/packs/ab` },
       });
     });
 
