@@ -210,14 +210,7 @@ for (const [name, start] of [
       assert.deepEqual(await namesOf(await open("mixed/", { include }), "mixed/"), ["a.jpg"]);
       assert.deepEqual(await (await open("mixed/", { include })).estimate(), { items: 1 });
 
-      await put("shared/", [
-        "images/1.jpg",
-        "packs/ab",
-        "packs/cd",
-        "images/x.jpg",
-        "versions/1",
-        "w.jpg",
-      ]);
+      await put("shared/", ["images/1.jpg", "packs/ab", "packs/cd", "images/x.jpg", "versions/1", "w.jpg"]);
       const { buckets } = await served();
       const source = await openBucketSource({
         buckets,
