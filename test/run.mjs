@@ -1,5 +1,5 @@
-// Runs the compiled tests of one kind under node's own runner: `node test/run.mjs unit|integration [part of a path …]`.
-// `*.test.ts` are unit tests (no network, server or GPU), `*.integration.ts` start the real services themselves. `*.native.ts` need a
+// Runs the compiled tests of one kind under node's own runner: `node test/run.mjs unit|integration|web [part of a path …]`.
+// `*.test.ts` are unit tests (no network, server or GPU), `*.integration.ts` start the real services themselves, `*.browser.ts` a Chromium. `*.native.ts` need a
 // native TensorFlow.js and are run by engines.ts; unit tests do without it where it is built, so that they are the same everywhere.
 //
 // Unit tests of one folder share a process: loading the libraries takes longer than most tests do. A process to itself has a file with
@@ -16,7 +16,7 @@ const OWN_HOOKS = /^(before|after|beforeEach|afterEach)\(/m;
 const root = join(import.meta.dirname, "..");
 const built = process.env.SLUICE_BUILD ?? join(root, "dist");
 const [kind = "unit", ...parts] = process.argv.slice(2);
-const ending = kind === "integration" ? ".integration.js" : ".test.js";
+const ending = { integration: ".integration.js", web: ".browser.js" }[kind] ?? ".test.js";
 const sourceOf = (file) => join(root, "test", file.replace(/\.js$/, ".ts"));
 const files = readdirSync(join(built, "test"), { recursive: true, encoding: "utf8" })
   // What an earlier build left of a test that has moved since is none.
@@ -32,7 +32,7 @@ if (files.length === 0) {
 const groups = new Map();
 for (const file of files) {
   const text = readFileSync(sourceOf(file), "utf8");
-  const isAlone = kind === "integration" || dirname(file) === "." || ALONE.test(text) || OWN_HOOKS.test(text);
+  const isAlone = kind !== "unit" || dirname(file) === "." || ALONE.test(text) || OWN_HOOKS.test(text);
   const name = isAlone ? file : dirname(file).split("/").slice(0, 2).join("-");
   groups.set(name, [...(groups.get(name) ?? []), file]);
 }
@@ -47,7 +47,13 @@ try {
   });
   const run = spawnSync(
     process.execPath,
-    ["--enable-source-maps", "--test", "--test-reporter=spec", "--test-concurrency=2", ...entries],
+    [
+      "--enable-source-maps",
+      "--test",
+      "--test-reporter=spec",
+      `--test-concurrency=${kind === "web" ? 1 : 2}`,
+      ...entries,
+    ],
     { stdio: "inherit", env: kind === "unit" ? { SLUICE_TFJS_NATIVE: "none", ...process.env } : process.env },
   );
   process.exitCode = run.status ?? 1;

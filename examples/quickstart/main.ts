@@ -121,4 +121,7 @@ Try next
   npx sluice quarantine list ${data.join(" ")}
   npx sluice ingest <a folder of your pictures> --teacher <your model.onnx>
 
-${trained.trimEnd().split("\n").at(-1)!}`);
+${trained.trimEnd().split("\n").at(-1)!}
+
+Look at what was chosen, and why:
+  npx sluice serve ${data.join(" ")}`);

@@ -166,12 +166,12 @@ function missed(
   { batch }: Scored,
   labels: readonly ImageLabel[],
 ): string {
-  const { select, number, span } = manifest;
+  const { select, number, span, provenance } = manifest;
   const standing = manifest.classes[index]!;
   if (!isCovered(manifest, batch)) return `came after version ${number} was cut`;
   if (!isIn(span, Number(batch.eventTimeMs[0]!))) return `its time is outside the window of version ${number}`;
-  const label = labels.at(-1);
-  if (label !== undefined && label.verdict !== "withdrawn") return saidText(label);
+  const label = labels.findLast(({ timeMs }) => timeMs <= Date.parse(provenance.createdAt));
+  if (label !== undefined && takesOut(label, standing.label)) return saidText(label);
   if (place >= select.p) return `is not among its ${select.p} best classes (P)`;
   if (probability < select.floor)
     return `${(select.floor - probability).toPrecision(2)} below the floor of ${select.floor}`;
@@ -179,6 +179,13 @@ function missed(
     return `${(standing.worst - probability).toPrecision(2)} below the cut-off of version ${number}`;
   }
   return "the same picture was seen before, or another rule of the selection left it out";
+}
+
+/** Whether what was said takes an image out of a class. */
+function takesOut(label: ImageLabel, className: string): boolean {
+  if (label.verdict === "is") return label.class !== className;
+  if (label.verdict === "not") return label.class === className;
+  return label.verdict === "none";
 }
 
 function isCovered({ provenance }: Manifest, batch: ScoredBatch): boolean {

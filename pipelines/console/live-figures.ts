@@ -4,7 +4,7 @@ import { readCards } from "../../operators/archive/teacher-registry.js";
 import { versionNumbers } from "../../operators/version/manifests.js";
 import type { Flow, Live } from "../../schemas/api/flow.js";
 import type { Config } from "../../schemas/config.js";
-import { isSluiceError, orNull } from "../../schemas/errors.js";
+import { isSluiceError, messageOf, orNull } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { stageAdvice } from "../../schemas/stage-advice.js";
 import { holderOf, type FolderHolder } from "../open/folder-holder.js";
@@ -38,6 +38,8 @@ export interface LiveFiguresOptions {
   readonly config: () => Config;
   readonly store: Store;
   readonly nowMs: () => number;
+  /** Errors of our own, for the log: those that watch miss a moment */
+  readonly onFault: (message: string) => void;
 }
 
 /**
@@ -62,7 +64,11 @@ export class LiveFigures {
   /** Calls `watcher` every second until the returned function is called. */
   watch(watcher: (live: Live) => void): () => void {
     this.#watchers.add(watcher);
-    this.#timer ??= setInterval(() => void this.look(), EVERY_MS).unref();
+    this.#timer ??= setInterval(() => {
+      this.look().catch((error: unknown) => {
+        this.#options.onFault(messageOf(error));
+      });
+    }, EVERY_MS).unref();
     return () => {
       this.#watchers.delete(watcher);
       if (this.#watchers.size > 0 || this.#timer === null) return;

@@ -79,6 +79,8 @@ export const wallRowSchema = z.strictObject({
   place: count,
   /** Rank in the version that is compared with; null: not in it */
   versionRank: z.int().positive().nullable(),
+  /** How often something was said of the image */
+  seen: count,
   row: rowSchema.omit({ rank: true, shard: true, label: true, class: true }),
 });
 export type WallRow = z.infer<typeof wallRowSchema>;

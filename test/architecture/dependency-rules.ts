@@ -12,7 +12,7 @@ export interface Package {
 }
 
 /** Folders whose code runs from a checkout only, so that it may use what is installed for development. */
-const DEVELOPMENT = /^(test|bench|examples|deploy)\/|^[^/]+$/;
+const DEVELOPMENT = /^(test|bench|examples|deploy|web\/app)\/|^[^/]+$/;
 
 /** A package's commands, where they are called otherwise than the package. */
 const COMMANDS: Readonly<Record<string, string>> = { tsc: "typescript" };

@@ -46,7 +46,7 @@ function fileNameViolations(path: string): Violation[] {
   const file = steps.at(-1)!;
   if (/^index\.[a-z]+$/.test(file)) found.push(`${path}: no index files: a file is named after its one idea`);
   for (const step of steps) {
-    const stem = step.replace(/(\.(test|integration|native|d))?\.[a-z]+$/, "");
+    const stem = step.replace(/(\.(test|integration|native|browser|d))?\.[a-z]+$/, "");
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stem)) found.push(`${path}: "${step}" is not in kebab-case`);
     const word = forbiddenWord(stem.split("-"));
     if (word !== null) found.push(`${path}: "${word}" names nothing`);

@@ -29,7 +29,7 @@ function parseAll(): SourceFile[] {
   const paths = FOLDERS.filter((folder) => existsSync(join(ROOT, folder))).flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .map((path) => `${folder}/${path.replaceAll("\\", "/")}`)
-      .filter((path) => path.endsWith(".ts") && !path.includes("/node_modules/")),
+      .filter((path) => /\.tsx?$/.test(path) && !path.includes("/node_modules/")),
   );
   return [...paths.sort(), "eslint.config.js"].map((path) => parseSource(path, textOf(path)));
 }

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,12 +29,13 @@ export class ConsoleSite {
     this.folder = folder;
   }
 
-  /** `images` pictures, scored by an untrained teacher of ten classes; K of 6, so that there is a reserve. */
-  static async make(images = 60): Promise<ConsoleSite> {
+  /** `className`: what the first class is called. `images` pictures, scored by an untrained teacher of ten classes; K of 6, so that there is a reserve. */
+  static async make(images = 60, className?: string): Promise<ConsoleSite> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-console-"));
     const site = new ConsoleSite(folder);
     await writePictures(join(folder, "pictures"), { images, duplicates: 4, broken: 3 });
     await writeSmallTeacher(join(folder, "teacher"), "onnx");
+    if (className !== undefined) await nameFirstClass(join(folder, "teacher", "model-card.json"), className);
     const settings = [
       "teacher: teacher",
       "engine: { workers: 1, batch: 8 }",
@@ -51,6 +54,14 @@ export class ConsoleSite {
     terminal.atMs = Date.now();
     const code = await runProgram(args, terminal);
     return { code, out: terminal.stdout.text, err: terminal.stderr.text };
+  }
+
+  /** A command as a process of its own, which writes beside the server; its exit code. */
+  async apart(args: readonly string[]): Promise<number> {
+    const main = join(import.meta.dirname, "..", "..", "cli", "main.js");
+    const child = spawn(process.execPath, [main, ...args], { cwd: this.folder, stdio: "ignore" });
+    const [code] = (await once(child, "close")) as [number];
+    return code;
   }
 
   /** The object that a command prints with `--json`. */
@@ -136,4 +147,10 @@ export class ConsoleSite {
     await this.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+async function nameFirstClass(path: string, name: string): Promise<void> {
+  const card = JSON.parse(await readFile(path, "utf8")) as { labels: string[] };
+  card.labels[0] = name;
+  await writeFile(path, JSON.stringify(card));
 }

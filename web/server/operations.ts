@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Live } from "../../schemas/api/flow.js";
 import { openApi } from "./open-api.js";
 import { answering, streaming, type Operation } from "./operation.js";
 import type { EventStreams } from "./events.js";
@@ -45,11 +46,12 @@ export function consoleOperations(events: EventStreams): Operation[] {
         if (!events.add(response)) {
           throw new Refusal(503, "E_USAGE", "Expected at most 200 pages that watch at once, found more. Close some.");
         }
-        const stop = console.live.watch((live) => {
+        const send = (live: Live): void => {
           response.write(`event: live\ndata: ${JSON.stringify(live)}\n\n`);
-        });
+        };
+        const stop = console.live.watch(send);
         response.on("close", stop);
-        return Promise.resolve();
+        return console.live.look().then(send);
       },
     ),
   ];

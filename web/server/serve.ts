@@ -79,7 +79,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       signal,
     }),
     finder: new ImageFinder({ store, opener, stream, nowMs }),
-    live: new LiveFigures({ config: () => standing.config, store, nowMs }),
+    live: new LiveFigures({ config: () => standing.config, store, nowMs, onFault: options.onFault }),
     said: new SaidLabels(store, stream),
   };
   const page = await BuiltPage.read(PAGE_FOLDER);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { cut } from "../../../pipelines/console/what-if-cut.js";
 import { exportedRows, groupsOfCut, ROW_FORMATS, ROW_TYPES } from "../../../pipelines/console/exported-rows.js";
+import type { WallPage } from "../../../pipelines/console/class-wall.js";
 import type { HeldSelection } from "../../../pipelines/console/held-selection.js";
 import type { AskedSelection, HeldAnswer } from "../../../pipelines/console/held-selections.js";
 import { archivedTeacher } from "../../../pipelines/rebuild.js";
@@ -9,7 +10,14 @@ import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
 import type { Dataset } from "../../../schemas/dataset.js";
 import type { Manifest } from "../../../schemas/manifest.js";
 import { classPath, datasetPath, pageQuery, versionPath, type Pending } from "../../../schemas/api/shared.js";
-import { curveSchema, settingQuery, wallSchema, whatifSchema, type Answer } from "../../../schemas/api/whatif.js";
+import {
+  curveSchema,
+  settingQuery,
+  wallSchema,
+  whatifSchema,
+  type Answer,
+  type Wall,
+} from "../../../schemas/api/whatif.js";
 import type { Console } from "../console.js";
 import { answering, streaming } from "../operation.js";
 import { Refusal } from "../refusal.js";
@@ -27,6 +35,7 @@ export const wall = answering(
     query: {
       ...pageQuery,
       version: versionPath.version.default("latest").describe("the version that is compared with"),
+      k: settingQuery.k.describe("rank so far down, where that is more than the declared K"),
       basis: z
         .enum(["archive", "version"])
         .default("archive")
@@ -40,7 +49,7 @@ export const wall = answering(
     const asked: HeldAnswer =
       query.basis === "version" || dataset === null
         ? { held: null, reading: null, refused: dataset === null ? `${path.dataset} is not declared any more` : null }
-        : await ask(console, dataset);
+        : await ask(console, dataset, query.k);
     const { held } = asked;
     if (held === null && manifest === null) {
       if (asked.reading === null)
@@ -72,7 +81,8 @@ export const wall = answering(
     };
     if (held !== null) {
       const against = manifest === null || inVersion === undefined ? null : { manifest, versionClass };
-      const page = await console.walls.ofArchive(held, path.class, against, { ...query, k });
+      const { from, limit } = query;
+      const page = await seenOf(console, await console.walls.ofArchive(held, path.class, against, { from, limit, k }));
       remember(
         console,
         page.rows.map(({ row }) => row),
@@ -93,7 +103,7 @@ export const wall = answering(
         rows: [],
       };
     }
-    const page = await console.walls.ofVersion(manifest, versionClass, query.from, query.limit);
+    const page = await seenOf(console, await console.walls.ofVersion(manifest, versionClass, query.from, query.limit));
     remember(
       console,
       page.rows.map(({ row }) => row),
@@ -112,6 +122,14 @@ export const whatif = answering(
     answer: whatifSchema,
   },
   async ({ console, path, query }) => {
+    const isOwn = query.p === undefined && query.temperature === undefined && query.floor === undefined;
+    const undeclared = await undeclaredVersion(console, path.dataset);
+    if (undeclared !== null && isOwn) {
+      const within = ofVersion(undeclared, query.k ?? undeclared.classes[0]?.k ?? 1);
+      const refused =
+        within === null ? `${path.dataset} is not declared any more, and its newest version has no more rows` : null;
+      return { answer: within, pending: null, refused };
+    }
     const dataset = await withSetting(console, path.dataset, query);
     const k = query.k ?? numericK(dataset);
     const asked = await ask(console, dataset, k);
@@ -121,7 +139,6 @@ export const whatif = answering(
     const named = newest === null ? null : { number: newest.number, id: newest.id };
     if (found !== null)
       return { answer: { ...exact(found, asked.held!), newest: named }, pending: null, refused: null };
-    const isOwn = query.p === undefined && query.temperature === undefined && query.floor === undefined;
     const within = newest === null || !isOwn ? null : ofVersion(newest, k);
     return {
       answer: within,
@@ -211,9 +228,21 @@ async function ask(console: Console, dataset: Dataset, k?: number): Promise<Held
   }
 }
 
+/** A page of a wall with how often something was said of each image. */
+async function seenOf(console: Console, page: WallPage): Promise<WallPage & Pick<Wall, "rows">> {
+  const said = await console.said.all();
+  const rows = page.rows.map((one) => ({ ...one, seen: said.get(one.row.sha256)?.length ?? 0 }));
+  return { ...page, rows };
+}
+
 async function declaredDataset(console: Console, name: string): Promise<Dataset | null> {
   const { config } = await console.settings();
   return config.datasets.find((dataset) => dataset.name === name) ?? null;
+}
+
+/** The newest version of a dataset that nobody declares any more; null where it is declared, or has none. */
+async function undeclaredVersion(console: Console, name: string): Promise<Manifest | null> {
+  return (await declaredDataset(console, name)) === null ? versionOrNone(console, name, "latest") : null;
 }
 
 async function withSetting(
@@ -288,6 +317,8 @@ function ofVersion(manifest: Manifest, k: number): Answer | null {
   }));
   // Beyond the version's own K only the archive knows more.
   if (manifest.classes.some((one) => k > one.k)) return null;
+  const { balanced, overlap, repeat } = manifest.select;
+  if (!balanced || overlap !== "all" || repeat) return null;
   const rows = counts.reduce((sum, one) => sum + Math.min(k, one.most), 0);
   const starving = counts.filter(({ rows: has }) => has < k).map(({ label, rows: has }) => ({ label, rows: has }));
   return {

@@ -1,0 +1,98 @@
+import type { Wall, WallRow } from "../../../schemas/api/whatif.ts";
+import { bytesText, probabilityText, timeText } from "../wording.ts";
+import { Picture } from "./picture.tsx";
+import type { Verdict } from "./verdicts.ts";
+
+interface CloserProps {
+  readonly row: WallRow;
+  readonly wall: Wall;
+  readonly place: number;
+  readonly isKept: boolean;
+  readonly isReadOnly: boolean;
+  readonly judge: (verdict: Verdict) => void;
+  readonly close: () => void;
+}
+
+/** One image of a wall, large, with what its row says. */
+export function Closer({ row, wall, place, isKept, isReadOnly, judge, close }: CloserProps) {
+  const { row: image, versionRank } = row;
+  return (
+    <aside class="closer" aria-label={`Rank ${place + 1} of ${wall.label}`}>
+      <div class="closer-head">
+        <strong>Rank {place + 1}</strong>
+        <span class="fine">
+          {isKept ? "kept" : "outside"}
+          {versionRank === null ? "" : ` · ${versionRank} in version ${wall.version ?? ""}`}
+        </span>
+        <button type="button" class="quiet" aria-label="Close" onClick={close}>
+          ×
+        </button>
+      </div>
+      <div class="large">
+        <Picture sha256={image.sha256} side={1024} alt={`Rank ${place + 1} of ${wall.label}`} />
+      </div>
+      {isReadOnly ? null : <VerdictButtons label={wall.label} judge={judge} />}
+      <dl class="facts-list">
+        <dt>probability</dt>
+        <dd>{probabilityText(image.probability)}</dd>
+        <dt>picture</dt>
+        <dd>
+          {image.width} × {image.height}, {bytesText(image.sizeBytes)}
+        </dd>
+        <dt>seen</dt>
+        <dd>{timeText(image.eventTimeMs)}</dd>
+        <dt>at</dt>
+        <dd class="uri">{image.uri}</dd>
+        {image.licence === null ? null : (
+          <>
+            <dt>licence</dt>
+            <dd>{image.licence}</dd>
+          </>
+        )}
+        <dt>SHA-256</dt>
+        <dd class="uri">{image.sha256}</dd>
+      </dl>
+      <a class="button" href={`/image/${image.sha256}`}>
+        Its life
+      </a>
+    </aside>
+  );
+}
+
+export function VerdictButtons({
+  label,
+  judge,
+}: {
+  readonly label: string;
+  readonly judge: (verdict: Verdict) => void;
+}) {
+  return (
+    <div class="verdicts" role="group" aria-label="Say what it is">
+      <button
+        type="button"
+        class="right"
+        onClick={() => {
+          judge("is");
+        }}
+      >
+        <kbd>1</kbd> {label}
+      </button>
+      <button
+        type="button"
+        onClick={() => {
+          judge("not");
+        }}
+      >
+        <kbd>2</kbd> not {label}
+      </button>
+      <button
+        type="button"
+        onClick={() => {
+          judge("none");
+        }}
+      >
+        <kbd>3</kbd> no class
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,71 @@
+import type { Labelled } from "../../../schemas/api/images.ts";
+import type { ImageLabel } from "../../../schemas/image-label.ts";
+import { CallError, post } from "../calls.ts";
+import { noteChange } from "../live.ts";
+
+export type Verdict = "is" | "not" | "none";
+
+/** Whose name stands on what is said: kept in this browser; null takes the server's. */
+const AUTHOR = "sluice-author";
+
+export function author(): string | null {
+  return window.localStorage.getItem(AUTHOR);
+}
+
+export function setAuthor(name: string): void {
+  if (name.trim() === "") window.localStorage.removeItem(AUTHOR);
+  else window.localStorage.setItem(AUTHOR, name.trim());
+}
+
+export interface Said {
+  readonly sha256: string;
+  readonly text: string;
+  readonly seen: number;
+}
+
+const byWhom = (): { readonly by?: string } => {
+  const by = author();
+  return by === null ? {} : { by };
+};
+
+const VERDICT_TEXT = { is: "is", not: "is not", none: "is of no class" } as const;
+
+/** Says it of an image of a class. `seen`: how often something had been said of it when it was shown. */
+export async function say(
+  verdict: Verdict,
+  image: { readonly sha256: string; readonly seen: number },
+  label: string,
+): Promise<Said> {
+  const { sha256, seen } = image;
+  const about = verdict === "none" ? { verdict } : { verdict, class: label };
+  const { images } = await post<Labelled>("/api/labels", { ...about, sha256: [sha256], seen, ...byWhom() });
+  noteChange();
+  const text = `${VERDICT_TEXT[verdict]}${verdict === "none" ? "" : ` ${label}`}`;
+  return { sha256, text, seen: images[0]?.seen ?? seen + 1 };
+}
+
+export async function takeBack({ sha256, seen }: Said): Promise<void> {
+  await post<Labelled>("/api/labels/undo", { sha256, seen, ...byWhom() });
+  noteChange();
+}
+
+/** What somebody else said meanwhile, as a sentence; null where the error is another one. */
+export function meanwhileText(error: unknown): string | null {
+  if (!(error instanceof CallError) || error.status !== 409) return null;
+  const last = error.said.at(-1) as ImageLabel | undefined;
+  return last === undefined
+    ? error.message
+    : `${saidText(last)} meanwhile. Look again; the same key then counts after that.`;
+}
+
+export function saidText(label: ImageLabel): string {
+  const who = label.by ?? "Somebody";
+  if (label.verdict === "is") return `${who} said: is ${label.class}`;
+  if (label.verdict === "not") return `${who} said: is not ${label.class}`;
+  return label.verdict === "none" ? `${who} said: of no class` : `${who} withdrew what was said`;
+}
+
+/** The verdict that a key stands for. */
+export function verdictOf(key: string): Verdict | null {
+  return key === "1" ? "is" : key === "2" ? "not" : key === "3" ? "none" : null;
+}

@@ -1,0 +1,353 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Review, ReviewItem } from "../../../schemas/api/images.ts";
+import type { Wall } from "../../../schemas/api/whatif.ts";
+import { go } from "../address.ts";
+import { useAnswer } from "../answer.ts";
+import type { ScreenProps } from "../app.tsx";
+import { withQuery } from "../calls.ts";
+import { VerdictButtons } from "../parts/closer.tsx";
+import { Picture } from "../parts/picture.tsx";
+import { Command, Empty, Failed, Loading } from "../parts/states.tsx";
+import { toast } from "../parts/toast.ts";
+import {
+  author,
+  meanwhileText,
+  saidText,
+  say,
+  setAuthor,
+  takeBack,
+  verdictOf,
+  type Said,
+  type Verdict,
+} from "../parts/verdicts.ts";
+import { countText, probabilityText, shareText } from "../wording.ts";
+
+const KINDS = { doubtful: "Doubtful", audit: "Audit", quarantine: "Quarantine" } as const;
+const ABOUT = {
+  doubtful: "What the teacher was least sure of and chose all the same, the least sure first.",
+  audit: "Rows drawn at random: how right the version is.",
+  quarantine: "What could not be used, and why.",
+} as const;
+/** Items asked for at once */
+const ITEMS = 400;
+
+/** One image at a time, what it is said to be beside it: a key a verdict. */
+export function ReviewScreen({ address, overview, watched, dataset }: ScreenProps) {
+  const kind = (
+    (address.query["kind"] ?? "doubtful") in KINDS ? (address.query["kind"] ?? "doubtful") : "doubtful"
+  ) as keyof typeof KINDS;
+  const review = useAnswer<Review>(
+    withQuery(`/api/review/${kind}`, { dataset: dataset.name, limit: ITEMS }),
+    watched.changes,
+  );
+  return (
+    <section class="review">
+      <header class="screen-head">
+        <h1>Review</h1>
+        <div class="tabs" role="group" aria-label="What to review">
+          {Object.entries(KINDS).map(([name, text]) => (
+            <button
+              key={name}
+              type="button"
+              aria-pressed={name === kind}
+              onClick={() => {
+                go(withQuery("/review", { dataset: dataset.name, kind: name }));
+              }}
+            >
+              {text}
+            </button>
+          ))}
+        </div>
+        <Author standing={overview.author} isReadOnly={overview.readOnly} />
+      </header>
+      {review.error !== null && review.value === null ? (
+        <Failed error={review.error} />
+      ) : review.value === null ? (
+        <Loading label="Reading the queue" />
+      ) : kind === "quarantine" ? (
+        <Quarantine review={review.value} />
+      ) : (
+        <Queue
+          key={`${dataset.name}/${kind}`}
+          kind={kind}
+          review={review.value}
+          dataset={dataset.name}
+          isReadOnly={overview.readOnly}
+          changes={watched.changes}
+        />
+      )}
+    </section>
+  );
+}
+
+function Author({ standing, isReadOnly }: { readonly standing: string; readonly isReadOnly: boolean }) {
+  const [name, set] = useState(author() ?? "");
+  if (isReadOnly) return <span class="badge">read-only</span>;
+  return (
+    <label class="author">
+      <span class="fine">as</span>
+      <input
+        type="text"
+        value={name}
+        placeholder={standing}
+        maxLength={200}
+        aria-label="Who says so"
+        onInput={(event) => {
+          set(event.currentTarget.value);
+          setAuthor(event.currentTarget.value);
+        }}
+      />
+    </label>
+  );
+}
+
+interface QueueProps {
+  readonly kind: "doubtful" | "audit";
+  readonly review: Review;
+  readonly dataset: string;
+  readonly isReadOnly: boolean;
+  readonly changes: number;
+}
+
+const isJudged = ({ said }: ReviewItem): boolean => said !== null && said.verdict !== "withdrawn";
+
+function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
+  const { items } = review;
+  const [at, setAt] = useState(() =>
+    Math.max(
+      0,
+      items.findIndex((one) => !isJudged(one)),
+    ),
+  );
+  const last = useRef<(Said & { readonly at: number }) | null>(null);
+  const item = items[Math.min(at, items.length - 1)];
+  const judge = async (verdict: Verdict): Promise<void> => {
+    if (item?.sha256 == null || item.label === null || isReadOnly) return;
+    try {
+      const said = await say(verdict, { sha256: item.sha256, seen: item.seen }, item.label);
+      last.current = { ...said, at };
+      toast({ kind: "done", text: `It ${said.text}.`, undo: () => void back() });
+      const next = items.findIndex((one, index) => index > at && !isJudged(one));
+      setAt(next < 0 ? Math.min(at + 1, items.length - 1) : next);
+    } catch (error) {
+      toast({ kind: "failed", text: meanwhileText(error) ?? (error instanceof Error ? error.message : String(error)) });
+    }
+  };
+  const back = async (): Promise<void> => {
+    const said = last.current;
+    if (said === null) return;
+    last.current = null;
+    try {
+      await takeBack(said);
+      setAt(said.at);
+      toast({ kind: "done", text: "Taken back: what was said before holds again." });
+    } catch (error) {
+      toast({ kind: "failed", text: meanwhileText(error) ?? (error instanceof Error ? error.message : String(error)) });
+    }
+  };
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      if (
+        event.metaKey ||
+        event.ctrlKey ||
+        event.altKey ||
+        (event.target as Element).matches("input, select, [role=dialog] *")
+      )
+        return;
+      const verdict = verdictOf(event.key);
+      if (verdict !== null) void judge(verdict);
+      else if (event.key.toLowerCase() === "u") void back();
+      else if (event.key === "ArrowRight" || event.key === "j") setAt(Math.min(items.length - 1, at + 1));
+      else if (event.key === "ArrowLeft" || event.key === "k") setAt(Math.max(0, at - 1));
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => {
+      document.removeEventListener("keydown", onKey);
+    };
+  });
+  if (item === undefined) {
+    return (
+      <Empty title="Nothing to review">
+        <p>The newest version of {dataset} has no rows of this kind.</p>
+      </Empty>
+    );
+  }
+  const { precision } = review;
+  return (
+    <>
+      <div class="progress-line">
+        <span class="meter" role="img" aria-label={`${review.done} of ${review.total} judged`}>
+          <span style={{ width: `${(100 * review.done) / Math.max(1, review.total)}%` }} />
+        </span>
+        <span>
+          <strong>{countText(review.done)}</strong> of {countText(review.total)} judged
+        </span>
+        {precision === null ? (
+          <span class="fine">{ABOUT[kind]}</span>
+        ) : (
+          <span>
+            precision <strong>{precision.share.toFixed(2)}</strong>
+            <span class="fine">
+              {" "}
+              {precision.low.toFixed(2)} to {precision.high.toFixed(2)} after {countText(precision.judged)}
+            </span>
+          </span>
+        )}
+      </div>
+      <div class="review-body">
+        <div class="one">
+          <div class="large">
+            <Picture sha256={item.sha256} side={1024} alt={`Is this ${item.label ?? ""}?`} />
+          </div>
+          <p class="question">
+            Is this <strong>{item.label}</strong>?
+          </p>
+          <p class="fine">
+            {item.why} · rank {item.rank}, {probabilityText(item.probability)}
+            {item.said === null ? "" : ` · ${saidText(item.said)}`}
+          </p>
+          {isReadOnly ? (
+            <p class="fine">This console is read-only: it takes no verdicts.</p>
+          ) : (
+            <VerdictButtons label={item.label ?? ""} judge={(verdict) => void judge(verdict)} />
+          )}
+          <div class="steps">
+            <button
+              type="button"
+              class="quiet"
+              disabled={at === 0}
+              onClick={() => {
+                setAt(at - 1);
+              }}
+            >
+              <kbd>←</kbd> before
+            </button>
+            <span class="fine">
+              {at + 1} of {items.length}
+            </span>
+            <button
+              type="button"
+              class="quiet"
+              disabled={at >= items.length - 1}
+              onClick={() => {
+                setAt(at + 1);
+              }}
+            >
+              after <kbd>→</kbd>
+            </button>
+            {item.sha256 === null ? null : <a href={`/image/${item.sha256}`}>its life</a>}
+          </div>
+        </div>
+        {item.class === null ? null : (
+          <Beside dataset={dataset} index={item.class} label={item.label ?? ""} changes={changes} />
+        )}
+      </div>
+    </>
+  );
+}
+
+/** The class's best for comparison, and its cut-off: who moves up where one is taken out. */
+function Beside({
+  dataset,
+  index,
+  label,
+  changes,
+}: {
+  readonly dataset: string;
+  readonly index: number;
+  readonly label: string;
+  readonly changes: number;
+}) {
+  const path = `/api/datasets/${encodeURIComponent(dataset)}/classes/${index}/wall`;
+  const best = useAnswer<Wall>(`${path}?limit=9`, changes);
+  const kept = best.value?.kept ?? null;
+  const edge = useAnswer<Wall>(kept === null ? null : `${path}?from=${Math.max(0, kept - 6)}&limit=12`, changes);
+  return (
+    <aside class="beside">
+      <h2>The best of {label}</h2>
+      <div class="nine">
+        {(best.value?.rows ?? []).map(({ row }) => (
+          <Picture key={row.sha256} sha256={row.sha256} side={192} alt="" />
+        ))}
+      </div>
+      <h2>Its cut-off</h2>
+      <p class="fine">
+        {best.value === null
+          ? ""
+          : `${countText(best.value.kept)} of ${countText(best.value.k)} kept, down to ${probabilityText(best.value.cutoff)}${best.value.retracted === 0 ? "" : `; ${countText(best.value.retracted)} taken out`}`}
+      </p>
+      <ol class="edge">
+        {(edge.value?.rows ?? []).map(({ row, place }) => (
+          <li key={row.sha256} class={place >= (edge.value?.kept ?? 0) ? "outside" : ""}>
+            <Picture sha256={row.sha256} side={96} alt={`rank ${place + 1}`} />
+            <span class="fine">{place + 1}</span>
+          </li>
+        ))}
+      </ol>
+      <a href={withQuery(`/class/${index}`, { dataset })}>Open its wall</a>
+    </aside>
+  );
+}
+
+function Quarantine({ review }: { readonly review: Review }) {
+  const [code, setCode] = useState<string | null>(null);
+  const shown = code === null ? review.items : review.items.filter(({ why }) => why.startsWith(`${code}:`));
+  if (review.total === 0) {
+    return (
+      <Empty title="Nothing is in quarantine">
+        <p>Every image that came could be used.</p>
+      </Empty>
+    );
+  }
+  return (
+    <div class="quarantine">
+      <p class="fine">{ABOUT.quarantine} A file that is mended or back in its place is taken up again:</p>
+      <Command text={`sluice quarantine retry${code === null ? "" : ` --code ${code}`}`} />
+      <div class="chips" role="group" aria-label="Reasons">
+        <button
+          type="button"
+          class="chip"
+          aria-pressed={code === null}
+          onClick={() => {
+            setCode(null);
+          }}
+        >
+          all {countText(review.total)}
+        </button>
+        {Object.entries(review.byCode)
+          .toSorted(([, a], [, b]) => b - a)
+          .map(([name, count]) => (
+            <button
+              key={name}
+              type="button"
+              class="chip"
+              aria-pressed={code === name}
+              onClick={() => {
+                setCode(name);
+              }}
+            >
+              {name} {countText(count)} <span class="fine">{shareText(count / review.total)}</span>
+            </button>
+          ))}
+      </div>
+      <ul class="refused">
+        {shown.map((one) => (
+          <li key={`${one.sha256 ?? ""} ${one.uri}`}>
+            <Picture sha256={one.sha256} side={192} alt="" />
+            <div>
+              <p class="uri">{one.uri}</p>
+              <p class="fine">{one.why}</p>
+            </div>
+          </li>
+        ))}
+      </ul>
+      {review.items.length < review.total ? (
+        <p class="fine">
+          The first {countText(review.items.length)}; <code>sluice quarantine list --json</code> has all.
+        </p>
+      ) : null}
+    </div>
+  );
+}
