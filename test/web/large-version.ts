@@ -109,5 +109,6 @@ function classRows(index: number, rows: number, images: LargeVersion["images"]):
     licence: new Array<null>(rows).fill(null),
     origin: new Array<null>(rows).fill(null),
     bytes: new Uint8Array(rows).fill(BYTES.refer),
+    pack: new Array<null>(rows).fill(null),
   };
 }
