@@ -8,13 +8,14 @@ import { canonicalJson, sha256Hex } from "../../schemas/canonical.js";
 import { messageOf, type ErrorCode } from "../../schemas/errors.js";
 import { canonicalSelection, type Dataset, type Span } from "../../schemas/dataset.js";
 import { atOrBelow, endIn, type Frontier } from "../../schemas/frontier.js";
-import { labelsAtOrBelow } from "../../schemas/image-label.js";
+import { DIRECT_LABELS, labelsAtOrBelow } from "../../schemas/image-label.js";
 import { VersionIdHash, type Manifest } from "../../schemas/manifest.js";
 import { BYTES } from "../../schemas/scored-batch.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import {
   liveOrigin,
   promisedRanks,
+  readAllClaims,
   readArchive,
   readLabels,
   segmentsBelow,
@@ -26,7 +27,7 @@ import {
 import { hasMember } from "./pack-model.js";
 import { TEACHER, type Place } from "./participants.js";
 import { checkRuns } from "./run-rows.js";
-import { CARD, CLASSES, imageOf, logitsOf } from "./sim-teacher.js";
+import { CARD, CLASSES, imageOf, logitsOf, OTHER_CARD } from "./sim-teacher.js";
 
 /** What the simulation itself knows: what was appended, what retention took, which checkpoints there ever were. */
 export interface Witness {
@@ -52,9 +53,11 @@ export interface Witness {
 export async function checkInvariants(place: Place, witness: Witness, random: SeededRandom): Promise<void> {
   const { world, store } = place;
   const chains = readArchive(witness.originals);
-  const live = chains.filter(({ partition, origin }) => {
-    return liveOrigin(store.objects, place.config.stream, partition) === origin;
+  const own = chains.filter(({ teacher }) => teacher === TEACHER);
+  const live = own.filter(({ partition, origin }) => {
+    return liveOrigin(store.objects, { ...place.config, teacher: TEACHER }, partition) === origin;
   });
+  checkClaims(place, witness, chains);
   for (const chain of chains) checkChain(place, witness, chain);
   checkScores(place, witness.images, chains);
   if (witness.drainedTo !== null) checkDrained(place, live, witness.drainedTo);
@@ -73,16 +76,47 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
   }
   checkLabels(place);
   checkAutomatic(place, [...witness.manifests.keys()]);
+  checkNumbers(place, [...witness.manifests.keys()]);
   checkPromised(place, witness, live, random);
 }
 
 /** What was answered to somebody who labelled images is in the log, at the offsets that were said. */
 function checkLabels({ world, store, said }: Place): void {
-  const labels = readLabels(store.objects);
-  for (const [start, answered] of said) {
-    const found = labels.slice(start, start + answered.length);
-    if (canonicalJson(found) !== canonicalJson([...answered])) {
-      world.violate("labels", `expected ${JSON.stringify(answered)} at ${start}, found ${JSON.stringify(found)}`);
+  const segments = readLabels(store.objects);
+  const direct = segments.filter(({ partition }) => partition === DIRECT_LABELS).flatMap(({ labels }) => labels);
+  for (const { start, labels } of said) {
+    // Those of the topic are looked at with the topic.
+    if (start === null) continue;
+    const found = direct.slice(start, start + labels.length);
+    if (canonicalJson(found) !== canonicalJson([...labels])) {
+      world.violate("labels", `expected ${JSON.stringify(labels)} at ${start}, found ${JSON.stringify(found)}`);
+    }
+  }
+}
+
+/** A teacher's chains lie where its claims say, and no two of them share an offset; replays that have ended are whole. */
+function checkClaims({ world, store, config, replayed }: Place, { drainedTo }: Witness, chains: readonly ArchivedChain[]): void {
+  for (const teacher of new Set(chains.map((chain) => chain.teacher))) {
+    const claims = readAllClaims(store.objects, { teacher, stream: config.stream });
+    for (const [at, { partition, origin, end }] of claims.entries()) {
+      const reach = end ?? Number.POSITIVE_INFINITY;
+      const other = claims.find(
+        (one, index) =>
+          index !== at && one.partition === partition && one.origin < reach && (one.end ?? Number.POSITIVE_INFINITY) > origin,
+      );
+      if (other !== undefined) world.violate("claims", `${partition}@${origin} and @${other.origin} share offsets`);
+    }
+    for (const chain of chains.filter((one) => one.teacher === teacher)) {
+      const claim = claims.find(({ partition, origin }) => partition === chain.partition && origin === chain.origin);
+      const name = `${chain.partition}@${chain.origin}`;
+      if (claim === undefined) world.violate("claims", `${name} was archived and never claimed`);
+      else if (claim.end !== null && endOf(chain) > claim.end) world.violate("claims", `${name} goes beyond its claim`);
+    }
+    if (drainedTo === null || !replayed.has(teacher)) continue;
+    for (const { partition, origin, end } of claims) {
+      const chain = chains.find((one) => one.teacher === teacher && one.partition === partition && one.origin === origin);
+      const found = chain === undefined ? origin : endOf(chain);
+      if (end !== null && found < end) world.violate("progress", `replay ${partition}@${origin} is at ${found} of ${end}`);
     }
   }
 }
@@ -195,10 +229,11 @@ function checkScores({ world, seed }: Place, images: number, chains: readonly Ar
   }
 }
 
-function checkDrained({ world }: Place, live: readonly ArchivedChain[], ends: readonly number[]): void {
+function checkDrained({ world, store, config }: Place, live: readonly ArchivedChain[], ends: readonly number[]): void {
   for (const [partition, end] of ends.entries()) {
     const chain = live.find((one) => one.partition === partition);
-    const found = chain?.segments.at(-1)?.header.end ?? chain?.origin ?? 0;
+    const origin = liveOrigin(store.objects, { ...config, teacher: TEACHER }, partition);
+    const found = chain?.segments.at(-1)?.header.end ?? origin ?? 0;
     if (found < end) world.violate("progress", `partition ${partition} is archived up to ${found} of ${end}`);
   }
 }
@@ -223,11 +258,14 @@ async function checkVersion(
   const { frontier } = provenance;
   const name = `version ${manifest.dataset} ${number}`;
   const dataset = config.datasets.find((one) => one.name === manifest.dataset)!;
-  const segments = segmentsBelow(chains, frontier);
+  const segments = segmentsBelow(
+    chains.filter((chain) => chain.teacher === manifest.teacher.digest),
+    frontier,
+  );
   const isStanding = standing(readLabels(store.objects), provenance.labels, CARD.labels);
   const expected = sortEverything(segments, dataset, span, Number(dataset.select.k), CLASSES, isStanding);
   const wanted = expected.flatMap((rows, index) => rows.map((row, at) => ({ class: index, rank: at + 1, ...row })));
-  const hash = new VersionIdHash({ numbered: canonicalSelection(dataset.select), span, teacher: TEACHER });
+  const hash = new VersionIdHash({ numbered: canonicalSelection(dataset.select), span, teacher: manifest.teacher.digest });
   let at = 0;
   // Bytes are promised down to K + R of all; rows that took the place of retracted ones may come from further down.
   const kept = sortEverything(segments, dataset, span, promisedRanks(dataset), CLASSES);
@@ -256,7 +294,7 @@ async function checkVersion(
   const again = {
     store: store.memory,
     dataset,
-    card: CARD,
+    card: manifest.teacher.digest === TEACHER ? CARD : OTHER_CARD,
     stream: config.stream,
     frontier,
     span,
@@ -307,13 +345,27 @@ function isPromised(
   return aligned(span.startMs) && aligned(span.endMs) && guaranteed(witness, segments, frontier);
 }
 
+/** A dataset's versions are numbered from 1, each number once, and each names the one before as its parent. */
+function checkNumbers({ world, store, config }: Place, manifests: readonly string[]): void {
+  const all = manifests.map((key) => decodeManifest(store.objects.get(key)!, key));
+  for (const { name } of config.datasets) {
+    const own = all.filter(({ dataset }) => dataset === name).sort((a, b) => a.number - b.number);
+    own.forEach(({ number, provenance: { parent } }, at) => {
+      if (number !== at + 1) world.violate("numbers", `expected version ${name} ${at + 1}, found ${number}`);
+      const before = own[at - 1];
+      if (parent?.id !== before?.id) world.violate("numbers", `version ${name} ${number} has another parent than ${at}`);
+    });
+  }
+}
+
 /** Frontiers of a dataset's automatic versions never regress. */
 function checkAutomatic({ world, store }: Place, manifests: readonly string[]): void {
   const all = manifests.map((key) => decodeManifest(store.objects.get(key)!, key));
   for (const manifest of all) {
     const { trigger, parent, frontier, labels } = manifest.provenance;
     const before = all.find((one) => one.dataset === manifest.dataset && one.number === parent?.number);
-    if (trigger === "hand" || before === undefined) continue;
+    // Of another teacher's scores the frontier is another one.
+    if (trigger === "hand" || before?.teacher.digest !== manifest.teacher.digest) continue;
     if (!atOrBelow(before.provenance.frontier, frontier) || !labelsAtOrBelow(before.provenance.labels, labels)) {
       world.violate("automatic", `version ${manifest.dataset} ${manifest.number} is cut below its parent`);
     }

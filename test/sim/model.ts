@@ -2,7 +2,7 @@ import type { ChainClaim } from "../../schemas/chain-claim.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import { reserveOf } from "../../schemas/dataset.js";
 import type { Frontier } from "../../schemas/frontier.js";
-import type { ImageLabel, LabelFrontier } from "../../schemas/image-label.js";
+import type { LabelFrontier, LabelSegment } from "../../schemas/image-label.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { packOfRow } from "../../schemas/pack.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
@@ -31,6 +31,7 @@ export interface ArchivedSegment {
 }
 
 export interface ArchivedChain {
+  readonly teacher: string;
   readonly partition: number;
   readonly origin: number;
   /** In the order of their starts */
@@ -47,20 +48,27 @@ export function readArchive(objects: ReadonlyMap<string, Uint8Array>): ArchivedC
     segments.push(readSegment(key, objects.get(key)!));
   }
   return [...chains.values()].map((segments) => {
-    const { partition, origin } = segments[0]!.header;
-    return { partition, origin, segments };
+    const { teacher, partition, origin } = segments[0]!.header;
+    return { teacher, partition, origin, segments };
   });
 }
 
 /** Where a partition's live chain begins; null before anybody has said so. */
-export function liveOrigin(objects: ReadonlyMap<string, Uint8Array>, stream: string, partition: number): number | null {
-  for (const [key, bytes] of objects) {
-    if (!key.includes(`/${stream}/claims/`)) continue;
-    const { chains } = JSON.parse(Buffer.from(bytes).toString()) as { chains: ChainClaim[] };
-    const live = chains.find((one) => one.partition === partition && one.end === null);
-    if (live !== undefined) return live.origin;
-  }
-  return null;
+export function liveOrigin(
+  objects: ReadonlyMap<string, Uint8Array>,
+  archive: { readonly teacher: string; readonly stream: string },
+  partition: number,
+): number | null {
+  return readAllClaims(objects, archive).find((one) => one.partition === partition && one.end === null)?.origin ?? null;
+}
+
+/** What one teacher's claims say of its chains. */
+export function readAllClaims(
+  objects: ReadonlyMap<string, Uint8Array>,
+  { teacher, stream }: { readonly teacher: string; readonly stream: string },
+): ChainClaim[] {
+  const keys = [...objects.keys()].filter((key) => key.includes(`${teacher}/${stream}/claims/`)).sort();
+  return keys.flatMap((key) => (JSON.parse(Buffer.from(objects.get(key)!).toString()) as { chains: ChainClaim[] }).chains);
 }
 
 export function readSegment(key: string, bytes: Uint8Array): ArchivedSegment {
@@ -104,21 +112,23 @@ export function segmentsBelow(chains: readonly ArchivedChain[], frontier: Fronti
   );
 }
 
-/** The labels of a store's one label log, offset after offset, read without any of the code that follows it. */
-export function readLabels(objects: ReadonlyMap<string, Uint8Array>): ImageLabel[] {
-  const keys = [...objects.keys()].filter((key) => key.startsWith("labels/")).sort();
-  return keys.flatMap(
-    (key) => (JSON.parse(Buffer.from(objects.get(key)!).toString()) as { labels: ImageLabel[] }).labels,
-  );
+/** The label segments of a store, partition after partition, read without any of the code that follows them. */
+export function readLabels(objects: ReadonlyMap<string, Uint8Array>): LabelSegment[] {
+  const keys = [...objects.keys()].filter((key) => key.startsWith("labels/"));
+  const segments = keys.map((key) => JSON.parse(Buffer.from(objects.get(key)!).toString()) as LabelSegment);
+  return segments.sort((a, b) => a.partition - b.partition || a.start - b.start);
 }
 
 /** Whether an image may be of a class, after the labels below a frontier. */
 export function standing(
-  labels: readonly ImageLabel[],
+  labels: readonly LabelSegment[],
   frontier: LabelFrontier,
   classNames: readonly string[],
 ): (sha256: string, classIndex: number) => boolean {
-  const said = labels.slice(0, frontier[0]?.end ?? 0).map((label) => ({
+  const below = labels.filter(({ partition, end }) =>
+    frontier.some((one) => one.partition === partition && end <= one.end),
+  );
+  const said = below.flatMap((segment) => segment.labels).map((label) => ({
     image: label.sha256,
     verdict: label.verdict,
     class: "class" in label ? classNames.indexOf(label.class) : -1,

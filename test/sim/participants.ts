@@ -1,31 +1,29 @@
 import type { Store } from "../../connectors/store/store.js";
-import { archiveLoss, type ArchiveOptions } from "../../operators/archive/archive.js";
-import { liveChains } from "../../operators/archive/chain.js";
+import { archivedChains } from "../../operators/archive/chain.js";
 import { ChainReader } from "../../operators/archive/chain-reader.js";
-import { currentFrontier } from "../../operators/archive/archive-reader.js";
+import { currentFrontier, type Archive } from "../../operators/archive/archive-reader.js";
 import { cut } from "../../operators/state/cut.js";
-import { Dedupe } from "../../operators/image/dedupe.js";
 import { appendLabels } from "../../operators/archive/image-labels.js";
 import { imageBytes } from "../../operators/image/image-bytes.js";
 import { publish } from "../../operators/version/publish.js";
 import { CutScheduler } from "../../pipelines/flow/cut-scheduler.js";
-import { ByteBudget } from "../../pipelines/flow/flow.js";
 import { LiveDatasets } from "../../pipelines/flow/live-datasets.js";
-import { scoreFlow } from "../../pipelines/flow/score-flow.js";
 import { LocalScoreIndex } from "../../pipelines/flow/score-index.js";
 import { compact } from "../../pipelines/compact.js";
 import { listQuarantine } from "../../pipelines/quarantine/quarantine.js";
 import { retryQuarantined } from "../../pipelines/quarantine/retry-quarantined.js";
 import { scoreTopic } from "../../pipelines/flow/score.js";
+import type { ScoringParts } from "../../pipelines/open/open-scoring.js";
+import type { Workspace } from "../../pipelines/open/workspace.js";
+import { replay as replayLog } from "../../pipelines/replay.js";
 import type { Config } from "../../schemas/config.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import { sortFrontier, type ChainEnd, type Frontier } from "../../schemas/frontier.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
-import type { ChainName } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
-import { teacherDigest } from "../../schemas/model-card.js";
-import { ENGINE } from "../fixtures/archive.js";
+import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import type { Bug } from "./bug.js";
+import type { Scenario } from "./scenario.js";
 import { SimTable, type SimStore } from "./sim-store.js";
 import type { SimLog } from "./sim-log.js";
 import { CARD, NO_OPENER, simDecoder, simEngine, simOpener } from "./sim-teacher.js";
@@ -39,23 +37,48 @@ export interface Place {
   readonly store: SimStore;
   readonly log: SimLog;
   readonly seed: number;
+  readonly side: Scenario["side"];
   readonly config: Config;
   /** When images that come late are there, ms */
   readonly lateFromMs: number;
   readonly scored: Map<number, number>;
   readonly bug: Bug | null;
-  /** Labels that were answered, by their first offset */
-  readonly said: Map<number, readonly ImageLabel[]>;
+  /** Labels that were answered, and where they start, as far as that was said */
+  readonly said: { readonly start: number | null; readonly labels: readonly ImageLabel[] }[];
+  /** Teachers whose replays have come to their end */
+  readonly replayed: Set<string>;
   /** A process says that records have left its flow */
   readonly onArchived: (process: SimProcess, partition: number, count: number) => void;
 }
 
-function storeOf(place: Place, process: SimProcess): Store {
+/** What scoring works with in one process. */
+export function scoringOf(place: Place, process: SimProcess) {
+  const { world, config, bug } = place;
+  const log = place.log.for(process);
+  return {
+    config,
+    log: { ...log, ...bug?.log?.(log) },
+    store: storeOf(place, process),
+    engine: simEngine(world, process, place.seed, place.scored),
+    decoder: simDecoder,
+    opener: simOpener(world, place.lateFromMs),
+  };
+}
+
+/** A process's own clock, ms */
+export function clockOf({ world }: Place, process: SimProcess): () => number {
+  return () => world.nowMs + process.skewMs;
+}
+
+export const firstLine = (message: string): string => message.split("\n", 1)[0]!;
+
+export function storeOf(place: Place, process: SimProcess): Store {
   const store = place.store.for(process);
   return place.bug?.store?.(store, place.world) ?? store;
 }
 
 interface CutWanted {
+  readonly card: ModelCard;
   readonly dataset: Dataset;
   readonly span?: Span;
   readonly frontier: Frontier;
@@ -66,7 +89,7 @@ interface CutWanted {
 }
 
 /** Never the same twice: no two calls of a process are at one step. */
-function attemptOf({ world }: Place, process: SimProcess): string {
+export function attemptOf({ world }: Place, process: SimProcess): string {
   return `${process.name.replace(/[^a-z0-9]/g, "")}n${world.steps}`;
 }
 
@@ -75,9 +98,9 @@ async function cutAndPublish(place: Place, process: SimProcess, store: Store, wa
   const { world, bug, config } = place;
   const { automatic, same, ...options } = wanted;
   const seen = bug?.cutStore?.(store, wanted.frontier) ?? store;
-  const made = await cut({ ...options, store: seen, card: CARD, stream: config.stream });
+  const made = await cut({ ...options, store: seen, stream: config.stream });
   const attempt = `${process.name}-${world.steps}`;
-  const archive = { teacher: TEACHER, stream: config.stream };
+  const archive = { teacher: teacherDigest(options.card), stream: config.stream };
   const { read, expect } = imageBytes({ store, opener: NO_OPENER, archive });
   const { manifest } = await publish(bug?.cut?.(made) ?? made, {
     store,
@@ -87,7 +110,7 @@ async function cutAndPublish(place: Place, process: SimProcess, store: Store, wa
     automatic: bug?.automatic ?? automatic,
     ...(same === undefined ? {} : { same }),
     onConflict: "next",
-    now: () => new Date(world.nowMs),
+    now: () => new Date(clockOf(place, process)()),
     codeVersion: "sim",
     attempt,
     commitId: attempt,
@@ -102,16 +125,15 @@ async function cutAndPublish(place: Place, process: SimProcess, store: Store, wa
 export async function scorer(
   place: Place,
   process: SimProcess,
-  mine: (partition: number) => boolean,
-  disk: SimTable | null,
+  table: SimTable,
   stop: AbortController,
 ): Promise<void> {
-  const { world, config, bug } = place;
-  const store = storeOf(place, process);
-  const simulatedLog = place.log.for(process, mine);
-  const table = new SimTable(world, process, disk);
+  const { world } = place;
+  const parts = scoringOf(place, process);
+  const { config, store } = parts;
   const { stream } = config;
   const index = new LocalScoreIndex(store, table, { teacher: TEACHER, stream }, table.part("packs"));
+  const nowMs = clockOf(place, process);
   let live: { readonly datasets: LiveDatasets; readonly scheduler: CutScheduler } | undefined;
   const guard = <T>(work: Promise<T>): Promise<T> => {
     work.catch((error: unknown) => {
@@ -121,28 +143,23 @@ export async function scorer(
   };
   const scored = guard(
     scoreTopic({
-      config,
-      log: bug?.log?.(simulatedLog) ?? simulatedLog,
-      store,
+      ...parts,
       index,
       card: CARD,
-      engine: simEngine(world, process, place.seed, place.scored),
-      decoder: simDecoder,
-      opener: simOpener(world, place.lateFromMs),
       until: null,
       signal: stop.signal,
-      nowMs: () => world.nowMs,
+      nowMs,
       attempt: () => attemptOf(place, process),
       downstream: async (frontier) => {
         const kept = { store, datasets: config.datasets, teacher: TEACHER, stream, card: CARD, ...config.checkpoint };
         const datasets = await LiveDatasets.open(kept, frontier);
-        const scheduler = await CutScheduler.open({ store, card: CARD, facts: datasets, frontier, nowMs: world.nowMs });
-        datasets.closedMs = () => scheduler.closedMs(world.nowMs);
+        const scheduler = await CutScheduler.open({ store, card: CARD, facts: datasets, frontier, nowMs: nowMs() });
+        datasets.closedMs = () => scheduler.closedMs(nowMs());
         live = { datasets, scheduler };
         return datasets;
       },
       onSegment: ({ header }) => {
-        live?.scheduler.observe(header, world.nowMs);
+        live?.scheduler.observe(header, nowMs());
         place.onArchived(process, header.partition, header.counts.in - header.counts.lost);
         world.log(`${process.name} archived ${header.partition} [${header.start}, ${header.end})`);
       },
@@ -155,12 +172,12 @@ export async function scorer(
         await world.pause(process, 200 + world.random.below(2_000));
         if (live === undefined || isStopped()) continue;
         const { datasets, scheduler } = live;
-        const due = scheduler.due(world.nowMs);
+        const due = scheduler.due(nowMs());
         if (due.length === 0) continue;
         const frontier = await datasets.checkpoint();
         for (const one of due) {
           if (isStopped()) break;
-          const manifest = await cutAndPublish(place, process, store, { ...one, frontier, automatic: true });
+          const manifest = await cutAndPublish(place, process, store, { ...one, card: CARD, frontier, automatic: true });
           scheduler.published(one.dataset, manifest);
         }
       }
@@ -171,19 +188,16 @@ export async function scorer(
   await judged;
 }
 
-/** A cut that somebody asks for: at the archive's end, at older segment boundaries, or with a replay beside. */
+/** A cut that somebody asks for: at the archive's end or at older segment boundaries, of one teacher's scores. */
 export async function handCut(place: Place, process: SimProcess, wanted: HandCut): Promise<void> {
   const { config } = place;
   const store = storeOf(place, process);
-  let frontier = await currentFrontier(store, { teacher: TEACHER, stream: config.stream });
-  if (wanted.older > 0) frontier = await olderFrontier(place, store, frontier, wanted.older);
-  if (wanted.replay !== null) {
-    const end = await new ChainReader(store, wanted.replay).end(wanted.replay.origin);
-    const { partition, origin } = wanted.replay;
-    frontier = sortFrontier([...frontier, { partition, origin, end }]);
-  }
-  const { dataset, span, checkpoints } = wanted;
+  const { dataset, span, checkpoints, card } = wanted;
+  const archive = { teacher: teacherDigest(card), stream: config.stream };
+  const newest = await currentFrontier(store, archive);
+  const frontier = wanted.older > 0 ? await olderFrontier(place, store, archive, newest, wanted.older) : newest;
   await cutAndPublish(place, process, store, {
+    card,
     dataset,
     ...(span === null ? {} : { span }),
     frontier,
@@ -195,19 +209,25 @@ export async function handCut(place: Place, process: SimProcess, wanted: HandCut
 }
 
 export interface HandCut {
+  readonly card: ModelCard;
   readonly dataset: Dataset;
   readonly span: Span | null;
   readonly checkpoints: boolean;
   /** 0: the archive's end; else chance in a thousand that a chain goes back by each of its segments */
   readonly older: number;
-  readonly replay: ChainName | null;
 }
 
-async function olderFrontier(place: Place, store: Store, newest: Frontier, older: number): Promise<Frontier> {
-  const chains = await liveChains(store, { teacher: TEACHER, stream: place.config.stream });
+async function olderFrontier(
+  place: Place,
+  store: Store,
+  archive: Archive,
+  newest: Frontier,
+  older: number,
+): Promise<Frontier> {
+  const chains = await archivedChains(store, archive);
   const ends: ChainEnd[] = [];
   for (const chain of chains) {
-    const known = newest.find(({ partition }) => partition === chain.partition);
+    const known = newest.find(({ partition, origin }) => partition === chain.partition && origin === chain.origin);
     const boundaries = [chain.origin];
     for await (const { end } of new ChainReader(store, chain).headers(chain.origin)) boundaries.push(end);
     let at = boundaries.filter((end) => end <= (known?.end ?? chain.origin)).length - 1;
@@ -217,67 +237,29 @@ async function olderFrontier(place: Place, store: Store, newest: Frontier, older
   return sortFrontier(ends);
 }
 
-/** Scores a range of the log again, into a chain of its own origin. A fresh index: nothing is copied from the live chain. */
-export async function replay(place: Place, process: SimProcess, chain: ChainName, end: number): Promise<void> {
-  const { world, config } = place;
-  const store = storeOf(place, process);
-  const log = place.log.for(process, (partition) => partition === chain.partition);
-  let position = { end: chain.origin, watermarkMs: null as number | null };
-  for await (const header of new ChainReader(store, chain).headers(chain.origin)) position = header;
-  const archive: ArchiveOptions = {
-    store,
-    chain,
-    topM: config.archive.topM,
-    classCount: null,
-    embeddingSize: null,
-    engine: ENGINE,
-    codeVersion: "sim",
-    retainBytes: "winners",
-    keepers: () => [],
-    attempt: () => attemptOf(place, process),
-  };
-  const { start } = place.log.partitions[chain.partition]!;
-  if (start > position.end)
-    position = (await archiveLoss(position, start, "removed before the replay", archive)).header;
-  const stop = new AbortController();
-  await log.consume(
-    config.stream,
-    "replay",
-    async (assignment) => {
-      const flow = scoreFlow(
-        {
-          partition: chain.partition,
-          read: async function* (offset, how) {
-            let at = offset;
-            for await (const batch of assignment.read(offset, how)) {
-              // Retention was quicker: the next replay goes on behind what is lost.
-              if (place.log.partitions[chain.partition]!.start > at) return;
-              yield batch;
-              at = batch.end;
-            }
-          },
-          config,
-          card: CARD,
-          engine: simEngine(world, process, place.seed, place.scored),
-          decoder: simDecoder,
-          opener: simOpener(world, place.lateFromMs),
-          dedupe: new Dedupe({ find: () => null }),
-          budget: new ByteBudget(config.maxInFlightBytes),
-          archive,
-          decodeConcurrency: 2,
-          nowMs: () => world.nowMs,
-          until: Promise.resolve(end),
-        },
-        position,
-      );
-      for await (const { header } of flow) {
-        place.onArchived(process, header.partition, header.counts.in);
-        world.log(`${process.name} archived ${header.partition}@${header.origin} [${header.start}, ${header.end})`);
-      }
-      stop.abort();
+/** Scores what the log has by now with a teacher, as `sluice replay` does, beside others that do the same. */
+export async function replay(place: Place, process: SimProcess, card: ModelCard, stop: AbortController): Promise<void> {
+  const { world } = place;
+  const { config, log, store, ...parts } = scoringOf(place, process);
+  const table = new SimTable(world, process, null);
+  const tables = { table: (name: string) => table.part(name) } as unknown as Workspace["tables"];
+  const workspace: Workspace = { config, folder: "", log, tables, store, close: () => Promise.resolve() };
+  const { left } = await replayLog({
+    workspace,
+    log,
+    scoring: { ...parts, teacher: { card } as ScoringParts["teacher"] },
+    ask: { from: { at: "start" }, until: { at: "now" } },
+    onSegment: ({ header }) => {
+      place.onArchived(process, header.partition, header.counts.in - header.counts.lost);
+      world.log(`${process.name} archived ${header.partition}@${header.origin} [${header.start}, ${header.end})`);
     },
-    stop.signal,
-  );
+    onWarning: (message) => {
+      world.log(`${process.name}: ${firstLine(message)}`);
+    },
+    signal: stop.signal,
+    nowMs: clockOf(place, process),
+  });
+  if (left === 0) place.replayed.add(teacherDigest(card));
 }
 
 /** Compacts what is archived, as `sluice compact` does; what runs have taken over is swept after a while. */
@@ -286,10 +268,9 @@ export async function compaction(place: Place, process: SimProcess, wanted: Comp
   let files = 0;
   const done = await compact({
     store: storeOf(place, process),
-    teacher: TEACHER,
     stream: config.stream,
     ...wanted,
-    nowMs: () => world.nowMs,
+    nowMs: clockOf(place, process),
     attempt: () => `${process.name}n${files++}`,
   });
   for (const { error } of done.refused) world.violate("runs", `${process.name} refuses: ${error.message}`);
@@ -299,6 +280,7 @@ export async function compaction(place: Place, process: SimProcess, wanted: Comp
 }
 
 export interface CompactionWanted {
+  readonly teacher: string;
   readonly segmentsPerRun: number;
   readonly sweepAfterMs: number;
 }
@@ -306,14 +288,14 @@ export interface CompactionWanted {
 /** Says something of images, as `sluice label` does; what was answered must stay. */
 export async function label(place: Place, process: SimProcess, labels: readonly ImageLabel[]): Promise<void> {
   const { start, end } = await appendLabels(storeOf(place, process), place.config.stream, labels);
-  place.said.set(start, labels);
+  place.said.push({ start, labels });
   place.world.log(`${process.name} labelled [${start}, ${end})`);
 }
 
 /** Appends what is in quarantine once more, as `sluice quarantine retry` does. */
 export async function retry(place: Place, process: SimProcess): Promise<void> {
   const store = storeOf(place, process);
-  const log = place.log.for(process, () => false, true);
+  const log = place.log.for(process, true);
   const seen = place.bug?.producerLog?.(log) ?? log;
   const { appended } = await retryQuarantined(
     seen,

@@ -4,7 +4,7 @@ import { messageOf } from "../../schemas/errors.js";
 import { copyRows } from "../../schemas/run-columns.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { plainSegment, wholeName, type ArchivedChain, type ArchivedRow, type ArchivedSegment } from "./model.js";
-import { TEACHER, type Place } from "./participants.js";
+import type { Place } from "./participants.js";
 
 interface ParquetRow {
   readonly digest: Uint8Array;
@@ -25,8 +25,8 @@ interface ParquetRow {
  */
 export async function checkRuns(place: Place, chains: readonly ArchivedChain[]): Promise<void> {
   const { world, store, config } = place;
-  for (const { partition, origin, segments } of chains) {
-    const chain = { teacher: TEACHER, stream: config.stream, partition, origin };
+  for (const { teacher, partition, origin, segments } of chains) {
+    const chain = { teacher, stream: config.stream, partition, origin };
     const reader = new ChainReader(store.memory, chain);
     const end = segments.at(-1)?.header.end ?? origin;
     const left = [...segments];

@@ -21,12 +21,19 @@ export interface Scenario {
   readonly compaction: { readonly chance: number; readonly segmentsPerRun: number; readonly sweepAfterMs: number };
   /** Chance in a thousand at every step that somebody labels images; drawn apart from the rest */
   readonly labelling: number;
+  /** What follows scoring; drawn apart from the rest, as all that follows */
+  readonly side: "states" | "topics";
+  /** Processes at work at the same time on the topics' side */
+  readonly topkWorkers: number;
+  readonly publishers: number;
+  /** A replay lays down its chains before any scorer has begun */
+  readonly replaysFirst: boolean;
   /** The topic is deleted and made anew in the end */
   readonly recreates: boolean;
 }
 
 export type Action =
-  "produce" | "zombie" | "thaw" | "stop" | "retain" | "retry" | "cut" | "replay" | "damage-checkpoint";
+  "produce" | "zombie" | "thaw" | "stop" | "retain" | "retry" | "cut" | "replay" | "damage-checkpoint" | "clock" | "broker";
 
 export const TOP_M = 4;
 export const MAX_SKEW_MS = 10_000;
@@ -60,6 +67,8 @@ export function drawScenario(seed: number): Scenario {
     ...(window === 0 ? { trigger: random.pick(triggers) } : {}),
   }));
   const apart = new SeededRandom(seed, "compaction");
+  const beside = new SeededRandom(seed, "side");
+  const side = beside.pick(["states", "topics"] as const);
   const config = configSchema.parse({
     stream: "images",
     partitions,
@@ -72,6 +81,7 @@ export function drawScenario(seed: number): Scenario {
     checkpoint: { everySegments: 1 + random.below(4), keep: 1 + random.below(3) },
     maxInFlightBytes: random.pick([60, 200, 500, 2_000]),
     datasets,
+    kafka: { brokers: "sim:9092", shards: 1 + beside.below(3) },
   });
   const records = 40 + random.below(60);
   return {
@@ -90,6 +100,8 @@ export function drawScenario(seed: number): Scenario {
       cut: random.pick([1, 4, 12]),
       replay: random.pick([0, 2]),
       "damage-checkpoint": random.pick([0, 4]),
+      clock: beside.pick([0, 3]),
+      broker: side === "topics" ? beside.pick([0, 3, 10]) : 0,
     },
     compaction: {
       chance: apart.pick([0, 5, 15, 30]),
@@ -97,6 +109,10 @@ export function drawScenario(seed: number): Scenario {
       sweepAfterMs: apart.pick([0, 50, 1_000]),
     },
     labelling: new SeededRandom(seed, "labelling").pick([0, 0, 5, 15]),
+    side,
+    topkWorkers: 1 + beside.below(2),
+    publishers: 1 + beside.below(2),
+    replaysFirst: beside.below(5) === 0,
     recreates: random.below(4) === 0,
   };
 }

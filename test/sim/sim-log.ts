@@ -1,164 +1,103 @@
-import { consumePartitions } from "../../connectors/log/kafka/consume-partitions.js";
-import type { Assignment, Log, LogBatch, PartitionEnds, ReadOptions } from "../../connectors/log/log.js";
-import { SluiceError } from "../../schemas/errors.js";
+import type { Assignment, LogBatch } from "../../connectors/log/log.js";
+import { declaredTopics } from "../../pipelines/kafka/topics.js";
+import type { TopicLog } from "../../pipelines/kafka/topic-log.js";
+import type { Config } from "../../schemas/config.js";
 import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
+import { brokerLog, type Carry } from "../fixtures/broker-log.js";
+import { MemoryBroker, type BrokerPartition } from "../fixtures/memory-broker.js";
 import type { SimProcess, World } from "./world.js";
 
-interface Partition {
-  start: number;
-  end: number;
-  /** By offset; those before `start` have been removed by retention */
-  readonly records: Map<number, StoredRecord>;
-  /** All that were ever appended, whatever retention did */
-  readonly appended: StoredRecord[];
-}
-
-/** Most records of one read */
+/** Most records of one read of images */
 export const READ_RECORDS = 6;
 
-/** A partitioned log with holes in its offsets, retention, and a topic that may be made anew. It outlives processes. */
+/** The broker that all processes of a world share, with holes in its offsets. It outlives them. */
 export class SimLog {
-  partitions: Partition[];
+  readonly broker: MemoryBroker;
+  readonly stream: string;
+  /** Images that were ever appended, whatever retention did; by partition */
+  readonly appended: StoredRecord[][];
   /** Records that a retry appended: `partition/offset` */
   readonly retries = new Set<string>();
   readonly #world: World;
-  /** Called with the offset up to which a reader has been given records */
-  onRead: (process: SimProcess, partition: number, records: readonly StoredRecord[]) => void = () => undefined;
+  #retrying = false;
+  /** Is told of records of the topics beside that of images */
+  onTold: (topic: string, partition: number, records: readonly StoredRecord[]) => void = () => undefined;
+  /** Is told of images that a process has been given */
+  onRead: (process: SimProcess, partition: number, records: number) => void = () => undefined;
 
-  constructor(world: World, count: number) {
+  constructor(world: World, config: Config) {
     this.#world = world;
-    this.partitions = Array.from({ length: count }, emptyPartition);
+    this.stream = config.stream;
+    this.broker = new MemoryBroker(() => world.nowMs);
+    this.appended = Array.from({ length: config.partitions }, () => []);
+    const topics = declaredTopics(config, config.kafka!);
+    this.broker.onAppend = (topic, partition, stored) => {
+      this.#onAppend(topic, partition, stored);
+    };
+    for (const { name, partitions, settings } of topics) this.broker.ensureTopic(name, partitions, settings);
   }
 
-  /** Returns the first record's offset. Some offsets stay empty, as transactions leave them. */
-  append(partition: number, records: readonly LogRecord[], retry = false): number {
-    const into = this.partitions[partition]!;
-    let first = -1;
-    for (const record of records) {
-      if (this.#world.chance(60)) into.end += 1 + this.#world.random.below(3);
-      const stored = { ...record, offset: into.end++ };
-      if (first < 0) first = stored.offset;
-      into.records.set(stored.offset, stored);
-      into.appended.push(stored);
-      if (retry) this.retries.add(`${partition}/${stored.offset}`);
-    }
-    return first;
+  /** Of the images topic */
+  get partitions(): readonly BrokerPartition[] {
+    return this.broker.topic(this.stream).partitions;
   }
 
-  /** Retention: forgets what lies before an offset. */
-  truncate(partition: number, before: number): void {
-    const from = this.partitions[partition]!;
-    from.start = Math.max(from.start, Math.min(before, from.end));
-    for (const offset of from.records.keys()) if (offset < from.start) from.records.delete(offset);
+  /** Appends images; returns the first one's offset. */
+  append(partition: number, records: readonly LogRecord[]): number {
+    return this.broker.append(this.stream, partition, records, this.#holes());
   }
 
-  /** The topic is deleted and made anew. */
-  recreate(): void {
-    this.partitions = this.partitions.map(emptyPartition);
-  }
-
-  /** The log as one process sees it, which is given `mine` of the partitions. */
-  for(process: SimProcess, mine: (partition: number) => boolean, retries = false): Log {
-    const call = <T>(what: string, effect: () => Promise<T>): Promise<T> => this.#world.call(process, what, effect);
+  /** The log as one process sees it. `retries`: the images that it appends are retries. */
+  for(process: SimProcess, retries = false): TopicLog {
+    const world = this.#world;
+    const carry: Carry = (what, effect, { ready = () => true, sure = false } = {}) =>
+      world.call(process, what, async () => this.#as(retries, effect), { ready, risk: sure ? 0 : 1, code: "E_LOG_IO" });
+    const log = brokerLog(this.broker, process, carry, {
+      holes: () => this.#holes(),
+      most: () => 1 + world.random.below(READ_RECORDS),
+    });
     return {
-      ensureTopic: () => Promise.resolve(),
-      ends: () =>
-        call("log ends", async (): Promise<PartitionEnds[]> =>
-          this.partitions.map(({ start, end }) => ({ start, end })),
-        ),
-      offsetsAt: (_, timeMs) =>
-        call("log offsets at a time", async () =>
-          this.partitions.map(({ start, end, records }) => {
-            for (let at = start; at < end; at++) if ((records.get(at)?.timestampMs ?? -1) >= timeMs) return at;
-            return end;
-          }),
-        ),
-      append: (_, partition, records) =>
-        call(`log append ${records.length} to ${partition}`, async () => this.append(partition, records, retries)),
-      cursor: () => Promise.resolve(null),
-      fetch: (_, partition, offsets) =>
-        call(`log fetch ${offsets.length} of ${partition}`, async () =>
-          offsets.flatMap((offset) => this.partitions[partition]!.records.get(offset) ?? []),
-        ),
-      consume: (_topic, _group, task, signal) =>
-        consumePartitions({
-          partitions: this.partitions.length,
-          turn: (partition, until) => {
-            if (mine(partition)) return Promise.resolve(() => undefined);
-            return new Promise((resolve) => {
-              if (until.aborted) resolve(null);
-              until.addEventListener("abort", () => {
-                resolve(null);
-              });
-            });
-          },
-          task: (partition, until) => task(this.#assignment(process, partition, until)),
-          signal,
-        }),
-      close: () => Promise.resolve(),
+      ...log,
+      consume: (topic, group, task, signal) =>
+        log.consume(topic, group, (given) => task(topic === this.stream ? this.#watched(process, given) : given), signal),
     };
   }
 
-  #assignment(process: SimProcess, partition: number, signal: AbortSignal): Assignment {
+  #watched(process: SimProcess, given: Assignment): Assignment {
+    const tell = (count: number): void => {
+      this.onRead(process, given.partition, count);
+    };
     return {
-      partition,
-      signal,
-      read: (offset, options) => this.#read(process, partition, signal, offset, options),
-      commit: (offset) => this.#world.call(process, `commit ${partition}/${offset}`, async () => undefined),
-      committed: () => Promise.resolve(null),
+      ...given,
+      read: async function* (offset, how): AsyncGenerator<LogBatch> {
+        for await (const batch of given.read(offset, how)) {
+          tell(batch.records.length);
+          yield batch;
+        }
+      },
     };
   }
 
-  async *#read(
-    process: SimProcess,
-    partition: number,
-    signal: AbortSignal,
-    offset: number,
-    { until = Number.POSITIVE_INFINITY }: ReadOptions,
-  ): AsyncGenerator<LogBatch> {
-    let limit = typeof until === "number" ? until : Number.POSITIVE_INFINITY;
-    if (typeof until !== "number") {
-      until.then(
-        (end) => (limit = end),
-        () => undefined,
-      );
-    }
-    for (let position = offset; ;) {
-      const from = () => this.partitions[partition]!;
-      const batch = await this.#world.call<LogBatch | null>(
-        process,
-        `read ${partition} from ${position}`,
-        async () => {
-          if (signal.aborted) return null;
-          const { start, end, records } = from();
-          if (position > end) {
-            throw new SluiceError(
-              "E_LOG_RANGE",
-              `Expected an offset of at most ${end} in ${partition}, found ${position}.`,
-            );
-          }
-          position = Math.max(position, start);
-          if (position >= limit) return null;
-          const found: StoredRecord[] = [];
-          const most = 1 + this.#world.random.below(READ_RECORDS);
-          for (let at = position; at < Math.min(end, limit) && found.length < most; at++) {
-            const record = records.get(at);
-            if (record !== undefined) found.push(record);
-          }
-          const last = found.at(-1);
-          return { records: found, end: last === undefined ? Math.min(end, limit) : last.offset + 1, logEnd: end };
-        },
-        { ready: () => signal.aborted || position !== from().end || position >= limit },
-      );
-      if (batch === null) return;
-      position = batch.end;
-      if (batch.records.length === 0) continue;
-      this.onRead(process, partition, batch.records);
-      yield batch;
+  #as<T>(retrying: boolean, effect: () => T): T {
+    this.#retrying = retrying;
+    try {
+      return effect();
+    } finally {
+      this.#retrying = false;
     }
   }
-}
 
-function emptyPartition(): Partition {
-  return { start: 0, end: 0, records: new Map(), appended: [] };
+  #holes(): number {
+    return this.#world.chance(60) ? 1 + this.#world.random.below(3) : 0;
+  }
+
+  /** Whatever becomes of the answer, the images are there. */
+  #onAppend(topic: string, partition: number, stored: readonly StoredRecord[]): void {
+    if (topic !== this.stream) {
+      this.onTold(topic, partition, stored);
+      return;
+    }
+    this.appended[partition]!.push(...stored);
+    if (this.#retrying) for (const { offset } of stored) this.retries.add(`${partition}/${offset}`);
+  }
 }

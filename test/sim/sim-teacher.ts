@@ -10,6 +10,8 @@ import type { SimProcess, World } from "./world.js";
 
 export const CLASSES = 5;
 export const CARD = testCard(CLASSES);
+/** Another teacher, which only replays what the first one has scored */
+export const OTHER_CARD = testCard(CLASSES, "another teacher");
 export const IMAGE_BYTES = 40;
 
 /** What becomes of an image, by its number: most are sound. */

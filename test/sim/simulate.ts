@@ -1,16 +1,20 @@
 import { SeededRandom } from "../../operators/training/seeded-random.js";
 import { sha256Hex } from "../../schemas/canonical.js";
-import { messageOf, SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
+import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import type { RunHead } from "../../schemas/run.js";
 import type { Bug } from "./bug.js";
-import { checkPacks, checkInvariants } from "./invariants.js";
+import { Crew } from "./crew.js";
+import { checkInvariants, checkPacks } from "./invariants.js";
 import { liveOrigin, readSegment } from "./model.js";
-import { compaction, handCut, label, replay, retry, scorer, TEACHER, type Place } from "./participants.js";
+import { compaction, handCut, label, replay, retry, TEACHER, type Place } from "./participants.js";
 import { drawLabels, drawRecord, drawScenario, type Action, type Scenario } from "./scenario.js";
 import { READ_RECORDS, SimLog } from "./sim-log.js";
-import { SimStore, SimTable } from "./sim-store.js";
-import { SimProcess, World } from "./world.js";
+import { SimStore } from "./sim-store.js";
+import { CARD, OTHER_CARD } from "./sim-teacher.js";
+import { labelOnTopic } from "./topic-participants.js";
+import { TopicWitness } from "./topic-witness.js";
+import { World, type SimProcess } from "./world.js";
 
 export interface SeedOutcome {
   readonly seed: number;
@@ -25,20 +29,7 @@ export interface SeedOutcome {
 }
 
 /** Steps after which a run that has not come to rest counts as stuck */
-const MOST_STEPS = 15_000;
-
-/** Errors that a process may end with: it is started again. Anything else is a fault. */
-const EXPECTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["E_STORE_IO", "E_CHAIN_CONFLICT", "E_PUBLISH_CONFLICT"]);
-
-interface Running {
-  readonly process: SimProcess;
-  readonly kind: "scorer" | "hand";
-  /** Which scorer it is, of those at work at the same time */
-  readonly slot: number;
-  readonly stop: AbortController;
-  /** A scorer's local disk */
-  readonly disk: SimTable | null;
-}
+const MOST_STEPS = 40_000;
 
 class Simulation {
   readonly #random: SeededRandom;
@@ -50,21 +41,16 @@ class Simulation {
   readonly #world: World;
   readonly #place: Place;
   readonly #seed: number;
-  #running: Running[] = [];
-  readonly #disks = new Map<number, SimTable>();
-  /** When a slot's next scorer may start, ms */
-  readonly #startsMs = new Map<number, number>();
+  readonly #crew: Crew;
+  readonly #topics: TopicWitness;
   readonly #checkpoints = new Map<string, Frontier[]>();
   readonly #manifests = new Map<string, string>();
   /** Records read and not archived, by process and partition */
   readonly #handedOut = new Map<string, number>();
   readonly #eaten: number[];
   #produced = 0;
-  #processes = 0;
   #segments = 0;
   #replays = 0;
-  #replayed: { partition: number; origin: number } | null = null;
-  #recreated = false;
 
   constructor(seed: number, bug: Bug | null) {
     this.#seed = seed;
@@ -78,12 +64,14 @@ class Simulation {
     this.#place = {
       world,
       store: new SimStore(world),
-      log: new SimLog(world, config.partitions),
+      log: new SimLog(world, config),
       seed,
+      side: this.#scenario.side,
       config,
       lateFromMs: world.nowMs + this.#random.below(15_000),
       scored: new Map(),
-      said: new Map(),
+      said: [],
+      replayed: new Set(),
       bug,
       onArchived: (process, partition, count) => {
         const name = `${process.name}/${partition}`;
@@ -92,14 +80,14 @@ class Simulation {
     };
     this.#eaten = Array.from({ length: config.partitions }, () => 0);
     world.faults = { ...this.#scenario.faults };
-    world.onCrash = (process) => {
-      this.#running = this.#running.filter((one) => one.process !== process);
-    };
+    this.#crew = new Crew(this.#place, this.#scenario, new SeededRandom(seed, "crew"));
+    this.#crew.scorersWait = this.#scenario.replaysFirst;
+    this.#topics = new TopicWitness(this.#place);
     this.#place.store.onWritten = (key, bytes, before) => {
       this.#onWritten(key, bytes, before);
     };
     this.#place.log.onRead = (process, partition, records) => {
-      this.#onRead(process, partition, records.length);
+      this.#onRead(process, partition, records);
     };
   }
 
@@ -117,13 +105,13 @@ class Simulation {
     } catch (error) {
       world.violate("simulation", error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    for (const { process } of this.#running) process.alive = false;
+    for (let one = this.#crew.first; one !== undefined; one = this.#crew.first) world.kill(one);
     const first = world.violations[0];
     return {
       seed: this.#seed,
       digest: world.traceDigest(),
       steps: world.steps,
-      processes: this.#processes,
+      processes: this.#crew.started,
       segments: this.#segments,
       versions: this.#manifests.size,
       violation: first === undefined ? null : { invariant: first.invariant, message: first.message },
@@ -135,7 +123,8 @@ class Simulation {
   async #storm(): Promise<void> {
     const { chances, records } = this.#scenario;
     while (this.#produced < records && this.#goesOn()) {
-      this.#startScorers();
+      this.#crew.fill();
+      this.#replayFirst();
       for (const action of Object.keys(chances) as Action[]) {
         if (this.#random.below(1000) < chances[action]) this.#act(action);
       }
@@ -148,12 +137,15 @@ class Simulation {
 
   #label(): void {
     const labels = drawLabels(this.#labelling, this.#scenario, this.#world.nowMs);
-    this.#launch("hand", 0, (place, process) => label(place, process, labels));
+    // Without a topic also where there is one: both count.
+    const onTopic = this.#scenario.side === "topics" && this.#labelling.below(4) > 0;
+    this.#crew.byHand((place, process) => (onTopic ? labelOnTopic : label)(place, process, labels));
   }
 
   #compact(): void {
     const { segmentsPerRun, sweepAfterMs } = this.#scenario.compaction;
-    this.#launch("hand", 0, (place, process) => compaction(place, process, { segmentsPerRun, sweepAfterMs }));
+    const teacher = this.#place.replayed.size > 0 ? this.#compacting.pick([TEACHER, OTHER]) : TEACHER;
+    this.#crew.byHand((place, process) => compaction(place, process, { teacher, segmentsPerRun, sweepAfterMs }));
   }
 
   /** Nothing fails any more; what was appended must reach the archive, and every process come to its end. */
@@ -161,27 +153,32 @@ class Simulation {
     const world = this.#world;
     world.faults = { errors: 0, crashes: 0, slow: 0 };
     world.log("calm");
-    for (const { process, slot, kind } of [...this.#running]) {
-      if (process.frozen) process.frozen = false;
-      // Of two scorers of the same partitions the older one has had its time.
-      if (kind === "scorer" && this.#scorerOf(slot)?.process !== process) world.kill(process);
-    }
+    this.#crew.calm();
+    this.#crew.scorersWait = false;
+    const automatic = this.#topics.manifestsToTell();
     const ends = this.#recordEnds();
-    while (this.#goesOn() && (!this.#isDrained(ends) || this.#running.some(({ kind }) => kind === "hand"))) {
-      this.#startScorers();
-      if (!(await world.step())) world.nowMs += 50;
-    }
+    const replays = this.#replays > 0;
+    if (this.#scenario.replaysFirst) this.#crew.byHand((place, process, stop) => replay(place, process, CARD, stop));
+    if (replays) this.#crew.byHand((place, process, stop) => replay(place, process, OTHER_CARD, stop));
+    await this.#until(() => this.#isDrained(ends) && this.#crew.hands === 0);
+    if (this.#scenario.side === "topics") await this.#until(() => this.#topics.isSettled(automatic));
     if (world.violations.length > 0) return null;
     if (this.#scenario.compaction.chance > 0) this.#compact();
-    this.#act("cut");
-    while (this.#goesOn() && this.#running.some(({ kind }) => kind === "hand")) {
-      this.#startScorers();
-      if (!(await world.step())) world.nowMs += 50;
-    }
-    for (const { stop } of this.#running) stop.abort();
-    while (this.#goesOn() && this.#running.length > 0) if (!(await world.step())) world.nowMs += 50;
-    if (this.#running.length > 0) world.violate("progress", `${this.#running[0]!.process.name} never came to its end`);
+    this.#handCut(CARD);
+    if (this.#place.replayed.has(OTHER)) this.#handCut(OTHER_CARD);
+    await this.#until(() => this.#crew.hands === 0);
+    this.#crew.stopAll();
+    await this.#until(() => this.#crew.size === 0, false);
+    if (this.#crew.size > 0) world.violate("progress", `${this.#crew.first!.name} never came to its end`);
     return ends;
+  }
+
+  /** Steps until something holds, or it goes on no longer. */
+  async #until(holds: () => boolean, fills = true): Promise<void> {
+    while (this.#goesOn() && !holds()) {
+      if (fills) this.#crew.fill();
+      if (!(await this.#world.step())) this.#world.nowMs += 50;
+    }
   }
 
   #goesOn(): boolean {
@@ -198,9 +195,9 @@ class Simulation {
   }
 
   #archivedTo(partition: number): number {
-    const origin = liveOrigin(this.#place.store.objects, this.#place.config.stream, partition);
+    const origin = liveOrigin(this.#place.store.objects, { ...this.#place.config, teacher: TEACHER }, partition);
     if (origin === null) return 0;
-    return this.#chainEnds.get(`${partition}/${origin}`) ?? origin;
+    return this.#chainEnds.get(`${TEACHER}/${partition}/${origin}`) ?? origin;
   }
 
   /** Every segment's bytes as first written */
@@ -208,9 +205,9 @@ class Simulation {
   readonly #chainEnds = new Map<string, number>();
 
   async #check(drainedTo: readonly number[] | null): Promise<void> {
-    const { partitions, retries } = this.#place.log;
+    const { appended, retries } = this.#place.log;
     const witness = {
-      appended: partitions.map(({ appended }) => appended),
+      appended,
       retries,
       images: this.#scenario.images,
       eaten: this.#eaten,
@@ -220,6 +217,7 @@ class Simulation {
       drainedTo,
     };
     await checkInvariants(this.#place, witness, this.#random);
+    if (this.#world.violations.length === 0) this.#topics.check(this.#originals);
   }
 
   /** A log below its archive must be refused, and the archive stay as it is. */
@@ -227,14 +225,13 @@ class Simulation {
     const { log, store } = this.#place;
     if (this.#archivedTo(0) === 0) return;
     const world = this.#world;
-    this.#recreated = true;
+    this.#crew.recreated = true;
     world.log("the topic is made anew");
-    log.recreate();
+    log.broker.recreate(log.stream);
     const before = [...store.objects.keys()].filter((key) => key.startsWith("scores/")).length;
-    this.#start({ kind: "scorer", slot: 0, disk: this.#disks.get(0) ?? null });
-    const mine = this.#running[0]!;
-    while (this.#goesOn() && this.#running.length > 0) if (!(await world.step())) break;
-    if (this.#running.includes(mine)) world.violate("recreated", "a scorer goes on over a topic that was made anew");
+    const mine = this.#crew.startScorer();
+    while (this.#goesOn() && this.#crew.size > 0) if (!(await world.step())) break;
+    if (mine.alive) world.violate("recreated", "a scorer goes on over a topic that was made anew");
     const after = [...store.objects.keys()].filter((key) => key.startsWith("scores/")).length;
     if (after !== before) world.violate("recreated", "segments were archived from a topic that was made anew");
   }
@@ -254,8 +251,9 @@ class Simulation {
       this.#originals.set(key, bytes);
       this.#segments++;
       const segment = readSegment(key, bytes);
-      const { partition, origin, end } = segment.header;
-      this.#chainEnds.set(`${partition}/${origin}`, end);
+      const { teacher, partition, origin, end } = segment.header;
+      this.#chainEnds.set(`${teacher}/${partition}/${origin}`, end);
+      this.#topics.onSegment(segment);
       checkPacks(this.#place, segment);
     } else if (key.endsWith(".jsonl")) {
       this.#onIndex(key, bytes, before);
@@ -315,42 +313,36 @@ class Simulation {
         world.log(`produced ${records.length} to ${partition} from ${first}`);
         return;
       }
-      case "zombie": {
-        const old = this.#scorerOf(random.below(this.#scenario.scorers));
-        if (old === undefined || old.process.frozen) return;
-        old.process.frozen = true;
-        this.#startsMs.set(old.slot, world.nowMs + random.below(200));
-        world.log(`${old.process.name} freezes`);
+      case "zombie":
+        this.#crew.freezeOne();
         return;
-      }
-      case "thaw": {
-        const frozen = this.#running.find(({ process }) => process.frozen);
-        if (frozen === undefined) return;
-        frozen.process.frozen = false;
-        world.log(`${frozen.process.name} goes on`);
+      case "thaw":
+        this.#crew.thawOne();
         return;
-      }
-      case "stop": {
-        const one = this.#scorerOf(random.below(this.#scenario.scorers));
-        one?.stop.abort();
-        if (one !== undefined) world.log(`${one.process.name} is told to stop`);
+      case "stop":
+        this.#crew.stopOne();
         return;
-      }
+      case "clock":
+        this.#crew.skewOne();
+        return;
+      case "broker":
+        this.#topics.disturb(random);
+        return;
       case "retain": {
         const partition = random.below(config.partitions);
         const { end } = log.partitions[partition]!;
         const archived = this.#archivedTo(partition);
         const before = random.below(2) === 0 ? end - random.below(Math.min(end, 6) + 1) : random.below(archived + 1);
-        log.truncate(partition, before);
+        log.broker.truncate(log.stream, partition, before);
         this.#eaten[partition] = Math.max(this.#eaten[partition]!, before);
         world.log(`retention removes ${partition} before ${before}`);
         return;
       }
       case "retry":
-        this.#launch("hand", 0, (place, process) => retry(place, process));
+        this.#crew.byHand(retry);
         return;
       case "cut":
-        this.#startHandCut();
+        this.#handCut(this.#place.replayed.has(OTHER) ? random.pick([CARD, OTHER_CARD]) : CARD);
         return;
       case "replay":
         this.#startReplay();
@@ -367,12 +359,13 @@ class Simulation {
     }
   }
 
-  #startHandCut(): void {
+  #handCut(card: ModelCard): void {
     const random = this.#random;
     if (this.#archivedTo(0) === 0) return;
     const dataset = random.pick(this.#place.config.datasets);
     const startMs = this.#world.nowMs - 1_000 - random.below(4_000);
     const wanted = {
+      card,
       dataset,
       span:
         dataset.window.kind === "global" && random.below(3) > 0
@@ -380,89 +373,26 @@ class Simulation {
           : { startMs, endMs: startMs + random.below(3_000) + 1 },
       checkpoints: random.below(4) > 0,
       older: random.pick([0, 0, 300, 700]),
-      replay:
-        this.#replayed !== null && random.below(2) === 0
-          ? { teacher: TEACHER, stream: this.#place.config.stream, ...this.#replayed }
-          : null,
     };
-    this.#launch("hand", 0, (place, process) => handCut(place, process, wanted));
+    this.#crew.byHand((place, process) => handCut(place, process, wanted));
   }
 
   #startReplay(): void {
-    if (this.#replays >= 2) return;
-    const partition = this.#random.below(this.#place.config.partitions);
-    const { start, records } = this.#place.log.partitions[partition]!;
-    const offsets = [...records.keys()].filter((offset) => offset > start && offset > 0);
-    if (offsets.length < 4) return;
-    const end = this.#place.log.partitions[partition]!.end;
-    const origin = this.#replayed?.partition === partition ? this.#replayed.origin : this.#random.pick(offsets);
+    if (this.#replays >= 3 || this.#archivedTo(0) === 0) return;
     this.#replays++;
-    this.#replayed = { partition, origin };
-    const chain = { teacher: TEACHER, stream: this.#place.config.stream, partition, origin };
-    this.#launch("hand", 0, (place, process) => replay(place, process, chain, end));
+    this.#crew.byHand((place, process, stop) => replay(place, process, OTHER_CARD, stop));
   }
 
-  /** The newest scorer of a slot. */
-  #scorerOf(slot: number): Running | undefined {
-    return this.#running.findLast((one) => one.kind === "scorer" && one.slot === slot);
-  }
-
-  #startScorers(): void {
-    for (let slot = 0; slot < this.#scenario.scorers; slot++) {
-      const newest = this.#scorerOf(slot);
-      if (newest !== undefined && !newest.process.frozen) continue;
-      if (this.#world.nowMs < (this.#startsMs.get(slot) ?? 0)) continue;
-      // A machine that is gone takes its disk along; a zombie's is still in its hands.
-      const keeps = newest === undefined && this.#random.below(3) > 0;
-      this.#startsMs.set(slot, this.#world.nowMs + this.#random.below(300));
-      this.#start({ kind: "scorer", slot, disk: keeps ? (this.#disks.get(slot) ?? null) : null });
-    }
-  }
-
-  #start({ slot, disk }: { kind: "scorer"; slot: number; disk: SimTable | null }): void {
-    const { scorers } = this.#scenario;
-    const mine = (partition: number): boolean => this.#recreated || partition % scorers === slot;
-    this.#launch("scorer", slot, (place, process, stop) => {
-      const table = new SimTable(this.#world, process, disk);
-      this.#disks.set(slot, table);
-      return scorer(place, process, mine, table, stop);
-    });
-  }
-
-  #launch(
-    kind: Running["kind"],
-    slot: number,
-    program: (place: Place, process: SimProcess, stop: AbortController) => Promise<void>,
-  ): void {
-    const process = new SimProcess(`${kind}${this.#processes++}`);
-    const running: Running = { process, kind, slot, stop: new AbortController(), disk: null };
-    this.#world.log(`${process.name} starts`);
-    this.#running.push(running);
-    const ended = (): void => {
-      process.alive = false;
-      this.#running = this.#running.filter((one) => one !== running);
-    };
-    program(this.#place, process, running.stop).then(
-      () => {
-        this.#world.log(`${process.name} ends`);
-        ended();
-      },
-      (error: unknown) => {
-        ended();
-        this.#onFailure(process, error);
-      },
-    );
-  }
-
-  #onFailure(process: SimProcess, error: unknown): void {
-    const code = error instanceof SluiceError ? error.code : null;
-    this.#world.log(`${process.name} fails: ${code ?? messageOf(error)}`);
-    if (code !== null && EXPECTED.has(code)) return;
-    if (this.#recreated && (code === "E_LOG_RECREATED" || code === "E_LOG_RANGE")) return;
-    const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#world.violate("unexpected", `${process.name} fails: ${code ?? ""} ${said}`);
+  /** Once there are some records, they are laid down as chains of replays; then scorers begin. */
+  #replayFirst(): void {
+    if (!this.#crew.scorersWait || this.#produced < 12) return;
+    const { objects } = this.#place.store;
+    if ([...objects.keys()].some((key) => key.includes("/claims/"))) this.#crew.scorersWait = false;
+    else if (this.#crew.hands === 0) this.#crew.byHand((place, process, stop) => replay(place, process, CARD, stop));
   }
 }
+
+const OTHER = teacherDigest(OTHER_CARD);
 
 /** One run under one seed, with a bug put in where one is given. Runs must not overlap. */
 export async function simulate(seed: number, bug: Bug | null = null): Promise<SeedOutcome> {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { SeededRandom } from "../../operators/training/seeded-random.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
 
 /** Lines of the trace that a failing seed prints. */
 const LAST_LINES = 40;
@@ -23,8 +23,10 @@ type Fate = "done" | "error-before" | "error-after" | "crash-before" | "crash-af
 export class SimProcess {
   readonly name: string;
   alive = true;
-  /** Paused: its calls wait, until it goes on as if nothing had happened */
+  /** Paused: its calls and timers wait, until it goes on as if nothing had happened */
   frozen = false;
+  /** By how much its clock is off, ms */
+  skewMs = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -40,7 +42,18 @@ interface Call {
   readonly perform: () => void;
 }
 
+interface CallOptions {
+  /** How much likelier it fails than others */
+  readonly risk?: number;
+  /** Holds it back beyond its time */
+  readonly ready?: () => boolean;
+  /** What a failure is called */
+  readonly code?: ErrorCode;
+}
+
 interface Timer {
+  /** Whose code set it; null: the simulation's own */
+  readonly process: SimProcess | null;
   readonly atMs: number;
   readonly sequence: number;
   readonly fire: () => void;
@@ -64,6 +77,8 @@ export class World {
   readonly #digest = createHash("sha256");
   readonly #lines: string[] = [];
   #ended = false;
+  /** Whose code runs now: that which the last step has set going */
+  #current: SimProcess | null = null;
   /** Called when a process has died at a call */
   onCrash: (process: SimProcess) => void = () => undefined;
 
@@ -99,12 +114,12 @@ export class World {
     return this.random.below(1000) < inThousand;
   }
 
-  /** `effect` does the whole call at once. `risk`: how much likelier it fails than others. `ready` holds it back beyond its time. */
+  /** `effect` does the whole call at once. */
   call<T>(
     process: SimProcess,
     what: string,
     effect: () => Promise<T>,
-    { risk = 1, ready = () => true }: { readonly risk?: number; readonly ready?: () => boolean } = {},
+    { risk = 1, ready = () => true, code = "E_STORE_IO" }: CallOptions = {},
   ): Promise<T> {
     if (!process.alive) return new Promise(() => undefined);
     const delayMs = this.chance(this.faults.slow) ? 2_000 + this.random.below(8_000) : this.random.below(20);
@@ -119,7 +134,7 @@ export class World {
           made.catch(() => undefined);
         }
         if (fate.startsWith("crash")) this.kill(process);
-        else reject(new SluiceError("E_STORE_IO", `Failed on purpose: ${what}.`, { retryable: true }));
+        else reject(new SluiceError(code, `Failed on purpose: ${what}.`, { retryable: true }));
       };
       const perform = (): void => {
         const fate = this.#fate(risk);
@@ -145,11 +160,18 @@ export class World {
     });
   }
 
+  /** What the simulation does to a process at a time of its own: it never fails. */
+  tell(process: SimProcess, what: string, effect: () => void): void {
+    // A dead process is told nothing: that never settles.
+    void this.call(process, what, async () => { effect(); }, { risk: 0 });
+  }
+
   /** A process loses everything that is not durable: its calls never settle. */
   kill(process: SimProcess): void {
     if (!process.alive) return;
     process.alive = false;
     this.#calls = this.#calls.filter((call) => call.process !== process);
+    this.#timers = this.#timers.filter((timer) => timer.process !== process);
     this.log(`${process.name} dies`);
     this.onCrash(process);
   }
@@ -173,16 +195,21 @@ export class World {
       if (call.ready()) next = call;
     }
     let timer: Timer | undefined;
-    for (const one of this.#timers) if (timer === undefined || isBefore(one, timer)) timer = one;
+    for (const one of this.#timers) {
+      if (one.process?.frozen === true) continue;
+      if (timer === undefined || isBefore(one, timer)) timer = one;
+    }
     if (timer !== undefined && (next === undefined || isBefore(timer, next))) {
       this.#timers = this.#timers.filter((one) => one !== timer);
       this.nowMs = Math.max(this.nowMs, timer.atMs);
+      this.#current = timer.process;
       timer.fire();
       return true;
     }
     if (next === undefined) return false;
     this.#calls = this.#calls.filter((call) => call !== next);
     this.nowMs = Math.max(this.nowMs, next.atMs);
+    this.#current = next.process;
     next.perform();
     return true;
   }
@@ -192,8 +219,8 @@ export class World {
   async withTimers<T>(work: () => Promise<T>): Promise<T> {
     const { setTimeout: realSet, clearTimeout: realClear } = globalThis;
     const set = (fire: () => void, delayMs = 0): Timer => {
-      const timer = { atMs: this.nowMs + delayMs, sequence: this.#sequence++, fire };
-      this.#timers.push(timer);
+      const timer = { process: this.#current, atMs: this.nowMs + delayMs, sequence: this.#sequence++, fire };
+      if (timer.process?.alive !== false) this.#timers.push(timer);
       return timer;
     };
     const clear = (timer: unknown): void => {
