@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
+import { ROOT } from "./architecture/repository.js";
 import { BUGS } from "./sim/bugs.js";
 import { findBug } from "./sim/find-bug.js";
 import { simulate } from "./sim/simulate.js";
@@ -16,6 +19,16 @@ test("a seed gives the same trace each time", async () => {
   const second = await simulate(5);
   assert.equal(second.digest, first.digest);
   assert.notEqual((await simulate(6)).digest, first.digest);
+});
+
+test("docs/simulation.md lists every bug", async () => {
+  const page = await readFile(join(ROOT, "docs/simulation.md"), "utf8");
+  const listed = [...page.matchAll(/^\| `([a-z-]+)` \| (.*) \|$/gm)].map(([, name, what]) => `${name}: ${what}`);
+  assert.deepEqual(
+    listed.slice(-BUGS.length),
+    BUGS.map(({ name, what }) => `${name}: ${what}`),
+  );
+  assert.ok(BUGS.length >= 40);
 });
 
 for (const bug of BUGS) {

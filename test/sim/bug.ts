@@ -1,7 +1,9 @@
 import type { Log } from "../../connectors/log/log.js";
+import type { TopicLog } from "../../pipelines/kafka/topic-log.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Cut } from "../../schemas/chosen-rows.js";
 import type { Frontier } from "../../schemas/frontier.js";
+import type { Scenario } from "./scenario.js";
 import type { World } from "./world.js";
 
 /** A fault put into the real code from outside, which the simulation must find. */
@@ -11,12 +13,14 @@ export interface Bug {
   readonly what: string;
   /** A seed that is known to catch it, where the first few do not: tried first */
   readonly likelySeed?: number;
+  /** The side of which it is, where it is of one alone: seeds of the other cannot catch it */
+  readonly side?: Scenario["side"];
   /** The store as every process sees it */
   readonly store?: (store: Store, world: World) => Store;
   /** The store as a cut sees it */
   readonly cutStore?: (store: Store, frontier: Frontier) => Store;
-  /** The log as a scorer sees it */
-  readonly log?: (log: Log) => Log;
+  /** The log as every process sees it that scores, keeps states, publishes or labels */
+  readonly log?: (log: TopicLog) => Log;
   /** The log as a producer of retries sees it */
   readonly producerLog?: (log: Log) => Log;
   readonly cut?: (cut: Cut) => Cut;
@@ -25,3 +29,30 @@ export interface Bug {
   /** Changes a prototype; returns what puts it back. Once a run. */
   readonly install?: () => () => void;
 }
+
+/** Puts another property in place of a prototype's; returns what puts the old one back. */
+export function replace(
+  prototype: object,
+  name: string,
+  make: (old: PropertyDescriptor) => PropertyDescriptor,
+): () => void {
+  const old = Object.getOwnPropertyDescriptor(prototype, name)!;
+  Object.defineProperty(prototype, name, { ...old, ...make(old) });
+  return () => {
+    Object.defineProperty(prototype, name, old);
+  };
+}
+
+/** Writes of some keys that replace what is there and say that nothing was. */
+export const overwriting =
+  (matches: (key: string) => boolean) =>
+  (store: Store): Store => ({
+    ...store,
+    putIfAbsent: async (key, bytes) => {
+      if (!matches(key)) return store.putIfAbsent(key, bytes);
+      await store.put(key, bytes);
+      return "created";
+    },
+  });
+
+export const nextUp = (value: number): number => value + Math.abs(value) * 2 ** -50;

@@ -1,10 +1,11 @@
-import type { Store } from "../../connectors/store/store.js";
+import type { Log, LogBatch } from "../../connectors/log/log.js";
 import { DatasetState } from "../../operators/topk/dataset-state.js";
 import { RunBlocksBuilder } from "../../operators/archive/run-index.js";
 import { SegmentBuilder } from "../../operators/archive/segment-builder.js";
 import { paneOf } from "../../operators/select/windows.js";
 import { TopkState } from "../../operators/topk/topk.js";
 import type { Keeper } from "../../operators/archive/archive.js";
+import { decodeManifest, encodeManifest } from "../../operators/version/manifests.js";
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
 import { LiveDatasets } from "../../pipelines/flow/live-datasets.js";
 import { LocalScoreIndex } from "../../pipelines/flow/score-index.js";
@@ -13,17 +14,10 @@ import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { endIn, type Frontier } from "../../schemas/frontier.js";
 import type { LogRecord } from "../../schemas/image-record.js";
 import { runFileName } from "../../schemas/keys.js";
+import type { RunHead } from "../../schemas/run.js";
 import type { Segment, SegmentHeader } from "../../schemas/segment.js";
-import type { Bug } from "./bug.js";
-
-/** Puts another property in place of a prototype's; returns what puts the old one back. */
-function replace(prototype: object, name: string, make: (old: PropertyDescriptor) => PropertyDescriptor): () => void {
-  const old = Object.getOwnPropertyDescriptor(prototype, name)!;
-  Object.defineProperty(prototype, name, { ...old, ...make(old) });
-  return () => {
-    Object.defineProperty(prototype, name, old);
-  };
-}
+import { nextUp, overwriting, replace, type Bug } from "./bug.js";
+import { TOPIC_BUGS } from "./topic-bugs.js";
 
 const isCheckpoint = (key: string): boolean => key.startsWith("checkpoints/") && key.includes("/at/");
 const isManifest = (key: string): boolean => key.endsWith("/manifest.json");
@@ -44,20 +38,6 @@ function changedCheckpoint(bytes: Uint8Array, change: (checkpoint: CheckpointTex
   const value = checkpoint as unknown as Json;
   return Buffer.from(canonicalJson({ checkpoint: value, sha256: sha256Hex(canonicalJson(value)) }));
 }
-
-/** Writes of some keys that replace what is there and say that nothing was. */
-const overwriting =
-  (matches: (key: string) => boolean) =>
-  (store: Store): Store => ({
-    ...store,
-    putIfAbsent: async (key, bytes) => {
-      if (!matches(key)) return store.putIfAbsent(key, bytes);
-      await store.put(key, bytes);
-      return "created";
-    },
-  });
-
-const nextUp = (value: number): number => value + Math.abs(value) * 2 ** -50;
 
 /** Keepers whose thresholds are something else than they should be. */
 const keepersWith = (change: (keeper: Keeper, live: LiveDatasets) => Keeper) => () =>
@@ -102,14 +82,10 @@ export const BUGS: readonly Bug[] = [
       ...store,
       putIfAbsent: (key, bytes) => {
         if (!isManifest(key)) return store.putIfAbsent(key, bytes);
-        return store.putIfAbsent(
-          key,
-          Buffer.from(
-            Buffer.from(bytes)
-              .toString()
-              .replace(/"commitId": ?"/, "$&anew-"),
-          ),
-        );
+        const manifest = decodeManifest(bytes, key);
+        const { commitId } = manifest.provenance;
+        const renamed = { ...manifest, provenance: { ...manifest.provenance, commitId: `anew-${commitId}` } };
+        return store.putIfAbsent(key, encodeManifest(renamed));
       },
     }),
   },
@@ -395,7 +371,88 @@ export const BUGS: readonly Bug[] = [
         },
       })),
   },
+  {
+    name: "sweeps-one-segment-too-many",
+    what: "a compactor deletes the segment that begins where its run ends",
+    store: (store) => ({
+      ...store,
+      putIfAbsent: async (key, bytes) => {
+        const outcome = await store.putIfAbsent(key, bytes);
+        if (!isRunIndex(key)) return outcome;
+        const { end } = JSON.parse(Buffer.from(bytes).toString().split("\n", 1)[0]!) as RunHead;
+        const folder = key.replace(/^runs/, "scores").replace(/index\/.*/, "");
+        await store.delete(`${folder}${String(end).padStart(20, "0")}.arrow`);
+        return outcome;
+      },
+    }),
+  },
+  {
+    name: "copies-counted-as-scored",
+    what: "the header counts rows with copied scores among those that were scored",
+    install: () =>
+      replace(SegmentBuilder.prototype, "counts", (old) => ({
+        value(this: SegmentBuilder) {
+          const counts = (old.value as () => ReturnType<SegmentBuilder["counts"]>).call(this);
+          return { ...counts, scored: counts.scored + counts.copied, copied: 0 };
+        },
+      })),
+  },
+  {
+    name: "retry-with-its-own-time",
+    what: "a retry has the event time at which it was appended again",
+    producerLog: (log) => ({
+      ...log,
+      append: (topic, partition, records, cursor) => log.append(topic, partition, records.map(oneMsLater), cursor),
+    }),
+  },
+  {
+    name: "claims-replaced",
+    what: "claims of chains are put, not created only if absent",
+    store: overwriting((key) => key.includes("/claims/")),
+  },
+  {
+    name: "reader-repeats-a-batch",
+    what: "a scorer is given some records a second time",
+    log: (log) =>
+      readingOtherwise(log, async function* (batches) {
+        let count = 0;
+        for await (const batch of batches) {
+          yield batch;
+          if (++count % 5 === 0) yield batch;
+        }
+      }),
+  },
+  {
+    name: "reader-skips-a-record",
+    what: "a scorer is not given the last record of some batches",
+    log: (log) =>
+      readingOtherwise(log, async function* (batches) {
+        for await (const batch of batches)
+          yield batch.records.length < 4 ? batch : { ...batch, records: batch.records.slice(0, -1) };
+      }),
+  },
+  ...TOPIC_BUGS,
 ];
+
+/** A log whose readers of images are given other batches than there are. */
+function readingOtherwise(log: Log, change: (batches: AsyncIterable<LogBatch>) => AsyncIterable<LogBatch>): Log {
+  return {
+    ...log,
+    consume: (topic, group, task, signal) =>
+      log.consume(
+        topic,
+        group,
+        (given) => task(topic === "images" ? { ...given, read: (...how) => change(given.read(...how)) } : given),
+        signal,
+      ),
+  };
+}
+
+function oneMsLater(record: LogRecord): LogRecord {
+  const { "sluice-event-time": told, ...headers } = record.headers;
+  const later = told === undefined ? {} : { "sluice-event-time": String(Number(told) + 1) };
+  return { ...record, headers: { ...headers, ...later }, timestampMs: record.timestampMs + 1 };
+}
 
 function withFirstTwice(rows: ChosenRows): ChosenRows {
   const digest = rows.digest.slice();

@@ -95,14 +95,21 @@ function checkLabels({ world, store, said }: Place): void {
 }
 
 /** A teacher's chains lie where its claims say, and no two of them share an offset; replays that have ended are whole. */
-function checkClaims({ world, store, config, replayed }: Place, { drainedTo }: Witness, chains: readonly ArchivedChain[]): void {
+function checkClaims(
+  { world, store, config, replayed }: Place,
+  { drainedTo }: Witness,
+  chains: readonly ArchivedChain[],
+): void {
   for (const teacher of new Set(chains.map((chain) => chain.teacher))) {
     const claims = readAllClaims(store.objects, { teacher, stream: config.stream });
     for (const [at, { partition, origin, end }] of claims.entries()) {
       const reach = end ?? Number.POSITIVE_INFINITY;
       const other = claims.find(
         (one, index) =>
-          index !== at && one.partition === partition && one.origin < reach && (one.end ?? Number.POSITIVE_INFINITY) > origin,
+          index !== at &&
+          one.partition === partition &&
+          one.origin < reach &&
+          (one.end ?? Number.POSITIVE_INFINITY) > origin,
       );
       if (other !== undefined) world.violate("claims", `${partition}@${origin} and @${other.origin} share offsets`);
     }
@@ -114,9 +121,12 @@ function checkClaims({ world, store, config, replayed }: Place, { drainedTo }: W
     }
     if (drainedTo === null || !replayed.has(teacher)) continue;
     for (const { partition, origin, end } of claims) {
-      const chain = chains.find((one) => one.teacher === teacher && one.partition === partition && one.origin === origin);
+      const chain = chains.find(
+        (one) => one.teacher === teacher && one.partition === partition && one.origin === origin,
+      );
       const found = chain === undefined ? origin : endOf(chain);
-      if (end !== null && found < end) world.violate("progress", `replay ${partition}@${origin} is at ${found} of ${end}`);
+      if (end !== null && found < end)
+        world.violate("progress", `replay ${partition}@${origin} is at ${found} of ${end}`);
     }
   }
 }
@@ -265,7 +275,11 @@ async function checkVersion(
   const isStanding = standing(readLabels(store.objects), provenance.labels, CARD.labels);
   const expected = sortEverything(segments, dataset, span, Number(dataset.select.k), CLASSES, isStanding);
   const wanted = expected.flatMap((rows, index) => rows.map((row, at) => ({ class: index, rank: at + 1, ...row })));
-  const hash = new VersionIdHash({ numbered: canonicalSelection(dataset.select), span, teacher: manifest.teacher.digest });
+  const hash = new VersionIdHash({
+    numbered: canonicalSelection(dataset.select),
+    span,
+    teacher: manifest.teacher.digest,
+  });
   let at = 0;
   // Bytes are promised down to K + R of all; rows that took the place of retracted ones may come from further down.
   const kept = sortEverything(segments, dataset, span, promisedRanks(dataset), CLASSES);
@@ -353,7 +367,8 @@ function checkNumbers({ world, store, config }: Place, manifests: readonly strin
     own.forEach(({ number, provenance: { parent } }, at) => {
       if (number !== at + 1) world.violate("numbers", `expected version ${name} ${at + 1}, found ${number}`);
       const before = own[at - 1];
-      if (parent?.id !== before?.id) world.violate("numbers", `version ${name} ${number} has another parent than ${at}`);
+      if (parent?.id !== before?.id)
+        world.violate("numbers", `version ${name} ${number} has another parent than ${at}`);
     });
   }
 }

@@ -68,7 +68,9 @@ export function readAllClaims(
   { teacher, stream }: { readonly teacher: string; readonly stream: string },
 ): ChainClaim[] {
   const keys = [...objects.keys()].filter((key) => key.includes(`${teacher}/${stream}/claims/`)).sort();
-  return keys.flatMap((key) => (JSON.parse(Buffer.from(objects.get(key)!).toString()) as { chains: ChainClaim[] }).chains);
+  return keys.flatMap(
+    (key) => (JSON.parse(Buffer.from(objects.get(key)!).toString()) as { chains: ChainClaim[] }).chains,
+  );
 }
 
 export function readSegment(key: string, bytes: Uint8Array): ArchivedSegment {
@@ -128,11 +130,13 @@ export function standing(
   const below = labels.filter(({ partition, end }) =>
     frontier.some((one) => one.partition === partition && end <= one.end),
   );
-  const said = below.flatMap((segment) => segment.labels).map((label) => ({
-    image: label.sha256,
-    verdict: label.verdict,
-    class: "class" in label ? classNames.indexOf(label.class) : -1,
-  }));
+  const said = below
+    .flatMap((segment) => segment.labels)
+    .map((label) => ({
+      image: label.sha256,
+      verdict: label.verdict,
+      class: "class" in label ? classNames.indexOf(label.class) : -1,
+    }));
   return (sha256, classIndex) => classesLeft(sha256, said, classNames.length).has(classIndex);
 }
 

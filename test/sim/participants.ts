@@ -122,12 +122,7 @@ async function cutAndPublish(place: Place, process: SimProcess, store: Store, wa
 }
 
 /** Scores the log into the archive and publishes what is due, as `sluice ingest --follow` does, until `stop` or death. */
-export async function scorer(
-  place: Place,
-  process: SimProcess,
-  table: SimTable,
-  stop: AbortController,
-): Promise<void> {
+export async function scorer(place: Place, process: SimProcess, table: SimTable, stop: AbortController): Promise<void> {
   const { world } = place;
   const parts = scoringOf(place, process);
   const { config, store } = parts;
@@ -177,7 +172,12 @@ export async function scorer(
         const frontier = await datasets.checkpoint();
         for (const one of due) {
           if (isStopped()) break;
-          const manifest = await cutAndPublish(place, process, store, { ...one, card: CARD, frontier, automatic: true });
+          const manifest = await cutAndPublish(place, process, store, {
+            ...one,
+            card: CARD,
+            frontier,
+            automatic: true,
+          });
           scheduler.published(one.dataset, manifest);
         }
       }

@@ -33,7 +33,17 @@ export interface Scenario {
 }
 
 export type Action =
-  "produce" | "zombie" | "thaw" | "stop" | "retain" | "retry" | "cut" | "replay" | "damage-checkpoint" | "clock" | "broker";
+  | "produce"
+  | "zombie"
+  | "thaw"
+  | "stop"
+  | "retain"
+  | "retry"
+  | "cut"
+  | "replay"
+  | "damage-checkpoint"
+  | "clock"
+  | "broker";
 
 export const TOP_M = 4;
 export const MAX_SKEW_MS = 10_000;

@@ -59,7 +59,12 @@ export class SimLog {
     return {
       ...log,
       consume: (topic, group, task, signal) =>
-        log.consume(topic, group, (given) => task(topic === this.stream ? this.#watched(process, given) : given), signal),
+        log.consume(
+          topic,
+          group,
+          (given) => task(topic === this.stream ? this.#watched(process, given) : given),
+          signal,
+        ),
     };
   }
 

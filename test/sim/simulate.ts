@@ -30,6 +30,8 @@ export interface SeedOutcome {
 
 /** Steps after which a run that has not come to rest counts as stuck */
 const MOST_STEPS = 40_000;
+/** Of these, most that what follows scoring may take to come to its end in the calm */
+const SETTLING_STEPS = 6_000;
 
 class Simulation {
   readonly #random: SeededRandom;
@@ -161,7 +163,7 @@ class Simulation {
     if (this.#scenario.replaysFirst) this.#crew.byHand((place, process, stop) => replay(place, process, CARD, stop));
     if (replays) this.#crew.byHand((place, process, stop) => replay(place, process, OTHER_CARD, stop));
     await this.#until(() => this.#isDrained(ends) && this.#crew.hands === 0);
-    if (this.#scenario.side === "topics") await this.#until(() => this.#topics.isSettled(automatic));
+    if (this.#scenario.side === "topics") await this.#settle(automatic);
     if (world.violations.length > 0) return null;
     if (this.#scenario.compaction.chance > 0) this.#compact();
     this.#handCut(CARD);
@@ -171,6 +173,14 @@ class Simulation {
     await this.#until(() => this.#crew.size === 0, false);
     if (this.#crew.size > 0) world.violate("progress", `${this.#crew.first!.name} never came to its end`);
     return ends;
+  }
+
+  /** Workers take in all that they were told, labels are archived, versions told of. */
+  async #settle(manifests: readonly string[]): Promise<void> {
+    const most = this.#world.steps + SETTLING_STEPS;
+    await this.#until(() => this.#world.steps > most || this.#topics.isSettled(manifests));
+    if (this.#goesOn() && !this.#topics.isSettled(manifests))
+      this.#world.violate("progress", "workers, labels or notices of versions do not come to their end");
   }
 
   /** Steps until something holds, or it goes on no longer. */
@@ -195,13 +205,19 @@ class Simulation {
   }
 
   #archivedTo(partition: number): number {
-    const origin = liveOrigin(this.#place.store.objects, { ...this.#place.config, teacher: TEACHER }, partition);
+    // Once it was claimed, it stays.
+    const origin =
+      this.#origins.get(partition) ??
+      liveOrigin(this.#place.store.objects, { ...this.#place.config, teacher: TEACHER }, partition);
     if (origin === null) return 0;
+    this.#origins.set(partition, origin);
     return this.#chainEnds.get(`${TEACHER}/${partition}/${origin}`) ?? origin;
   }
 
   /** Every segment's bytes as first written */
   readonly #originals = new Map<string, Uint8Array>();
+  /** Of live chains, by partition */
+  readonly #origins = new Map<number, number>();
   readonly #chainEnds = new Map<string, number>();
 
   async #check(drainedTo: readonly number[] | null): Promise<void> {

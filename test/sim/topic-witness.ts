@@ -9,6 +9,7 @@ import type { StoredRecord } from "../../schemas/image-record.js";
 import { decodeCandidates } from "../../schemas/wire/candidates.js";
 import { decodeLabel } from "../../schemas/wire/labels.js";
 import { decodePublished } from "../../schemas/wire/published.js";
+import { decodeQuarantined } from "../../schemas/wire/quarantined.js";
 import { decodeThresholds, type Thresholds } from "../../schemas/wire/thresholds.js";
 import {
   promisedRanks,
@@ -31,6 +32,8 @@ export class TopicWitness {
   readonly #candidates = new Set<string>();
   readonly #segments: ArchivedSegment["header"][] = [];
   readonly #thresholds: Thresholds[] = [];
+  /** `partition/offset` of every message of the quarantine topic */
+  readonly #quarantined = new Set<string>();
   readonly #labels: { readonly offset: number; readonly label: ImageLabel }[] = [];
   /** `dataset/number` */
   readonly #notices = new Set<string>();
@@ -65,6 +68,9 @@ export class TopicWitness {
       } else if (topic === this.#topics.thresholds) {
         const told = decodeThresholds(record, place);
         if (told !== null) this.#thresholds.push(told);
+      } else if (topic === this.#topics.quarantine) {
+        const { stream, partition: of, offset } = decodeQuarantined(record, place);
+        if (stream === this.#place.config.stream) this.#quarantined.add(`${of}/${offset}`);
       } else if (topic === this.#topics.labels) {
         this.#labels.push({ offset: record.offset, label: decodeLabel(record, place) });
       } else if (topic === this.#topics.versions) {
@@ -87,9 +93,18 @@ export class TopicWitness {
     if (offset > Math.max(0, ...ends)) world.violate("committed", `${partition} at ${offset}, which is not archived`);
     if (this.#place.side !== "topics") return;
     // A replay's segments are told to nobody: workers read them.
-    const live = Math.max(0, ...this.#segments.filter((one) => one.partition === partition).map(({ origin }) => origin));
-    for (const { start, end, origin, partition: of } of this.#segments) {
+    const live = Math.max(
+      0,
+      ...this.#segments.filter((one) => one.partition === partition).map(({ origin }) => origin),
+    );
+    for (const { start, end, origin, partition: of, rejected } of this.#segments) {
       if (of !== partition || origin !== live || end > offset || end <= before) continue;
+      const untold = rejected.find((one) => !this.#quarantined.has(`${partition}/${one.offset}`));
+      if (untold !== undefined)
+        world.violate(
+          "told",
+          `the quarantine topic was never told of ${partition}/${untold.offset}, which is committed`,
+        );
       for (let shard = 0; shard < config.kafka!.shards; shard++) {
         if (this.#candidates.has(`${partition}/${origin}/${start}/${shard}`)) continue;
         world.violate("told", `shard ${shard} was never told of ${partition} [${start}, ${end}), which is committed`);

@@ -163,7 +163,14 @@ export class World {
   /** What the simulation does to a process at a time of its own: it never fails. */
   tell(process: SimProcess, what: string, effect: () => void): void {
     // A dead process is told nothing: that never settles.
-    void this.call(process, what, async () => { effect(); }, { risk: 0 });
+    void this.call(
+      process,
+      what,
+      async () => {
+        effect();
+      },
+      { risk: 0 },
+    );
   }
 
   /** A process loses everything that is not durable: its calls never settle. */
