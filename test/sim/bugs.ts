@@ -102,6 +102,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "thresholds-not-durable",
+    side: "states",
     likelySeed: 141,
     what: "bytes are left out by the thresholds of the state in memory, under the name of the durable checkpoint",
     install: keepersWith((keeper, live) => {
@@ -122,6 +123,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "pruning-at-the-threshold",
+    side: "states",
     what: "images that tie with a threshold lose their bytes",
     install: keepersWith((keeper) => ({
       ...keeper,
@@ -278,6 +280,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "ranks-what-is-not-archived",
+    side: "states",
     what: "the live state takes scores whose last bits are not the archived ones",
     install: () =>
       replace(LiveDatasets.prototype, "take", (old) => ({

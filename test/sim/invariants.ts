@@ -26,6 +26,7 @@ import {
 } from "./model.js";
 import { hasMember } from "./pack-model.js";
 import { TEACHER, type Place } from "./participants.js";
+import { checkCheckpoints } from "./checkpoint-rows.js";
 import { checkRuns } from "./run-rows.js";
 import { CARD, CLASSES, imageOf, logitsOf, OTHER_CARD } from "./sim-teacher.js";
 
@@ -78,6 +79,7 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
   checkAutomatic(place, [...witness.manifests.keys()]);
   checkNumbers(place, [...witness.manifests.keys()]);
   checkPromised(place, witness, live, random);
+  if (world.violations.length === 0) await checkCheckpoints(place, own, random);
 }
 
 /** What was answered to somebody who labelled images is in the log, at the offsets that were said. */
