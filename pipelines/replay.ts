@@ -37,6 +37,8 @@ export interface ReplayOptions {
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
+  /** See `ChainScoringOptions` */
+  readonly attempt?: (() => string) | undefined;
 }
 
 export interface ReplayResult {
@@ -109,7 +111,7 @@ async function scorePlan(
     read,
   }: { readonly index: LocalScoreIndex; readonly tracker: ReplayTracker; readonly read: PacedRead },
 ): Promise<void> {
-  const { workspace, log, scoring: parts, nowMs, onSegment, onWarning, signal } = options;
+  const { workspace, log, scoring: parts, attempt, nowMs, onSegment, onWarning, signal } = options;
   const { config, store } = workspace;
   const { card } = parts.teacher;
   const { stream } = config;
@@ -123,7 +125,7 @@ async function scorePlan(
     { store, datasets: config.datasets, teacher, stream, card, ...config.checkpoint, writes: false, onWarning },
     frontierOf(known),
   );
-  const scoring = chainScoring({ ...parts, config, log, store, card, index, downstream, onSegment, nowMs });
+  const scoring = chainScoring({ ...parts, config, log, store, card, index, downstream, onSegment, attempt, nowMs });
   /** Along one chain from where it is archived to, until its end or until `over` aborts. */
   const scoreAlong = async (
     given: Assignment,

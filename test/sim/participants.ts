@@ -243,7 +243,7 @@ export async function replay(place: Place, process: SimProcess, card: ModelCard,
   const { config, log, store, ...parts } = scoringOf(place, process);
   const table = new SimTable(world, process, null);
   const tables = { table: (name: string) => table.part(name) } as unknown as Workspace["tables"];
-  const workspace: Workspace = { config, folder: "", log, tables, store, close: () => Promise.resolve() };
+  const workspace: Workspace = { config, folder: "", log, embedded: null, tables, store, close: () => Promise.resolve() };
   const { left } = await replayLog({
     workspace,
     log,
@@ -258,6 +258,7 @@ export async function replay(place: Place, process: SimProcess, card: ModelCard,
     },
     signal: stop.signal,
     nowMs: clockOf(place, process),
+    attempt: () => attemptOf(place, process),
   });
   if (left === 0) place.replayed.add(teacherDigest(card));
 }

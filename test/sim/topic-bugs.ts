@@ -1,6 +1,5 @@
 import type { Log } from "../../connectors/log/log.js";
 import type { Keeper } from "../../operators/archive/archive.js";
-import { DatasetState } from "../../operators/topk/dataset-state.js";
 import { LiveDatasets } from "../../pipelines/flow/live-datasets.js";
 import { SegmentCandidates } from "../../pipelines/kafka/segment-candidates.js";
 import { ThresholdBoard, type PaneThresholds } from "../../pipelines/kafka/threshold-board.js";
@@ -83,19 +82,6 @@ export const TOPIC_BUGS: readonly Bug[] = (
       }),
     },
     {
-      name: "message-without-its-frontier",
-      what: "a message does not say which checkpoint its candidates were pruned by",
-      install: messagesWith((messages) =>
-        messages.map((message) => ({
-          ...message,
-          datasets: message.datasets.map((one) => ({
-            ...one,
-            parts: one.parts.map((part) => ({ ...part, thresholdsAt: null })),
-          })),
-        })),
-      ),
-    },
-    {
       name: "message-of-the-rows-before",
       what: "a message has the rows of the segment before",
       install: () => {
@@ -155,11 +141,6 @@ export const TOPIC_BUGS: readonly Bug[] = (
             return (old.value as LiveDatasets["onCandidates"]).call(this, { ...message, start });
           },
         })),
-    },
-    {
-      name: "pruned-and-not-waited",
-      what: "a state is made durable though its candidates were pruned by more than it covers",
-      install: () => replace(DatasetState.prototype, "isComplete", () => ({ get: () => true })),
     },
     {
       name: "thresholds-too-high",

@@ -8,7 +8,7 @@ import { sayOnTopic } from "../../pipelines/kafka/take-in-labels.js";
 import { TopicDownstream } from "../../pipelines/kafka/topic-downstream.js";
 import { ALL_ALLOWED } from "../../schemas/allowance.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
-import { clockOf, firstLine, scoringOf, TEACHER, type Place } from "./participants.js";
+import { attemptOf, clockOf, firstLine, scoringOf, TEACHER, type Place } from "./participants.js";
 import type { SimTable } from "./sim-store.js";
 import { CARD, NO_OPENER } from "./sim-teacher.js";
 import type { SimProcess } from "./world.js";
@@ -34,7 +34,7 @@ export async function topicScorer(
   const { config, store } = parts;
   const { stream } = config;
   const options = { ...config, ...kafka, ...parts, teacher: TEACHER, onWarning, nowMs };
-  const index = new LocalScoreIndex(store, table, { teacher: TEACHER, stream });
+  const index = new LocalScoreIndex(store, table, { teacher: TEACHER, stream }, table.part("packs"));
   const work = async (): Promise<void> => {
     await scoreTopic({
       ...scoringOf(place, process),
@@ -50,6 +50,7 @@ export async function topicScorer(
       onWarning,
       signal,
       nowMs,
+      attempt: () => attemptOf(place, process),
     });
   };
   await keepRunning(work, { signal, onWarning, nowMs });
