@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "./architecture/repository.js";
 import { BUGS } from "./sim/bugs.js";
-import { findBug } from "./sim/find-bug.js";
+import { drawScenario } from "./sim/scenario.js";
 import { simulate } from "./sim/simulate.js";
 
-test("every invariant holds under twenty seeds", async () => {
-  for (let seed = 0; seed < 20; seed++) {
+test("every invariant holds under twelve seeds, of both sides", async () => {
+  assert.equal(new Set([...Array(12).keys()].map((seed) => drawScenario(seed).side)).size, 2);
+  for (let seed = 0; seed < 12; seed++) {
     const { violation, lastLines } = await simulate(seed);
     assert.equal(violation, null, `seed ${seed}\n${lastLines.join("\n")}`);
   }
@@ -31,8 +32,13 @@ test("docs/simulation.md lists every bug", async () => {
   assert.ok(BUGS.length >= 40);
 });
 
-for (const bug of BUGS) {
+// The others are `npm run sim -- --bugs`'s to catch: their seeds are not known, and searching takes long.
+for (const bug of BUGS.filter(({ likelySeed }) => likelySeed !== undefined)) {
   test(`a bug is caught: ${bug.name}`, async () => {
-    assert.notEqual(await findBug(bug), null, `${bug.what}: no seed found it`);
+    assert.notEqual(
+      (await simulate(bug.likelySeed!, bug)).violation,
+      null,
+      `${bug.what}: seed ${bug.likelySeed} is clean`,
+    );
   });
 }

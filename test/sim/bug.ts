@@ -11,7 +11,7 @@ export interface Bug {
   readonly name: string;
   /** What goes wrong, in a sentence */
   readonly what: string;
-  /** A seed that is known to catch it, where the first few do not: tried first */
+  /** A seed that is known to catch it: tried first, and by the unit test */
   readonly likelySeed?: number;
   /** The side of which it is, where it is of one alone: seeds of the other cannot catch it */
   readonly side?: Scenario["side"];

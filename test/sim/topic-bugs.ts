@@ -144,6 +144,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "thresholds-too-high",
+      likelySeed: 3,
       what: "published thresholds are a bit above the least key that is kept",
       log: appending(THRESHOLDS, (records) =>
         records.map((record) => {
@@ -156,6 +157,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "thresholds-of-a-lost-checkpoint",
+      likelySeed: 3,
       what: "thresholds are published of a checkpoint that was not written",
       store: (store) => ({
         ...store,
@@ -185,11 +187,13 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "quarantine-not-told",
+      likelySeed: 3,
       what: "what a segment refuses is not told to the quarantine topic",
       log: appending(QUARANTINE, () => []),
     },
     {
       name: "labels-end-one-further",
+      likelySeed: 5,
       what: "archived labels of the topic end one offset further",
       store: (store) => ({
         ...store,
@@ -205,6 +209,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "labels-worker-skips-one",
+      likelySeed: 5,
       what: "what archives the labels topic passes over the first of several labels",
       log: (log) => ({
         ...log,
