@@ -243,7 +243,15 @@ export async function replay(place: Place, process: SimProcess, card: ModelCard,
   const { config, log, store, ...parts } = scoringOf(place, process);
   const table = new SimTable(world, process, null);
   const tables = { table: (name: string) => table.part(name) } as unknown as Workspace["tables"];
-  const workspace: Workspace = { config, folder: "", log, embedded: null, tables, store, close: () => Promise.resolve() };
+  const workspace: Workspace = {
+    config,
+    folder: "",
+    log,
+    embedded: null,
+    tables,
+    store,
+    close: () => Promise.resolve(),
+  };
   const { left } = await replayLog({
     workspace,
     log,
