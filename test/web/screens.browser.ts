@@ -258,7 +258,7 @@ describe("the page", { skip: noBrowser() }, () => {
 
   test("shows a picture that is gone as gone, and what its row says all the same", async () => {
     const rows = await rowsOf(4);
-    await rm(join(site.folder, "pictures"), { recursive: true });
+    for (const name of ["pictures", "more"]) await rm(join(site.folder, name), { recursive: true });
     await site.stop();
     await site.serve();
     const fresh = await browser.newContext({ viewport: SIZES[1] });
