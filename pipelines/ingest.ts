@@ -15,10 +15,10 @@ import { produce } from "./produce.js";
 import type { PublishedCut } from "./versions/cut-and-publish.js";
 import { CutScheduler, neverFiresText } from "./flow/cut-scheduler.js";
 import { DuePublisher, type Refusal } from "./versions/due-publisher.js";
-import { assertReachesArchive } from "./flow/chain-scoring.js";
 import { LogCut } from "./flow/log-cut.js";
 import { keepCompacted } from "./flow/keep-compacted.js";
 import { IngestProgress, type RunCounts } from "./flow/ingest-progress.js";
+import { assertContinues } from "./flow/log-continues.js";
 import { keepRunning } from "./flow/keep-running.js";
 import { LiveDatasets } from "./flow/live-datasets.js";
 import { openScoreIndex } from "./flow/score-index.js";
@@ -84,7 +84,7 @@ interface Live {
 export async function ingest(options: IngestOptions): Promise<IngestResult> {
   const { workspace, stop, follow, nowMs = Date.now, newId = randomUUID } = options;
   await workspace.log.ensureTopic(workspace.config.stream, workspace.config.partitions);
-  await assertReachesArchive(workspace.log, workspace.store, workspace.config.stream);
+  await assertContinues(workspace.log, workspace.store, workspace.config.stream);
   sayWhatNeverFires(options);
   const all = new Together(stop);
   const run: Run = {

@@ -6,10 +6,12 @@ import { Salvage, type SalvagedPartition } from "../connectors/log/embedded/salv
 import { assertNotHeld, faultOf, isClosed, REBUILDING } from "../connectors/log/embedded/standing.js";
 import type { Store } from "../connectors/store/store.js";
 import { readClaims } from "../operators/archive/chain-claims.js";
+import { streamLog, succeedStreamLog } from "../operators/archive/stream-log.js";
 import { readCards } from "../operators/archive/teacher-registry.js";
 import { declaredStreams, readDeclarations } from "../operators/version/declarations.js";
 import type { Config } from "../schemas/config.js";
 import type { LogRecord } from "../schemas/image-record.js";
+import { isSameLog } from "../schemas/stream-log.js";
 import { batches } from "./flow/flow.js";
 import { furthestArchived } from "./flow/furthest-archived.js";
 import { FOLDERS } from "./open/workspace.js";
@@ -67,10 +69,13 @@ export async function rebuildLog(options: RebuildLogOptions): Promise<RebuiltLog
   }
   const reached = new Map<string, readonly number[]>();
   for (const stream of streams) reached.set(stream, await reachOf(store, stream));
-  const fault = faultOf(folder) ?? (await shortOf(folder, reached));
+  const damage = faultOf(folder);
+  const foreign = damage === null ? await foreignIn(folder, store, streams) : new Set<string>();
+  const fault = damage ?? foreignText(foreign) ?? (await shortOf(folder, reached));
   if (fault === null) return { fault, aside: null, partitions: [], sourcesGoOn: true, sources };
 
-  const plans = streams.map((stream) => planStream(folder, stream, reached.get(stream)!));
+  // What another log has at offsets that are archived is no part of what was archived: nothing of it is taken over.
+  const plans = streams.map((stream) => planStream(foreign.has(stream) ? null : folder, stream, reached.get(stream)!));
   try {
     const partitions = plans.flatMap(({ planned }) => planned);
     const sourcesGoOn = plans.every(({ cursors }) => cursors !== null);
@@ -80,6 +85,8 @@ export async function rebuildLog(options: RebuildLogOptions): Promise<RebuiltLog
       const log = await openEmbeddedLog(fresh, { exclusive: true, command: "sluice log rebuild" });
       try {
         for (const plan of plans) await fill(log, plan);
+        for (const { stream, planned } of plans)
+          if (planned.length > 0) await succeedStreamLog(store, stream, await log.identity(stream));
       } finally {
         await log.close();
       }
@@ -99,6 +106,26 @@ async function reachOf(store: Store, stream: string): Promise<number[]> {
     for (const { partition, end } of await readClaims(store, { teacher, stream }))
       furthest.set(partition, Math.max(end ?? 0, furthest.get(partition) ?? 0));
   return Array.from({ length: Math.max(-1, ...furthest.keys()) + 1 }, (_, partition) => furthest.get(partition) ?? 0);
+}
+
+/** Streams of which a sound log has a topic that is not the one they were archived from. */
+async function foreignIn(folder: string, store: Store, streams: readonly string[]): Promise<Set<string>> {
+  const log = await openEmbeddedLog(folder, { exclusive: false });
+  try {
+    const foreign = new Set<string>();
+    for (const stream of streams.filter((one) => log.topics().includes(one))) {
+      const standing = await streamLog(store, stream);
+      if (standing !== null && !isSameLog(standing.log, await log.identity(stream))) foreign.add(stream);
+    }
+    return foreign;
+  } finally {
+    await log.close();
+  }
+}
+
+function foreignText(foreign: ReadonlySet<string>): string | null {
+  if (foreign.size === 0) return null;
+  return `${[...foreign].join(", ")} was archived from another log, whose offsets this one does not go on from`;
 }
 
 /** What is said of a log that is sound and ends before the archive does: it is another one. null where it does not. */
@@ -130,8 +157,8 @@ interface StreamPlan {
   readonly cursors: ReadonlyMap<string, string> | null;
 }
 
-function planStream(folder: string, stream: string, reached: readonly number[]): StreamPlan {
-  const salvage = Salvage.of(folder, stream);
+function planStream(folder: string | null, stream: string, reached: readonly number[]): StreamPlan {
+  const salvage = folder === null ? null : Salvage.of(folder, stream);
   const found = salvage?.partitions ?? new Map<number, SalvagedPartition>();
   const count = Math.max(reached.length, ...[...found.keys()].map((partition) => partition + 1));
   const planned = Array.from({ length: count }, (_, partition): RebuiltPartition => {

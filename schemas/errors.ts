@@ -47,7 +47,8 @@ export const ERROR_CODES = {
   E_LOG_ACCESS: "The log refuses the credentials or lacks a permission for them.",
   E_LOG_RANGE: "The offset asked for is not in the log.",
   E_LOG_CORRUPT: "The log in the data folder is damaged; `sluice log rebuild` begins a new one where the archive ends.",
-  E_LOG_RECREATED: "The log ends below the archive's chain end: the topic was deleted and made anew.",
+  E_LOG_RECREATED:
+    "The log is another one than the archive counts offsets of, or ends below it: its topic was made anew.",
 
   E_STORE_IO: "The object store cannot be read or written.",
   E_STORE_MISSING: "The object is not in the store.",

@@ -19,6 +19,7 @@ export const STORE_FOLDERS = [
   "teachers/",
   "datasets/",
   "streams/",
+  "logs/",
   "relocations/",
   "probe-conditional/",
 ] as const;
@@ -131,6 +132,8 @@ export const keys = {
     `${keys.declaredDatasets}${dataset}/${digits(revision)}.json`,
   declaredStream: (stream: string, revision: number): string =>
     `${keys.declaredStreams}${stream}/${digits(revision)}.json`,
+  /** Which log a stream's offsets are of, as one of a row of objects numbered from 0; the highest stands. */
+  streamLog: (stream: string, number: number): string => `logs/${stream}/${digits(number)}.json`,
   /** What is known to have been moved, as one of a row of objects numbered from 0. */
   relocation: (number: number): string => `relocations/${digits(number)}.json`,
 

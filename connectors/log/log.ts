@@ -1,4 +1,5 @@
 import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
+import type { LogIdentity } from "../../schemas/stream-log.js";
 
 export interface LogBatch {
   readonly records: readonly StoredRecord[];
@@ -42,6 +43,8 @@ export interface PartitionEnds {
 export interface Log {
   /** Creates the topic where it is absent. Throws E_LOG_IO where it has fewer partitions. */
   ensureTopic(topic: string, partitions: number): Promise<void>;
+  /** Which topic of that name it is: one that was made anew has another. null where brokers do not tell (Kafka before 2.8). */
+  identity(topic: string): Promise<LogIdentity | null>;
   /** One entry a partition. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
   /**

@@ -7,18 +7,18 @@ import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/archive/archive.js";
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
+import { assertStreamLog } from "../../operators/archive/stream-log.js";
 import { Dedupe } from "../../operators/image/dedupe.js";
 import { KeptAgain } from "../../operators/pack/kept-again.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
 import type { Config } from "../../schemas/config.js";
-import { SluiceError, awaitedLater } from "../../schemas/errors.js";
+import { awaitedLater } from "../../schemas/errors.js";
 import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import type { Segment } from "../../schemas/segment.js";
 import { ByteBudget } from "./flow.js";
 import type { Downstream } from "./downstream.js";
-import { furthestArchived } from "./furthest-archived.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 import { scoreFlow } from "./score-flow.js";
 import type { LocalScoreIndex } from "./score-index.js";
@@ -110,6 +110,9 @@ async function scoreAlong(
   const { until, given, signal = given.signal } = run;
   const read: Assignment["read"] = run.read ?? ((offset, how) => given.read(offset, how));
   // Another scorer may have had the partition since: this one goes on from what that one archived.
+  const isSameLog = async (): Promise<void> =>
+    assertStreamLog(scoring.store, config.stream, await log.identity(config.stream));
+  await isSameLog();
   open.position = await index.catchUp(open.chain);
   await downstream.catchUp(open.chain, open.position.end, given);
   // As a number, so that no reader begins before it knows.
@@ -143,9 +146,13 @@ async function scoreAlong(
         opener,
         partition,
         read: (offset, how) =>
-          stopAtLoss(read(offset, how), offset, logStart, () => {
-            more = true;
-          }),
+          sameLog(
+            stopAtLoss(read(offset, how), offset, logStart, () => {
+              more = true;
+            }),
+            isSameLog,
+            scoring.nowMs,
+          ),
         archive,
         decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
         until,
@@ -182,6 +189,25 @@ async function* stopAtLoss(
   }
 }
 
+/** How long batches are taken of a log before it is asked again whether it is the same, ms: a topic takes longer to be made anew. */
+const SAME_LOG_MS = 1000;
+
+/** Batches, as long as they are of the log that the chain counts offsets of: a topic may be made anew while it is read. */
+async function* sameLog(
+  batches: AsyncIterable<LogBatch>,
+  assert: () => Promise<void>,
+  nowMs: () => number,
+): AsyncGenerator<LogBatch, void, undefined> {
+  let askedMs = nowMs();
+  for await (const batch of batches) {
+    if (nowMs() - askedMs >= SAME_LOG_MS) {
+      await assert();
+      askedMs = nowMs();
+    }
+    yield batch;
+  }
+}
+
 function archiveOptions(
   { config, store, card, engine, downstream }: ChainScoring,
   chain: ChainName,
@@ -205,40 +231,5 @@ function archiveOptions(
 export function frontierOf(chains: readonly OpenChain[]): Frontier {
   return sortFrontier(
     chains.map(({ chain, position }) => ({ partition: chain.partition, origin: chain.origin, end: position.end })),
-  );
-}
-
-/**
- * `logEnd`: as it was when the log was asked last. Another scorer may have archived what came since: only a log that
- * still ends below is another one. Throws E_LOG_RECREATED.
- */
-export async function assertNotRecreated(log: Log, { chain, position }: OpenChain, logEnd: number): Promise<void> {
-  const { stream, partition } = chain;
-  if (position.end <= logEnd) return;
-  const now = (await log.ends(stream))[partition]!.end;
-  if (position.end <= now) return;
-  throw logRecreated(chain, position.end, now);
-}
-
-/** For who appends to a log: to one that ends below the archive, its records would be taken for those that are archived. */
-export async function assertReachesArchive(log: Log, store: Store, stream: string): Promise<void> {
-  const ends = await log.ends(stream);
-  for (const [partition, archived] of await furthestArchived(store, stream)) {
-    const end = ends[partition]?.end ?? 0;
-    if (end < archived) throw logRecreated({ stream, partition }, archived, end);
-  }
-}
-
-function logRecreated(
-  { stream, partition }: Pick<ChainName, "stream" | "partition">,
-  chainEnd: number,
-  logEnd: number,
-): SluiceError {
-  return new SluiceError(
-    "E_LOG_RECREATED",
-    `Expected the log of ${stream}/${partition} to reach offset ${chainEnd}, where its archive ends, found its end at ${logEnd}: ` +
-      "the topic was deleted and made anew, or another log stands in its place. Give the new topic another stream name; " +
-      "of a log in the data folder, `sluice log rebuild` begins it where the archive ends.",
-    { partition, chainEnd, logEnd },
   );
 }

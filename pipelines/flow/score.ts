@@ -1,19 +1,14 @@
 import type { Assignment } from "../../connectors/log/log.js";
 import { openLiveChains } from "../../operators/archive/chain.js";
 import { readClaims, unclaimed } from "../../operators/archive/chain-claims.js";
+import { assertStreamLog } from "../../operators/archive/stream-log.js";
 import { saveCard } from "../../operators/archive/teacher-registry.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import { teacherDigest } from "../../schemas/model-card.js";
-import {
-  assertNotRecreated,
-  chainScoring,
-  frontierOf,
-  scoreChain,
-  type ChainScoringOptions,
-  type OpenChain,
-} from "./chain-scoring.js";
+import { chainScoring, frontierOf, scoreChain, type ChainScoringOptions, type OpenChain } from "./chain-scoring.js";
 import type { Downstream } from "./downstream.js";
+import { assertReaches } from "./log-continues.js";
 
 export interface ScoreTopicOptions extends Omit<ChainScoringOptions, "downstream"> {
   /**
@@ -95,12 +90,14 @@ async function openChains(
 ): Promise<{ readonly chains: readonly OpenChain[]; readonly replays: readonly OpenChain[] }> {
   const { log, store, index, config } = options;
   const { stream } = config;
+  await assertStreamLog(store, stream, await log.identity(stream));
   const ends = await log.ends(stream);
   const starts = ends.map(({ start }) => start);
   const chains: OpenChain[] = [];
   for (const chain of await openLiveChains(store, { teacher, stream }, starts)) {
     const open = { chain, position: await index.catchUp(chain) };
-    await assertNotRecreated(log, open, ends[chain.partition]!.end);
+    const { partition } = chain;
+    await assertReaches(log, { stream, partition, chainEnd: open.position.end }, ends[partition]!.end);
     chains.push(open);
   }
   const replays: OpenChain[] = [];

@@ -10,6 +10,7 @@ import { damagedPacks } from "../../operators/pack/check-packs.js";
 import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { datasetRevisions } from "../../operators/version/declarations.js";
 import { readRelocations } from "../../operators/archive/relocations.js";
+import { streamLog } from "../../operators/archive/stream-log.js";
 import { isSluiceError, type ErrorCode, type SluiceError } from "../../schemas/errors.js";
 import { endIn } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
@@ -102,6 +103,7 @@ export async function verifyArchive(options: VerifyArchiveOptions): Promise<Arch
   }
   totals.labels = await orDamage(labelsOf(store, stream), 0, damaged);
   await orDamage(readRelocations(store), [], damaged);
+  await orDamage(streamLog(store, stream), null, damaged);
   for (const dataset of datasets) await orDamage(datasetRevisions(store, dataset), [], damaged);
   for await (const error of damagedCheckpoints(store)) damaged.push(damageOf(error));
   return { ...totals, damaged };

@@ -3,6 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { PartitionEnds } from "../../connectors/log/log.js";
 import { openFolderSource } from "../../connectors/source/folder.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { FOLDERS, openStore, openWorkspace } from "../../pipelines/open/workspace.js";
@@ -34,11 +35,7 @@ before(async () => {
   run = { data: join(root, "data"), pictures, teacher, config: CONFIG };
   await runIngest({ ...run, options: { publish: false } });
   await writePictures(pictures, { images: 16, duplicates: 0, broken: 0 }, 2, (at) => `later-${at}.png`);
-  const workspace = await openWorkspace(testConfig(run), "test");
-  const source = await openFolderSource(pictures, { listings: join(workspace.folder, FOLDERS.listings) });
-  const stop = new AbortController().signal;
-  assert.equal(await produce({ log: workspace.log, source, topic: "images", partitions: 2, stop }), 16);
-  await workspace.close();
+  assert.equal(await appendAll(run, pictures), 16);
   id = (await runIngest({ ...run, data: join(root, "undamaged") })).published[0]!.manifest.id;
 });
 
@@ -50,6 +47,28 @@ async function copied(): Promise<RunIngest> {
   const data = join(root, `data-${count++}`);
   await cp(run.data, data, { recursive: true });
   return { ...run, data };
+}
+
+/** Appends pictures to the log, and scores nothing. Returns how many. */
+async function appendAll(one: RunIngest, pictures: string): Promise<number> {
+  const workspace = await openWorkspace(testConfig(one), "test");
+  try {
+    await workspace.log.ensureTopic("images", 2);
+    const source = await openFolderSource(pictures, { listings: join(workspace.folder, FOLDERS.listings) });
+    const stop = new AbortController().signal;
+    return await produce({ log: workspace.log, source, topic: "images", partitions: 2, stop });
+  } finally {
+    await workspace.close();
+  }
+}
+
+async function endsOf(one: RunIngest): Promise<readonly PartitionEnds[]> {
+  const workspace = await openWorkspace(testConfig(one), "test");
+  try {
+    return await workspace.log.ends("images");
+  } finally {
+    await workspace.close();
+  }
 }
 
 async function rebuilt(one: RunIngest, dryRun = false): Promise<RebuiltLog> {
@@ -135,9 +154,46 @@ test("a log that is gone begins where the archive ends, and sources give everyth
     (error) => isSluiceError(error, "E_LOG_RECREATED") && /log rebuild/.test(error.message),
   );
   const done = await rebuilt(one);
-  assert.match(done.fault!, /is archived up to/);
+  assert.match(done.fault!, /was archived from another log/);
   assert.equal(done.sourcesGoOn, false);
   await assertWhole(one);
+});
+
+test("another log that goes beyond the archive's end is refused before anything is taken, and a rebuild has every picture scored", async () => {
+  const one = await copied();
+  // As with a bucket that another data folder has archived to: 60 records of its own, the archive's end below them.
+  const others = join(root, "others");
+  await writePictures(others, { images: 60, duplicates: 0, broken: 0 }, 9);
+  await rm(join(one.data, "log"), { recursive: true });
+  await rm(join(one.data, "listings"), { recursive: true });
+  await appendAll(one, others);
+  const refused = (error: unknown): boolean => {
+    assert.ok(isSluiceError(error, "E_LOG_RECREATED"));
+    assert.match(error.message, /another one \(embedded log [0-9a-f]{8}\).*--set stream=NAME.*sluice log rebuild/);
+    return true;
+  };
+  await assert.rejects(runIngest({ ...one, pictures: others }), refused);
+  await assert.rejects(runIngest({ ...one, withoutSource: true }), refused);
+  assert.equal(
+    (await endsOf(one)).reduce((sum, { end }) => sum + end, 0),
+    60,
+    "nothing was appended",
+  );
+
+  assert.equal((await rebuilt(one)).sourcesGoOn, false);
+  assert.equal((await rebuilt(one)).fault, null);
+  const { counts } = await runIngest({ ...one, pictures: others });
+  assert.deepEqual([counts.appended, counts.scored], [60, 60]);
+  await assert.doesNotReject(runIngest(one));
+});
+
+test("a data folder of its own beside a bucket that knows nothing of its log is another stream's", async () => {
+  const one = await copied();
+  const moved = join(root, `data-${count++}`);
+  await cp(join(one.data, "store"), join(moved, "store"), { recursive: true });
+  await assert.rejects(runIngest({ ...run, data: moved }), (error) => isSluiceError(error, "E_LOG_RECREATED"));
+  const other = { ...CONFIG, stream: "others" };
+  assert.equal((await runIngest({ ...run, data: moved, config: other })).counts.appended, 44);
 });
 
 test("a rebuild that was killed between its two renames is ended by the next one, and nobody writes meanwhile", async () => {

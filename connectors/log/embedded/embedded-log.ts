@@ -1,5 +1,6 @@
 import { SluiceError } from "../../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
+import type { LogIdentity } from "../../../schemas/stream-log.js";
 import { consumePartitions } from "../kafka/consume-partitions.js";
 import { EmbeddedTable } from "./embedded-table.js";
 import { LmdbFolder } from "./lmdb-folder.js";
@@ -29,7 +30,7 @@ export interface LogTransaction {
 }
 
 const FORMAT_KEY = Buffer.from("format");
-const FORMAT = "2";
+const FORMAT = "3";
 /** Records forgotten in one transaction: bounds its memory and how long other writes wait for it. */
 const TRUNCATE_AT_ONCE = 10_000;
 
@@ -107,6 +108,11 @@ export class EmbeddedLog implements Log {
     await this.#write(() => {
       this.#table.createTopic(topic, partitions);
     });
+  }
+
+  async identity(topic: string): Promise<LogIdentity> {
+    this.#files.refresh();
+    return { kind: "embedded", id: this.#table.identity(topic) };
   }
 
   async ends(topic: string): Promise<readonly PartitionEnds[]> {

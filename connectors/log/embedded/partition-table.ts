@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { counted } from "../../../schemas/counted.js";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
@@ -99,9 +100,17 @@ export class PartitionTable {
     const firstId = this.#meta.get(NEXT_ID)?.readUInt32LE(0) ?? 0;
     this.#meta.put(NEXT_ID, uint32(firstId + partitions));
     this.#meta.put(name("topic", topic), uint32(partitions));
+    this.#meta.put(name("identity", topic), Buffer.from(randomUUID()));
     for (let partition = 0; partition < partitions; partition++) {
       this.#setBounds(topic, partition, { id: firstId + partition, start: 0, end: 0, appendedBytes: 0 });
     }
+  }
+
+  /** Drawn as the topic was made. Throws E_LOG_IO where it does not exist. */
+  identity(topic: string): string {
+    const found = this.#meta.get(name("identity", topic));
+    if (found === undefined) throw this.#unknown(topic);
+    return found.toString();
   }
 
   /** Throws E_LOG_IO where there is no such partition. */

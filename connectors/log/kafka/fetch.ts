@@ -5,6 +5,7 @@ import { SluiceError } from "../../../schemas/errors.js";
 import { disconnectQuietly, type KafkaClient } from "./client.js";
 import { typeOf } from "./errors.js";
 import type { AbortedTransaction, RawRecord } from "./records.js";
+import { topicId } from "./topic-id.js";
 
 /** What one request has brought of one partition. */
 export interface Fetched {
@@ -100,6 +101,19 @@ export class KafkaFetcher {
     } catch (error) {
       // Connections, leaders or metadata may be of yesterday: the next attempt starts anew.
       if (!isOutOfRange(error)) this.#forget();
+      throw error;
+    }
+  }
+
+  /** What the brokers call a topic since it was made; null where they have no such ids. */
+  async topicId(topic: string): Promise<string | null> {
+    const { cluster } = await this.#connect();
+    try {
+      // Else the client knows of no broker yet.
+      await cluster.addTargetTopic(topic);
+      return await topicId(await cluster.findControllerBroker(), topic);
+    } catch (error) {
+      this.#forget();
       throw error;
     }
   }

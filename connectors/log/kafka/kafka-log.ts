@@ -1,5 +1,6 @@
 import { SluiceError } from "../../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
+import type { LogIdentity } from "../../../schemas/stream-log.js";
 import { inBatches, KafkaAppender } from "./append.js";
 import { KafkaClient, type KafkaConnection } from "./client.js";
 import { KafkaCursors } from "./cursor.js";
@@ -104,6 +105,11 @@ class BrokerLog implements KafkaLog {
 
   async describeTopic(topic: string, settings: readonly string[]): Promise<TopicDescription | null> {
     return describeTopic(this.#client, topic, settings);
+  }
+
+  async identity(topic: string): Promise<LogIdentity | null> {
+    const id = await this.#client.retrying(`identify topic "${topic}"`, () => this.#fetcher.topicId(topic), { topic });
+    return id === null ? null : { kind: "kafka", id };
   }
 
   async ends(topic: string): Promise<readonly PartitionEnds[]> {

@@ -81,7 +81,25 @@ describe(
       // And whoever is started now is told the same, and what to do.
       const another = site.scorer("scorer-2");
       assert.equal(await another.exit(), 1, another.said);
-      assert.match(another.said, /E_LOG_RECREATED: [^\n]*offset 20[^\n]*end at 5[^\n]*another stream name/);
+      assert.match(another.said, /E_LOG_RECREATED: [^\n]*made anew[^\n]*another stream name/);
+      assert.deepEqual(await site.archived(), before);
+    });
+
+    test("a topic that was made anew and has grown beyond its archive's end is refused, and nothing of it is scored", async (t) => {
+      const site = await KafkaSite.open(t, services, { partitions: 1 });
+      await site.put(0, seeds(1, 20));
+      const scorer = site.scorer("scorer-1");
+      const before = await site.scored();
+      assert.equal(await scorer.end("SIGINT"), 0, scorer.said);
+      await administer((admin) => admin.deleteTopics({ topics: [site.stream] }));
+      await site.until("the topic to be gone", async () =>
+        (await administer((admin) => admin.listTopics())).includes(site.stream) ? null : true,
+      );
+      assert.equal((await site.sluice("topics", "create")).code, 0);
+      await site.put(0, seeds(301, 30));
+      const another = site.scorer("scorer-2");
+      assert.equal(await another.exit(), 1, another.said);
+      assert.match(another.said, /E_LOG_RECREATED: [^\n]*another one \(Kafka topic [^\n]*another stream name/);
       assert.deepEqual(await site.archived(), before);
     });
 

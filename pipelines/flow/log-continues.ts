@@ -1,0 +1,38 @@
+import type { Log } from "../../connectors/log/log.js";
+import type { Store } from "../../connectors/store/store.js";
+import { assertStreamLog } from "../../operators/archive/stream-log.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { furthestArchived } from "./furthest-archived.js";
+
+/**
+ * Before anything is appended: what would get offsets that are archived already would never be scored. Throws E_LOG_RECREATED
+ * where the log is another one than the stream's, or ends before what any teacher has archived of it.
+ */
+export async function assertContinues(log: Log, store: Store, stream: string): Promise<void> {
+  await assertStreamLog(store, stream, await log.identity(stream));
+  const ends = await log.ends(stream);
+  for (const [partition, chainEnd] of await furthestArchived(store, stream))
+    await assertReaches(log, { stream, partition, chainEnd }, ends[partition]?.end ?? 0);
+}
+
+/**
+ * `logEnd`: as it was when the log was asked last. Another scorer may have archived what came since: only a log that
+ * still ends below is another one. Throws E_LOG_RECREATED.
+ */
+export async function assertReaches(
+  log: Log,
+  place: { readonly stream: string; readonly partition: number; readonly chainEnd: number },
+  logEnd: number,
+): Promise<void> {
+  const { stream, partition, chainEnd } = place;
+  if (chainEnd <= logEnd) return;
+  const now = (await log.ends(stream))[partition]?.end ?? 0;
+  if (chainEnd <= now) return;
+  throw new SluiceError(
+    "E_LOG_RECREATED",
+    `Expected the log of ${stream}/${partition} to reach offset ${chainEnd}, where its archive ends, found its end at ${now}: ` +
+      "the topic was deleted and made anew, or another log stands in its place. Give the new topic another stream name; " +
+      "of a log in the data folder, `sluice log rebuild` begins it where the archive ends.",
+    { partition, chainEnd, logEnd: now },
+  );
+}

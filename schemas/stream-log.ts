@@ -1,0 +1,34 @@
+import { z } from "zod";
+import { messageOf, SluiceError } from "./errors.js";
+import { openSealedJson, sealJson } from "./sealed-json.js";
+
+/** A topic of a log as it was made once: one that is made anew under its name is another. */
+export const logIdentitySchema = z.strictObject({
+  kind: z.enum(["embedded", "kafka"]),
+  /** Of an embedded log, drawn as it was made; of a Kafka topic, what its brokers call it */
+  id: z.string().min(1),
+});
+export type LogIdentity = z.infer<typeof logIdentitySchema>;
+
+const streamLogSchema = z.strictObject({ schemaVersion: z.literal(1), log: logIdentitySchema });
+
+export function encodeStreamLog(log: LogIdentity): Uint8Array {
+  return sealJson({ schemaVersion: 1, log }, 2);
+}
+
+/** Throws E_STORE_CORRUPT. */
+export function decodeStreamLog(bytes: Uint8Array, key: string): LogIdentity {
+  try {
+    return streamLogSchema.parse(openSealedJson(bytes)).log;
+  } catch (cause) {
+    throw new SluiceError(
+      "E_STORE_CORRUPT",
+      `Expected the identity of a stream's log at ${key}, found: ${messageOf(cause)}. Restore it.`,
+      { cause, key },
+    );
+  }
+}
+
+export function isSameLog(a: LogIdentity, b: LogIdentity): boolean {
+  return a.kind === b.kind && a.id === b.id;
+}
