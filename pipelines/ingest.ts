@@ -4,6 +4,7 @@ import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine, TeacherFiles } from "../connectors/engine/engine.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener, Source } from "../connectors/source/source.js";
+import { ErasedImages } from "../operators/archive/erased-images.js";
 import { OutputSigns, SIGN_CODE, type SeenSign } from "../operators/image/output-signs.js";
 import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest } from "../schemas/model-card.js";
@@ -136,11 +137,12 @@ async function produceAll({ options, progress, halt }: Run): Promise<number[]> {
   const { log, config } = workspace;
   const topic = config.stream;
   const partitions = (await log.ends(topic)).length;
+  const erased = new ErasedImages(workspace.store, topic, options.nowMs);
   for (let before = 0; source !== undefined && !halt.aborted;) {
     const onAppended = (records: number): void => {
       progress.onAppended(before + records);
     };
-    before += await produce({ log, source, topic, partitions, stop: halt, onAppended });
+    before += await produce({ log, source, topic, partitions, erased, stop: halt, onAppended });
     if (follow === undefined) break;
     await sleepUntil(follow.rescanMs, halt);
   }

@@ -2,7 +2,10 @@ import { performance } from "node:perf_hooks";
 import type { Log } from "../connectors/log/log.js";
 import type { ImageOpener, Source, SourceItem } from "../connectors/source/source.js";
 import { isSluiceError } from "../schemas/errors.js";
-import { encodeImageRecord } from "../schemas/image-record.js";
+import type { ErasedImages } from "../operators/archive/erased-images.js";
+import { sha256Hex } from "../schemas/canonical.js";
+import { erasedRecord } from "../schemas/erased.js";
+import { encodeImageRecord, type ImageRecord } from "../schemas/image-record.js";
 import { batches, mapOrdered } from "./flow/flow.js";
 import { sleepUntil } from "./flow/sleep-until.js";
 
@@ -16,6 +19,8 @@ export interface ProduceOptions {
   readonly stop: AbortSignal;
   /** Images of up to `maxBytes` travel inside their record; by default all by reference */
   readonly inline?: { readonly opener: ImageOpener; readonly maxBytes: number };
+  /** Knows which images were erased: their bytes do not come into the log */
+  readonly erased?: ErasedImages;
   /** Records a second at most */
   readonly perS?: number;
 }
@@ -34,7 +39,7 @@ const RECORD_BYTES = 256;
  * resumes neither repeats nor skips. Batches go around the partitions. Returns the number of records appended.
  */
 export async function produce(options: ProduceOptions): Promise<number> {
-  const { log, source, topic, partitions, onAppended, stop, inline, perS } = options;
+  const { log, source, topic, partitions, onAppended, stop, inline, perS, erased } = options;
   const name = `produce/${topic}/${source.name}`;
   const startedMs = performance.now();
   let appended = 0;
@@ -45,7 +50,8 @@ export async function produce(options: ProduceOptions): Promise<number> {
   for await (const group of batches(items, { ...APPEND, ...atOnce, weight: sizeOf })) {
     if (perS !== undefined && !(await reached(startedMs + (appended * 1000) / perS, stop))) break;
     const value = group[group.length - 1]!.cursor;
-    const records = group.map(({ record }) => encodeImageRecord(record));
+    await erased?.look();
+    const records = group.map(({ record }) => encodeImageRecord(withoutErased(record, erased)));
     await log.append(topic, turn++ % partitions, records, { name, value });
     appended += records.length;
     onAppended?.(appended);
@@ -76,6 +82,12 @@ async function withBytes(
     if (isSluiceError(error) && error.code.startsWith("E_IMAGE_")) return item;
     throw error;
   }
+}
+
+/** A record in the place of an image that was erased says so and no more. */
+function withoutErased(record: ImageRecord, erased: ErasedImages | undefined): ImageRecord {
+  if (record.bytes === null || erased === undefined || erased.size === 0) return record;
+  return erased.has(sha256Hex(record.bytes)) ? erasedRecord(record) : record;
 }
 
 function sizeOf({ record }: SourceItem): number {

@@ -25,11 +25,20 @@ const named = {
  * What somebody says of an image. `is`: of that class and of no other one; `not`: not of that class; `none`: of no class
  * at all; `withdrawn`: nothing that was said before holds any more.
  */
-export const imageLabelSchema = z.discriminatedUnion("verdict", [
+const opinions = [
   z.strictObject({ verdict: z.literal("is"), ...named, ...said }),
   z.strictObject({ verdict: z.literal("not"), ...named, ...said }),
   z.strictObject({ verdict: z.literal("none"), ...said }),
   z.strictObject({ verdict: z.literal("withdrawn"), ...said }),
+] as const;
+
+/** What people may say, in a file or on the labels topic. */
+export const opinionSchema = z.discriminatedUnion("verdict", [...opinions]);
+
+/** `erased`: the image is in no version any more and is never stored again, whatever is said of it before or after. */
+export const imageLabelSchema = z.discriminatedUnion("verdict", [
+  ...opinions,
+  z.strictObject({ verdict: z.literal("erased"), reason: z.string().min(1).optional(), ...said }),
 ]);
 export type ImageLabel = z.infer<typeof imageLabelSchema>;
 

@@ -117,6 +117,9 @@ export const keys = {
   allVersions: "versions/",
   versions: (dataset: string): string => `versions/${dataset}/`,
   manifest: (dataset: string, number: number): string => `versions/${dataset}/${number}/manifest.json`,
+  /** What was erased from a version, as one of a row of objects numbered from 1. */
+  redaction: (dataset: string, number: number, redaction: number): string =>
+    `versions/${dataset}/${number}/redactions/${digits(redaction)}.json`,
   /**
    * The files of one attempt to publish; only a manifest makes them a version. The id is not in it: it is known when the
    * last row has passed, and the first files are written long before.

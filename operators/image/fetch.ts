@@ -3,7 +3,8 @@ import { countText, counted } from "../../schemas/counted.js";
 import { sha256 } from "../../schemas/canonical.js";
 import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
 import { decodeImageRecord, type ImageRecord, type StoredRecord } from "../../schemas/image-record.js";
-import type { Fetched, Refused } from "./image-in-flight.js";
+import { ERASED_URI } from "../../schemas/erased.js";
+import { hexDigest, type Fetched, type Refused } from "./image-in-flight.js";
 
 export interface FetchOptions {
   readonly stream: string;
@@ -12,7 +13,11 @@ export interface FetchOptions {
   readonly maxBytes: number;
   readonly maxFutureSkewMs: number;
   readonly nowMs: () => number;
+  /** Whether an image was erased, by its SHA-256 as 64 hexadecimal digits; by default none was */
+  readonly isErased?: (sha256: string) => boolean;
 }
+
+const ERASED_REASON = "The image was erased (`sluice erase`): it is not stored again.";
 
 /** Gets a record's bytes, from the record or from where it points, and digests them. Never throws for a bad record. */
 export async function fetchImage(record: StoredRecord, options: FetchOptions): Promise<Fetched | Refused> {
@@ -39,12 +44,18 @@ export async function fetchImage(record: StoredRecord, options: FetchOptions): P
         `Expected an event time at most ${options.maxFutureSkewMs} ms ahead of this machine's clock (maxFutureSkewMs), found ${Math.round(aheadMs)} ms ahead.`,
       );
     }
+    if (image.uri === ERASED_URI) return refuse("E_IMAGE_ERASED", ERASED_REASON);
     const bytes = image.bytes ?? (await options.opener.open(image.uri, options.maxBytes));
     if (bytes.length > options.maxBytes) {
       return refuse(
         "E_IMAGE_SIZE",
         `Expected at most ${counted(options.maxBytes, "byte")} (decode.maxBytes), found ${countText(bytes.length)}.`,
       );
+    }
+    const digest = sha256(bytes);
+    if (options.isErased?.(hexDigest(digest)) === true) {
+      const refused = refuse("E_IMAGE_ERASED", ERASED_REASON);
+      return { ...refused, rejected: { ...refused.rejected, sha256: hexDigest(digest), uri: ERASED_URI } };
     }
     const { uri, eventTimeMs, licence, origin, retryOf } = image;
     return {
@@ -53,7 +64,7 @@ export async function fetchImage(record: StoredRecord, options: FetchOptions): P
       origin: {
         offset: record.offset,
         eventTimeMs,
-        digest: sha256(bytes),
+        digest,
         uri,
         sizeBytes: bytes.length,
         licence,

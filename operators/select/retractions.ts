@@ -23,6 +23,8 @@ interface Standing {
   /** null: none; undefined: more than one */
   only: Named | null | undefined;
   not: readonly Named[];
+  /** For ever: what is said of it afterwards, or was before, is of no matter */
+  erased: boolean;
 }
 
 /** The same with classes by the teacher's numbers: each may be several that share a name. */
@@ -39,7 +41,8 @@ export class LabelledImages {
 
   /** Whether a label says no more than what stands: taking it would change nothing. */
   says(label: ImageLabel): boolean {
-    const { only, not } = this.#of(label.sha256);
+    const { only, not, erased } = this.#of(label.sha256);
+    if (erased) return true;
     switch (label.verdict) {
       case "is":
         return only != null && isSameName(only, label) && not.length === 0;
@@ -47,14 +50,26 @@ export class LabelledImages {
         return only === null && not.length === 0;
       case "withdrawn":
         return only === undefined && not.length === 0;
+      case "erased":
+        return false;
       case "not":
         return not.some((one) => isSameName(one, label));
     }
   }
 
+  isErased(sha256: string): boolean {
+    return this.#of(sha256).erased;
+  }
+
   take(label: ImageLabel): void {
     const standing = this.#of(label.sha256);
+    if (standing.erased) return;
     switch (label.verdict) {
+      case "erased":
+        standing.erased = true;
+        standing.only = null;
+        standing.not = [];
+        return;
       case "is":
         standing.only = label;
         standing.not = [];
@@ -124,7 +139,7 @@ export class LabelledImages {
     const near = this.#images.get(identity[0]!) ?? [];
     const known = near.find((one) => isSame(one.identity, identity, 0));
     if (known !== undefined) return known;
-    const made: Standing = { identity, only: undefined, not: [] };
+    const made: Standing = { identity, only: undefined, not: [], erased: false };
     this.#images.set(identity[0]!, [...near, made]);
     return made;
   }

@@ -72,8 +72,43 @@ export function* indexFile(group: RowGroup, shardOf: Int32Array, labels: readonl
   yield take();
 }
 
+/** The same of rows that were read from one, a row group each. */
+export function* indexFileOf(groups: readonly IndexData[]): Generator<Uint8Array> {
+  const writer = new ByteWriter();
+  const parquet = new ParquetWriter({ writer, schema: indexFileSchema(), codec: "SNAPPY", createdBy: "sluice" });
+  for (const columns of groups) {
+    void parquet.write({ columnData: columnDataOf(columns), rowGroupSize: columns.class.length });
+    yield writer.getBytes().slice();
+    writer.index = 0;
+  }
+  void parquet.finish();
+  yield writer.getBytes().slice();
+}
+
 type ColumnName = (typeof INDEX_COLUMNS)[number]["name"];
 type Column = string[] | (string | null)[] | Int32Array | Float64Array | BigInt64Array;
+
+/** Rows of an index as it is written. */
+export interface IndexData extends Record<ColumnName, Column> {
+  class: Int32Array;
+  label: string[];
+  rank: Int32Array;
+  sha256: string[];
+  key: Float64Array;
+  probability: Float64Array;
+  uri: string[];
+  partition: Int32Array;
+  offset: BigInt64Array;
+  event_time: BigInt64Array;
+  size_bytes: BigInt64Array;
+  width: Int32Array;
+  height: Int32Array;
+  licence: (string | null)[];
+  origin: (string | null)[];
+  bytes: string[];
+  shard: (string | null)[];
+  repeat: Int32Array;
+}
 
 /** Text that is different in each row gains nothing from a dictionary; a dictionary of doubles would take -0 for 0. */
 const PLAIN: ReadonlySet<ColumnName> = new Set<ColumnName>(["sha256", "uri", "key", "probability"]);
@@ -101,7 +136,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     bytes: text(),
     shard: optional(),
     repeat: new Int32Array(count),
-  } satisfies Record<ColumnName, Column>;
+  } satisfies IndexData;
   const shardNames = new Map<number, string>();
   eachRow(group, start, end, (rows, row, position) => {
     const at = position - start;
@@ -127,6 +162,10 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     columns.shard[at] = name ?? null;
     columns.repeat[at] = rows.repeat[row]!;
   });
+  return columnDataOf(columns);
+}
+
+function columnDataOf(columns: IndexData) {
   return INDEX_COLUMNS.map(({ name }) => ({
     name,
     data: columns[name],

@@ -2,6 +2,7 @@ import { getIfThere, type Store } from "../../connectors/store/store.js";
 import { isSluiceError, messageOf, SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { manifestSchema, type Manifest } from "../../schemas/manifest.js";
+import { decodeRedaction, redactedManifest, type Redaction } from "../../schemas/redaction.js";
 import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
 
 /** Numbers of the dataset's published versions, ascending. */
@@ -86,11 +87,24 @@ export async function readableManifest(
   }
 }
 
-/** A version's manifest, null where there is no such version. Throws E_VERSION_CORRUPT. */
+/** A version's manifest as it holds with its redactions, null where there is no such version. Throws E_VERSION_CORRUPT. */
 export async function findManifest(store: Store, dataset: string, number: number): Promise<Manifest | null> {
   const key = keys.manifest(dataset, number);
   const bytes = await getIfThere(store, key);
-  return bytes === null ? null : decodeManifest(bytes, key);
+  if (bytes === null) return null;
+  const manifest = decodeManifest(bytes, key);
+  return redactedManifest(manifest, await redactionsOf(store, dataset, number));
+}
+
+/** What was erased from a version, in order; nothing for nearly all. Throws E_VERSION_CORRUPT. */
+export async function redactionsOf(store: Store, dataset: string, number: number): Promise<Redaction[]> {
+  const found: Redaction[] = [];
+  for (;;) {
+    const redaction = found.length + 1;
+    const bytes = await getIfThere(store, keys.redaction(dataset, number, redaction));
+    if (bytes === null) return found;
+    found.push(decodeRedaction(bytes, dataset, number, redaction));
+  }
 }
 
 /** Two spaces of indent: people read manifests. */

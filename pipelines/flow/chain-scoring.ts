@@ -8,6 +8,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/archive/archive.js";
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
 import { assertStreamLog } from "../../operators/archive/stream-log.js";
+import { ErasedImages } from "../../operators/archive/erased-images.js";
 import { Dedupe } from "../../operators/image/dedupe.js";
 import { KeptAgain } from "../../operators/pack/kept-again.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
@@ -50,6 +51,7 @@ export interface ChainScoring extends ChainScoringOptions {
   readonly dedupe: Dedupe;
   readonly budget: ByteBudget;
   readonly stages: StageClock;
+  readonly erased: ErasedImages;
 }
 
 export function chainScoring(options: ChainScoringOptions): ChainScoring {
@@ -58,6 +60,7 @@ export function chainScoring(options: ChainScoringOptions): ChainScoring {
     dedupe: new Dedupe(options.index),
     budget: new ByteBudget(options.config.maxInFlightBytes),
     stages: options.stages ?? new StageClock(options.nowMs),
+    erased: new ErasedImages(options.store, options.config.stream, options.nowMs),
   };
 }
 

@@ -8,6 +8,7 @@ import {
   type ArchiveOptions,
   type ChainPosition,
 } from "../../operators/archive/archive.js";
+import type { ErasedImages } from "../../operators/archive/erased-images.js";
 import { decodeImage } from "../../operators/image/decode.js";
 import type { Dedupe, FlowDedupe } from "../../operators/image/dedupe.js";
 import { fetchImage } from "../../operators/image/fetch.js";
@@ -40,6 +41,8 @@ export interface ScoreFlowOptions {
   readonly decodeConcurrency: number;
   readonly nowMs: () => number;
   readonly until: number | Promise<number>;
+  /** Knows which images were erased; shared by all partitions of this process. By default none was */
+  readonly erased?: ErasedImages;
   /** Told how long each stage is at work; shared by all partitions of this process */
   readonly stages?: StageClock;
 }
@@ -75,6 +78,7 @@ export async function* scoreFlow(
     maxBytes: config.decode.maxBytes,
     maxFutureSkewMs: config.maxFutureSkewMs,
     nowMs,
+    isErased: (sha256: string) => options.erased?.has(sha256) === true,
   };
   const settle = dedupe.settle.bind(dedupe);
   const decodeOptions = { decoder, card, config: config.decode, settle };
@@ -102,6 +106,7 @@ export async function* scoreFlow(
     recordsOf(read, dedupe),
     fetchConcurrency,
     async (record) => {
+      if (options.erased !== undefined) await orFail(options.erased.look());
       const image = await orFail(stages.run("fetch", () => fetchImage(record, fetchOptions)));
       const looking = dedupe.look(image);
       if (looking !== null) await orFail(looking);

@@ -1,6 +1,7 @@
 import type { Store } from "../../connectors/store/store.js";
 import { classesNamed, labelIndex } from "../../operators/select/label-index.js";
 import { appendLabels, archivedLabels, labelFrontier, labelledImages } from "../../operators/archive/image-labels.js";
+import type { LabelledImages } from "../../operators/select/retractions.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import type { ClassNames } from "../../schemas/class-names.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
@@ -112,12 +113,13 @@ export async function labelImages(
   { anyClass, topic, placeOf }: LabelImagesOptions,
 ): Promise<Labelled> {
   const named = await withPresentNames(store, labels, anyClass, placeOf);
+  const standing = await labelledImages(store, stream, await labelFrontier(store, stream));
+  refuseErased(standing, labels);
   if (topic !== null) {
     // Others may have said more on the topic than is archived: what stands is not known here.
     if (named.length > 0) await sayOnTopic(topic, named);
     return { labelled: named.length, known: 0, place: null };
   }
-  const standing = await labelledImages(store, stream, await labelFrontier(store, stream));
   const fresh = named.filter((label) => {
     const known = standing.says(label);
     if (!known) standing.take(label);
@@ -125,6 +127,19 @@ export async function labelImages(
   });
   const place = fresh.length === 0 ? null : await appendLabels(store, stream, fresh);
   return { labelled: fresh.length, known: named.length - fresh.length, place };
+}
+
+/** What is erased stays so: a label of it would say nothing. */
+function refuseErased(standing: LabelledImages, labels: readonly ImageLabel[]): void {
+  const erased = labels.filter(({ sha256 }) => standing.isErased(sha256)).map(({ sha256 }) => sha256);
+  const [first] = erased;
+  if (first === undefined) return;
+  const more = erased.length === 1 ? "" : ` and ${erased.length - 1} more`;
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected images that are not erased, found ${first}${more}: \`sluice erase\` is for ever and cannot be withdrawn. Nothing was appended; leave ${erased.length === 1 ? "it" : "them"} out.`,
+    { erased },
+  );
 }
 
 export interface Labelled {

@@ -1,5 +1,5 @@
 import { messageOf, SluiceError } from "../../schemas/errors.js";
-import { imageLabelSchema, type ImageLabel } from "../../schemas/image-label.js";
+import { opinionSchema, type ImageLabel } from "../../schemas/image-label.js";
 import type { Saying } from "./label-images.js";
 
 export interface LabelsRead {
@@ -56,7 +56,7 @@ const LEAST_MS = 100_000_000_000;
 function labelOf(value: unknown, place: string, saying: Saying): ImageLabel {
   const given = typeof value === "object" && value !== null ? { ...saying, ...value } : null;
   const digest = given !== null && "sha256" in given ? given.sha256 : undefined;
-  const label = imageLabelSchema.safeParse(
+  const label = opinionSchema.safeParse(
     typeof digest === "string" ? { ...given, sha256: digest.toLowerCase() } : given,
   );
   if (!label.success) {

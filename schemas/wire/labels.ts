@@ -1,5 +1,5 @@
 import { canonicalJson } from "../canonical.js";
-import { imageLabelSchema, type ImageLabel } from "../image-label.js";
+import { opinionSchema, type ImageLabel } from "../image-label.js";
 import type { LogRecord, StoredRecord } from "../image-record.js";
 import { jsonOf, readVersioned, VERSION_HEADER, type RecordPlace } from "./format-version.js";
 
@@ -17,5 +17,5 @@ export function encodeLabel(label: ImageLabel): LogRecord {
 
 /** Throws E_RECORD_SCHEMA. */
 export function decodeLabel(record: StoredRecord, place: RecordPlace): ImageLabel {
-  return readVersioned(record, place, "labels", { "1": (one) => imageLabelSchema.parse(jsonOf(one)) });
+  return readVersioned(record, place, "labels", { "1": (one) => opinionSchema.parse(jsonOf(one)) });
 }

@@ -134,7 +134,7 @@ export function standing(
     .flatMap((segment) => segment.labels)
     .map((label) => ({
       image: label.sha256,
-      verdict: label.verdict,
+      verdict: label.verdict === "erased" ? ("none" as const) : label.verdict,
       class: "class" in label ? classNames.indexOf(label.class) : -1,
     }));
   return (sha256, classIndex) => classesLeft(sha256, said, classNames.length).has(classIndex);

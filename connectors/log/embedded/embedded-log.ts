@@ -2,6 +2,7 @@ import { SluiceError } from "../../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
 import type { LogIdentity } from "../../../schemas/stream-log.js";
 import { consumePartitions } from "../kafka/consume-partitions.js";
+import { copyLog, type ChangeRecord } from "./copy-log.js";
 import { EmbeddedTable } from "./embedded-table.js";
 import { LmdbFolder } from "./lmdb-folder.js";
 import type { Assignment, Cursor, Log, PartitionEnds } from "../log.js";
@@ -266,6 +267,12 @@ export class EmbeddedLog implements Log {
     );
     for (const partition of grown) this.#wakeUps.wake(partition);
     return result;
+  }
+
+  /** Writes a log of the same records into an empty folder; tables beside the log are left out. See `copyLog`. */
+  async copyTo(folder: string, change: ChangeRecord): Promise<void> {
+    this.#files.refresh();
+    await copyLog(this.#files, folder, change);
   }
 
   async #write<T>(work: () => T): Promise<T> {

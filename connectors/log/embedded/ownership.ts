@@ -16,7 +16,8 @@ export interface Holder extends ProcessIdentity {
   readonly nonce: string;
 }
 
-const OWNER = Buffer.from("owner");
+/** Its entry in the log's table of names */
+export const OWNER = Buffer.from("owner");
 /** Touched while the folder is held: how a holder in another container is seen to live. */
 const BEAT_FILE = "owner.beat";
 const BEAT_MS = 2_000;

@@ -1,0 +1,149 @@
+import type { Store } from "../../connectors/store/store.js";
+import { ERASED_URI } from "../../schemas/erased.js";
+import { SluiceError } from "../../schemas/errors.js";
+import { keys, type ChainName } from "../../schemas/keys.js";
+import { encodeRun, type RunHead } from "../../schemas/run.js";
+import type { Segment } from "../../schemas/segment.js";
+import { digestText } from "../version/fetched-images.js";
+import { ChainReader } from "./chain-reader.js";
+import { compactChain, RUN_SEGMENTS, type RefusedSegment } from "./compact-chain.js";
+import { isUnredacted, redactedSegment, rowsOf } from "./redacted-rows.js";
+import { RunDigests } from "./run-digests.js";
+import { writeRun } from "./run-writer.js";
+import { sweepChain } from "./sweep-chain.js";
+import type { StandingRun } from "./standing-runs.js";
+
+/** A record of an image that is to be erased, or is. */
+export interface ErasedPlace {
+  readonly sha256: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly uri: string;
+  /** Whether the archive still says where it lay */
+  readonly isLeft: boolean;
+}
+
+/** Every record that a chain has of these images (64 hexadecimal digits each). */
+export async function* placesOf(
+  store: Store,
+  reader: ChainReader,
+  digests: ReadonlySet<string>,
+): AsyncGenerator<ErasedPlace, void, undefined> {
+  const { chain } = reader;
+  const ends: { start: number; end: number }[] = [];
+  for (const run of await reader.runs.standing()) if (await mayHave(store, reader, run, digests)) ends.push(run);
+  const tail = Math.max(chain.origin, await reader.runs.end());
+  ends.push({ start: tail, end: await reader.end(tail, () => undefined) });
+  for (const { start, end } of ends)
+    for await (const segment of reader.segments(start, end, () => undefined)) yield* placesIn(segment, digests);
+}
+
+function* placesIn({ header, batch }: Segment, digests: ReadonlySet<string>): Generator<ErasedPlace> {
+  const { partition } = header;
+  for (const row of rowsOf(batch, digests)) {
+    const uri = batch.uri.get(row) ?? "";
+    const offset = Number(batch.offset[row]);
+    yield { sha256: digestText(batch, row), partition, offset, uri, isLeft: uri !== ERASED_URI };
+  }
+  for (const one of header.rejected) {
+    if (one.sha256 === null || !digests.has(one.sha256)) continue;
+    const { sha256, offset, uri } = one;
+    yield { sha256, partition, offset, uri, isLeft: isUnredacted(one, digests) };
+  }
+}
+
+/** Whether a run may have one of these images, without reading its rows. */
+async function mayHave(
+  store: Store,
+  reader: ChainReader,
+  { start, level, end }: StandingRun,
+  digests: ReadonlySet<string>,
+): Promise<boolean> {
+  const { files } = await reader.runs.head(start, level);
+  for (const file of files) {
+    const known = await RunDigests.open(store, file);
+    for (const digest of digests) if ((await known.find(Buffer.from(digest, "hex"))).length > 0) return true;
+  }
+  for await (const { rejected } of reader.headers(start, end))
+    if (rejected.some(({ sha256 }) => sha256 !== null && digests.has(sha256))) return true;
+  return false;
+}
+
+export interface EraseRowsOptions {
+  readonly store: Store;
+  readonly chain: ChainName;
+  /** 64 hexadecimal digits each */
+  readonly digests: ReadonlySet<string>;
+  /** A name for each writing, [a-z0-9]+, never the same twice */
+  readonly attempt: () => string;
+  readonly nowMs: () => number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Takes what leads to images out of a chain. Its tail is compacted first, so that all of it lies in runs; a run that has one of the
+ * images is written anew without, and its index then names those files. What lay under the runs is deleted at once, whoever reads. Killed
+ * anywhere, it goes on when it is run again. Returns the segment at which it had to stop, if one cannot be read.
+ */
+export async function eraseRows(options: EraseRowsOptions): Promise<RefusedSegment | null> {
+  const { store, chain, digests } = options;
+  const refused = await compactChain({
+    ...options,
+    dueOnly: false,
+    beforeMs: null,
+    segmentsPerRun: RUN_SEGMENTS,
+    onRun: () => undefined,
+  });
+  const reader = new ChainReader(store, chain);
+  await reader.runs.refresh();
+  for (const run of await reader.runs.standing()) {
+    if (!(await mayHave(store, reader, run, digests)) || !(await isLeftIn(reader, run, digests))) continue;
+    await writeAnew(reader, await reader.runs.head(run.start, run.level), options);
+  }
+  await giveUpLower(store, chain);
+  await sweepChain(store, chain, Number.POSITIVE_INFINITY);
+  return refused;
+}
+
+async function isLeftIn(
+  reader: ChainReader,
+  { start, end }: StandingRun,
+  digests: ReadonlySet<string>,
+): Promise<boolean> {
+  for await (const segment of reader.segments(start, end))
+    for (const { isLeft } of placesIn(segment, digests)) if (isLeft) return true;
+  return false;
+}
+
+async function writeAnew(reader: ChainReader, head: RunHead, options: EraseRowsOptions): Promise<void> {
+  const { store, chain, digests, attempt, nowMs } = options;
+  const { start, end, level, before, createdMs } = head;
+  const redacted = async function* (): AsyncGenerator<Segment, void, undefined> {
+    for await (const segment of reader.segments(start, end)) yield redactedSegment(segment, digests);
+  };
+  const quarantine = { take: () => undefined, counts: () => Promise.resolve(head.quarantine) };
+  const written = await writeRun(redacted(), { store, chain, level, before, quarantine, attempt: attempt(), nowMs });
+  if (typeof written !== "string" && written.head.end === end) {
+    await store.put(keys.runIndex(chain, start, level), encodeRun({ ...written.head, createdMs }, written.blocks));
+    return;
+  }
+  throw new SluiceError(
+    "E_CHAIN_CONFLICT",
+    `Expected to write the run of ${chain.stream}/${chain.partition} over [${start}, ${end}) anew, found that another process works on it. Run \`sluice erase\` again.`,
+    { start, end, retryable: true },
+  );
+}
+
+/** What runs under a higher one said of their segments: only their heads are kept. */
+async function giveUpLower(store: Store, chain: ChainName): Promise<void> {
+  const { runs } = new ChainReader(store, chain);
+  await runs.refresh();
+  const standing = new Set((await runs.standing()).map(({ start, level }) => `${level}/${start}`));
+  for (let level = 0; level < runs.levels; level++) {
+    for (const start of runs.startsOf(level)) {
+      if (standing.has(`${level}/${start}`)) continue;
+      const head = await runs.head(start, level);
+      if (head.blocks.length > 0) await store.put(keys.runIndex(chain, start, level), encodeRun(head, []));
+    }
+  }
+}
