@@ -70,6 +70,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/gc.js"),
   },
   {
+    name: "erase",
+    summary: "erase images for ever, from all that is kept",
+    load: () => import("./commands/erase.js"),
+  },
+  {
     name: "archive",
     summary: "whether all that is archived is as it was written",
     load: () => import("./commands/archive.js"),

@@ -133,14 +133,18 @@ export function lateText(late: readonly LateRecord[], manifest: Manifest, most: 
 /** Past this many, findings are counted; `--json` has more. */
 const FINDINGS_PRINTED = 50;
 
-export function verifyText({ findings, findingCount, checked, manifest }: VerifyReport, name: string): string {
+export function verifyText(
+  { findings, findingCount, checked, manifest, redacted }: VerifyReport,
+  name: string,
+): string {
   const read = `${counted(checked.files, "file")}, ${counted(checked.rows, "row")}, ${counted(checked.images, "image")} read`;
   if (findingCount === 0) {
     const records =
       manifest === null
         ? ""
         : `; ${manifest.totals.records.in === 1 ? "1 record adds" : `${countText(manifest.totals.records.in)} records add`} up with the archive`;
-    return `Version ${name} is what it says: ${read}${records}.`;
+    const erased = redacted === 0 ? "" : `; redacted: ${countText(redacted)}`;
+    return `Version ${name} is what it says: ${read}${records}${erased}.`;
   }
   return [
     `Version ${name} is not what it says: ${counted(findingCount, "finding")} (${read}).`,

@@ -65,6 +65,10 @@ export interface Store {
   locate(key: string): Promise<string>;
   /** A file of this machine, near the store where that is a folder. Absent where a store is in memory. */
   scratch?(): Promise<Scratch>;
+  /** What becomes of objects that are deleted or replaced. Absent where they are gone. */
+  keepsOld?(): Promise<"no" | "versions" | "locked">;
+  /** Removes what is kept of objects under these prefixes that were deleted or replaced. Throws E_STORE_ACCESS where it is locked. */
+  purgeOld?(prefixes: readonly string[]): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -58,8 +58,9 @@ export async function eraseMembers(options: EraseMembersOptions): Promise<Erased
     const found = membersOf(await goneAsNull(readPackIndex(store, key)), digests).size;
     if (found === 0) continue;
     const range = ranges.findLast((one) => one.start <= start && start < one.end);
-    if (range === undefined && (!isAlone || own.has(key))) {
-      if (!dryRun) waiting.push(key);
+    // A dry run does not compact, so that the tail is in no range.
+    if (!dryRun && range === undefined && (!isAlone || own.has(key))) {
+      waiting.push(key);
       continue;
     }
     images += found;
@@ -69,7 +70,10 @@ export async function eraseMembers(options: EraseMembersOptions): Promise<Erased
     else affected.set(range.start, [...(affected.get(range.start) ?? []), key]);
   }
   for (const [start, objects] of affected) {
-    await writeWithout(ranges.find((one) => one.start === start)!, options);
+    await writeWithout(
+      ranges.find((one) => one.start === start)!,
+      options,
+    );
     for (const key of objects) await store.delete(key);
   }
   return { images, packs, waiting };

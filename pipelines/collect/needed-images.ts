@@ -49,7 +49,7 @@ export async function neededImages(store: Store, stream: string): Promise<Needed
   }
   await addVersions(store, images);
   for await (const label of archivedLabels(store, stream, await labelFrontier(store, stream)))
-    images.add(Buffer.from(label.sha256, "hex"), 0);
+    if (label.verdict !== "erased") images.add(Buffer.from(label.sha256, "hex"), 0);
   return { has: (digest) => images.has(digest, 0), isAll, parameters, count: images.size };
 }
 

@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { isClaim } from "../../operators/version/attempt.js";
-import { findManifest, readManifest } from "../../operators/version/manifests.js";
+import { findManifest, readManifest, redactionsOf } from "../../operators/version/manifests.js";
 import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
@@ -29,6 +29,8 @@ export interface VerifyReport {
   /** Nothing wrong: none. At most the first 1000. */
   readonly findings: readonly Finding[];
   readonly findingCount: number;
+  /** Images that were erased from it */
+  readonly redacted: number;
   readonly checked: { readonly files: number; readonly rows: number; readonly images: number };
 }
 
@@ -50,7 +52,7 @@ export async function verifyVersion(
   } catch (error) {
     if (!isSluiceError(error, "E_VERSION_CORRUPT")) throw error;
     findings.add(`versions/${dataset}/${version}`, "a manifest", error.message);
-    return report(null, findings, { files: 0, rows: 0, images: 0 });
+    return report(null, findings, { files: 0, rows: 0, images: 0 }, 0);
   }
   const folder = folderOf(manifest);
   if (version !== "latest") findings.compare("manifest: number", version, manifest.number);
@@ -66,7 +68,8 @@ export async function verifyVersion(
   }
   await checkFolder(store, manifest, folder, findings);
   await checkRecords(manifest, findings, options.chainTotals);
-  return report(manifest, findings, { files: manifest.files.length, rows, images });
+  const redacted = (await redactionsOf(store, dataset, manifest.number)).at(-1)?.erased.length ?? 0;
+  return report(manifest, findings, { files: manifest.files.length, rows, images }, redacted);
 }
 
 /** Index file by index file: its rows, and the shards that they say they are in. */
@@ -108,7 +111,11 @@ async function checkRows(
     }
     expected.finish(findings);
   }
-  for (const { key } of shards.values()) findings.add(key, "rows of the index that are in this shard", "none");
+  for (const file of shards.values()) {
+    // All that was in it was erased.
+    if (file.rows === 0) compareObject(file, await hashObject(store, file.key), findings);
+    else findings.add(file.key, "rows of the index that are in this shard", "none");
+  }
   audit.finish();
   progress();
   return { rows: audit.rows, images };
@@ -163,6 +170,11 @@ function folderOf(manifest: Manifest): string {
   return first === undefined ? prefix : first.key.slice(0, first.key.indexOf("/", prefix.length) + 1);
 }
 
-function report(manifest: Manifest | null, findings: Findings, checked: VerifyReport["checked"]): VerifyReport {
-  return { manifest, findings: findings.list, findingCount: findings.count, checked };
+function report(
+  manifest: Manifest | null,
+  findings: Findings,
+  checked: VerifyReport["checked"],
+  redacted: number,
+): VerifyReport {
+  return { manifest, findings: findings.list, findingCount: findings.count, redacted, checked };
 }

@@ -42,6 +42,8 @@ export interface KafkaLog extends Log {
   ensureTopic(topic: string, partitions: number, settings?: TopicSettings): Promise<void>;
   /** A topic as it is, with those of its settings that are named; null where there is none. */
   describeTopic(topic: string, settings: readonly string[]): Promise<TopicDescription | null>;
+  /** Deletes the records of a partition below an offset. Throws E_LOG_ACCESS, E_LOG_IO. */
+  deleteBefore(topic: string, partition: number, offset: number): Promise<void>;
   /** As `Assignment.read`, for those who follow a topic without being a group's member. Waits until `signal` aborts. */
   read(
     topic: string,
@@ -110,6 +112,12 @@ class BrokerLog implements KafkaLog {
   async identity(topic: string): Promise<LogIdentity | null> {
     const id = await this.#client.retrying(`identify topic "${topic}"`, () => this.#fetcher.topicId(topic), { topic });
     return id === null ? null : { kind: "kafka", id };
+  }
+
+  async deleteBefore(topic: string, partition: number, offset: number): Promise<void> {
+    await this.#client.administer(`delete records of "${topic}"`, (admin) =>
+      admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] }),
+    );
   }
 
   async ends(topic: string): Promise<readonly PartitionEnds[]> {

@@ -6,6 +6,7 @@ import { missing } from "../filesystem/file-errors.js";
 import { checkKey, checkPrefix } from "../object-key.js";
 import { S3Bucket, type S3BucketOptions } from "./bucket.js";
 import { isNotFound, isPreconditionFailed, s3Code } from "./errors.js";
+import { keepsOld, purgeOld } from "./old-versions.js";
 import { probeConditionalWrites } from "./probe.js";
 import { gather, listObjects, page, readObject } from "./read.js";
 import { uploadStream, type UploadRequests } from "./upload.js";
@@ -110,6 +111,14 @@ class BucketStore implements MinioStore {
 
   async #clear(prefix: string): Promise<void> {
     for await (const { key } of this.list(prefix)) await this.delete(key);
+  }
+
+  keepsOld(): Promise<"no" | "versions" | "locked"> {
+    return keepsOld(this.#bucket);
+  }
+
+  purgeOld(prefixes: readonly string[]): Promise<number> {
+    return purgeOld(this.#bucket, prefixes);
   }
 
   async putIfAbsent(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
