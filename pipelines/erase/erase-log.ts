@@ -23,7 +23,9 @@ export async function openLogToErase(folder: string, nowMs: () => number): Promi
 export async function logsAside(folder: string): Promise<string[]> {
   if (!existsSync(dirname(folder))) return [];
   const names = await readdir(dirname(folder));
-  return names.filter((name) => name.startsWith(`${basename(folder)}.damaged-`)).map((name) => join(dirname(folder), name));
+  return names
+    .filter((name) => name.startsWith(`${basename(folder)}.damaged-`))
+    .map((name) => join(dirname(folder), name));
 }
 
 export interface EraseLogOptions {

@@ -105,7 +105,11 @@ export async function redactVersion(options: RedactOptions): Promise<RedactedVer
   }
   await say(options, manifest, [...sized.values()], found.absent);
   // What was measured is what is written: the sources are the same until the last of them.
-  for (const { file, chunks } of [...anew, ...written]) await store.putStream(file.key, chunks(() => undefined));
+  for (const { file, chunks } of [...anew, ...written])
+    await store.putStream(
+      file.key,
+      chunks(() => undefined),
+    );
   return done;
 }
 
