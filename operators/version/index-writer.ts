@@ -73,7 +73,7 @@ export function* indexFile(group: RowGroup, shardOf: Int32Array, labels: readonl
 }
 
 /** The same of rows that were read from one, a row group each. */
-export function* indexFileOf(groups: readonly IndexData[]): Generator<Uint8Array> {
+export function* indexFileOf(groups: readonly WrittenColumns[]): Generator<Uint8Array> {
   const writer = new ByteWriter();
   const parquet = new ParquetWriter({ writer, schema: indexFileSchema(), codec: "SNAPPY", createdBy: "sluice" });
   for (const columns of groups) {
@@ -89,7 +89,7 @@ type ColumnName = (typeof INDEX_COLUMNS)[number]["name"];
 type Column = string[] | (string | null)[] | Int32Array | Float64Array | BigInt64Array;
 
 /** Rows of an index as it is written. */
-export interface IndexData extends Record<ColumnName, Column> {
+export interface WrittenColumns extends Record<ColumnName, Column> {
   class: Int32Array;
   label: string[];
   rank: Int32Array;
@@ -136,7 +136,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     bytes: text(),
     shard: optional(),
     repeat: new Int32Array(count),
-  } satisfies IndexData;
+  } satisfies WrittenColumns;
   const shardNames = new Map<number, string>();
   eachRow(group, start, end, (rows, row, position) => {
     const at = position - start;
@@ -165,7 +165,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
   return columnDataOf(columns);
 }
 
-function columnDataOf(columns: IndexData) {
+function columnDataOf(columns: WrittenColumns) {
   return INDEX_COLUMNS.map(({ name }) => ({
     name,
     data: columns[name],

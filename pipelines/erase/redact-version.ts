@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
 import type { Store } from "../../connectors/store/store.js";
 import { SHEETS } from "../../operators/version/contact-sheet.js";
-import { indexFileOf, type IndexData } from "../../operators/version/index-writer.js";
+import { indexFileOf, type WrittenColumns } from "../../operators/version/index-writer.js";
 import { readManifest, redactionsOf } from "../../operators/version/manifests.js";
 import { fileNumber, sampleName, sheetRows } from "../../operators/version/publish-plan.js";
 import { tarWithout } from "../../operators/version/tar-without.js";
@@ -89,7 +89,7 @@ export async function redactVersion(options: RedactOptions): Promise<RedactedVer
   }
   const written = await Promise.all(
     indexes.map(async (file): Promise<Anew> => {
-      const groups: IndexData[] = [];
+      const groups: WrittenColumns[] = [];
       for await (const columns of readIndexFile(store, await asItLies(store, file)))
         groups.push(redactedColumns(columns, digests));
       return { file, rows: file.rows, chunks: () => indexFileOf(groups) };
@@ -160,7 +160,7 @@ async function asItLies(store: Store, { key }: ManifestFile): Promise<Pick<Manif
   );
 }
 
-function redactedColumns(columns: IndexColumns, digests: ReadonlySet<string>): IndexData {
+function redactedColumns(columns: IndexColumns, digests: ReadonlySet<string>): WrittenColumns {
   const { count } = columns;
   const isErased = (row: number): boolean => digests.has(columns.sha256[row]!);
   const text = <T extends string | null>(column: ArrayLike<T>, erased?: T): T[] =>
