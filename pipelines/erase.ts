@@ -102,7 +102,7 @@ async function purged({ store, purge, dryRun }: EraseImagesOptions): Promise<num
   return (await store.purgeOld?.(PURGED)) ?? null;
 }
 
-/** For a dry run: the log as it is, whoever writes to it; null where there is none. */
+/** For a dry run: the log as it is, beside its writer; null where there is none. */
 async function logBeside(folder: string): Promise<EmbeddedLog | null> {
   return existsSync(resolve(folder, "data.mdb")) ? openEmbeddedLog(folder, { exclusive: false }) : null;
 }

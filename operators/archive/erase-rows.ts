@@ -82,7 +82,7 @@ export interface EraseRowsOptions {
 
 /**
  * Takes what leads to images out of a chain. Its tail is compacted first, so that all of it lies in runs; a run that has one of the
- * images is written anew without, and its index then names those files. What lay under the runs is deleted at once, whoever reads. Killed
+ * images is written anew without, and its index then names those files. What lay under the runs is deleted at once, without waiting for readers. Killed
  * anywhere, it goes on when it is run again. Returns the segment at which it had to stop, if one cannot be read.
  */
 export async function eraseRows(options: EraseRowsOptions): Promise<RefusedSegment | null> {

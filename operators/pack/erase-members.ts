@@ -37,7 +37,7 @@ const TRIES = 20;
 
 /**
  * Takes images' bytes out of a chain's packs: each range whose packs have one gets a generation without it, and the objects that have
- * it are deleted at once, whoever reads. While an object has one it is not done, so that what was interrupted goes on by looking.
+ * it are deleted at once, without waiting for readers. While an object has one it is not done, so that what was interrupted goes on by looking.
  */
 export async function eraseMembers(options: EraseMembersOptions): Promise<ErasedMembers> {
   const { store, reader, digests, isAlone, dryRun } = options;

@@ -109,3 +109,22 @@ test("a label that says what stands already changes nothing, whatever was said b
   );
   assert.ok(met > 100, `${met} stood already`);
 });
+
+test("an erased image is of no class, and nothing that is said of it changes that", () => {
+  const said = { sha256, timeMs: 1, by: null };
+  const images = new LabelledImages();
+  images.take({ verdict: "is", class: "cat", ...said });
+  assert.equal(images.isErased(sha256), false);
+  images.take({ verdict: "erased", reason: "asked", ...said });
+  for (const label of [
+    { verdict: "withdrawn", ...said },
+    { verdict: "is", class: "cat", ...said },
+  ] as const) {
+    assert.equal(images.says(label), true);
+    images.take(label);
+  }
+  const labels = ["cat", "dog"];
+  const { counts, has } = images.retractions(sameClasses(labels), { labels, formerLabels: [] });
+  assert.deepEqual([...counts], [1, 1]);
+  assert.ok(images.isErased(sha256) && [0, 1].every((index) => has(index, identityOf(sha256), 0)));
+});
