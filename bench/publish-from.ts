@@ -237,6 +237,7 @@ function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => 
     frontier: [{ partition: 0, origin: 0, end: total.in }],
     labelFrontier: [],
     span: { startMs: null, endMs: null },
+    lost: [],
     engines: [],
     records: { ...total, copied: 0, quarantined: 0, lost: 0 },
     incomplete: false,

@@ -12,6 +12,7 @@ import type { Judgement } from "../operators/select/triggers.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { endIn, type Frontier } from "../schemas/frontier.js";
+import { recordsLost, type LostRange } from "../schemas/lost-range.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
@@ -31,6 +32,10 @@ export interface TeacherStatus {
   readonly frontier: Frontier;
   /** Records by the error code that keeps them in quarantine */
   readonly quarantined: Readonly<Record<string, number>>;
+  /** What was declared lost of its scores */
+  readonly lost: readonly (Pick<LostRange, "partition" | "start" | "end" | "reason" | "author" | "declaredMs"> & {
+    readonly records: number;
+  })[];
   readonly datasets: readonly DatasetStatus[];
 }
 
@@ -103,7 +108,11 @@ export async function status(
         damaged,
       });
     }
-    all.push({ digest, name: card.name, waiting, frontier, quarantined, datasets });
+    const lost = (await archive.lostRanges()).map((range) => {
+      const { partition, start, end, reason, author, declaredMs } = range;
+      return { partition, start, end, records: recordsLost(range), reason, author, declaredMs };
+    });
+    all.push({ digest, name: card.name, waiting, frontier, quarantined, lost, datasets });
   }
   return all;
 }

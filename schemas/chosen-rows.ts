@@ -49,6 +49,8 @@ export interface Cut {
   /** Event times that the rows were chosen from */
   readonly span: Span;
   readonly engines: readonly EngineInfo[];
+  /** As the manifest has it */
+  readonly lost: Manifest["provenance"]["lost"];
   readonly records: Manifest["totals"]["records"];
   /** Ranges were left out on request because their segments are missing or corrupt */
   readonly incomplete: boolean;

@@ -84,6 +84,10 @@ export const keys = {
   claims: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">, number: number): string =>
     `scores/${teacher}/${stream}/claims/${digits(number)}.json`,
 
+  /** What was declared lost of (teacher, stream), as one of a row of objects numbered from 0. */
+  lostRange: ({ teacher, stream }: Pick<ChainName, "teacher" | "stream">, number: number): string =>
+    `scores/${teacher}/${stream}/lost/${digits(number)}.json`,
+
   /** Bytes of kept images of one chain. */
   packs: ({ teacher, stream, partition, origin }: ChainName): string =>
     `packs/${teacher}/${stream}/${partition}/${digits(origin)}/`,
@@ -103,8 +107,9 @@ export const keys = {
   /** Of all shards of a state. */
   checkpointShards: (parameters: string): string => `checkpoints/${parameters}/`,
   checkpoints: (parameters: string, shard: Shard): string => `checkpoints/${parameters}/${shardName(shard)}/at/`,
-  checkpoint: (parameters: string, shard: Shard, frontier: Frontier): string =>
-    `${keys.checkpoints(parameters, shard)}${frontierName(frontier)}.json`,
+  /** `losses`: declarations of lost offsets that its state knows of. Made anew after one, it lies behind the one before. */
+  checkpoint: (parameters: string, shard: Shard, frontier: Frontier, losses = 0): string =>
+    `${keys.checkpoints(parameters, shard)}${frontierName(frontier)}${losses === 0 ? "" : `_${digits(losses)}`}.json`,
   checkpointParts: (parameters: string, shard: Shard): string => `checkpoints/${parameters}/${shardName(shard)}/panes/`,
   /** One pane's state as it was at a frontier. */
   checkpointPart: (parameters: string, shard: Shard, pane: number, frontier: Frontier): string =>
@@ -176,6 +181,16 @@ export function segmentPlace(key: string): { readonly chain: ChainName; readonly
   if (found === null) return null;
   const [, teacher = "", stream = "", partition, origin, start] = found;
   return { chain: { teacher, stream, partition: Number(partition), origin: Number(origin) }, start: Number(start) };
+}
+
+/** The chain and the offset that the key of a segment, or of a part of a run, names; null for another key. */
+export function archivedObject(key: string): { readonly chain: ChainName; readonly start: number } | null {
+  const segment = segmentPlace(key);
+  if (segment !== null) return segment;
+  const [, teacher, stream, partition, origin] = /^runs\/([^/]+)\/([^/]+)\/(\d+)\/(\d{20})\//.exec(key) ?? [];
+  const place = runPlace(key) ?? runFileName(key);
+  if (teacher === undefined || stream === undefined || place === null) return null;
+  return { chain: { teacher, stream, partition: Number(partition), origin: Number(origin) }, start: place.start };
 }
 
 /** The start and the level that the key of a run's index names; null for another key. */

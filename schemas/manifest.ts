@@ -60,6 +60,10 @@ export const manifestSchema = z.strictObject({
     frontier: frontierSchema,
     /** Up to where people's labels were heeded; none before there were any */
     labels: labelFrontierSchema.default([]),
+    /** Ranges below the frontier that were declared lost before the cut, by their declarations' numbers */
+    lost: z
+      .array(z.strictObject({ number: count, partition: count, origin: count, start: count, end: count, reason: z.string() }))
+      .default([]),
     /** engines seen in the segments read */
     engines: z.array(engineInfoSchema),
     /** The cut read past a gap or a corrupt segment on request */

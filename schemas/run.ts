@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { repairsOf } from "./damage-repairs.js";
 import { messageOf, SluiceError } from "./errors.js";
 import { keys, type ChainName } from "./keys.js";
 import { openSealedJson, sealJson } from "./sealed-json.js";
@@ -192,15 +193,16 @@ export function decodeRunBlock(line: Uint8Array, head: RunHead, end: number): Ru
     }
     return block;
   } catch (error) {
-    throw corruptRun(keys.runIndex(head, head.start, head.level), head.start, error);
+    // What other lines say of other segments can be read.
+    throw corruptRun(keys.runIndex(head, head.start, head.level), head.start, error, { end });
   }
 }
 
-function corruptRun(key: string, start: number, cause: unknown): SluiceError {
+function corruptRun(key: string, start: number, cause: unknown, place: { readonly end?: number } = {}): SluiceError {
   return new SluiceError(
     "E_SEGMENT_CORRUPT",
     `Expected the index of a run of archived segments from offset ${start} on at ${key}, found other bytes: ${messageOf(cause)}. ` +
-      "Restore the object from a copy.",
-    { cause, key, start },
+      repairsOf(key),
+    { cause, key, start, ...place },
   );
 }

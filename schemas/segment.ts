@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import { RecordBatchFileWriter, RecordBatchReader, Table } from "apache-arrow";
 import { z } from "zod";
+import { repairsOf } from "./damage-repairs.js";
 import { SluiceError, ERROR_CODES, type ErrorCode } from "./errors.js";
 import { fromRecordBatch, scoredSchema, toRecordBatch, widthsOf, type ScoredBatch } from "./scored-batch.js";
 import { crcDigits } from "./sealed-json.js";
@@ -215,7 +216,7 @@ function corrupt(key: string, cause: unknown): SluiceError {
   return new SluiceError(
     "E_SEGMENT_CORRUPT",
     `Expected an archive segment (Arrow IPC file) at ${key}, found bytes that do not read as one: ${cause instanceof Error ? cause.message : String(cause)}. ` +
-      "Restore the object from a copy; `sluice rebuild --allow-gaps` leaves its range out and marks the version incomplete.",
+      repairsOf(key),
     { cause, key },
   );
 }

@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { userInfo } from "node:os";
 import { resolve } from "node:path";
-import { messageOf, orNullNow, SluiceError } from "../../schemas/errors.js";
+import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import type { Invocation } from "../invocation.js";
 import { withLabelTopic } from "../label-topic.js";
 import { portArgument } from "../port-argument.js";
+import { userName } from "../user-name.js";
 
 interface Flags {
   readonly host: string;
@@ -100,9 +100,4 @@ async function declaredNow(
   const { config, declared, store } = await openDeclared(run);
   await store.close();
   return { config, declared };
-}
-
-/** A container may run under a number that has no name. */
-function userName(): string {
-  return orNullNow(() => userInfo().username, "ERR_SYSTEM_ERROR") ?? "console";
 }

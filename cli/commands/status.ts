@@ -158,6 +158,10 @@ function teacherLines(teacher: TeacherStatus): string[] {
     "",
     `Teacher ${teacher.name} (${teacher.digest.slice(0, 12)})`,
     `  archived     ${counted(archived, "record")}${teacher.waiting === null ? "" : `, ${countText(teacher.waiting)} waiting to be scored`}`,
+    ...teacher.lost.map(
+      ({ partition, start, end, records, reason, author }) =>
+        `  lost         ${counted(records, "record")} at [${start}, ${end}) of partition ${partition}, declared by ${author}: ${reason}`,
+    ),
     `  quarantined  ${countText(quarantined)}${codes.length === 0 ? "" : `: ${codes.map(([code, count]) => `${code} ${countText(count)}`).join(", ")}`}`,
     ...enginesOf(teacher).map((engine) => `  engine       ${engine}`),
     ...teacher.datasets.flatMap(datasetLines),

@@ -132,13 +132,14 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (text: string, { deep = false }: { deep?: boolean }) => {
       const run = invocation();
       const { verifyVersion } = await import("../../pipelines/versions/versions.js");
-      const { chainTotals, readChainTotals } = await import("../../pipelines/versions/chain-totals.js");
+      const { chainTotals, lostRangesOf, readChainTotals } = await import("../../pipelines/versions/chain-totals.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
         await run.work(async ({ onProgress, stop, warn }) => {
           const counts = { scored: 0, copied: 0, quarantined: 0 };
           const report = await verifyVersion(store, dataset, version, {
+            lostRanges: (manifest) => lostRangesOf(store, manifest),
             chainTotals: (manifest) => (deep ? readChainTotals : chainTotals)(store, manifest),
             onProgress: ({ rows, totalRows }) => {
               onProgress({ phase: "verify", done: rows, total: totalRows, kept: 0, ...counts });

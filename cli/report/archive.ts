@@ -1,16 +1,40 @@
-import type { ArchiveReport } from "../../pipelines/versions/verify-archive.js";
+import type { DeclaredLost } from "../../pipelines/declare-lost.js";
+import type { ArchiveReport, LostOffsets } from "../../pipelines/versions/verify-archive.js";
 import { counted } from "../../schemas/counted.js";
 
 /** What a verification of the archive found, for people. */
 export function archiveText(report: ArchiveReport): string {
   const { chains, runs, segments, rows, packs, images, labels, versions, damaged } = report;
+  const lost = report.lost.map(lostLine);
   const read =
     `Read ${counted(chains, "chain")}: ${counted(segments, "segment")} (${counted(runs, "run")} and the tail), ${counted(rows, "row")}; ` +
     `${counted(images, "kept image")} in ${counted(packs, "pack")}, ${counted(labels, "label")}, ${counted(versions, "manifest")}.`;
-  if (damaged.length === 0) return `${read} All is as it was written.`;
+  if (damaged.length === 0) {
+    const rest = lost.length === 0 ? "All is as it was written." : "All that is not declared lost is as it was written.";
+    return [`${read} ${rest}`, ...lost].join("\n");
+  }
   const lines = damaged.map(({ message, versions: made }) => {
     const affected = made.length === 0 ? "no version was made from it" : `versions made from it: ${made.join(", ")}`;
     return `  ${message}\n    ${affected}`;
   });
-  return [read, `${counted(damaged.length, "part")} not as written:`, ...lines].join("\n");
+  return [read, ...lost, `${counted(damaged.length, "part")} not as written:`, ...lines].join("\n");
+}
+
+function lostLine({ stream, partition, start, end, records, reason, author, declaredMs, versions }: LostOffsets): string {
+  const day = new Date(declaredMs).toISOString().slice(0, 10);
+  const cutBefore = versions.length === 0 ? "" : `; versions cut over them before: ${versions.join(", ")}`;
+  return `  Offsets [${start}, ${end}) of ${stream}/${partition} are declared lost, ${counted(records, "record")} (${reason}; ${author}, ${day})${cutBefore}`;
+}
+
+/** What was declared lost, or would be, for people. */
+export function declaredLostText(declared: readonly DeclaredLost[], dryRun: boolean): string {
+  const lines = declared.flatMap(({ chain, start, end, records, damage, versions }) => [
+    `Offsets [${start}, ${end}) of ${chain.stream}/${chain.partition} ${dryRun ? "would be" : "are"} declared lost: ${counted(records, "record")}, teacher ${chain.teacher.slice(0, 12)}.`,
+    `  ${damage}`,
+    `  ${versions.length === 0 ? "No version was made from them." : `Versions made from them, which stay as they are: ${versions.join(", ")}.`}`,
+  ]);
+  const next = dryRun
+    ? "Nothing was declared. A restored copy of the object is better; a declaration is never taken back. With --yes it is made."
+    : "Cuts, status and verify count them as lost from now on. Processes that run are to be started again.";
+  return [...lines, next].join("\n");
 }

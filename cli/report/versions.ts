@@ -43,6 +43,9 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
     `  records     ${countText(records.in)} in = ${countText(records.scored)} scored + ${countText(records.copied)} copied + ${countText(records.quarantined)} quarantined + ${countText(records.lost)} lost`,
     ...(labelled === 0 ? [] : [`  labels      ${countText(labelled)} heeded`]),
     `  engine      ${provenance.engines.map(({ name, version, backend, device }) => `${name} ${version} on ${backend} (${device})`).join("; ")}`,
+    ...provenance.lost.map(
+      ({ partition, start, end, reason }) => `  lost        [${start}, ${end}) of partition ${partition}: ${reason}`,
+    ),
     `  created     ${provenance.createdAt}, by ${provenance.trigger}, code ${provenance.codeVersion}${provenance.incomplete ? ", incomplete: gaps in the archive were left out" : ""}`,
     `  parent      ${provenance.parent === null ? "none" : `version ${provenance.parent.number}`}`,
     `  bytes       ${counted(files.length, "file")}, ${bytesText(sizeBytes)}${totals.bytesAbsent === 0 ? "" : `; ${counted(totals.bytesAbsent, "row")} without image bytes`}`,
@@ -133,18 +136,16 @@ export function lateText(late: readonly LateRecord[], manifest: Manifest, most: 
 /** Past this many, findings are counted; `--json` has more. */
 const FINDINGS_PRINTED = 50;
 
-export function verifyText(
-  { findings, findingCount, checked, manifest, redacted }: VerifyReport,
-  name: string,
-): string {
+export function verifyText(report: VerifyReport, name: string): string {
+  const { findings, findingCount, checked, manifest, redacted, lostSince } = report;
   const read = `${counted(checked.files, "file")}, ${counted(checked.rows, "row")}, ${counted(checked.images, "image")} read`;
   if (findingCount === 0) {
     const records =
-      manifest === null
+      manifest === null || lostSince.length > 0
         ? ""
         : `; ${manifest.totals.records.in === 1 ? "1 record adds" : `${countText(manifest.totals.records.in)} records add`} up with the archive`;
     const erased = redacted === 0 ? "" : `; redacted: ${countText(redacted)}`;
-    return `Version ${name} is what it says: ${read}${records}${erased}.`;
+    return [`Version ${name} is what it says: ${read}${records}${erased}.`, ...lostSince.map(lostSinceText)].join("\n");
   }
   return [
     `Version ${name} is not what it says: ${counted(findingCount, "finding")} (${read}).`,
@@ -153,6 +154,13 @@ export function verifyText(
       .map(({ where, expected, found }) => `  ${where}: expected ${expected}, found ${found}`),
     ...(findingCount > FINDINGS_PRINTED ? [`  … and ${countText(findingCount - FINDINGS_PRINTED)} more`] : []),
   ].join("\n");
+}
+
+function lostSinceText({ partition, start, end, reason, rows }: VerifyReport["lostSince"][number]): string {
+  return (
+    `  Offsets [${start}, ${end}) of partition ${partition} were declared lost since (${reason}): ${counted(rows, "row")} of it ${rows === 1 ? "is" : "are"} from there. ` +
+    "The version stays as it is; `reproduce` and `rebuild` have them no more."
+  );
 }
 
 function probabilityText(value: number | null): string {

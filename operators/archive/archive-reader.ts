@@ -2,10 +2,14 @@ import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
+import type { LostRange } from "../../schemas/lost-range.js";
 import type { Segment, SegmentHeader } from "../../schemas/segment.js";
 import { NO_RECORDS, sumOfCounts } from "./run-index.js";
 import { archivedChains } from "./chain.js";
-import { ChainReader, type ChainTotals, type Gap } from "./chain-reader.js";
+import { ChainRuns } from "./chain-runs.js";
+import { readLostRanges } from "./lost-ranges.js";
+import type { ChainTotals } from "./chain-counts.js";
+import { ChainReader, type Gap } from "./chain-reader.js";
 import { readSegmentHeader } from "./segment-objects.js";
 
 export interface Archive {
@@ -31,10 +35,24 @@ export class ArchiveReader {
   readonly store: Store;
   readonly archive: Archive;
   readonly #readers = new Map<string, ChainReader>();
+  #lostRanges: Promise<readonly LostRange[]> | null = null;
 
-  constructor(store: Store, { teacher, stream }: Archive) {
+  /** `lostRanges`: by default as the store has them when the first of them is needed */
+  constructor(store: Store, { teacher, stream }: Archive, lostRanges?: readonly LostRange[]) {
     this.store = store;
     this.archive = { teacher, stream };
+    if (lostRanges !== undefined) this.#lostRanges = Promise.resolve(lostRanges);
+  }
+
+  /** What is declared lost, by number: the same for all chains, and as long as this reads. */
+  async lostRanges(): Promise<readonly LostRange[]> {
+    this.#lostRanges ??= readLostRanges(this.store, this.archive);
+    try {
+      return await this.#lostRanges;
+    } catch (error) {
+      this.#lostRanges = null;
+      throw error;
+    }
   }
 
   /** The live chains and those of replays, in the order of (partition, origin). No two of them share an offset. */
@@ -46,7 +64,10 @@ export class ArchiveReader {
     const chain = { ...this.archive, partition, origin };
     const name = keys.chain(chain);
     let reader = this.#readers.get(name);
-    if (reader === undefined) this.#readers.set(name, (reader = new ChainReader(this.store, chain)));
+    if (reader === undefined) {
+      const runs = new ChainRuns(this.store, chain, () => this.lostRanges());
+      this.#readers.set(name, (reader = new ChainReader(this.store, chain, runs)));
+    }
     return reader;
   }
 

@@ -1,4 +1,5 @@
 import { SluiceError } from "../../schemas/errors.js";
+import { repairsOf } from "../../schemas/damage-repairs.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 
 /** What is said of a chain that cannot be read on: which offsets, in which object, and how to repair it. */
@@ -22,8 +23,8 @@ export function gapError(chain: ChainName, start: number, end: number, more: boo
   return new SluiceError(
     "E_CHAIN_GAP",
     `Expected a segment of ${chain.stream}/${chain.partition} at offset ${start}, found none at ${keys.segment(chain, start)}, and ${behind}. ` +
-      "Restore the object, or leave its range out with `sluice rebuild --allow-gaps`.",
-    { start, end },
+      repairsOf(keys.segment(chain, start)),
+    { start, end, key: keys.segment(chain, start) },
   );
 }
 

@@ -3,14 +3,15 @@ import { isSluiceError, SluiceError, awaitedLater } from "../../schemas/errors.j
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { QuarantineCounts } from "../../schemas/run.js";
-import type { RecordCounts, Segment, SegmentHeader } from "../../schemas/segment.js";
-import { NO_RECORDS, sumOfCounts, type RunIndex } from "./run-index.js";
+import type { Segment, SegmentHeader } from "../../schemas/segment.js";
+import type { RunIndex } from "./run-index.js";
 import { ChainRuns } from "./chain-runs.js";
 import type { CandidateRow } from "./digest-index.js";
 import { corruptError, gapError, notABoundary } from "./chain-faults.js";
-import { GroupReader, rangeOf } from "./group-reader.js";
-import { NOTHING_QUARANTINED, QuarantineTally } from "./quarantine-tally.js";
+import { GroupReader, isGroupLost, rangeOf } from "./group-reader.js";
+import { quarantineOfRuns, totalsOfChain, type ChainTotals } from "./chain-counts.js";
 import type { ArchivedScores } from "./row-records.js";
+import { noRows } from "../../schemas/run-columns.js";
 import { readGroup, readRow } from "./run-rows.js";
 import { readSegment, readSegmentHeader, SegmentMemory, segmentStart } from "./segment-objects.js";
 import { headersAhead, listedSegments, type HeadersAhead } from "./tail-headers.js";
@@ -29,13 +30,6 @@ type Met<T> =
   | { readonly what: "compacted" }
   | { readonly what: "missing" }
   | { readonly what: "corrupt"; readonly error: SluiceError };
-
-/** What the archive says of a chain up to one boundary of its segments. */
-export interface ChainTotals {
-  readonly counts: RecordCounts;
-  /** See a segment's header */
-  readonly watermarkMs: number | null;
-}
 
 /**
  * Reads one chain: its runs first, then the tail of segments. What is read of the tail counts only when a look at the runs
@@ -64,7 +58,15 @@ export class ChainReader {
   ): AsyncGenerator<SegmentHeader, number, undefined> {
     let missedAt = -1;
     let ahead: HeadersAhead | null = null;
+    const losses = await this.runs.losses();
     for (let at = from; at < until;) {
+      const lost = losses.headersFrom(at);
+      for (const header of lost) {
+        if (at >= until) break;
+        at = header.end;
+        yield header;
+      }
+      if (lost.length > 0) continue;
       if (at < (await this.runs.end())) {
         let index: RunIndex;
         try {
@@ -74,6 +76,7 @@ export class ChainReader {
           continue;
         }
         for (let segment = index.startingAt(at); segment < index.count && at < until; segment++) {
+          if (losses.at(at) !== null) break;
           at = index.endOf(segment);
           yield index.headerOf(segment);
         }
@@ -96,7 +99,10 @@ export class ChainReader {
         yield met.value;
         continue;
       }
-      const next: number | null = ahead.after(at) ?? (ahead.isFull ? await this.#nextStart(at) : null);
+      const next = nearer(
+        ahead.after(at) ?? (ahead.isFull ? await this.#nextStart(at) : null),
+        losses.startAfter(at),
+      );
       const isOpen = until === Number.POSITIVE_INFINITY;
       if (isOpen && next === null && met.what !== "corrupt") return at;
       if (met.what === "missing" && missedAt !== at) {
@@ -110,8 +116,11 @@ export class ChainReader {
           ? corruptError(this.chain, at, Number.isFinite(end) ? end : null, met.error)
           : gapError(this.chain, at, end, next !== null);
       if (onGap === undefined) throw error;
-      // The last segment of a chain is corrupt: nothing says where it ended.
-      if (!Number.isFinite(end)) return at;
+      if (!Number.isFinite(end)) {
+        // The last segment of a chain is corrupt: nothing says where it ended.
+        onGap({ start: at, end: at + 1, error });
+        return at;
+      }
       onGap({ start: at, end, error });
       at = end;
     }
@@ -129,7 +138,7 @@ export class ChainReader {
 
   /** Whether the chain has anything from a boundary on: two requests where it has not. */
   async isBeyond(end: number): Promise<boolean> {
-    if (end < (await this.runs.end())) return true;
+    if (end < (await this.runs.end()) || (await this.runs.losses()).at(end) !== null) return true;
     if ((await this.#store.head(keys.segment(this.chain, end))) !== null) return true;
     return (await this.runs.look()) > end;
   }
@@ -144,7 +153,16 @@ export class ChainReader {
     let ahead: { readonly at: number; readonly met: Promise<Met<Segment>> } | null = null;
     const meet = (at: number): Promise<Met<Segment>> =>
       this.#meet(at, () => readSegment(this.#store, this.chain, at, memory));
+    const losses = await this.runs.losses();
     for (let at = from; at < until;) {
+      const lost = losses.headersFrom(at);
+      for (const header of lost) {
+        if (at >= until) break;
+        if (header.end > until) throw notABoundary(this.chain, until, header.start, header.end);
+        at = header.end;
+        yield { header, batch: noRows(1) };
+      }
+      if (lost.length > 0) continue;
       if (at < (await this.runs.end())) {
         // What was read ahead of the tail is not wanted; its memory is free when it has come.
         await Promise.allSettled([ahead?.met]);
@@ -163,7 +181,7 @@ export class ChainReader {
       ahead = null;
       if (met.what === "compacted") continue;
       if (met.what !== "found") {
-        const behind = await this.#nextStart(at);
+        const behind = nearer(await this.#nextStart(at), losses.startAfter(at));
         const next = Math.min(behind ?? until, until);
         const gap =
           met.what === "corrupt"
@@ -193,7 +211,9 @@ export class ChainReader {
   async *#runSegments(from: number, until: number): AsyncGenerator<Segment, void, undefined> {
     const index = await this.runs.indexAt(from);
     const reader = new GroupReader(this.#store, index);
+    const losses = await this.runs.losses();
     for (let segment = index.startingAt(from); segment < index.count && index.startOf(segment) < until; segment++) {
+      if (losses.at(index.startOf(segment)) !== null) return;
       const header = index.headerOf(segment);
       if (header.end > until) throw notABoundary(this.chain, until, header.start, header.end);
       try {
@@ -215,6 +235,7 @@ export class ChainReader {
 
   /** The scores of the row at an offset of the runs, read by a range of its own; null where they have no such row. */
   async runRow(offset: number): Promise<ArchivedScores | null> {
+    if ((await this.runs.losses()).at(offset) !== null) return null;
     for (let looks = 0; ; looks++) {
       const index = await this.runs.indexAt(offset);
       const segment = index.holding(offset);
@@ -239,13 +260,18 @@ export class ChainReader {
 
   /** The scores of a row of the row group that begins with the segment at `start`, where it is the digest's; else null. */
   async digestsRow(digest: Uint8Array, { start, row }: CandidateRow): Promise<ArchivedScores | null> {
+    const losses = await this.runs.losses();
+    if (losses.at(start) !== null) return null;
     const index = await this.runs.indexAt(start);
     const group = index.groupOf(index.startingAt(start));
+    if (isGroupLost(index, group, losses)) return null;
     return readRow(this.#store, index.group(group), { row, digest }, rangeOf(index, group));
   }
 
   /** What a segment's object at `start` says, looked at against the runs afterwards; null where it is not the chain's. */
   async tailSegment(start: number, memory?: SegmentMemory): Promise<Segment | null> {
+    const lost = (await this.runs.losses()).holding(start);
+    if (lost !== null) return lost.start === start ? { header: lost, batch: noRows(1) } : null;
     const met = await this.#meet(start, () => readSegment(this.#store, this.chain, start, memory));
     if (met.what === "corrupt") throw met.error;
     return met.what === "found" ? met.value : null;
@@ -262,23 +288,8 @@ export class ChainReader {
   }
 
   /** Totals up to a boundary: of a run's index, and of the headers of the tail. Throws as `headers`. */
-  async totalsAt(end: number, onGap?: (gap: Gap) => void): Promise<ChainTotals> {
-    const { origin } = this.chain;
-    const runsEnd = await this.runs.end();
-    let totals: ChainTotals = { counts: NO_RECORDS, watermarkMs: null };
-    if (end <= origin) return totals;
-    if (end < runsEnd) {
-      const index = await this.runs.indexAt(end - 1);
-      const last = index.holding(end - 1);
-      if (index.endOf(last) !== end) throw notABoundary(this.chain, end, index.startOf(last), index.endOf(last));
-      return { counts: index.totalsTo(last + 1), watermarkMs: index.watermarkOf(last) };
-    }
-    const last = await this.runs.lastHead();
-    if (last !== null) totals = { counts: sumOfCounts(last.before, last.counts), watermarkMs: last.watermarkMs };
-    for await (const { counts, watermarkMs } of this.headers(Math.max(origin, runsEnd), end, onGap)) {
-      totals = { counts: sumOfCounts(totals.counts, counts), watermarkMs };
-    }
-    return totals;
+  totalsAt(end: number, onGap?: (gap: Gap) => void): Promise<ChainTotals> {
+    return totalsOfChain(this, end, onGap);
   }
 
   /**
@@ -286,27 +297,17 @@ export class ChainReader {
    * have is read only where the tail takes up a record of theirs.
    */
   async quarantined(): Promise<QuarantineCounts> {
-    const { tally, from } = await this.quarantineTally();
+    const { tally, from } = await quarantineOfRuns(this);
     for await (const header of this.headers(from, undefined, () => undefined)) tally.take(header);
     return tally.counts();
-  }
-
-  /** What is in quarantine below the runs' end, `from`; to be given the headers from there on. */
-  async quarantineTally(): Promise<{ readonly tally: QuarantineTally; readonly from: number }> {
-    const { origin } = this.chain;
-    const last = await this.runs.lastHead();
-    const start = last?.end ?? origin;
-    const place = { origin, start, before: last?.quarantine ?? NOTHING_QUARANTINED };
-    const headers = async function* (this: ChainReader, from: number, until: number) {
-      yield* this.headers(await this.boundaryAtOrBelow(from), until, () => undefined);
-    }.bind(this);
-    return { tally: new QuarantineTally(place, headers), from: start };
   }
 
   /** The last boundary at or below an offset. */
   async boundaryAtOrBelow(offset: number): Promise<number> {
     const { origin } = this.chain;
     if (offset <= origin) return origin;
+    const lost = (await this.runs.losses()).holding(offset);
+    if (lost !== null) return lost.start;
     const runsEnd = await this.runs.end();
     if (offset < runsEnd) {
       const index = await this.runs.indexAt(offset);
@@ -345,7 +346,8 @@ export class ChainReader {
   async #overDamagedRun(at: number, until: number, error: unknown, onGap?: (gap: Gap) => void): Promise<number> {
     if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
     const said = error.context["end"];
-    const end = Math.min(typeof said === "number" && said > at ? said : await this.#runEnd(at), until);
+    const lost = (await this.runs.losses()).startAfter(at) ?? until;
+    const end = Math.min(typeof said === "number" && said > at ? said : await this.#runEnd(at), until, lost);
     const gap = corruptError(this.chain, at, end, error);
     if (onGap === undefined) throw gap;
     onGap({ start: at, end, error: gap });
@@ -363,4 +365,8 @@ export class ChainReader {
     }
     return null;
   }
+}
+
+function nearer(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b);
 }

@@ -1,7 +1,9 @@
 import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, orNull, SluiceError } from "../../schemas/errors.js";
 import { keys, runPlace, type ChainName } from "../../schemas/keys.js";
+import type { LostRange } from "../../schemas/lost-range.js";
 import { decodeRunBlock, decodeRunHead, RUN_HEAD_BYTES, type PlacedHead, type RunHead } from "../../schemas/run.js";
+import { ChainLosses, readLostRanges } from "./lost-ranges.js";
 import { RunIndex } from "./run-index.js";
 import { readStandingRuns, writeStandingRuns, type StandingRun } from "./standing-runs.js";
 
@@ -23,11 +25,26 @@ export class ChainRuns {
   readonly #heads = new Map<string, PlacedHead>();
   readonly #indexes = new Map<string, RunIndex>();
   #opening: Promise<void> | null = null;
+  readonly #lostRanges: () => Promise<readonly LostRange[]>;
+  #losses: Promise<ChainLosses> | null = null;
 
-  constructor(store: Store, chain: ChainName) {
+  /** `lostRanges`: of the archive, where the caller has read them for other chains */
+  constructor(store: Store, chain: ChainName, lostRanges?: () => Promise<readonly LostRange[]>) {
     this.#store = store;
     this.#chain = chain;
     this.#end = chain.origin;
+    this.#lostRanges = lostRanges ?? (() => readLostRanges(store, chain));
+  }
+
+  /** What is declared lost of the chain, as it was when this was asked first. */
+  async losses(): Promise<ChainLosses> {
+    this.#losses ??= this.#lostRanges().then((all) => new ChainLosses(this.#chain, all));
+    try {
+      return await this.#losses;
+    } catch (error) {
+      this.#losses = null;
+      throw error;
+    }
   }
 
   /** Where the runs ended when they were looked at last; they are looked at where that never was. */
@@ -75,7 +92,7 @@ export class ChainRuns {
     for (;;) {
       const start = this.#end;
       if ((await this.#store.head(keys.runIndex(this.#chain, start, 0))) === null) return;
-      const { end } = await this.head(start, 0);
+      const end = (await this.#endOrNull(start, 0)) ?? (await this.#endIfLost(start)) ?? (await this.head(start, 0)).end;
       // Another look may have come before.
       if (start !== this.#end) continue;
       this.#standing.push({ start, level: 0, end });
@@ -117,7 +134,8 @@ export class ChainRuns {
     }
     const last = levels[0]?.at(-1);
     let end = Math.max(this.#end, last ?? this.#chain.origin);
-    if (last !== undefined) end = Math.max(end, (await this.#endOrNull(last, 0)) ?? last);
+    if (last !== undefined)
+      end = Math.max(end, (await this.#endOrNull(last, 0)) ?? (await this.#endIfLost(last)) ?? last);
     const standing: StandingRun[] = [];
     let from = this.#chain.origin;
     for (let level = levels.length - 1; level >= 0; level--) {
@@ -125,7 +143,8 @@ export class ChainRuns {
       const top = starts.at(-1);
       if (top === undefined) continue;
       // Of a level whose last one is damaged, that one is taken to reach to the end: it is named where it is read.
-      from = level === 0 ? end : ((await this.#endOrNull(top, level)) ?? end);
+      from =
+        level === 0 ? end : ((await this.#endOrNull(top, level)) ?? (await this.#endIfLost(top)) ?? end);
       starts.forEach((start, at) => {
         const until = starts[at + 1] ?? from;
         if (until > start) standing.push({ start, level, end: until });
@@ -134,6 +153,11 @@ export class ChainRuns {
     this.#levels = levels;
     this.#standing = standing;
     this.#end = end;
+  }
+
+  /** Where what was declared lost of a run that starts there ends; null where nothing was. */
+  async #endIfLost(start: number): Promise<number | null> {
+    return (await this.losses()).at(start)?.end ?? null;
   }
 
   async #endOrNull(start: number, level: number): Promise<number | null> {
@@ -189,10 +213,16 @@ export class ChainRuns {
     return head;
   }
 
-  /** The head of the last one that stands; null where there is none. Throws as `head`. */
+  /** The head of the last one that stands; null where there is none, or it is declared lost. Throws as `head`. */
   async lastHead(): Promise<RunHead | null> {
     const last = (await this.standing()).at(-1);
-    return last === undefined ? null : this.head(last.start, last.level);
+    return last === undefined ? null : this.headUnlessLost(last);
+  }
+
+  /** null where it is damaged, and its offsets are declared lost. Throws as `head`. */
+  async headUnlessLost({ start, level }: Pick<StandingRun, "start" | "level">): Promise<RunHead | null> {
+    const isLost = (await this.#endIfLost(start)) !== null;
+    return isLost ? orNull(this.head(start, level), "E_SEGMENT_CORRUPT") : this.head(start, level);
   }
 
   /**

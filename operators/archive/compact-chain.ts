@@ -1,9 +1,10 @@
 import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError, type SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, orNull, type SluiceError } from "../../schemas/errors.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { QuarantineCounts, RunBlock, RunHead } from "../../schemas/run.js";
 import type { Segment } from "../../schemas/segment.js";
 import { mergeGroups } from "./merge-groups.js";
+import { quarantineOfRuns } from "./chain-counts.js";
 import { ChainReader } from "./chain-reader.js";
 import { createIndex, writeRun, type WriteRunOptions, type WrittenRun } from "./run-writer.js";
 import { throwIfStopped } from "./throw-if-stopped.js";
@@ -83,7 +84,7 @@ async function compactTail(reader: ChainReader, options: CompactChainOptions): P
   if (sizes.size === 0 || (dueOnly && sizes.size <= segmentsPerRun && tailBytes < RUN_BYTES)) return NOTHING;
   const source = new TailSource(reader, start, options);
   const before = (await reader.totalsAt(start)).counts;
-  const { tally } = await reader.quarantineTally();
+  const { tally } = await quarantineOfRuns(reader);
   const own = { level: 0, before, quarantine: tally, attempt: options.attempt() };
   const written = await writeRun(source.segments(), { ...options, ...own });
   const { refused } = source;
@@ -164,12 +165,18 @@ async function mergeLevel(reader: ChainReader, level: number, options: CompactCh
     const from = await reader.runs.endOf(level + 1);
     const heads: RunHead[] = [];
     for (const start of reader.runs.startsOf(level))
-      if (start >= from) heads.push(await reader.runs.head(start, level));
+      if (start >= from) {
+        const head = await orNull(reader.runs.head(start, level), "E_SEGMENT_CORRUPT");
+        // Its own reader names it; what lies behind it stays as it is.
+        if (head === null) break;
+        heads.push(head);
+      }
     const group = mergeGroups(heads, dueOnly)[0];
     const [first, last] = [group?.[0], group?.at(-1)];
     if (group === undefined || first === undefined || last === undefined) return;
+    const losses = await reader.runs.losses();
     const written =
-      group.length === 1
+      group.length === 1 && !losses.meets(first.start, last.end)
         ? await raised(reader, first, options)
         : await writeRun(stoppable(reader.segments(first.start, last.end), signal), {
             ...options,

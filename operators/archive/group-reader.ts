@@ -1,7 +1,9 @@
 import type { Store } from "../../connectors/store/store.js";
 import { noRows, rowsBetween } from "../../schemas/run-columns.js";
+import { repairsOf } from "../../schemas/damage-repairs.js";
 import { SluiceError, awaitedLater } from "../../schemas/errors.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
+import type { ChainLosses } from "./lost-ranges.js";
 import type { RunIndex } from "./run-index.js";
 import { readGroup, type GroupRange } from "./run-rows.js";
 import { SegmentMemory } from "./segment-objects.js";
@@ -51,7 +53,7 @@ export class GroupReader {
     return new SluiceError(
       "E_SEGMENT_CORRUPT",
       `Expected the rows of offsets [${start}, ${end}) of ${stream}/${partition} in ${key}, which ${this.#index.key} names, found no such object. ` +
-        `Restore ${key} from a copy; \`sluice rebuild --allow-gaps\` leaves the range out and marks the version incomplete.`,
+        repairsOf(key),
       { cause, key, start, end },
     );
   }
@@ -59,6 +61,14 @@ export class GroupReader {
   #read(group: number, memory: SegmentMemory): Promise<ScoredBatch> {
     return readGroup(this.#store, this.#index.group(group), rangeOf(this.#index, group), memory.room);
   }
+}
+
+/** Whether rows of a row group are declared lost. What was compacted since has lost segments, without rows, beside others. */
+export function isGroupLost(index: RunIndex, group: number, losses: ChainLosses): boolean {
+  const { first, segments } = index.rowGroups[group]!;
+  for (let segment = first; segment < first + segments; segment++)
+    if (index.rowsOf(segment) > 0 && losses.at(index.startOf(segment)) !== null) return true;
+  return false;
 }
 
 /** Offsets of a row group */

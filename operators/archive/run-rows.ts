@@ -4,6 +4,7 @@ import { readRecord, recordBytes, rowChecksum, type ArchivedScores, type RowReco
 import type { RowScores } from "./segment-builder.js";
 import type { PlacedGroup } from "./run-index.js";
 import { rowGroupBatch } from "../../schemas/run-columns.js";
+import { repairsOf } from "../../schemas/damage-repairs.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { assertKeys } from "../../schemas/segment.js";
@@ -55,8 +56,8 @@ export function corruptGroup({ group, key }: PlacedGroup, range: GroupRange, cau
   return new SluiceError(
     "E_SEGMENT_CORRUPT",
     `Expected the rows of offsets [${range.start}, ${range.end}) of ${range.stream}/${range.partition} in bytes ` +
-      `[${group.start}, ${group.end}) of ${key}, found others: ${messageOf(cause)}. Restore the object from a copy; ` +
-      "`sluice rebuild --allow-gaps` leaves the range out and marks the version incomplete.",
+      `[${group.start}, ${group.end}) of ${key}, found others: ${messageOf(cause)}. ` +
+      repairsOf(key),
     { cause, key, start: range.start, end: range.end },
   );
 }

@@ -1,5 +1,6 @@
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import { awaitedLater, orNull } from "../../schemas/errors.js";
+import { isGroupLost } from "./group-reader.js";
 import type { ChainReader } from "./chain-reader.js";
 import { rowAt } from "./run-rows.js";
 import { SegmentMemory } from "./segment-objects.js";
@@ -117,10 +118,17 @@ async function piecesOf(reader: ChainReader): Promise<Piece[]> {
   const { runs, chain } = reader;
   await runs.refresh();
   const end = await runs.end();
+  const losses = await runs.losses();
   const pieces: Piece[] = [];
   for (let at = chain.origin; at < end;) {
-    const index = await runs.indexAt(at);
+    const lost = losses.at(at);
+    const index = lost === null ? await runs.indexAt(at) : await orNull(runs.indexAt(at), "E_SEGMENT_CORRUPT");
+    if (index === null) {
+      at = lost!.end;
+      continue;
+    }
     index.rowGroups.forEach((group, number) => {
+      if (isGroupLost(index, number, losses)) return;
       pieces.push({
         start: index.startOf(group.first),
         read: (memory) => orNull(reader.readGroup(index, number, memory), "E_STORE_MISSING"),

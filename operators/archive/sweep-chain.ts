@@ -1,4 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
+import { orNull } from "../../schemas/errors.js";
 import { keys, runFileName, type ChainName } from "../../schemas/keys.js";
 import { encodeRun } from "../../schemas/run.js";
 import { ChainRuns } from "./chain-runs.js";
@@ -43,8 +44,8 @@ export async function sweepChain(store: Store, chain: ChainName, untilMs: number
 /** Where the runs of level 0 end that were created before a time; null where none was. */
 async function oldEnd(runs: ChainRuns, untilMs: number): Promise<number | null> {
   for (const start of runs.startsOf(0).toReversed()) {
-    const { createdMs, end } = await runs.head(start, 0);
-    if (createdMs < untilMs) return end;
+    const head = await orNull(runs.head(start, 0), "E_SEGMENT_CORRUPT");
+    if (head !== null && head.createdMs < untilMs) return head.end;
   }
   return null;
 }
@@ -53,14 +54,15 @@ async function isGarbage(runs: ChainRuns, key: string, untilMs: number): Promise
   const name = runFileName(key);
   if (name === null || !runs.startsOf(name.level).includes(name.start)) return false;
   const standing = await runs.standingAt(name.start);
-  const { files, createdMs } = await runs.head(standing.start, standing.level);
-  return createdMs < untilMs && !files.some((file) => file.key === key);
+  const head = await orNull(runs.head(standing.start, standing.level), "E_SEGMENT_CORRUPT");
+  return head !== null && head.createdMs < untilMs && !head.files.some((file) => file.key === key);
 }
 
 /** Of the index whose files go only the head is kept: its key stays taken for ever. */
 async function giveUpBody(store: Store, runs: ChainRuns, chain: ChainName, file: string): Promise<void> {
   const name = runFileName(file)!;
-  const head = await runs.head(name.start, name.level);
+  const head = await orNull(runs.head(name.start, name.level), "E_SEGMENT_CORRUPT");
+  if (head === null) return;
   const standing = await runs.standingAt(name.start);
   if (head.blocks.length === 0 || standing.level <= name.level || !head.files.some(({ key }) => key === file)) return;
   await store.put(keys.runIndex(chain, name.start, name.level), encodeRun(head, []));

@@ -41,9 +41,9 @@ export async function mergePacks(options: MergePacksOptions): Promise<MergedPack
   const merged = { packs: 0, into: 0, sizeBytes: 0 };
   for (const start of reader.runs.startsOf(0)) {
     if (start < from || known.has(start)) continue;
-    const { end } = await reader.runs.head(start, 0);
     try {
-      const done = await mergeRange(start, end, options);
+      const head = await reader.runs.headUnlessLost({ start, level: 0 });
+      const done = head === null ? null : await mergeRange(start, head.end, options);
       if (done === null) continue;
       merged.packs += done.packs;
       merged.into += done.into;

@@ -11,7 +11,9 @@ import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { atOrBelow, type Frontier } from "../../schemas/frontier.js";
 import { checkpointShard, keys } from "../../schemas/keys.js";
 import { WHOLE, type Shard } from "../../schemas/shard.js";
+import type { LostRange } from "../../schemas/lost-range.js";
 import { ArchiveReader } from "../archive/archive-reader.js";
+import { differsByLoss, readLostRanges } from "../archive/lost-ranges.js";
 
 /** A part of a pane's state: an immutable object, named with its digest. */
 const partSchema = z.strictObject({ key: z.string(), sha256: z.string(), sizeBytes: z.int().nonnegative() });
@@ -20,6 +22,8 @@ type Part = z.infer<typeof partSchema>;
 const checkpointSchema = z.strictObject({
   parameters: z.string(),
   coverage: coverageSchema,
+  /** Declarations of lost offsets that the state knew of: one that was made before another is passed over where it has rows of that */
+  losses: z.int().nonnegative(),
   /** A pane's state is what its parts merge to */
   panes: z.array(z.strictObject({ pane: z.int(), parts: z.array(partSchema) })),
 });
@@ -83,11 +87,12 @@ async function writeChanged(
   const checkpoint: Checkpoint = {
     parameters,
     coverage,
+    losses: state.losses,
     panes: [...panes].sort(([a], [b]) => a - b).map(([pane, parts]) => ({ pane, parts: [...parts] })),
   };
   const body = canonicalJson(checkpoint);
   await store.putIfAbsent(
-    keys.checkpoint(parameters, shard, coverage.frontier),
+    keys.checkpoint(parameters, shard, coverage.frontier, state.losses),
     Buffer.from(canonicalJson({ checkpoint, sha256: sha256Hex(body) })),
   );
   return panes;
@@ -112,11 +117,13 @@ export async function restoreLive(
   onWarning?: (message: string) => void,
 ): Promise<Restored> {
   const parameters = parametersDigest(options.dataset, options.teacher, options.stream, options.card);
+  const lost = await readLostRanges(store, options);
+  const knowing = { ...options, losses: lost.length };
   for (const key of await checkpointKeys(store, parameters, options.shard ?? WHOLE)) {
     try {
-      const { coverage, panes } = await readCheckpoint(store, key);
-      if (!atOrBelow(coverage.frontier, frontier)) continue;
-      const state = new DatasetState(options, coverage);
+      const { coverage, losses, panes } = await readCheckpoint(store, key);
+      if (!atOrBelow(coverage.frontier, frontier) || differsByLoss(coverage.frontier, losses, lost)) continue;
+      const state = new DatasetState(knowing, coverage);
       const spilled: SpilledParts = new Map();
       for (const { pane, parts } of panes) {
         if (!wanted(pane, coverage)) {
@@ -131,12 +138,13 @@ export async function restoreLive(
       onWarning?.(error.message);
     }
   }
-  return { state: new DatasetState(options), spilled: new Map() };
+  return { state: new DatasetState(knowing), spilled: new Map() };
 }
 
 /**
  * The state of a span from the newest valid checkpoints of all class shards, at or below `frontier`. Where they differ in
  * how far they came, the archive levels them. A span that is no union of panes has no checkpoint: panes cannot be taken apart.
+ * `lostRanges`: as the caller's reader of the archive knows them; by default as they are now.
  */
 export async function restoreSpan(
   store: Store,
@@ -144,6 +152,7 @@ export async function restoreSpan(
   span: Span,
   frontier: Frontier,
   onWarning?: (message: string) => void,
+  lostRanges?: readonly LostRange[],
 ): Promise<SpanState> {
   const { window } = options.dataset;
   const { first, end } = panesOf(window, span);
@@ -152,8 +161,10 @@ export async function restoreSpan(
   }
   const parameters = parametersDigest(options.dataset, options.teacher, options.stream, options.card);
   const passedOver = new Set<string>();
+  const lost = lostRanges ?? (await readLostRanges(store, options));
+  const archive = new ArchiveReader(store, options, lost);
   for (;;) {
-    const shards = await newestShards(store, parameters, frontier, passedOver, onWarning);
+    const shards = await newestShards(store, parameters, { frontier, lost }, passedOver, onWarning);
     const state = new SpanState(options, span, Coverage.furthest(shards.map((one) => one.coverage)).value);
     let reading = "";
     try {
@@ -170,20 +181,13 @@ export async function restoreSpan(
       passedOver.add(reading);
       continue;
     }
-    for (const { shard, coverage } of shards) await level(store, options, state, shard, new Coverage(coverage));
+    for (const { shard, coverage } of shards) await level(archive, state, shard, new Coverage(coverage));
     return state;
   }
 }
 
 /** Gives the state what its shard's checkpoint lacks of what others cover. */
-async function level(
-  store: Store,
-  { teacher, stream }: DatasetStateOptions,
-  state: SpanState,
-  shard: Shard,
-  covered: Coverage,
-): Promise<void> {
-  const archive = new ArchiveReader(store, { teacher, stream });
+async function level(archive: ArchiveReader, state: SpanState, shard: Shard, covered: Coverage): Promise<void> {
   for (const { end, ...place } of state.coverage.frontier) {
     for await (const segment of archive.segments(place, covered.endIn(place), end)) {
       state.level(segment, shard);
@@ -203,7 +207,7 @@ interface ShardCheckpoint extends Checkpoint {
 async function newestShards(
   store: Store,
   parameters: string,
-  frontier: Frontier,
+  { frontier, lost }: { readonly frontier: Frontier; readonly lost: readonly LostRange[] },
   passedOver: Set<string>,
   onWarning?: (message: string) => void,
 ): Promise<readonly ShardCheckpoint[]> {
@@ -223,7 +227,10 @@ async function newestShards(
       for (const key of newestFirst) {
         const checkpoint = await readOrPass(store, key, onWarning);
         if (checkpoint === null) passedOver.add(key);
-        else if (atOrBelow(checkpoint.coverage.frontier, frontier)) {
+        else if (
+          atOrBelow(checkpoint.coverage.frontier, frontier) &&
+          !differsByLoss(checkpoint.coverage.frontier, checkpoint.losses, lost)
+        ) {
           found.push({ ...checkpoint, key, shard: { index, count } });
           break;
         }
@@ -259,8 +266,9 @@ export async function newestCoverage(
   store: Store,
   parameters: string,
   frontier: Frontier,
+  lost: readonly LostRange[] = [],
 ): Promise<{ readonly coverage: CoverageValue; readonly panes: readonly number[] } | null> {
-  const newest = await newestShards(store, parameters, frontier, new Set());
+  const newest = await newestShards(store, parameters, { frontier, lost }, new Set());
   const [first] = newest.toSorted((a, b) => new Coverage(b.coverage).records.in - new Coverage(a.coverage).records.in);
   return first === undefined ? null : { coverage: first.coverage, panes: first.panes.map(({ pane }) => pane) };
 }

@@ -15,6 +15,7 @@ import type { ChainName } from "../../schemas/keys.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import { ArchiveReader, type ChainGap } from "../archive/archive-reader.js";
 import type { Gap } from "../archive/chain-reader.js";
+import { lostBelow } from "../archive/lost-ranges.js";
 import { restoreSpan } from "./checkpoint.js";
 import { chooseRows, type ChosenClass } from "../version/choose-rows.js";
 import { chosenRows, type RowArchive } from "../version/chosen-rows.js";
@@ -66,7 +67,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const state =
     options.checkpoints === false || onGap !== undefined
       ? new SpanState(stateOptions, span)
-      : await restoreSpan(store, stateOptions, span, frontier, options.onWarning);
+      : await restoreSpan(store, stateOptions, span, frontier, options.onWarning, await archive.lostRanges());
   let segments = 0;
   const takeIn = async (into: SpanState, report: CutOptions["onGap"]): Promise<void> => {
     const { coverage } = into;
@@ -106,6 +107,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
     labelFrontier: labelled,
     span,
     engines: coverage.value.engines,
+    lost: lostBelow(await archive.lostRanges(), frontier),
     records: coverage.records,
     incomplete,
     trigger: options.trigger,

@@ -25,6 +25,8 @@ export interface DatasetStateOptions {
   readonly card: RankedCard;
   /** Which classes the state keeps. Default: all */
   readonly shard?: Shard;
+  /** Declarations of lost offsets of the archive that the state knows of. Default 0 */
+  readonly losses?: number;
 }
 
 /**
@@ -102,6 +104,7 @@ export class DatasetState {
   readonly parameters: string;
   readonly shard: Shard;
   readonly coverage: Coverage;
+  readonly losses: number;
   readonly #options: DatasetStateOptions;
   readonly ranking: Ranking;
   readonly #operator: TopkOperator;
@@ -114,6 +117,7 @@ export class DatasetState {
     this.parameters = parametersDigest(options.dataset, options.teacher, options.stream, options.card);
     this.shard = options.shard ?? WHOLE;
     this.coverage = new Coverage(covered);
+    this.losses = options.losses ?? 0;
     this.#options = options;
     this.ranking = ranking(options.dataset.select, options.card);
     this.#operator = datasetTopk(options);

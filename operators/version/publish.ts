@@ -249,6 +249,7 @@ async function writeFiles(
     files: [...index.files, ...shards.files, ...sheetFiles, readme, metadata],
     provenance: {
       ...provenanceOf(cut),
+      lost: [...cut.lost],
       engines: [...cut.engines],
       incomplete: cut.incomplete,
       codeVersion: options.codeVersion,

@@ -3,6 +3,7 @@ import { Coverage } from "../../operators/state/coverage.js";
 import { parametersDigest } from "../../operators/select/numbered-selection.js";
 import { paneOf } from "../../operators/select/windows.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { readLostRanges } from "../../operators/archive/lost-ranges.js";
 import { newestCoverage } from "../../operators/state/checkpoint.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import type { ClassNames } from "../../schemas/class-names.js";
@@ -41,8 +42,9 @@ export class ArchiveFacts implements CutFacts {
   static async restore(options: ArchiveFactsOptions, frontier: Frontier): Promise<ArchiveFacts> {
     const { store, teacher, stream, card } = options;
     const facts: Facts[] = [];
+    const lost = await readLostRanges(store, options);
     for (const dataset of options.datasets) {
-      const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream, card), frontier);
+      const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream, card), frontier, lost);
       facts.push({ dataset, coverage: new Coverage(newest?.coverage), panes: new Set(newest?.panes) });
     }
     return new ArchiveFacts(options, facts);

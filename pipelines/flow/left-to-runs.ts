@@ -45,9 +45,9 @@ export class LeftToRuns {
     for (let looks = 0; ; looks++) {
       const files: RunDigests[] = [];
       try {
-        for (const { start, level, end } of await runs.standing()) {
-          if (!ranges.some((range) => range[0] < end && start < range[1])) continue;
-          for (const file of (await runs.head(start, level)).files)
+        for (const run of await runs.standing()) {
+          if (!ranges.some((range) => range[0] < run.end && run.start < range[1])) continue;
+          for (const file of (await runs.headUnlessLost(run))?.files ?? [])
             files.push(await RunDigests.open(this.#archive.store, file));
         }
         return files;

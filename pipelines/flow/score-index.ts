@@ -1,5 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import type { ChainPosition } from "../../operators/archive/archive.js";
+import type { LostRange } from "../../schemas/lost-range.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { rowOf, type ArchivedScores } from "../../operators/archive/row-records.js";
 import { rowAt } from "../../operators/archive/run-rows.js";
@@ -74,6 +75,8 @@ export class LocalScoreIndex implements ScoreIndex {
   readonly #left: LeftToRuns;
   /** By chain: what the table says, too */
   readonly #known = new Map<string, Followed>();
+  /** As the archive's reader knows it */
+  #lost: readonly LostRange[] = [];
   /** By digest: what `look` has found and nobody has asked for since */
   readonly #looked = new Map<string, Scored>();
 
@@ -104,10 +107,15 @@ export class LocalScoreIndex implements ScoreIndex {
     const found = this.#table.get(digest.subarray(0, IDENTITY_BYTES));
     if (found === undefined) return this.#fromLook(digest);
     const place = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
-    return this.#read(
-      { ...this.#archive.archive, partition: place.readUInt32LE(0), origin: place.readDoubleLE(4) },
-      place.readDoubleLE(12),
-      digest,
+    const chain = { ...this.#archive.archive, partition: place.readUInt32LE(0), origin: place.readDoubleLE(4) };
+    const offset = place.readDoubleLE(12);
+    return this.#isLost(chain, offset) ? this.#fromLook(digest) : this.#read(chain, offset, digest);
+  }
+
+  #isLost(chain: ChainName, at: number): boolean {
+    return this.#lost.some(
+      ({ partition, origin, start, end }) =>
+        partition === chain.partition && origin === chain.origin && start <= at && at < end,
     );
   }
 
@@ -181,6 +189,7 @@ export class LocalScoreIndex implements ScoreIndex {
   /** Takes in what the archive has beyond what the index knows; returns where the chain ends. */
   async catchUp(chain: ChainName): Promise<ChainPosition> {
     const reader = this.#archive.chain(chain);
+    this.#lost = await this.#archive.lostRanges();
     await this.#leaveToRuns(chain);
     const { left, ...known } = this.#position(chain);
     let position: ChainPosition = known;
@@ -213,7 +222,7 @@ export class LocalScoreIndex implements ScoreIndex {
 
   /** Takes in entries, and how far the chain has been followed with them. */
   async #follow(chain: ChainName, position: Followed, entries: [Uint8Array, Uint8Array][]): Promise<void> {
-    await this.#table.putMany([...entries, [positionKey(chain), Buffer.from(JSON.stringify(position))]]);
+    await this.#table.putMany([...entries, [positionKey(chain), Buffer.from(JSON.stringify({ ...position, losses: this.#lost.length }))]]);
     this.#known.set(keys.chain(chain), position);
   }
 
@@ -270,7 +279,10 @@ export class LocalScoreIndex implements ScoreIndex {
     if (known !== undefined) return known;
     const found = this.#table.get(positionKey(chain));
     if (found === undefined) return { end: chain.origin, watermarkMs: null, left: [] };
-    const position = JSON.parse(Buffer.from(found).toString()) as Followed;
+    const followed = JSON.parse(Buffer.from(found).toString()) as Followed;
+    // What was declared lost since may end elsewhere than what was followed did.
+    const isAsBefore = (followed.losses ?? 0) === this.#lost.length;
+    const position = isAsBefore ? followed : { end: chain.origin, watermarkMs: null, left: [] };
     this.#known.set(keys.chain(chain), position);
     return position;
   }
@@ -279,6 +291,8 @@ export class LocalScoreIndex implements ScoreIndex {
 /** How far a chain was followed, and which ranges of it are not in the table: they are left to the runs. */
 interface Followed extends ChainPosition {
   readonly left: readonly OffsetRange[];
+  /** Declarations of lost offsets that were known; none where left out */
+  readonly losses?: number;
 }
 
 function sizeOf(ranges: readonly OffsetRange[]): number {

@@ -1,8 +1,10 @@
 import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { readLostRanges } from "../../operators/archive/lost-ranges.js";
 import { NO_RECORDS, sumOfCounts } from "../../operators/archive/run-index.js";
 import { pinned, type PinClock } from "../flow/pinned.js";
 import type { RecordCounts } from "../../schemas/segment.js";
+import type { LostRange } from "../../schemas/lost-range.js";
 import type { Manifest } from "../../schemas/manifest.js";
 
 /**
@@ -31,4 +33,9 @@ async function readTotals(archive: ArchiveReader, { provenance }: Manifest): Pro
     }
   }
   return totals;
+}
+
+/** What is declared lost by now of the archive that a version is of, by number. */
+export function lostRangesOf(store: Store, { teacher, provenance }: Manifest): Promise<LostRange[]> {
+  return readLostRanges(store, { teacher: teacher.digest, stream: provenance.stream });
 }

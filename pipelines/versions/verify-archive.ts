@@ -1,9 +1,9 @@
 import type { Store } from "../../connectors/store/store.js";
-import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { ArchiveReader, type Archive } from "../../operators/archive/archive-reader.js";
+import { lostSince } from "../../operators/archive/lost-ranges.js";
 import type { ChainReader, Gap } from "../../operators/archive/chain-reader.js";
-import { rangeOf } from "../../operators/archive/group-reader.js";
+import { damagedRecords } from "../../operators/archive/damaged-records.js";
 import { assertDigests } from "../../operators/archive/run-digests.js";
-import { assertWhole } from "../../operators/archive/run-rows.js";
 import { damagedCheckpoints } from "../../operators/state/checkpoint.js";
 import { archivedLabels, labelFrontier } from "../../operators/archive/image-labels.js";
 import { damagedPacks } from "../../operators/pack/check-packs.js";
@@ -11,9 +11,10 @@ import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { datasetRevisions } from "../../operators/version/declarations.js";
 import { readRelocations } from "../../operators/archive/relocations.js";
 import { streamLog } from "../../operators/archive/stream-log.js";
-import { isSluiceError, type ErrorCode, type SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, orNull, type ErrorCode, type SluiceError } from "../../schemas/errors.js";
 import { endIn } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
+import { recordsLost, type LostRange } from "../../schemas/lost-range.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { pinned, type PinClock } from "../flow/pinned.js";
@@ -59,6 +60,24 @@ export interface ArchiveReport {
   readonly labels: number;
   readonly versions: number;
   readonly damaged: readonly DamagedObject[];
+  /** What was declared lost, and is not looked at any more */
+  readonly lost: readonly LostOffsets[];
+}
+
+/** Offsets [start, end) of a chain that were declared lost. */
+export interface LostOffsets {
+  readonly teacher: string;
+  readonly stream: string;
+  readonly partition: number;
+  readonly origin: number;
+  readonly start: number;
+  readonly end: number;
+  readonly records: number;
+  readonly reason: string;
+  readonly author: string;
+  readonly declaredMs: number;
+  /** `dataset/number` of the versions that were cut over them before */
+  readonly versions: readonly string[];
 }
 
 /** Reads everything that is archived: each row by its checksum, each kept image by its digest, each index, checkpoint, label and manifest. */
@@ -66,6 +85,7 @@ export async function verifyArchive(options: VerifyArchiveOptions): Promise<Arch
   const { store, stream, teachers, datasets, onProgress, signal } = options;
   const damaged: DamagedObject[] = [];
   const totals = { chains: 0, runs: 0, segments: 0, rows: 0, packs: 0, images: 0, labels: 0, versions: 0 };
+  const lost: LostOffsets[] = [];
   const manifests: Manifest[] = [];
   for (const dataset of datasets) {
     const onDamaged = (error: SluiceError): number => damaged.push(damageOf(error));
@@ -73,6 +93,10 @@ export async function verifyArchive(options: VerifyArchiveOptions): Promise<Arch
   }
   totals.versions = manifests.length;
   const verifyChains = async (archive: ArchiveReader): Promise<void> => {
+    const declared = await orDamage(archive.lostRanges(), null, damaged);
+    // No chain can be read while it is not known what of it is lost.
+    if (declared === null) return;
+    lost.push(...lostOffsets(archive.archive, declared, manifests));
     for (const chain of await orDamage(archive.chains(), [], damaged)) {
       totals.chains++;
       const reader = archive.chain(chain);
@@ -106,29 +130,36 @@ export async function verifyArchive(options: VerifyArchiveOptions): Promise<Arch
   await orDamage(streamLog(store, stream), null, damaged);
   for (const dataset of datasets) await orDamage(datasetRevisions(store, dataset), [], damaged);
   for await (const error of damagedCheckpoints(store)) damaged.push(damageOf(error));
-  return { ...totals, damaged };
+  return { ...totals, damaged, lost };
+}
+
+function lostOffsets(
+  { teacher, stream }: Archive,
+  ranges: readonly LostRange[],
+  manifests: readonly Manifest[],
+): LostOffsets[] {
+  return ranges.map((range, number) => {
+    const { partition, origin, start, end, reason, author, declaredMs } = range;
+    const versions = manifests
+      .filter((one) => one.teacher.digest === teacher && lostSince(one, ranges).includes(number))
+      .map((one) => `${one.dataset}/${one.number}`);
+    const said = { reason, author, declaredMs, records: recordsLost(range), versions };
+    return { teacher, stream, partition, origin, start, end, ...said };
+  });
 }
 
 /** How many stand. What readers of all rows do not look at is read here: records and digests. */
 async function runsOf({ runs }: ChainReader, store: Store, damaged: DamagedObject[]): Promise<number> {
   const standing = await runs.standing();
-  const check = async (reading: Promise<void>): Promise<void> => {
-    try {
-      await orDamage(reading, undefined, damaged);
-    } catch (error) {
-      // Reading the file's rows says so, or a run of a higher level has taken its place.
-      if (!isSluiceError(error, "E_STORE_MISSING")) throw error;
-    }
-  };
-  for (const { start, level, end } of standing) {
-    for (const file of (await runs.head(start, level)).files) await check(assertDigests(store, file));
-    for (let at = start; at < end;) {
-      const index = await runs.indexAt(at);
-      for (let group = 0; group < index.rowGroups.length; group++)
-        await check(assertWhole(store, index.group(group), rangeOf(index, group)));
-      at = index.end;
+  for (const run of standing) {
+    for (const file of (await runs.headUnlessLost(run))?.files ?? []) {
+      // Where there is no such file, reading its rows says so, or a run of a higher level has taken its place.
+      await orDamage(orNull(assertDigests(store, file), "E_STORE_MISSING"), null, damaged);
     }
   }
+  const [first, last] = [standing[0], standing.at(-1)];
+  if (first === undefined || last === undefined) return 0;
+  for await (const { error } of damagedRecords(store, runs, first.start, last.end)) damaged.push(damageOf(error));
   return standing.length;
 }
 

@@ -1,13 +1,15 @@
 import type { Store } from "../../connectors/store/store.js";
 import { isClaim } from "../../operators/version/attempt.js";
+import { lostSince } from "../../operators/archive/lost-ranges.js";
 import { findManifest, readManifest, redactionsOf } from "../../operators/version/manifests.js";
 import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
+import type { LostRange } from "../../schemas/lost-range.js";
 import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
 import { Findings, type Finding } from "./findings.js";
 import { hashObject } from "./hashed-stream.js";
-import { readIndexFile } from "./index-reader.js";
+import { readIndexFile, type IndexColumns } from "./index-reader.js";
 import { shardFiles } from "./shard-reader.js";
 import { IndexAudit } from "./verify-index.js";
 import { compareObject, ExpectedSamples } from "./verify-shards.js";
@@ -19,6 +21,8 @@ export type RecordTotals = Manifest["totals"]["records"];
 export interface VerifyOptions {
   /** What the archive's own headers add up to over the manifest's frontier; without it the totals are only added up */
   readonly chainTotals?: (manifest: Manifest) => Promise<RecordTotals>;
+  /** What was declared lost of the version's archive, by number; by default nothing */
+  readonly lostRanges?: (manifest: Manifest) => Promise<readonly LostRange[]>;
   readonly onProgress?: (progress: { rows: number; totalRows: number; images: number }) => void;
   readonly signal?: AbortSignal;
 }
@@ -32,6 +36,18 @@ export interface VerifyReport {
   /** Images that were erased from it */
   readonly redacted: number;
   readonly checked: { readonly files: number; readonly rows: number; readonly images: number };
+  /** What was declared lost of the archive since the version was cut over it: no finding, but it cannot be cut again as it is */
+  readonly lostSince: readonly LostSince[];
+}
+
+export interface LostSince {
+  readonly partition: number;
+  /** Offsets [start, end) */
+  readonly start: number;
+  readonly end: number;
+  readonly reason: string;
+  /** Rows of the version that are from there */
+  readonly rows: number;
 }
 
 /**
@@ -52,13 +68,15 @@ export async function verifyVersion(
   } catch (error) {
     if (!isSluiceError(error, "E_VERSION_CORRUPT")) throw error;
     findings.add(`versions/${dataset}/${version}`, "a manifest", error.message);
-    return report(null, findings, { files: 0, rows: 0, images: 0 }, 0);
+    return { ...report(null, findings, { files: 0, rows: 0, images: 0 }, 0), lostSince: [] };
   }
   const folder = folderOf(manifest);
   if (version !== "latest") findings.compare("manifest: number", version, manifest.number);
   findings.compare("manifest: dataset", dataset, manifest.dataset);
   await checkParent(store, manifest, findings);
-  const { rows, images } = await checkRows(store, manifest, findings, options);
+  const ranges = (await options.lostRanges?.(manifest)) ?? [];
+  const lost = lostSince(manifest, ranges).map((number) => ({ range: ranges[number]!, rows: 0 }));
+  const { rows, images } = await checkRows(store, manifest, findings, lost, options);
   for (const file of manifest.files) {
     // Index files and shards were hashed as they were read.
     if (/\.(tar|parquet)$/.test(file.key)) continue;
@@ -67,9 +85,15 @@ export async function verifyVersion(
     findings.compare(`${file.key}: rows`, null, file.rows);
   }
   await checkFolder(store, manifest, folder, findings);
-  await checkRecords(manifest, findings, options.chainTotals);
+  // What the archive says of records by now is not what it said then.
+  await checkRecords(manifest, findings, lost.length === 0 ? options.chainTotals : undefined);
   const redacted = (await redactionsOf(store, dataset, manifest.number)).at(-1)?.erased.length ?? 0;
-  return report(manifest, findings, { files: manifest.files.length, rows, images }, redacted);
+  return {
+    ...report(manifest, findings, { files: manifest.files.length, rows, images }, redacted),
+    lostSince: lost.map(({ range: { partition, start, end, reason }, rows }) => ({
+      ...{ partition, start, end, reason, rows },
+    })),
+  };
 }
 
 /** Index file by index file: its rows, and the shards that they say they are in. */
@@ -77,6 +101,7 @@ async function checkRows(
   store: Store,
   manifest: Manifest,
   findings: Findings,
+  lost: readonly { readonly range: LostRange; rows: number }[],
   { onProgress, signal }: VerifyOptions,
 ): Promise<{ rows: number; images: number }> {
   const audit = new IndexAudit(manifest, findings);
@@ -92,6 +117,7 @@ async function checkRows(
       for await (const columns of readIndexFile(store, file)) {
         audit.add(columns, file.key);
         expected.add(columns, file.key, findings);
+        for (const one of lost) one.rows += rowsIn(columns, one.range);
         progress();
       }
       findings.compare(`${file.key}: rows`, file.rows, audit.rows - before);
@@ -119,6 +145,19 @@ async function checkRows(
   audit.finish();
   progress();
   return { rows: audit.rows, images };
+}
+
+/** Rows of an index that are of a range's offsets */
+function rowsIn(
+  { partition, offset }: Pick<IndexColumns, "partition" | "offset">,
+  range: Pick<LostRange, "partition" | "start" | "end">,
+): number {
+  let rows = 0;
+  for (let row = 0; row < offset.length; row++) {
+    const at = Number(offset[row]!);
+    if (partition[row] === range.partition && range.start <= at && at < range.end) rows++;
+  }
+  return rows;
 }
 
 /** Nothing lies in the version's folder that its manifest does not name: a reader who lists it would take it in. */
@@ -175,6 +214,6 @@ function report(
   findings: Findings,
   checked: VerifyReport["checked"],
   redacted: number,
-): VerifyReport {
+): Omit<VerifyReport, "lostSince"> {
   return { manifest, findings: findings.list, findingCount: findings.count, redacted, checked };
 }
