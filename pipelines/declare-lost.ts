@@ -146,7 +146,5 @@ async function damageIn(reader: ChainReader, store: Store, wanted: Wanted, signa
     void segment;
   }
   for await (const gap of damagedRecords(store, runs, low, Math.min(high, runsEnd))) onGap(gap);
-  return [...found.values()]
-    .filter((gap) => gap.start < until && gap.end > from)
-    .sort((a, b) => a.start - b.start);
+  return [...found.values()].filter((gap) => gap.start < until && gap.end > from).sort((a, b) => a.start - b.start);
 }

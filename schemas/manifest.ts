@@ -62,7 +62,16 @@ export const manifestSchema = z.strictObject({
     labels: labelFrontierSchema.default([]),
     /** Ranges below the frontier that were declared lost before the cut, by their declarations' numbers */
     lost: z
-      .array(z.strictObject({ number: count, partition: count, origin: count, start: count, end: count, reason: z.string() }))
+      .array(
+        z.strictObject({
+          number: count,
+          partition: count,
+          origin: count,
+          start: count,
+          end: count,
+          reason: z.string(),
+        }),
+      )
       .default([]),
     /** engines seen in the segments read */
     engines: z.array(engineInfoSchema),

@@ -73,10 +73,16 @@ export const declare: DeclareCommand = (command, invocation) => {
         "is declared, in whole segments and row groups. Versions that have rows of it stay as they are. Says what that would be; does it with --yes. Stop what scores and ranks " +
         "before, and start it again afterwards.",
     )
-    .argument("<target>", "the damaged object's key, or offsets such as images/0/100-200, as `archive verify` names them")
+    .argument(
+      "<target>",
+      "the damaged object's key, or offsets such as images/0/100-200, as `archive verify` names them",
+    )
     .requiredOption("--reason <text>", "why, for those who meet the gap later")
     .option("--author <name>", "who says so; by default the user's name")
-    .option("--teacher-digest <digest>", "with offsets: the teacher whose scores are meant, the first digits of its digest")
+    .option(
+      "--teacher-digest <digest>",
+      "with offsets: the teacher whose scores are meant, the first digits of its digest",
+    )
     .option("--dry-run", "say what would be declared, and change nothing; as without --yes")
     .option("--yes", "do it")
     .addHelpText(

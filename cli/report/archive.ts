@@ -10,7 +10,8 @@ export function archiveText(report: ArchiveReport): string {
     `Read ${counted(chains, "chain")}: ${counted(segments, "segment")} (${counted(runs, "run")} and the tail), ${counted(rows, "row")}; ` +
     `${counted(images, "kept image")} in ${counted(packs, "pack")}, ${counted(labels, "label")}, ${counted(versions, "manifest")}.`;
   if (damaged.length === 0) {
-    const rest = lost.length === 0 ? "All is as it was written." : "All that is not declared lost is as it was written.";
+    const rest =
+      lost.length === 0 ? "All is as it was written." : "All that is not declared lost is as it was written.";
     return [`${read} ${rest}`, ...lost].join("\n");
   }
   const lines = damaged.map(({ message, versions: made }) => {
@@ -20,7 +21,17 @@ export function archiveText(report: ArchiveReport): string {
   return [read, ...lost, `${counted(damaged.length, "part")} not as written:`, ...lines].join("\n");
 }
 
-function lostLine({ stream, partition, start, end, records, reason, author, declaredMs, versions }: LostOffsets): string {
+function lostLine({
+  stream,
+  partition,
+  start,
+  end,
+  records,
+  reason,
+  author,
+  declaredMs,
+  versions,
+}: LostOffsets): string {
   const day = new Date(declaredMs).toISOString().slice(0, 10);
   const cutBefore = versions.length === 0 ? "" : `; versions cut over them before: ${versions.join(", ")}`;
   return `  Offsets [${start}, ${end}) of ${stream}/${partition} are declared lost, ${counted(records, "record")} (${reason}; ${author}, ${day})${cutBefore}`;

@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError, SluiceError, awaitedLater } from "../../schemas/errors.js";
+import { isSluiceError, orNull, SluiceError, awaitedLater } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { QuarantineCounts } from "../../schemas/run.js";
@@ -99,10 +99,7 @@ export class ChainReader {
         yield met.value;
         continue;
       }
-      const next = nearer(
-        ahead.after(at) ?? (ahead.isFull ? await this.#nextStart(at) : null),
-        losses.startAfter(at),
-      );
+      const next = nearer(ahead.after(at) ?? (ahead.isFull ? await this.#nextStart(at) : null), losses.startAfter(at));
       const isOpen = until === Number.POSITIVE_INFINITY;
       if (isOpen && next === null && met.what !== "corrupt") return at;
       if (met.what === "missing" && missedAt !== at) {
@@ -273,7 +270,10 @@ export class ChainReader {
     const lost = (await this.runs.losses()).holding(start);
     if (lost !== null) return lost.start === start ? { header: lost, batch: noRows(1) } : null;
     const met = await this.#meet(start, () => readSegment(this.#store, this.chain, start, memory));
-    if (met.what === "corrupt") throw met.error;
+    if (met.what === "corrupt") {
+      const header = await orNull(readSegmentHeader(this.#store, this.chain, start), "E_SEGMENT_CORRUPT");
+      throw corruptError(this.chain, start, header?.end ?? (await this.#nextStart(start)), met.error);
+    }
     return met.what === "found" ? met.value : null;
   }
 
@@ -348,7 +348,8 @@ export class ChainReader {
     const said = error.context["end"];
     const lost = (await this.runs.losses()).startAfter(at) ?? until;
     const end = Math.min(typeof said === "number" && said > at ? said : await this.#runEnd(at), until, lost);
-    const gap = corruptError(this.chain, at, end, error);
+    const isSaid = error.context["start"] === at && said === end;
+    const gap = isSaid ? error : corruptError(this.chain, at, end, error);
     if (onGap === undefined) throw gap;
     onGap({ start: at, end, error: gap });
     return end;

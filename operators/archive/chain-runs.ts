@@ -3,6 +3,7 @@ import { isSluiceError, orNull, SluiceError } from "../../schemas/errors.js";
 import { keys, runPlace, type ChainName } from "../../schemas/keys.js";
 import type { LostRange } from "../../schemas/lost-range.js";
 import { decodeRunBlock, decodeRunHead, RUN_HEAD_BYTES, type PlacedHead, type RunHead } from "../../schemas/run.js";
+import { corruptError } from "./chain-faults.js";
 import { ChainLosses, readLostRanges } from "./lost-ranges.js";
 import { RunIndex } from "./run-index.js";
 import { readStandingRuns, writeStandingRuns, type StandingRun } from "./standing-runs.js";
@@ -92,7 +93,8 @@ export class ChainRuns {
     for (;;) {
       const start = this.#end;
       if ((await this.#store.head(keys.runIndex(this.#chain, start, 0))) === null) return;
-      const end = (await this.#endOrNull(start, 0)) ?? (await this.#endIfLost(start)) ?? (await this.head(start, 0)).end;
+      const end =
+        (await this.#endOrNull(start, 0)) ?? (await this.#endIfLost(start)) ?? (await this.head(start, 0)).end;
       // Another look may have come before.
       if (start !== this.#end) continue;
       this.#standing.push({ start, level: 0, end });
@@ -143,8 +145,7 @@ export class ChainRuns {
       const top = starts.at(-1);
       if (top === undefined) continue;
       // Of a level whose last one is damaged, that one is taken to reach to the end: it is named where it is read.
-      from =
-        level === 0 ? end : ((await this.#endOrNull(top, level)) ?? (await this.#endIfLost(top)) ?? end);
+      from = level === 0 ? end : ((await this.#endOrNull(top, level)) ?? (await this.#endIfLost(top)) ?? end);
       starts.forEach((start, at) => {
         const until = starts[at + 1] ?? from;
         if (until > start) standing.push({ start, level, end: until });
@@ -195,7 +196,8 @@ export class ChainRuns {
   async endOf(level: number): Promise<number> {
     if (level === 0) return this.end();
     const last = this.#levels[level]?.at(-1);
-    return last === undefined ? this.#chain.origin : (await this.head(last, level)).end;
+    if (last === undefined) return this.#chain.origin;
+    return (await this.headUnlessLost({ start: last, level }))?.end ?? (await this.#endIfLost(last)) ?? last;
   }
 
   /** The head of one run. Throws E_SEGMENT_CORRUPT, E_STORE_MISSING. */
@@ -232,7 +234,7 @@ export class ChainRuns {
   async indexAt(offset: number): Promise<RunIndex> {
     for (let looks = 0; ; looks++) {
       const place = await this.standingAt(offset);
-      const index = await this.#index(place, offset);
+      const index = await this.#indexOrOffsets(place, offset);
       if (index !== null) return index;
       // A higher level has taken its place since.
       if (looks > 0) throw this.#gone(place);
@@ -246,6 +248,17 @@ export class ChainRuns {
     const found = standing[firstEndingBehind(standing, offset)];
     if (found === undefined || found.start > offset) throw new RangeError(`no run of the chain reaches to ${offset}`);
     return found;
+  }
+
+  /** As `#index`; an error says which offsets are in what is damaged. */
+  async #indexOrOffsets(place: StandingRun, offset: number): Promise<RunIndex | null> {
+    try {
+      return await this.#index(place, offset);
+    } catch (error) {
+      if (!isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
+      const { end } = error.context;
+      throw corruptError(this.#chain, offset, typeof end === "number" ? end : place.end, error);
+    }
   }
 
   /** null where the run has given up its lines. */

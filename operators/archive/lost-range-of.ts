@@ -7,7 +7,7 @@ import type { ChainReader, Gap } from "./chain-reader.js";
 
 /**
  * The declaration that a gap's offsets are lost. Where headers can be read, they say what its segments were; else it is cut at what other
- * objects know of their boundaries: `ends` of frontiers, and packs, which begin where segments do.
+ * objects know of their boundaries: `ends` of frontiers, and packs and runs, which begin where segments do.
  */
 export async function lostRangeOf(
   store: Store,
@@ -74,7 +74,7 @@ function lostOf({ end, counts, watermarkMs, rejected, retried, pack }: SegmentHe
 
 async function unknownSegments(
   store: Store,
-  { chain }: ChainReader,
+  { chain, runs }: ChainReader,
   start: number,
   end: number,
   ends: readonly number[],
@@ -85,7 +85,10 @@ async function unknownSegments(
     const place = scoredPackPlace(key);
     if (place !== null && place.start >= start && place.start < end) packs.set(place.start, place.attempt);
   }
-  const starts = new Set([start, ...packs.keys(), ...ends.filter((one) => one > start && one < end)]);
+  await runs.refresh();
+  const runStarts = Array.from({ length: runs.levels }, (_, level) => runs.startsOf(level)).flat();
+  const inside = [...ends, ...runStarts].filter((one) => one > start && one < end);
+  const starts = new Set([start, ...packs.keys(), ...inside]);
   const sorted = [...starts].sort((a, b) => a - b);
   return sorted.map((from, at): LostSegment => {
     const until = sorted[at + 1] ?? end;

@@ -222,7 +222,10 @@ export class LocalScoreIndex implements ScoreIndex {
 
   /** Takes in entries, and how far the chain has been followed with them. */
   async #follow(chain: ChainName, position: Followed, entries: [Uint8Array, Uint8Array][]): Promise<void> {
-    await this.#table.putMany([...entries, [positionKey(chain), Buffer.from(JSON.stringify({ ...position, losses: this.#lost.length }))]]);
+    await this.#table.putMany([
+      ...entries,
+      [positionKey(chain), Buffer.from(JSON.stringify({ ...position, losses: this.#lost.length }))],
+    ]);
     this.#known.set(keys.chain(chain), position);
   }
 

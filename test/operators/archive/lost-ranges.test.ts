@@ -60,15 +60,14 @@ test("damage anything, declare it lost: every reader agrees with an archive that
       await writeCheckpoint(store, live, new Map(), new Map());
       for (let day = 0; day < before; day++) await compactAt(store, archive, day);
 
-      const targets = new Set<string>();
       for (const { object, at, gone } of hits) {
         const all = archiveKeys(store);
+        if (all.length === 0) break;
         const key = all[object % all.length]!;
         const bytes = Buffer.from(store.objects.get(key)!);
         bytes[at % bytes.length]! ^= 4;
         if (gone && key.endsWith(".arrow")) store.objects.delete(key);
         else store.objects.set(key, bytes);
-        targets.add(key);
       }
       for (let round = 0; round < 8; round++) {
         const report = await verifyArchive({ store, stream, teachers: [teacher], datasets: [] });
@@ -119,13 +118,13 @@ test("damage anything, declare it lost: every reader agrees with an archive that
           header,
           batch: isLost(header.start)
             ? noRows(5)
-            : whole.find((one) => one.header.start === header.start)?.batch ?? batch,
+            : (whole.find((one) => one.header.start === header.start)?.batch ?? batch),
         })),
       );
       const expected = await cutOf(model, archive, false);
       assert.deepEqual(await cutOf(store, archive, false), expected);
       assert.deepEqual(await cutOf(store, archive, true), expected, "no checkpoint with lost rows is used");
     }),
-    { numRuns: 60, endOnFailure: true },
+    { numRuns: Number(process.env["LOST_RUNS"] ?? 12), endOnFailure: true },
   );
 });

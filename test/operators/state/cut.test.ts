@@ -126,7 +126,7 @@ test("a missing segment is a gap with its offsets, and is left out only on reque
   await store.delete(keys.segment(chain, 10));
   await assert.rejects(currentFrontier(store, { teacher, stream }), (error: unknown) => {
     assert.ok(isSluiceError(error, "E_CHAIN_GAP"));
-    assert.deepEqual(error.context, { start: 10, end: 20 });
+    assert.deepEqual(error.context, { start: 10, end: 20, key: keys.segment(chain, 10) });
     assert.match(error.message, /--allow-gaps/);
     return true;
   });
