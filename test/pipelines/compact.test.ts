@@ -174,10 +174,10 @@ test("a corrupt or missing segment ends what is compacted, is named with its off
     if (damage === "missing") await store.delete(key);
     else await store.put(key, bytes);
     const done = await compactAt(store, archive, 0, { segmentsPerRun: 9 });
-    const [code, end] = damage === "missing" ? ["E_CHAIN_GAP", 50] : ["E_SEGMENT_CORRUPT", 40];
+    const code = damage === "missing" ? "E_CHAIN_GAP" : "E_SEGMENT_CORRUPT";
     assert.deepEqual(
       done.refused.map(({ start, end, error }) => [start, end, error.code]),
-      [[40, end, code]],
+      [[40, 50, code]],
     );
     assert.deepEqual([done.segments, done.runs], [4, 1]);
     await store.put(key, whole);
@@ -225,7 +225,7 @@ for (const damage of ["missing", "cut short", "changed"] as const) {
     await assert.rejects(cut(options), (error: unknown) => {
       assert.ok(isSluiceError(error, "E_SEGMENT_CORRUPT"));
       assert.ok(error.message.includes(file), error.message);
-      assert.match(error.message, /Offsets \[20, 40\) of images\/0/);
+      assert.match(error.message, /offsets \[20, 40\) of images\/0/);
       return true;
     });
     const gaps: string[] = [];
