@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { mkdir } from "node:fs/promises";
 import { openEmbeddedLog, type EmbeddedLog } from "../../connectors/log/embedded/embedded-log.js";
 import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
@@ -67,9 +68,12 @@ async function makeFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
   } catch (cause) {
     const code = codeOf(cause) ?? "unknown";
+    // Of a parent that is read-only Node says ENOENT where more than one folder was to be made.
+    let parent = dirname(folder);
+    while (!existsSync(parent) && dirname(parent) !== parent) parent = dirname(parent);
     throw new SluiceError(
       code === "ENOSPC" ? "E_STORE_FULL" : "E_STORE_READONLY",
-      `Expected to create the data folder ${folder}, found ${code}. Name another with --data, or make its parent writable.`,
+      `Expected to create the data folder ${folder}, found that ${parent} takes none (${code}). Name another with --data, or make ${parent} writable.`,
       { cause },
     );
   }

@@ -34,6 +34,9 @@ export interface S3BucketOptions {
 /** The greatest object that one PUT may write: every PUT of bytes is a single, atomic one. */
 const LARGEST_PUT = 5 * 1024 ** 3;
 
+/** Stores may have older buckets with capitals or underscores. */
+const BUCKET_NAME = /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/i;
+
 /** A bucket, or what lies below a prefix in it, and how requests to it are tried. */
 export class S3Bucket {
   readonly client: Client;
@@ -48,6 +51,13 @@ export class S3Bucket {
 
   constructor(options: S3BucketOptions) {
     const { endPoint, port, useSSL, bucket, connections = 32, stallMs = 30_000 } = options;
+    if (!BUCKET_NAME.test(bucket)) {
+      throw new SluiceError(
+        "E_STORE_BUCKET",
+        `Expected a bucket's name of 3 to 63 characters (a-z, 0-9, dots and dashes; a letter or digit at both ends), found ${JSON.stringify(bucket)}.`,
+        { bucket },
+      );
+    }
     this.bucket = bucket;
     this.prefix = (options.prefix ?? "")
       .split("/")
