@@ -121,7 +121,9 @@ test("a process's start is its own: the same while it lives, none once it is dea
 async function plant(folder: string, holder: Partial<Holder>): Promise<void> {
   const files = LmdbFolder.open(folder, false);
   const whole: Holder = { ...ownIdentity(), command: "planted", sinceMs: 0, nonce: "planted", ...holder };
-  files.writeNow(() => void files.table("meta")!.put(Buffer.from("owner"), Buffer.from(JSON.stringify(whole))));
+  files.writeNow(() => {
+    void files.table("meta")!.put(Buffer.from("owner"), Buffer.from(JSON.stringify(whole)));
+  });
   await files.close();
 }
 
