@@ -41,7 +41,13 @@ function problemsOf(issue: Issue, root: unknown): SettingProblem[] {
   const own = /^expected /.test(issue.message) ? issue.message : null;
   let expected = own ?? (shape === null ? issue.message : `expected ${expectationText(formsFor(shape, value))}`);
   if (issue.code === "too_small" && issue.origin === "string") expected = "expected text that is not empty";
-  return [{ path, at: "value", message: `${expected}, found ${found}` }];
+  return [{ path, at: "value", message: `${expected}, found ${found}${quoteHint(issue, value)}` }];
+}
+
+/** YAML reads `7`, `1e3` and `true` as numbers and truth values, also where a class is called so. */
+function quoteHint(issue: Issue, value: unknown): string {
+  if (issue.code !== "invalid_type" || issue.expected !== "string") return "";
+  return typeof value === "number" || typeof value === "boolean" ? "; in quotes it is text" : "";
 }
 
 /** Of a choice, what is wrong by the form that was most likely meant; null where the value has none of the forms. */

@@ -165,6 +165,23 @@ test("of a setting that takes several forms, the form that was meant is judged",
   ]);
 });
 
+test("class names that YAML takes for numbers or truth values are asked for in quotes", async (t) => {
+  const folder = await temporaryFolder(t);
+  const merged = (members: string): Promise<string[]> =>
+    problems(folder, `datasets: [{ name: a, select: { labels: { pets: [${members}] } } }]\n`);
+  assert.deepEqual(await merged("no, 7, true"), [
+    "sluice.yaml:1:54 datasets[0].select.labels.pets[1]: expected text, found 7; in quotes it is text",
+    "sluice.yaml:1:57 datasets[0].select.labels.pets[2]: expected text, found true; in quotes it is text",
+  ]);
+  assert.deepEqual(
+    (await load(folder, 'datasets: [{ name: a, select: { labels: { pets: [no, "7", "true"] } } }]\n')).config
+      .datasets[0]?.select.labels,
+    {
+      pets: ["no", "7", "true"],
+    },
+  );
+});
+
 test("free names can be set by flags, and by variables as a whole", async (t) => {
   const folder = await temporaryFolder(t);
   const flags = [assignmentOverride("datasets[0].select.labels.pets=[cat, dog]")];
