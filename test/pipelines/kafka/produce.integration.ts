@@ -117,6 +117,7 @@ describe("sluice produce", { skip: await cannotStart("kafka") }, () => {
   test("without the topic it says what to do", async (t) => {
     const folder = await temporaryFolder(t);
     await mkdir(join(folder, "pictures"));
+    await writeFile(join(folder, "pictures", "a.png"), await picture(8, 8).png().toBuffer());
     await assert.rejects(sluice(folder, "absent", "produce", "pictures"), /E_LOG_IO: .*`sluice topics create`/);
   });
 });

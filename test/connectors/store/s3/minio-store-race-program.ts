@@ -1,7 +1,7 @@
 import { openMinioStore } from "../../../../connectors/store/s3/minio-store.js";
 import { raceForKeys } from "../../../conformance/store-race.js";
 
-/** A writer of a race: `node minio-race-program.js <port> <bucket> <access key> <secret key>` */
+/** A writer of a race: `node minio-store-race-program.js <port> <bucket> <access key> <secret key>` */
 const [port = "", bucket = "", accessKey = "", secretKey = ""] = process.argv.slice(2);
 await raceForKeys(
   await openMinioStore({

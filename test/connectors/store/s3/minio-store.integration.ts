@@ -113,7 +113,7 @@ for (const [name, start] of [
 
     test("of 8 processes exactly one creates a key, 200 times", async (t) => {
       const store = await open(t, { prefix: "" });
-      const program = join(import.meta.dirname, "minio-race-program.js");
+      const program = join(import.meta.dirname, "minio-store-race-program.js");
       const { port, bucket, accessKey, secretKey } = server;
       const args = [String(port), bucket, accessKey, secretKey];
       await assertOneWinnerEach(t, store, "versions/wild", program, args);
