@@ -77,7 +77,6 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "commit-not-idempotent",
-    likelySeed: 5,
     what: "a publisher does not know its own manifest again when the answer to its commit was lost",
     store: (store) => ({
       ...store,
@@ -123,6 +122,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "pruning-at-the-threshold",
+    likelySeed: 0,
     side: "states",
     what: "images that tie with a threshold lose their bytes",
     install: keepersWith((keeper) => ({
@@ -163,6 +163,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "watermark-regresses",
+    likelySeed: 0,
     what: "a segment's watermark is that of its last record",
     install: () => {
       const last = new WeakMap<SegmentBuilder, number>();
@@ -217,6 +218,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "checkpoint-beyond-the-frontier",
+    likelySeed: 1,
     what: "a cut starts from a checkpoint that has more in it than its frontier",
     cutStore: (store, frontier) => ({
       ...store,
@@ -266,11 +268,13 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "automatic-cuts-as-by-hand",
+    likelySeed: 1,
     what: "versions that a trigger makes may be cut below their parent's frontier",
     automatic: false,
   },
   {
     name: "refusals-not-counted",
+    likelySeed: 0,
     what: "a quarantined record is in the header's list and not in its counts",
     install: () =>
       replace(SegmentBuilder.prototype, "counts", (old) => ({
@@ -282,6 +286,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "ranks-what-is-not-archived",
+    likelySeed: 0,
     side: "states",
     what: "the live state takes scores whose last bits are not the archived ones",
     install: () =>
@@ -294,11 +299,13 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "labels-replaced",
+    likelySeed: 18,
     what: "labels are put, not created only if absent",
     store: overwriting((key) => key.startsWith("labels/")),
   },
   {
     name: "labels-beyond-what-is-said",
+    likelySeed: 1,
     what: "a version heeds labels that its manifest does not tell of",
     cut: (cut) => ({
       ...cut,
@@ -307,6 +314,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "retracted-rows-not-replaced",
+    likelySeed: 1,
     what: "where retractions have used up the reserve, the archive is not read",
     install: () =>
       replace(TopkState.prototype, "kept", () => ({
@@ -317,6 +325,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "run-replaced",
+    likelySeed: 1,
     what: "a run's index is put, not created only if absent",
     store: overwriting(isRunIndex),
   },
@@ -327,6 +336,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "reader-does-not-look-again",
+    likelySeed: 7,
     what: "a reader takes a segment that is missing for the chain's end, or a gap, where a run has it meanwhile",
     install: () =>
       replace(ChainRuns.prototype, "look", () => ({
@@ -337,6 +347,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "segments-deleted-before-the-run-stands",
+    likelySeed: 0,
     what: "a compactor deletes the segments of a run as its file is written, before its index is",
     store: (store) => ({
       ...store,
@@ -352,6 +363,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "files-swept-before-their-run",
+    likelySeed: 0,
     what: "a compactor deletes the files of others that no index names yet",
     store: (store) => ({
       ...store,
@@ -366,6 +378,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "boundaries-off-by-one",
+    likelySeed: 0,
     what: "a run says that each of its segments ends one offset later",
     install: () =>
       replace(RunBlocksBuilder.prototype, "add", (old) => ({
@@ -376,6 +389,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "sweeps-one-segment-too-many",
+    likelySeed: 0,
     what: "a compactor deletes the segment that begins where its run ends",
     store: (store) => ({
       ...store,
@@ -391,6 +405,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "copies-counted-as-scored",
+    likelySeed: 0,
     what: "the header counts rows with copied scores among those that were scored",
     install: () =>
       replace(SegmentBuilder.prototype, "counts", (old) => ({
@@ -402,6 +417,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "retry-with-its-own-time",
+    likelySeed: 8,
     what: "a retry has the event time at which it was appended again",
     producerLog: (log) => ({
       ...log,
@@ -415,6 +431,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "reader-repeats-a-batch",
+    likelySeed: 0,
     what: "a scorer is given some records a second time",
     log: (log) =>
       readingOtherwise(log, async function* (batches) {
@@ -427,6 +444,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "reader-skips-a-record",
+    likelySeed: 0,
     what: "a scorer is not given the last record of some batches",
     log: (log) =>
       readingOtherwise(log, async function* (batches) {

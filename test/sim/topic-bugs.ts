@@ -62,6 +62,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
   [
     {
       name: "last-shard-not-told",
+      likelySeed: 4,
       what: "some segments send nothing to the last class shard, since it has no rows there",
       install: messagesWith((messages) =>
         messages.filter(
@@ -74,6 +75,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "candidates-to-the-wrong-shard",
+      likelySeed: 6,
       what: "two class shards are sent each other's rows",
       install: messagesWith((messages) => {
         const [first, second] = messages;
@@ -83,6 +85,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "message-of-the-rows-before",
+      likelySeed: 3,
       what: "a message has the rows of the segment before",
       install: () => {
         let before: CandidatesMessage[] | undefined;
@@ -98,6 +101,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "committed-before-told",
+      likelySeed: 3,
       what: "a segment's end is committed, and then its candidates are sent",
       log: (log) => {
         const held: (() => Promise<unknown>)[] = [];
@@ -127,6 +131,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "takeover-does-not-send-again",
+      likelySeed: 6,
       what: "a scorer that takes over a partition sends nothing of what its predecessor had archived and not committed",
       install: () => replace(TopicDownstream.prototype, "catchUp", () => ({ value: () => Promise.resolve() })),
     },
