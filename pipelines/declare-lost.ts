@@ -141,9 +141,9 @@ async function damageIn(reader: ChainReader, store: Store, wanted: Wanted, signa
       break;
     }
   }
-  for await (const segment of reader.segments(low, high, onGap)) {
+  const segments = reader.segments(low, high, onGap);
+  while ((await segments.next()).done !== true) {
     throwIfStopped(signal, "Nothing was declared lost: the reading was stopped on request.");
-    void segment;
   }
   for await (const gap of damagedRecords(store, runs, low, Math.min(high, runsEnd))) onGap(gap);
   return [...found.values()].filter((gap) => gap.start < until && gap.end > from).sort((a, b) => a.start - b.start);

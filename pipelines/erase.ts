@@ -80,8 +80,9 @@ export async function eraseImages(options: EraseImagesOptions): Promise<ErasedIm
   }
 }
 
-function reportOf({ all: _all, records, ...rest }: Erased): Omit<Erased, "all" | "records"> & { records: number } {
-  return { ...rest, records: records.length };
+function reportOf(erased: Erased): Omit<Erased, "all" | "records"> & { records: number } {
+  const { records, images, rows, packs, versions, uris, waiting, refused } = erased;
+  return { images, rows, packs, versions, uris, waiting, refused, records: records.length };
 }
 
 /** Throws E_STORE_VERSIONED where what is deleted stays all the same. */

@@ -253,7 +253,9 @@ async function measured({ file, rows, chunks }: Anew): Promise<ManifestFile> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
   let samples = 0;
-  for await (const chunk of chunks(() => void samples++)) {
+  for await (const chunk of chunks(() => {
+    samples++;
+  })) {
     hash.update(chunk);
     sizeBytes += chunk.length;
   }

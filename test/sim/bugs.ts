@@ -60,6 +60,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "checkpoint-forgets-what-changed",
+    likelySeed: 74,
     what: "a checkpoint that is tried again takes the parts of the one before for panes that have changed since",
     install: () => replace(DatasetState.prototype, "markChanged", () => ({ value: () => undefined })),
   },
@@ -186,6 +187,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "late-rows-dropped",
+    likelySeed: 29,
     what: "rows of a pane that has been closed are left out of the state",
     install: () => {
       const closed = new WeakMap<DatasetState, Set<number>>();

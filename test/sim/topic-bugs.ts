@@ -172,16 +172,19 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "board-mixes-panes",
+      likelySeed: 47,
       what: "candidates of a pane are pruned by the thresholds of the one before",
       install: boardWith((found, of, parameters, pane) => of(parameters, pane - 1) ?? found),
     },
     {
       name: "pruned-at-the-threshold-in-messages",
+      likelySeed: 41,
       what: "candidates that tie with a threshold are not sent",
       install: boardWith((found) => ({ ...found, keys: found.keys.map(nextUp) })),
     },
     {
       name: "bytes-left-out-by-nobody",
+      likelySeed: 34,
       what: "a segment does not say by which checkpoint's thresholds it left out bytes",
       install: () =>
         replace(ThresholdBoard.prototype, "keepers", (old) => ({

@@ -10,7 +10,7 @@ const UNKNOWN_TOPIC = 3;
 
 /** What the client's `Broker` has beyond its types */
 interface Connected {
-  readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null;
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>> | null;
   readonly connectionPool: {
     send<T>(protocol: {
       readonly request: { apiKey: number; apiVersion: number; apiName: string; encode: () => Promise<EncodedBody> };
@@ -37,7 +37,8 @@ interface Told {
  */
 export async function topicId(broker: Broker, topic: string): Promise<string | null> {
   const { versions, connectionPool } = broker as unknown as Connected;
-  if ((versions?.[API_KEY]?.maxVersion ?? 0) < API_VERSION) return null;
+  const known = versions === null ? undefined : versions[API_KEY];
+  if (known === undefined || known.maxVersion < API_VERSION) return null;
   const body = encodeRequest(topic);
   const { errorCode, id } = await connectionPool.send<Told>({
     request: {

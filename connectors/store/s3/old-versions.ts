@@ -19,8 +19,9 @@ export async function keepsOld(bucket: S3Bucket): Promise<"no" | "versions" | "l
     const { Status: status } = (await client.getBucketVersioning(bucket.bucket)) as { Status?: string };
     if (status !== "Enabled" && status !== "Suspended") return "no";
     try {
-      const lock: unknown = await (client.getObjectLockConfig(bucket.bucket) as unknown as Promise<unknown>);
-      const { objectLockEnabled } = lock as { objectLockEnabled?: string };
+      // The client's types know the form with a callback alone; without one it gives a promise.
+      const ask = client.getObjectLockConfig.bind(client) as (name: string) => Promise<{ objectLockEnabled?: string }>;
+      const { objectLockEnabled } = await ask(bucket.bucket);
       return objectLockEnabled === "Enabled" ? "locked" : "versions";
     } catch (error) {
       if (NO_LOCK.has(s3Code(error))) return "versions";

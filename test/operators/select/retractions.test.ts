@@ -124,7 +124,7 @@ test("an erased image is of no class, and nothing that is said of it changes tha
     images.take(label);
   }
   const labels = ["cat", "dog"];
-  const { counts, has } = images.retractions(sameClasses(labels), { labels, formerLabels: [] });
-  assert.deepEqual([...counts], [1, 1]);
-  assert.ok(images.isErased(sha256) && [0, 1].every((index) => has(index, identityOf(sha256), 0)));
+  const retractions = images.retractions(sameClasses(labels), { labels, formerLabels: [] });
+  assert.deepEqual([...retractions.counts], [1, 1]);
+  assert.ok(images.isErased(sha256) && [0, 1].every((index) => retractions.has(index, identityOf(sha256), 0)));
 });

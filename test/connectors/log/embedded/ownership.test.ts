@@ -122,7 +122,7 @@ async function plant(folder: string, holder: Partial<Holder>): Promise<void> {
   const files = LmdbFolder.open(folder, false);
   const whole: Holder = { ...ownIdentity(), command: "planted", sinceMs: 0, nonce: "planted", ...holder };
   files.writeNow(() => {
-    void files.table("meta")!.put(Buffer.from("owner"), Buffer.from(JSON.stringify(whole)));
+    files.table("meta")!.put(Buffer.from("owner"), Buffer.from(JSON.stringify(whole)));
   });
   await files.close();
 }
