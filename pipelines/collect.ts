@@ -52,7 +52,7 @@ export interface Collected {
 
 /**
  * Frees what nobody needs: images in packs, packs of segments that never came to be, files of attempts that lost, states of what is no longer
- * declared, what compaction has replaced. Whoever reads, scores or publishes meanwhile loses nothing: what is dropped is deleted a grace later,
+ * declared, what compaction has replaced. Readers, scorers and publishers lose nothing meanwhile: what is dropped is deleted a grace later,
  * once pins are over and it still is not needed. Manifests, claims, run indexes and declarations stay for ever.
  */
 export async function collect(options: CollectOptions): Promise<Collected> {

@@ -114,7 +114,8 @@ function chosenClass(
   };
 }
 
-function rowsAt(rows: TopkRows, places: Int32Array): TopkRows {
+/** The rows at some places, in their order. */
+export function rowsAt(rows: TopkRows, places: Int32Array): TopkRows {
   const identity = new Uint32Array(4 * places.length);
   places.forEach((place, row) => {
     identity.set(rows.identity.subarray(4 * place, 4 * place + 4), 4 * row);

@@ -54,35 +54,51 @@ export function indexFileSchema(): SchemaElement[] {
   });
 }
 
-/** The bytes of one index file, a row group at a time. Equal rows give equal bytes. */
-export function* indexFile(group: RowGroup, shardOf: Int32Array, labels: readonly string[]): Generator<Uint8Array> {
-  const writer = new ByteWriter();
-  const take = (): Uint8Array => {
-    const bytes = writer.getBytes().slice();
-    writer.index = 0;
+type ColumnData = Parameters<ParquetWriter["write"]>[0]["columnData"];
+
+/** An index file in the making: each call gives the bytes that it adds. Equal rows give equal bytes. */
+export class IndexFile {
+  readonly #bytes = new ByteWriter();
+  readonly #parquet = new ParquetWriter({
+    writer: this.#bytes,
+    schema: indexFileSchema(),
+    codec: "SNAPPY",
+    createdBy: "sluice",
+  });
+
+  /** One row group. */
+  write(columnData: ColumnData, rows: number): Uint8Array {
+    void this.#parquet.write({ columnData, rowGroupSize: rows });
+    return this.#added();
+  }
+
+  finish(): Uint8Array {
+    void this.#parquet.finish();
+    return this.#added();
+  }
+
+  #added(): Uint8Array {
+    const bytes = this.#bytes.getBytes().slice();
+    this.#bytes.index = 0;
     return bytes;
-  };
-  const parquet = new ParquetWriter({ writer, schema: indexFileSchema(), codec: "SNAPPY", createdBy: "sluice" });
+  }
+}
+
+/** The bytes of one index file, a row group at a time. */
+export function* indexFile(group: RowGroup, shardOf: Int32Array, labels: readonly string[]): Generator<Uint8Array> {
+  const file = new IndexFile();
   for (let start = 0; start < group.rows; start += ROW_GROUP_ROWS) {
     const end = Math.min(start + ROW_GROUP_ROWS, group.rows);
-    void parquet.write({ columnData: columnsOf(group, start, end, shardOf, labels), rowGroupSize: end - start });
-    yield take();
+    yield file.write(columnsOf(group, start, end, shardOf, labels), end - start);
   }
-  void parquet.finish();
-  yield take();
+  yield file.finish();
 }
 
 /** The same of rows that were read from one, a row group each. */
 export function* indexFileOf(groups: readonly WrittenColumns[]): Generator<Uint8Array> {
-  const writer = new ByteWriter();
-  const parquet = new ParquetWriter({ writer, schema: indexFileSchema(), codec: "SNAPPY", createdBy: "sluice" });
-  for (const columns of groups) {
-    void parquet.write({ columnData: columnDataOf(columns), rowGroupSize: columns.class.length });
-    yield writer.getBytes().slice();
-    writer.index = 0;
-  }
-  void parquet.finish();
-  yield writer.getBytes().slice();
+  const file = new IndexFile();
+  for (const columns of groups) yield file.write(columnDataOf(columns), columns.class.length);
+  yield file.finish();
 }
 
 type ColumnName = (typeof INDEX_COLUMNS)[number]["name"];

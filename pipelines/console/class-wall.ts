@@ -1,3 +1,4 @@
+import { rowsAt } from "../../operators/version/choose-rows.js";
 import { chosenRows } from "../../operators/version/chosen-rows.js";
 import { digestText } from "../../operators/version/fetched-images.js";
 import { identityOf } from "../../operators/select/retractions.js";
@@ -97,7 +98,11 @@ export class ClassWalls {
     places: readonly number[],
   ): Promise<Map<number, WallImage>> {
     if (places.length === 0) return new Map();
-    const entries = { class: classIndex, rows: rowsAt(rows, places), repeat: new Uint32Array(places.length) };
+    const entries = {
+      class: classIndex,
+      rows: rowsAt(rows, Int32Array.from(places)),
+      repeat: new Uint32Array(places.length),
+    };
     const archive = { archive: held.archive, stream: this.#stream, frontier: held.frontier, ranking: held.ranked };
     const [chosen] = await chosenRows(archive, [entries]);
     return new Map(
@@ -136,20 +141,6 @@ function wallImage(row: IndexRow): WallImage {
   const { width, height, licence, origin, bytes, repeat } = row;
   const place = { uri, partition, offset, eventTimeMs, sizeBytes, width, height, licence, origin };
   return { sha256, key, probability, ...place, bytes, repeat };
-}
-
-function rowsAt(rows: TopkRows, places: readonly number[]): TopkRows {
-  const identity = new Uint32Array(4 * places.length);
-  places.forEach((place, at) => {
-    identity.set(rows.identity.subarray(4 * place, 4 * place + 4), 4 * at);
-  });
-  return {
-    count: places.length,
-    keys: Float64Array.from(places, (place) => rows.keys[place]!),
-    identity,
-    partition: Uint16Array.from(places, (place) => rows.partition[place]!),
-    offset: Float64Array.from(places, (place) => rows.offset[place]!),
-  };
 }
 
 /** An identity as text: four numbers. */

@@ -13,9 +13,8 @@ import {
   vectorFromArray,
   type DataType,
 } from "apache-arrow";
-import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { digestText } from "../../operators/version/fetched-images.js";
-import { indexFileSchema } from "../../operators/version/index-writer.js";
+import { IndexFile } from "../../operators/version/index-writer.js";
 import type { Cut } from "../../schemas/chosen-rows.js";
 import { INDEX_COLUMNS, type IndexRow } from "../../schemas/index-row.js";
 import { BYTES } from "../../schemas/scored-batch.js";
@@ -137,13 +136,7 @@ async function* arrowRows(groups: AsyncIterable<IndexRow[]>): AsyncGenerator<Uin
 }
 
 async function* parquetRows(groups: AsyncIterable<IndexRow[]>): AsyncGenerator<Uint8Array> {
-  const writer = new ByteWriter();
-  const take = (): Uint8Array => {
-    const bytes = writer.getBytes().slice();
-    writer.index = 0;
-    return bytes;
-  };
-  const parquet = new ParquetWriter({ writer, schema: indexFileSchema(), codec: "SNAPPY", createdBy: "sluice" });
+  const file = new IndexFile();
   for await (const rows of groups) {
     if (rows.length === 0) continue;
     const columnData = INDEX_COLUMNS.map(({ name, type }) => ({
@@ -153,9 +146,7 @@ async function* parquetRows(groups: AsyncIterable<IndexRow[]>): AsyncGenerator<U
         return type === "INT64" || type === "TIMESTAMP" ? BigInt(value as number) : value;
       }),
     }));
-    void parquet.write({ columnData, rowGroupSize: rows.length });
-    yield take();
+    yield file.write(columnData, rows.length);
   }
-  void parquet.finish();
-  yield take();
+  yield file.finish();
 }

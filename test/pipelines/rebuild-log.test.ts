@@ -148,7 +148,7 @@ test("flips and cuts anywhere: ingest says so or goes on, and after a rebuild ev
 test("a log that is gone begins where the archive ends, and sources give everything again", async () => {
   const one = await copied();
   await rm(join(one.data, "log"), { recursive: true });
-  // Whoever starts without a rebuild is told of it.
+  // An `ingest` that starts without a rebuild says so.
   await assert.rejects(
     runIngest(one),
     (error) => isSluiceError(error, "E_LOG_RECREATED") && /log rebuild/.test(error.message),

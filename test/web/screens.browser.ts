@@ -199,7 +199,7 @@ describe("the page", { skip: noBrowser() }, () => {
     await other.waitForSelector(".one img");
     const source = await page.getAttribute(".one img", "src");
     const sha256 = /images\/(\w+)\//.exec(source!)![1]!;
-    // This tab hears of nothing: it is as one that was left open without a network.
+    // No event reaches this tab: it is as one that was left open without a network.
     await other.route("**/api/review/**", (route) => route.abort());
     await page.fill(".author input", "dora");
     await page.focus("main");

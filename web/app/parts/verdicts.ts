@@ -49,9 +49,10 @@ export async function takeBack({ sha256, seen }: Said): Promise<void> {
   noteChange();
 }
 
-/** What somebody else said meanwhile, as a sentence; null where the error is another one. */
-export function meanwhileText(error: unknown): string | null {
-  if (!(error instanceof CallError) || error.status !== 409) return null;
+/** Why a verdict was not taken, as a sentence: what somebody else said meanwhile, or the error's own. */
+export function failureText(error: unknown): string {
+  if (!(error instanceof CallError) || error.status !== 409)
+    return error instanceof Error ? error.message : String(error);
   const last = error.said.at(-1) as ImageLabel | undefined;
   return last === undefined
     ? error.message

@@ -10,7 +10,7 @@ import { Picture } from "../parts/picture.tsx";
 import { useScrolled } from "../parts/place.ts";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
 import { toast } from "../parts/toast.ts";
-import { meanwhileText, say, takeBack, verdictOf, type Said, type Verdict } from "../parts/verdicts.ts";
+import { failureText, say, takeBack, verdictOf, type Said, type Verdict } from "../parts/verdicts.ts";
 import { countText, probabilityText } from "../wording.ts";
 import { WallHead } from "./wall-head.tsx";
 
@@ -87,7 +87,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
         undo,
       });
     } catch (error) {
-      toast({ kind: "failed", text: meanwhileText(error) ?? messageOf(error) });
+      toast({ kind: "failed", text: failureText(error) });
     }
   };
   const back = async (): Promise<void> => {
@@ -98,7 +98,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
       await takeBack(said);
       toast({ kind: "done", text: "Taken back: what was said before holds again." });
     } catch (error) {
-      toast({ kind: "failed", text: meanwhileText(error) ?? messageOf(error) });
+      toast({ kind: "failed", text: failureText(error) });
     }
   };
   const onKey = (event: KeyboardEvent): void => {
@@ -312,8 +312,4 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
 /** The line of images that a height is in. */
 function lineAt(y: number, line: number, keptLines: number): number {
   return y > keptLines * line ? Math.max(keptLines, Math.floor((y - CUT) / line)) : Math.floor(y / line);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -11,7 +11,7 @@ import { Command, Empty, Failed, Loading } from "../parts/states.tsx";
 import { toast } from "../parts/toast.ts";
 import {
   author,
-  meanwhileText,
+  failureText,
   saidText,
   say,
   setAuthor,
@@ -130,7 +130,7 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
       const next = items.findIndex((one, index) => index > at && !isJudged(one));
       setAt(next < 0 ? Math.min(at + 1, items.length - 1) : next);
     } catch (error) {
-      toast({ kind: "failed", text: meanwhileText(error) ?? (error instanceof Error ? error.message : String(error)) });
+      toast({ kind: "failed", text: failureText(error) });
     }
   };
   const back = async (): Promise<void> => {
@@ -142,7 +142,7 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
       setAt(said.at);
       toast({ kind: "done", text: "Taken back: what was said before holds again." });
     } catch (error) {
-      toast({ kind: "failed", text: meanwhileText(error) ?? (error instanceof Error ? error.message : String(error)) });
+      toast({ kind: "failed", text: failureText(error) });
     }
   };
   useEffect(() => {
