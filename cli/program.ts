@@ -91,7 +91,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "versions",
-    summary: "list, show, compare and verify versions",
+    summary: "list, show, compare, explain and verify versions",
     load: () => import("./commands/versions.js"),
   },
   {

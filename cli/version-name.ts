@@ -1,5 +1,6 @@
 import type { Config } from "../schemas/config.js";
 import { datasetNameSchema } from "../schemas/dataset.js";
+import { tagNameSchema } from "../schemas/version-tag.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { OpenedStore } from "./existing-store.js";
 
@@ -9,25 +10,34 @@ export interface VersionName {
 }
 
 /**
- * `latest`, `3`, or with the dataset `flowers/3`: of any dataset that is declared or has versions. Without one, the first declared;
- * where none is, the only one that has versions. Throws E_USAGE, E_DATASET_UNKNOWN.
+ * `latest`, `3`, a tag such as `production`, or with the dataset `flowers/3`: of any dataset that is declared or has versions. Without
+ * one, the first declared; where none is, the only one that has versions. Throws E_USAGE, E_DATASET_UNKNOWN, E_VERSION_MISSING.
  */
 export async function versionNamed(
   store: OpenedStore,
   config: Pick<Config, "datasets">,
   text: string,
 ): Promise<VersionName> {
-  const [, dataset, number] = /^(?:([^/]+)\/)?(latest|[1-9]\d{0,14})$/.exec(text) ?? [];
-  if (number === undefined) {
+  const [, named, name = ""] = /^(?:([^/]+)\/)?([^/]+)$/.exec(text) ?? [];
+  const isTag = tagNameSchema.safeParse(name).success;
+  if (!isTag && !/^(latest|[1-9]\d{0,14})$/.test(name)) {
     throw new SluiceError(
       "E_USAGE",
-      `Expected a version (latest, 3, or with its dataset ${config.datasets[0]?.name ?? "default"}/3), found "${text}".`,
+      `Expected a version (latest, 3, a tag, or with its dataset ${config.datasets[0]?.name ?? "default"}/3), found "${text}".`,
     );
   }
-  return {
-    dataset: await versionedDataset(store, config, dataset),
-    version: number === "latest" ? "latest" : Number(number),
-  };
+  const dataset = await versionedDataset(store, config, named);
+  if (!isTag) return { dataset, version: name === "latest" ? "latest" : Number(name) };
+  const { readTags } = await import("../pipelines/versions/versions.js");
+  const tags = (await readTags(store, dataset)).filter(({ number }) => number !== null);
+  const version = tags.find(({ tag }) => tag === name)?.number ?? null;
+  if (version !== null) return { dataset, version };
+  throw new SluiceError(
+    "E_VERSION_MISSING",
+    `Expected a tag of dataset "${dataset}", found "${name}": ${tags.length === 0 ? "it has no tags" : `it has ${tags.map(({ tag }) => tag).join(", ")}`}. ` +
+      `\`sluice versions tag latest ${name}\` gives it to the newest version.`,
+    { dataset, tag: name },
+  );
 }
 
 /** A dataset by its name, declared or with versions. Throws E_DATASET_UNKNOWN. */

@@ -21,6 +21,7 @@ export const STORE_FOLDERS = [
   "streams/",
   "logs/",
   "relocations/",
+  "tags/",
   "probe-conditional/",
 ] as const;
 
@@ -132,6 +133,12 @@ export const keys = {
   attempts: (dataset: string): string => `versions/${dataset}/data/`,
   attempt: (dataset: string, attempt: string): string => `${keys.attempts(dataset)}${attempt}/`,
 
+  /** What versions of a dataset are called beside their numbers. */
+  tags: (dataset: string): string => `tags/${dataset}/`,
+  /** Which version a tag means, as one of a row of objects numbered from 1; the highest stands. */
+  tag: (dataset: string, tag: string, revision: number): string =>
+    `${keys.tags(dataset)}${tag}/${digits(revision)}.json`,
+
   /** What was declared of every dataset, and of every stream. */
   declaredDatasets: "datasets/",
   declaredStreams: "streams/",
@@ -167,6 +174,12 @@ export function labelPlace(key: string): { readonly partition: number; readonly 
 export function declarationPlace(key: string): { readonly name: string; readonly revision: number } | null {
   const [, name, revision] = /^(?:datasets|streams)\/([^/]+)\/(\d{20})\.json$/.exec(key) ?? [];
   return name === undefined || revision === undefined ? null : { name, revision: Number(revision) };
+}
+
+/** The tag that a key is about, and its revision; null for another key. */
+export function tagPlace(key: string): { readonly tag: string; readonly revision: number } | null {
+  const [, tag, revision] = /^tags\/[^/]+\/([^/]+)\/(\d{20})\.json$/.exec(key) ?? [];
+  return tag === undefined || revision === undefined ? null : { tag, revision: Number(revision) };
 }
 
 /** The shard whose checkpoint a key names; null for another key. */

@@ -3,10 +3,13 @@ import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { wholeNumber } from "../number-argument.js";
-import { absentText, diffText, lateText, listText, manifestText, verifyText } from "../report/versions.js";
+import { absentText, lateText, listText, manifestText, verifyText } from "../report/versions.js";
 import { versionedDataset, versionNamed } from "../version-name.js";
-
-const VERSION = "latest, a number, or dataset/number";
+import { declareDiff } from "../versions/diff.js";
+import { declareExplain } from "../versions/explain.js";
+import { declareSheet } from "../versions/sheet.js";
+import { declareTags } from "../versions/tags.js";
+import { VERSION } from "../versions/version-argument.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   command.addHelpText(
@@ -14,7 +17,9 @@ export const declare: DeclareCommand = (command, invocation) => {
     exampleText([
       ["sluice versions list", "every version, newest last"],
       ["sluice versions show latest", "what the newest one holds, class by class"],
-      ["sluice versions diff 1 2", "which images came and went"],
+      ["sluice versions diff 1 2", "which images came and went, and why"],
+      ["sluice versions explain 3f0c91d2", "why an image is in a version, or is not"],
+      ["sluice versions tag latest production", "calls the newest one `production`"],
       ["sluice versions late latest", "what came too late for it, and what that would change"],
       ["sluice versions verify latest", "reads it whole: files, digests, ranks, totals, archive"],
     ]),
@@ -64,30 +69,10 @@ export const declare: DeclareCommand = (command, invocation) => {
       }
     });
 
-  command
-    .command("diff")
-    .summary("which images came and went between two versions")
-    .description("Compares two versions class by class.")
-    .argument("<before>", VERSION)
-    .argument("<after>", VERSION)
-    .addHelpText("after", exampleText([["sluice versions diff 1 latest", "all that has changed since the first"]]))
-    .action(async (before: string, after: string) => {
-      const run = invocation();
-      const { diffVersions, readManifest } = await import("../../pipelines/versions/versions.js");
-      const { config, store } = await openDeclared(run);
-      try {
-        const older = await versionNamed(store, config, before);
-        const newer = await versionNamed(store, config, after);
-        const diff = await diffVersions(
-          store,
-          await readManifest(store, older.dataset, older.version),
-          await readManifest(store, newer.dataset, newer.version),
-        );
-        run.result(diffText(diff), diff);
-      } finally {
-        await store.close();
-      }
-    });
+  declareDiff(command, invocation);
+  declareExplain(command, invocation);
+  declareSheet(command, invocation);
+  declareTags(command, invocation);
 
   command
     .command("late")

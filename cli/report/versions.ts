@@ -1,6 +1,6 @@
 import type { VersionList } from "../../schemas/api/versions.js";
 import type { LateRecord } from "../../pipelines/versions/late.js";
-import type { VersionDiff, VerifyReport } from "../../pipelines/versions/versions.js";
+import type { VerifyReport } from "../../pipelines/versions/versions.js";
 import { canonicalSelection } from "../../schemas/dataset.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
@@ -68,55 +68,6 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
   ].join("\n");
 }
 
-/** Classes with another name that a line lists */
-const RENAMED_PRINTED = 5;
-
-export function diffText(diff: VersionDiff): string {
-  const { before, after, totals } = diff;
-  const renamed = diff.classes.filter(
-    (one) => one.class !== null && one.classBefore !== null && one.label !== one.labelBefore,
-  );
-  const renamedText =
-    renamed.length === 0
-      ? []
-      : [
-          `${counted(renamed.length, "class", "classes")} with another name: ${renamed
-            .slice(0, RENAMED_PRINTED)
-            .map((one) => `#${one.class} ${one.labelBefore} -> ${one.label}`)
-            .join(", ")}${renamed.length > RENAMED_PRINTED ? " …" : ""}`,
-        ];
-  if (diff.same) {
-    const same = `Versions ${before.number} and ${after.number} have the same rows: id ${before.id}`;
-    return [same, ...renamedText].join("\n");
-  }
-  const changed = diff.classes.filter(({ added, removed, moved }) => added + removed + moved > 0);
-  return [
-    `From version ${before.number} (${before.id.slice(0, 12)}) to ${after.number} (${after.id.slice(0, 12)}):`,
-    `${counted(totals.added, "row")} added, ${countText(totals.removed)} removed, ${countText(totals.moved)} at another rank, ${countText(totals.kept)} as they were`,
-    ...renamedText,
-    ...diff.parameters.map(({ name, before: had, after: has }) => `${name}: ${had} -> ${has}`),
-    ...(changed.length === 0
-      ? []
-      : [
-          "",
-          tableText(
-            ["class", "label", "rows before", "after", "added", "removed", "moved", "cut-off before", "after"],
-            changed.map((one) => [
-              one.class === null ? "" : String(one.class),
-              one.label,
-              one.rowsBefore,
-              one.rowsAfter,
-              one.added,
-              one.removed,
-              one.moved,
-              probabilityText(one.cutoffBefore),
-              probabilityText(one.cutoffAfter),
-            ]),
-          ),
-        ]),
-  ].join("\n");
-}
-
 export function lateText(late: readonly LateRecord[], manifest: Manifest, most: number): string {
   const name = `${manifest.dataset}/${manifest.number}`;
   if (late.length === 0) return `Nothing came for version ${name} after it was cut.`;
@@ -163,7 +114,7 @@ function lostSinceText({ partition, start, end, reason, rows }: VerifyReport["lo
   );
 }
 
-function probabilityText(value: number | null): string {
+export function probabilityText(value: number | null): string {
   return value === null ? "" : value.toPrecision(4);
 }
 

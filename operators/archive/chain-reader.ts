@@ -1,7 +1,7 @@
 import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, orNull, SluiceError, awaitedLater } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
-import type { ScoredBatch } from "../../schemas/scored-batch.js";
+import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { QuarantineCounts } from "../../schemas/run.js";
 import type { Segment, SegmentHeader } from "../../schemas/segment.js";
 import type { RunIndex } from "./run-index.js";
@@ -13,6 +13,7 @@ import { quarantineOfRuns, totalsOfChain, type ChainTotals } from "./chain-count
 import type { ArchivedScores } from "./row-records.js";
 import { noRows } from "../../schemas/run-columns.js";
 import { readGroup, readRow } from "./run-rows.js";
+import { selectRows } from "./select-rows.js";
 import { readSegment, readSegmentHeader, SegmentMemory, segmentStart } from "./segment-objects.js";
 import { headersAhead, listedSegments, type HeadersAhead } from "./tail-headers.js";
 
@@ -263,6 +264,18 @@ export class ChainReader {
     const group = index.groupOf(index.startingAt(start));
     if (isGroupLost(index, group, losses)) return null;
     return readRow(this.#store, index.group(group), { row, digest }, rangeOf(index, group));
+  }
+
+  /** The same row with all of its columns, read with its row group. */
+  async digestsBatch(digest: Uint8Array, { start, row }: CandidateRow): Promise<ScoredBatch | null> {
+    const losses = await this.runs.losses();
+    if (losses.at(start) !== null) return null;
+    const index = await this.runs.indexAt(start);
+    const group = index.groupOf(index.startingAt(start));
+    if (isGroupLost(index, group, losses)) return null;
+    const batch = await this.readGroup(index, group);
+    const own = batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
+    return row < batch.count && Buffer.from(own).equals(digest) ? selectRows(batch, [row]) : null;
   }
 
   /** What a segment's object at `start` says, looked at against the runs afterwards; null where it is not the chain's. */

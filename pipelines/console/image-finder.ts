@@ -1,9 +1,9 @@
 import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { rowsOfImages } from "../../operators/archive/rows-of-images.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { imageBytes } from "../../operators/image/image-bytes.js";
-import { digestText } from "../../operators/version/fetched-images.js";
 import { packOfRow } from "../../schemas/pack.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 
@@ -78,24 +78,17 @@ export class ImageFinder {
     let best: SeenImage | null = null;
     for (const [teacher] of await readCards(store)) {
       const archive = new ArchiveReader(store, { teacher, stream });
-      for (const chain of await archive.chains()) {
-        const end = await archive.chain(chain).end(chain.origin, () => undefined);
-        for await (const { batch } of archive.segments(chain, chain.origin, end, () => undefined)) {
-          if (signal?.aborted === true) return null;
-          for (let row = 0; row < batch.count; row++) {
-            if (digestText(batch, row) !== sha256) continue;
-            const pack = batch.pack.get(row);
-            const found = {
-              uri: batch.uri.get(row) ?? "",
-              sizeBytes: batch.sizeBytes[row]!,
-              pack: pack === null ? null : packOfRow(pack, chain),
-            };
-            this.remember(sha256, found);
-            // Another record of it may have been kept.
-            if (pack !== null || !found.uri.startsWith("log://")) return found;
-            best = found;
-          }
-        }
+      for await (const { chain, batch } of rowsOfImages(archive, [sha256], signal)) {
+        const pack = batch.pack.get(0);
+        const found = {
+          uri: batch.uri.get(0) ?? "",
+          sizeBytes: batch.sizeBytes[0]!,
+          pack: pack === null ? null : packOfRow(pack, chain),
+        };
+        this.remember(sha256, found);
+        // Another record of it may have been kept.
+        if (pack !== null || !found.uri.startsWith("log://")) return found;
+        best = found;
       }
     }
     return best;

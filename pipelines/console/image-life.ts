@@ -1,10 +1,9 @@
 import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
-import { selectRows } from "../../operators/archive/select-rows.js";
+import { rowsOfImages } from "../../operators/archive/rows-of-images.js";
 import { readCards, type ArchivedCard } from "../../operators/archive/teacher-registry.js";
 import { ranking } from "../../operators/select/ranking.js";
 import { isIn } from "../../operators/select/windows.js";
-import { digestText } from "../../operators/version/fetched-images.js";
 import { versionLabels, type Manifest } from "../../schemas/manifest.js";
 import type { Fate, ImageLife, Sighting } from "../../schemas/api/images.js";
 import { isSluiceError } from "../../schemas/errors.js";
@@ -14,12 +13,14 @@ import { listQuarantine } from "../quarantine/quarantine.js";
 import type { IndexGroups } from "../versions/index-groups.js";
 import { listLabels } from "../versions/label-images.js";
 import { listVersions, publishedDatasets } from "../versions/versions.js";
-import { saidText } from "./class-difference.js";
+import { saidText } from "../versions/change-reasons.js";
 
 /** Classes of an image that its fate is told of, beside those that it was chosen for */
 const CLASSES_TOLD = 2;
 /** Versions of a dataset that are looked through, the newest */
 const VERSIONS_TOLD = 12;
+/** What is no further below a cut-off missed it nearly */
+const NEAR_MISS = 0.05;
 /** Best classes shown */
 const SCORES_SHOWN = 5;
 
@@ -40,7 +41,8 @@ export async function imageLife(
   const scored: Scored[] = [];
   const quarantine: ImageLife["quarantine"][number][] = [];
   for (const [teacher, card] of await readCards(store)) {
-    for await (const batch of rowsOf(store, { teacher, stream }, sha256, signal)) {
+    const archive = new ArchiveReader(store, { teacher, stream });
+    for await (const { batch } of rowsOfImages(archive, [sha256], signal)) {
       scored.push({ card, teacher, batch, sighting: sighting({ card, teacher, batch }, stream) });
     }
     for await (const one of listQuarantine(store, { teacher, stream }, { match: sha256 })) quarantine.push(one);
@@ -55,25 +57,6 @@ export async function imageLife(
       fates.push(...(await fatesIn(groups, manifest, scored, labels, sha256)));
   }
   return { sha256, sightings: scored.map((one) => one.sighting), quarantine, fates, labels };
-}
-
-async function* rowsOf(
-  store: Store,
-  place: { readonly teacher: string; readonly stream: string },
-  sha256: string,
-  signal?: AbortSignal,
-): AsyncGenerator<ScoredBatch> {
-  const archive = new ArchiveReader(store, place);
-  const first = parseInt(sha256.slice(0, 2), 16);
-  for (const chain of await archive.chains()) {
-    const end = await archive.chain(chain).end(chain.origin, () => undefined);
-    for await (const { batch } of archive.segments(chain, chain.origin, end, () => undefined)) {
-      if (signal?.aborted === true) return;
-      for (let row = 0; row < batch.count; row++) {
-        if (batch.digest[32 * row] === first && digestText(batch, row) === sha256) yield selectRows(batch, [row]);
-      }
-    }
-  }
 }
 
 const BYTES_NAMES = { [BYTES.absent]: "absent", [BYTES.kept]: "kept", [BYTES.refer]: "refer" } as const;
@@ -176,7 +159,9 @@ function missed(
   if (probability < select.floor)
     return `${(select.floor - probability).toPrecision(2)} below the floor of ${select.floor}`;
   if (standing.worst !== null && probability < standing.worst) {
-    return `${(standing.worst - probability).toPrecision(2)} below the cut-off of version ${number}`;
+    const by = standing.worst - probability;
+    const near = by <= NEAR_MISS ? `near miss by ${by.toPrecision(2)}: below` : `${by.toPrecision(2)} below`;
+    return `${near} the cut-off of version ${number}`;
   }
   return "the same picture was seen before, or another rule of the selection left it out";
 }

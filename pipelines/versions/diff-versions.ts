@@ -4,7 +4,9 @@ import { numberedSelection } from "../../operators/select/numbered-selection.js"
 import { canonicalJson, type Json } from "../../schemas/canonical.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { versionLabels, type Manifest } from "../../schemas/manifest.js";
-import { readIndexColumns, type IndexColumns } from "./index-reader.js";
+import type { DiffReason, ReasonCounts } from "../../schemas/api/versions.js";
+import { ChangeReasons, type Because, type ChangedImage, type ComparedClass } from "./change-reasons.js";
+import { readSomeColumns, type IndexColumns } from "./index-reader.js";
 
 export interface ClassDiff {
   /** Its number in the later version; null where only the earlier one has it */
@@ -24,6 +26,20 @@ export interface ClassDiff {
   /** Probability of the last row: what an image has to reach; null without rows */
   readonly cutoffBefore: number | null;
   readonly cutoffAfter: number | null;
+  /** How many rows for each reason, the most frequent first */
+  readonly reasons: { readonly entered: ReasonCounts; readonly left: ReasonCounts; readonly moved: ReasonCounts };
+}
+
+/** Columns of the index that tell what changed, and why */
+const COMPARED = ["class", "sha256", "rank", "probability", "partition", "offset", "repeat"] as const;
+type Compared = Pick<IndexColumns, (typeof COMPARED)[number] | "count">;
+
+/** A row that entered, left or moved. */
+export interface Change extends Because {
+  readonly what: "entered" | "left" | "moved";
+  readonly row: ChangedImage;
+  /** Where it is in both */
+  readonly rankBefore: number | null;
 }
 
 export interface VersionDiff {
@@ -38,11 +54,17 @@ export interface VersionDiff {
 }
 
 /**
- * Compares two versions class by class, reading both indexes once; memory holds one class of each, and of classes that stand in
+ * Compares two versions class by class, reading of both indexes what tells, once; memory holds one class of each, and of classes that stand in
  * another order those that have been passed. Classes are the same that are the same outputs of the same teacher, whatever they are called; else those
- * of the same name. Throws what reading an index throws, and E_USAGE for versions without a class in common.
+ * of the same name. `onClass` is given each class's changes in the later version's order, those that left last.
+ * Throws what reading an index or the labels throws, and E_USAGE for versions without a class in common.
  */
-export async function diffVersions(store: Store, before: Manifest, after: Manifest): Promise<VersionDiff> {
+export async function diffVersions(
+  store: Store,
+  before: Manifest,
+  after: Manifest,
+  onClass?: (pair: ClassDiff, changes: readonly Change[]) => void,
+): Promise<VersionDiff> {
   const pairs = pairedClasses(before, after);
   if (!pairs.some(([old, young]) => old !== null && young !== null)) {
     throw new SluiceError(
@@ -53,23 +75,34 @@ export async function diffVersions(store: Store, before: Manifest, after: Manife
   }
   const older = classReader(store, before);
   const newer = classReader(store, after);
+  const why = await ChangeReasons.between(store, before, after);
   const totals = { added: 0, removed: 0, moved: 0, kept: 0 };
   const classes: ClassDiff[] = [];
   for (const [old, young] of pairs) {
     const had = await older.read(old);
     const has = await newer.read(young);
-    let added = 0;
-    let moved = 0;
-    let kept = 0;
-    for (const [sha256, rank] of has) {
-      const earlier = had.get(sha256);
-      if (earlier === undefined) added++;
-      else if (earlier === rank) kept++;
-      else moved++;
-    }
-    const removed = had.size - moved - kept;
     const [was, is] = [before.classes[old ?? -1], after.classes[young ?? -1]];
-    classes.push({
+    const compared = comparedClass(before, after, { class: young, classBefore: old });
+    const changes: Change[] = [];
+    let kept = 0;
+    for (const row of has.values()) {
+      const earlier = had.get(row.sha256);
+      if (earlier === undefined)
+        changes.push({ what: "entered", row, rankBefore: null, ...why.ofEntered(row, compared) });
+      else if (earlier.rank === row.rank) kept++;
+      else changes.push({ what: "moved", row, rankBefore: earlier.rank, ...why.ofMoved(row, earlier.rank) });
+    }
+    for (const row of had.values())
+      if (!has.has(row.sha256)) changes.push({ what: "left", row, rankBefore: row.rank, ...why.ofLeft(row, compared) });
+    const reasons = {
+      entered: countsOf(changes, "entered"),
+      left: countsOf(changes, "left"),
+      moved: countsOf(changes, "moved"),
+    };
+    const [added, removed, moved] = [reasons.entered, reasons.left, reasons.moved].map((counts) =>
+      counts.reduce((sum, { count }) => sum + count, 0),
+    ) as [number, number, number];
+    const pair: ClassDiff = {
       class: young,
       classBefore: old,
       label: (is ?? was)!.label,
@@ -79,9 +112,12 @@ export async function diffVersions(store: Store, before: Manifest, after: Manife
       added,
       removed,
       moved,
-      cutoffBefore: was?.worst ?? null,
-      cutoffAfter: is?.worst ?? null,
-    });
+      cutoffBefore: compared.cutoffBefore,
+      cutoffAfter: compared.cutoffAfter,
+      reasons,
+    };
+    classes.push(pair);
+    onClass?.(pair, changes);
     totals.added += added;
     totals.removed += removed;
     totals.moved += moved;
@@ -96,6 +132,27 @@ export async function diffVersions(store: Store, before: Manifest, after: Manife
     classes,
     totals,
   };
+}
+
+/** What of a class in both versions tells why its rows changed. */
+export function comparedClass(
+  before: Manifest,
+  after: Manifest,
+  { class: young, classBefore: old }: Pick<ClassDiff, "class" | "classBefore">,
+): ComparedClass {
+  const [was, is] = [before.classes[old ?? -1], after.classes[young ?? -1]];
+  return {
+    cutoffBefore: was?.worst ?? null,
+    cutoffAfter: is?.worst ?? null,
+    kBefore: was?.k ?? null,
+    kAfter: is?.k ?? null,
+  };
+}
+
+function countsOf(changes: readonly Change[], wanted: Change["what"]): ReasonCounts {
+  const counts = new Map<DiffReason, number>();
+  for (const { what, reason } of changes) if (what === wanted) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return [...counts].map(([reason, count]) => ({ reason, count })).sort((a, b) => b.count - a.count);
 }
 
 /** Numbers of the classes that are the same: of the earlier and of the later version, null where one lacks it. In the later one's order. */
@@ -126,18 +183,18 @@ function byName(old: readonly string[], young: readonly string[]): (number | nul
 
 /** Reads an index forwards; what is passed on the way to a class is held until it is asked for. */
 function classReader(store: Store, manifest: Manifest) {
-  const groups = readIndexColumns(store, manifest);
-  const held = new Map<number, Map<string, number>>();
-  let columns: IndexColumns | null = null;
+  const groups = readSomeColumns(store, manifest, COMPARED);
+  const held = new Map<number, Map<string, ChangedImage>>();
+  let columns: Compared | null = null;
   let row = 0;
   const readUpTo = async (last: number): Promise<void> => {
     for (;;) {
       for (; columns !== null && row < columns.count; row++) {
         const index = columns.class[row]!;
         if (index > last) return;
-        const ranks = held.get(index) ?? new Map<string, number>();
-        held.set(index, ranks);
-        ranks.set(columns.sha256[row]!, columns.rank[row]!);
+        const images = held.get(index) ?? new Map<string, ChangedImage>();
+        held.set(index, images);
+        if (columns.repeat[row] === 0) images.set(columns.sha256[row]!, imageAt(columns, row));
       }
       const group = await groups.next();
       if (group.done === true) return;
@@ -146,15 +203,25 @@ function classReader(store: Store, manifest: Manifest) {
     }
   };
   return {
-    /** Rank by digest; none for null. */
-    async read(classIndex: number | null): Promise<Map<string, number>> {
+    /** Its images by digest, best first; none for null. */
+    async read(classIndex: number | null): Promise<Map<string, ChangedImage>> {
       if (classIndex === null) return new Map();
       await readUpTo(classIndex);
-      const ranks = held.get(classIndex) ?? new Map<string, number>();
+      const images = held.get(classIndex) ?? new Map<string, ChangedImage>();
       held.delete(classIndex);
-      return ranks;
+      return images;
     },
     close: () => groups.return(undefined),
+  };
+}
+
+function imageAt(columns: Compared, row: number): ChangedImage {
+  return {
+    sha256: columns.sha256[row]!,
+    rank: columns.rank[row]!,
+    probability: columns.probability[row]!,
+    partition: columns.partition[row]!,
+    offset: Number(columns.offset[row]!),
   };
 }
 

@@ -28,10 +28,25 @@ export interface IndexColumns {
   readonly repeat: ArrayLike<number>;
 }
 
+type IndexColumn = Exclude<keyof IndexColumns, "count">;
+
 /** A version's index, a Parquet row group at a time. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO. */
 export async function* readIndexColumns(store: Store, manifest: Manifest): AsyncGenerator<IndexColumns> {
   for (const file of manifest.files) {
     if (file.key.endsWith(".parquet")) yield* readIndexFile(store, file);
+  }
+}
+
+/** The same of some columns alone: what is not asked for is not decoded. */
+export async function* readSomeColumns<C extends IndexColumn>(
+  store: Store,
+  manifest: Manifest,
+  columns: readonly C[],
+): AsyncGenerator<Pick<IndexColumns, C | "count">> {
+  for (const file of manifest.files) {
+    if (!file.key.endsWith(".parquet")) continue;
+    const { groups, read } = await openIndexFile(store, file, columns);
+    for (const number of groups.keys()) yield await read(number);
   }
 }
 
@@ -59,10 +74,11 @@ export interface IndexFile {
   readonly read: (group: number) => Promise<IndexColumns>;
 }
 
-/** Reads what an index file says of itself. Errors as readIndexColumns. */
+/** Reads what an index file says of itself; `wanted`: the columns that its groups are read with. Errors as readIndexColumns. */
 export async function openIndexFile(
   store: Store,
   { key, sizeBytes }: Pick<ManifestFile, "key" | "sizeBytes">,
+  wanted: readonly IndexColumn[] = INDEX_COLUMNS.map(({ name }) => name),
 ): Promise<IndexFile> {
   const file: AsyncBuffer = {
     byteLength: sizeBytes,
@@ -101,6 +117,7 @@ export async function openIndexFile(
         metadata,
         rowStart,
         rowEnd,
+        columns: [...wanted],
         onChunk: ({ columnName, columnData }) => {
           const pages = columns.get(columnName);
           if (pages === undefined) columns.set(columnName, [columnData]);
@@ -109,7 +126,7 @@ export async function openIndexFile(
       }),
     );
     const count = rowEnd - rowStart;
-    const whole = INDEX_COLUMNS.map(({ name }) => {
+    const whole = wanted.map((name) => {
       const pages = columns.get(name) ?? [];
       const column = pages.length === 1 ? pages[0]! : pages.flatMap((page) => Array.from(page));
       if (column.length !== count) {

@@ -6,11 +6,14 @@ import {
   versionNumbers,
   type OnDamaged,
 } from "../../operators/version/manifests.js";
+import { moveTag, readTags } from "../../operators/version/version-tags.js";
 import type { Manifest } from "../../schemas/manifest.js";
 
-export { publishedDatasets, readManifest, versionNumbers };
+export { moveTag, publishedDatasets, readManifest, readTags, versionNumbers };
 export { readIndex, readIndexColumns } from "./index-reader.js";
-export { diffVersions, type ClassDiff, type VersionDiff } from "./diff-versions.js";
+export { diffVersions, type Change, type ClassDiff, type VersionDiff } from "./diff-versions.js";
+export { diffPage } from "./diff-page.js";
+export { versionSheet, type SheetRow } from "./version-sheet.js";
 export { verifyVersion, type VerifyOptions, type VerifyReport } from "./verify-version.js";
 export type { Finding } from "./findings.js";
 export { readSamples, shardFiles, type Sample } from "./shard-reader.js";

@@ -89,6 +89,16 @@ export const classRowsSchema = z.strictObject({
 });
 export type ClassRows = z.infer<typeof classRowsSchema>;
 
+/** Why a row came or went. */
+export const REASONS = ["new", "label", "room", "pushed-out", "parameters", "teacher", "rank"] as const;
+export type Reason = (typeof REASONS)[number];
+
+/** The same as a diff tells them: an erasure is a label, too, and what stands for it elsewhere is a matter of parameters. */
+export const DIFF_REASONS = [...REASONS, "erased", "duplicate", "guard"] as const;
+export type DiffReason = (typeof DIFF_REASONS)[number];
+const reasonCounts = z.array(z.strictObject({ reason: z.enum(DIFF_REASONS), count })).readonly();
+export type ReasonCounts = z.infer<typeof reasonCounts>;
+
 const changed = z.strictObject({ name: z.string(), before: z.string(), after: z.string() });
 const versionName = z.strictObject({ number: z.int().positive(), id: sha256Text });
 
@@ -112,16 +122,14 @@ export const diffSchema = z.strictObject({
         moved: count,
         cutoffBefore: z.number().nullable(),
         cutoffAfter: z.number().nullable(),
+        /** Why its rows entered, left and moved: how many for each reason, the most frequent first */
+        reasons: z.strictObject({ entered: reasonCounts, left: reasonCounts, moved: reasonCounts }),
       }),
     )
     .readonly(),
   totals: z.strictObject({ added: count, removed: count, moved: count, kept: count }),
 });
 export type Diff = z.infer<typeof diffSchema>;
-
-/** Why a row came or went. */
-export const REASONS = ["new", "label", "room", "pushed-out", "parameters", "teacher", "rank"] as const;
-export type Reason = (typeof REASONS)[number];
 
 /** A row that entered, left or moved, with its reason in words. */
 export const changedRowSchema = z.strictObject({

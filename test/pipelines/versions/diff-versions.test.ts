@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { publish } from "../../../operators/version/publish.js";
 import { diffVersions } from "../../../pipelines/versions/diff-versions.js";
-import { diffText } from "../../../cli/report/versions.js";
+import { diffText } from "../../../cli/report/version-diff.js";
 import type { Manifest } from "../../../schemas/manifest.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { chosenRows, madeCut, madeImage } from "../../fixtures/cuts.js";

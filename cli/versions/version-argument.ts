@@ -1,0 +1,2 @@
+/** How commands that take a version say so. */
+export const VERSION = "latest, a number, a tag, or dataset/number";
