@@ -2,6 +2,7 @@ import type { Assignment, Log } from "../connectors/log/log.js";
 import { archivedChains } from "../operators/archive/chain.js";
 import { readClaims } from "../operators/archive/chain-claims.js";
 import { saveCard } from "../operators/archive/teacher-registry.js";
+import { groupName } from "../schemas/kafka-names.js";
 import { keys, type ChainName } from "../schemas/keys.js";
 import { teacherDigest } from "../schemas/model-card.js";
 import type { OnProgress } from "../schemas/progress.js";
@@ -168,7 +169,7 @@ async function scorePlan(
       return place.partition === partition && end !== null && !own.has(keys.chain(chain)) ? [{ chain, end }] : [];
     });
   };
-  await log.consume(stream, `replay-${teacher.slice(0, 16)}`, scorePartition, signal);
+  await log.consume(stream, groupName(config, "replay", teacher), scorePartition, signal);
 }
 
 function readUntil(read: Assignment["read"], over: AbortSignal): Assignment["read"] {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { datasetFaults, datasetSchema } from "./dataset.js";
-import { kafkaSchema } from "./kafka-config.js";
+import { kafkaSchema, withTopicNames, type KafkaConfig } from "./kafka-config.js";
 import { s3Schema } from "./s3-config.js";
 
 /** How images are read and decoded, and which are refused. */
@@ -159,8 +159,11 @@ export const settingsSchema = z.strictObject({
     .describe("the selections made over the stream; each has its versions"),
 });
 
-/** The settings, and what must hold between them. */
-export const configSchema = settingsSchema.superRefine((config, context) => {
+type Settings = z.infer<typeof settingsSchema>;
+export type Config = Omit<Settings, "kafka"> & { kafka?: KafkaConfig | undefined };
+
+/** What must hold between the settings. */
+const checkedSchema = settingsSchema.superRefine((config, context) => {
   const refuse = (path: (string | number)[], message: string): void => {
     context.addIssue({ code: "custom", path, message });
   };
@@ -183,4 +186,14 @@ export const configSchema = settingsSchema.superRefine((config, context) => {
     seen.add(dataset.name);
   }
 });
-export type Config = z.infer<typeof configSchema>;
+
+/** The settings, checked, and with the names that follow from others. */
+export const configSchema = checkedSchema.transform(withNames);
+
+/** Settings with the names of topics that nobody has named. */
+export function withNames<One extends Pick<Settings, "stream" | "kafka">>(
+  settings: One,
+): Omit<One, "kafka"> & Pick<Config, "kafka"> {
+  const { kafka, ...rest } = settings;
+  return kafka === undefined ? rest : { ...rest, kafka: withTopicNames(kafka, settings.stream) };
+}

@@ -1,6 +1,10 @@
 import { z } from "zod";
+import { DEFAULT_PREFIX, TOPIC_ROLES, topicName, type TopicRole } from "./kafka-names.js";
 
-const topicName = z.string().regex(/^[a-zA-Z0-9._-]{1,249}$/, "expected letters, digits, dot, dash, underscore");
+const ownName = z
+  .string()
+  .regex(/^[a-zA-Z0-9._-]{1,249}$/, "expected letters, digits, dot, dash, underscore")
+  .optional();
 
 /** What is wrong with a broker's address; null for nothing. */
 function brokerFault(broker: string): string | null {
@@ -63,16 +67,33 @@ export const kafkaSchema = z.strictObject({
     .min(-1)
     .default(-1)
     .describe("how long the images topic keeps a message, ms; -1: for ever"),
+  prefix: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]{0,100}$/, "expected letters, digits, dot, dash, underscore; at most 100")
+    .default(DEFAULT_PREFIX)
+    .describe("begins the names of groups and topics, before the stream's: another one for staging beside production"),
   topics: z
     .strictObject({
-      candidates: topicName.default("sluice-candidates").describe("what segments give the class shards"),
-      thresholds: topicName.default("sluice-thresholds").describe("below what the class shards need nothing"),
-      labels: topicName.default("sluice-labels").describe("what people say that images are"),
-      versions: topicName.default("sluice-versions").describe("which versions were published"),
-      quarantine: topicName.default("sluice-quarantine").describe("what could not be used"),
-      cursors: topicName.default("sluice-cursors").describe("up to where producers have read their sources"),
+      candidates: ownName.describe("what segments give the class shards"),
+      thresholds: ownName.describe("below what the class shards need nothing"),
+      labels: ownName.describe("what people say that images are"),
+      versions: ownName.describe("which versions were published"),
+      quarantine: ownName.describe("what could not be used"),
+      store: ownName.describe("which store the stream's archive lies in"),
+      cursors: ownName.describe("up to where producers have read their sources"),
     })
     .prefault({})
-    .describe("names of the topics beside the images topic, which is `stream`"),
+    .describe(
+      "names of the topics beside the images topic, which is `stream`; by default `kafka.prefix`, the stream and what it is for, such as `sluice-images-labels`",
+    ),
 });
-export type KafkaConfig = z.infer<typeof kafkaSchema>;
+type KafkaSettings = z.infer<typeof kafkaSchema>;
+
+/** The settings, with every topic's name. */
+export type KafkaConfig = Omit<KafkaSettings, "topics"> & { readonly topics: Readonly<Record<TopicRole, string>> };
+
+/** Topics that nobody has named are called after the stream. */
+export function withTopicNames(kafka: KafkaSettings, stream: string): KafkaConfig {
+  const names = TOPIC_ROLES.map((role) => [role, kafka.topics[role] ?? topicName(kafka.prefix, stream, role)] as const);
+  return { ...kafka, topics: Object.fromEntries(names) as Record<TopicRole, string> };
+}

@@ -11,7 +11,7 @@ import { openStore } from "../../pipelines/open/workspace.js";
 import { createTopics, declaredTopics } from "../../pipelines/kafka/topics.js";
 import { configSchema, type Config } from "../../schemas/config.js";
 import type { LogRecord } from "../../schemas/image-record.js";
-import { kafkaSchema, type KafkaConfig } from "../../schemas/kafka-config.js";
+import { kafkaSchema, withTopicNames, type KafkaConfig } from "../../schemas/kafka-config.js";
 import type { BenchOptions, Measures } from "../harness.js";
 import { cannotStartBecause } from "./needed-programs.js";
 
@@ -64,7 +64,7 @@ export class Ground {
     }
     const folder = await mkdtemp(join(tmpdir(), "sluice-kafka-bench-"));
     const [kafka, minio] = await Promise.all([startKafka({ report: print }), startMinio({ report: print })]);
-    const log = await openKafka(kafkaSchema.parse({ brokers: kafka.address }));
+    const log = await openKafka(withTopicNames(kafkaSchema.parse({ brokers: kafka.address }), "images"));
     return new Ground({ kafka, minio, log, print, tiny, folder });
   }
 

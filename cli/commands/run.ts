@@ -2,7 +2,6 @@ import { Option, type Command } from "commander";
 import type { Workspace } from "../../pipelines/open/workspace.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
-import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
@@ -128,12 +127,12 @@ const every = (flag: string, description: string, byDefault: number, text: strin
 
 async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): Promise<void> {
   const given = await run.given(scoringSettings(flags));
-  const kafka = kafkaOf(given.location);
+  kafkaOf(given.location);
   await run.work(async (context) => {
     let exitCode: number = EXIT.failed;
     const opened: { close(): Promise<void> }[] = [];
     try {
-      await runAll(run, { given, kafka, flags, parts, opened }, context);
+      await runAll(run, { given, flags, parts, opened }, context);
       exitCode = run.exitCode;
     } catch (error) {
       if (isSluiceError(error)) exitCode = error.exitCode;
@@ -150,7 +149,6 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
 
 interface Running {
   readonly given: GivenSettings;
-  readonly kafka: KafkaConfig;
   readonly flags: RunFlags;
   readonly parts: WantedParts;
   readonly opened: { close(): Promise<void> }[];
@@ -158,7 +156,7 @@ interface Running {
 
 /** Runs until it is told to stop, or one of its parts fails; says what was done. */
 async function runAll(run: Invocation, running: Running, { stop, onProgress, note, warn }: WorkContext): Promise<void> {
-  const { given, kafka, flags, parts: wanted, opened } = running;
+  const { given, flags, parts: wanted, opened } = running;
   const { Together } = await import("../../pipelines/flow/together.js");
   const { openKafka } = await import("../../pipelines/open/open-kafka.js");
   const { openStore } = await import("../../pipelines/open/workspace.js");
@@ -170,6 +168,7 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
   };
   const store = await opening(openStore(given.location));
   const { config, card: ranking, teacher } = await declaredForRun(run, { given, store, flags, parts: wanted });
+  const kafka = kafkaOf(config);
   const log = await opening(openKafka(kafka));
   const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config));
   const scoring =

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { counted } from "../../schemas/counted.js";
-import { configSchema, settingsSchema, type Config } from "../../schemas/config.js";
+import { configSchema, settingsSchema, withNames, type Config } from "../../schemas/config.js";
 import { DEFAULT_P, type Dataset } from "../../schemas/dataset.js";
 import { DECLARED_MEMBERS, type StreamSettings } from "../../schemas/declaration.js";
 import { messageOf, SluiceError, codeOf } from "../../schemas/errors.js";
@@ -141,7 +141,7 @@ export class GivenSettings {
     const parsed = locationSchema.safeParse({ data, stream, kafka, s3 });
     // Refused with its place, and with all else that is wrong.
     if (!parsed.success) return this.over(null).config;
-    return { ...parsed.data, data: resolve(this.#folderOf("data"), parsed.data.data) };
+    return { ...withNames(parsed.data), data: resolve(this.#folderOf("data"), parsed.data.data) };
   }
 
   /**

@@ -5,6 +5,7 @@ import { assertStreamLog } from "../../operators/archive/stream-log.js";
 import { saveCard } from "../../operators/archive/teacher-registry.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
+import { groupName } from "../../schemas/kafka-names.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { chainScoring, frontierOf, scoreChain, type ChainScoringOptions, type OpenChain } from "./chain-scoring.js";
 import type { Downstream } from "./downstream.js";
@@ -63,7 +64,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
     }
   };
   try {
-    await log.consume(stream, `score-${teacher.slice(0, 16)}`, consumePartition, signal);
+    await log.consume(stream, groupName(config, "score", teacher), consumePartition, signal);
   } finally {
     await downstream.close();
   }

@@ -3,6 +3,7 @@ import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { Config } from "../../schemas/config.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { groupPrefix, type GroupRole } from "../../schemas/kafka-names.js";
 import { openKafka } from "../open/open-kafka.js";
 import { checkRetention } from "./topic-retention.js";
 import type { Deviation } from "./topics.js";
@@ -43,14 +44,18 @@ export async function withKafka<T>(kafka: KafkaConfig, work: (seen: SeenKafka) =
   }
 }
 
-/** Who works on which topic: the prefixes of the groups' names. */
-const GROUPS = [
-  { role: "images", prefix: "score-" },
-  { role: "images", prefix: "replay-" },
-  { role: "candidates", prefix: "topk-" },
-  { role: "candidates", prefix: "publish-" },
-  { role: "labels", prefix: "labels-" },
-] as const;
+/** Who works on which topic; `partitions`: those that are ever read, where not all are. */
+const GROUPS: readonly {
+  readonly on: "images" | "candidates" | "labels";
+  readonly role: GroupRole;
+  readonly partitions?: readonly number[];
+}[] = [
+  { on: "images", role: "score" },
+  { on: "images", role: "replay" },
+  { on: "candidates", role: "topk" },
+  { on: "candidates", role: "publish", partitions: [0] },
+  { on: "labels", role: "labels" },
+];
 
 /** `scoredTo`: where the furthest archive ends, by partition; null where the store cannot say. */
 export async function kafkaStatus(
@@ -68,10 +73,11 @@ export async function kafkaStatus(
       return { ...none, away: `Expected a topic "${stream}", found none. Create it: \`sluice topics create\`.` };
     }
     const groups: GroupStatus[] = [];
-    for (const { role, prefix } of GROUPS) {
-      const topic = role === "images" ? stream : topics[role];
+    for (const { on, role, partitions } of GROUPS) {
+      const topic = on === "images" ? stream : topics[on];
       if ((await log.describeTopic(topic, [])) === null) continue;
-      for (const state of await log.groupStates(topic, prefix)) groups.push({ ...state, topic });
+      const prefix = groupPrefix({ stream, kafka }, role);
+      for (const state of await log.groupStates(topic, prefix, partitions)) groups.push({ ...state, topic });
     }
     const retention = scoredTo === null ? [] : await checkRetention(log, stream, scoredTo, nowMs);
     return { brokers, away: null, groups, retention };

@@ -2,6 +2,7 @@ import type { Assignment } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { groupPrefix } from "../../schemas/kafka-names.js";
 import { keepRunning } from "../flow/keep-running.js";
 import { takeIn, takenIn, warnOfLoss, type LabelTopic } from "./take-in-labels.js";
 import { assertTopics } from "./topics.js";
@@ -29,7 +30,7 @@ export async function runLabels(options: RunLabelsOptions): Promise<void> {
   const topic: LabelTopic = { log, store, stream, topics: kafka.topics, onWarning, nowMs };
   await assertTopics(log, config, kafka, ["labels", "quarantine"]);
   const task = (assignment: Assignment): Promise<void> => takeInWhileGiven(topic, assignment);
-  const work = (): Promise<void> => log.consume(kafka.topics.labels, `labels-${stream}`, task, signal);
+  const work = (): Promise<void> => log.consume(kafka.topics.labels, groupPrefix(config, "labels"), task, signal);
   await keepRunning(work, { signal, onWarning, nowMs });
 }
 

@@ -11,6 +11,7 @@ import type { Config } from "../../schemas/config.js";
 import type { Dataset, Span } from "../../schemas/dataset.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { groupName } from "../../schemas/kafka-names.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { archivedTeacher } from "../rebuild.js";
@@ -59,7 +60,7 @@ export async function runPublish(options: RunPublishOptions): Promise<void> {
   const { config, kafka, log, card, signal, onWarning, nowMs } = options;
   await assertTopics(log, config, kafka, ["candidates", "thresholds", "versions"]);
   for (const dataset of config.datasets.filter(neverFires)) onWarning(neverFiresText(dataset, PUBLISHED_BY_HAND));
-  const group = `publish-${teacherDigest(card).slice(0, 16)}`;
+  const group = groupName(config, "publish", teacherDigest(card));
   const task = async (assignment: Assignment): Promise<void> => {
     const given = AbortSignal.any([assignment.signal, signal]);
     if (assignment.partition === 0) await publishWhileGiven(options, assignment, given);

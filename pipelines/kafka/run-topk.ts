@@ -7,6 +7,7 @@ import type { Config } from "../../schemas/config.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { groupName } from "../../schemas/kafka-names.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import type { Shard } from "../../schemas/shard.js";
 import { decodeCandidates, type CandidatesMessage } from "../../schemas/wire/candidates.js";
@@ -55,7 +56,7 @@ export interface RunTopkResult {
 export async function runTopk(options: RunTopkOptions): Promise<RunTopkResult> {
   const { config, kafka, log, card, signal, onWarning, nowMs } = options;
   await assertTopics(log, config, kafka, ["candidates", "thresholds"]);
-  const group = `topk-${teacherDigest(card).slice(0, 16)}`;
+  const group = groupName(config, "topk", teacherDigest(card));
   let segments = 0;
   const counting = {
     ...options,

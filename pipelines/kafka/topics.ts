@@ -68,6 +68,8 @@ export function declaredTopics(config: Config, kafka: KafkaConfig): DeclaredTopi
     declare("labels", topics.labels, { onlyCopy: true }),
     declare("versions", topics.versions, {}),
     declare("quarantine", topics.quarantine, { retentionMs: 30 * DAY_MS }),
+    // Its first record stands: one that is compacted or removed would let another store take the stream over.
+    declare("store", topics.store, { onlyCopy: true }),
     declare("cursors", topics.cursors, { compacted: true }, CURSOR_TOPIC_SETTINGS),
   ];
 }
@@ -150,7 +152,7 @@ export function deviations(wanted: DeclaredTopic, found: TopicDescription | null
       : "a worker that comes later reads the archive instead";
     const back = role === "images" ? `, or set \`kafka.imagesRetentionMs: ${retentionMs}\`` : "";
     add(
-      role === "labels" ? "fail" : "warn",
+      role === "labels" || role === "store" ? "fail" : "warn",
       `expected retention.ms=${wanted.retentionMs}, found ${retentionMs} (${daysText(retentionMs)}): ${lost}. ${alter(`retention.ms=${wanted.retentionMs}`)}${back}.`,
     );
   }

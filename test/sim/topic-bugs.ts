@@ -14,10 +14,10 @@ import type { CandidatesMessage } from "../../schemas/wire/candidates.js";
 import { decodeThresholds, encodeThresholds } from "../../schemas/wire/thresholds.js";
 import { nextUp, replace, type Bug } from "./bug.js";
 
-const CANDIDATES = "sluice-candidates";
-const THRESHOLDS = "sluice-thresholds";
-const LABELS = "sluice-labels";
-const QUARANTINE = "sluice-quarantine";
+const CANDIDATES = "sluice-images-candidates";
+const THRESHOLDS = "sluice-images-thresholds";
+const LABELS = "sluice-images-labels";
+const QUARANTINE = "sluice-images-quarantine";
 
 /** Segments give the shards other messages than they should. */
 const messagesWith = (change: (messages: CandidatesMessage[], segment: Segment) => CandidatesMessage[]) => () =>

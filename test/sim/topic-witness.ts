@@ -6,6 +6,7 @@ import { isSluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import { DIRECT_LABELS, topicLabels } from "../../schemas/image-label.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
+import { groupName, groupPrefix } from "../../schemas/kafka-names.js";
 import { decodeCandidates } from "../../schemas/wire/candidates.js";
 import { decodeLabel } from "../../schemas/wire/labels.js";
 import { decodePublished } from "../../schemas/wire/published.js";
@@ -47,7 +48,8 @@ export class TopicWitness {
       for (const record of records) this.#onTold(topic, partition, record);
     };
     log.broker.onCommit = (topic, group, partition, offset) => {
-      if (topic === log.stream && group.startsWith("score-")) this.#onCommit(partition, offset);
+      if (topic === log.stream && group.startsWith(groupPrefix(place.config, "score")))
+        this.#onCommit(partition, offset);
     };
   }
 
@@ -170,12 +172,12 @@ export class TopicWitness {
     const { log, config } = this.#place;
     const { broker } = log;
     const { candidates, labels } = this.#topics;
-    const group = `topk-${TEACHER.slice(0, 16)}`;
+    const group = groupName(config, "topk", TEACHER);
     const taken = broker
       .topic(candidates)
       .partitions.every(({ start, end }, shard) => end === start || broker.committed(candidates, group, shard) === end);
     const { end } = broker.partition(labels, 0);
-    const said = end === 0 || broker.committed(labels, `labels-${config.stream}`, 0) === end;
+    const said = end === 0 || broker.committed(labels, groupPrefix(config, "labels"), 0) === end;
     return taken && said && manifests.every((one) => this.#notices.has(one));
   }
 

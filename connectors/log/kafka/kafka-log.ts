@@ -56,8 +56,8 @@ export interface KafkaLog extends Log {
   committed(group: string, topic: string, partition: number): Promise<number | null>;
   /** How far groups with members whose names begin with `prefix` are behind on a topic; those that have committed there. */
   groupLags(topic: string, prefix: string): Promise<readonly GroupLag[]>;
-  /** The same, of groups without members too */
-  groupStates(topic: string, prefix: string): Promise<readonly GroupState[]>;
+  /** The same, of groups without members too; of `partitions` alone, where a group reads no others */
+  groupStates(topic: string, prefix: string, partitions?: readonly number[]): Promise<readonly GroupState[]>;
 }
 
 /**
@@ -132,8 +132,8 @@ class BrokerLog implements KafkaLog {
     return groupLags(this.#client, topic, prefix);
   }
 
-  async groupStates(topic: string, prefix: string): Promise<readonly GroupState[]> {
-    return groupStates(this.#client, topic, prefix);
+  async groupStates(topic: string, prefix: string, partitions?: readonly number[]): Promise<readonly GroupState[]> {
+    return groupStates(this.#client, topic, prefix, partitions === undefined ? {} : { partitions });
   }
 
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number> {

@@ -18,16 +18,19 @@ export interface GroupState extends GroupLag {
  * members is left out: nobody there works, however far behind it is.
  */
 export async function groupLags(client: KafkaClient, topic: string, prefix: string): Promise<readonly GroupLag[]> {
-  const states = await groupStates(client, topic, prefix, (members) => members > 0);
+  const states = await groupStates(client, topic, prefix, { wanted: (members) => members > 0 });
   return states.map(({ group, lag }) => ({ group, lag }));
 }
 
-/** The same of all groups, by name; `wanted` says of which, by their number of members. */
+/** The same of all groups, by name; `wanted` says of which, by their number of members, and `partitions` what they read. */
 export async function groupStates(
   client: KafkaClient,
   topic: string,
   prefix: string,
-  wanted: (members: number) => boolean = () => true,
+  {
+    wanted = () => true,
+    partitions,
+  }: { readonly wanted?: (members: number) => boolean; readonly partitions?: readonly number[] } = {},
 ): Promise<readonly GroupState[]> {
   const named = await client.administer("list the groups", async (admin) => {
     const { groups } = await admin.listGroups();
@@ -45,11 +48,12 @@ export async function groupStates(
       { topic },
     );
     const offsets = new Map(
-      committed.flatMap(({ partitions }) => partitions).map(({ partition, offset }) => [partition, Number(offset)]),
+      committed.flatMap((one) => one.partitions).map(({ partition, offset }) => [partition, Number(offset)]),
     );
     if (![...offsets.values()].some((offset) => offset >= 0)) continue;
     let lag = 0;
     for (const [partition, { start, end }] of (await topicEnds(client, topic)).entries()) {
+      if (partitions?.includes(partition) === false) continue;
       lag += Math.max(0, end - Math.max(start, offsets.get(partition) ?? -1));
     }
     states.push({ group, members, lag });

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { kafkaTool, startKafka } from "../../../deploy/local/kafka.js";
 import { startMinio } from "../../../deploy/local/minio.js";
 import { archivedLabels, labelFrontier } from "../../../operators/archive/image-labels.js";
+import { groupPrefix } from "../../../schemas/kafka-names.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
 import { imageRecord, jpeg, KafkaSite, type Services } from "../../fixtures/kafka-site.js";
@@ -94,7 +95,7 @@ describe("labels through their topic", { skip: (await cannotStart("kafka")) || (
       refused.map(({ teacher, stream, offset, code }) => [teacher, stream, offset, code]),
       [1, 2, 3].map((offset) => ["", site.topic("labels"), offset, "E_RECORD_SCHEMA"]),
     );
-    const group = `labels-${site.stream}`;
+    const group = groupPrefix(site, "labels");
     await site.until("all of it to be committed", async () =>
       (await site.log.committed(group, site.topic("labels"), 0)) === 6 ? true : null,
     );

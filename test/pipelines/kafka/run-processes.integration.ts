@@ -126,15 +126,17 @@ test(
     const { teacher, lag } = await eventually(t, running, async () => {
       const args = ["--bootstrap-server", kafka.address, "--describe", "--all-groups"];
       const said = await kafkaTool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", args);
-      const scorers = linesOf(said, "score-");
+      const scorers = linesOf(said, "sluice-images-score-");
       const done = scorers.length === PARTITIONS && scorers.every(({ end, lag }) => end === 0 || lag === 0);
-      const publishers = linesOf(said, "publish-").filter(({ partition }) => partition === 0);
+      const publishers = linesOf(said, "sluice-images-publish-").filter(({ partition }) => partition === 0);
       const followed = publishers.length === 1 && publishers[0]!.lag === 0;
-      const keepers = linesOf(said, "topk-");
+      const keepers = linesOf(said, "sluice-images-topk-");
       const kept = keepers.length === SHARDS && keepers.every(({ lag }) => lag === 0);
-      return done && followed && kept ? { teacher: scorers[0]!.group.slice("score-".length), lag: said } : null;
+      return done && followed && kept
+        ? { teacher: scorers[0]!.group.slice("sluice-images-score-".length), lag: said }
+        : null;
     });
-    assert.match(lag, /sluice-candidates/);
+    assert.match(lag, /sluice-images-candidates/);
 
     for (const process of running) assert.equal(await process.end("SIGINT"), 0, process.said);
 
@@ -296,7 +298,7 @@ async function assertForwarded(log: KafkaLog, { segments, ends }: Archived): Pro
   const told = new Map<string, string[]>();
   for (let shard = 0; shard < SHARDS; shard++) {
     const reached = new Map<number, number>();
-    const place = { topic: "sluice-candidates", partition: shard };
+    const place = { topic: "sluice-images-candidates", partition: shard };
     for (const record of await everything(log, place.topic, shard)) {
       const message = decodeCandidates(record, place);
       assert.equal(message.shard, shard);
@@ -337,15 +339,15 @@ async function assertForwarded(log: KafkaLog, { segments, ends }: Archived): Pro
     const [, of, key] = candidate.split(" ");
     assert.ok(Number(key) < least.get(of!)!, `${candidate} was left out, and could rank: ${least.get(of!)!}`);
   }
-  const refused = (await everything(log, "sluice-quarantine", 0)).map((record) =>
-    decodeQuarantined(record, { topic: "sluice-quarantine", partition: 0 }),
+  const refused = (await everything(log, "sluice-images-quarantine", 0)).map((record) =>
+    decodeQuarantined(record, { topic: "sluice-images-quarantine", partition: 0 }),
   );
   assert.equal(new Set(refused.map(({ partition, offset }) => `${partition}/${offset}`)).size, 1);
   return missing.length;
 }
 
 async function versionsTold(log: KafkaLog) {
-  const place = { topic: "sluice-versions", partition: 0 };
+  const place = { topic: "sluice-images-versions", partition: 0 };
   return (await everything(log, place.topic, 0)).map((record) => decodePublished(record, place));
 }
 

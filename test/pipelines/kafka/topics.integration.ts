@@ -92,9 +92,6 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
       SLUICE_STREAM: stream,
       SLUICE_DATA: join(folder, "data"),
       SLUICE_PARTITIONS: "2",
-      SLUICE_KAFKA__TOPICS__LABELS: `${stream}-labels`,
-      SLUICE_KAFKA__TOPICS__THRESHOLDS: `${stream}-thresholds`,
-      SLUICE_KAFKA__TOPICS__CURSORS: `${stream}-cursors`,
     };
     return ran(process.execPath, [MAIN, ...args], environment, folder);
   }

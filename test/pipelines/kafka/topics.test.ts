@@ -28,12 +28,13 @@ test("topics as they are declared have nothing to mend; names and partitions com
     [...topics.values()].map(({ name, partitions }) => [name, partitions]),
     [
       ["images", 4],
-      ["sluice-candidates", 3],
-      ["sluice-thresholds", 1],
+      ["sluice-images-candidates", 3],
+      ["sluice-images-thresholds", 1],
       ["said", 1],
-      ["sluice-versions", 1],
-      ["sluice-quarantine", 1],
-      ["sluice-cursors", 1],
+      ["sluice-images-versions", 1],
+      ["sluice-images-quarantine", 1],
+      ["sluice-images-store", 1],
+      ["sluice-images-cursors", 1],
     ],
   );
 });

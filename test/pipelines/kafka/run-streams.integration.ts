@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startKafka } from "../../../deploy/local/kafka.js";
+import { startMinio } from "../../../deploy/local/minio.js";
+import { cannotStart } from "../../deploy/local/require-service.js";
+import { KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { writeSmallTeacher } from "../../fixtures/models.js";
+import { join } from "node:path";
+
+const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
+const TEACHER = 77;
+
+describe(
+  "several streams on one cluster",
+  { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) },
+  () => {
+    let services: Services;
+    before(async () => {
+      const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
+      services = { kafka, minio };
+    });
+    after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+
+    test("two streams by one teacher both flow, and so do two replays by another", async (t) => {
+      const sites = [];
+      for (let at = 0; at < 2; at++) {
+        const site = await KafkaSite.open(t, services, { partitions: 1, teacherSeed: TEACHER });
+        await site.put(0, seeds(1 + 100 * at, 20));
+        await writeSmallTeacher(join(site.folder, "b"), "onnx", { seed: TEACHER + 1 });
+        sites.push(site);
+      }
+      assert.equal(sites[0]!.teacher, sites[1]!.teacher);
+      for (const site of sites) {
+        site.scorer("scorer-1");
+        site.run(["topk"]);
+        site.run(["publish"]);
+      }
+      const replays = sites.map((site) => site.sluice("replay", "--teacher", "b", "--data", "replay-1", "--json"));
+      for (const [at, site] of sites.entries()) {
+        const [chain] = await site.scored();
+        assert.equal(chain!.rows.length, 20);
+        await site.committed();
+        const replayed = await replays[at]!;
+        assert.equal(replayed.code, 0, replayed.stderr);
+        assert.equal((JSON.parse(replayed.stdout) as { counts: { scored: number } }).counts.scored, 20);
+        const { stdout } = await site.sluice("status", "--json");
+        const { groups } = (JSON.parse(stdout) as { kafka: { groups: { group: string; lag: number }[] } }).kafka;
+        assert.ok(groups.length >= 3, stdout);
+        for (const { group } of groups) assert.ok(group.startsWith(`sluice-${site.stream}-`), group);
+      }
+    });
+  },
+);
