@@ -25,7 +25,7 @@ export interface ProduceOptions {
   readonly perS?: number;
 }
 
-/** Appended at once: a batch and the source's cursor are one transaction, a flush of the disk is shared by this many. */
+/** Appended at once, with the source's cursor: a flush of the disk is shared by this many. */
 const APPEND = { max: 8 * 1024 * 1024, maxItems: 512, maxDelayMs: 200 };
 
 /** Images read at once for going inside their records */
@@ -35,8 +35,8 @@ const READ_CONCURRENCY = 8;
 const RECORD_BYTES = 256;
 
 /**
- * Puts a source's images into the images topic, each batch with the source's cursor in one transaction: a run that
- * resumes neither repeats nor skips. Batches go around the partitions. Returns the number of records appended.
+ * Puts a source's images into the images topic, each batch with the source's cursor: a run that resumes skips nothing, and repeats
+ * one batch at most (see `Log.append`). Batches go around the partitions. Returns the number of records appended.
  */
 export async function produce(options: ProduceOptions): Promise<number> {
   const { log, source, topic, partitions, onAppended, stop, inline, perS, erased } = options;

@@ -53,8 +53,9 @@ export interface Log {
    */
   offsetsAt(topic: string, timeMs: number): Promise<readonly number[]>;
   /**
-   * Appends durably; returns the first record's offset. A cursor is stored in the same transaction, so that a
-   * producer that resumes from it neither repeats nor skips.
+   * Appends durably; returns the first record's offset. A cursor is stored with the records: a producer that resumes from it
+   * skips nothing. The embedded log stores both in one transaction, so that nothing is repeated either; Kafka has the cursor after
+   * them, so that a producer that was killed in between repeats that append.
    */
   append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number>;
   cursor(name: string): Promise<string | null>;

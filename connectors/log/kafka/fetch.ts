@@ -22,8 +22,6 @@ export interface FetchPlace {
   readonly offset: number;
   /** About how much to bring; at least one batch of records comes. */
   readonly maxBytes: number;
-  /** Whether records of transactions that are still open come too. */
-  readonly uncommitted?: boolean;
 }
 
 interface Want extends FetchPlace {
@@ -119,18 +117,17 @@ export class KafkaFetcher {
   }
 
   #want(cluster: Cluster, leader: string, want: Want): void {
-    const key = `${leader} ${want.uncommitted === true}`;
-    const waiting = this.#wants.get(key);
+    const waiting = this.#wants.get(leader);
     if (waiting !== undefined) {
       waiting.push(want);
       return;
     }
     const wants = [want];
-    this.#wants.set(key, wants);
-    void this.#rounds(cluster, leader, key, wants);
+    this.#wants.set(leader, wants);
+    void this.#rounds(cluster, leader, wants);
   }
 
-  async #rounds(cluster: Cluster, leader: string, key: string, wants: Want[]): Promise<void> {
+  async #rounds(cluster: Cluster, leader: string, wants: Want[]): Promise<void> {
     while (wants.length > 0) {
       const now = takeOnePerPartition(wants);
       try {
@@ -139,7 +136,7 @@ export class KafkaFetcher {
         for (const want of now) want.reject(error);
       }
     }
-    this.#wants.delete(key);
+    this.#wants.delete(leader);
   }
 
   async #round(broker: Broker, wants: readonly Want[]): Promise<void> {
@@ -155,7 +152,8 @@ export class KafkaFetcher {
         maxWaitTime: MAX_WAIT_MS,
         minBytes: 1,
         maxBytes: wants.reduce((sum, { maxBytes }) => sum + maxBytes, 0),
-        isolationLevel: wants[0]?.uncommitted === true ? 0 : 1,
+        // Committed records alone
+        isolationLevel: 1,
         topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
       })) as FetchResponse;
     } catch (error) {

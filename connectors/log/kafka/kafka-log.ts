@@ -4,7 +4,6 @@ import type { LogIdentity } from "../../../schemas/stream-log.js";
 import { inBatches, KafkaAppender } from "./append.js";
 import { KafkaClient, type KafkaConnection } from "./client.js";
 import { KafkaCursors } from "./cursor.js";
-import { withoutMark } from "./cursor-records.js";
 import { isOutOfRange, KafkaFetcher, type Fetched } from "./fetch.js";
 import { KafkaMember, type GroupTimes } from "./group.js";
 import { readKafkaPartition } from "./reader.js";
@@ -95,7 +94,6 @@ class BrokerLog implements KafkaLog {
     this.#cursors = new KafkaCursors(client, this.#fetcher, this.#appender, {
       topic: options.cursorTopic ?? "sluice-cursors",
       replicationFactor,
-      maxBatchBytes,
     });
   }
 
@@ -137,9 +135,9 @@ class BrokerLog implements KafkaLog {
   }
 
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number> {
-    if (cursor !== undefined) return this.#cursors.append(topic, partition, records, cursor);
     const batches = inBatches(records, this.#maxBatchBytes);
     const [first] = await this.#appender.append(topic, partition, batches);
+    if (cursor !== undefined) await this.#cursors.note(cursor);
     return first ?? (await this.#bounds(topic, partition)).end;
   }
 
@@ -173,7 +171,7 @@ class BrokerLog implements KafkaLog {
       const records = fetched === null ? [] : committedRecords(fetched.raw, fetched.aborted, offset);
       const passed = new Set(wanted.filter((one) => one === offset || (to !== null && one < to)));
       wanted.splice(0, passed.size);
-      for (const record of records) if (passed.has(record.offset)) found.push(withoutMark(record));
+      for (const record of records) if (passed.has(record.offset)) found.push(record);
     }
     return found;
   }
@@ -230,6 +228,6 @@ class BrokerLog implements KafkaLog {
   async close(): Promise<void> {
     // First, so that nothing goes on trying.
     await this.#client.close();
-    await Promise.all([this.#appender.close(), this.#cursors.close(), this.#fetcher.close()]);
+    await Promise.all([this.#appender.close(), this.#fetcher.close()]);
   }
 }

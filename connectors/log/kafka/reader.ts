@@ -2,7 +2,6 @@ import { SluiceError, awaitedLater } from "../../../schemas/errors.js";
 import type { StoredRecord } from "../../../schemas/image-record.js";
 import type { KafkaClient } from "./client.js";
 import { isOutOfRange, type Fetched, type KafkaFetcher } from "./fetch.js";
-import { withoutMark } from "./cursor-records.js";
 import { committedRecords, endOf, sizeOf } from "./records.js";
 import { topicEnds } from "./topics.js";
 import type { LogBatch, PartitionEnds, ReadOptions } from "../log.js";
@@ -44,7 +43,7 @@ export async function* readKafkaPartition(
       position = fetched;
       continue;
     }
-    const records = committedRecords(fetched.raw, fetched.aborted, position).map(withoutMark);
+    const records = committedRecords(fetched.raw, fetched.aborted, position);
     const from = position;
     position = Math.max(position, endOf(fetched.raw) ?? 0);
     if (position < until.limit) {

@@ -3,7 +3,7 @@ import { text } from "../../../conformance/log.js";
 
 /**
  * A producer that resumes from its cursor: `node cursor-program.js <broker> <topic> <cursor> <end> <batch bytes>`.
- * Appends the numbers from the cursor's on up to `end`, three at a time, and prints each cursor that is stored.
+ * Appends the numbers from the cursor's on up to `end`, three at a time, and prints each cursor that is noted.
  */
 const [broker = "", topic = "", name = "", end = "0", batchBytes = "900000"] = process.argv.slice(2);
 const log = await openKafkaLog({ brokers: [broker], maxBatchBytes: Number(batchBytes) });

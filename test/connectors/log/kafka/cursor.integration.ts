@@ -5,10 +5,7 @@ import { after, before, describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import kafkajs from "kafkajs";
 import { openKafkaLog, type KafkaLog, type KafkaLogOptions } from "../../../../connectors/log/kafka/kafka-log.js";
-import { CURSOR_HEADER, markBatches, type CursorMark } from "../../../../connectors/log/kafka/cursor-records.js";
 import { startKafka, type LocalKafka } from "../../../../deploy/local/kafka.js";
-import { isSluiceError } from "../../../../schemas/errors.js";
-import type { LogRecord } from "../../../../schemas/image-record.js";
 import { batchesOf, text, textOf } from "../../../conformance/log.js";
 import { cannotStart } from "../../../deploy/local/require-service.js";
 import { LineProcess } from "../../../fixtures/line-process.js";
@@ -45,95 +42,38 @@ describe("appends with a cursor, on kafka", { skip: await cannotStart("kafka") }
     ["in one batch", 900_000],
     ["in a batch a record", 1],
   ] as const) {
-    test(`a producer killed at any moment, each append ${what}, goes on without repeating or skipping`, async (t) => {
+    test(`a producer killed at any moment, each append ${what}, skips nothing and repeats one append at most`, async (t) => {
       const log = await open(t);
       const topic = await freshTopic(log);
       const name = `cursor-${randomUUID()}`;
       const program = join(import.meta.dirname, "cursor-program.js");
       const end = 300;
       const args = [broker.address, topic, name, String(end), String(batchBytes)];
-      // Each round is killed after so many stored cursors, and a little later: within the next append.
-      for (const [stored, laterMs] of [
+      // Each round is killed after so many noted cursors, and a little later: within the next append.
+      const rounds = [
         [1, 0],
         [3, 1],
         [8, 3],
         [5, 6],
         [6, 2],
         [7, 4],
-      ] as const) {
+      ] as const;
+      for (const [noted, laterMs] of rounds) {
         const child = new LineProcess(t, program, args);
-        for (let i = 0; i < stored; i++) await child.hear();
+        for (let i = 0; i < noted; i++) await child.hear();
         await sleep(laterMs);
         await child.kill();
       }
       const last = new LineProcess(t, program, args);
       while ((await last.hear()) !== null);
       assert.equal(await log.cursor(name), String(end));
-      assert.deepEqual(
-        await everything(log, topic),
-        Array.from({ length: end }, (_, i) => String(i)),
-      );
+      const found = (await everything(log, topic)).map(Number);
+      const firsts = [...new Set(found)];
+      assert.deepEqual(firsts, [...Array(end).keys()], "each is there, in order");
+      const repeated = found.length - firsts.length;
+      assert.ok(repeated <= 3 * rounds.length, `${repeated} of ${end} were appended twice`);
     });
   }
-
-  test("an append that was cut off is completed, in whatever pieces it comes again", async (t) => {
-    const log = await open(t);
-    const numbers = (from: number, to: number): LogRecord[] =>
-      Array.from({ length: to - from }, (_, i) => text(String(from + i)));
-    const cuts: readonly (readonly [left: number, pieces: readonly number[]])[] = [
-      [5, [12]],
-      [5, [3, 7, 12]],
-      [5, [5, 12]],
-      [12, [4, 12]],
-      [1, [1, 2, 3, 12]],
-    ];
-    for (const [left, pieces] of cuts) {
-      const topic = await freshTopic(log);
-      const name = `cursor-${randomUUID()}`;
-      await log.append(topic, 0, numbers(0, 2), { name, value: "2" });
-      // What a producer leaves that dies within its second append, of records 2 to 20: its first batches, as it marks them.
-      const parts = markBatches(
-        numbers(2, 2 + left).map((one) => [one]),
-        { name, owner: "dead", append: 2, value: "" },
-      );
-      for (const [record] of parts) {
-        const { name, owner, append, records } = JSON.parse(record!.headers[CURSOR_HEADER]!) as CursorMark;
-        const unfinished = { name, owner, append, records };
-        await log.append(topic, 0, [{ ...record!, headers: { [CURSOR_HEADER]: JSON.stringify(unfinished) } }]);
-      }
-      // Through a process that knows nothing, and one more after each piece.
-      let from = 2;
-      for (const to of pieces.map((piece) => 2 + piece)) {
-        const next = await open(t);
-        assert.equal(await next.cursor(name), String(from));
-        const first = await next.append(topic, 0, numbers(from, to), { name, value: String(to) });
-        assert.equal(first, from, "records are where they would be without the cut");
-        from = to;
-        await next.close();
-      }
-      assert.deepEqual(
-        await everything(log, topic),
-        numbers(0, 14).map((one) => Buffer.from(one.value!).toString()),
-      );
-      assert.equal(await (await open(t)).cursor(name), "14");
-    }
-  });
-
-  test("a source that gives other records than before the cut is appended as it is", async (t) => {
-    const log = await open(t, { maxBatchBytes: 1 });
-    const topic = await freshTopic(log);
-    const name = `cursor-${randomUUID()}`;
-    const [part] = markBatches([[text("a")], [text("b")]], { name, owner: "dead", append: 1, value: "2" });
-    await log.append(topic, 0, [text("x")], { name: `other-${name}`, value: "1" });
-    const first = await open(t);
-    await first.append(topic, 0, [], { name, value: "0" });
-    await log.append(topic, 0, part!);
-    const next = await open(t);
-    assert.equal(await next.cursor(name), "0");
-    await next.append(topic, 0, [text("c"), text("d")], { name, value: "2" });
-    assert.deepEqual(await everything(log, topic), ["x", "a", "c", "d"]);
-    assert.equal(await (await open(t)).cursor(name), "2");
-  });
 
   test("a cursor that moves between partitions and without records is found again", async (t) => {
     const log = await open(t);
@@ -183,58 +123,15 @@ describe("appends with a cursor, on kafka", { skip: await cannotStart("kafka") }
     );
   });
 
-  test("of two producers with one cursor, the older is told", async (t) => {
-    const [older, newer] = [await open(t), await open(t)];
-    const topic = await freshTopic(older);
-    const name = `cursor-${randomUUID()}`;
-    await older.append(topic, 0, [text("a")], { name, value: "1" });
-    assert.equal(await newer.cursor(name), "1");
-    await newer.append(topic, 0, [text("b")], { name, value: "2" });
-    // The older one believes to be at 1: appending what comes after that would repeat.
-    await sleep(300);
-    await assert.rejects(older.append(topic, 0, [text("b")], { name, value: "2" }), (error) => {
-      assert.ok(isSluiceError(error, "E_LOG_IO"));
-      assert.equal(error.retryable, false);
-      assert.match(error.message, /another has taken it/);
-      return true;
-    });
-    // Until it looks at the cursor again.
-    await assert.rejects(older.append(topic, 0, [text("b")], { name, value: "2" }), (error) => isSluiceError(error));
-    assert.deepEqual(await everything(newer, topic), ["a", "b"]);
-    assert.equal(await older.cursor(name), "2");
-    await older.append(topic, 0, [text("c")], { name, value: "3" });
-    assert.deepEqual(await everything(newer, topic), ["a", "b", "c"]);
-  });
-
-  test("reading a cursor leaves its producer alone, and another's open transaction hides nothing", async (t) => {
-    const [producer, onlooker] = [await open(t), await open(t)];
-    const topic = await freshTopic(producer);
-    const name = `cursor-${randomUUID()}`;
-    await producer.append(topic, 0, [text("a")], { name, value: "1" });
-    const kafka = new kafkajs.Kafka({ brokers: [broker.address], logLevel: kafkajs.logLevel.NOTHING });
-    const other = kafka.producer({ transactionalId: `other-${randomUUID()}`, maxInFlightRequests: 1 });
-    await other.connect();
-    t.after(() => other.disconnect());
-    const transaction = await other.transaction();
-    await transaction.send({ topic, messages: [{ partition: 0, value: "open" }] });
-    await producer.append(topic, 0, [text("b")], { name, value: "2" });
-    assert.equal(await onlooker.cursor(name), "2");
-    await sleep(300);
-    await producer.append(topic, 0, [text("c")], { name, value: "3" });
-    assert.equal(await onlooker.cursor(name), "3");
-    await transaction.abort();
-    await sleep(200);
-    assert.deepEqual(await everything(onlooker, topic), ["a", "b", "c"]);
-  });
-
-  test("the header that stores a cursor is no part of the record", async (t) => {
-    const log = await open(t);
+  test("of several cursors each is its own; without its topic there is none", async (t) => {
+    const log = await open(t, { cursorTopic: `cursors-${randomUUID()}` });
+    assert.equal(await log.cursor("a"), null);
     const topic = await freshTopic(log);
-    const record = { ...text("a"), headers: { own: "header" } };
-    await log.append(topic, 0, [record], { name: `cursor-${randomUUID()}`, value: "1" });
-    const [batch] = await batchesOf(log, topic, 0, { ...LIMITS, until: 1 });
-    assert.deepEqual(batch!.records[0]!.headers, { own: "header" });
-    assert.deepEqual((await log.fetch(topic, 0, [0]))[0]!.headers, { own: "header" });
+    await log.append(topic, 0, [text("a")], { name: "a", value: "1" });
+    await log.append(topic, 0, [text("b")], { name: "b", value: "2" });
+    assert.deepEqual([await log.cursor("a"), await log.cursor("b"), await log.cursor("c")], ["1", "2", null]);
+    const [batch] = await batchesOf(log, topic, 0, { ...LIMITS, until: 2 });
+    assert.deepEqual(batch!.records[0]!.headers, {}, "nothing of it is in the record");
   });
 
   test("what a transaction undid is not read, what is still open is waited for", async (t) => {
