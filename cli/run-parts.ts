@@ -25,7 +25,7 @@ export interface Part {
 /** What all parts of a process share. */
 export interface PartContext extends Pick<
   RunTopkOptions,
-  "config" | "kafka" | "log" | "store" | "onWarning" | "signal" | "nowMs"
+  "config" | "kafka" | "log" | "store" | "observer" | "onWarning" | "signal" | "nowMs"
 > {
   readonly note: (line: string) => void;
 }

@@ -8,6 +8,7 @@ import { ErasedImages } from "../operators/archive/erased-images.js";
 import { OutputSigns, SIGN_CODE, type SeenSign } from "../operators/image/output-signs.js";
 import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest } from "../schemas/model-card.js";
+import type { Observer } from "../schemas/observed.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { EngineInfo } from "../schemas/segment.js";
 import type { StageShares } from "../schemas/stage-shares.js";
@@ -52,6 +53,7 @@ export interface IngestOptions {
   /** What is published although nobody could want it; by default nothing is */
   readonly allow?: Allowance | undefined;
   readonly onProgress?: OnProgress;
+  readonly observer?: Observer | undefined;
   readonly onWarning?: (message: string, code?: string) => void;
   /** Graceful: reading stops, what was read is scored and archived, nothing is published */
   readonly stop: AbortSignal;
@@ -139,7 +141,10 @@ async function produceAll({ options, progress, halt }: Run): Promise<number[]> {
   const partitions = (await log.ends(topic)).length;
   const erased = new ErasedImages(workspace.store, topic, options.nowMs);
   for (let before = 0; source !== undefined && !halt.aborted;) {
+    let appended = 0;
     const onAppended = (records: number): void => {
+      options.observer?.take({ event: "log.appended", records: records - appended });
+      appended = records;
       progress.onAppended(before + records);
     };
     before += await produce({ log, source, topic, partitions, erased, stop: halt, onAppended });
@@ -186,6 +191,8 @@ async function scoreAll(
           signal: given,
           onWarning,
           nowMs,
+          loop: "score",
+          observer: options.observer,
           ...(follow === undefined ? { passes: ({ code }) => code === "E_FLOW_FAILED" } : {}),
         }),
       signal: halt,
@@ -214,13 +221,23 @@ async function scoreAll(
 
 /** The states at the frontier where scoring begins, and what judges and publishes them. */
 async function openLive(options: Run["options"], frontier: Frontier): Promise<Live> {
-  const { workspace, teacher, follow, onWarning, nowMs } = options;
+  const { workspace, teacher, follow, onWarning, observer, nowMs } = options;
   const { config, store } = workspace;
   const { card } = teacher;
   const { stream } = config;
   const warning = onWarning === undefined ? {} : { onWarning };
   const datasets = await LiveDatasets.open(
-    { store, datasets: config.datasets, teacher: teacherDigest(card), stream, card, ...config.checkpoint, ...warning },
+    {
+      store,
+      datasets: config.datasets,
+      teacher: teacherDigest(card),
+      stream,
+      card,
+      ...config.checkpoint,
+      ...warning,
+      observer,
+      nowMs,
+    },
     frontier,
   );
   const scheduler = await CutScheduler.open({ store, card, facts: datasets, frontier, nowMs: nowMs() });
@@ -238,6 +255,7 @@ async function judgeAll(run: Run): Promise<void> {
   const { follow, publish, nowMs, stop } = run.options;
   while (follow !== undefined && publish !== false && !run.halt.aborted) {
     const { live } = run;
+    run.options.observer?.take({ event: "loop.turned", loop: "publish" });
     const due = live?.scheduler.due(nowMs()) ?? [];
     if (live !== null && due.length > 0) {
       const made = await live.publisher.publish(due, await live.datasets.checkpoint(), stop);
@@ -267,13 +285,13 @@ const CUT_SEGMENTS = 32;
 
 /** What is looked after beside scoring: the archive is compacted, and the log cut. */
 function upkeepOf(
-  { workspace, teacher, onWarning = () => undefined }: IngestOptions,
+  { workspace, teacher, observer, onWarning = () => undefined }: IngestOptions,
   signal: AbortSignal,
   nowMs: () => number,
 ): Upkeep[] {
   const { config, store, embedded } = workspace;
   const archive = { store, teacher: teacherDigest(teacher.card), stream: config.stream, nowMs };
-  const compacting = keepCompacted({ ...archive, onWarning, signal });
+  const compacting = keepCompacted({ ...archive, observer, onWarning, signal });
   if (embedded === null) return [compacting];
   const cut = new LogCut({ ...archive, log: embedded, retention: config.log });
   const how = { everySegments: CUT_SEGMENTS, failure: "The log is cut later", onWarning, signal };

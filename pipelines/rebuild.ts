@@ -9,6 +9,7 @@ import { manifestsNewestFirst, type OnDamaged } from "../operators/version/manif
 import type { Dataset, Span } from "../schemas/dataset.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { Manifest } from "../schemas/manifest.js";
+import type { Observer } from "../schemas/observed.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { rebuildPlace, type RebuildAim } from "./versions/rebuild-place.js";
 import { cutAndPublish, type PublishedCut } from "./versions/cut-and-publish.js";
@@ -28,6 +29,7 @@ export interface RebuildOptions extends RebuildAim {
   /** What is published although nobody could want it; by default nothing is */
   readonly allow?: Allowance | undefined;
   readonly onProgress?: OnProgress;
+  readonly observer?: Observer | undefined;
   readonly onWarning?: (message: string) => void;
   readonly signal?: AbortSignal;
   /** By default the machine's clock */

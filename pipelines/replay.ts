@@ -5,6 +5,7 @@ import { saveCard } from "../operators/archive/teacher-registry.js";
 import { groupName } from "../schemas/kafka-names.js";
 import { keys, type ChainName } from "../schemas/keys.js";
 import { teacherDigest } from "../schemas/model-card.js";
+import type { Observer } from "../schemas/observed.js";
 import type { OnProgress } from "../schemas/progress.js";
 import type { Segment } from "../schemas/segment.js";
 import { planReplay, type PlannedChain, type ReplayAsk, type ReplayPlan } from "./replay-plan.js";
@@ -34,6 +35,7 @@ export interface ReplayOptions {
   readonly onPlan?: (plan: ReplayPlan) => void;
   readonly onSegment?: (segment: Segment) => void;
   readonly onProgress?: OnProgress;
+  readonly observer?: Observer | undefined;
   readonly onWarning: (message: string) => void;
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
@@ -94,7 +96,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     };
     const score = (): Promise<void> =>
       scorePlan({ ...options, signal: halt, onSegment }, plan.chains, { index, tracker, read: new PacedRead(pace) });
-    void all.begin(keepRunning(score, { signal: halt, onWarning, nowMs }));
+    void all.begin(keepRunning(score, { signal: halt, onWarning, nowMs, loop: "score", observer: options.observer }));
     void all.begin(tracker.watch(LOOK_MS, halt));
     if (live !== undefined) void all.begin(live.watch(ended));
     await all.ended();
@@ -112,7 +114,7 @@ async function scorePlan(
     read,
   }: { readonly index: LocalScoreIndex; readonly tracker: ReplayTracker; readonly read: PacedRead },
 ): Promise<void> {
-  const { workspace, log, scoring: parts, attempt, nowMs, onSegment, onWarning, signal } = options;
+  const { workspace, log, scoring: parts, attempt, nowMs, observer, onSegment, onWarning, signal } = options;
   const { config, store } = workspace;
   const { card } = parts.teacher;
   const { stream } = config;
@@ -126,7 +128,19 @@ async function scorePlan(
     { store, datasets: config.datasets, teacher, stream, card, ...config.checkpoint, writes: false, onWarning },
     frontierOf(known),
   );
-  const scoring = chainScoring({ ...parts, config, log, store, card, index, downstream, onSegment, attempt, nowMs });
+  const scoring = chainScoring({
+    ...parts,
+    config,
+    log,
+    store,
+    card,
+    index,
+    downstream,
+    onSegment,
+    observer,
+    attempt,
+    nowMs,
+  });
   /** Along one chain from where it is archived to, until its end or until `over` aborts. */
   const scoreAlong = async (
     given: Assignment,
@@ -138,7 +152,7 @@ async function scorePlan(
     tracker.note(chain, open.position.end);
   };
   const keepScoringAlong = (...chain: Parameters<typeof scoreAlong>): Promise<void> =>
-    keepRunning(() => scoreAlong(...chain), { signal: chain[2], onWarning, nowMs });
+    keepRunning(() => scoreAlong(...chain), { signal: chain[2], onWarning, nowMs, loop: "score", observer });
   /** Partitions of this process that still have something of the plan to do */
   const busy = new Set<number>();
   const scorePartition = async (assignment: Assignment): Promise<void> => {

@@ -80,6 +80,22 @@ export const archiveSchema = z.strictObject({
     .describe("the same where none was written for segmentDelayMs: single images are archived soon"),
 });
 
+export const metricsSchema = z.strictObject({
+  port: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe(
+      "where long-running commands answer /metrics, /healthz and /readyz; 0: any that is free. By default nowhere",
+    ),
+  host: z
+    .string()
+    .min(1)
+    .default("127.0.0.1")
+    .describe("the address to listen on; another than loopback shows figures, never an image or its name, to others"),
+});
+
 export const logSchema = z.strictObject({
   retentionMs: z
     .int()
@@ -147,6 +163,7 @@ export const settingsSchema = z.strictObject({
     })
     .prefault({})
     .describe("how often the top-K state is written down"),
+  metrics: metricsSchema.prefault({}).describe("figures of a running command, for Prometheus and orchestrators"),
   maxInFlightBytes: z
     .int()
     .positive()

@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
+import type { Observing } from "../../pipelines/observe/observing.js";
 import { EXIT, SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { durationArgument } from "../duration-argument.js";
 import { openDeclared } from "../declared-config.js";
+import type { WorkContext } from "../invocation.js";
+import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
 import { positiveNumber } from "../number-argument.js";
 import { compactedObject, compactedText, type TeacherCompacted } from "../report/compacted.js";
 
-interface Flags {
+interface Flags extends MetricsFlags {
   readonly teacherDigest?: string;
   readonly stream?: string;
   readonly olderThan?: number;
@@ -15,7 +18,7 @@ interface Flags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "Writes the archive's segments into runs: larger Parquet files for DuckDB, Polars and pyarrow, and merges those; kept images into larger " +
         "packs. Versions, rebuilds and " +
@@ -43,14 +46,15 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { olderThan, teacherDigest = "", segments, dryRun = false } = flags;
       const { archivedTeachers, compact } = await import("../../pipelines/compact.js");
       const { nowMs } = run.terminal;
-      await run.work(async ({ onProgress, stop }) => {
-        const { config, store } = await openDeclared(run);
+      await run.work(async (context) => {
+        const { config, store } = await openDeclared(run, metricsSettings(flags));
         const { stream = config.stream } = flags;
-        try {
+        const compactAll = async (observing: Observing, { onProgress, stop }: WorkContext): Promise<void> => {
+          observing.observer?.take({ event: "loop.ready", loop: "compact" });
           const done: TeacherCompacted[] = [];
           for (const teacher of await archivedTeachers(store, teacherDigest)) {
             const compacted = await compact({
-              store,
+              store: observing.metered(store),
               teacher,
               stream,
               beforeMs: olderThan === undefined ? null : nowMs() - olderThan,
@@ -61,6 +65,8 @@ export const declare: DeclareCommand = (command, invocation) => {
               onProgress,
               signal: stop,
             });
+            const { segments: made, bytesAfter } = compacted;
+            observing.observer?.take({ event: "archive.compacted", segments: made, sizeBytes: bytesAfter ?? 0 });
             done.push({ teacher, stream, dryRun, ...compacted });
             if (compacted.refused.length + compacted.refusedPacks.length > 0) run.exitCode = EXIT.failed;
             if (compacted.stopped) break;
@@ -75,6 +81,9 @@ export const declare: DeclareCommand = (command, invocation) => {
             );
           }
           run.result(text, object);
+        };
+        try {
+          await observed({ run, config, command: "compact", loops: ["compact"] }, context, compactAll);
         } finally {
           await store.close();
         }

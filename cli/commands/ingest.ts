@@ -16,9 +16,10 @@ import {} from "../../schemas/counted.js";
 import { bytesText } from "../wording.js";
 import { sourceArgument } from "../source-argument.js";
 import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
+import { declareMetricsFlags, metricsSettings, observedWork, type MetricsFlags } from "../metrics-flags.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
-interface IngestFlags extends ScoringFlags, SourceFlags, AllowanceFlags {
+interface IngestFlags extends ScoringFlags, SourceFlags, AllowanceFlags, MetricsFlags {
   readonly k?: string;
   readonly p?: string;
   readonly publish: boolean;
@@ -30,7 +31,7 @@ interface IngestFlags extends ScoringFlags, SourceFlags, AllowanceFlags {
 const JUDGE_MS = 1000;
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareAllowanceFlags(declareSourceFlags(declareScoringFlags(command)))
+  declareMetricsFlags(declareAllowanceFlags(declareSourceFlags(declareScoringFlags(command))))
     .argument(
       "[source...]",
       "a folder of pictures, tar shards or a folder of them, or s3://bucket/prefix/; without one, what the log has and nobody has scored",
@@ -54,12 +55,17 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice ingest 'shards/train-{000..099}.tar'", "takes WebDataset shards"],
         ["sluice ingest s3://crawl/2026/", "takes the objects below a prefix of a bucket, on s3.endpoint"],
         ["sluice ingest photographs/ --follow", "goes on; versions as `trigger` in sluice.yaml says"],
+        ["sluice ingest photographs/ --follow --metrics-port 9464", "the same, with figures for Prometheus"],
         ["sluice ingest photographs/ --include '**/*.jpg' --k 500", "leaves other files out; 500 images a class"],
       ]),
     )
     .action(async (inputs: string[], flags: IngestFlags) => {
       const run = invocation();
-      const given = await run.given([...scoringSettings(flags), ...selectionSettings(flags)]);
+      const given = await run.given([
+        ...scoringSettings(flags),
+        ...selectionSettings(flags),
+        ...metricsSettings(flags),
+      ]);
       const declared = await declaredAt(given);
       const settled = settledForChange(given, declared);
       assertOneDataset(flags, settled.config.datasets);
@@ -71,7 +77,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { openWorkspace } = await import("../../pipelines/open/workspace.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
-      await run.work(async ({ onProgress, stop, note, warn }) => {
+      const observedAs = { run, config: settled.config, command: "ingest", loops: ["score"] } as const;
+      await observedWork(observedAs, async ({ onProgress, stop, note, warn, observing }) => {
         const { openP, namesTeacher } = settled;
         const teacher = await namedTeacher(settled.config, namesTeacher ? null : declared.settings?.teacher);
         const config = withChosenP(settled.config, openP, teacher.card);
@@ -83,7 +90,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         if (selected?.isNew === true && !mayBeEmpty) await assertNotEmpty(config, paths, openingOf(selected.source));
         const source =
           selected === null ? null : await openSource(config, paths, { ...openingOf(selected.source), mayBeEmpty });
-        const workspace = await openWorkspace(config, "sluice ingest");
+        const workspace = await openWorkspace(config, "sluice ingest", observing);
         try {
           const names = { store: workspace.store, renaming: "any" } as const;
           const scoring = await openScoring(config, note, { teacher, names });
@@ -106,6 +113,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               },
               stop,
               onProgress,
+              observer: observing.observer,
               onWarning: warn,
             });
             const account = source?.account() ?? null;

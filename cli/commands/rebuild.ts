@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { InvalidArgumentError } from "commander";
+import type { Observing } from "../../pipelines/observe/observing.js";
 import type { RebuildOptions } from "../../pipelines/rebuild.js";
 import type { PublishedCut } from "../../pipelines/versions/cut-and-publish.js";
 import { SluiceError } from "../../schemas/errors.js";
@@ -7,13 +8,15 @@ import { cronAfter } from "../../schemas/trigger.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
+import type { WorkContext } from "../invocation.js";
 import { datasetNamed } from "../existing-store.js";
+import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { gapText } from "../report/gap.js";
 import { timeArgument } from "../time-argument.js";
 import { versionNamed } from "../version-name.js";
 
-interface Flags extends AllowanceFlags {
+interface Flags extends AllowanceFlags, MetricsFlags {
   readonly teacherDigest?: string;
   readonly allowGaps?: boolean;
   readonly at?: string;
@@ -23,7 +26,7 @@ interface Flags extends AllowanceFlags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareAllowanceFlags(command)
+  declareMetricsFlags(declareAllowanceFlags(command))
     .description(
       "Makes a version of a declared dataset from the archived scores alone: nothing is scored, and the teacher is not needed. Of a windowed dataset, the newest window as far as it has come. --set holds for this call alone.",
     )
@@ -61,12 +64,18 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { readManifest } = await import("../../pipelines/versions/versions.js");
       const { assertFits } = await import("../../pipelines/flow/memory-estimate.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
-      await run.work(async ({ onProgress, stop, note, warn }) => {
-        const { config, declared, store } = await openDeclared(run, [], { say: true });
-        const report = (published: PublishedCut): void => {
-          run.result(publishedText(published, store.place), publishedObject(published, store.place));
-        };
-        try {
+      await run.work(async (context) => {
+        const opened = await openDeclared(run, metricsSettings(flags), { say: true });
+        const { config, declared } = opened;
+        const rebuildAll = async (
+          observing: Observing,
+          { onProgress, stop, note, warn }: WorkContext,
+        ): Promise<void> => {
+          const store = observing.metered(opened.store);
+          observing.observer?.take({ event: "loop.ready", loop: "rebuild" });
+          const report = (published: PublishedCut): void => {
+            run.result(publishedText(published, store.place), publishedObject(published, store.place));
+          };
           const dataset = datasetNamed(config, name);
           const { digest, card } = await archivedTeacher(store, flags.teacherDigest, declared.settings?.teacher);
           assertFits({ ...config, datasets: [dataset] }, card);
@@ -93,6 +102,7 @@ export const declare: DeclareCommand = (command, invocation) => {
                 }
               : {}),
             onProgress,
+            observer: observing.observer,
             onWarning: warn,
             signal: stop,
             nowMs,
@@ -113,8 +123,11 @@ export const declare: DeclareCommand = (command, invocation) => {
           };
           const scheduled = { ...options, schedule: flags.schedule, nowMs, waitUntil, onWaiting, signal: stop };
           for await (const published of rebuildOnSchedule(scheduled)) report(published);
+        };
+        try {
+          await observed({ run, config, command: "rebuild", loops: ["rebuild"] }, context, rebuildAll);
         } finally {
-          await store.close();
+          await opened.store.close();
         }
       });
     });

@@ -1,3 +1,4 @@
+import type { Observing } from "../../pipelines/observe/observing.js";
 import type { ReplayOptions } from "../../pipelines/replay.js";
 import type { Workspace } from "../../pipelines/open/workspace.js";
 import type { Config } from "../../schemas/config.js";
@@ -7,12 +8,13 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared, type OpenedDeclared } from "../declared-config.js";
 import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
+import { declareMetricsFlags, metricsSettings, observedWork, type MetricsFlags } from "../metrics-flags.js";
 import { positiveNumber, wholeNumber } from "../number-argument.js";
 import { boundArgument, offsetArgument, replayAsk, type ReplayRangeFlags } from "../replay-arguments.js";
 import { goneText, planObject, planText, replayedObject, replayedText } from "../report/replayed.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
-interface ReplayFlags extends ScoringFlags, ReplayRangeFlags {
+interface ReplayFlags extends ScoringFlags, ReplayRangeFlags, MetricsFlags {
   readonly rate?: number;
   /** false by `--no-yield-to-lag` */
   readonly yieldToLag?: number | boolean;
@@ -25,7 +27,7 @@ const MOST_LAG = 100;
 const LINGER_MS = 2000;
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareScoringFlags(command)
+  declareMetricsFlags(declareScoringFlags(command))
     .description(
       "Scores what the images topic has once more, through another teacher, beside live traffic. What that teacher has scored " +
         "already is left out, and nothing is published: its scores lie apart until `sluice rebuild` makes a version of them. " +
@@ -68,7 +70,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (flags: ReplayFlags) => {
       const ask = replayAsk(flags);
       const run = invocation();
-      const opened = await openDeclared(run, scoringSettings(flags), { say: true });
+      const opened = await openDeclared(run, [...scoringSettings(flags), ...metricsSettings(flags)], { say: true });
       await opened.store.close();
       // Nothing is published here: where nothing is declared yet, bytes are kept for what sluice.yaml says.
       const told = opened.given.over(opened.declared).config.datasets;
@@ -140,7 +142,8 @@ async function replayAll(
   const { yieldToLive } = await import("../../pipelines/kafka/live-lag.js");
   const { openKafka } = await import("../../pipelines/open/open-kafka.js");
   const { namedTeacher, openScoring } = await import("../../pipelines/open/open-scoring.js");
-  await run.work(async ({ onProgress, stop, note, warn }) => {
+  const observedAs = { run, config, command: "replay", loops: ["score"] } as const;
+  await observedWork(observedAs, async ({ onProgress, stop, note, warn, observing }) => {
     let exitCode: number = EXIT.failed;
     const opened: { close(): Promise<void> }[] = [];
     const opening = async <One extends { close(): Promise<void> }>(one: Promise<One>): Promise<One> => {
@@ -149,8 +152,8 @@ async function replayAll(
       return made;
     };
     try {
-      const workspace = await opening(openReplayFolder(config));
-      const kafka = config.kafka === undefined ? null : await opening(openKafka(config.kafka));
+      const workspace = await opening(openReplayFolder(config, observing));
+      const kafka = config.kafka === undefined ? null : await opening(openKafka(config.kafka, observing.onRetry));
       const teacher = await namedTeacher(config, namesTeacher ? null : declared.settings?.teacher);
       const scoring = await opening(
         openScoring(config, note, { teacher, names: { store: workspace.store, renaming: "new" } }),
@@ -175,6 +178,7 @@ async function replayAll(
             note("going on with a replay that was not finished; what has come since it began is for another run");
         },
         onProgress,
+        observer: observing.observer,
         onWarning: warn,
         signal: stop,
         nowMs,
@@ -206,10 +210,10 @@ async function replayAll(
 }
 
 /** Throws E_LOCKED where another process works in the data folder. */
-async function openReplayFolder(config: Config): Promise<Workspace> {
+async function openReplayFolder(config: Config, observing: Observing): Promise<Workspace> {
   const { openWorkspace } = await import("../../pipelines/open/workspace.js");
   try {
-    return await openWorkspace(config, "sluice replay");
+    return await openWorkspace(config, "sluice replay", observing);
   } catch (error) {
     if (!isSluiceError(error, "E_LOCKED") || config.kafka === undefined) throw error;
     const advice = "Each process that scores needs a data folder of its own: --data replay-2.";

@@ -1,8 +1,10 @@
 import { Option, type Command } from "commander";
+import type { Observing } from "../../pipelines/observe/observing.js";
 import type { Workspace } from "../../pipelines/open/workspace.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import { LOOPS } from "../../schemas/observed.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import type { GivenSettings } from "../config/given-settings.js";
@@ -18,11 +20,12 @@ import {
 import { durationArgument } from "../duration-argument.js";
 import type { OpenedStore } from "../existing-store.js";
 import type { Invocation, WorkContext } from "../invocation.js";
+import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
 import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run-parts.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { kafkaOf } from "./topics.js";
 
-interface RunFlags extends ScoringFlags, AllowanceFlags {
+interface RunFlags extends ScoringFlags, AllowanceFlags, MetricsFlags {
   readonly teacherDigest?: string;
   readonly judgeEvery: number;
   readonly compactEvery: number;
@@ -51,14 +54,17 @@ export const declare: DeclareCommand = (command, invocation) => {
       ["sluice run score --teacher model.onnx --data scorer-2", "one more: they share the partitions"],
       ["sluice run topk --teacher model.onnx", "keeps the best of each class; several share the classes"],
       ["sluice run publish --teacher model.onnx", "makes the versions that are due"],
+      ["sluice run all --teacher model.onnx --metrics-port 9464", "with figures for Prometheus, and health"],
       ["sluice run compact", "writes archived scores into larger files as they come"],
     ]),
   );
   const one = (name: string, summary: string, description: string): Command =>
-    command
-      .command(name)
-      .summary(summary)
-      .description(`${description} Goes on until Ctrl-C; killed at any moment, it goes on where it was.`);
+    declareMetricsFlags(
+      command
+        .command(name)
+        .summary(summary)
+        .description(`${description} Goes on until Ctrl-C; killed at any moment, it goes on where it was.`),
+    );
 
   const score = one(
     "score",
@@ -126,13 +132,17 @@ const every = (flag: string, description: string, byDefault: number, text: strin
   new Option(`${flag} <duration>`, description).argParser(durationArgument).default(byDefault, text);
 
 async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): Promise<void> {
-  const given = await run.given(scoringSettings(flags));
+  const given = await run.given([...scoringSettings(flags), ...metricsSettings(flags)]);
   kafkaOf(given.location);
   await run.work(async (context) => {
     let exitCode: number = EXIT.failed;
     const opened: { close(): Promise<void> }[] = [];
     try {
-      await runAll(run, { given, flags, parts, opened }, context);
+      const loops = LOOPS.filter((loop) => loop in parts);
+      const command = `run ${loops.length > 1 ? "all" : loops.join(" ")}`;
+      await observed({ run, config: given.location, command, loops }, context, (observing, inner) =>
+        runAll(run, { given, flags, parts, opened, observing }, inner),
+      );
       exitCode = run.exitCode;
     } catch (error) {
       if (isSluiceError(error)) exitCode = error.exitCode;
@@ -152,11 +162,12 @@ interface Running {
   readonly flags: RunFlags;
   readonly parts: WantedParts;
   readonly opened: { close(): Promise<void> }[];
+  readonly observing: Observing;
 }
 
 /** Runs until it is told to stop, or one of its parts fails; says what was done. */
 async function runAll(run: Invocation, running: Running, { stop, onProgress, note, warn }: WorkContext): Promise<void> {
-  const { given, flags, parts: wanted, opened } = running;
+  const { given, flags, parts: wanted, opened, observing } = running;
   const { Together } = await import("../../pipelines/flow/together.js");
   const { openKafka } = await import("../../pipelines/open/open-kafka.js");
   const { openStore } = await import("../../pipelines/open/workspace.js");
@@ -166,11 +177,11 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
     opened.push(made);
     return made;
   };
-  const store = await opening(openStore(given.location));
+  const store = observing.metered(await opening(openStore(given.location)));
   const { config, card: ranking, teacher } = await declaredForRun(run, { given, store, flags, parts: wanted });
   const kafka = kafkaOf(config);
-  const log = await opening(openKafka(kafka));
-  const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config));
+  const log = await opening(openKafka(kafka, observing.onRetry));
+  const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config, observing));
   const scoring =
     workspace === null || teacher === null
       ? null
@@ -179,7 +190,9 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
   for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
 
   const all = new Together(stop);
-  const context = { config, kafka, log, store, note, onWarning: warn, signal: all.signal, nowMs: run.terminal.nowMs };
+  const { observer } = observing;
+  const { nowMs } = run.terminal;
+  const context = { config, kafka, log, store, note, observer, onWarning: warn, signal: all.signal, nowMs };
   const parts: Part[] = [];
   /** What is begun must be ended, also where the next part cannot begin. */
   const begin = async (part: Promise<Part>): Promise<void> => {
@@ -243,10 +256,10 @@ async function declaredForRun(
 }
 
 /** A scorer's data folder. Throws E_LOCKED where another one has it. */
-async function openScorersFolder(config: Config): Promise<Workspace> {
+async function openScorersFolder(config: Config, observing: Observing): Promise<Workspace> {
   const { openWorkspace } = await import("../../pipelines/open/workspace.js");
   try {
-    return await openWorkspace(config, "sluice run score");
+    return await openWorkspace(config, "sluice run score", observing);
   } catch (error) {
     if (!isSluiceError(error, "E_LOCKED")) throw error;
     throw new SluiceError("E_LOCKED", `${error.message} Each scorer needs a data folder of its own: --data scorer-2.`, {

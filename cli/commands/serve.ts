@@ -1,14 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { Observing } from "../../pipelines/observe/observing.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
-import type { Invocation } from "../invocation.js";
+import type { Invocation, WorkContext } from "../invocation.js";
 import { withLabelTopic } from "../label-topic.js";
+import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
 import { portArgument } from "../port-argument.js";
 import { userName } from "../user-name.js";
 
-interface Flags {
+interface Flags extends MetricsFlags {
   readonly host: string;
   readonly port: number;
   readonly tokenFile?: string;
@@ -19,7 +21,7 @@ interface Flags {
 const PORT = 4747;
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "Serves a page to look at what is chosen, and an HTTP API: beside a running ingest, on Kafka too. On this machine alone, unless --host " +
         "says otherwise; then a token is needed (SLUICE_SERVE_TOKEN or --token-file). Goes on until Ctrl-C.",
@@ -42,16 +44,16 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const { serve } = await import("../../web/server/serve.js");
       const token = await tokenOf(run, flags);
-      await run.work(async ({ stop, note, warn }) => {
-        const { config, declared, store } = await openDeclared(run, [], { say: true });
-        try {
+      await run.work(async (context) => {
+        const { config, declared, store } = await openDeclared(run, metricsSettings(flags), { say: true });
+        const serveAll = async (observing: Observing, { stop, note, warn }: WorkContext): Promise<void> => {
           const first = { config, declared };
           let isFirst = true;
           const serving = await serve({
             host: flags.host,
             port: flags.port,
             token,
-            store,
+            store: observing.metered(store),
             settings: async () => {
               if (!isFirst) return declaredNow(run);
               isFirst = false;
@@ -75,7 +77,11 @@ export const declare: DeclareCommand = (command, invocation) => {
             ].join("\n"),
             { url: serving.url, port: serving.port, page: serving.isBuilt, readOnly: flags.readOnly === true },
           );
+          observing.observer?.take({ event: "loop.ready", loop: "serve" });
           await serving.ended;
+        };
+        try {
+          await observed({ run, config, command: "serve", loops: ["serve"] }, context, serveAll);
         } finally {
           await store.close();
         }

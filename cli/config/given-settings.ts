@@ -52,10 +52,10 @@ export interface SettledSettings {
   readonly named: ReadonlySet<string>;
 }
 
-/** Where the store and the log are. */
-export type Location = Pick<Config, "data" | "stream" | "kafka" | "s3">;
+/** Where the store and the log are, and where the command is looked at. */
+export type Location = Pick<Config, "data" | "stream" | "kafka" | "s3" | "metrics">;
 
-const locationSchema = settingsSchema.pick({ data: true, stream: true, kafka: true, s3: true });
+const locationSchema = settingsSchema.pick({ data: true, stream: true, kafka: true, s3: true, metrics: true });
 
 interface Read {
   readonly request: ConfigRequest;
@@ -135,10 +135,10 @@ export class GivenSettings {
   /** Throws E_CONFIG where that, or anything else, is wrong. */
   get location(): Location {
     const root = this.#assigned({ ...this.#read.values }, [...this.#environment, ...this.#flags], ({ path }) =>
-      ["data", "stream", "kafka", "s3"].includes(String(path[0])),
+      ["data", "stream", "kafka", "s3", "metrics"].includes(String(path[0])),
     );
-    const { data, stream, kafka, s3 } = withAwsDefaults(root, this.#read.request.environment);
-    const parsed = locationSchema.safeParse({ data, stream, kafka, s3 });
+    const { data, stream, kafka, s3, metrics } = withAwsDefaults(root, this.#read.request.environment);
+    const parsed = locationSchema.safeParse({ data, stream, kafka, s3, metrics });
     // Refused with its place, and with all else that is wrong.
     if (!parsed.success) return this.over(null).config;
     return { ...withNames(parsed.data), data: resolve(this.#folderOf("data"), parsed.data.data) };

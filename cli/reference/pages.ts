@@ -2,6 +2,7 @@ import { settingsShape } from "../config/settings-shape.js";
 import { commandsPage } from "./commands-page.js";
 import { configurationPage } from "./configuration-page.js";
 import { errorsPage } from "./errors-page.js";
+import { metricsPage } from "./metrics-page.js";
 
 /** The files that are printed from the code: path in the repository, and the text it should have. */
 export async function printedFiles(): Promise<ReadonlyMap<string, string>> {
@@ -9,6 +10,7 @@ export async function printedFiles(): Promise<ReadonlyMap<string, string>> {
     ["schemas/sluice.schema.json", `${JSON.stringify(schemaForEditors(), null, 2)}\n`],
     ["docs/configuration.md", configurationPage()],
     ["docs/errors.md", errorsPage()],
+    ["docs/metrics.md", metricsPage()],
     ["docs/commands.md", await commandsPage()],
   ]);
 }

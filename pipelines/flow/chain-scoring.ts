@@ -17,9 +17,11 @@ import { awaitedLater } from "../../schemas/errors.js";
 import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { ModelCard } from "../../schemas/model-card.js";
+import type { Observer } from "../../schemas/observed.js";
 import type { Segment } from "../../schemas/segment.js";
 import { ByteBudget } from "./flow.js";
 import type { Downstream } from "./downstream.js";
+import { archivedSegment } from "./archived-segment.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 import { scoreFlow } from "./score-flow.js";
 import type { LocalScoreIndex } from "./score-index.js";
@@ -41,6 +43,8 @@ export interface ChainScoringOptions {
   readonly onSegment?: ((segment: Segment) => void) | undefined;
   /** Told how long each stage is at work; a `StageRecord` keeps it for `status` */
   readonly stages?: StageClock | undefined;
+  /** Told what goes on; see `Observer` */
+  readonly observer?: Observer | undefined;
   readonly nowMs: () => number;
   /** Names packs and pins, [a-z0-9]+, never the same twice. Default: at random */
   readonly attempt?: (() => string) | undefined;
@@ -55,11 +59,19 @@ export interface ChainScoring extends ChainScoringOptions {
 }
 
 export function chainScoring(options: ChainScoringOptions): ChainScoring {
+  const { config, log } = options;
+  const budget = new ByteBudget(config.maxInFlightBytes, options.nowMs);
+  const stages = options.stages ?? new StageClock(options.nowMs);
+  options.observer?.watch({
+    stages: () => stages.totals(),
+    inFlight: () => ({ sizeBytes: budget.usedBytes, maxBytes: budget.maxBytes, waitedMs: budget.waitedMs }),
+    logEnds: async () => (await log.ends(config.stream)).map(({ end }) => end),
+  });
   return {
     ...options,
     dedupe: new Dedupe(options.index),
-    budget: new ByteBudget(options.config.maxInFlightBytes),
-    stages: options.stages ?? new StageClock(options.nowMs),
+    budget,
+    stages,
     erased: new ErasedImages(options.store, options.config.stream, options.nowMs),
   };
 }
@@ -98,6 +110,7 @@ export async function scoreChain(open: OpenChain, run: ChainRun, scoring: ChainS
   try {
     await scoreAlong(open, run, scoring, { ...archiveOptions(scoring, open.chain), attempt, keptAgain });
   } finally {
+    scoring.observer?.take({ event: "partition.left", partition });
     await keptAgain.close();
   }
 }
@@ -118,6 +131,9 @@ async function scoreAlong(
   await isSameLog();
   open.position = await index.catchUp(open.chain);
   await downstream.catchUp(open.chain, open.position.end, given);
+  const follows = typeof until !== "number";
+  scoring.observer?.take({ event: "partition.given", partition, end: open.position.end, follows });
+  scoring.observer?.take({ event: "loop.ready", loop: "score" });
   // As a number, so that no reader begins before it knows.
   const end = typeof until === "number" ? until : Number.POSITIVE_INFINITY;
   const opener = relocatedOpener(scoring.opener, scoring);
@@ -126,6 +142,7 @@ async function scoreAlong(
     await downstream.take(segment);
     await given.commit(segment.header.end);
     open.position = segment.header;
+    scoring.observer?.take(archivedSegment(segment));
     scoring.onSegment?.(segment);
   };
   // The reader awaits it.

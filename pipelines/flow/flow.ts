@@ -150,9 +150,21 @@ export class ByteBudget {
   readonly #max: number;
   #used = 0;
   #waiting: (() => void)[] = [];
+  #waitedMs = 0;
+  readonly #nowMs: () => number;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, nowMs: () => number = Date.now) {
     this.#max = maxBytes;
+    this.#nowMs = nowMs;
+  }
+
+  get maxBytes(): number {
+    return this.#max;
+  }
+
+  /** How long there was no room while somebody waited for it, ms */
+  get waitedMs(): number {
+    return this.#waitedMs;
   }
 
   get usedBytes(): number {
@@ -162,9 +174,12 @@ export class ByteBudget {
   /** Settles when there is room. Items are admitted in order, so the oldest one never waits for a younger one. */
   async admit(): Promise<void> {
     while (this.#used >= this.#max) {
+      const isFirst = this.#waiting.length === 0;
+      const beganMs = this.#nowMs();
       await new Promise<void>((resolve) => {
         this.#waiting.push(resolve);
       });
+      if (isFirst) this.#waitedMs += this.#nowMs() - beganMs;
     }
   }
 

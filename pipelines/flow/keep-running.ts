@@ -1,9 +1,13 @@
 import { isSluiceError, type SluiceError } from "../../schemas/errors.js";
+import type { Loop, Observer } from "../../schemas/observed.js";
 import { sleepUntil } from "./sleep-until.js";
 
 export interface KeepRunningOptions {
   readonly signal: AbortSignal;
-  readonly onWarning: (message: string) => void;
+  readonly onWarning: (message: string, code?: string) => void;
+  /** Told that the work begins anew; `loop`: what it is part of */
+  readonly observer?: Observer | undefined;
+  readonly loop?: Loop;
   readonly nowMs: () => number;
   /** Whether the work is begun anew after an error; by default after what may succeed another time */
   readonly passes?: (error: SluiceError) => boolean;
@@ -20,7 +24,7 @@ const WELL_MS = 60_000;
  * former.
  */
 export async function keepRunning(work: () => Promise<void>, options: KeepRunningOptions): Promise<void> {
-  const { signal, onWarning, nowMs, passes = mayPass } = options;
+  const { signal, onWarning, nowMs, observer, loop, passes = mayPass } = options;
   let waitMs = FIRST_WAIT_MS;
   while (!signal.aborted) {
     const startedMs = nowMs();
@@ -30,7 +34,8 @@ export async function keepRunning(work: () => Promise<void>, options: KeepRunnin
     } catch (error) {
       if (!isSluiceError(error) || !passes(error) || isAborted(signal)) throw error;
       if (nowMs() - startedMs > WELL_MS) waitMs = FIRST_WAIT_MS;
-      onWarning(`${error.message} Going on from what is written down in ${waitMs / 1000} s.`);
+      onWarning(`${error.message} Going on from what is written down in ${waitMs / 1000} s.`, error.code);
+      if (loop !== undefined) observer?.take({ event: "loop.away", loop, code: error.code, waitMs });
       await sleepUntil(waitMs, signal);
       waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
     }

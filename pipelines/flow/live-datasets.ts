@@ -9,9 +9,10 @@ import type { Dataset, Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
+import type { Observer } from "../../schemas/observed.js";
 import type { RankedCard } from "../../schemas/model-card.js";
 import type { Segment } from "../../schemas/segment.js";
-import { WHOLE, type Shard } from "../../schemas/shard.js";
+import { shardOfClass, WHOLE, type Shard } from "../../schemas/shard.js";
 import type { CandidatesMessage } from "../../schemas/wire/candidates.js";
 import type { CutFacts } from "./cut-scheduler.js";
 import { InTurn } from "../../connectors/in-turn.js";
@@ -38,6 +39,8 @@ export interface LiveOptions {
   /** Is told of each state that has just become durable, with the thresholds that it is durable with. */
   readonly onDurable?: (durable: DurableThresholds) => Promise<void>;
   readonly onWarning?: (message: string) => void;
+  readonly observer?: Observer | undefined;
+  readonly nowMs?: () => number;
 }
 
 /** What a durable checkpoint of one dataset says of its panes in memory. */
@@ -235,11 +238,12 @@ export class LiveDatasets implements CutFacts, Downstream {
     if (this.#sinceCheckpoint === 0) return;
     const since = this.#sinceCheckpoint;
     this.#sinceCheckpoint = 0;
-    const { store, keep, onDurable, writes = true } = this.#options;
+    const { store, keep, onDurable, writes = true, nowMs = Date.now } = this.#options;
     const closedMs = this.closedMs();
     try {
       for (const live of this.#live) {
         const { state } = live;
+        const beganMs = nowMs();
         const durable = durableThresholds(live, closedMs);
         const { closed } = durable;
         const leaves = (pane: number): boolean => closed.includes(pane);
@@ -251,6 +255,7 @@ export class LiveDatasets implements CutFacts, Downstream {
         // Only now are they those of a durable checkpoint.
         live.thresholds = new Map([...durable.panes].map(([pane, { keys }]) => [pane, keys]));
         live.thresholdsAt = durable.records;
+        if (writes) this.#tell(live, durable, nowMs() - beganMs);
         await onDurable?.(durable);
         if (writes) await pruneCheckpoints(store, state, keep);
       }
@@ -258,6 +263,21 @@ export class LiveDatasets implements CutFacts, Downstream {
       this.#sinceCheckpoint += since;
       throw error;
     }
+  }
+
+  #tell({ dataset, state: { quota } }: Live, { records, panes }: DurableThresholds, tookMs: number): void {
+    const { shard = WHOLE, observer } = this.#options;
+    if (observer === undefined) return;
+    const { index, count } = shard;
+    const newest = panes.get(Math.max(...panes.keys()))?.counts ?? new Int32Array(quota.length);
+    let classes = 0;
+    let full = 0;
+    newest.forEach((images, classIndex) => {
+      if (shardOfClass(classIndex, count) !== index) return;
+      classes++;
+      if (images >= quota[classIndex]!) full++;
+    });
+    observer.take({ event: "checkpoint.written", dataset: dataset.name, shard: index, records, classes, full, tookMs });
   }
 
   async close(): Promise<void> {

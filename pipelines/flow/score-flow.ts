@@ -20,6 +20,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import { outputWidth, type ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
+import type { Observer } from "../../schemas/observed.js";
 import type { Segment } from "../../schemas/segment.js";
 import { StageClock } from "./stage-clock.js";
 import { batches, BudgetShare, mapOrdered, prefetch, type ByteBudget } from "./flow.js";
@@ -45,6 +46,7 @@ export interface ScoreFlowOptions {
   readonly erased?: ErasedImages;
   /** Told how long each stage is at work; shared by all partitions of this process */
   readonly stages?: StageClock;
+  readonly observer?: Observer | undefined;
 }
 
 /** Records a log read asks for at a time, and the greatest size it may have. */
@@ -128,7 +130,9 @@ export async function* scoreFlow(
     maxDelayMs: config.engine.maxDelayMs,
   });
   const scored = mapOrdered(groups, engine.parallelism, async (group) => {
+    const beganMs = nowMs();
     const outcomes = await orFail(stages.run("score", () => scoreGroup(group, scoreOptions)));
+    options.observer?.take({ event: "batch.scored", images: decodedIn(group), tookMs: nowMs() - beganMs });
     group.forEach((image, index) => {
       const outcome = outcomes[index]!;
       if (outcome.kind === "refused" || outcome.bytes === null) budget.release(bytesInFlight(image));
@@ -188,6 +192,10 @@ async function* recordsOf(
 
 async function* each(groups: AsyncIterable<readonly Outcome[]>): AsyncGenerator<Outcome, void, undefined> {
   for await (const group of groups) yield* group;
+}
+
+function decodedIn(group: readonly Scorable[]): number {
+  return group.reduce((sum, { kind }) => sum + (kind === "decoded" ? 1 : 0), 0);
 }
 
 function bytesInFlight(image: Scorable): number {

@@ -39,6 +39,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
   const archived = (): Frontier => frontierOf([...replays, ...chains]);
   const downstream = await options.downstream(archived());
   const scoring = chainScoring({ ...options, downstream });
+  options.observer?.take({ event: "loop.ready", loop: "score" });
   const scorePartition = async (given: Assignment, open: OpenChain): Promise<void> => {
     const until =
       options.until === null

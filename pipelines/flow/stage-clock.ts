@@ -1,3 +1,4 @@
+import type { StageTotals } from "../../schemas/observed.js";
 import { STAGES, type Stage, type StageShares } from "../../schemas/stage-shares.js";
 
 /** A long run reports on its last one to two such spans: what limits at night says nothing of the day. ms */
@@ -18,6 +19,10 @@ export class StageClock {
   readonly #nowMs: () => number;
   readonly #places: Record<Stage, number> = { fetch: 1, decode: 1, score: 1, archive: 1 };
   readonly #atWork: Record<Stage, number> = { fetch: 0, decode: 0, score: 0, archive: 0 };
+  readonly #busyMs: Record<Stage, number> = { fetch: 0, decode: 0, score: 0, archive: 0 };
+  readonly #fullMs: Record<Stage, number> = { fetch: 0, decode: 0, score: 0, archive: 0 };
+  #waitingMs = 0;
+  #movedMs: number;
   #before: Span | null = null;
   #span: Span;
   #lastMs: number;
@@ -25,6 +30,7 @@ export class StageClock {
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
     this.#lastMs = nowMs();
+    this.#movedMs = this.#lastMs;
     this.#span = emptySpan(this.#lastMs);
   }
 
@@ -47,12 +53,27 @@ export class StageClock {
 
   begin(stage: Stage): void {
     this.#advance();
+    this.#movedMs = this.#lastMs;
     this.#atWork[stage]++;
   }
 
   end(stage: Stage): void {
     this.#advance();
+    this.#movedMs = this.#lastMs;
     this.#atWork[stage]--;
+  }
+
+  /** Since the clock was made */
+  totals(): StageTotals {
+    this.#advance();
+    return {
+      busyMs: { ...this.#busyMs },
+      fullMs: { ...this.#fullMs },
+      waitingMs: this.#waitingMs,
+      atWork: { ...this.#atWork },
+      places: { ...this.#places },
+      movedMs: this.#movedMs,
+    };
   }
 
   shares(): StageShares {
@@ -90,9 +111,15 @@ export class StageClock {
       const atWork = this.#atWork[stage];
       if (atWork === 0) continue;
       isIdle = false;
-      this.#span.busyMs[stage] += (passedMs * Math.min(atWork, this.#places[stage])) / this.#places[stage];
+      const busyMs = (passedMs * Math.min(atWork, this.#places[stage])) / this.#places[stage];
+      this.#span.busyMs[stage] += busyMs;
+      this.#busyMs[stage] += busyMs;
+      if (atWork >= this.#places[stage]) this.#fullMs[stage] += passedMs;
     }
-    if (isIdle) this.#span.waitingMs += passedMs;
+    if (isIdle) {
+      this.#span.waitingMs += passedMs;
+      this.#waitingMs += passedMs;
+    }
     this.#lastMs = nowMs;
     if (nowMs - this.#span.fromMs < SPAN_MS) return;
     this.#before = this.#span;

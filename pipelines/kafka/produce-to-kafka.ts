@@ -4,6 +4,7 @@ import type { DeclaredSource } from "../../schemas/declaration.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { SourceAccount } from "../../schemas/source-account.js";
+import type { Observing } from "../observe/observing.js";
 import { produce } from "../produce.js";
 import { openImageBuckets } from "../open/open-bucket.js";
 import { openKafka } from "../open/open-kafka.js";
@@ -22,6 +23,7 @@ export interface ProduceToKafkaOptions {
   readonly refer: boolean;
   readonly perS?: number | undefined;
   readonly onProgress: OnProgress;
+  readonly observing: Pick<Observing, "observer" | "onRetry">;
   readonly stop: AbortSignal;
 }
 
@@ -36,12 +38,13 @@ export interface ProducedToKafka {
  * data folder and in the log: a run that is stopped or killed is gone on with by the next.
  */
 export async function produceToKafka(options: ProduceToKafkaOptions): Promise<ProducedToKafka> {
-  const { config, kafka, paths, selected, refer, perS, onProgress, stop } = options;
+  const { config, kafka, paths, selected, refer, perS, onProgress, observing, stop } = options;
+  const { observer, onRetry } = observing;
   const topic = config.stream;
   // Apart from what `ingest` remembers of its sources: both may work in one data folder.
   const source = await openSource(config, paths, { ...openingOf(selected), kept: FOLDERS.produced });
   await keepProducedSource(config, selected);
-  const log = await openKafka(kafka);
+  const log = await openKafka(kafka, onRetry);
   try {
     const partitions = (await log.ends(topic)).length;
     const isNew = (await log.cursor(`produce/${topic}/${source.name}`)) === null;
@@ -49,6 +52,8 @@ export async function produceToKafka(options: ProduceToKafkaOptions): Promise<Pr
     const total = isNew ? (await source.estimate()).items : null;
     const opener = openUri({ buckets: openImageBuckets(config.s3) });
     const inline = refer || kafka.inlineBytes === 0 ? null : { opener, maxBytes: kafka.inlineBytes };
+    observer?.take({ event: "loop.ready", loop: "produce" });
+    let before = 0;
     const appended = await produce({
       log,
       source,
@@ -58,6 +63,8 @@ export async function produceToKafka(options: ProduceToKafkaOptions): Promise<Pr
       ...(perS === undefined ? {} : { perS }),
       ...(inline === null ? {} : { inline }),
       onAppended: (done) => {
+        observer?.take({ event: "log.appended", records: done - before });
+        before = done;
         onProgress({ phase: "append", done, total, scored: 0, copied: 0, kept: 0, quarantined: 0 });
       },
     });

@@ -1,4 +1,5 @@
 import { readCards } from "../../operators/archive/teacher-registry.js";
+import type { Observer } from "../../schemas/observed.js";
 import { compact, type Compacted, type CompactOptions } from "../compact.js";
 import { keepRunning } from "../flow/keep-running.js";
 import { sleepUntil } from "../flow/sleep-until.js";
@@ -9,31 +10,37 @@ export interface RunCompactOptions extends Pick<CompactOptions, "store" | "strea
   /** All segments are taken whose images are older than this, ms; 0: only what fills a run */
   readonly olderThanMs: number;
   readonly onCompacted?: (teacher: string, compacted: Compacted) => void;
-  readonly onWarning: (message: string) => void;
+  readonly onWarning: (message: string, code?: string) => void;
+  readonly observer?: Observer | undefined;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
 }
 
 /** Compacts every teacher's scores, again and again until stopped. Two at once do no harm. */
 export async function runCompact(options: RunCompactOptions): Promise<void> {
-  const { store, everyMs, olderThanMs, onCompacted, signal, onWarning, nowMs } = options;
+  const { store, everyMs, olderThanMs, onCompacted, signal, onWarning, observer, nowMs } = options;
   const work = async (): Promise<void> => {
     while (!signal.aborted) {
-      for (const teacher of (await readCards(store)).keys()) {
+      const teachers = [...(await readCards(store)).keys()];
+      observer?.take({ event: "loop.ready", loop: "compact" });
+      for (const teacher of teachers) {
         const compacted = await compact({
           ...options,
           teacher,
           dueOnly: olderThanMs === 0,
           beforeMs: olderThanMs === 0 ? null : nowMs() - olderThanMs,
         });
-        if (compacted.segments > 0) onCompacted?.(teacher, compacted);
+        const { segments, bytesAfter } = compacted;
+        observer?.take({ event: "archive.compacted", segments, sizeBytes: bytesAfter ?? 0 });
+        if (segments > 0) onCompacted?.(teacher, compacted);
         for (const { chain, start, error } of compacted.refused) {
           onWarning(`${chain.stream}/${chain.partition} from ${start}: ${error.message}`);
         }
         if (compacted.stopped) return;
       }
+      observer?.take({ event: "loop.turned", loop: "compact" });
       await sleepUntil(everyMs, signal);
     }
   };
-  await keepRunning(work, { signal, onWarning, nowMs });
+  await keepRunning(work, { signal, onWarning, nowMs, loop: "compact", observer });
 }

@@ -13,6 +13,7 @@ import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { groupName } from "../../schemas/kafka-names.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
+import type { Observer } from "../../schemas/observed.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { archivedTeacher } from "../rebuild.js";
 import { ArchiveFacts } from "../flow/archive-facts.js";
@@ -44,6 +45,7 @@ export interface RunPublishOptions {
   /** What is published although nobody could want it; by default nothing is */
   readonly allow?: Allowance | undefined;
   readonly onProgress?: OnProgress;
+  readonly observer?: Observer | undefined;
   readonly onWarning: (message: string, code?: string) => void;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
@@ -57,7 +59,7 @@ export interface RunPublishOptions {
  * the archive itself, not the messages: what it commits says how far.
  */
 export async function runPublish(options: RunPublishOptions): Promise<void> {
-  const { config, kafka, log, card, signal, onWarning, nowMs } = options;
+  const { config, kafka, log, card, signal, onWarning, observer, nowMs } = options;
   await assertTopics(log, config, kafka, ["candidates", "thresholds", "versions"]);
   for (const dataset of config.datasets.filter(neverFires)) onWarning(neverFiresText(dataset, PUBLISHED_BY_HAND));
   const group = groupName(config, "publish", teacherDigest(card));
@@ -66,8 +68,12 @@ export async function runPublish(options: RunPublishOptions): Promise<void> {
     if (assignment.partition === 0) await publishWhileGiven(options, assignment, given);
     else await untilAborted(given);
   };
-  const work = (): Promise<void> => log.consume(kafka.topics.candidates, group, task, signal);
-  await keepRunning(work, { signal, onWarning, nowMs });
+  const work = (): Promise<void> => {
+    // Of several publishers all but one stand by.
+    observer?.take({ event: "loop.ready", loop: "publish" });
+    return log.consume(kafka.topics.candidates, group, task, signal);
+  };
+  await keepRunning(work, { signal, onWarning, nowMs, loop: "publish", observer });
 }
 
 /** Of several publishers none knows that it is the last one to stop: none publishes then. */
@@ -105,6 +111,7 @@ async function publishWhileGiven(
   });
   let committed = await assignment.committed();
   while (!given.aborted) {
+    options.observer?.take({ event: "loop.turned", loop: "publish" });
     // What was told of before the archive is read is in it.
     const told = (await log.ends(kafka.topics.candidates))[assignment.partition]?.end ?? 0;
     const reached = await follower.follow();
@@ -119,6 +126,7 @@ async function publishWhileGiven(
     }
     await sleepUntil(judgeMs, given);
   }
+  options.observer?.take({ event: "loop.idle", loop: "publish" });
 }
 
 /**

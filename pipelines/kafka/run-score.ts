@@ -2,6 +2,7 @@ import { OutputSigns, SIGN_CODE, type SeenSign } from "../../operators/image/out
 import { SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { teacherDigest } from "../../schemas/model-card.js";
+import type { Observer } from "../../schemas/observed.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
 import { IngestProgress, type RunCounts } from "../flow/ingest-progress.js";
@@ -23,6 +24,7 @@ export interface RunScoreOptions {
   readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
   readonly onSegment?: (segment: Segment) => void;
   readonly onProgress?: OnProgress;
+  readonly observer?: Observer | undefined;
   readonly onWarning: (message: string, code?: string) => void;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
@@ -36,7 +38,7 @@ export interface RunScoreResult {
 
 /** images topic -> score -> archive -> candidates topic, as a member of the scorers' group, until stopped. */
 export async function runScore(options: RunScoreOptions): Promise<RunScoreResult> {
-  const { workspace, log, kafka, scoring, onSegment, onWarning, signal, nowMs } = options;
+  const { workspace, log, kafka, scoring, onSegment, onWarning, observer, signal, nowMs } = options;
   const { config, store } = workspace;
   const { card } = scoring.teacher;
   const teacher = teacherDigest(card);
@@ -68,7 +70,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
       index,
       card,
       until: null,
-      retry: (one, given) => keepRunning(one, { signal: given, onWarning, nowMs }),
+      retry: (one, given) => keepRunning(one, { signal: given, onWarning, nowMs, loop: "score", observer }),
       downstream: (frontier) => {
         progress.onStart(frontier, downstream);
         return Promise.resolve(downstream);
@@ -80,13 +82,14 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
         stages.note(progress);
       },
       stages: stages.clock,
+      observer,
       onWarning,
       signal,
       nowMs,
     });
   };
   try {
-    await keepRunning(work, { signal, onWarning, nowMs });
+    await keepRunning(work, { signal, onWarning, nowMs, loop: "score", observer });
   } finally {
     sayAll(signs.end());
     await stages.end(progress);

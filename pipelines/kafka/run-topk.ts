@@ -9,6 +9,7 @@ import type { StoredRecord } from "../../schemas/image-record.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { groupName } from "../../schemas/kafka-names.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
+import type { Observer } from "../../schemas/observed.js";
 import type { Shard } from "../../schemas/shard.js";
 import { decodeCandidates, type CandidatesMessage } from "../../schemas/wire/candidates.js";
 import { keepRunning } from "../flow/keep-running.js";
@@ -30,7 +31,8 @@ export interface RunTopkOptions {
   readonly onRestored?: (restored: RestoredShard) => void;
   /** Called for each segment that the states have taken in, once a shard */
   readonly onTaken?: (message: CandidatesMessage) => void;
-  readonly onWarning: (message: string) => void;
+  readonly onWarning: (message: string, code?: string) => void;
+  readonly observer?: Observer | undefined;
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
 }
@@ -54,7 +56,7 @@ export interface RunTopkResult {
  * partition of the topic is a class shard, and its worker keeps those classes alone.
  */
 export async function runTopk(options: RunTopkOptions): Promise<RunTopkResult> {
-  const { config, kafka, log, card, signal, onWarning, nowMs } = options;
+  const { config, kafka, log, card, signal, onWarning, observer, nowMs } = options;
   await assertTopics(log, config, kafka, ["candidates", "thresholds"]);
   const group = groupName(config, "topk", teacherDigest(card));
   let segments = 0;
@@ -72,8 +74,12 @@ export async function runTopk(options: RunTopkOptions): Promise<RunTopkResult> {
     if (shard.index < shard.count) await new ShardKeeper(counting, shard, assignment, given).run();
     else if (!given.aborted) await once(given, "abort");
   };
-  const work = (): Promise<void> => log.consume(kafka.topics.candidates, group, task, signal);
-  await keepRunning(work, { signal, onWarning, nowMs });
+  const work = (): Promise<void> => {
+    // A worker without a shard stands by.
+    observer?.take({ event: "loop.ready", loop: "topk" });
+    return log.consume(kafka.topics.candidates, group, task, signal);
+  };
+  await keepRunning(work, { signal, onWarning, nowMs, loop: "topk", observer });
   return { segments };
 }
 
@@ -101,7 +107,7 @@ class ShardKeeper {
   }
 
   async run(): Promise<void> {
-    const { log, kafka, nowMs } = this.#options;
+    const { log, kafka, observer, nowMs } = this.#options;
     const startedMs = nowMs();
     const topic = kafka.topics.candidates;
     // Read before the archive is: what is told by then is in it.
@@ -135,10 +141,12 @@ class ShardKeeper {
       await settling;
     }
     await this.#settle(live);
+    // Of several shards another one's next turn says that there is something to do.
+    observer?.take({ event: "loop.idle", loop: "topk" });
   }
 
   async #restore(startedMs: number): Promise<{ readonly live: LiveDatasets; readonly clock: PaneClock }> {
-    const { config, log, kafka, store, card, onRestored, onWarning, nowMs } = this.#options;
+    const { config, log, kafka, store, card, onRestored, onWarning, observer, nowMs } = this.#options;
     const { stream, datasets } = config;
     const teacher = teacherDigest(card);
     const shard = this.#shard;
@@ -155,6 +163,8 @@ class ShardKeeper {
         onDurable: (durable) =>
           publishThresholds(durable, { log, topic: kafka.topics.thresholds, teacher, shard, nowMs }),
         onWarning,
+        observer,
+        nowMs,
       },
       frontier,
     );
@@ -191,6 +201,7 @@ class ShardKeeper {
     for (;;) {
       await sleepUntil(Math.min(LOOK_MS, checkpointMs), signal);
       if (signal.aborted) return;
+      this.#options.observer?.take({ event: "loop.turned", loop: "topk" });
       if (nowMs() - this.#settledMs < checkpointMs) continue;
       await this.#followReplays(live);
       await this.#settle(live);

@@ -7,6 +7,7 @@ import type { Dataset, Span } from "../../schemas/dataset.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
+import type { Observer } from "../../schemas/observed.js";
 import type { RankedCard } from "../../schemas/model-card.js";
 import { shardOfClass } from "../../schemas/shard.js";
 import { decodeThresholds, thresholdsPlace, type Thresholds } from "../../schemas/wire/thresholds.js";
@@ -24,6 +25,7 @@ export interface ThresholdBoardOptions {
   readonly datasets: readonly Dataset[];
   readonly shards: number;
   readonly onWarning: (message: string) => void;
+  readonly observer?: Observer | undefined;
   readonly nowMs: () => number;
 }
 
@@ -104,6 +106,7 @@ export class ThresholdBoard {
       onWarning(`${error.message} It is passed over.`);
       return;
     }
+    this.#options.observer?.take({ event: "thresholds.read", atMs: record.timestampMs });
     if (thresholds === null) this.#end(Buffer.from(record.key ?? []).toString());
     else if (thresholds.shards === shards) this.#set(thresholds);
   }

@@ -7,6 +7,7 @@ import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError, codeOf } from "../../schemas/errors.js";
+import type { Observing } from "../observe/observing.js";
 import { openBucket } from "./open-bucket.js";
 import { openKafka } from "./open-kafka.js";
 
@@ -37,7 +38,11 @@ export interface Workspace {
  * Opens the data folder for the one process that writes to it; it is made where it is absent. `command` is shown to
  * a process that is refused meanwhile. Throws E_LOCKED, E_STORE_READONLY, E_STORE_FULL, E_LOG_IO, E_LOG_ACCESS.
  */
-export async function openWorkspace(config: Config, command: string): Promise<Workspace> {
+export async function openWorkspace(
+  config: Config,
+  command: string,
+  observing: Partial<Pick<Observing, "metered" | "onRetry">> = {},
+): Promise<Workspace> {
   const folder = resolve(config.data);
   await makeFolder(folder);
   const opened: { close(): Promise<void> }[] = [];
@@ -47,10 +52,11 @@ export async function openWorkspace(config: Config, command: string): Promise<Wo
   try {
     const embedded = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
     opened.push(embedded);
-    const log = config.kafka === undefined ? embedded : await openKafka(config.kafka);
+    const log = config.kafka === undefined ? embedded : await openKafka(config.kafka, observing.onRetry);
     if (log !== embedded) opened.push(log);
-    const store = await openStore(config);
-    opened.push(store);
+    const opening = await openStore(config);
+    opened.push(opening);
+    const store = observing.metered?.(opening) ?? opening;
     return { config, folder, log, embedded: log === embedded ? embedded : null, tables: embedded, store, close };
   } catch (error) {
     await close();

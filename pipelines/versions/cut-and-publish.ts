@@ -14,6 +14,7 @@ import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import type { Manifest } from "../../schemas/manifest.js";
+import type { Observer } from "../../schemas/observed.js";
 import type { OnProgress } from "../../schemas/progress.js";
 
 export interface CutAndPublishOptions extends CutOptions {
@@ -25,6 +26,7 @@ export interface CutAndPublishOptions extends CutOptions {
   /** The newest version of the span, which this one may repeat; by default the dataset's newest */
   readonly same?: Manifest | null | undefined;
   readonly onProgress?: OnProgress;
+  readonly observer?: Observer | undefined;
   readonly signal?: AbortSignal;
   /** What is published although nobody could want it; by default nothing is */
   readonly allow?: Allowance | undefined;
@@ -45,19 +47,23 @@ export async function cutAndPublish(options: CutAndPublishOptions): Promise<Publ
 }
 
 async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<PublishedCut> {
-  const { store, opener, sheets, automatic, onProgress, signal, nowMs, newId } = options;
+  const { store, opener, sheets, automatic, onProgress, observer, signal, nowMs, newId } = options;
+  const turned = (): void => observer?.take({ event: "loop.turned", loop: "publish" });
   const counts = { scored: 0, copied: 0, quarantined: 0 };
   // A publisher that runs for long calls classes what they are called now.
   const card = await presentCard(store, options.card);
+  const beganMs = nowMs();
   const made = await cut({
     ...options,
     card,
     maxStateBytes: memoryLimit(),
     onSegment: (done) => {
       throwIfStopped(signal, "The cut was stopped on request; nothing of it is published.");
+      turned();
       onProgress?.({ phase: "cut", done, total: null, kept: 0, ...counts });
     },
   });
+  const cutMs = nowMs() - beganMs;
   const { read, expect, absences } = imageBytes({
     store,
     opener: relocatedOpener(opener, { store, nowMs }),
@@ -79,8 +85,21 @@ async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<Publi
     attempt: `${nowMs()}-${newId()}`,
     commitId: newId(),
     ...(signal === undefined ? {} : { signal }),
-    onProgress: ({ rows, classes, classCount }) =>
-      onProgress?.({ phase: "publish", done: classes, total: classCount, kept: rows, ...counts }),
+    onProgress: ({ rows, classes, classCount }) => {
+      turned();
+      onProgress?.({ phase: "publish", done: classes, total: classCount, kept: rows, ...counts });
+    },
+  });
+  const { number, id, totals } = published.manifest;
+  observer?.take({
+    event: "version.cut",
+    dataset: options.dataset.name,
+    number,
+    id,
+    outcome: published.outcome,
+    rows: totals.rows,
+    cutMs,
+    publishMs: nowMs() - beganMs - cutMs,
   });
   const oldMs = nowMs() - OLD_MS;
   await sweepAttempts(store, options.dataset.name, {

@@ -84,6 +84,8 @@ export class DuePublisher {
         if (signal?.aborted === true && isSluiceError(error, "E_CANCELLED")) break;
         if (isUnwanted(error)) {
           const refusal = { dataset: cut.dataset.name, error };
+          const { code } = error;
+          this.#options.observer?.take({ event: "version.refused", dataset: cut.dataset.name, code });
           if (this.#refused.get(place)?.code !== error.code) onRefused?.(refusal);
           this.#refused.set(place, { code: error.code, atMs: nowMs() });
           refused.push(refusal);

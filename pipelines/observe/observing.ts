@@ -1,0 +1,83 @@
+import type { Store } from "../../connectors/store/store.js";
+import type { RetryEvent } from "../../connectors/bounded-retry.js";
+import type { Config } from "../../schemas/config.js";
+import type { Loop, Observed, Observer } from "../../schemas/observed.js";
+import type { OnProgress } from "../../schemas/progress.js";
+import { Health } from "./health.js";
+import { openMetricsServer, type MetricsServer } from "./metrics-server.js";
+import { meteredStore } from "./metered-store.js";
+import { MetricsRegistry } from "./registry.js";
+import { RunMetrics } from "./run-metrics.js";
+
+export interface ObservingOptions {
+  readonly config: Pick<Config, "metrics">;
+  /** The running command, such as `ingest` or `run all` */
+  readonly command: string;
+  /** Those that must be ready for the process to be */
+  readonly loops: readonly Loop[];
+  /** Told of every event, for the log; null for nobody */
+  readonly onEvent: ((event: Observed) => void) | null;
+  readonly nowMs: () => number;
+}
+
+/** What a process is observed by. Where nobody listens it costs nothing: `observer` is absent, and a store is itself. */
+export interface Observing {
+  readonly observer: Observer | undefined;
+  /** Where Prometheus finds it; null where nobody asked for it */
+  readonly url: string | null;
+  metered(store: Store): Store;
+  readonly onProgress: OnProgress;
+  readonly onWarning: (code: string | undefined) => void;
+  /** For the log's connection */
+  readonly onRetry: ((event: RetryEvent) => void) | undefined;
+  close(): Promise<void>;
+}
+
+/** Throws E_USAGE where the address is not to be had. */
+export async function openObserving(options: ObservingOptions): Promise<Observing> {
+  const { config, command, loops, onEvent, nowMs } = options;
+  const { port, host } = config.metrics;
+  const health = new Health(loops, nowMs);
+  const metrics =
+    port === undefined ? null : new RunMetrics({ registry: await MetricsRegistry.open(), health, command, nowMs });
+  const server: MetricsServer | null =
+    metrics === null || port === undefined ? null : await openMetricsServer({ host, port, metrics, health });
+  const observer: Observer | undefined =
+    metrics === null && onEvent === null
+      ? undefined
+      : {
+          take: (event) => {
+            health.take(event);
+            metrics?.take(event);
+            onEvent?.(event);
+          },
+          watch: (gauges) => {
+            health.watch(gauges);
+            metrics?.watch(gauges);
+          },
+        };
+  return {
+    observer,
+    url: server?.url ?? null,
+    metered: (store) =>
+      metrics === null
+        ? store
+        : meteredStore(store, (request) => {
+            metrics.onStoreRequest(request);
+          }),
+    onProgress: (event) => {
+      health.turn();
+      metrics?.onProgress(event);
+    },
+    onWarning: (code) => metrics?.onWarning(code),
+    onRetry:
+      observer === undefined
+        ? undefined
+        : ({ doing, failure }) => {
+            observer.take({ event: "log.retried", doing, failure });
+          },
+    close: async () => {
+      await server?.close();
+    },
+  };
+}
