@@ -125,6 +125,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/run.js"),
   },
   {
+    name: "pause",
+    summary: "hold those who score, until resume",
+    load: () => import("./commands/pause.js"),
+  },
+  {
+    name: "resume",
+    summary: "let those who were paused go on",
+    load: () => import("./commands/resume.js"),
+  },
+  {
+    name: "drain",
+    summary: "let those who score finish what the log has, and end",
+    load: () => import("./commands/drain.js"),
+  },
+  {
     name: "serve",
     summary: "a page to look at what is chosen, and an HTTP API",
     load: () => import("./commands/serve.js"),

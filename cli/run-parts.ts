@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import type { FlowControl } from "../pipelines/flow/flow-control.js";
 import type { RunScoreResult } from "../pipelines/kafka/run-score.js";
 import type { RunTopkOptions, RunTopkResult } from "../pipelines/kafka/run-topk.js";
 import type { PublishedCut } from "../pipelines/versions/cut-and-publish.js";
@@ -33,7 +34,12 @@ export interface PartContext extends Pick<
 /** `workspace` and `scoring` are the scorer's own. */
 export async function scorePart(
   context: PartContext,
-  own: { readonly workspace: Workspace; readonly scoring: ScoringParts; readonly onProgress: OnProgress },
+  own: {
+    readonly workspace: Workspace;
+    readonly scoring: ScoringParts;
+    readonly control: FlowControl;
+    readonly onProgress: OnProgress;
+  },
 ): Promise<Part> {
   const { runScore } = await import("../pipelines/kafka/run-score.js");
   let done: RunScoreResult | null = null as RunScoreResult | null;

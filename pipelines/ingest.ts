@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import type { Allowance } from "../schemas/allowance.js";
 import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { Engine, TeacherFiles } from "../connectors/engine/engine.js";
@@ -20,6 +21,7 @@ import { DuePublisher, type Refusal } from "./versions/due-publisher.js";
 import { LogCut } from "./flow/log-cut.js";
 import { keepCompacted } from "./flow/keep-compacted.js";
 import { IngestProgress, type RunCounts } from "./flow/ingest-progress.js";
+import type { FlowControl } from "./flow/flow-control.js";
 import { assertContinues } from "./flow/log-continues.js";
 import { keepRunning } from "./flow/keep-running.js";
 import { LiveDatasets } from "./flow/live-datasets.js";
@@ -55,6 +57,8 @@ export interface IngestOptions {
   readonly onProgress?: OnProgress;
   readonly observer?: Observer | undefined;
   readonly onWarning?: (message: string, code?: string) => void;
+  /** What is asked of this run meanwhile: to pause, to go on, to drain. Absent: nothing can be */
+  readonly control?: FlowControl | undefined;
   /** Graceful: reading stops, what was read is scored and archived, nothing is published */
   readonly stop: AbortSignal;
   readonly nowMs?: () => number;
@@ -99,7 +103,9 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
     live: null,
   };
   const produced = all.begin(produceAll(run));
-  const scored = all.begin(scoreAll(run, follow === undefined ? produced : null));
+  // Following, the source ends where a drain is asked for: what the log has by then is scored.
+  const endless = follow !== undefined && options.control === undefined;
+  const scored = all.begin(scoreAll(run, endless ? null : produced));
   void all.begin(judgeAll(run));
   await all.ended();
   const { frontier, shares } = await scored;
@@ -135,25 +141,36 @@ function sayWhatNeverFires({ workspace, follow, publish, onWarning }: IngestOpti
 
 /** Appends what the source has; following, again and again. Returns each partition's end. */
 async function produceAll({ options, progress, halt }: Run): Promise<number[]> {
-  const { workspace, source, follow } = options;
+  const { workspace, source, follow, control } = options;
+  const stop = endOfTaking(halt, control);
   const { log, config } = workspace;
   const topic = config.stream;
   const partitions = (await log.ends(topic)).length;
   const erased = new ErasedImages(workspace.store, topic, options.nowMs);
-  for (let before = 0; source !== undefined && !halt.aborted;) {
+  for (let before = 0; source !== undefined && !stop.aborted;) {
     let appended = 0;
     const onAppended = (records: number): void => {
       options.observer?.take({ event: "log.appended", records: records - appended });
       appended = records;
       progress.onAppended(before + records);
     };
-    before += await produce({ log, source, topic, partitions, erased, stop: halt, onAppended });
+    before += await produce({ log, source, topic, partitions, erased, stop, control, onAppended });
     if (follow === undefined) break;
-    await sleepUntil(follow.rescanMs, halt);
+    await sleepUntil(follow.rescanMs, stop);
   }
+  if (follow !== undefined) await aborted(stop);
   const ends = (await log.ends(topic)).map(({ end }) => end);
-  if (follow === undefined) progress.onEnds(ends);
+  if (follow === undefined || control?.drain.aborted === true) progress.onEnds(ends);
   return ends;
+}
+
+/** Aborts where the run ends, or is to take nothing more. */
+function endOfTaking(halt: AbortSignal, control: FlowControl | undefined): AbortSignal {
+  return control === undefined ? halt : AbortSignal.any([halt, control.drain]);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
 }
 
 /** Scores and archives up to the ends that `until` gives; without, until halted. */
@@ -185,6 +202,7 @@ async function scoreAll(
       index: openScoreIndex(workspace, card),
       card,
       until,
+      isEndless: follow !== undefined,
       // Of a run that ends, what fails for another reason than another partition's failure is the caller's to begin again.
       retry: (work, given) =>
         keepRunning(work, {
@@ -252,8 +270,10 @@ async function openLive(options: Run["options"], frontier: Frontier): Promise<Li
 
 /** Publishes what triggers ask for, as long as images are followed. */
 async function judgeAll(run: Run): Promise<void> {
-  const { follow, publish, nowMs, stop } = run.options;
-  while (follow !== undefined && publish !== false && !run.halt.aborted) {
+  const { follow, publish, nowMs, stop, control } = run.options;
+  // What is due when all is scored is published at the end.
+  const end = endOfTaking(run.halt, control);
+  while (follow !== undefined && publish !== false && !end.aborted) {
     const { live } = run;
     run.options.observer?.take({ event: "loop.turned", loop: "publish" });
     const due = live?.scheduler.due(nowMs()) ?? [];
@@ -261,7 +281,7 @@ async function judgeAll(run: Run): Promise<void> {
       const made = await live.publisher.publish(due, await live.datasets.checkpoint(), stop);
       run.published.push(...made.published);
     }
-    await sleepUntil(follow.judgeMs, run.halt);
+    await sleepUntil(follow.judgeMs, end);
   }
 }
 
@@ -275,9 +295,14 @@ async function publishLast({ options, progress, published, live }: Run, frontier
   const made =
     follow === undefined
       ? await publisher.publish(scheduler.dueAtEnd(), frontier, stop)
-      : await publisher.publish(scheduler.dueAtStop(), frontier);
+      : await publisher.publish([...dueSince(options, scheduler), ...scheduler.dueAtStop()], frontier);
   published.push(...made.published);
   return [...made.refused];
+}
+
+/** What has come due since triggers were looked at last, of a run that was asked to drain. */
+function dueSince({ control, nowMs }: Run["options"], scheduler: CutScheduler): ReturnType<CutScheduler["due"]> {
+  return control?.drain.aborted === true ? scheduler.due(nowMs()) : [];
 }
 
 /** Segments archived between two cuts of the log */

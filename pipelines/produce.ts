@@ -7,6 +7,7 @@ import { sha256Hex } from "../schemas/canonical.js";
 import { erasedRecord } from "../schemas/erased.js";
 import { encodeImageRecord, type ImageRecord } from "../schemas/image-record.js";
 import { batches, mapOrdered } from "./flow/flow.js";
+import type { FlowControl } from "./flow/flow-control.js";
 import { sleepUntil } from "./flow/sleep-until.js";
 
 export interface ProduceOptions {
@@ -23,6 +24,8 @@ export interface ProduceOptions {
   readonly erased?: ErasedImages;
   /** Records a second at most */
   readonly perS?: number;
+  /** What is asked of this process while it runs; absent: nothing can be */
+  readonly control?: FlowControl | undefined;
 }
 
 /** Appended at once, with the source's cursor: a flush of the disk is shared by this many. */
@@ -49,6 +52,8 @@ export async function produce(options: ProduceOptions): Promise<number> {
   const atOnce = perS === undefined ? {} : { maxItems: Math.max(1, Math.min(APPEND.maxItems, Math.floor(perS / 5))) };
   for await (const group of batches(items, { ...APPEND, ...atOnce, weight: sizeOf })) {
     if (perS !== undefined && !(await reached(startedMs + (appended * 1000) / perS, stop))) break;
+    const held = options.control?.hold(stop) ?? null;
+    if (held !== null && !(await held)) break;
     const value = group[group.length - 1]!.cursor;
     await erased?.look();
     const records = group.map(({ record }) => encodeImageRecord(withoutErased(record, erased)));

@@ -1,6 +1,8 @@
 import type { Store } from "../connectors/store/store.js";
 import type { Config } from "../schemas/config.js";
-import { isSluiceError } from "../schemas/errors.js";
+import { isSluiceError, orNull } from "../schemas/errors.js";
+import type { StandingControl } from "../schemas/flow-control.js";
+import { standingControl } from "./flow/flow-control.js";
 import { furthestArchived } from "./flow/furthest-archived.js";
 import { kafkaStatus, withKafka, type KafkaStatus } from "./kafka/kafka-status.js";
 import { withLog } from "./open/folder-holder.js";
@@ -17,6 +19,8 @@ export interface StatusSeen {
   readonly log: readonly HeldRecords[] | null;
   /** Why that log cannot be read: it is damaged; null where it can */
   readonly logDamage: string | null;
+  /** What was asked last of those who score: to pause, to go on, to drain. null where nothing ever was, or the store does not answer */
+  readonly control: StandingControl | null;
 }
 
 /** What `sluice status` and the console say. `store` is null where it does not answer, and `storeAway` says why. */
@@ -27,7 +31,8 @@ export async function statusSeen(
   nowMs: number,
 ): Promise<StatusSeen> {
   const { kafka } = config;
-  const none = { kafka: null, log: null, logDamage: null };
+  const control = store === null ? null : await orNull(standingControl(store, config.stream), "E_STORE_CORRUPT");
+  const none = { kafka: null, log: null, logDamage: null, control };
   if (kafka === undefined) {
     if (store === null) return { ...none, teachers: [], storeAway };
     try {

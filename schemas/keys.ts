@@ -22,6 +22,7 @@ export const STORE_FOLDERS = [
   "logs/",
   "relocations/",
   "tags/",
+  "controls/",
   "probe-conditional/",
 ] as const;
 
@@ -152,6 +153,10 @@ export const keys = {
   /** What is known to have been moved, as one of a row of objects numbered from 0. */
   relocation: (number: number): string => `relocations/${digits(number)}.json`,
 
+  /** What is asked of those who score a stream, as one of a row of objects numbered from 0; the highest stands. */
+  controls: (stream: string): string => `controls/${stream}/`,
+  control: (stream: string, number: number): string => `${keys.controls(stream)}${digits(number)}.json`,
+
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
   /** What a teacher's classes are called after the names in its card, from number 1 on: the highest stands. */
   teacherLabels: (teacher: string, number: number): string => `teachers/${teacher}/labels/${digits(number)}.json`,
@@ -168,6 +173,12 @@ export function teacherPlace(key: string): { readonly teacher: string; readonly 
 export function labelPlace(key: string): { readonly partition: number; readonly start: number } | null {
   const [, partition, start] = /\/(\d+)\/(\d{20})\.json$/.exec(key) ?? [];
   return partition === undefined || start === undefined ? null : { partition: Number(partition), start: Number(start) };
+}
+
+/** The number that the key of a control names; null for another key. */
+export function controlNumber(key: string): number | null {
+  const [, number] = /^controls\/[^/]+\/(\d{20})\.json$/.exec(key) ?? [];
+  return number === undefined ? null : Number(number);
 }
 
 /** What a declaration is of, and its revision; null for another key. */

@@ -6,6 +6,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredAs, declaredAt, settledForChange } from "../declared-config.js";
 import { declareCall, selectedSource } from "../declare-call.js";
 import type { SettingFlag } from "../invocation.js";
+import { openControl } from "../flow-control.js";
 import { positiveNumber } from "../number-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { ingestCounts, lateText } from "../report/ingest-counts.js";
@@ -100,6 +101,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             const changes = await declareCall(workspace.store, declared, { ...asked, ...by }, { say: note });
             for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
             note(memoryText(estimateMemory(config, scoring.teacher.card)));
+            const control = await openControl(workspace.store, config.stream, { note, warn });
             const { counts, stopped, engine, frontier, published, refused, late, stages } = await ingest({
               workspace,
               ...scoring,
@@ -111,11 +113,12 @@ export const declare: DeclareCommand = (command, invocation) => {
               onPublished: (one) => {
                 if (flags.follow === true) note(publishedText(one, workspace.store.place));
               },
+              control,
               stop,
               onProgress,
               observer: observing.observer,
               onWarning: warn,
-            });
+            }).finally(() => control.close());
             const account = source?.account() ?? null;
             const accounted = account === null ? null : sourceAccountText(account);
             if (account !== null && accounted !== null) (isTelling(account) ? warn : note)(accounted);

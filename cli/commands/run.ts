@@ -17,6 +17,7 @@ import {
   settledForRun,
   type LoadedTeacher,
 } from "../declared-config.js";
+import { openControl } from "../flow-control.js";
 import { durationArgument } from "../duration-argument.js";
 import type { OpenedStore } from "../existing-store.js";
 import type { Invocation, WorkContext } from "../invocation.js";
@@ -189,7 +190,8 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
   const card = flags.teacherDigest === undefined ? (scoring?.teacher.card ?? ranking) : ranking;
   for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
 
-  const all = new Together(stop);
+  const drainedEnd = new AbortController();
+  const all = new Together(AbortSignal.any([stop, drainedEnd.signal]));
   const { observer } = observing;
   const { nowMs } = run.terminal;
   const context = { config, kafka, log, store, note, observer, onWarning: warn, signal: all.signal, nowMs };
@@ -201,7 +203,15 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
     void all.begin(begun.work);
   };
   try {
-    if (workspace !== null && scoring !== null) await begin(scorePart(context, { workspace, scoring, onProgress }));
+    if (workspace !== null && scoring !== null) {
+      const control = await opening(openControl(store, config.stream, { note, warn }));
+      await begin(scorePart(context, { workspace, scoring, control, onProgress }));
+      const { drained } = await import("../../pipelines/kafka/drained.js");
+      const { teacherDigest } = await import("../../schemas/model-card.js");
+      const teacherOf = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };
+      const ended = drained({ log, store, ...teacherOf, drain: control.drain, signal: all.signal });
+      void all.begin(ended.then((isDrained) => isDrained && drainedEnd.abort()));
+    }
     if (wanted.topk !== undefined && card !== null)
       await begin(topkPart(context, { card, checkpointMs: flags.checkpointEvery }));
     if (wanted.publish !== undefined && card !== null)

@@ -1,3 +1,4 @@
+import type { KeptParts } from "../../pipelines/console/kept-bytes.js";
 import type { KafkaStatus } from "../../pipelines/kafka/kafka-status.js";
 import type { FolderHolder } from "../../pipelines/open/folder-holder.js";
 import type { DatasetStatus, HeldRecords, TeacherStatus } from "../../pipelines/status.js";
@@ -9,6 +10,8 @@ import { openDeclared } from "../declared-config.js";
 import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
+import type { StandingControl } from "../../schemas/flow-control.js";
+import { controlText } from "../report/flow-control.js";
 import { stageSharesText } from "../report/stage-shares.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { bytesText, durationText } from "../wording.js";
@@ -19,10 +22,12 @@ export const declare: DeclareCommand = (command, invocation) => {
       "after",
       exampleText([
         ["sluice status", "what is scored, what waits, how full the classes are; also while an ingest runs"],
+        ["sluice status --storage", "what the store takes, too"],
         ["sluice status --json", "the same for programs; exits with 1 where the log or the store cannot be read"],
       ]),
     )
-    .action(async () => {
+    .option("--storage", "what the store takes, too: it is listed whole for that")
+    .action(async (flags: { readonly storage?: boolean }) => {
       const run = invocation();
       const { config } = await statusSettings(run);
       const { holderOf } = await import("../../pipelines/open/folder-holder.js");
@@ -32,14 +37,30 @@ export const declare: DeclareCommand = (command, invocation) => {
       const found = await look(config, nowMs);
       if (found.storeAway !== null || found.logDamage !== null || typeof found.kafka?.away === "string")
         run.exitCode = EXIT.failed;
-      run.result(statusText(config.data, { ...seen, ...found }, nowMs), {
+      const storage = flags.storage === true ? await storageOf(config) : null;
+      run.result([statusText(config.data, { ...seen, ...found }, nowMs), ...storageLines(storage)].join("\n"), {
         folder: config.data,
         stream: config.stream,
         ...seen,
         ...found,
+        ...(storage === null ? {} : { storage }),
       });
     });
 };
+
+async function storageOf(config: Config): Promise<KeptParts | null> {
+  const { keptParts } = await import("../../pipelines/console/kept-bytes.js");
+  return withStore(config, async (store) => (store === null ? null : keptParts(store)));
+}
+
+function storageLines(parts: KeptParts | null): string[] {
+  if (parts === null) return [];
+  const { scores, packs, versions, other, all } = parts;
+  return [
+    "",
+    `Store: ${bytesText(all.sizeBytes)} in ${counted(all.objects, "object")}: scores ${bytesText(scores.sizeBytes)}, image bytes ${bytesText(packs.sizeBytes)}, versions ${bytesText(versions.sizeBytes)}, the rest ${bytesText(other.sizeBytes)}`,
+  ];
+}
 
 /** Of a damaged log nobody can say who writes to it; `look` says what is wrong with it. */
 async function orDamaged(holder: Promise<FolderHolder | null>): Promise<FolderHolder | null> {
@@ -96,7 +117,7 @@ interface Seen extends StatusSeen {
 
 function statusText(
   folder: string,
-  { holder, stages, teachers, storeAway, kafka, log, logDamage }: Seen,
+  { holder, stages, teachers, storeAway, kafka, log, logDamage, control }: Seen,
   nowMs: number,
 ): string {
   const held =
@@ -105,6 +126,7 @@ function statusText(
       : `pid ${holder.pid} writes to it (${holder.command}, for ${durationText(Math.max(0, nowMs - holder.sinceMs))})`;
   return [
     `${folder}: ${held}`,
+    ...(control === null || control.want === "run" ? [] : [controlLine(control)]),
     ...(stages === null ? [] : stageSharesText(stages)),
     ...(kafka === null ? [] : kafkaLines(kafka)),
     ...(log === null ? [] : logLines(log)),
@@ -114,6 +136,10 @@ function statusText(
       ? ["No teacher has scored anything yet: run `sluice ingest`."]
       : teachers.flatMap(teacherLines)),
   ].join("\n");
+}
+
+function controlLine(control: StandingControl): string {
+  return control.want === "pause" ? `${controlText(control)} \`sluice resume\` goes on.` : controlText(control);
 }
 
 /** What the log has, and what of it was cut. */

@@ -23,7 +23,7 @@ export const declareExplain: DeclareCommand = (command, invocation) => {
     )
     .action(async (text: string) => {
       const run = invocation();
-      const { imageLife } = await import("../../pipelines/console/image-life.js");
+      const { imageLife } = await import("../../pipelines/console/image/image-life.js");
       const { IndexGroups } = await import("../../pipelines/versions/index-groups.js");
       const { namedImage } = await import("../../pipelines/versions/named-image.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");

@@ -8,6 +8,7 @@ import { isSluiceError, messageOf, orNull } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import { stageAdvice } from "../../schemas/stage-advice.js";
 import { holderOf, type FolderHolder } from "../open/folder-holder.js";
+import { standingControl } from "../flow/flow-control.js";
 import { lastRun } from "../flow/stage-record.js";
 
 /** How often it is looked while somebody watches, ms */
@@ -107,6 +108,7 @@ export class LiveFigures {
       archived: this.#last?.archived ?? 0,
       versions: this.#last?.versions ?? {},
       labels: this.#last?.labels ?? 0,
+      control: this.#last?.control ?? null,
     };
     let away: string | null = null;
     let seen = none;
@@ -128,12 +130,13 @@ export class LiveFigures {
       holder: this.#slow?.holder ?? null,
       run,
       stages,
+      control: seen.control,
       advice: stages === null ? null : stageAdvice(stages),
       away,
     };
   }
 
-  async #archive(atMs: number): Promise<Pick<Live, "archived" | "versions" | "labels">> {
+  async #archive(atMs: number): Promise<Pick<Live, "archived" | "versions" | "labels" | "control">> {
     const { store, config } = this.#options;
     const { stream, datasets } = config();
     const slow = await this.#slowly(atMs);
@@ -146,7 +149,8 @@ export class LiveFigures {
     for (const { name } of datasets) versions[name] = (await versionNumbers(store, name)).at(-1) ?? 0;
     let labels = 0;
     for await (const { key } of store.list(keys.labels(stream))) labels += key === "" ? 0 : 1;
-    return { archived, versions, labels };
+    const control = await orNull(standingControl(store, stream), "E_STORE_CORRUPT");
+    return { archived, versions, labels, control };
   }
 
   async #slowly(atMs: number): Promise<Slow> {

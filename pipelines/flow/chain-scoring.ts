@@ -24,6 +24,7 @@ import type { Downstream } from "./downstream.js";
 import { archivedSegment } from "./archived-segment.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 import { scoreFlow } from "./score-flow.js";
+import type { FlowControl } from "./flow-control.js";
 import type { LocalScoreIndex } from "./score-index.js";
 import { StageClock } from "./stage-clock.js";
 
@@ -45,6 +46,8 @@ export interface ChainScoringOptions {
   readonly stages?: StageClock | undefined;
   /** Told what goes on; see `Observer` */
   readonly observer?: Observer | undefined;
+  /** What is asked of this process while it runs; absent: nothing can be */
+  readonly control?: FlowControl | undefined;
   readonly nowMs: () => number;
   /** Names packs and pins, [a-z0-9]+, never the same twice. Default: at random */
   readonly attempt?: (() => string) | undefined;
@@ -176,6 +179,7 @@ async function scoreAlong(
         archive,
         decodeConcurrency: config.decode.concurrency ?? availableParallelism(),
         until,
+        hold: () => scoring.control?.hold(signal) ?? null,
       },
       open.position,
     );

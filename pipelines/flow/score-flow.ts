@@ -44,6 +44,8 @@ export interface ScoreFlowOptions {
   readonly until: number | Promise<number>;
   /** Knows which images were erased; shared by all partitions of this process. By default none was */
   readonly erased?: ErasedImages;
+  /** Holds reading back: null goes on at once; false ends the flow with what was read */
+  readonly hold?: () => Promise<boolean> | null;
   /** Told how long each stage is at work; shared by all partitions of this process */
   readonly stages?: StageClock;
   readonly observer?: Observer | undefined;
@@ -105,7 +107,7 @@ export async function* scoreFlow(
 
   const read = options.read(position.end, { ...READ, until: options.until });
   const fetched = mapOrdered(
-    recordsOf(read, dedupe),
+    recordsOf(read, dedupe, options.hold),
     fetchConcurrency,
     async (record) => {
       if (options.erased !== undefined) await orFail(options.erased.look());
@@ -181,9 +183,16 @@ export async function* scoreFlow(
 async function* recordsOf(
   read: AsyncIterable<LogBatch>,
   dedupe: FlowDedupe,
+  hold: () => Promise<boolean> | null = () => null,
 ): AsyncGenerator<StoredRecord, void, undefined> {
   try {
-    for await (const batch of read) yield* batch.records;
+    for await (const { records } of read) {
+      for (const record of records) {
+        const held = hold();
+        if (held !== null && !(await held)) return;
+        yield record;
+      }
+    }
   } catch (error) {
     dedupe.fail(error);
     throw error;

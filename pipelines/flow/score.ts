@@ -17,6 +17,8 @@ export interface ScoreTopicOptions extends Omit<ChainScoringOptions, "downstream
    * ever; then a partition that fails for good ends scoring, since nobody would notice that it stands still.
    */
   readonly until: Promise<readonly number[]> | null;
+  /** `until` comes only where somebody asks for an end: till then it is as with null */
+  readonly isEndless?: boolean | undefined;
   /** Runs a partition's work, and begins it anew after what may succeed another time, while the others go on. Default: once */
   readonly retry?: (work: () => Promise<void>, signal: AbortSignal) => Promise<void>;
   /** Opens what follows scoring, with what the archive has up to `frontier`, where scoring starts */
@@ -56,7 +58,7 @@ export async function scoreTopic(options: ScoreTopicOptions): Promise<Frontier> 
     try {
       await retry(() => scorePartition(assignment, open), assignment.signal);
     } catch (error) {
-      if (options.until === null || assignment.signal.aborted) throw error;
+      if (options.until === null || options.isEndless === true || assignment.signal.aborted) throw error;
       failures.push(error);
       if (chains.length > 1) {
         const place = `${stream}/${assignment.partition}`;

@@ -5,6 +5,7 @@ import { teacherDigest } from "../../schemas/model-card.js";
 import type { Observer } from "../../schemas/observed.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
+import type { FlowControl } from "../flow/flow-control.js";
 import { IngestProgress, type RunCounts } from "../flow/ingest-progress.js";
 import { keepRunning } from "../flow/keep-running.js";
 import type { ScoringParts } from "../open/open-scoring.js";
@@ -22,6 +23,8 @@ export interface RunScoreOptions {
   readonly log: TopicLog;
   readonly kafka: KafkaConfig;
   readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
+  /** What is asked of this process while it runs; absent: nothing can be */
+  readonly control?: FlowControl | undefined;
   readonly onSegment?: (segment: Segment) => void;
   readonly onProgress?: OnProgress;
   readonly observer?: Observer | undefined;
@@ -64,6 +67,7 @@ export async function runScore(options: RunScoreOptions): Promise<RunScoreResult
   const work = async (): Promise<void> => {
     await scoreTopic({
       ...scoring,
+      control: options.control,
       config,
       log,
       store,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { stageSharesSchema } from "../stage-shares.js";
 import { runRecordSchema } from "../run-record.js";
+import { standingControlSchema } from "../flow-control.js";
 import { count } from "./shared.js";
 
 /** What is going on at one moment. */
@@ -22,6 +23,8 @@ export const liveSchema = z.strictObject({
   /** What limits it, and what to add; null where nothing is known or the run was too short to tell */
   advice: z.string().nullable(),
   stages: stageSharesSchema.nullable(),
+  /** What was asked last of those who score; null where nothing ever was */
+  control: standingControlSchema.nullable(),
   /** Newest version by dataset; labels said so far: pages read anew where they change */
   versions: z.record(z.string(), count),
   labels: count,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { imageLabelSchema } from "../image-label.js";
 import { rejectedSchema } from "../segment.js";
-import { count, sha256Text } from "./shared.js";
+import { count, precisionSchema, sha256Text } from "./shared.js";
 
 /** One time that an image was seen. */
 const sightingSchema = z.strictObject({
@@ -92,7 +92,7 @@ export const labelledSchema = z.strictObject({
 });
 export type Labelled = z.infer<typeof labelledSchema>;
 
-export const REVIEWS = ["doubtful", "audit", "quarantine"] as const;
+export const REVIEWS = ["doubtful", "unsure", "audit", "quarantine"] as const;
 export type ReviewKind = (typeof REVIEWS)[number];
 
 /** One image that needs a person. */
@@ -109,6 +109,8 @@ const reviewItemSchema = z.strictObject({
   /** Whether it is in the newest version, or would be next */
   kept: z.boolean(),
   why: z.string(),
+  /** Of a refused record: where it lies in the stream, and its code */
+  refused: z.strictObject({ partition: count, offset: count, code: z.string() }).nullable(),
   seen: count,
   /** The newest that was said of it */
   said: imageLabelSchema.nullable(),
@@ -120,10 +122,32 @@ export const reviewSchema = z.strictObject({
   total: count,
   done: count,
   /** Of an audit: the share of right rows among those judged, and its 95 % interval (Wilson) */
-  precision: z
-    .strictObject({ right: count, judged: count, share: z.number(), low: z.number(), high: z.number() })
-    .nullable(),
+  precision: precisionSchema.nullable(),
+  /** Of unsure images: whether all that is archived was looked at, or how much of it */
+  basis: z.string().nullable(),
   byCode: z.record(z.string(), count),
   items: z.array(reviewItemSchema).readonly(),
 });
 export type Review = z.infer<typeof reviewSchema>;
+
+/** Records to be taken up again, as `sluice quarantine retry` does. */
+export const retryBodySchema = z.strictObject({
+  records: z
+    .array(z.strictObject({ partition: count, offset: count }))
+    .min(1)
+    .max(500)
+    .readonly(),
+  by: z.string().min(1).max(200).optional(),
+});
+
+export const retriedSchema = z.strictObject({
+  /** Appended to the stream again */
+  appended: count,
+  /** Their bytes are nowhere any more, or their producer must send them anew */
+  unavailable: count,
+  /** Not in quarantine any more */
+  missing: count,
+  /** What happens next, for people */
+  next: z.string(),
+});
+export type RetriedRecords = z.infer<typeof retriedSchema>;

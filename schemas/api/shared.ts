@@ -26,6 +26,15 @@ export const versionPath = {
 };
 export const classPath = { class: numberText(z.int().nonnegative()).describe("a class, by its number in the version") };
 
+/** The share of right rows among those judged, and its 95 % interval (Wilson). */
+export const precisionSchema = z.strictObject({
+  right: count,
+  judged: count,
+  share: z.number(),
+  low: z.number(),
+  high: z.number(),
+});
+
 /** One chosen (image, class), as the version's index has it. */
 export const rowSchema = z.strictObject({
   class: count,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { selectionSchema } from "../dataset.js";
-import { count, rowSchema, sha256Text } from "./shared.js";
+import { count, pendingSchema, rowSchema, sha256Text } from "./shared.js";
 
 /** What is served, as the page's frame shows it. */
 export const overviewSchema = z.strictObject({
@@ -61,10 +61,13 @@ export const versionClassSchema = z.strictObject({
   /** Of the parent: its rows and the probability of its last one; null without a parent, or where it has no such class */
   countBefore: count.nullable(),
   worstBefore: z.number().nullable(),
+  /** Of the images that came since the parent, and of those before: how many have it as their best class. null where that is not known */
+  share: z.number().nullable(),
+  shareBefore: z.number().nullable(),
 });
 export type VersionClass = z.infer<typeof versionClassSchema>;
 
-export const CLASS_ORDERS = ["starving", "number", "label", "cutoff", "change"] as const;
+export const CLASS_ORDERS = ["starving", "number", "label", "cutoff", "change", "drift"] as const;
 
 export const classPageSchema = z.strictObject({
   dataset: z.string(),
@@ -75,6 +78,10 @@ export const classPageSchema = z.strictObject({
   found: count,
   classes: count,
   full: count,
+  /** What the shares are of; null where there is nothing to compare, or it is being read */
+  drift: z.strictObject({ rowsNow: count, rowsBefore: count, isWhole: z.boolean() }).nullable(),
+  /** The shares are being read at the moment */
+  pending: pendingSchema.nullable(),
   rows: z.array(versionClassSchema).readonly(),
 });
 export type ClassPage = z.infer<typeof classPageSchema>;

@@ -1,13 +1,18 @@
+import type { ClassDrift } from "../../pipelines/console/class-shares.js";
 import type { ClassWalls } from "../../pipelines/console/class-wall.js";
 import type { HeldSelections } from "../../pipelines/console/held-selections.js";
-import type { ImageFinder } from "../../pipelines/console/image-finder.js";
+import type { ImageFinder } from "../../pipelines/console/image/image-finder.js";
+import type { KeptBytes } from "../../pipelines/console/kept-bytes.js";
 import type { LiveFigures } from "../../pipelines/console/live-figures.js";
-import type { SaidLabels } from "../../pipelines/console/said-labels.js";
+import type { LowConfidenceQueues } from "../../pipelines/console/review/low-confidence.js";
+import type { SaidLabels } from "../../pipelines/console/review/said-labels.js";
 import type { LabelTopic } from "../../pipelines/kafka/take-in-labels.js";
 import type { Declarations } from "../../pipelines/open/declare.js";
 import type { openStore } from "../../pipelines/open/workspace.js";
 import type { IndexGroups } from "../../pipelines/versions/index-groups.js";
 import type { Config } from "../../schemas/config.js";
+
+import { Refusal } from "./refusal.js";
 
 export type OpenedStore = Awaited<ReturnType<typeof openStore>>;
 
@@ -28,6 +33,9 @@ export interface Console {
   readonly finder: ImageFinder;
   readonly live: LiveFigures;
   readonly said: SaidLabels;
+  readonly drift: ClassDrift;
+  readonly unsure: LowConfidenceQueues;
+  readonly kept: KeptBytes;
   /** Whose name stands on what is said here, unless the page gives another */
   readonly author: string;
   readonly readOnly: boolean;
@@ -36,4 +44,11 @@ export interface Console {
   readonly logAction: (line: string) => void;
   /** The labels topic where there is a Kafka cluster; null where labels go straight into the archive */
   readonly withLabelTopic: <T>(work: (topic: LabelTopic | null) => Promise<T>) => Promise<T>;
+}
+
+/** Throws 403 where nothing may be written here. */
+export function assertMayWrite({ readOnly }: Pick<Console, "readOnly">): void {
+  if (!readOnly) return;
+  const message = "Expected a console that may write, found a read-only one. Start `sluice serve` without --read-only.";
+  throw new Refusal(403, "E_USAGE", message);
 }

@@ -5,8 +5,12 @@ import { answering, streaming, type Operation } from "./operation.js";
 import type { EventStreams } from "./events.js";
 import { Refusal } from "./refusal.js";
 import { life, original, picture, search } from "./operations/images.js";
-import { label, labels, review, undo } from "./operations/labels.js";
-import { flow, overview, status } from "./operations/overview.js";
+import { control } from "./operations/control.js";
+import { label, labels, undo } from "./operations/labels.js";
+import { publish } from "./operations/publish.js";
+import { retry, review } from "./operations/review.js";
+import { teachers } from "./operations/teachers.js";
+import { flow, kept, overview, status } from "./operations/overview.js";
 import { classes, classRows, diff, diffRows, rows, verify, version, versions } from "./operations/versions.js";
 import { curve, wall, whatif, whatifRows } from "./operations/walls.js";
 
@@ -16,6 +20,8 @@ export function consoleOperations(events: EventStreams): Operation[] {
     overview,
     status,
     flow,
+    kept,
+    teachers,
     versions,
     version,
     classes,
@@ -33,9 +39,12 @@ export function consoleOperations(events: EventStreams): Operation[] {
     original,
     search,
     review,
+    retry,
     labels,
     label,
     undo,
+    control,
+    publish,
     streaming(
       {
         route: "/api/events",

@@ -1,17 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import { join } from "node:path";
-import { ClassWalls } from "../../pipelines/console/class-wall.js";
-import { HeldSelections } from "../../pipelines/console/held-selections.js";
-import { ImageFinder } from "../../pipelines/console/image-finder.js";
-import { LiveFigures } from "../../pipelines/console/live-figures.js";
-import { SaidLabels } from "../../pipelines/console/said-labels.js";
-import { memoryLimit } from "../../pipelines/flow/memory-estimate.js";
-import { publishingParts } from "../../pipelines/open/open-scoring.js";
-import { IndexGroups } from "../../pipelines/versions/index-groups.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { BuiltPage } from "./built-page.js";
-import type { Console, OpenedStore, Settings } from "./console.js";
 import { EventStreams } from "./events.js";
 import {
   admit,
@@ -22,20 +13,14 @@ import {
   TOKEN_COOKIE,
   type GuardOptions,
 } from "./guard.js";
+import { openConsole, type OpenConsoleOptions } from "./open-console.js";
 import { consoleOperations } from "./operations.js";
 import { refusalOf } from "./refusal.js";
 import { Router, sendJson } from "./router.js";
 
-export interface ServeOptions
-  extends GuardOptions, Pick<Console, "author" | "readOnly" | "nowMs" | "logAction" | "withLabelTopic"> {
-  readonly store: OpenedStore;
-  /** Reads what is declared now */
-  readonly settings: () => Promise<Settings>;
+export interface ServeOptions extends GuardOptions, Omit<OpenConsoleOptions, "onRead"> {
   /** 0: any that is free */
   readonly port: number;
-  /** Errors of our own, for the log */
-  readonly onFault: (message: string) => void;
-  readonly signal: AbortSignal;
 }
 
 export interface Serving {
@@ -47,41 +32,20 @@ export interface Serving {
   readonly ended: Promise<void>;
 }
 
-/** How long declarations are taken to stand, ms */
-const FRESH_MS = 2000;
 /** Where the build puts the page, beside this file's folder */
 const PAGE_FOLDER = join(import.meta.dirname, "..", "page");
 
 /** Serves the console until the signal aborts. Throws E_USAGE where it would be open to others, or the port is taken. */
 export async function serve(options: ServeOptions): Promise<Serving> {
   assertGuarded(options);
-  const { host, token, signal, store, nowMs } = options;
+  const { host, token, signal } = options;
   const events = new EventStreams();
-  const settings = remembered(options.settings, nowMs);
-  const first = await settings();
-  let standing = first;
-  const groups = new IndexGroups(store);
-  const { opener } = publishingParts(first.config);
-  const { stream } = first.config;
-  const console: Console = {
+  const console = await openConsole({
     ...options,
-    settings: async () => (standing = await settings()),
-    groups,
-    walls: new ClassWalls(groups, stream),
-    held: new HeldSelections({
-      store,
-      // Half for rankings; the other half for rows that are looked at, and for what else runs here.
-      maxStateBytes: memoryLimit() / 2,
-      nowMs,
-      onChange: () => {
-        events.send("read", {});
-      },
-      signal,
-    }),
-    finder: new ImageFinder({ store, opener, stream, nowMs }),
-    live: new LiveFigures({ config: () => standing.config, store, nowMs, onFault: options.onFault }),
-    said: new SaidLabels(store, stream),
-  };
+    onRead: () => {
+      events.send("read", {});
+    },
+  });
   const page = await BuiltPage.read(PAGE_FOLDER);
   const router = new Router(consoleOperations(events));
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -148,23 +112,4 @@ async function listening(server: Server, host: string, port: number): Promise<nu
   }
   const address = server.address();
   return typeof address === "object" && address !== null ? address.port : port;
-}
-
-/** What is declared, read at most every two seconds; a moment's failure leaves what stood. */
-function remembered(read: () => Promise<Settings>, nowMs: () => number): () => Promise<Settings> {
-  let held: Promise<Settings> | null = null;
-  let atMs = Number.NEGATIVE_INFINITY;
-  return async () => {
-    if (held !== null && nowMs() - atMs < FRESH_MS) return held;
-    const before = held;
-    atMs = nowMs();
-    held = read().catch((error: unknown) => {
-      if (before === null) {
-        held = null;
-        throw error;
-      }
-      return before;
-    });
-    return held;
-  };
 }

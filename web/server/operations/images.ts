@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { imageLife } from "../../../pipelines/console/image-life.js";
-import { thumbnailOf } from "../../../pipelines/console/thumbnails.js";
+import { imageLife } from "../../../pipelines/console/image/image-life.js";
+import { thumbnailOf } from "../../../pipelines/console/image/thumbnails.js";
 import { publishedDatasets, readManifest } from "../../../pipelines/versions/versions.js";
 import { digestsFrom } from "../../../pipelines/versions/label-images.js";
 import { isSluiceError } from "../../../schemas/errors.js";

@@ -1,22 +1,17 @@
-import { audit, doubtful, quarantined } from "../../../pipelines/console/review-queue.js";
-import { archivedTeacher } from "../../../pipelines/rebuild.js";
 import { labelImages, labelsOf } from "../../../pipelines/versions/label-images.js";
 import type { ImageLabel } from "../../../schemas/image-label.js";
 import {
   labelBodySchema,
   labelledSchema,
   labelListSchema,
-  REVIEWS,
-  reviewSchema,
   undoBodySchema,
   type Labelled,
 } from "../../../schemas/api/images.js";
-import { datasetPath, pageQuery } from "../../../schemas/api/shared.js";
+import { pageQuery } from "../../../schemas/api/shared.js";
 import { z } from "zod";
-import type { Console } from "../console.js";
+import { assertMayWrite, type Console } from "../console.js";
 import { answering } from "../operation.js";
 import { Refusal } from "../refusal.js";
-import { manifestOf } from "./versions.js";
 
 export const labels = answering(
   {
@@ -84,13 +79,7 @@ async function append(
   { sha256, by, seen }: About,
   made: (said: ReadonlyMap<string, readonly ImageLabel[]>) => readonly ImageLabel[],
 ): Promise<Labelled> {
-  if (console.readOnly) {
-    throw new Refusal(
-      403,
-      "E_USAGE",
-      "Expected a console that may write, found a read-only one. Start `sluice serve` without --read-only.",
-    );
-  }
+  assertMayWrite(console);
   const { config } = await console.settings();
   const said = await console.said.all();
   if (seen !== undefined) {
@@ -120,32 +109,3 @@ async function append(
     }),
   };
 }
-
-export const review = answering(
-  {
-    route: "/api/review/{kind}",
-    summary: "what needs a person: doubtful rows, an audit's sample, the quarantine",
-    path: { kind: z.enum(REVIEWS) },
-    query: { ...pageQuery, dataset: datasetPath.dataset.optional().describe("by default the first") },
-    answer: reviewSchema,
-  },
-  async ({ console, path, query }) => {
-    const { config, declared } = await console.settings();
-    const said = await console.said.all();
-    if (path.kind === "quarantine") {
-      const { digest } = await archivedTeacher(console.store, undefined, declared.settings?.teacher);
-      const found = await quarantined(console.store, { teacher: digest, stream: config.stream }, said, query);
-      for (const { sha256, uri } of found.items) {
-        if (sha256 !== null) console.finder.remember(sha256, { uri, sizeBytes: config.decode.maxBytes, pack: null });
-      }
-      return found;
-    }
-    const dataset = query.dataset ?? config.datasets[0]?.name ?? "default";
-    const manifest = await manifestOf(console, { dataset, version: "latest" });
-    const found = await (path.kind === "audit" ? audit : doubtful)(console.groups, manifest, said, query);
-    for (const { sha256, uri, sizeBytes } of found.items) {
-      if (sha256 !== null) console.finder.remember(sha256, { uri, sizeBytes, pack: null });
-    }
-    return found;
-  },
-);

@@ -77,6 +77,23 @@ export const status = answering(
   },
 );
 
+const partSchema = z.strictObject({ objects: z.int().nonnegative(), sizeBytes: z.int().nonnegative() });
+
+export const kept = answering(
+  {
+    route: "/api/storage",
+    summary: "what the store takes, as `sluice status --storage --json`: scores, packs of image bytes, versions",
+    answer: z.strictObject({
+      scores: partSchema,
+      packs: partSchema,
+      versions: partSchema,
+      other: partSchema,
+      all: partSchema,
+    }),
+  },
+  ({ console }) => console.kept.parts(),
+);
+
 export const flow = answering(
   { route: "/api/flow", summary: "rates, queues, lag and the limiting stage, with the last hour", answer: flowSchema },
   ({ console }) => console.live.flow(),

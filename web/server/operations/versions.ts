@@ -54,7 +54,10 @@ export const classes = answering(
     path: versionPath,
     query: {
       ...pageQuery,
-      order: z.enum(CLASS_ORDERS).default("starving").describe("starving: the emptiest first; change: of the cut-off"),
+      order: z
+        .enum(CLASS_ORDERS)
+        .default("starving")
+        .describe("starving: the emptiest first; change: of the cut-off; drift: of the share of what comes"),
       search: z.string().max(200).default("").describe("part of a label, or #number"),
     },
     answer: classPageSchema,
@@ -62,9 +65,17 @@ export const classes = answering(
   async ({ console, path, query }) => {
     const manifest = await manifestOf(console, path);
     const parent = await parentOf(console, manifest);
+    const drift = console.drift.of(manifest, parent);
+    const shares = drift === "pending" ? null : drift;
     const all = manifest.classes.map((one): VersionClass => {
       const before = parent?.classes[one.class]?.label === one.label ? parent.classes[one.class] : undefined;
-      return { ...one, countBefore: before?.count ?? null, worstBefore: before?.worst ?? null };
+      return {
+        ...one,
+        countBefore: before?.count ?? null,
+        worstBefore: before?.worst ?? null,
+        share: shares?.now[one.class] ?? null,
+        shareBefore: shares?.before[one.class] ?? null,
+      };
     });
     const wanted = query.search.trim().toLowerCase();
     const found = all.filter(
@@ -79,6 +90,12 @@ export const classes = answering(
       found: found.length,
       classes: all.length,
       full: all.filter(({ starving }) => !starving).length,
+      drift:
+        shares === null ? null : { rowsNow: shares.rowsNow, rowsBefore: shares.rowsBefore, isWhole: shares.isWhole },
+      pending:
+        drift === "pending"
+          ? { pending: true as const, what: "how often each class comes", done: 0, total: null }
+          : null,
       rows: inOrder.slice(query.from, query.from + query.limit),
     };
   },
@@ -86,6 +103,7 @@ export const classes = answering(
 
 const fillOf = ({ count, repeated, k }: VersionClass): number => (count - repeated) / k;
 const changeOf = ({ worst, worstBefore }: VersionClass): number => Math.abs((worst ?? 0) - (worstBefore ?? worst ?? 0));
+const driftOf = ({ share, shareBefore }: VersionClass): number => Math.abs((share ?? 0) - (shareBefore ?? share ?? 0));
 const byNumber = (a: VersionClass, b: VersionClass): number => a.class - b.class;
 const ORDERS: Readonly<Record<(typeof CLASS_ORDERS)[number], (a: VersionClass, b: VersionClass) => number>> = {
   starving: (a, b) => fillOf(a) - fillOf(b) || byNumber(a, b),
@@ -93,6 +111,7 @@ const ORDERS: Readonly<Record<(typeof CLASS_ORDERS)[number], (a: VersionClass, b
   label: (a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : byNumber(a, b)),
   cutoff: (a, b) => (a.worst ?? -1) - (b.worst ?? -1) || byNumber(a, b),
   change: (a, b) => changeOf(b) - changeOf(a) || byNumber(a, b),
+  drift: (a, b) => driftOf(b) - driftOf(a) || byNumber(a, b),
 };
 
 export const classRows = answering(

@@ -1,11 +1,11 @@
-import type { ImageOpener } from "../../connectors/source/source.js";
-import type { Store } from "../../connectors/store/store.js";
-import { ArchiveReader } from "../../operators/archive/archive-reader.js";
-import { rowsOfImages } from "../../operators/archive/rows-of-images.js";
-import { readCards } from "../../operators/archive/teacher-registry.js";
-import { imageBytes } from "../../operators/image/image-bytes.js";
-import { packOfRow } from "../../schemas/pack.js";
-import { relocatedOpener } from "../open/relocated-opener.js";
+import type { ImageOpener } from "../../../connectors/source/source.js";
+import type { Store } from "../../../connectors/store/store.js";
+import { ArchiveReader } from "../../../operators/archive/archive-reader.js";
+import { rowsOfImages } from "../../../operators/archive/rows-of-images.js";
+import { readCards } from "../../../operators/archive/teacher-registry.js";
+import { imageBytes } from "../../../operators/image/image-bytes.js";
+import { packOfRow } from "../../../schemas/pack.js";
+import { relocatedOpener } from "../../open/relocated-opener.js";
 
 /** Where an image was seen, as a row says. */
 export interface SeenImage {

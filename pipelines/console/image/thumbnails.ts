@@ -1,4 +1,4 @@
-import { thumbnail, type Thumbnail } from "../../connectors/sheet/thumbnail.js";
+import { thumbnail, type Thumbnail } from "../../../connectors/sheet/thumbnail.js";
 
 /** Bytes of pictures held: what is scrolled to and fro is made once. */
 const HELD_BYTES = 64 * 2 ** 20;

@@ -1,19 +1,19 @@
-import type { Store } from "../../connectors/store/store.js";
-import { ArchiveReader } from "../../operators/archive/archive-reader.js";
-import { rowsOfImages } from "../../operators/archive/rows-of-images.js";
-import { readCards, type ArchivedCard } from "../../operators/archive/teacher-registry.js";
-import { ranking } from "../../operators/select/ranking.js";
-import { isIn } from "../../operators/select/windows.js";
-import { versionLabels, type Manifest } from "../../schemas/manifest.js";
-import type { Fate, ImageLife, Sighting } from "../../schemas/api/images.js";
-import { isSluiceError } from "../../schemas/errors.js";
-import type { ImageLabel } from "../../schemas/image-label.js";
-import { BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
-import { listQuarantine } from "../quarantine/quarantine.js";
-import type { IndexGroups } from "../versions/index-groups.js";
-import { listLabels } from "../versions/label-images.js";
-import { listVersions, publishedDatasets } from "../versions/versions.js";
-import { saidText } from "../versions/change-reasons.js";
+import type { Store } from "../../../connectors/store/store.js";
+import { ArchiveReader } from "../../../operators/archive/archive-reader.js";
+import { rowsOfImages } from "../../../operators/archive/rows-of-images.js";
+import { readCards, type ArchivedCard } from "../../../operators/archive/teacher-registry.js";
+import { ranking } from "../../../operators/select/ranking.js";
+import { isIn } from "../../../operators/select/windows.js";
+import { versionLabels, type Manifest } from "../../../schemas/manifest.js";
+import type { Fate, ImageLife, Sighting } from "../../../schemas/api/images.js";
+import { isSluiceError } from "../../../schemas/errors.js";
+import type { ImageLabel } from "../../../schemas/image-label.js";
+import { BYTES, type ScoredBatch } from "../../../schemas/scored-batch.js";
+import { listQuarantine } from "../../quarantine/quarantine.js";
+import type { IndexGroups } from "../../versions/index-groups.js";
+import { listLabels } from "../../versions/label-images.js";
+import { listVersions, publishedDatasets } from "../../versions/versions.js";
+import { saidText } from "../../versions/change-reasons.js";
 
 /** Classes of an image that its fate is told of, beside those that it was chosen for */
 const CLASSES_TOLD = 2;
@@ -32,9 +32,15 @@ interface Scored {
   readonly sighting: Sighting;
 }
 
+export interface ImageLifeOptions {
+  readonly store: Store;
+  readonly stream: string;
+  readonly groups: IndexGroups;
+}
+
 /** All that is known of an image: where it was seen, how it was scored, which versions it is in and which it missed. */
 export async function imageLife(
-  { store, stream, groups }: { readonly store: Store; readonly stream: string; readonly groups: IndexGroups },
+  { store, stream, groups }: ImageLifeOptions,
   sha256: string,
   signal?: AbortSignal,
 ): Promise<Omit<ImageLife, "bytes">> {

@@ -1,7 +1,7 @@
-import type { Store } from "../../connectors/store/store.js";
-import { keys } from "../../schemas/keys.js";
-import type { ImageLabel } from "../../schemas/image-label.js";
-import { HeldAnswers } from "../versions/held-answers.js";
+import type { Store } from "../../../connectors/store/store.js";
+import { keys } from "../../../schemas/keys.js";
+import type { ImageLabel } from "../../../schemas/image-label.js";
+import { HeldAnswers } from "../../versions/held-answers.js";
 import { saidOf } from "./review-queue.js";
 
 /** All that was said of each image, read again only where something was added. */

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import type { Store } from "../../connectors/store/store.js";
-import type { Review, ReviewItem } from "../../schemas/api/images.js";
-import type { ImageLabel } from "../../schemas/image-label.js";
-import type { IndexRow } from "../../schemas/index-row.js";
-import type { Manifest } from "../../schemas/manifest.js";
-import { listLabels } from "../versions/label-images.js";
-import { listQuarantine } from "../quarantine/quarantine.js";
-import type { IndexGroups } from "../versions/index-groups.js";
+import type { Store } from "../../../connectors/store/store.js";
+import type { Review, ReviewItem } from "../../../schemas/api/images.js";
+import type { ImageLabel } from "../../../schemas/image-label.js";
+import type { IndexRow } from "../../../schemas/index-row.js";
+import type { Manifest } from "../../../schemas/manifest.js";
+import { listLabels } from "../../versions/label-images.js";
+import { listQuarantine } from "../../quarantine/quarantine.js";
+import type { IndexGroups } from "../../versions/index-groups.js";
+import type { LowConfidenceQueue } from "./low-confidence.js";
 
 /** Rows of an audit: enough for an interval of some 3 % */
 export const AUDIT_ROWS = 400;
@@ -88,11 +89,44 @@ export async function quarantined(
       rank: null,
       kept: false,
       why: `${one.code}: ${one.reason}`,
+      refused: { partition: one.partition, offset: one.offset, code: one.code },
       seen: labels.length,
       said: labels.at(-1) ?? null,
     });
   }
   return { ...queue("quarantine", items, page), byCode };
+}
+
+/** What the teacher could not tell: archived images whose best class has a low probability, whether they were chosen or not. */
+export function unsure(
+  { images, rows, records, isWhole }: LowConfidenceQueue,
+  manifest: Manifest | null,
+  said: Said,
+  page: Page,
+): Review {
+  const items = images.map((image): ReviewItem => {
+    const labels = said.get(image.sha256) ?? [];
+    const index = manifest?.classes.find(({ label }) => label === image.label);
+    return {
+      sha256: image.sha256,
+      uri: image.uri,
+      sizeBytes: image.sizeBytes,
+      class: index?.class ?? null,
+      label: image.label,
+      probability: image.probability,
+      cutoff: index?.worst ?? null,
+      rank: null,
+      kept: false,
+      why: `of all classes the teacher gave it ${image.label} the most, ${percent(image.probability)}`,
+      refused: null,
+      seen: labels.length,
+      said: labels.at(-1) ?? null,
+    };
+  });
+  const basis = isWhole
+    ? `exact: the least sure of all ${rows} archived rows`
+    : `a sample: the least sure of ${rows} rows, drawn evenly from ${records} records`;
+  return { ...queue("unsure", items, page), basis };
 }
 
 function queue(kind: Review["kind"], items: readonly ReviewItem[], { from, limit }: Page): Review {
@@ -101,6 +135,7 @@ function queue(kind: Review["kind"], items: readonly ReviewItem[], { from, limit
     total: items.length,
     done: items.filter(({ said }) => said !== null && said.verdict !== "withdrawn").length,
     precision: null,
+    basis: null,
     byCode: {},
     items: items.slice(from, from + limit),
   };
@@ -119,6 +154,7 @@ function itemOf(manifest: Manifest, row: IndexRow, said: Said, why: string): Rev
     rank: row.rank,
     kept: true,
     why,
+    refused: null,
     seen: labels.length,
     said: labels.at(-1) ?? null,
   };

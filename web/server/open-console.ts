@@ -1,0 +1,79 @@
+import { ClassDrift } from "../../pipelines/console/class-shares.js";
+import { ClassWalls } from "../../pipelines/console/class-wall.js";
+import { HeldSelections } from "../../pipelines/console/held-selections.js";
+import { ImageFinder } from "../../pipelines/console/image/image-finder.js";
+import { KeptBytes } from "../../pipelines/console/kept-bytes.js";
+import { LiveFigures } from "../../pipelines/console/live-figures.js";
+import { LowConfidenceQueues } from "../../pipelines/console/review/low-confidence.js";
+import { SaidLabels } from "../../pipelines/console/review/said-labels.js";
+import { memoryLimit } from "../../pipelines/flow/memory-estimate.js";
+import { publishingParts } from "../../pipelines/open/open-scoring.js";
+import { IndexGroups } from "../../pipelines/versions/index-groups.js";
+import type { Console, OpenedStore, Settings } from "./console.js";
+
+export interface OpenConsoleOptions extends Pick<
+  Console,
+  "author" | "readOnly" | "nowMs" | "logAction" | "withLabelTopic"
+> {
+  readonly store: OpenedStore;
+  /** Reads what is declared now */
+  readonly settings: () => Promise<Settings>;
+  /** A ranking was read, or cannot be: those who wait may ask again */
+  readonly onRead: () => void;
+  /** Errors of our own, for the log */
+  readonly onFault: (message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** How long declarations are taken to stand, ms */
+const FRESH_MS = 2000;
+
+/** What operations work on. Throws what reading the settings throws. */
+export async function openConsole(options: OpenConsoleOptions): Promise<Console> {
+  const { store, nowMs, signal, onRead, onFault } = options;
+  const settings = remembered(options.settings, nowMs);
+  const first = await settings();
+  let standing = first;
+  const groups = new IndexGroups(store);
+  const { opener } = publishingParts(first.config);
+  const { stream } = first.config;
+  return {
+    ...options,
+    settings: async () => (standing = await settings()),
+    groups,
+    walls: new ClassWalls(groups, stream),
+    held: new HeldSelections({
+      store,
+      // Half for rankings; the other half for rows that are looked at, and for what else runs here.
+      maxStateBytes: memoryLimit() / 2,
+      nowMs,
+      onChange: onRead,
+      signal,
+    }),
+    finder: new ImageFinder({ store, opener, stream, nowMs }),
+    live: new LiveFigures({ config: () => standing.config, store, nowMs, onFault }),
+    said: new SaidLabels(store, stream),
+    drift: new ClassDrift(store),
+    unsure: new LowConfidenceQueues(store, nowMs),
+    kept: new KeptBytes(store, nowMs),
+  };
+}
+
+/** What is declared, read at most every two seconds; a moment's failure leaves what stood. */
+function remembered(read: () => Promise<Settings>, nowMs: () => number): () => Promise<Settings> {
+  let held: Promise<Settings> | null = null;
+  let atMs = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (held !== null && nowMs() - atMs < FRESH_MS) return held;
+    const before = held;
+    atMs = nowMs();
+    held = read().catch((error: unknown) => {
+      if (before === null) {
+        held = null;
+        throw error;
+      }
+      return before;
+    });
+    return held;
+  };
+}
