@@ -51,11 +51,12 @@ export const bench: Bench = async ({ tiny, print }) => {
     { uriOf: (one: Wanted) => string; sequential: () => Promise<void>; buckets?: ImageBuckets; packs?: Packs }
   > = {
     plain: {
-      uriOf: ({ shard, number, offset }) => `tar:${shardPath(folder, "tar", shard)}#${memberName(number)}@${offset}`,
+      uriOf: ({ shard, number, offset }) => `tar:${shardPath(folder, "tar", shard)}?at=${offset}#${memberName(number)}`,
       sequential: () => readInPlace(folder, byPlace, bytes),
     },
     gzip: {
-      uriOf: ({ shard, number, offset }) => `tar:${shardPath(folder, "tar.gz", shard)}#${memberName(number)}@${offset}`,
+      uriOf: ({ shard, number, offset }) =>
+        `tar:${shardPath(folder, "tar.gz", shard)}?at=${offset}#${memberName(number)}`,
       sequential: () => unpackAll(folder, shards),
     },
     folder: {
@@ -223,6 +224,7 @@ function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => 
       uri: own.map(uriOf),
       licence: all(null),
       origin: all(null),
+      notes: all(null),
       bytes: new Uint8Array(rows).fill(BYTES.refer),
       pack: own.map((one) => packs?.of(one) ?? null),
     };

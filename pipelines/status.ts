@@ -1,3 +1,4 @@
+import { shownNames } from "../schemas/class-names.js";
 import type { Log, PartitionEnds } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
 import { ranking } from "../operators/select/ranking.js";
@@ -30,7 +31,7 @@ export interface TeacherStatus {
   /** Records in the log that its chains are to have and have not, all partitions; null where the log cannot tell */
   readonly waiting: number | null;
   readonly frontier: Frontier;
-  /** Records by the error code that keeps them in quarantine */
+  /** Records that were refused and not retried, by error code: at least as many as `quarantine list` has, see countQuarantine */
   readonly quarantined: Readonly<Record<string, number>>;
   /** What was declared lost of its scores */
   readonly lost: readonly (Pick<LostRange, "partition" | "start" | "end" | "reason" | "author" | "declaredMs"> & {
@@ -86,10 +87,10 @@ export async function status(
       const state = await restoreSpan(store, options, span, frontier);
       const counts = [...state.topk.counts()];
       countsOf.set(dataset.name, counts);
-      const { labels } = ranking(dataset.select, card);
+      const names = shownNames(ranking(dataset.select, card).labels);
       const { quota } = state;
       const starving = counts
-        .map((count, index) => ({ label: labels[index]!, count, short: count < quota[index]! }))
+        .map((count, index) => ({ label: names[index]!, count, short: count < quota[index]! }))
         .filter(({ short }) => short)
         .map(({ label, count }) => ({ label, count }))
         .sort((a, b) => a.count - b.count);

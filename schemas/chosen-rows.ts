@@ -28,6 +28,8 @@ export interface ChosenRows {
   readonly uri: readonly string[];
   readonly licence: readonly (string | null)[];
   readonly origin: readonly (string | null)[];
+  /** what was done on decoding, as archived, [n] */
+  readonly notes: readonly (string | null)[];
   /** one of BYTES: where the bytes were when the row was archived, [n] */
   readonly bytes: Uint8Array;
   /** Whole name of the pack that kept them, null where none did, [n] */

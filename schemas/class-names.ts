@@ -40,3 +40,10 @@ export function uniqueName(labels: readonly string[], index: number): string {
   const clear = label.trim() !== "" && label !== "__proto__" && classNumber(label, labels.length) === null;
   return clear && labels.indexOf(label) === index && !labels.includes(label, index + 1) ? label : `#${index}`;
 }
+
+/** The labels as people read them: one that several classes have is followed by the class's number, `crane #134`. */
+export function shownNames(labels: readonly string[]): string[] {
+  const count = new Map<string, number>();
+  for (const label of labels) count.set(label, (count.get(label) ?? 0) + 1);
+  return labels.map((label, index) => (count.get(label) === 1 ? label : `${label} #${index}`));
+}

@@ -86,9 +86,23 @@ export function decodeImageRecord(record: StoredRecord, place: { stream: string;
     uri: uri ?? `log://${where}`,
     // A producer's empty value without a uri is an empty image, which decoding refuses by its own code.
     bytes: uri === undefined ? (record.value ?? new Uint8Array(0)) : bytes,
-    eventTimeMs: integer(HEADER.eventTime) ?? record.timestampMs,
+    eventTimeMs: inMs(integer(HEADER.eventTime), where) ?? record.timestampMs,
     licence: headers[HEADER.licence] ?? null,
     origin: headers[HEADER.origin] ?? null,
     retryOf: integer(HEADER.retryOf),
   };
+}
+
+/** Seconds of our days, 2001 to 5138. Read as ms they lie between January 1970 and March 1973, when nobody took images for this. */
+const SECONDS_OF_OUR_DAYS = [1_000_000_000, 100_000_000_000] as const;
+
+/** Throws E_RECORD_SCHEMA for what a producer gave in seconds: the image would belong to a window of 1970. */
+function inMs(eventTime: number | null, where: string): number | null {
+  const [first, end] = SECONDS_OF_OUR_DAYS;
+  if (eventTime === null || eventTime < first || eventTime >= end) return eventTime;
+  throw new SluiceError(
+    "E_RECORD_SCHEMA",
+    `Expected ms since 1970 in header ${HEADER.eventTime}, found ${eventTime} at ${where}, which is ${new Date(eventTime).toISOString()}. ` +
+      `It looks like seconds (${new Date(eventTime * 1000).toISOString()}): write ${eventTime * 1000}, and produce the image again.`,
+  );
 }

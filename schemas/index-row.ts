@@ -18,6 +18,8 @@ export interface IndexRow {
   readonly height: number;
   readonly licence: string | null;
   readonly origin: string | null;
+  /** What was done so that the teacher could see the image: codes of IMAGE_NOTES joined by commas, null for nothing */
+  readonly notes: string | null;
   /** `shard`: in one of this version's tar shards; `absent`: nothing kept them */
   readonly bytes: "shard" | "absent";
   /** Name of the tar shard, null where the bytes are absent */
@@ -43,6 +45,7 @@ export const INDEX_COLUMNS = [
   { name: "height", type: "INT32" },
   { name: "licence", type: "STRING", nullable: true },
   { name: "origin", type: "STRING", nullable: true },
+  { name: "notes", type: "STRING", nullable: true },
   { name: "bytes", type: "STRING" },
   { name: "shard", type: "STRING", nullable: true },
   { name: "repeat", type: "INT32" },

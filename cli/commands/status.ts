@@ -188,7 +188,10 @@ function teacherLines(teacher: TeacherStatus): string[] {
       ({ partition, start, end, records, reason, author }) =>
         `  lost         ${counted(records, "record")} at [${start}, ${end}) of partition ${partition}, declared by ${author}: ${reason}`,
     ),
-    `  quarantined  ${countText(quarantined)}${codes.length === 0 ? "" : `: ${codes.map(([code, count]) => `${code} ${countText(count)}`).join(", ")}`}`,
+    codes.length === 0
+      ? "  quarantined  0"
+      : `  quarantined  ${countText(quarantined)} at most: ${codes.map(([code, count]) => `${code} ${countText(count)}`).join(", ")} ` +
+        "(`sluice quarantine list` leaves out what came again in its place and was used)",
     ...enginesOf(teacher).map((engine) => `  engine       ${engine}`),
     ...teacher.datasets.flatMap(datasetLines),
   ];

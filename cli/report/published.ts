@@ -1,3 +1,4 @@
+import { shownNames } from "../../schemas/class-names.js";
 import { kText, type Manifest } from "../../schemas/manifest.js";
 import { keys } from "../../schemas/keys.js";
 import { countText, counted } from "../../schemas/counted.js";
@@ -54,8 +55,9 @@ const NAMED = 8;
 
 function starvingLines(manifest: Manifest): string[] {
   const starving = starvingOf(manifest).sort((a, b) => a.count - b.count);
+  const names = shownNames(manifest.classes.map(({ label }) => label));
   if (starving.length === 0) return [];
-  const named = starving.slice(0, NAMED).map(({ label, count }) => `${label} ${countText(count)}`);
+  const named = starving.slice(0, NAMED).map(({ class: index, count }) => `${names[index]!} ${countText(count)}`);
   const more = starving.length > NAMED ? `, and ${countText(starving.length - NAMED)} more` : "";
   return [`  starving  ${named.join(", ")}${more}`];
 }

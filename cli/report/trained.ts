@@ -1,5 +1,6 @@
 import type { ModelEvaluation } from "../../pipelines/train.js";
 import type { TrainedStudent } from "../../pipelines/training/train-student.js";
+import { shownNames } from "../../schemas/class-names.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { tableText } from "../wording.js";
 
@@ -45,7 +46,8 @@ export function recallTable(
   trainingCounts: readonly number[],
 ): string {
   const classes = labels.length;
-  const rows = labels
+  const names = shownNames(labels);
+  const rows = names
     .map((label, index) => {
       const row = evaluation.confusion.subarray(index * classes, (index + 1) * classes);
       let mistaken: number | null = null;
@@ -57,7 +59,7 @@ export function recallTable(
         label,
         recall,
         trained: trainingCounts[index] ?? 0,
-        mistaken: mistaken === null ? "" : labels[mistaken]!,
+        mistaken: mistaken === null ? "" : names[mistaken]!,
       };
     })
     .sort((a, b) => (a.recall ?? 2) - (b.recall ?? 2));

@@ -123,6 +123,7 @@ type Filled = ChosenRows & {
   readonly uri: string[];
   readonly licence: (string | null)[];
   readonly origin: (string | null)[];
+  readonly notes: (string | null)[];
   readonly pack: (string | null)[];
 };
 
@@ -145,6 +146,7 @@ function emptyRows({ class: index, rows, repeat }: ClassEntries): Filled {
     uri: new Array<string>(count),
     licence: new Array<string | null>(count),
     origin: new Array<string | null>(count),
+    notes: new Array<string | null>(count),
     bytes: new Uint8Array(count),
     pack: new Array<string | null>(count),
   };
@@ -171,6 +173,7 @@ function fillRow(chosen: ChosenRows, to: number, batch: ScoredBatch, row: number
   filled.uri[to] = batch.uri.get(row) ?? "";
   filled.licence[to] = batch.licence.get(row);
   filled.origin[to] = batch.origin.get(row);
+  filled.notes[to] = batch.notes.get(row);
   filled.bytes[to] = batch.bytes[row]!;
   const pack = batch.pack.get(row);
   filled.pack[to] = pack === null ? null : packOfRow(pack, chain);

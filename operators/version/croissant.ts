@@ -66,6 +66,7 @@ const ABOUT: Record<(typeof INDEX_COLUMNS)[number]["name"], string> = {
   height: "Pixels",
   licence: "Licence as the source says, if it does",
   origin: "Origin as the source says, if it does",
+  notes: "What was done so that the teacher could see the image, as codes joined by commas; null for nothing",
   bytes: "shard: the image is in a shard of this version; absent: nothing kept it",
   shard: "Name of the shard, null where the image is absent",
   repeat: "How often the class has this image at better ranks already: 0, or more where a scarce class is repeated",

@@ -1,3 +1,4 @@
+import { shownNames } from "../../schemas/class-names.js";
 import { SIDECAR_FIELDS } from "../../schemas/sample-sidecar.js";
 import { IMAGE_FIELD } from "./publish-plan.js";
 
@@ -39,11 +40,9 @@ export function datasetCard(dataset: string, labels: readonly string[], hasShard
   return lines.join("\n") + "\n";
 }
 
-/** The classes by name. Names must differ there: those that several classes have are followed by the class's number. */
+/** The classes by name. Names must differ there. */
 function classType(labels: readonly string[]): string[] {
-  const count = new Map<string, number>();
-  for (const label of labels) count.set(label, (count.get(label) ?? 0) + 1);
-  const names = labels.map((label, index) => (count.get(label) === 1 ? label : `${label} #${index}`));
+  const names = shownNames(labels);
   if (new Set(names).size < names.length) return ["    dtype: int64"];
   return [
     "    dtype:",

@@ -121,6 +121,7 @@ export interface WrittenColumns extends Record<ColumnName, Column> {
   height: Int32Array;
   licence: (string | null)[];
   origin: (string | null)[];
+  notes: (string | null)[];
   bytes: string[];
   shard: (string | null)[];
   repeat: Int32Array;
@@ -149,6 +150,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     height: new Int32Array(count),
     licence: optional(),
     origin: optional(),
+    notes: optional(),
     bytes: text(),
     shard: optional(),
     repeat: new Int32Array(count),
@@ -171,6 +173,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     columns.height[at] = rows.height[row]!;
     columns.licence[at] = rows.licence[row] ?? null;
     columns.origin[at] = rows.origin[row] ?? null;
+    columns.notes[at] = rows.notes[row] ?? null;
     const shard = shardOf[position]!;
     columns.bytes[at] = shard < 0 ? "absent" : "shard";
     let name = shardNames.get(shard);

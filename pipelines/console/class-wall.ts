@@ -121,6 +121,7 @@ export class ClassWalls {
           height: chosen!.height[at]!,
           licence: chosen!.licence[at]!,
           origin: chosen!.origin[at]!,
+          notes: chosen!.notes[at]!,
           bytes: chosen!.bytes[at] === BYTES.absent ? "absent" : "shard",
           repeat: 0,
         },
@@ -138,8 +139,8 @@ export class ClassWalls {
 
 function wallImage(row: IndexRow): WallImage {
   const { sha256, key, probability, uri, partition, offset, eventTimeMs, sizeBytes } = row;
-  const { width, height, licence, origin, bytes, repeat } = row;
-  const place = { uri, partition, offset, eventTimeMs, sizeBytes, width, height, licence, origin };
+  const { width, height, licence, origin, notes, bytes, repeat } = row;
+  const place = { uri, partition, offset, eventTimeMs, sizeBytes, width, height, licence, origin, notes };
   return { sha256, key, probability, ...place, bytes, repeat };
 }
 

@@ -53,6 +53,7 @@ export async function* groupsOfCut(made: Cut): AsyncGenerator<IndexRow[]> {
       height: rows.height[row]!,
       licence: rows.licence[row] ?? null,
       origin: rows.origin[row] ?? null,
+      notes: rows.notes[row] ?? null,
       bytes: rows.bytes[row] === BYTES.absent ? "absent" : "shard",
       shard: null,
       repeat: rows.repeat[row]!,

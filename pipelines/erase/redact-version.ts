@@ -183,6 +183,7 @@ function redactedColumns(columns: IndexColumns, digests: ReadonlySet<string>): W
     height: Int32Array.from(columns.height),
     licence: text(columns.licence, null),
     origin: text(columns.origin, null),
+    notes: text(columns.notes),
     bytes: text<string>(columns.bytes, "absent"),
     shard: text(columns.shard, null),
     repeat: Int32Array.from(columns.repeat),

@@ -28,9 +28,15 @@ export async function* listQuarantine(
   place: { teacher: string; stream: string },
   filter: QuarantineFilter = {},
 ): AsyncGenerator<Quarantined, void, undefined> {
+  const archive = new ArchiveReader(store, place);
+  yield* await stillRefused(archive, await notRetried(archive), (one) => matches(one, filter));
+}
+
+/** The records that were refused and not taken up again, whatever came later in their place. */
+async function notRetried(archive: ArchiveReader): Promise<Quarantined[]> {
+  const { stream } = archive.archive;
   // A record may be refused in one chain and taken up again in another of its partition, at a later offset.
   const byPartition = new Map<number, ChainName[]>();
-  const archive = new ArchiveReader(store, place);
   for (const chain of await archive.chains()) {
     byPartition.set(chain.partition, [...(byPartition.get(chain.partition) ?? []), chain]);
   }
@@ -48,14 +54,15 @@ export async function* listQuarantine(
         }
         for (const offset of retried) open.delete(offset);
       }
-    for (const one of open.values()) refused.push({ ...one, stream: place.stream, partition });
+    for (const one of open.values()) refused.push({ ...one, stream, partition });
   }
-  yield* await stillRefused(archive, refused, (one) => matches(one, filter));
+  return refused;
 }
 
 /**
- * How many records were refused and not taken up again, by code: what `listQuarantine` gives, and what has been seen again in its place since. Of an archive whose records were taken up again in another chain than the one that
- * refused them all are listed; else the newest run of each chain says it, and its tail.
+ * How many records were refused and not taken up again, by code. `listQuarantine` gives no more than these: it has what was refused twice in one
+ * place once, and leaves out what was used there since, for which rows are read. Here the newest run of each chain says it, and its tail, unless
+ * records were taken up again in another chain than the one that refused them.
  */
 export async function countQuarantine(archive: ArchiveReader): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
@@ -65,7 +72,7 @@ export async function countQuarantine(archive: ArchiveReader): Promise<Record<st
   const chains: QuarantineCounts[] = [];
   for (const chain of await archive.chains()) chains.push(await archive.chain(chain).quarantined());
   if (chains.some(({ others }) => others > 0)) {
-    for await (const { code } of listQuarantine(archive.store, archive.archive)) add(code, 1);
+    for (const { code } of await notRetried(archive)) add(code, 1);
   } else {
     for (const { open } of chains) for (const [code, count] of Object.entries(open)) add(code, count);
   }

@@ -52,7 +52,7 @@ async function forgetUsed(archive: ArchiveReader, places: Map<string, Quarantine
         const one = places.get(uri);
         if (one !== undefined && isLater(seen, one)) places.delete(uri);
         if (!hasShards || batch.retryOf[row] !== -1n) continue;
-        const shard = uri.slice(0, uri.indexOf("#") + 1);
+        const shard = uri.replace(/(?:\?at=\d+)?#.*$/s, "#");
         const broken = places.get(shard);
         if (broken !== undefined && isLater(seen, broken)) places.delete(shard);
       }

@@ -23,6 +23,7 @@ export interface IndexColumns {
   readonly height: ArrayLike<number>;
   readonly licence: ArrayLike<string | null>;
   readonly origin: ArrayLike<string | null>;
+  readonly notes: ArrayLike<string | null>;
   readonly bytes: ArrayLike<"shard" | "absent">;
   readonly shard: ArrayLike<string | null>;
   readonly repeat: ArrayLike<number>;
@@ -161,6 +162,7 @@ export function indexRow(columns: IndexColumns, row: number): IndexRow {
     height: columns.height[row]!,
     licence: columns.licence[row] ?? null,
     origin: columns.origin[row] ?? null,
+    notes: columns.notes[row] ?? null,
     bytes: columns.bytes[row]!,
     shard: columns.shard[row] ?? null,
     repeat: columns.repeat[row]!,

@@ -52,6 +52,7 @@ export const rowSchema = z.strictObject({
   height: count,
   licence: z.string().nullable(),
   origin: z.string().nullable(),
+  notes: z.string().nullable(),
   bytes: z.enum(["shard", "absent"]),
   shard: z.string().nullable(),
   repeat: count,

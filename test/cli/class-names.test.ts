@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { runProgram } from "../../cli/program.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
@@ -159,4 +159,69 @@ test("a subfolder called as numbers of classes are written is refused before any
   const { code, err } = await sluice("train", "teacher", labelled, "--out", join(labelled, "out"));
   assert.equal(code, 1);
   assert.match(err, /^error E_TRAIN_DATA: .*found the subfolder "#1".*Rename it, such as "1"\./m);
+});
+
+describe("a student's labelled and test folders", () => {
+  const FOLDERS = ["constructor", "__proto__", "7", "no", "#4", "#5", "#6", "tench, Tinca tinca", "#8", "Y"];
+  const SHORT = ["--pretrain-steps", "2", "--fine-tune-steps", "2", "--baseline-steps", "2", "--backend", "wasm"];
+
+  /** `images` pictures a subfolder: one more in each than in the one before */
+  async function labelledFolder(name: string, folders: readonly string[], images: (index: number) => number) {
+    for (const [index, one] of folders.entries()) {
+      const made = await writePictures(
+        join(folder, "made", name, String(index)),
+        { images: images(index) },
+        40 + index,
+      );
+      await mkdir(join(folder, name, one), { recursive: true });
+      for (const [at, picture] of made.images.entries())
+        await rename(join(folder, "made", name, String(index), picture), join(folder, name, one, `${at}.png`));
+    }
+  }
+  const student = (labelled: string, test: string, ...more: string[]) =>
+    sluice("train", "student", labelled, "--test", test, "--out", join(folder, "student"), ...SHORT, ...more);
+
+  test("name classes by number where names are shared, or are no folder's", async () => {
+    await labelledFolder("labelled", FOLDERS, (index) => index + 1);
+    // The other way to say the same.
+    await labelledFolder("test", ["#0", "#1", "#2", "#3", "#4", "#5", "#6", "#7", "#8", "#9"], () => 2);
+    const { code, err, json } = await student("labelled", "test", "--json");
+    assert.equal(code, 0, err);
+    const trained = json() as {
+      card: { labels: string[] };
+      trainingCounts: number[];
+      evaluations: Record<string, { count: number; recall: unknown[] }>;
+    };
+    assert.deepEqual(trained.card.labels, NAMES);
+    assert.deepEqual(
+      trained.trainingCounts,
+      FOLDERS.map((_, index) => index + 1),
+    );
+    for (const name of ["baseline", "pretrained", "fineTuned"]) assert.equal(trained.evaluations[name]!.count, 20);
+    const { out } = await student("labelled", "test");
+    for (const shown of [/^crane #4 /m, /^crane #8 /m, /^constructor /m, /^__proto__ /m]) assert.match(out, shown);
+  });
+
+  for (const [name, message] of [
+    [
+      "crane",
+      /^error E_TRAIN_DATA: .*"crane", which 2 classes have: #4 crane, #8 crane\. Name it by its number: #4 or #8\. Rename or remove it\.$/m,
+    ],
+    ["Constructor", /^error E_TRAIN_DATA: .*"Constructor"\. Similar: #0 constructor\..* Rename or remove it\.$/m],
+    ["#10", /^error E_TRAIN_DATA: .*"#10"/m],
+  ] as const) {
+    test(`called ${name} are refused, in either of the two`, async () => {
+      const bad = `bad ${name.replace("#", "number ")}`;
+      await labelledFolder(bad, [name, "no"], () => 1);
+      for (const [labelled, tested] of [
+        [bad, "test"],
+        ["labelled", bad],
+      ] as const) {
+        const { code, err } = await student(labelled, tested);
+        assert.equal(code, 1);
+        assert.match(err, message);
+        assert.match(err, new RegExp(`the subfolders of .*${bad}`));
+      }
+    });
+  }
 });

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readdir, readlink } from "node:fs/promises";
 import { describe, test } from "node:test";
+import { orNull } from "../../schemas/errors.js";
 import type { SourceAccount } from "../../schemas/source-account.js";
 import type { ImageOpener, Source, SourceItem } from "../../connectors/source/source.js";
 
@@ -90,14 +92,27 @@ export function sourceConformance(name: string, make: () => Promise<SourceUnderT
       assertAddsUp(source.account(), { taken: expected.length, known: 0 });
     });
 
-    test("may be left at any item", async () => {
+    test("may be left at any item, and leaves no file open then", async () => {
       const { open, expected } = await made;
+      const before = await openFiles();
       for (let taken = 0; taken <= Math.min(3, expected.length); taken++) {
         let seen = 0;
         if (taken > 0)
           for await (const { cursor } of (await open()).items(null)) if (cursor !== "" && ++seen === taken) break;
         assert.equal(seen, taken);
       }
+      const left = (await openFiles()).filter((file) => !before.includes(file));
+      assert.deepEqual(left, []);
     });
   });
+}
+
+/** What this process has open: regular files only, since sockets and pipes are the runner's. Nothing where the system does not say it (other than Linux). */
+async function openFiles(): Promise<string[]> {
+  const handles = (await orNull(readdir("/proc/self/fd"), "ENOENT")) ?? [];
+  const targets = await Promise.all(handles.map((handle) => orNull(readlink(`/proc/self/fd/${handle}`), "ENOENT")));
+  return targets.filter(
+    (target): target is string =>
+      target?.startsWith("/") === true && !target.startsWith("/dev/") && !target.startsWith("/proc/"),
+  );
 }

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
+import sharp from "sharp";
 import { openStore, openWorkspace } from "../../pipelines/open/workspace.js";
 import { chainTotals } from "../../pipelines/versions/chain-totals.js";
 import { rebuild } from "../../pipelines/rebuild.js";
@@ -22,6 +23,7 @@ import { uniform } from "../fixtures/seeded-weights.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures, type Pictures } from "../fixtures/pictures.js";
 import { runIngest, testConfig, type RunIngest } from "../fixtures/run-ingest.js";
+import { temporaryFolder } from "../fixtures/temporary-folder.js";
 import { collect } from "../fixtures/publishing.js";
 
 let root: string;
@@ -75,6 +77,28 @@ test("a folder of pictures becomes a version whose totals add up and which verif
   const again = await runIngest(one);
   assert.equal(again.counts.appended, 0, "files taken in once are not taken in again");
   assert.equal(again.published[0]!.outcome, "unchanged");
+});
+
+test("the index notes what was done to a picture, and nothing of the others", async (t) => {
+  const folder = await temporaryFolder(t);
+  await writePictures(folder, { images: 6 });
+  const [plain, odd] = made.images as readonly [string, string];
+  await copyFile(join(pictures, plain), join(folder, "odd.jpg"));
+  await writeFile(
+    join(folder, "turned.jpg"),
+    await sharp(join(pictures, odd)).withMetadata({ orientation: 6 }).jpeg().toBuffer(),
+  );
+  const one = run({ pictures: folder, config: { datasets: [{ name: "d", select: { k: 20, p: 1 } }] } });
+  const { manifest } = (await runIngest(one)).published[0]!;
+  const store = await openStore(testConfig(one));
+  const rows = await collect(readIndex(store, manifest));
+  await store.close();
+  const noted = new Map(rows.map(({ uri, notes }) => [basename(uri), notes]));
+  assert.deepEqual([noted.get("odd.jpg"), noted.get("turned.jpg")], ["wrong-extension", "turned"]);
+  assert.deepEqual(
+    new Set([...noted].filter(([name]) => name.endsWith(".png")).map(([, notes]) => notes)),
+    new Set([null]),
+  );
 });
 
 test("batch size, workers, segments, partitions and bytes are not visible in the id", async () => {

@@ -9,7 +9,7 @@ import traceback
 from PIL import Image
 
 SIZE = (24, 20)  # of every picture, px
-INDEX = ["class", "label", "rank", "sha256", "key", "probability", "uri", "event_time_ms", "size_bytes", "licence", "origin", "bytes"]
+INDEX = ["class", "label", "rank", "sha256", "key", "probability", "uri", "event_time_ms", "size_bytes", "licence", "origin", "notes", "bytes"]
 
 
 class Expectation:

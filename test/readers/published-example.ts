@@ -46,6 +46,7 @@ export async function publishExample(root: string): Promise<Example> {
         key: index < 6 ? 0 : -index / 3,
         licence: index < 6 ? null : 'CC-BY "4.0"',
         origin: index % 2 === 0 ? null : "https://example.org/ü",
+        notes: index % 3 === 2 ? "wrong-extension,turned" : null,
         uri: `file:///wild/${classIndex}/ü ${index}.png`,
       });
     }
@@ -64,6 +65,7 @@ export async function publishExample(root: string): Promise<Example> {
         size_bytes: row.image.bytes.length,
         licence: row.licence,
         origin: row.origin,
+        notes: row.notes,
       });
     }
   }

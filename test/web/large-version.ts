@@ -108,6 +108,7 @@ function classRows(index: number, rows: number, images: LargeVersion["images"]):
     uri: Array.from({ length: rows }, (_, row) => `file://${images[at(row)]!.path}`),
     licence: new Array<null>(rows).fill(null),
     origin: new Array<null>(rows).fill(null),
+    notes: new Array<null>(rows).fill(null),
     bytes: new Uint8Array(rows).fill(BYTES.refer),
     pack: new Array<null>(rows).fill(null),
   };

@@ -103,23 +103,24 @@ export async function openTarSource(shards: readonly string[], options: TarSourc
     const wait = new SidecarWait(account);
     let failure: SluiceError | null = null;
     let shard: TarShard | null = null;
+    // Around every yield: a caller may leave after any image.
     try {
-      shard = await openShard(path);
-      for await (const member of shard.members()) {
-        const kind = await kindOf(member, shard, wait);
-        if (kind !== "image") continue;
-        index += 1;
-        const isWanted = index > from && member.kind === "file" && member.sizeBytes <= maxBytes;
-        const isReadNow = isWanted && (shard.isPacked || member.sizeBytes <= SMALL_BYTES);
-        const bytes = isReadNow ? await shard.read(member) : null;
-        wait.addImage({ member, bytes, index });
-        for (const image of wait.ready()) yield* placed(shard, image);
+      try {
+        shard = await openShard(path);
+        for await (const member of shard.members()) {
+          const kind = await kindOf(member, shard, wait);
+          if (kind !== "image") continue;
+          index += 1;
+          const isWanted = index > from && member.kind === "file" && member.sizeBytes <= maxBytes;
+          const isReadNow = isWanted && (shard.isPacked || member.sizeBytes <= SMALL_BYTES);
+          const bytes = isReadNow ? await shard.read(member) : null;
+          wait.addImage({ member, bytes, index });
+          for (const image of wait.ready()) yield* placed(shard, image);
+        }
+      } catch (error) {
+        if (!(error instanceof SluiceError)) throw error;
+        failure = error;
       }
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error;
-      failure = error;
-    }
-    try {
       for (const image of wait.rest()) yield* placed(shard!, image);
     } finally {
       await shard?.close();

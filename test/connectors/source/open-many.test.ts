@@ -76,8 +76,8 @@ test("many are opened as each is by itself, whatever their order, and whatever h
     // As others write them, and places where nothing is.
     asked.push({ uri: `tar:${shard}#${name}-3.jpg`, sizeBytes: 4000 });
     asked.push({ uri: `tar:${shard}#${name}-3.jpg`, sizeBytes: 10 });
-    asked.push({ uri: `tar:${shard}#${name}-4.jpg@512`, sizeBytes: 4000 });
-    asked.push({ uri: `tar:${shard}#none.jpg@512`, sizeBytes: 4000 });
+    asked.push({ uri: `tar:${shard}?at=512#${name}-4.jpg`, sizeBytes: 4000 });
+    asked.push({ uri: `tar:${shard}?at=512#none.jpg`, sizeBytes: 4000 });
     asked.push({ uri: `tar:${shard}#`, sizeBytes: 4000 });
     if (name.endsWith("moved")) await writeFile(shard, pack(await tarOf([{ name: "0", content: "new" }, ...members])));
     if (name.endsWith("broken")) await writeFile(shard, pack(await tarOf(members)).subarray(0, 20_000));
@@ -112,7 +112,7 @@ test("of a packed shard one pass is read, up to the last that is needed, and of 
   assert.equal((await openedOf(shuffled(asked))).filter((each) => each.startsWith("E_")).length, 0);
   for (const [shard, sizeBytes] of sizes) {
     const needed = asked
-      .filter(({ uri }) => uri.startsWith(`tar:${shard}#`))
+      .filter(({ uri }) => uri.startsWith(`tar:${shard}?`) || uri.startsWith(`tar:${shard}#`))
       .reduce((sum, image) => sum + image.sizeBytes + 512, 8);
     const isPacked = /[13579]\.tar$/.test(shard);
     const read = counts.get(shard)!;

@@ -128,7 +128,7 @@ describe("refuse", () => {
       ["file:///a/b", "webp"],
       ["log://images/0/17", "jpeg"],
       ["tar:/data/x.tar#k/0001.png", "png"],
-      ["tar:/data/x.tar#k/0001.png@1536", "png"],
+      ["tar:/data/x.tar?at=1536#k/0001.png", "png"],
       ["tar:/data.png/x.tar#0001", "jpeg"],
       ["https://example.org/a.png?name=b.jpg", "png"],
       ["https://example.org/a.tif#b.jpg", "tiff"],
@@ -141,7 +141,7 @@ describe("refuse", () => {
       ["file:///a/b.JPG", "png"],
       ["file:///a/b.gif", "webp"],
       ["tar:/data/x.tar#k/0001.jpg", "png"],
-      ["tar:/data/x.tar#k/0001.jpg@1536", "png"],
+      ["tar:/data/x.tar?at=1536#k/0001.jpg", "png"],
       ["https://example.org/a.png?name=b.jpg", "jpeg"],
     ] as const) {
       assert.equal(code(where, format), "E_IMAGE_EXTENSION", `${where} ${format}`);

@@ -54,6 +54,7 @@ describe("the index", () => {
       offset: far - index,
       licence: index % 2 === 0 ? text[index]! : null,
       origin: null,
+      notes: index === 1 ? "wrong-extension,cmyk" : null,
       uri: text[index]!,
     }));
     const group = rowGroup([chosenRows(0, []), chosenRows(1, rows)]);
@@ -79,6 +80,7 @@ describe("the index", () => {
         "height INTEGER",
         "licence VARCHAR",
         "origin VARCHAR",
+        "notes VARCHAR",
         "bytes VARCHAR",
         "shard VARCHAR",
         "repeat INTEGER",
@@ -87,12 +89,12 @@ describe("the index", () => {
     const nullable = await query(`SELECT name FROM parquet_schema('${file}') WHERE repetition_type = 'OPTIONAL'`);
     assert.deepEqual(
       nullable.map((row) => (row as { name: string }).name),
-      ["licence", "origin", "shard"],
+      ["licence", "origin", "notes", "shard"],
     );
     // The JSON that DuckDB prints loses bits of doubles: their sign and value are compared as text of 17 digits.
     const found =
       await query(`SELECT class, label, rank, sha256, printf('%.17g', key) AS key, printf('%.17g', probability) AS probability,
-      uri, partition, "offset", epoch_ms(event_time) AS time, size_bytes, licence, origin, bytes, shard FROM '${file}'`);
+      uri, partition, "offset", epoch_ms(event_time) AS time, size_bytes, licence, origin, notes, bytes, shard FROM '${file}'`);
     assert.deepEqual(
       found.map((row) => ({
         ...(row as object),
@@ -113,6 +115,7 @@ describe("the index", () => {
         size_bytes: "40",
         licence: row.licence,
         origin: null,
+        notes: index === 1 ? "wrong-extension,cmyk" : null,
         bytes: index < 4 ? "shard" : "absent",
         shard: index < 4 ? `00000${Math.floor(index / 2)}.tar` : null,
       })),
@@ -291,5 +294,5 @@ test("README and Croissant metadata say what the version is", async (t) => {
       .filter(({ key }) => key.endsWith(".parquet"))
       .map(({ key, sha256 }) => [key.split("/").slice(4).join("/"), sha256]),
   );
-  assert.equal(croissant.recordSet[0]?.field.length, 18);
+  assert.equal(croissant.recordSet[0]?.field.length, 19);
 });

@@ -8,7 +8,8 @@ import { gzipSync } from "node:zlib";
 import { openUri } from "../../../connectors/source/open-uri.js";
 import type { ImageOpener } from "../../../connectors/source/source.js";
 import { openTarSource } from "../../../connectors/source/tar/tar.js";
-import { listQuarantine } from "../../../pipelines/quarantine/quarantine.js";
+import { ArchiveReader } from "../../../operators/archive/archive-reader.js";
+import { countQuarantine, listQuarantine } from "../../../pipelines/quarantine/quarantine.js";
 import { retryQuarantined } from "../../../pipelines/quarantine/retry-quarantined.js";
 import { openWorkspace } from "../../../pipelines/open/workspace.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
@@ -117,6 +118,7 @@ test("a shard that broke off and was mended is in quarantine no more", async (t)
   const shard = join(root, "shard.tar");
   const data = join(root, "data");
   const one = { data, pictures: root, teacher };
+  let counted: Record<string, number> = {};
   const run = async (bytes: Uint8Array) => {
     await writeFile(shard, bytes);
     const source = await openTarSource([shard], { listings: join(data, "listings") });
@@ -124,6 +126,7 @@ test("a shard that broke off and was mended is in quarantine no more", async (t)
     const workspace = await openWorkspace(testConfig(one), "test");
     try {
       const place = { teacher: teacherDigest(card), stream: "images" };
+      counted = await countQuarantine(new ArchiveReader(workspace.store, place));
       return (await collect(listQuarantine(workspace.store, place))).map(({ uri, offset }) => [uri, offset]);
     } finally {
       await workspace.close();
@@ -136,6 +139,7 @@ test("a shard that broke off and was mended is in quarantine no more", async (t)
   assert.deepEqual([again, more], [uri, []]);
   assert.ok(Number(later) > Number(offset), "once, as it broke off last");
   assert.deepEqual(await run(whole), []);
+  assert.deepEqual(counted, { E_IMAGE_UNREADABLE: 2 }, "status counts every refusal that was not retried");
 });
 
 test("a retry reads a packed shard once, however many of its images are taken up", async (t) => {

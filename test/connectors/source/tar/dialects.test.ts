@@ -109,8 +109,8 @@ test("links lead to files of their shard, as unpacking it would have them, or st
   const opener = openUri();
   const found: Record<string, string> = {};
   for (const { record } of await itemsOf(source)) {
-    const [, name = "", offset = ""] = /#(.*)@(\d+)$/.exec(record.uri) ?? [];
-    found[name in found ? `${name}@${offset}` : name] = await opener.open(record.uri, 100).then(
+    const [, offset = "", name = ""] = /\?at=(\d+)#(.*)$/.exec(record.uri) ?? [];
+    found[name in found ? `${name} at ${offset}` : name] = await opener.open(record.uri, 100).then(
       (bytes) => Buffer.from(bytes).toString(),
       (error: unknown) => (error as { code: string }).code,
     );
@@ -120,7 +120,7 @@ test("links lead to files of their shard, as unpacking it would have them, or st
     "a/x.png": "old",
     "hard.png": "old",
     "sized.png": "old",
-    "a/x.png@2560": "new",
+    "a/x.png at 2560": "new",
     "a/soft.png": "new",
     "b/c/up.png": "new",
     "before.png": "after",
@@ -141,8 +141,8 @@ test("links lead to files of their shard, as unpacking it would have them, or st
     const items = await itemsOf(await openTarSource([path]));
     const asked = items.map(({ record }) => ({ uri: record.uri, sizeBytes: 100 }));
     for await (const { at, image } of openUri().openMany(asked)) {
-      const [, name = "", offset = ""] = /#(.*)@(\d+)$/.exec(asked[at]!.uri) ?? [];
-      const key = offset === "2560" ? `${name}@${offset}` : name;
+      const [, offset = "", name = ""] = /\?at=(\d+)#(.*)$/.exec(asked[at]!.uri) ?? [];
+      const key = offset === "2560" ? `${name} at ${offset}` : name;
       many[key] = image instanceof Uint8Array ? Buffer.from(image).toString() : image.code;
     }
     assert.deepEqual(many, found, path);
@@ -160,12 +160,12 @@ test("names that lead elsewhere are read like others, since nothing is unpacked 
     "..dots..png",
     "a/._x.jpg",
     ".git/y.png",
-    "at@512.png",
+    "x?at=512#.png",
   ];
   await writeFile(join(folder, "a.tar"), await tarOf(names.map((name) => ({ name, content: name }))));
   const source = await openTarSource([join(folder, "a.tar")]);
   const items = await itemsOf(source);
-  const read = ["../up.png", "/etc/absolute.png", "a/../b.png", "at@512.png"];
+  const read = ["../up.png", "/etc/absolute.png", "a/../b.png", "x?at=512#.png"];
   assert.deepEqual(
     items.map(({ record }) => Buffer.from(record.bytes!).toString()),
     read,

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { decodeImageRecord } from "../../schemas/image-record.js";
+
+const NOW_MS = Date.UTC(2026, 10, 29, 12);
+
+function eventTimeOf(header: string | null, timestampMs = NOW_MS): number {
+  const headers = header === null ? {} : { "sluice-event-time": header };
+  const record = { offset: 5, key: null, value: new Uint8Array([1]), headers, timestampMs };
+  return decodeImageRecord(record, { stream: "odd", partition: 0 }).eventTimeMs;
+}
+
+describe("the event time that a producer gives", () => {
+  test("is its header, else the record's timestamp, whatever that is", () => {
+    assert.equal(eventTimeOf(String(NOW_MS)), NOW_MS);
+    assert.equal(eventTimeOf(null, 7), 7);
+    for (const old of [0, 1000, 946_684_800, 100_000_000_000]) assert.equal(eventTimeOf(String(old)), old);
+  });
+
+  test("in seconds costs that image, and the message says what to write", () => {
+    assert.throws(() => eventTimeOf(String(NOW_MS / 1000)), {
+      code: "E_RECORD_SCHEMA",
+      message:
+        "Expected ms since 1970 in header sluice-event-time, found 1795953600 at odd/0/5, which is 1970-01-21T18:52:33.600Z. " +
+        "It looks like seconds (2026-11-29T12:00:00.000Z): write 1795953600000, and produce the image again.",
+    });
+    assert.throws(() => eventTimeOf("2026-11-29T12:00:00Z"), { code: "E_RECORD_SCHEMA" });
+  });
+});
