@@ -82,7 +82,8 @@ test("a folder of pictures becomes a version whose totals add up and which verif
 test("the index notes what was done to a picture, and nothing of the others", async (t) => {
   const folder = await temporaryFolder(t);
   await writePictures(folder, { images: 6 });
-  const [plain, odd] = made.images as readonly [string, string];
+  // Those beyond the six are others than the folder has.
+  const [plain, odd] = made.images.slice(6) as readonly [string, string];
   await copyFile(join(pictures, plain), join(folder, "odd.jpg"));
   await writeFile(
     join(folder, "turned.jpg"),
