@@ -83,7 +83,7 @@ test("the index notes what was done to a picture, and nothing of the others", as
   const folder = await temporaryFolder(t);
   await writePictures(folder, { images: 6 });
   // Those beyond the six are others than the folder has.
-  const [plain, odd] = made.images.slice(6) as readonly [string, string];
+  const [plain, odd] = [made.images[6]!, made.images[7]!];
   await copyFile(join(pictures, plain), join(folder, "odd.jpg"));
   await writeFile(
     join(folder, "turned.jpg"),
