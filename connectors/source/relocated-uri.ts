@@ -39,7 +39,8 @@ export function relocatedUri(uri: string, { from, to }: Pick<Relocation, "from" 
 }
 
 function partsOf(uri: string): UriParts | null {
-  const [, scheme, host, path, fragment = ""] = /^(?:(file|s3):\/\/([^/?#]*)|tar:)(\/[^?#]*)((?:\?at=\d+)?#.*)?$/s.exec(uri) ?? [];
+  const [, scheme, host, path, fragment = ""] =
+    /^(?:(file|s3):\/\/([^/?#]*)|tar:)(\/[^?#]*)((?:\?at=\d+)?#.*)?$/s.exec(uri) ?? [];
   if (path === undefined) return null;
   if (scheme === "s3") return { scheme, place: `s3://${canonical(`${host}${path}`)}`, fragment };
   if (scheme === "file")

@@ -133,9 +133,7 @@ function refusal(code: ErrorCode, found: string, setting: string): Refusal {
 
 /** Lower case, without the dot; "" where the uri's last segment has none. A tar member stands after the `#`, before its place. */
 function extensionOf(uri: string): string {
-  const path = uri.startsWith("tar:")
-    ? uri.slice(uri.indexOf("#") + 1)
-    : uri.replace(/[?#].*$/s, "");
+  const path = uri.startsWith("tar:") ? uri.slice(uri.indexOf("#") + 1) : uri.replace(/[?#].*$/s, "");
   return /\.([a-z0-9]+)$/i.exec(path)?.[1]?.toLowerCase() ?? "";
 }
 
