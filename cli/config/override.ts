@@ -1,5 +1,6 @@
 import { parse } from "yaml";
 import { nearest } from "./nearest.js";
+import { isSecret } from "./secret-settings.js";
 import { freeOf, itemOf, pathText, propertiesOf, shapeAt, type Path, type Shape } from "./settings-shape.js";
 
 /** One setting given by an environment variable or a flag. */
@@ -53,13 +54,11 @@ export function environmentOverrides(
 
 /** One `--set path=value`: `engine.batch=32`, `datasets[0].select.k=500` (or `datasets.0.select.k`). */
 export function assignmentOverride(assignment: string): Override | UnknownSetting {
-  const from = `--set ${assignment}`;
   const equals = assignment.indexOf("=");
-  if (equals <= 0) return { from, message: "expected path=value, such as engine.batch=32" };
-  const steps = assignment
-    .slice(0, equals)
-    .replace(/\[(\d+)\]/g, ".$1")
-    .split(".");
+  if (equals <= 0) return { from: `--set ${assignment}`, message: "expected path=value, such as engine.batch=32" };
+  const name = assignment.slice(0, equals);
+  const steps = name.replace(/\[(\d+)\]/g, ".$1").split(".");
+  const from = isSecret(steps) ? `--set ${name}=…` : `--set ${assignment}`;
   const { path, unknownAt } = resolve(steps, (name) => name);
   if (unknownAt === null) return { path, value: valueOf(assignment.slice(equals + 1), shapeAt(path)), from };
   const likely = nearest(steps[unknownAt]!, namesAt(path));

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { nearest } from "./nearest.js";
+import { isSecret } from "./secret-settings.js";
 import { expectationText, formsFor, foundText, propertiesOf, shapeAt, type Path } from "./settings-shape.js";
 
 type Issue = z.core.$ZodIssue;
@@ -21,7 +22,7 @@ function problemsOf(issue: Issue, root: unknown): SettingProblem[] {
   const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
   const value = valueAt(root, path);
   const shape = shapeAt(path);
-  const found = foundText(value);
+  const found = value !== undefined && isSecret(path) ? `a ${typeof value} that is not shown` : foundText(value);
   if (issue.code === "unrecognized_keys") {
     const known = shape === null ? [] : Object.keys(propertiesOf(shape));
     return issue.keys.map((name) => {

@@ -1,5 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from "yaml";
 import type { Path } from "./settings-shape.js";
+import { withoutSecret } from "./secret-settings.js";
 
 export interface Position {
   /** from 1 */
@@ -59,7 +60,7 @@ export class PositionedYaml {
   excerpt({ line, column }: Position): string {
     const text = this.#text[line - 1] ?? "";
     const margin = String(line).padStart(6);
-    return `${margin} | ${text.replace(/\t/g, " ")}\n${" ".repeat(margin.length)} | ${" ".repeat(column - 1)}^`;
+    return `${margin} | ${withoutSecret(text).replace(/\t/g, " ")}\n${" ".repeat(margin.length)} | ${" ".repeat(column - 1)}^`;
   }
 
   #position(offset: number): Position {

@@ -5,9 +5,9 @@ import { run } from "../local/command.js";
 import { cachedFolder, type Report } from "../local/cache.js";
 import { requirePrograms } from "../local/local-service.js";
 
-const KUBERNETES = { module: "k8s.io/kubernetes", version: "v1.34.2" };
+export const KUBERNETES = { module: "k8s.io/kubernetes", version: "v1.34.2" };
 const KEDA = { module: "github.com/kedacore/keda/v2", version: "v2.18.1" };
-const OPERATOR = { module: "github.com/prometheus-operator/prometheus-operator", version: "v0.86.1" };
+const OPERATOR = { module: "github.com/prometheus-operator/prometheus-operator", version: "v0.85.0" };
 const CUSTOM = [
   { ...KEDA, file: "config/crd/bases/keda.sh_scaledobjects.yaml" },
   { ...OPERATOR, file: "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml" },

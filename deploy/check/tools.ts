@@ -6,7 +6,7 @@ export const HELM: GoProgram = {
   module: "helm.sh/helm/v3",
   package: "helm.sh/helm/v3/cmd/helm",
   version: "v3.19.2",
-  checksum: "h1:HELM",
+  checksum: "h1:psQjaM8aIWrSVEly6PgYtLu/y6MRSmok4ERiGhZmtUY=",
   takes: "about 2 minutes",
 };
 
