@@ -11,8 +11,8 @@ export async function withLabelTopic<T>(
   work: (topic: LabelTopic | null) => Promise<T>,
 ): Promise<T> {
   if (kafka === undefined) return work(null);
-  const { openKafka } = await import("../pipelines/open/open-kafka.js");
-  const log = await openKafka(kafka);
+  const { openStreamKafka } = await import("../pipelines/open/open-kafka.js");
+  const log = await openStreamKafka({ stream, kafka }, store);
   const onWarning = (message: string): void => {
     run.warn(message);
   };

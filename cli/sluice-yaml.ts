@@ -37,6 +37,8 @@ bytes: ${bytes}
 # \`sluice ingest\` and \`sluice datasets apply\` take up a change, and say so; docs/datasets.md says more.
 datasets:
   - name: ${first.name}
+    # When a version is made while images come (\`ingest --follow\`, \`run\`): a global window never ends by itself; docs/windows.md.
+    # trigger: { everyImages: 10000 }
     select:
       # K: images a class.
       k: ${JSON.stringify(first.select.k)}
@@ -44,5 +46,15 @@ datasets:
       # p: ${first.select.p}
       # Least probability of a chosen row, from 0 to 1.
       floor: ${first.select.floor}
+
+# Several processes, on a Kafka cluster and a bucket: docs/processes.md. \`sluice topics create\` makes the topics.
+# kafka:
+#   brokers: broker-1:9092,broker-2:9092
+#   # Begins the names of topics and groups: another one for staging beside production.
+#   prefix: sluice-
+# s3:
+#   endpoint: https://s3.eu-central-1.amazonaws.com
+#   bucket: my-bucket
+#   # The keys are best given as SLUICE_S3__ACCESS_KEY and SLUICE_S3__SECRET_KEY.
 `;
 }

@@ -10,7 +10,7 @@ import { SluiceError } from "../schemas/errors.js";
 import { erase, type Erased, type EraseOptions } from "./erase/erase.js";
 import { eraseFromLog, logsAside, openLogToErase } from "./erase/erase-log.js";
 import { deletePrefixes, keptRecords, type KeptRecords } from "./erase/kafka-records.js";
-import { openKafka } from "./open/open-kafka.js";
+import { countedAsArchived, openKafka } from "./open/open-kafka.js";
 import { FOLDERS } from "./open/workspace.js";
 
 export interface EraseImagesOptions extends Omit<EraseOptions, "isAlone" | "streams" | "sheets"> {
@@ -50,7 +50,8 @@ export async function eraseImages(options: EraseImagesOptions): Promise<ErasedIm
   const given = { ...options, streams, sheets: sharpSheets };
   if (config.kafka !== undefined) {
     const done = await erase({ ...given, isAlone: false });
-    const kafka = await openKafka(config.kafka);
+    const opened = await openKafka(config.kafka);
+    const kafka = await countedAsArchived(opened, { stream: config.stream, kafka: config.kafka }, store, streams);
     try {
       const found = await keptRecords(kafka, store, done.records);
       const cut = options.cutTopic && !dryRun ? await deletePrefixes(kafka, found) : [];

@@ -28,6 +28,9 @@ import { LiveDatasets } from "./flow/live-datasets.js";
 import { openScoreIndex } from "./flow/score-index.js";
 import { sleepUntil } from "./flow/sleep-until.js";
 import { Upkeep } from "./flow/upkeep.js";
+import { tellVersions } from "./kafka/tell-versions.js";
+import { ToldQuarantine } from "./kafka/told-quarantine.js";
+import { assertTopics } from "./kafka/topics.js";
 import { Together } from "./flow/together.js";
 import { StageRecord } from "./flow/stage-record.js";
 import type { Workspace } from "./open/workspace.js";
@@ -90,7 +93,7 @@ interface Live {
 /** source -> log -> decode -> score -> archive -> candidates -> topk -> cut -> training set */
 export async function ingest(options: IngestOptions): Promise<IngestResult> {
   const { workspace, stop, follow, nowMs = Date.now, newId = randomUUID } = options;
-  await workspace.log.ensureTopic(workspace.config.stream, workspace.config.partitions);
+  await assertReadyLog(workspace);
   await assertContinues(workspace.log, workspace.store, workspace.config.stream);
   sayWhatNeverFires(options);
   const all = new Together(stop);
@@ -120,6 +123,13 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
     late: run.live?.scheduler.late() ?? [],
     stages: shares,
   };
+}
+
+/** A log in the data folder is made; topics of a cluster are somebody's, and are to be as they are wanted. Throws E_LOG_IO. */
+async function assertReadyLog({ log, cluster, config }: Workspace): Promise<void> {
+  const { kafka, stream, partitions } = config;
+  if (kafka === undefined || cluster === null) await log.ensureTopic(stream, partitions);
+  else await assertTopics(cluster, config, kafka, ["images", "versions", "quarantine"]);
 }
 
 interface Run {
@@ -218,7 +228,9 @@ async function scoreAll(
       downstream: async (reached) => {
         run.live = await openLive(options, reached);
         progress.onStart(reached, run.live.datasets);
-        return run.live.datasets;
+        const { kafka } = config;
+        if (kafka === undefined) return run.live.datasets;
+        return new ToldQuarantine(run.live.datasets, { log, store, topic: kafka.topics.quarantine, nowMs });
       },
       onSegment: (segment) => {
         run.live?.scheduler.countLate(segment.batch, nowMs());
@@ -270,7 +282,7 @@ async function openLive(options: Run["options"], frontier: Frontier): Promise<Li
 
 /** Publishes what triggers ask for, as long as images are followed. */
 async function judgeAll(run: Run): Promise<void> {
-  const { follow, publish, nowMs, stop, control } = run.options;
+  const { follow, publish, nowMs, stop, control, workspace } = run.options;
   // What is due when all is scored is published at the end.
   const end = endOfTaking(run.halt, control);
   while (follow !== undefined && publish !== false && !end.aborted) {
@@ -280,6 +292,7 @@ async function judgeAll(run: Run): Promise<void> {
     if (live !== null && due.length > 0) {
       const made = await live.publisher.publish(due, await live.datasets.checkpoint(), stop);
       run.published.push(...made.published);
+      if (made.published.length > 0) await tellVersions(workspace.config, workspace.store, workspace.cluster);
     }
     await sleepUntil(follow.judgeMs, end);
   }
@@ -297,6 +310,7 @@ async function publishLast({ options, progress, published, live }: Run, frontier
       ? await publisher.publish(scheduler.dueAtEnd(), frontier, stop)
       : await publisher.publish([...dueSince(options, scheduler), ...scheduler.dueAtStop()], frontier);
   published.push(...made.published);
+  await tellVersions(options.workspace.config, options.workspace.store, options.workspace.cluster);
   return [...made.refused];
 }
 

@@ -2,11 +2,11 @@ import type { Log, PartitionEnds } from "../connectors/log/log.js";
 import type { Store } from "../connectors/store/store.js";
 import { lengthOf, meets, without, type OffsetRange } from "../operators/archive/offset-ranges.js";
 import { ChainReader } from "../operators/archive/chain-reader.js";
-import { assertStreamLog } from "../operators/archive/stream-log.js";
 import { claimChains, claimedRange, readClaims } from "../operators/archive/chain-claims.js";
 import type { ChainClaim } from "../schemas/chain-claim.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { ChainName } from "../schemas/keys.js";
+import { assertSameLog } from "./flow/log-continues.js";
 
 /** A place in each partition of a log: its start, its end as it is now, the first that came at or after a time, or an offset. */
 export type ReplayBound =
@@ -68,7 +68,7 @@ export interface PlanOptions {
 export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
   const { log, store, stream, teacher, ask } = options;
   const archive = { teacher, stream };
-  await assertStreamLog(store, stream, await log.identity(stream));
+  await assertSameLog(log, store, stream, { always: true });
   const ends = await log.ends(stream);
   const asked = await askedRanges(log, stream, ends, ask);
   const before = await readClaims(store, archive);

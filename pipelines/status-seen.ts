@@ -48,9 +48,9 @@ export async function statusSeen(
       return { ...none, teachers: await status(config, store, null, nowMs), storeAway, logDamage: error.message };
     }
   }
-  return withKafka(kafka, async (opened) => {
+  return withKafka({ stream: config.stream, kafka }, store, async (opened) => {
     const scoredTo = store === null ? null : await furthestArchived(store, config.stream);
-    const said = await kafkaStatus(opened, config, kafka, scoredTo, nowMs);
+    const said = await kafkaStatus(opened, config, kafka, scoredTo, store, nowMs);
     // A topic that cannot be read is said of the log; the archive is told all the same.
     const log = said.away === null ? opened.log : null;
     const teachers = store === null ? [] : await status(config, store, log, nowMs);

@@ -12,10 +12,10 @@ import type { ChainClaim } from "../schemas/chain-claim.js";
 import type { Judgement } from "../operators/select/triggers.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
-import { endIn, type Frontier } from "../schemas/frontier.js";
+import { archivedOffsets, endIn, unreadOffsets, type Frontier } from "../schemas/frontier.js";
 import { recordsLost, type LostRange } from "../schemas/lost-range.js";
 import type { Manifest } from "../schemas/manifest.js";
-import type { EngineInfo } from "../schemas/segment.js";
+import type { EngineInfo, RecordCounts } from "../schemas/segment.js";
 import type { ClassFill } from "../schemas/progress.js";
 import type { ModelCard } from "../schemas/model-card.js";
 import { countLate } from "./versions/late.js";
@@ -31,6 +31,12 @@ export interface TeacherStatus {
   /** Records in the log that its chains are to have and have not, all partitions; null where the log cannot tell */
   readonly waiting: number | null;
   readonly frontier: Frontier;
+  /** What became of the records of these chains */
+  readonly records: RecordCounts;
+  /** Offsets of these chains that have no record: what compaction took, and marks of transactions */
+  readonly emptyOffsets: number;
+  /** Offsets below these chains that the teacher never read: the log had removed them, or nobody has replayed them */
+  readonly unreadOffsets: number;
   /** Records that were refused and not retried, by error code: at least as many as `quarantine list` has, see countQuarantine */
   readonly quarantined: Readonly<Record<string, number>>;
   /** What was declared lost of its scores */
@@ -46,6 +52,8 @@ export interface DatasetStatus {
   readonly span: Span;
   /** Of that window, as of the newest checkpoint */
   readonly fill: ClassFill;
+  /** Whether there is one; without, nobody knows how full the classes are */
+  readonly isCheckpointed: boolean;
   /** Classes with fewer than K, the emptiest first */
   readonly starving: readonly { readonly label: string; readonly count: number }[];
   /** Whether the dataset's trigger has fired since the newest version, and why, or why not */
@@ -80,6 +88,8 @@ export async function status(
       { store, ...place, card, datasets: config.datasets, countsOf: ({ name }) => countsOf.get(name) ?? [] },
       frontier,
     );
+    await facts.countTo(frontier);
+    const { counts: records } = await archive.totalsAt(frontier, () => undefined);
     const datasets: DatasetStatus[] = [];
     for (const dataset of config.datasets) {
       const options = { dataset, ...place, card };
@@ -99,6 +109,7 @@ export async function status(
       datasets.push({
         name: dataset.name,
         fill: { full: counts.length - starving.length, starving: starving.length, classes: counts.length },
+        isCheckpointed: facts.isCheckpointed(dataset),
         starving,
         ...(await judgeTrigger(store, card, facts, dataset, frontier, nowMs)),
         span,
@@ -113,7 +124,9 @@ export async function status(
       const { partition, start, end, reason, author, declaredMs } = range;
       return { partition, start, end, records: recordsLost(range), reason, author, declaredMs };
     });
-    all.push({ digest, name: card.name, waiting, frontier, quarantined, lost, datasets });
+    const emptyOffsets = archivedOffsets(frontier) - records.in;
+    const account = { records, emptyOffsets, unreadOffsets: unreadOffsets(frontier) };
+    all.push({ digest, name: card.name, waiting, frontier, ...account, quarantined, lost, datasets });
   }
   return all;
 }

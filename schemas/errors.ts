@@ -57,6 +57,7 @@ export const ERROR_CODES = {
   E_STORE_READONLY: "The store cannot be written: it is read-only or permission is missing.",
   E_STORE_BUCKET: "The object store has no such bucket.",
   E_STORE_ACCESS: "The object store refuses the credentials or lacks a permission for them.",
+  E_STORE_OTHER: "The stream is archived in another store: this process has other settings than the rest.",
   E_STORE_VERSIONED: "The bucket keeps old versions of what is deleted, so that nothing can be erased there.",
   E_STORE_CONDITIONAL: "The object store does not enforce create-if-absent: commits would not be safe there.",
   E_STORE_CORRUPT: "An object's bytes are not those that were written.",

@@ -5,6 +5,21 @@ const offset = z.int().nonnegative();
 
 /** Up to where each chain of one (teacher, stream) is taken in: offsets below `end`. Ordered by (partition, origin). */
 export const frontierSchema = z.array(z.strictObject({ partition: offset, origin: offset, end: offset }));
+/**
+ * Offsets below a frontier that no chain of it has: the log had removed them before the teacher first read it, or nobody has replayed
+ * them. They are neither in nor lost.
+ */
+export function unreadOffsets(frontier: Frontier): number {
+  const furthest = new Map<number, number>();
+  for (const { partition, end } of frontier) furthest.set(partition, Math.max(end, furthest.get(partition) ?? 0));
+  return [...furthest.values()].reduce((sum, end) => sum + end, 0) - archivedOffsets(frontier);
+}
+
+/** Offsets that the chains of a frontier have: as many as records, where each offset has one. */
+export function archivedOffsets(frontier: Frontier): number {
+  return frontier.reduce((sum, { origin, end }) => sum + end - origin, 0);
+}
+
 export type Frontier = z.infer<typeof frontierSchema>;
 export type ChainEnd = Frontier[number];
 

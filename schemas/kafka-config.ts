@@ -67,6 +67,12 @@ export const kafkaSchema = z.strictObject({
     .min(-1)
     .default(-1)
     .describe("how long the images topic keeps a message, ms; -1: for ever"),
+  oneMachine: z
+    .boolean()
+    .default(false)
+    .describe(
+      "all processes of the stream run on this machine with this data folder: `sluice run` then takes a store that lies in it",
+    ),
   prefix: z
     .string()
     .regex(/^[a-zA-Z0-9._-]{0,100}$/, "expected letters, digits, dot, dash, underscore; at most 100")

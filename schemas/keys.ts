@@ -20,6 +20,7 @@ export const STORE_FOLDERS = [
   "datasets/",
   "streams/",
   "logs/",
+  "identity/",
   "relocations/",
   "tags/",
   "controls/",
@@ -150,6 +151,10 @@ export const keys = {
     `${keys.declaredStreams}${stream}/${digits(revision)}.json`,
   /** Which log a stream's offsets are of, as one of a row of objects numbered from 0; the highest stands. */
   streamLog: (stream: string, number: number): string => `logs/${stream}/${digits(number)}.json`,
+  /** The same of the topic that its labels come through. */
+  labelsLog: (stream: string, number: number): string => `logs/${stream}/labels/${digits(number)}.json`,
+  /** What tells a store from another one, wherever it lies. */
+  storeIdentity: "identity/store.json",
   /** What is known to have been moved, as one of a row of objects numbered from 0. */
   relocation: (number: number): string => `relocations/${digits(number)}.json`,
 

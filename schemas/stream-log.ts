@@ -5,8 +5,10 @@ import { openSealedJson, sealJson } from "./sealed-json.js";
 /** A topic of a log as it was made once: one that is made anew under its name is another. */
 export const logIdentitySchema = z.strictObject({
   kind: z.enum(["embedded", "kafka"]),
-  /** Of an embedded log, drawn as it was made; of a Kafka topic, what its brokers call it */
-  id: z.string().min(1),
+  /** Of an embedded log, drawn as it was made; of a Kafka topic, what its brokers call it: null where they do not (before 2.8) */
+  id: z.string().min(1).nullable(),
+  /** Of a topic that took another one's place, by partition: offsets of the chain = base + offset in the topic. Default: none */
+  bases: z.array(z.int()).optional(),
 });
 export type LogIdentity = z.infer<typeof logIdentitySchema>;
 
@@ -30,5 +32,11 @@ export function decodeStreamLog(bytes: Uint8Array, key: string): LogIdentity {
 }
 
 export function isSameLog(a: LogIdentity, b: LogIdentity): boolean {
-  return a.kind === b.kind && a.id === b.id;
+  return a.kind === b.kind && a.id === b.id && hasSameBases(a, b);
+}
+
+/** Whether offsets of both are counted from the same places. */
+export function hasSameBases({ bases: a = [] }: LogIdentity, { bases: b = [] }: LogIdentity): boolean {
+  const partitions = Math.max(a.length, b.length);
+  return Array.from({ length: partitions }, (_, at) => (a[at] ?? 0) === (b[at] ?? 0)).every(Boolean);
 }

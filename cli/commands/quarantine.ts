@@ -212,12 +212,12 @@ async function retryOnKafka(
   const { retryQuarantined } = await import("../../pipelines/quarantine/retry-quarantined.js");
   const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
   const { publishersCard } = await import("../../pipelines/kafka/run-publish.js");
-  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
+  const { openStreamKafka } = await import("../../pipelines/open/open-kafka.js");
   const { teacherDigest } = await import("../../schemas/model-card.js");
   const store = await openExistingStore(config);
   try {
     const teacher = teacherDigest(await publishersCard(config, store, digest, declared));
-    const log = await openKafka(kafka);
+    const log = await openStreamKafka({ stream: config.stream, kafka }, store);
     try {
       const quarantined = listQuarantine(store, { teacher, stream: config.stream }, filter);
       const { appended, unavailable } = await retryQuarantined(log, quarantined, {

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from "commander";
 import type { Observing } from "../../pipelines/observe/observing.js";
 import type { RebuildOptions } from "../../pipelines/rebuild.js";
 import type { PublishedCut } from "../../pipelines/versions/cut-and-publish.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { cronAfter } from "../../schemas/trigger.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
@@ -61,6 +61,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
       const { sleepUntil } = await import("../../pipelines/flow/sleep-until.js");
       const { rebuildOnSchedule } = await import("../../pipelines/versions/rebuild-schedule.js");
+      const { tellVersions } = await import("../../pipelines/kafka/tell-versions.js");
       const { readManifest } = await import("../../pipelines/versions/versions.js");
       const { assertFits } = await import("../../pipelines/flow/memory-estimate.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
@@ -110,6 +111,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           };
           if (flags.schedule === undefined) {
             report(await rebuild(options));
+            await tellVersions(config, store);
             return;
           }
           const waitUntil = async (timeMs: number): Promise<void> => {
@@ -122,7 +124,10 @@ export const declare: DeclareCommand = (command, invocation) => {
             note(`next rebuild at ${new Date(untilMs).toISOString()}`);
           };
           const scheduled = { ...options, schedule: flags.schedule, nowMs, waitUntil, onWaiting, signal: stop };
-          for await (const published of rebuildOnSchedule(scheduled)) report(published);
+          for await (const published of rebuildOnSchedule(scheduled)) {
+            report(published);
+            await tellOrWarn(() => tellVersions(config, store), warn);
+          }
         };
         try {
           await observed({ run, config, command: "rebuild", loops: ["rebuild"] }, context, rebuildAll);
@@ -132,6 +137,16 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
+
+/** The next rebuild tells of it. */
+async function tellOrWarn(tell: () => Promise<void>, warn: (message: string, code?: string) => void): Promise<void> {
+  try {
+    await tell();
+  } catch (error) {
+    if (!isSluiceError(error)) throw error;
+    warn(error.message, error.code);
+  }
+}
 
 function refuseTogether({ at, until, window, schedule }: Flags): void {
   const refuse = (first: string, second: string): never => {

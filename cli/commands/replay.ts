@@ -6,7 +6,7 @@ import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared, type OpenedDeclared } from "../declared-config.js";
-import { openExistingStore } from "../existing-store.js";
+import { openExistingStore, type OpenedStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
 import { declareMetricsFlags, metricsSettings, observedWork, type MetricsFlags } from "../metrics-flags.js";
 import { positiveNumber, wholeNumber } from "../number-argument.js";
@@ -100,7 +100,7 @@ async function dryRun(
   const store = await openExistingStore(config);
   try {
     const archive = { teacher: teacherDigest(card), stream: config.stream };
-    const plan = await withLog(config, (log) =>
+    const plan = await withLog(config, store, (log) =>
       planReplay({ log, store, ...archive, ask, archivedTo: archivedTo(store), dryRun: true }),
     );
     if (plan === null) {
@@ -119,12 +119,16 @@ async function dryRun(
 }
 
 /** Opens the log for reading beside its writer; null where there is none. */
-async function withLog<T>(config: Config, look: (log: ReplayOptions["log"]) => Promise<T>): Promise<T | null> {
+async function withLog<T>(
+  config: Config,
+  store: OpenedStore,
+  look: (log: ReplayOptions["log"]) => Promise<T>,
+): Promise<T | null> {
   if (config.kafka === undefined) {
     return (await import("../../pipelines/open/folder-holder.js")).withLog(config, look);
   }
-  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
-  const log = await openKafka(config.kafka);
+  const { openStreamKafka } = await import("../../pipelines/open/open-kafka.js");
+  const log = await openStreamKafka({ stream: config.stream, kafka: config.kafka }, store);
   try {
     return await look(log);
   } finally {
@@ -140,7 +144,7 @@ async function replayAll(
 ): Promise<void> {
   const { replay } = await import("../../pipelines/replay.js");
   const { yieldToLive } = await import("../../pipelines/kafka/live-lag.js");
-  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
+  const { openStreamKafka } = await import("../../pipelines/open/open-kafka.js");
   const { namedTeacher, openScoring } = await import("../../pipelines/open/open-scoring.js");
   const observedAs = { run, config, command: "replay", loops: ["score"] } as const;
   await observedWork(observedAs, async ({ onProgress, stop, note, warn, observing }) => {
@@ -153,7 +157,12 @@ async function replayAll(
     };
     try {
       const workspace = await opening(openReplayFolder(config, observing));
-      const kafka = config.kafka === undefined ? null : await opening(openKafka(config.kafka, observing.onRetry));
+      const kafka =
+        config.kafka === undefined
+          ? null
+          : await opening(
+              openStreamKafka({ stream: config.stream, kafka: config.kafka }, workspace.store, observing.onRetry),
+            );
       const teacher = await namedTeacher(config, namesTeacher ? null : declared.settings?.teacher);
       const scoring = await opening(
         openScoring(config, note, { teacher, names: { store: workspace.store, renaming: "new" } }),

@@ -3,11 +3,12 @@ import type { Observing } from "../../pipelines/observe/observing.js";
 import type { Workspace } from "../../pipelines/open/workspace.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
+import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { LOOPS } from "../../schemas/observed.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import type { GivenSettings } from "../config/given-settings.js";
+import type { GivenSettings, Location } from "../config/given-settings.js";
 import { declareCall } from "../declare-call.js";
 import {
   assertDeclaredTeacher,
@@ -28,6 +29,7 @@ import { kafkaOf } from "./topics.js";
 
 interface RunFlags extends ScoringFlags, AllowanceFlags, MetricsFlags {
   readonly teacherDigest?: string;
+  readonly oneMachine?: true;
   readonly judgeEvery: number;
   readonly compactEvery: number;
   readonly checkpointEvery: number;
@@ -64,7 +66,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       command
         .command(name)
         .summary(summary)
-        .description(`${description} Goes on until Ctrl-C; killed at any moment, it goes on where it was.`),
+        .description(`${description} Goes on until Ctrl-C; killed at any moment, it goes on where it was.`)
+        .option("--one-machine", "the store may lie in the data folder: all processes run here, with this one"),
     );
 
   const score = one(
@@ -133,8 +136,13 @@ const every = (flag: string, description: string, byDefault: number, text: strin
   new Option(`${flag} <duration>`, description).argParser(durationArgument).default(byDefault, text);
 
 async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): Promise<void> {
-  const given = await run.given([...scoringSettings(flags), ...metricsSettings(flags)]);
-  kafkaOf(given.location);
+  const oneMachine = {
+    flag: "--one-machine",
+    path: ["kafka", "oneMachine"],
+    value: flags.oneMachine === true ? "true" : undefined,
+  };
+  const given = await run.given([...scoringSettings(flags), ...metricsSettings(flags), oneMachine]);
+  assertSharedStore(given.location, kafkaOf(given.location));
   await run.work(async (context) => {
     let exitCode: number = EXIT.failed;
     const opened: { close(): Promise<void> }[] = [];
@@ -158,6 +166,16 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
   });
 }
 
+/** Throws E_CONFIG where other machines would not see the store, and nobody has said that there are none. */
+function assertSharedStore({ s3, data }: Location, { oneMachine }: KafkaConfig): void {
+  if (s3 !== undefined || oneMachine) return;
+  throw new SluiceError(
+    "E_CONFIG",
+    `Expected a store that all processes of the stream see (s3: in sluice.yaml, or SLUICE_S3__…), found none: it would lie in the data folder ${data}, and what another machine ` +
+      "archives would lie apart. Set s3:, or say --one-machine (`kafka: {oneMachine: true}`) where all processes run on this machine and share this data folder.",
+  );
+}
+
 interface Running {
   readonly given: GivenSettings;
   readonly flags: RunFlags;
@@ -170,7 +188,7 @@ interface Running {
 async function runAll(run: Invocation, running: Running, { stop, onProgress, note, warn }: WorkContext): Promise<void> {
   const { given, flags, parts: wanted, opened, observing } = running;
   const { Together } = await import("../../pipelines/flow/together.js");
-  const { openKafka } = await import("../../pipelines/open/open-kafka.js");
+  const { openStreamKafka } = await import("../../pipelines/open/open-kafka.js");
   const { openStore } = await import("../../pipelines/open/workspace.js");
   const { openScoring } = await import("../../pipelines/open/open-scoring.js");
   const opening = async <One extends { close(): Promise<void> }>(one: Promise<One>): Promise<One> => {
@@ -181,8 +199,8 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
   const store = observing.metered(await opening(openStore(given.location)));
   const { config, card: ranking, teacher } = await declaredForRun(run, { given, store, flags, parts: wanted });
   const kafka = kafkaOf(config);
-  const log = await opening(openKafka(kafka, observing.onRetry));
-  const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config, observing));
+  const log = await opening(openStreamKafka({ stream: config.stream, kafka }, store, observing.onRetry));
+  const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config, wanted, observing));
   const scoring =
     workspace === null || teacher === null
       ? null
@@ -266,10 +284,10 @@ async function declaredForRun(
 }
 
 /** A scorer's data folder. Throws E_LOCKED where another one has it. */
-async function openScorersFolder(config: Config, observing: Observing): Promise<Workspace> {
+async function openScorersFolder(config: Config, { publish }: WantedParts, observing: Observing): Promise<Workspace> {
   const { openWorkspace } = await import("../../pipelines/open/workspace.js");
   try {
-    return await openWorkspace(config, "sluice run score", observing);
+    return await openWorkspace(config, publish === undefined ? "sluice run score" : "sluice run all", observing);
   } catch (error) {
     if (!isSluiceError(error, "E_LOCKED")) throw error;
     throw new SluiceError("E_LOCKED", `${error.message} Each scorer needs a data folder of its own: --data scorer-2.`, {

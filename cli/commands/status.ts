@@ -12,6 +12,7 @@ import type { Invocation } from "../invocation.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
 import type { StandingControl } from "../../schemas/flow-control.js";
 import { controlText } from "../report/flow-control.js";
+import { offsetLines } from "../report/offsets.js";
 import { stageSharesText } from "../report/stage-shares.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { bytesText, durationText } from "../wording.js";
@@ -177,13 +178,14 @@ function kafkaLines({ brokers, away, groups, retention }: KafkaStatus): string[]
 }
 
 function teacherLines(teacher: TeacherStatus): string[] {
-  const archived = teacher.frontier.reduce((sum, { origin, end }) => sum + end - origin, 0);
+  const { records, emptyOffsets, unreadOffsets } = teacher;
   const codes = Object.entries(teacher.quarantined).sort(([, a], [, b]) => b - a);
   const quarantined = codes.reduce((sum, [, count]) => sum + count, 0);
   return [
     "",
     `Teacher ${teacher.name} (${teacher.digest.slice(0, 12)})`,
-    `  archived     ${counted(archived, "record")}${teacher.waiting === null ? "" : `, ${countText(teacher.waiting)} waiting to be scored`}`,
+    `  archived     ${counted(records.in, "record")}${records.lost === 0 ? "" : `, ${countText(records.lost)} of them lost`}${teacher.waiting === null ? "" : `, ${countText(teacher.waiting)} waiting to be scored`}`,
+    ...offsetLines({ emptyOffsets, unreadOffsets }),
     ...teacher.lost.map(
       ({ partition, start, end, records, reason, author }) =>
         `  lost         ${counted(records, "record")} at [${start}, ${end}) of partition ${partition}, declared by ${author}: ${reason}`,
@@ -211,12 +213,23 @@ function enginesOf({ datasets }: TeacherStatus): string[] {
 /** Past this many, starving classes are counted. */
 const NAMED = 8;
 
-function datasetLines({ name, fill, starving, newest, damaged, trigger, late }: DatasetStatus): string[] {
+function datasetLines({
+  name,
+  fill,
+  isCheckpointed,
+  starving,
+  newest,
+  damaged,
+  trigger,
+  late,
+}: DatasetStatus): string[] {
   const named = starving.slice(0, NAMED).map(({ label, count }) => `${label} ${countText(count)}`);
   const more = starving.length > NAMED ? `, and ${countText(starving.length - NAMED)} more` : "";
   return [
-    `  dataset ${name}: ${countText(fill.full)} of ${counted(fill.classes, "class", "classes")} full, as of the newest checkpoint`,
-    ...(starving.length === 0 ? [] : [`    starving   ${named.join(", ")}${more}`]),
+    isCheckpointed
+      ? `  dataset ${name}: ${countText(fill.full)} of ${counted(fill.classes, "class", "classes")} full, as of the newest checkpoint`
+      : `  dataset ${name}: how full its classes are is not known, since nothing has written a checkpoint of these parameters yet`,
+    ...(starving.length === 0 || !isCheckpointed ? [] : [`    starving   ${named.join(", ")}${more}`]),
     newest === null
       ? "    no version yet"
       : `    newest     version ${newest.number} of ${newest.createdAt}, id ${newest.id.slice(0, 12)}`,

@@ -1,17 +1,22 @@
+import type { AdoptedTopic } from "../../pipelines/kafka/adopt-topics.js";
 import type { Deviation, DeclaredTopic } from "../../pipelines/kafka/topics.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { Config } from "../../schemas/config.js";
+import type { Invocation } from "../invocation.js";
+import type { Command } from "commander";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { openExistingStore } from "../existing-store.js";
+import { openExistingStore, type OpenedStore } from "../existing-store.js";
 import { counted } from "../../schemas/counted.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
+  declareAdopt(command, invocation);
   command.addHelpText(
     "after",
     exampleText([
       ["sluice topics create", "makes the topics that are not there yet, then checks all of them"],
       ["sluice topics check", "says how topics differ from what Sluice needs, and what to do"],
+      ["sluice topics adopt --dry-run", "how a stream would go on in topics that were made anew, or moved"],
     ]),
   );
   for (const [name, summary, description] of [
@@ -27,7 +32,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         const { config } = await run.loadConfig();
         const kafka = kafkaOf(config);
         const { checkTopics, createTopics, declaredTopics } = await import("../../pipelines/kafka/topics.js");
-        const { checkRetention } = await import("../../pipelines/kafka/topic-retention.js");
+        const { checkAgainstArchive } = await import("../../pipelines/kafka/check-stream.js");
         const { openKafka } = await import("../../pipelines/open/open-kafka.js");
         const log = await openKafka(kafka);
         try {
@@ -35,7 +40,9 @@ export const declare: DeclareCommand = (command, invocation) => {
           const created = name === "create" ? await createTopics(log, topics) : [];
           const deviations = [
             ...(await checkTopics(log, topics)),
-            ...(await checkRetention(log, config.stream, await scoredTo(config), run.terminal.nowMs())),
+            ...(await withStore(config, (store) =>
+              checkAgainstArchive(log, { ...config, kafka }, store, run.terminal.nowMs()),
+            )),
           ];
           const failed = deviations.filter(({ state }) => state === "fail").length;
           run.exitCode = failed === 0 ? EXIT.ok : EXIT.failed;
@@ -52,6 +59,38 @@ export const declare: DeclareCommand = (command, invocation) => {
   }
 };
 
+function declareAdopt(command: Command, invocation: () => Invocation): void {
+  command
+    .command("adopt")
+    .summary("go on with topics that were made anew or moved")
+    .description(
+      "Goes on with an images or labels topic that is another one than was archived (E_LOG_RECREATED): what is archived stays, and the topic's records follow on it. Where the topic has the last archived record (it was moved), it goes on behind that one; else its first record is the next. Stop the stream's processes before, and start them after.",
+    )
+    .option("--dry-run", "say it, and record nothing")
+    .action(async ({ dryRun = false }: { readonly dryRun?: boolean }) => {
+      const run = invocation();
+      const { config } = await run.loadConfig();
+      const kafka = kafkaOf(config);
+      const { adoptTopics } = await import("../../pipelines/kafka/adopt-topics.js");
+      const { openKafka } = await import("../../pipelines/open/open-kafka.js");
+      const { assertStreamStore } = await import("../../pipelines/kafka/stream-store.js");
+      const { stream } = config;
+      const store = await openExistingStore(config);
+      try {
+        const log = await openKafka(kafka);
+        try {
+          await assertStreamStore({ log, topic: kafka.topics.store, stream, store });
+          const adopted = await adoptTopics({ log, place: { stream, kafka }, store, dryRun });
+          run.result(adopted.flatMap((one) => adoptedText(one, dryRun)).join("\n"), { dryRun, adopted });
+        } finally {
+          await log.close();
+        }
+      } finally {
+        await store.close();
+      }
+    });
+}
+
 /** Throws E_CONFIG where no cluster is configured. */
 export function kafkaOf(config: Pick<Config, "kafka">): KafkaConfig {
   if (config.kafka !== undefined) return config.kafka;
@@ -61,19 +100,30 @@ export function kafkaOf(config: Pick<Config, "kafka">): KafkaConfig {
   );
 }
 
-async function scoredTo(config: Config): Promise<ReadonlyMap<number, number>> {
-  const { furthestArchived } = await import("../../pipelines/flow/furthest-archived.js");
+async function withStore<T>(config: Config, work: (store: OpenedStore | null) => Promise<T>): Promise<T> {
+  let store: OpenedStore;
   try {
-    const store = await openExistingStore(config);
-    try {
-      return await furthestArchived(store, config.stream);
-    } finally {
-      await store.close();
-    }
+    store = await openExistingStore(config);
   } catch (error) {
-    if (isSluiceError(error, "E_STORE_MISSING")) return new Map();
-    throw error;
+    if (!isSluiceError(error, "E_STORE_MISSING")) throw error;
+    return work(null);
   }
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function adoptedText({ topic, partitions }: AdoptedTopic, dryRun: boolean): string[] {
+  if (partitions === null) return [`ok    ${topic}: it is the topic that was archived; nothing to adopt`];
+  const does = dryRun ? "would go on" : "goes on";
+  return partitions.map(({ partition, base, archivedTo, lastArchived }) => {
+    const place = `${topic}/${partition}`;
+    return lastArchived === null
+      ? `${place}: has nothing of what was archived up to ${archivedTo}; ${does} with its first record as the archive's offset ${base}`
+      : `${place}: has the last archived record at offset ${lastArchived}; ${does} behind it as the archive's offset ${archivedTo}`;
+  });
 }
 
 function topicsText(

@@ -57,7 +57,7 @@ function countsText(event: ProgressEvent, separator: string): string {
     [
       hasImages ? `scored ${countText(scored)}` : "",
       copied === 0 ? "" : `copied ${countText(copied)}`,
-      kept === 0 && !hasImages ? "" : `kept ${countText(kept)}`,
+      kept === 0 && (!hasImages || event.fill !== undefined) ? "" : `kept ${countText(kept)}`,
       hasImages ? `quarantined ${countText(quarantined)}` : "",
       event.loss === undefined ? "" : `loss ${event.loss.toPrecision(3)}`,
     ],

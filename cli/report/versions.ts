@@ -2,10 +2,12 @@ import type { VersionList } from "../../schemas/api/versions.js";
 import type { LateRecord } from "../../pipelines/versions/late.js";
 import type { VerifyReport } from "../../pipelines/versions/versions.js";
 import { canonicalSelection } from "../../schemas/dataset.js";
+import { archivedOffsets, unreadOffsets } from "../../schemas/frontier.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { bytesText, tableText } from "../wording.js";
+import { offsetLines } from "./offsets.js";
 import { classesText } from "./published.js";
 
 export function listText(versions: VersionList["versions"]): string {
@@ -41,6 +43,10 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
       .join(", ")}`,
     `  teacher     ${teacher.name} (${teacher.digest.slice(0, 12)}), temperature ${teacher.temperature}`,
     `  records     ${countText(records.in)} in = ${countText(records.scored)} scored + ${countText(records.copied)} copied + ${countText(records.quarantined)} quarantined + ${countText(records.lost)} lost`,
+    ...offsetLines({
+      emptyOffsets: archivedOffsets(provenance.frontier) - records.in,
+      unreadOffsets: unreadOffsets(provenance.frontier),
+    }),
     ...(labelled === 0 ? [] : [`  labels      ${countText(labelled)} heeded`]),
     `  engine      ${provenance.engines.map(({ name, version, backend, device }) => `${name} ${version} on ${backend} (${device})`).join("; ")}`,
     ...provenance.lost.map(

@@ -43,8 +43,8 @@ export interface PartitionEnds {
 export interface Log {
   /** Creates the topic where it is absent. Throws E_LOG_IO where it has fewer partitions. */
   ensureTopic(topic: string, partitions: number): Promise<void>;
-  /** Which topic of that name it is: one that was made anew has another. null where brokers do not tell (Kafka before 2.8). */
-  identity(topic: string): Promise<LogIdentity | null>;
+  /** Which topic of that name it is: one that was made anew has another id. */
+  identity(topic: string): Promise<LogIdentity>;
   /** One entry a partition. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
   /**

@@ -105,6 +105,14 @@ export async function archivedTo(store: Store, stream: string, partition: number
   return (await labelFrontier(store, stream)).find((one) => one.partition === partition)?.end ?? 0;
 }
 
+/** The last segment of a partition that says anything; null where there is none. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT. */
+export async function lastLabelSegment(store: Store, stream: string, partition: number): Promise<LabelSegment | null> {
+  let last: LabelSegment | null = null;
+  for await (const segment of follow(store, stream, partition, Number.POSITIVE_INFINITY))
+    if (segment.labels.length > 0) last = segment;
+  return last;
+}
+
 /** Segments over [0, until), as far as the log goes where `until` is infinite. */
 async function* follow(
   store: Store,

@@ -26,6 +26,7 @@ interface Facts {
   readonly dataset: Dataset;
   readonly coverage: Coverage;
   readonly panes: Set<number>;
+  readonly isCheckpointed: boolean;
 }
 
 /** What of an archive triggers are judged by, without any top-K state: some bytes a pane. */
@@ -45,9 +46,34 @@ export class ArchiveFacts implements CutFacts {
     const lost = await readLostRanges(store, options);
     for (const dataset of options.datasets) {
       const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream, card), frontier, lost);
-      facts.push({ dataset, coverage: new Coverage(newest?.coverage), panes: new Set(newest?.panes) });
+      facts.push({
+        dataset,
+        coverage: new Coverage(newest?.coverage),
+        panes: new Set(newest?.panes),
+        isCheckpointed: newest !== null,
+      });
     }
     return new ArchiveFacts(options, facts);
+  }
+
+  /** Whether there is a checkpoint of a dataset's parameters at all */
+  isCheckpointed(dataset: Dataset): boolean {
+    return this.#of(dataset).isCheckpointed;
+  }
+
+  /** Counts what the archive has up to `frontier`, and no more: which panes have images is not looked at. Ends at a gap. */
+  async countTo(frontier: Frontier): Promise<void> {
+    const archive = new ArchiveReader(this.#options.store, this.#options);
+    for (const { end, ...place } of frontier) {
+      const from = Math.min(end, ...this.#facts.map(({ coverage }) => coverage.endIn(place)));
+      let isWhole = true;
+      const onGap = (): void => void (isWhole = false);
+      for await (const header of archive.chain(place).headers(from, end, onGap)) {
+        if (!isWhole) break;
+        for (const { coverage } of this.#facts)
+          if (coverage.take(header) && header.watermarkMs !== null) coverage.reach(header.watermarkMs);
+      }
+    }
   }
 
   get datasets(): readonly Dataset[] {

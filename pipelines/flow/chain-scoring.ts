@@ -7,7 +7,6 @@ import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/archive/archive.js";
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
-import { assertStreamLog } from "../../operators/archive/stream-log.js";
 import { ErasedImages } from "../../operators/archive/erased-images.js";
 import { Dedupe } from "../../operators/image/dedupe.js";
 import { KeptAgain } from "../../operators/pack/kept-again.js";
@@ -22,6 +21,7 @@ import type { Segment } from "../../schemas/segment.js";
 import { ByteBudget } from "./flow.js";
 import type { Downstream } from "./downstream.js";
 import { archivedSegment } from "./archived-segment.js";
+import { assertSameLog } from "./log-continues.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 import { scoreFlow } from "./score-flow.js";
 import type { FlowControl } from "./flow-control.js";
@@ -129,8 +129,7 @@ async function scoreAlong(
   const { until, given, signal = given.signal } = run;
   const read: Assignment["read"] = run.read ?? ((offset, how) => given.read(offset, how));
   // Another scorer may have had the partition since: this one goes on from what that one archived.
-  const isSameLog = async (): Promise<void> =>
-    assertStreamLog(scoring.store, config.stream, await log.identity(config.stream));
+  const isSameLog = (): Promise<void> => assertSameLog(log, scoring.store, config.stream);
   await isSameLog();
   open.position = await index.catchUp(open.chain);
   await downstream.catchUp(open.chain, open.position.end, given);

@@ -1,7 +1,6 @@
 import type { Assignment } from "../../connectors/log/log.js";
 import { openLiveChains } from "../../operators/archive/chain.js";
 import { readClaims, unclaimed } from "../../operators/archive/chain-claims.js";
-import { assertStreamLog } from "../../operators/archive/stream-log.js";
 import { saveCard } from "../../operators/archive/teacher-registry.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
@@ -9,7 +8,7 @@ import { groupName } from "../../schemas/kafka-names.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { chainScoring, frontierOf, scoreChain, type ChainScoringOptions, type OpenChain } from "./chain-scoring.js";
 import type { Downstream } from "./downstream.js";
-import { assertReaches } from "./log-continues.js";
+import { assertReaches, assertSameLog } from "./log-continues.js";
 
 export interface ScoreTopicOptions extends Omit<ChainScoringOptions, "downstream"> {
   /**
@@ -94,7 +93,7 @@ async function openChains(
 ): Promise<{ readonly chains: readonly OpenChain[]; readonly replays: readonly OpenChain[] }> {
   const { log, store, index, config } = options;
   const { stream } = config;
-  await assertStreamLog(store, stream, await log.identity(stream));
+  await assertSameLog(log, store, stream, { always: true, onUntold: options.onWarning });
   const ends = await log.ends(stream);
   const starts = ends.map(({ start }) => start);
   const chains: OpenChain[] = [];
@@ -103,6 +102,11 @@ async function openChains(
     const { partition } = chain;
     await assertReaches(log, { stream, partition, chainEnd: open.position.end }, ends[partition]!.end);
     chains.push(open);
+    if (chain.origin > 0 && open.position.end === chain.origin && chain.origin === starts[partition]) {
+      options.onWarning?.(
+        `${stream}/${partition} starts at offset ${chain.origin}: what lay before was removed before this teacher first read it. It is neither counted as in nor as lost.`,
+      );
+    }
   }
   const replays: OpenChain[] = [];
   const claimed = await readClaims(store, { teacher, stream });

@@ -4,7 +4,9 @@ import type { Config } from "../../schemas/config.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { groupPrefix, type GroupRole } from "../../schemas/kafka-names.js";
-import { openKafka } from "../open/open-kafka.js";
+import { countedAsArchived, openKafka, type StreamKafka } from "../open/open-kafka.js";
+import type { Store } from "../../connectors/store/store.js";
+import { checkStream } from "./check-stream.js";
 import { checkRetention } from "./topic-retention.js";
 import type { Deviation } from "./topics.js";
 
@@ -18,7 +20,7 @@ export interface KafkaStatus {
   /** Why the log cannot be read; null where it can */
   readonly away: string | null;
   readonly groups: readonly GroupStatus[];
-  /** What retention takes, or is about to take, before it is scored */
+  /** What retention takes, or is about to take, before it is scored; another store or topic than the stream's; what is held back */
   readonly retention: readonly Deviation[];
 }
 
@@ -29,10 +31,15 @@ export interface SeenKafka {
 }
 
 /** Opens the cluster for looking at it. One that does not answer is no error here. */
-export async function withKafka<T>(kafka: KafkaConfig, work: (seen: SeenKafka) => Promise<T>): Promise<T> {
+export async function withKafka<T>(
+  place: StreamKafka,
+  store: Store | null,
+  work: (seen: SeenKafka) => Promise<T>,
+): Promise<T> {
   let log: KafkaLog;
   try {
-    log = await openKafka(kafka);
+    const opened = await openKafka(place.kafka);
+    log = store === null ? opened : await countedAsArchived(opened, place, store);
   } catch (error) {
     if (!isSluiceError(error, "E_LOG_IO")) throw error;
     return work({ log: null, away: error.message });
@@ -63,6 +70,7 @@ export async function kafkaStatus(
   { stream }: Pick<Config, "stream">,
   kafka: KafkaConfig,
   scoredTo: ReadonlyMap<number, number> | null,
+  store: Store | null,
   nowMs: number,
 ): Promise<KafkaStatus> {
   const { brokers, topics } = kafka;
@@ -79,7 +87,10 @@ export async function kafkaStatus(
       const prefix = groupPrefix({ stream, kafka }, role);
       for (const state of await log.groupStates(topic, prefix, partitions)) groups.push({ ...state, topic });
     }
-    const retention = scoredTo === null ? [] : await checkRetention(log, stream, scoredTo, nowMs);
+    const retention = [
+      ...(scoredTo === null ? [] : await checkRetention(log, stream, scoredTo, nowMs)),
+      ...(await checkStream(log, { stream, kafka }, store)),
+    ];
     return { brokers, away: null, groups, retention };
   } catch (error) {
     if (!isSluiceError(error, "E_LOG_IO")) throw error;

@@ -5,6 +5,7 @@ import { archivedTo, archiveLabels } from "../../operators/archive/image-labels.
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { topicLabels, type ImageLabel } from "../../schemas/image-label.js";
 import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
+import { assertSameLabels } from "./same-labels.js";
 import { decodeLabel, encodeLabel } from "../../schemas/wire/labels.js";
 import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
 
@@ -21,15 +22,17 @@ export interface LabelTopic {
 /** How many records are asked for at a time. */
 const PAGE = 1000;
 
-/** Where the archived labels of a partition of the topic end. Throws E_LOG_RECREATED where the topic ends before. */
-export async function takenIn({ log, store, stream, topics }: LabelTopic, partition: number): Promise<number> {
+/** Where the archived labels of a partition of the topic end. Throws E_LOG_RECREATED where the topic is another one, or ends before. */
+export async function takenIn(topic: LabelTopic, partition: number): Promise<number> {
+  const { log, store, stream, topics } = topic;
+  await assertSameLabels(topic);
   const end = await archivedTo(store, stream, topicLabels(partition));
   const { end: logEnd } = (await log.ends(topics.labels))[partition] ?? { end: 0 };
   if (end <= logEnd) return end;
   throw new SluiceError(
     "E_LOG_RECREATED",
     `Expected ${topics.labels}/${partition} to reach offset ${end}, where the archived labels of "${stream}" end, found its end at ${logEnd}: ` +
-      "the topic was deleted and made anew, or another log stands in its place. Give the new topic another name (kafka.topics.labels) and the stream too.",
+      "the topic was deleted and made anew, or another log stands in its place. `sluice topics adopt` goes on with it where the archive ends.",
     { partition, archivedTo: end, logEnd },
   );
 }

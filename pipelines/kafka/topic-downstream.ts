@@ -6,9 +6,9 @@ import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { Segment } from "../../schemas/segment.js";
 import { encodeCandidates } from "../../schemas/wire/candidates.js";
-import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
 import type { Downstream, Fill } from "../flow/downstream.js";
 import { SegmentCandidates, type SegmentCandidatesOptions } from "./segment-candidates.js";
+import { tellQuarantined } from "./told-quarantine.js";
 import { ThresholdBoard, type ThresholdBoardOptions } from "./threshold-board.js";
 import type { TopicLog } from "./topic-log.js";
 
@@ -62,15 +62,12 @@ export class TopicDownstream implements Downstream {
   async take(segment: Segment): Promise<void> {
     const { log, topics, nowMs } = this.#options;
     await this.#board.refresh();
-    const { teacher, stream, partition, rejected } = segment.header;
     await Promise.all(
       this.#candidates
         .messagesOf(segment)
         .map((message) => log.append(topics.candidates, message.shard, [encodeCandidates(message, nowMs())])),
     );
-    if (rejected.length === 0) return;
-    const quarantined = rejected.map((one) => encodeQuarantined({ teacher, stream, partition, ...one }, nowMs()));
-    await log.append(topics.quarantine, 0, quarantined);
+    await tellQuarantined(segment, { log, topic: topics.quarantine, nowMs });
   }
 
   keepers(): Keeper[] {

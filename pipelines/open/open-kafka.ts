@@ -1,5 +1,9 @@
+import { basedLog } from "../../connectors/log/kafka/based-log.js";
 import { openKafkaLog, type KafkaLog, type KafkaLogOptions } from "../../connectors/log/kafka/kafka-log.js";
+import type { Store } from "../../connectors/store/store.js";
+import { streamLog } from "../../operators/archive/stream-log.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { assertStreamStore } from "../kafka/stream-store.js";
 
 /** Opens the configured Kafka cluster as a log. Throws E_LOG_ACCESS, or E_LOG_IO where no broker answers. */
 export async function openKafka(kafka: KafkaConfig, onRetry?: KafkaLogOptions["onRetry"]): Promise<KafkaLog> {
@@ -16,4 +20,42 @@ export async function openKafka(kafka: KafkaConfig, onRetry?: KafkaLogOptions["o
     ...(tls ? { ssl: true } : {}),
     ...(sasl === undefined ? {} : { sasl }),
   });
+}
+
+/** A stream on a cluster. */
+export interface StreamKafka {
+  readonly stream: string;
+  readonly kafka: KafkaConfig;
+}
+
+/**
+ * Opens the cluster for work on a stream whose archive lies in `store`: its log counts offsets as the archive does. Throws what
+ * `openKafka` throws, and E_STORE_OTHER where the stream is archived in another store.
+ */
+export async function openStreamKafka(
+  { stream, kafka }: StreamKafka,
+  store: Store,
+  onRetry?: KafkaLogOptions["onRetry"],
+): Promise<KafkaLog> {
+  const log = await openKafka(kafka, onRetry);
+  try {
+    await assertStreamStore({ log, topic: kafka.topics.store, stream, store });
+    return await countedAsArchived(log, { stream, kafka }, store);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+/** A log that counts offsets as a stream's archive does; `streams`: and as those of others do. */
+export async function countedAsArchived(
+  log: KafkaLog,
+  { stream, kafka }: StreamKafka,
+  store: Store,
+  streams: readonly string[] = [],
+): Promise<KafkaLog> {
+  const bases = new Map<string, readonly number[]>();
+  for (const one of new Set([stream, ...streams])) bases.set(one, (await streamLog(store, one))?.log.bases ?? []);
+  bases.set(kafka.topics.labels, (await streamLog(store, stream, "labels"))?.log.bases ?? []);
+  return basedLog(log, bases);
 }

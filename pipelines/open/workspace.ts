@@ -3,13 +3,14 @@ import { dirname, resolve } from "node:path";
 import { mkdir } from "node:fs/promises";
 import { openEmbeddedLog, type EmbeddedLog } from "../../connectors/log/embedded/embedded-log.js";
 import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
+import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError, codeOf } from "../../schemas/errors.js";
 import type { Observing } from "../observe/observing.js";
 import { openBucket } from "./open-bucket.js";
-import { openKafka } from "./open-kafka.js";
+import { openStreamKafka } from "./open-kafka.js";
 
 /** What lies in the data folder. */
 export const FOLDERS = {
@@ -26,6 +27,8 @@ export interface Workspace {
   /** Absolute */
   readonly folder: string;
   readonly log: Log;
+  /** The log where it is a Kafka cluster; null where it lies in the data folder */
+  readonly cluster: KafkaLog | null;
   /** The log where it lies in the data folder; null on Kafka, which cuts its own */
   readonly embedded: EmbeddedLog | null;
   /** What this machine remembers of the archive, on its disk */
@@ -52,12 +55,14 @@ export async function openWorkspace(
   try {
     const embedded = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
     opened.push(embedded);
-    const log = config.kafka === undefined ? embedded : await openKafka(config.kafka, observing.onRetry);
-    if (log !== embedded) opened.push(log);
     const opening = await openStore(config);
     opened.push(opening);
     const store = observing.metered?.(opening) ?? opening;
-    return { config, folder, log, embedded: log === embedded ? embedded : null, tables: embedded, store, close };
+    const { stream, kafka } = config;
+    const cluster = kafka === undefined ? null : await openStreamKafka({ stream, kafka }, store, observing.onRetry);
+    if (cluster !== null) opened.push(cluster);
+    const log = { log: cluster ?? embedded, cluster, embedded: cluster === null ? embedded : null };
+    return { config, folder, ...log, tables: embedded, store, close };
   } catch (error) {
     await close();
     throw error;

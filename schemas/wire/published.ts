@@ -24,10 +24,10 @@ const publishedSchema = z.strictObject({
 });
 export type Published = z.infer<typeof publishedSchema>;
 
-/** Keyed by dataset, so that one dataset's versions stay in order. */
+/** Keyed by dataset and number: a version that is told twice is the same record twice. The topic has one partition, so that they stay in order. */
 export function encodePublished(published: Published): LogRecord {
   return {
-    key: Buffer.from(published.dataset),
+    key: Buffer.from(`${published.dataset}/${published.number}`),
     value: Buffer.from(canonicalJson(published)),
     headers: { [VERSION_HEADER]: PUBLISHED_VERSION },
     timestampMs: published.createdAtMs,

@@ -209,7 +209,7 @@ test("sluice run refuses a sluice.yaml or an environment that differs from what 
   const place = await CommandFolder.make({}, t);
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
   await rename(join(place.path, "teacher"), join(place.path, "other"));
-  const kafka = { SLUICE_KAFKA__BROKERS: "127.0.0.1:1" };
+  const kafka = { SLUICE_KAFKA__BROKERS: "127.0.0.1:1", SLUICE_KAFKA__ONE_MACHINE: "true" };
   const run = ["run", "publish"];
   await place.yaml(
     "teacher: other\nbytes: keep\ndatasets: [{ name: default, select: { k: 1000 } }, { name: extra }]\n",
@@ -240,7 +240,11 @@ test("sluice run refuses a sluice.yaml or an environment that differs from what 
 test("run declares what it is told where nothing is declared yet", async (t) => {
   const place = await CommandFolder.make({ classes: 4 }, t);
   const kafka = { SLUICE_KAFKA__BROKERS: "127.0.0.1:1" };
-  const first = await place.under(kafka, "run", "topk", "--teacher", "teacher");
+  refused(
+    await place.under(kafka, "run", "topk", "--teacher", "teacher"),
+    /E_CONFIG: Expected a store that all processes of the stream see .*--one-machine/,
+  );
+  const first = await place.under(kafka, "run", "topk", "--teacher", "teacher", "--one-machine");
   assert.match(first.err, /^dataset default: declared with K 1000, P 1$/m);
   refused(first, /E_LOG_IO/, 1);
   const { datasets } = await place.json<{ datasets: { by: string }[] }>("datasets", "list");

@@ -55,6 +55,8 @@ export interface KafkaLog extends Log {
   committed(group: string, topic: string, partition: number): Promise<number | null>;
   /** How far groups with members whose names begin with `prefix` are behind on a topic; those that have committed there. */
   groupLags(topic: string, prefix: string): Promise<readonly GroupLag[]>;
+  /** By partition, records that are there and that nobody reads yet, since a transaction before them is not finished. */
+  heldBack(topic: string): Promise<readonly number[]>;
   /** The same, of groups without members too; of `partitions` alone, where a group reads no others */
   groupStates(topic: string, prefix: string, partitions?: readonly number[]): Promise<readonly GroupState[]>;
 }
@@ -107,9 +109,9 @@ class BrokerLog implements KafkaLog {
     return describeTopic(this.#client, topic, settings);
   }
 
-  async identity(topic: string): Promise<LogIdentity | null> {
+  async identity(topic: string): Promise<LogIdentity> {
     const id = await this.#client.retrying(`identify topic "${topic}"`, () => this.#fetcher.topicId(topic), { topic });
-    return id === null ? null : { kind: "kafka", id };
+    return { kind: "kafka", id };
   }
 
   async deleteBefore(topic: string, partition: number, offset: number): Promise<void> {
@@ -132,6 +134,18 @@ class BrokerLog implements KafkaLog {
 
   async groupStates(topic: string, prefix: string, partitions?: readonly number[]): Promise<readonly GroupState[]> {
     return groupStates(this.#client, topic, prefix, partitions === undefined ? {} : { partitions });
+  }
+
+  async heldBack(topic: string): Promise<readonly number[]> {
+    const ends = await this.ends(topic);
+    const held = ends.map(async ({ end: offset }, partition) => {
+      const place = { topic, partition, offset, maxBytes: 1 };
+      const fetched = await this.#client.retrying(`look at ${topic}/${partition}`, () => this.#fetcher.fetch(place), {
+        topic,
+      });
+      return Math.max(0, fetched.logEnd - offset);
+    });
+    return Promise.all(held);
   }
 
   async append(topic: string, partition: number, records: readonly LogRecord[], cursor?: Cursor): Promise<number> {

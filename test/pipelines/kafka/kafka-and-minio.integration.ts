@@ -4,6 +4,7 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { openKafkaLog } from "../../../connectors/log/kafka/kafka-log.js";
 import { startKafka } from "../../../deploy/local/kafka.js";
 import { startMinio } from "../../../deploy/local/minio.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
@@ -32,6 +33,7 @@ test(
       const name = `${String(seed).padStart(2, "0")}.jpg`;
       await writeFile(join(folder, "pictures", name), await picture(40, 30, seed).jpeg().toBuffer());
     }
+    await writeFile(join(folder, "pictures", "broken.jpg"), "no image at all");
     const common = {
       SLUICE_TEACHER: "teacher",
       SLUICE_BYTES: "keep",
@@ -45,7 +47,7 @@ test(
 
     const services = { ...kafka.environment, ...minio.environment, SLUICE_DATA: "remote", SLUICE_PARTITIONS: "3" };
     await sluice(services, "topics", "create");
-    assert.match(await sluice(services, "produce", "pictures"), new RegExp(`Put ${COUNT} images into images`));
+    assert.match(await sluice(services, "produce", "pictures"), new RegExp(`Put ${COUNT + 1} images into images`));
     const remote = JSON.parse(await sluice(services, "ingest", "--json")) as Shown;
     const local = JSON.parse(await sluice({ SLUICE_DATA: "local" }, "ingest", "pictures", "--json")) as Shown;
     assert.equal(remote.counts["scored"], COUNT);
@@ -56,6 +58,27 @@ test(
     const rebuilt = await sluice(services, "rebuild", "--json");
     assert.ok(rebuilt.includes(remote.published[0]!.id), rebuilt);
     assert.match(await sluice(services, "topics", "check"), /Nothing to mend\./);
+    // Whoever makes a version tells of it, and `ingest` of what it quarantined: once each, as nobody died meanwhile.
+    await sluice(services, "rebuild", "--set", "datasets.0.select.k=4");
+    await sluice(services, "ingest");
+    const log = await openKafkaLog({ brokers: [kafka.address] });
+    t.after(() => log.close());
+    const keysOf = async (topic: string): Promise<string[]> => {
+      const end = (await log.ends(topic))[0]!.end;
+      const records = await log.fetch(
+        topic,
+        0,
+        Array.from({ length: end }, (_, at) => at),
+      );
+      return records.map(({ key }) => Buffer.from(key!).toString());
+    };
+    assert.deepEqual(await keysOf("sluice-images-versions"), ["default/1", "default/2"]);
+    const refused = await keysOf("sluice-images-quarantine");
+    assert.equal(refused.length, 1);
+    assert.match(refused[0]!, /^[0-9a-f]{64}\/images\/\d\/\d+$/);
+    // Topics that would lose something stop it, as they stop `run`.
+    const kept = { ...services, SLUICE_KAFKA__TOPICS__QUARANTINE: "absent" };
+    await assert.rejects(sluice(kept, "ingest"), /E_LOG_IO: Topic absent: expected a topic for quarantine, found none/);
     // The data folder holds what this machine remembers, and no objects.
     assert.deepEqual((await readdir(join(folder, "remote"))).sort(), ["log", "produced", "stages"]);
   },

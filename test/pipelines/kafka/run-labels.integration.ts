@@ -149,9 +149,14 @@ describe("labels through their topic", { skip: (await cannotStart("kafka")) || (
       (await admin.listTopics()).includes(site.topic("labels")) ? null : true,
     );
     await admin.disconnect();
-    assert.equal((await site.sluice("topics", "create")).code, 0);
+    assert.equal((await site.sluice("topics", "create")).code, 1);
     const taker = site.run(["publish"]);
     assert.equal(await taker.exit(), 1, taker.said);
-    assert.match(taker.said, /E_LOG_RECREATED: [^\n]*labels\/0[^\n]*offset 1[^\n]*kafka\.topics\.labels/);
+    assert.match(taker.said, /E_LOG_RECREATED: [^\n]*labels of stream[^\n]*topics adopt/);
+    // Adopted, it goes on where the archive ends.
+    assert.match((await site.sluice("topics", "adopt")).stdout, /labels\/0: has nothing of what was archived up to 1/);
+    assert.equal((await site.sluice("label", "none", digests[2]!, "--by", "later")).code, 0);
+    assert.deepEqual(await said(site), ["none  before", "none  before", "withdrawn  after", "none  later"]);
+    assert.deepEqual((await labelFrontier(site.store, site.stream))[1], { partition: 1, end: 2 });
   });
 });

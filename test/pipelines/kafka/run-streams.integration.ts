@@ -49,5 +49,24 @@ describe(
         for (const { group } of groups) assert.ok(group.startsWith(`sluice-${site.stream}-`), group);
       }
     });
+
+    test("a process with another store than the stream's is refused; a store in the data folder, unless there is one machine", async (t) => {
+      const site = await KafkaSite.open(t, services, { partitions: 1 });
+      await site.put(0, seeds(1, 10));
+      const first = site.scorer("scorer-1");
+      await site.scored();
+      assert.equal(await first.end("SIGINT"), 0, first.said);
+      const elsewhere = await site.sluice("status", "--set", "s3.prefix=another");
+      assert.match(elsewhere.stdout, /fail +.*Expected the store that stream "images-\d+" is archived in \(s3:/);
+      const local = Object.fromEntries(
+        Object.keys(site.environment).flatMap((name) => (/^SLUICE_S3__|^AWS_/.test(name) ? [[name, undefined]] : [])),
+      );
+      const unsaid = site.run(["score", "--data", "scorer-2"], local);
+      assert.equal(await unsaid.exit(), 2, unsaid.said);
+      assert.match(unsaid.said, /E_CONFIG: Expected a store that all processes/);
+      const said = site.run(["score", "--data", "scorer-2", "--one-machine"], local);
+      assert.equal(await said.exit(), 1, said.said);
+      assert.match(said.said, /E_STORE_OTHER: Expected the store that stream "images-\d+" is archived in \(s3:/);
+    });
   },
 );
