@@ -43,6 +43,13 @@ export async function openDeclared(
   }
 }
 
+/** What is declared by now: another process may have changed it. */
+export async function declaredNow(run: Invocation): Promise<Pick<OpenedDeclared, "config" | "declared">> {
+  const { config, declared, store } = await openDeclared(run);
+  await store.close();
+  return { config, declared };
+}
+
 /** The same settings where no store need be there: then sluice.yaml and flags alone. */
 export async function declaredOrGiven(
   run: Invocation,

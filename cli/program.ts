@@ -145,6 +145,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/serve.js"),
   },
   {
+    name: "mcp",
+    summary: "the console's reading side for agents, over their standard input and output",
+    load: () => import("./commands/mcp.js"),
+  },
+  {
     name: "status",
     summary: "what is scored, what waits, how full the classes are",
     load: () => import("./commands/status.js"),

@@ -6,6 +6,8 @@ export interface OutputStream extends NodeJS.WritableStream {
 
 /** What a command touches of its process, so that a test can give it another. */
 export interface Terminal {
+  /** What a program that has started this one says to it */
+  readonly stdin: NodeJS.ReadableStream;
   /** Results, and nothing else */
   readonly stdout: OutputStream;
   /** Progress, notes and errors */
@@ -21,6 +23,10 @@ export interface Terminal {
 
 export function processTerminal(): Terminal {
   return {
+    // Opened only where it is read: it would keep the process.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     environment: process.env,

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { Observing } from "../../pipelines/observe/observing.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { openDeclared } from "../declared-config.js";
+import { declaredNow, openDeclared } from "../declared-config.js";
 import type { Invocation, WorkContext } from "../invocation.js";
 import { withLabelTopic } from "../label-topic.js";
 import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
@@ -97,13 +97,4 @@ async function tokenOf(run: Invocation, { tokenFile }: Flags): Promise<string | 
   } catch (cause) {
     throw new SluiceError("E_USAGE", `Expected a file with a token at ${path}: ${messageOf(cause)}.`, { cause });
   }
-}
-
-/** What is declared by now: another process may have changed it. */
-async function declaredNow(
-  run: Invocation,
-): Promise<Pick<Awaited<ReturnType<typeof openDeclared>>, "config" | "declared">> {
-  const { config, declared, store } = await openDeclared(run);
-  await store.close();
-  return { config, declared };
 }

@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import type { OutputStream, Terminal } from "../../cli/terminal.js";
 
 class RecordedStream extends Writable {
@@ -30,6 +30,7 @@ export function recordedTerminal(
   const { folder = "/nowhere", environment = {}, isTTY = false } = options;
   const exits: number[] = [];
   const terminal: RecordedTerminal = {
+    stdin: Readable.from([]),
     stdout: new RecordedStream(false),
     stderr: new RecordedStream(isTTY),
     environment,

@@ -12,6 +12,7 @@ import { Classes } from "./screens/classes.tsx";
 import { DiffWall } from "./screens/diff-wall.tsx";
 import { FlowScreen } from "./screens/flow.tsx";
 import { ImageLifeScreen } from "./screens/image-life.tsx";
+import { Models } from "./screens/models.tsx";
 import { ReviewScreen } from "./screens/review.tsx";
 import { VersionScreen } from "./screens/version.tsx";
 import { VersionsScreen } from "./screens/versions.tsx";
@@ -30,6 +31,7 @@ const ICONS = {
   classes: "M4 5h7v6H4zM13 5h7v6h-7zM4 13h7v6H4zM13 13h7v6h-7z",
   versions: "M5 4h14v4H5zM5 10h14v4H5zM5 16h14v4H5z",
   review: "M4 12l5 5L20 6",
+  models: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM12 12l8-4.5M12 12v9M12 12L4 7.5",
   whatif: "M4 7h10M18 7h2M4 17h2M10 17h10M16 4v6M8 14v6",
   image: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4",
 } as const;
@@ -39,6 +41,7 @@ const RAIL = [
   { path: "/classes", steps: ["", "classes", "class"], text: "Classes", icon: "classes" },
   { path: "/versions", steps: ["versions", "version", "diff"], text: "Versions", icon: "versions" },
   { path: "/review", steps: ["review"], text: "Review", icon: "review" },
+  { path: "/models", steps: ["models"], text: "Models", icon: "models" },
   { path: "/whatif", steps: ["whatif"], text: "What if", icon: "whatif" },
   { path: "/image", steps: ["image"], text: "Image", icon: "image" },
 ] as const;
@@ -162,6 +165,8 @@ function Screen({ first, ...props }: ScreenProps & { readonly first: string }) {
       return <DiffWall {...props} />;
     case "review":
       return <ReviewScreen {...props} />;
+    case "models":
+      return <Models {...props} />;
     case "whatif":
       return <WhatIf {...props} />;
     case "image":
@@ -193,6 +198,14 @@ function Now({ watched, overview }: { readonly watched: Watched; readonly overvi
     return (
       <p class="now wrong" role="status">
         {live.away}
+      </p>
+    );
+  }
+  if (live.control?.want === "pause") {
+    return (
+      <p class="now wrong" role="status">
+        Paused by {live.control.by}
+        {live.control.reason === null ? "" : `: ${live.control.reason}`}. <a href="/flow">Resume it</a>
       </p>
     );
   }

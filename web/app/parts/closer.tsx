@@ -62,9 +62,12 @@ export function Closer({ row, wall, place, isKept, isReadOnly, judge, close }: C
 export function VerdictButtons({
   label,
   judge,
+  pick,
 }: {
   readonly label: string;
   readonly judge: (verdict: Verdict) => void;
+  /** To say that it is of another class */
+  readonly pick?: () => void;
 }) {
   return (
     <div class="verdicts" role="group" aria-label="Say what it is">
@@ -93,6 +96,11 @@ export function VerdictButtons({
       >
         <kbd>3</kbd> no class
       </button>
+      {pick === undefined ? null : (
+        <button type="button" onClick={pick}>
+          <kbd>4</kbd> another …
+        </button>
+      )}
     </div>
   );
 }

@@ -24,8 +24,12 @@ const PLACES: readonly Choice[] = [
   { text: "Compare versions", kind: "go to", path: "/diff" },
   { text: "What if", kind: "go to", path: "/whatif" },
   { text: "Review: doubtful", kind: "go to", path: "/review?kind=doubtful" },
+  { text: "Review: unsure", kind: "go to", path: "/review?kind=unsure" },
   { text: "Review: audit", kind: "go to", path: "/review?kind=audit" },
   { text: "Review: quarantine", kind: "go to", path: "/review?kind=quarantine" },
+  { text: "Models", kind: "go to", path: "/models" },
+  { text: "Pause, resume, drain", kind: "on the flow", path: "/flow" },
+  { text: "Publish a version now", kind: "on the versions", path: "/versions" },
   { text: "Life of an image", kind: "go to", path: "/image" },
 ];
 
@@ -102,7 +106,7 @@ export function Palette({ close }: { readonly close: () => void }) {
         <ul id="choices" role="listbox" aria-label="What was found">
           {choices.map((choice, index) => (
             <li
-              key={choice.path}
+              key={`${choice.kind} ${choice.path}`}
               id={`choice-${index}`}
               role="option"
               aria-selected={index === chosen}

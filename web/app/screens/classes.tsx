@@ -8,7 +8,7 @@ import { Fill } from "../parts/fill.tsx";
 import { Picture } from "../parts/picture.tsx";
 import { useScrolled } from "../parts/place.ts";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
-import { countText, plural, probabilityText } from "../wording.ts";
+import { countText, plural, probabilityText, shareText } from "../wording.ts";
 
 const ROW = 64;
 const ORDERS = {
@@ -17,6 +17,7 @@ const ORDERS = {
   label: "by name",
   cutoff: "lowest cut-off",
   change: "cut-off that changed",
+  drift: "share that drifts",
 } as const;
 
 /** All classes of the newest version: how full, how sure, what changed. */
@@ -47,6 +48,11 @@ export function Classes({ address, watched, dataset, overview }: ScreenProps) {
           <p class="facts">
             <strong>{countText(page.full)}</strong> of {plural(page.classes, "class", "classes")} full
             <a href={`/version/${encodeURIComponent(page.dataset)}/${page.number}`}>version {page.number}</a>
+            {page.drift === null || page.drift.isWhole ? null : (
+              <span class="fine">
+                shares of {countText(page.drift.rowsNow)} and {countText(page.drift.rowsBefore)} sampled rows
+              </span>
+            )}
           </p>
         )}
         <div class="tools">
@@ -78,6 +84,9 @@ export function Classes({ address, watched, dataset, overview }: ScreenProps) {
         <span>class</span>
         <span>fill</span>
         <span>cut-off</span>
+        <span title="How many of the images that came have it as their best class: since the version before, and before that">
+          of what comes
+        </span>
         <span>best, and at the cut-off</span>
       </div>
       <div class="list" ref={ref} tabIndex={-1}>
@@ -142,8 +151,25 @@ function ClassRow({
           </span>
         )}
       </span>
+      <Share one={one} />
       <Thumbs dataset={dataset} number={number} index={one.class} count={one.count} />
     </a>
+  );
+}
+
+/** How often it comes, beside how often it came before the version before. */
+function Share({ one: { share, shareBefore } }: { readonly one: VersionClass }) {
+  if (share === null || shareBefore === null) return <span class="share fine">–</span>;
+  const ratio = shareBefore === 0 ? null : share / shareBefore;
+  const isOther = ratio === null ? share > 0 : ratio > 1.25 || ratio < 0.8;
+  return (
+    <span class="share">
+      {shareText(share)}
+      <span class={`fine ${isOther ? (share > shareBefore ? "up-change" : "down-change") : ""}`}>
+        {" "}
+        {share === shareBefore ? "as before" : `${share > shareBefore ? "▲" : "▼"} from ${shareText(shareBefore)}`}
+      </span>
+    </span>
   );
 }
 

@@ -5,6 +5,9 @@ import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
 import { Chart } from "../parts/chart.tsx";
+import { Asked } from "../parts/asked.tsx";
+import { Costs } from "../parts/costs.tsx";
+import { Publish } from "../parts/publish.tsx";
 import { Fill } from "../parts/fill.tsx";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
 import { agoText, bytesText, countText, plural, rateText, shareText, timeText } from "../wording.ts";
@@ -86,7 +89,9 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
           {now.watermarkMs === null ? null : <span class="fine">newest image {timeText(now.watermarkMs)}</span>}
         </p>
       </header>
+      <Asked now={now} isReadOnly={overview.readOnly} />
       <Pipeline now={now} status={status.value} />
+      <Costs now={now} turn={turn} />
       <article class="card">
         <div class="card-head">
           <h2>Archived a second</h2>
@@ -168,6 +173,17 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
                   )}
                   {dataset.trigger.reason === undefined ? "" : `: ${dataset.trigger.reason}`}
                 </p>
+                <Publish
+                  dataset={
+                    overview.datasets.find(({ name }) => name === dataset.name) ?? {
+                      name: dataset.name,
+                      select: null,
+                      versions: [],
+                      newest: null,
+                    }
+                  }
+                  isReadOnly={overview.readOnly}
+                />
                 {dataset.starving.length === 0 || dataset.records.in === 0 ? null : (
                   <p class="fine">
                     starving:{" "}

@@ -5,9 +5,10 @@ import { go } from "../address.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
+import { ClassPicker } from "../parts/class-picker.tsx";
 import { VerdictButtons } from "../parts/closer.tsx";
 import { Picture } from "../parts/picture.tsx";
-import { Command, Empty, Failed, Loading } from "../parts/states.tsx";
+import { Empty, Failed, Loading } from "../parts/states.tsx";
 import { toast } from "../parts/toast.ts";
 import {
   author,
@@ -20,13 +21,14 @@ import {
   type Said,
   type Verdict,
 } from "../parts/verdicts.ts";
-import { countText, probabilityText, shareText } from "../wording.ts";
+import { countText, probabilityText } from "../wording.ts";
+import { Quarantine } from "./quarantine.tsx";
 
-const KINDS = { doubtful: "Doubtful", audit: "Audit", quarantine: "Quarantine" } as const;
+const KINDS = { doubtful: "Doubtful", unsure: "Unsure", audit: "Audit", quarantine: "Quarantine" } as const;
 const ABOUT = {
   doubtful: "What the teacher was least sure of and chose all the same, the least sure first.",
+  unsure: "What the teacher could not tell, whether it was chosen or not: a label is worth most here.",
   audit: "Rows drawn at random: how right the version is.",
-  quarantine: "What could not be used, and why.",
 } as const;
 /** Items asked for at once */
 const ITEMS = 400;
@@ -65,7 +67,7 @@ export function ReviewScreen({ address, overview, watched, dataset }: ScreenProp
       ) : review.value === null ? (
         <Loading label="Reading the queue" />
       ) : kind === "quarantine" ? (
-        <Quarantine review={review.value} />
+        <Quarantine review={review.value} isReadOnly={overview.readOnly} />
       ) : (
         <Queue
           key={`${dataset.name}/${kind}`}
@@ -102,7 +104,7 @@ function Author({ standing, isReadOnly }: { readonly standing: string; readonly 
 }
 
 interface QueueProps {
-  readonly kind: "doubtful" | "audit";
+  readonly kind: "doubtful" | "unsure" | "audit";
   readonly review: Review;
   readonly dataset: string;
   readonly isReadOnly: boolean;
@@ -119,12 +121,14 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
       items.findIndex((one) => !isJudged(one)),
     ),
   );
+  const [isPicking, setPicking] = useState(false);
   const last = useRef<(Said & { readonly at: number }) | null>(null);
   const item = items[Math.min(at, items.length - 1)];
-  const judge = async (verdict: Verdict): Promise<void> => {
-    if (item?.sha256 == null || item.label === null || isReadOnly) return;
+  const judge = async (verdict: Verdict, label = item?.label ?? null): Promise<void> => {
+    setPicking(false);
+    if (item?.sha256 == null || label === null || isReadOnly) return;
     try {
-      const said = await say(verdict, { sha256: item.sha256, seen: item.seen }, item.label);
+      const said = await say(verdict, { sha256: item.sha256, seen: item.seen }, label);
       last.current = { ...said, at };
       toast({ kind: "done", text: `It ${said.text}.`, undo: () => void back() });
       const next = items.findIndex((one, index) => index > at && !isJudged(one));
@@ -157,6 +161,7 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
       const verdict = verdictOf(event.key);
       if (verdict !== null) void judge(verdict);
       else if (event.key.toLowerCase() === "u") void back();
+      else if (event.key === "4" && !isReadOnly) setPicking(true);
       else if (event.key === "ArrowRight" || event.key === "j") setAt(Math.min(items.length - 1, at + 1));
       else if (event.key === "ArrowLeft" || event.key === "k") setAt(Math.max(0, at - 1));
       else return;
@@ -170,7 +175,11 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
   if (item === undefined) {
     return (
       <Empty title="Nothing to review">
-        <p>The newest version of {dataset} has no rows of this kind.</p>
+        <p>
+          {kind === "unsure"
+            ? "Nothing is archived yet."
+            : `The newest version of ${dataset} has no rows of this kind.`}
+        </p>
       </Empty>
     );
   }
@@ -185,7 +194,10 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
           <strong>{countText(review.done)}</strong> of {countText(review.total)} judged
         </span>
         {precision === null ? (
-          <span class="fine">{ABOUT[kind]}</span>
+          <span class="fine">
+            {ABOUT[kind]}
+            {review.basis === null ? "" : ` ${review.basis.charAt(0).toUpperCase()}${review.basis.slice(1)}.`}
+          </span>
         ) : (
           <span>
             precision <strong>{precision.share.toFixed(2)}</strong>
@@ -205,14 +217,29 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
             Is this <strong>{item.label}</strong>?
           </p>
           <p class="fine">
-            {item.why} · rank {item.rank}, {probabilityText(item.probability)}
+            {item.why}
+            {item.rank === null ? "" : ` · rank ${item.rank}, ${probabilityText(item.probability)}`}
             {item.said === null ? "" : ` · ${saidText(item.said)}`}
           </p>
           {isReadOnly ? (
             <p class="fine">This console is read-only: it takes no verdicts.</p>
           ) : (
-            <VerdictButtons label={item.label ?? ""} judge={(verdict) => void judge(verdict)} />
+            <VerdictButtons
+              label={item.label ?? ""}
+              judge={(verdict) => void judge(verdict)}
+              pick={() => {
+                setPicking(true);
+              }}
+            />
           )}
+          {isPicking ? (
+            <ClassPicker
+              take={(label) => void judge("is", label)}
+              close={() => {
+                setPicking(false);
+              }}
+            />
+          ) : null}
           <div class="steps">
             <button
               type="button"
@@ -288,66 +315,5 @@ function Beside({
       </ol>
       <a href={withQuery(`/class/${index}`, { dataset })}>Open its wall</a>
     </aside>
-  );
-}
-
-function Quarantine({ review }: { readonly review: Review }) {
-  const [code, setCode] = useState<string | null>(null);
-  const shown = code === null ? review.items : review.items.filter(({ why }) => why.startsWith(`${code}:`));
-  if (review.total === 0) {
-    return (
-      <Empty title="Nothing is in quarantine">
-        <p>Every image that came could be used.</p>
-      </Empty>
-    );
-  }
-  return (
-    <div class="quarantine">
-      <p class="fine">{ABOUT.quarantine} A file that is mended or back in its place is taken up again:</p>
-      <Command text={`sluice quarantine retry${code === null ? "" : ` --code ${code}`}`} />
-      <div class="chips" role="group" aria-label="Reasons">
-        <button
-          type="button"
-          class="chip"
-          aria-pressed={code === null}
-          onClick={() => {
-            setCode(null);
-          }}
-        >
-          all {countText(review.total)}
-        </button>
-        {Object.entries(review.byCode)
-          .toSorted(([, a], [, b]) => b - a)
-          .map(([name, count]) => (
-            <button
-              key={name}
-              type="button"
-              class="chip"
-              aria-pressed={code === name}
-              onClick={() => {
-                setCode(name);
-              }}
-            >
-              {name} {countText(count)} <span class="fine">{shareText(count / review.total)}</span>
-            </button>
-          ))}
-      </div>
-      <ul class="refused">
-        {shown.map((one) => (
-          <li key={`${one.sha256 ?? ""} ${one.uri}`}>
-            <Picture sha256={one.sha256} side={192} alt="" />
-            <div>
-              <p class="uri">{one.uri}</p>
-              <p class="fine">{one.why}</p>
-            </div>
-          </li>
-        ))}
-      </ul>
-      {review.items.length < review.total ? (
-        <p class="fine">
-          The first {countText(review.items.length)}; <code>sluice quarantine list --json</code> has all.
-        </p>
-      ) : null}
-    </div>
   );
 }

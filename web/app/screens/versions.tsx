@@ -2,11 +2,12 @@ import type { VersionList } from "../../../schemas/api/versions.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
+import { Publish } from "../parts/publish.tsx";
 import { Command, Empty, Failed, Loading } from "../parts/states.tsx";
 import { countText, timeText } from "../wording.ts";
 
 /** Every version, the newest first. */
-export function VersionsScreen({ watched, dataset }: ScreenProps) {
+export function VersionsScreen({ watched, dataset, overview }: ScreenProps) {
   const listed = useAnswer<VersionList>("/api/versions", watched.changes);
   if (listed.error !== null && listed.value === null) return <Failed error={listed.error} />;
   if (listed.value === null) return <Loading label="Reading the versions" />;
@@ -20,6 +21,7 @@ export function VersionsScreen({ watched, dataset }: ScreenProps) {
           <a class="button" href={withQuery("/diff", { dataset: dataset.name })}>
             Compare two
           </a>
+          <Publish dataset={dataset} isReadOnly={overview.readOnly} />
         </div>
       </header>
       {damaged.map(({ code, message }) => (
