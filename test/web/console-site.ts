@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { runProgram } from "../../cli/program.js";
 import { recordedTerminal, type RecordedTerminal } from "../cli/recorded-terminal.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
@@ -35,7 +36,10 @@ export class ConsoleSite {
     const site = new ConsoleSite(folder);
     await writePictures(join(folder, "pictures"), { images, duplicates: 4, broken: 3 });
     await writeSmallTeacher(join(folder, "teacher"), "onnx");
-    if (className !== undefined) await nameFirstClass(join(folder, "teacher", "model-card.json"), className);
+    if (className !== undefined) {
+      await nameFirstClass(join(folder, "teacher", "model-card.json"), className);
+      await writeHostileNames(join(folder, "pictures"));
+    }
     const settings = [
       "teacher: teacher",
       "engine: { workers: 1, batch: 8 }",
@@ -153,4 +157,12 @@ async function nameFirstClass(path: string, name: string): Promise<void> {
   const card = JSON.parse(await readFile(path, "utf8")) as { labels: string[] };
   card.labels[0] = name;
   await writeFile(path, JSON.stringify(card));
+}
+
+/** Files whose names are markup: one that is a picture, and one that is none. */
+async function writeHostileNames(folder: string): Promise<void> {
+  const markup = `"><img src=x onerror=window.pwned=2>`;
+  const pixels = { create: { width: 12, height: 12, channels: 3 as const, background: "#a33" } };
+  await writeFile(join(folder, `${markup}.png`), await sharp(pixels).png().toBuffer());
+  await writeFile(join(folder, `${markup}-broken.png`), "no picture");
 }

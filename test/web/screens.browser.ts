@@ -74,10 +74,12 @@ describe("the page", { skip: noBrowser() }, () => {
       wall: ["/class/2", ".tile img:not(.coming)"],
       diff: ["/diff?before=1&after=2", ".changed img"],
       review: ["/review?kind=doubtful", ".one img"],
+      unsure: ["/review?kind=unsure", ".one img"],
       audit: ["/review?kind=audit", ".one img"],
       quarantine: ["/review?kind=quarantine", ".refused li"],
       image: [`/image/${row!.sha256}`, ".timeline .bars"],
       flow: ["/flow", ".stages"],
+      models: ["/models", ".lineage a"],
       versions: ["/versions", "td a"],
       version: ["/version/flowers/2", ".facts-list"],
       whatif: ["/whatif?k=4", ".panels canvas"],
@@ -109,12 +111,18 @@ describe("the page", { skip: noBrowser() }, () => {
     assert.deepEqual(thrown.splice(0), []);
   });
 
-  test("runs no script of a class's name, and shows it as it is", async () => {
+  test("runs no script of a class's name or of a file's, and shows them as they are", async () => {
     for (const path of ["/classes", "/class/0", "/diff?before=1&after=2&class=0"]) {
       await page.goto(at(path));
       await page.getByText(HOSTILE).first().waitFor();
       assert.equal(await page.evaluate(() => "pwned" in window), false, path);
     }
+    await page.goto(at("/review?kind=quarantine"));
+    await page
+      .getByText(/%3Cimg|<img src=x onerror=window.pwned=2>-broken/)
+      .first()
+      .waitFor();
+    assert.equal(await page.evaluate(() => "pwned" in window), false, "a file's name");
     await page.keyboard.press("Control+k");
     await page.fill(".palette input", "onerror");
     await page.locator(".palette li").getByText(HOSTILE).waitFor();

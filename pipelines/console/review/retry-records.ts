@@ -43,7 +43,7 @@ export async function retryRecords(
     const { appended, unavailable } = await retryQuarantined(log, each(found), { opener, maxBytes });
     const next =
       config.kafka === undefined
-        ? "`sluice ingest` scores them when it runs next."
+        ? "The next `sluice ingest` scores what was taken up."
         : `The scorers of topic ${config.stream} score them.`;
     return { appended, unavailable: unavailable.length, missing, next };
   } finally {

@@ -41,7 +41,7 @@ export function Asked({ now, isReadOnly }: { readonly now: Live; readonly isRead
     <div class={`asked${isPaused ? " paused" : ""}`}>
       <p role="status">
         {control === null || control.want === "run" ? (
-          "Running is allowed: nobody has paused this stream."
+          "Not paused: those who score this stream may run."
         ) : (
           <>
             <strong>{isPaused ? "Paused" : "Drained"}</strong> by {control.by} {agoText(now.atMs - control.atMs)} ago

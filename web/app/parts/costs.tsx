@@ -62,7 +62,7 @@ export function Costs({ now, turn }: { readonly now: Live; readonly turn: number
         <h2>An image costs</h2>
         <p>
           <strong>{msAnImage === null ? "–" : `${msAnImage.toPrecision(3)} ms`}</strong>{" "}
-          <span class="fine">of the last run, all its cores together</span>
+          <span class="fine">of the last run’s time</span>
         </p>
         <p>
           <strong>
