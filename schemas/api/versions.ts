@@ -48,6 +48,13 @@ export const versionListSchema = z.strictObject({
 });
 export type VersionList = z.infer<typeof versionListSchema>;
 
+/** As `sluice versions tags --json`. */
+export const tagListSchema = z.strictObject({
+  dataset: z.string(),
+  tags: z.array(z.looseObject({ tag: z.string(), number: z.int().positive(), atMs: z.number() })).readonly(),
+});
+export type TagList = z.infer<typeof tagListSchema>;
+
 /** A class of a version, beside what it was in the version before. */
 export const versionClassSchema = z.strictObject({
   class: count,

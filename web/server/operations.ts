@@ -11,7 +11,7 @@ import { publish } from "./operations/publish.js";
 import { retry, review } from "./operations/review.js";
 import { teachers } from "./operations/teachers.js";
 import { flow, kept, overview, status } from "./operations/overview.js";
-import { classes, classRows, diff, diffRows, rows, verify, version, versions } from "./operations/versions.js";
+import { classes, classRows, diff, diffRows, rows, tags, verify, version, versions } from "./operations/versions.js";
 import { curve, wall, whatif, whatifRows } from "./operations/walls.js";
 
 /** All that the server answers, in the order of its document. */
@@ -23,6 +23,7 @@ export function consoleOperations(events: EventStreams): Operation[] {
     kept,
     teachers,
     versions,
+    tags,
     version,
     classes,
     classRows,

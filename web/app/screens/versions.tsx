@@ -1,4 +1,4 @@
-import type { VersionList } from "../../../schemas/api/versions.ts";
+import type { TagList, VersionList } from "../../../schemas/api/versions.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
@@ -9,6 +9,11 @@ import { countText, timeText } from "../wording.ts";
 /** Every version, the newest first. */
 export function VersionsScreen({ watched, dataset, overview }: ScreenProps) {
   const listed = useAnswer<VersionList>("/api/versions", watched.changes);
+  const tagged = useAnswer<TagList>(`/api/tags/${encodeURIComponent(dataset.name)}`, watched.changes);
+  const tagsOf = (name: string, number: number): readonly string[] =>
+    name === tagged.value?.dataset
+      ? tagged.value.tags.filter((one) => one.number === number).map(({ tag }) => tag)
+      : [];
   if (listed.error !== null && listed.value === null) return <Failed error={listed.error} />;
   if (listed.value === null) return <Loading label="Reading the versions" />;
   const { versions, damaged } = listed.value;
@@ -56,7 +61,12 @@ export function VersionsScreen({ watched, dataset, overview }: ScreenProps) {
                       <strong>
                         {one.dataset}/{one.number}
                       </strong>
-                    </a>
+                    </a>{" "}
+                    {tagsOf(one.dataset, one.number).map((tag) => (
+                      <span key={tag} class="badge">
+                        {tag}
+                      </span>
+                    ))}
                   </td>
                   <td>
                     <code>{one.id.slice(0, 12)}</code>

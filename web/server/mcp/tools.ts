@@ -11,7 +11,7 @@ import { labels } from "../operations/labels.js";
 import { flow, kept, overview, status } from "../operations/overview.js";
 import { review } from "../operations/review.js";
 import { teachers } from "../operations/teachers.js";
-import { classes, classRows, diff, diffRows, verify, version, versions } from "../operations/versions.js";
+import { classes, classRows, diff, diffRows, tags, verify, version, versions } from "../operations/versions.js";
 import { curve, wall, whatif } from "../operations/walls.js";
 import { Refusal } from "../refusal.js";
 
@@ -41,6 +41,7 @@ export const READING: Readonly<Record<string, Operation>> = {
   storage: kept,
   teachers,
   versions,
+  tags,
   version,
   classes,
   class_rows: classRows,

@@ -7,6 +7,7 @@ import {
   publishedDatasets,
   readIndexColumns,
   readManifest,
+  readTags,
   verifyVersion,
 } from "../../../pipelines/versions/versions.js";
 import { versionList } from "../../../pipelines/versions/version-list.js";
@@ -19,6 +20,7 @@ import {
   classPageSchema,
   classRowsSchema,
   diffSchema,
+  tagListSchema,
   verifySchema,
   versionListSchema,
   type VersionClass,
@@ -35,6 +37,21 @@ export const versions = answering(
     const names = new Set([...config.datasets.map(({ name }) => name), ...(await publishedDatasets(console.store))]);
     return versionList(console.store, names);
   },
+);
+
+export const tags = answering(
+  {
+    route: "/api/tags/{dataset}",
+    summary: "what versions are called, as `sluice versions tags --json`",
+    path: datasetPath,
+    answer: tagListSchema,
+  },
+  async ({ console, path: { dataset } }) => ({
+    dataset,
+    tags: (await readTags(console.store, dataset)).flatMap((tag) =>
+      tag.number === null ? [] : [{ ...tag, number: tag.number }],
+    ),
+  }),
 );
 
 export const version = answering(
