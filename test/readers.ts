@@ -2,12 +2,16 @@
 // libraries are installed into the cache on first use. `-- --heavy` adds PyTorch and TensorFlow (6 GB); `-- --require` fails where
 // a library cannot be installed, which is a printed skip otherwise.
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { repositoryFolder } from "../bench/cache.js";
 import { pythonWith } from "../bench/python-peers.js";
+import { openFilesystemStore } from "../connectors/store/filesystem/filesystem-store.js";
+import { exportedRows, groupsOfVersion } from "../pipelines/console/exported-rows.js";
+import { readIndexColumns } from "../pipelines/versions/versions.js";
+import type { Manifest } from "../schemas/manifest.js";
 import { publishExample } from "./readers/published-example.js";
 
 const LIGHT = [
@@ -30,6 +34,7 @@ const failures: string[] = [];
 const skips: string[] = [];
 try {
   const { folder, manifest } = await publishExample(root);
+  await exportRows(manifest);
   print(`a version of ${manifest.totals.rows} rows, ${manifest.totals.bytesAbsent} of them without bytes`);
   await read("light.py", LIGHT, folder);
   if (values.heavy) await read("heavy.py", HEAVY, folder);
@@ -40,6 +45,16 @@ try {
 for (const skip of skips) print(`NOT RUN: ${skip}`);
 for (const failure of failures) print(`FAILED: ${failure}`);
 process.exit(failures.length === 0 ? 0 : 1);
+
+/** What `GET …/rows?format=` answers, beside the version. */
+async function exportRows(manifest: Manifest): Promise<void> {
+  const store = await openFilesystemStore(root);
+  for (const format of ["arrow", "parquet"] as const) {
+    const rows = exportedRows(groupsOfVersion(readIndexColumns(store, manifest)), format);
+    await writeFile(join(root, `rows.${format}`), rows);
+  }
+  await store.close();
+}
 
 async function read(script: string, packages: readonly string[], folder: string): Promise<void> {
   print(`\n--- ${script}`);

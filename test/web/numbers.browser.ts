@@ -1,0 +1,127 @@
+/// <reference lib="dom" />
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import type { Manifest } from "../../schemas/manifest.js";
+import { launch, noBrowser } from "./chromium.js";
+import { ConsoleSite } from "./console-site.js";
+
+const text = (value: number): string => value.toLocaleString("en");
+
+describe("every number on a screen is what a command prints with --json", { skip: noBrowser() }, () => {
+  let site: ConsoleSite;
+  let browser: Browser;
+  let page: Page;
+
+  before(async () => {
+    browser = await launch();
+    site = await ConsoleSite.make(240);
+    assert.equal((await site.sluice(["label", "not", "#1", "--rows", "#1:1-2", "--by", "carl"])).code, 0);
+    assert.equal((await site.sluice(["rebuild"])).code, 0);
+    await site.serve();
+    page = await browser.newPage({ viewport: { width: 1280, height: 1400 } });
+    page.setDefaultTimeout(15_000);
+  });
+
+  after(async () => {
+    await browser.close();
+    await site.remove();
+  });
+
+  /** The text of a screen, once `shows` is there */
+  async function shown(path: string, shows: string): Promise<string> {
+    await page.goto(`http://localhost:${site.port}${path}`);
+    await page.waitForSelector(shows);
+    await page.waitForFunction(() => document.querySelector("[role=status][aria-label]") === null);
+    return (await page.innerText("main")).replace(/\s+/g, " ");
+  }
+
+  const has = (screen: string, ...parts: readonly string[]): void => {
+    for (const part of parts) assert.ok(screen.includes(part), `expected "${part}" in: ${screen.slice(0, 3000)}`);
+  };
+
+  test("on the flow: status, with the storage", async () => {
+    const status = (await site.told("status", "--storage")) as {
+      readonly teachers: readonly {
+        readonly frontier: readonly { readonly origin: number; readonly end: number }[];
+        readonly quarantined: Readonly<Record<string, number>>;
+        readonly datasets: readonly {
+          readonly fill: { readonly full: number; readonly classes: number };
+          readonly records: { readonly in: number; readonly scored: number; readonly copied: number };
+        }[];
+      }[];
+      readonly storage: { readonly all: { readonly objects: number } };
+    };
+    const [teacher] = status.teachers;
+    const [dataset] = teacher!.datasets;
+    const archived = teacher!.frontier.reduce((sum, { origin, end }) => sum + end - origin, 0);
+    const screen = await shown("/flow", ".kept");
+    has(
+      screen,
+      `${text(archived)} records archived`,
+      `${text(dataset!.fill.full)} of ${text(dataset!.fill.classes)} classes full`,
+      `${text(dataset!.records.in)} in = ${text(dataset!.records.scored)} scored + ${text(dataset!.records.copied)} copied`,
+      `in ${text(status.storage.all.objects)} objects`,
+      ...Object.entries(teacher!.quarantined).map(([code, count]) => `${code} ${text(count)}`),
+    );
+  });
+
+  test("on versions, a version and its classes: versions list and show", async () => {
+    const manifest = (await site.told("versions", "show", "latest")) as Manifest;
+    const { versions } = (await site.told("versions", "list")) as {
+      readonly versions: readonly { readonly number: number; readonly rows: number; readonly images: number }[];
+    };
+    const list = await shown("/versions", "td a");
+    for (const { number, rows, images } of versions) {
+      has(list, `flowers/${number}`);
+      assert.match(list, new RegExp(`flowers/${number} .{12,16} ${text(rows)} ${text(images)} `));
+    }
+    const { records } = manifest.totals;
+    has(
+      await shown(`/version/flowers/${manifest.number}`, ".facts-list"),
+      `${text(manifest.totals.rows)} rows of ${text(manifest.totals.images)} images`,
+      manifest.id,
+      `${text(records.in)} records in = ${text(records.scored)} scored + ${text(records.copied)} copied + ${text(records.quarantined)} quarantined + ${text(records.lost)} lost`,
+    );
+    const classes = await shown("/classes?order=number", ".class-row");
+    const full = manifest.classes.filter(({ starving }) => !starving).length;
+    has(classes, `${full} of ${manifest.classes.length} classes full`);
+    for (const one of manifest.classes) {
+      has(
+        classes,
+        `${one.label} #${one.class} ${text(one.count - one.repeated)} of ${text(one.k)} ${one.worst!.toFixed(3)}`,
+      );
+    }
+  });
+
+  test("on a diff, a what-if, models and the review: versions diff, whatif, status and label list", async () => {
+    const diff = (await site.told("versions", "diff", "1", "2")) as {
+      readonly totals: { readonly added: number; readonly removed: number; readonly moved: number };
+    };
+    const compared = await shown("/diff?before=1&after=2", ".changed img");
+    has(compared, `+${text(diff.totals.added)}`, `−${text(diff.totals.removed)}`, `${text(diff.totals.moved)} moved`);
+    const { answers } = (await site.told("whatif", "--k", "4")) as {
+      readonly answers: readonly { readonly rows: number; readonly full: number; readonly classes: number }[];
+    };
+    const [answer] = answers;
+    has(await shown("/whatif?k=4", ".panels canvas"), text(answer!.rows), `${answer!.full} of ${answer!.classes}`);
+    const status = (await site.told("status")) as {
+      readonly teachers: readonly {
+        readonly digest: string;
+        readonly frontier: readonly { origin: number; end: number }[];
+      }[];
+    };
+    const { digest, frontier } = status.teachers[0]!;
+    const archived = frontier.reduce((sum, { origin, end }) => sum + end - origin, 0);
+    has(await shown("/models", ".lineage a"), digest, `${text(archived)} records of images`);
+    const { count, byCode } = (await site.told("quarantine", "list")) as {
+      readonly count: number;
+      readonly byCode: Readonly<Record<string, number>>;
+    };
+    has(
+      await shown("/review?kind=quarantine", ".refused li"),
+      `all ${text(count)}`,
+      ...Object.entries(byCode).map(([code, refused]) => `${code} ${text(refused)}`),
+    );
+  });
+});
