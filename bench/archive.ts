@@ -35,7 +35,7 @@ export const bench: Bench = async ({ tiny, print }) => {
     print(`${place}: ${sizes[0]} segments against ${sizes[1]}`);
     const stores = [];
     for (const size of sizes)
-      stores.push(await open(await cached(`archive-segments-2-${size}`, (made) => makeManySegments(made, size))));
+      stores.push(await open(await cached(`archive-segments-3-${size}`, (made) => makeManySegments(made, size))));
     try {
       const found = await compare(stores, sizes, rounds, print);
       for (const [name, { small, large }] of found) {

@@ -19,6 +19,7 @@ import type { ChainName } from "../../schemas/keys.js";
 import { modelCardSchema, teacherDigest } from "../../schemas/model-card.js";
 import { BYTES } from "../../schemas/scored-batch.js";
 import { SEGMENT_VERSION, type Segment } from "../../schemas/segment.js";
+import { openMemoryStore } from "../../test/fixtures/memory-store.js";
 import { randomWords } from "../../test/fixtures/random.js";
 
 const CLASSES = 100;
@@ -28,6 +29,10 @@ const IMAGES = 8;
 const PARTITIONS = 2;
 /** Segments of each chain that came since it was compacted */
 const TAIL = 24;
+/** Segments of each chain that are written before the next compaction: what upkeep beside a scorer finds due, some sixteen runs */
+const BETWEEN_COMPACTIONS = 4096;
+/** Longer than the grace of what runs have taken over */
+const TWO_HOURS_MS = 7_200_000;
 /** Segments of each chain that the small version was cut over */
 const VERSION_SEGMENTS = 100;
 const FIRST_MS = 1_760_000_000_000;
@@ -62,18 +67,26 @@ export const CHAINS: readonly ChainName[] = Array.from({ length: PARTITIONS }, (
 
 /**
  * An archive of so many small segments as it stands after `sluice compact`, with a short tail that came since, a checkpoint at
- * its runs' end and one small version of its first segments.
+ * its runs' end and one small version of its first segments. It is made in memory, by what a scorer and its upkeep write with, and put into
+ * the folder as it is at last: a disk would be asked to make each segment durable that compaction deletes.
  */
 export async function makeManySegments(folder: string, segments: number): Promise<void> {
-  const store = await openFilesystemStore(join(folder, "store"));
+  const store = openMemoryStore();
   await saveCard(store, CARD);
   await openLiveChains(store, ARCHIVE, new Array<number>(PARTITIONS).fill(0));
   const each = segments / PARTITIONS;
-  await writeAll(store, 0, each - TAIL);
   let attempts = 0;
-  // The second time an hour has passed: what runs have is deleted.
-  for (const nowMs of [NOW_MS, NOW_MS + 7_200_000])
-    await compact({ store, ...ARCHIVE, nowMs: () => nowMs, attempt: () => `bench${attempts++}` });
+  let nowMs = NOW_MS;
+  const compactAll = async (dueOnly: boolean): Promise<void> => {
+    await compact({ store, ...ARCHIVE, dueOnly, nowMs: () => nowMs, attempt: () => `bench${attempts++}` });
+    nowMs += TWO_HOURS_MS;
+  };
+  for (let from = 0; from < each - TAIL; from += BETWEEN_COMPACTIONS) {
+    await writeAll(store, from, Math.min(each - TAIL, from + BETWEEN_COMPACTIONS));
+    await compactAll(true);
+  }
+  // The second time the grace is over: what runs have is deleted.
+  for (let time = 0; time < 2; time++) await compactAll(false);
   const live = await LiveDatasets.restore(
     { store, datasets: CONFIG.datasets, ...ARCHIVE, card: CARD, ...CONFIG.checkpoint },
     [],
@@ -83,7 +96,9 @@ export async function makeManySegments(folder: string, segments: number): Promis
   await live.checkpoint();
   await publishSmall(store, Math.min(VERSION_SEGMENTS, (each - TAIL) >> 1) * IMAGES);
   await writeAll(store, each - TAIL, each);
-  await store.close();
+  const made = await openFilesystemStore(join(folder, "store"));
+  for await (const { key } of store.list("")) await made.put(key, await store.get(key));
+  await made.close();
 }
 
 async function writeAll(store: Store, from: number, to: number): Promise<void> {

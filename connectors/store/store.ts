@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { orNull } from "../../schemas/errors.js";
 
 export interface StoredObject {
@@ -18,9 +19,14 @@ export interface ListOptions {
 
 export interface WrittenObject {
   readonly sizeBytes: number;
+}
+
+export interface HashedObject extends WrittenObject {
   /** hexadecimal */
   readonly sha256: string;
 }
+
+type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** Room for bytes that nobody needs after `close`, or after this process. Throws E_STORE_FULL, E_STORE_READONLY, E_STORE_IO. */
 export interface Scratch {
@@ -45,7 +51,7 @@ export interface Store {
   /** Replaces what was there, atomically. */
   put(key: string, bytes: Uint8Array): Promise<void>;
   /** Writes a stream of unknown length to a key that no other writer uses. An iterator that throws leaves no object. */
-  putStream(key: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<WrittenObject>;
+  putStream(key: string, chunks: Chunks): Promise<WrittenObject>;
   /** Throws E_STORE_MISSING. */
   get(key: string): Promise<Uint8Array>;
   /**
@@ -75,4 +81,17 @@ export interface Store {
 /** An object's bytes; null where there is none. */
 export function getIfThere(store: Pick<Store, "get">, key: string): Promise<Uint8Array | null> {
   return orNull(store.get(key), "E_STORE_MISSING");
+}
+
+/** `putStream` of what is known by its digest later. */
+export async function putHashed(store: Pick<Store, "putStream">, key: string, chunks: Chunks): Promise<HashedObject> {
+  const hash = createHash("sha256");
+  const hashing = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
+  const { sizeBytes } = await store.putStream(key, hashing());
+  return { sizeBytes, sha256: hash.digest("hex") };
 }

@@ -10,6 +10,7 @@ import { ChainRuns } from "./chain-runs.js";
 import { readLostRanges } from "./lost-ranges.js";
 import type { ChainTotals } from "./chain-counts.js";
 import { ChainReader, type Gap } from "./chain-reader.js";
+import { ReadBlocks } from "./read-blocks.js";
 import { readSegmentHeader } from "./segment-objects.js";
 
 export interface Archive {
@@ -34,12 +35,15 @@ const LOOKS = 100;
 export class ArchiveReader {
   readonly store: Store;
   readonly archive: Archive;
+  /** Of runs' files, for what is looked up a row at a time */
+  readonly blocks: ReadBlocks;
   readonly #readers = new Map<string, ChainReader>();
   #lostRanges: Promise<readonly LostRange[]> | null = null;
 
   /** `lostRanges`: by default as the store has them when the first of them is needed */
   constructor(store: Store, { teacher, stream }: Archive, lostRanges?: readonly LostRange[]) {
     this.store = store;
+    this.blocks = new ReadBlocks(store);
     this.archive = { teacher, stream };
     if (lostRanges !== undefined) this.#lostRanges = Promise.resolve(lostRanges);
   }
@@ -66,7 +70,7 @@ export class ArchiveReader {
     let reader = this.#readers.get(name);
     if (reader === undefined) {
       const runs = new ChainRuns(this.store, chain, () => this.lostRanges());
-      this.#readers.set(name, (reader = new ChainReader(this.store, chain, runs)));
+      this.#readers.set(name, (reader = new ChainReader(this.store, chain, runs, this.blocks)));
     }
     return reader;
   }

@@ -14,6 +14,7 @@ import type { ArchivedScores } from "./row-records.js";
 import { noRows } from "../../schemas/run-columns.js";
 import { readGroup, readRow } from "./run-rows.js";
 import { selectRows } from "./select-rows.js";
+import { ReadBlocks } from "./read-blocks.js";
 import { readSegment, readSegmentHeader, SegmentMemory, segmentStart } from "./segment-objects.js";
 import { headersAhead, listedSegments, type HeadersAhead } from "./tail-headers.js";
 
@@ -40,9 +41,12 @@ export class ChainReader {
   readonly chain: ChainName;
   readonly runs: ChainRuns;
   readonly #store: Store;
+  readonly #blocks: ReadBlocks;
 
-  constructor(store: Store, chain: ChainName, runs = new ChainRuns(store, chain)) {
+  /** `blocks`: of files whose rows are looked up one at a time */
+  constructor(store: Store, chain: ChainName, runs = new ChainRuns(store, chain), blocks = new ReadBlocks(store)) {
     this.#store = store;
+    this.#blocks = blocks;
     this.chain = chain;
     this.runs = runs;
   }
@@ -231,8 +235,8 @@ export class ChainReader {
     return readGroup(this.#store, index.group(group), rangeOf(index, group), memory?.room);
   }
 
-  /** The scores of the row at an offset of the runs, read by a range of its own; null where they have no such row. */
-  async runRow(offset: number): Promise<ArchivedScores | null> {
+  /** The scores of the row at an offset of the runs; null where they have no such row, or it is not the digest's that is given. */
+  async runRow(offset: number, digest?: Uint8Array): Promise<ArchivedScores | null> {
     if ((await this.runs.losses()).at(offset) !== null) return null;
     for (let looks = 0; ; looks++) {
       const index = await this.runs.indexAt(offset);
@@ -246,9 +250,10 @@ export class ChainReader {
         rows: index.rowsOf(segment),
         from: offset - start,
         span: end - start,
+        digest,
       };
       try {
-        return await readRow(this.#store, index.group(group), wanted, rangeOf(index, group));
+        return await readRow(this.#store, this.#blocks, index.group(group), wanted, rangeOf(index, group));
       } catch (error) {
         if (!isSluiceError(error, "E_STORE_MISSING") || looks > 0) throw error;
         await this.runs.refresh();
@@ -263,7 +268,7 @@ export class ChainReader {
     const index = await this.runs.indexAt(start);
     const group = index.groupOf(index.startingAt(start));
     if (isGroupLost(index, group, losses)) return null;
-    return readRow(this.#store, index.group(group), { row, digest }, rangeOf(index, group));
+    return readRow(this.#store, this.#blocks, index.group(group), { row, digest }, rangeOf(index, group));
   }
 
   /** The same row with all of its columns, read with its row group. */

@@ -5,22 +5,22 @@ import { DigestDirectory, type CandidateRow } from "./digest-index.js";
 
 /** One file's rows by their digests: the directory is in memory, a block of entries is read for a digest that may be there. */
 export class RunDigests {
-  readonly #store: Store;
+  readonly #blocks: Pick<Store, "getRange">;
   readonly #file: RunFileEntry;
   readonly #directory: DigestDirectory;
 
-  private constructor(store: Store, file: RunFileEntry, directory: DigestDirectory) {
-    this.#store = store;
+  private constructor(blocks: Pick<Store, "getRange">, file: RunFileEntry, directory: DigestDirectory) {
+    this.#blocks = blocks;
     this.#file = file;
     this.#directory = directory;
   }
 
-  /** Throws E_STORE_MISSING, E_SEGMENT_CORRUPT. */
-  static async open(store: Store, file: RunFileEntry): Promise<RunDigests> {
+  /** Throws E_STORE_MISSING, E_SEGMENT_CORRUPT. `blocks`: where entries are read, by default from the store */
+  static async open(store: Store, file: RunFileEntry, blocks: Pick<Store, "getRange"> = store): Promise<RunDigests> {
     const { directory, end } = file.digests;
     const bytes = await store.getRange(file.key, directory, end);
     try {
-      return new RunDigests(store, file, new DigestDirectory(bytes, file.digests));
+      return new RunDigests(blocks, file, new DigestDirectory(bytes, file.digests));
     } catch (error) {
       throw corruptDigests(file, error);
     }
@@ -36,7 +36,7 @@ export class RunDigests {
     const blocks = this.#directory.blocksOf(digest);
     if (blocks.first >= blocks.end) return [];
     const { start, end } = this.#directory.rangeOf(this.#file.digests, blocks);
-    const bytes = await this.#store.getRange(this.#file.key, start, end);
+    const bytes = await this.#blocks.getRange(this.#file.key, start, end);
     try {
       return this.#directory.rowsIn(bytes, blocks.first, digest);
     } catch (error) {

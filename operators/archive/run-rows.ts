@@ -9,6 +9,8 @@ import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { assertKeys } from "../../schemas/segment.js";
 
+type Ranges = Pick<Store, "getRange">;
+
 /** Gives memory of the caller's to read into. */
 export type Room = (sizeBytes: number) => Uint8Array;
 
@@ -77,30 +79,33 @@ export type WantedRow =
       readonly rows: number;
       readonly from: number;
       readonly span: number;
+      /** It is read where the caller does not know it */
+      readonly digest?: Uint8Array | undefined;
     };
 
 /**
- * One row's scores, nearly always by one range of its own. null where the group has no row there, or it is not the digest's. Throws as
+ * One row's scores, by one range of its own where the block that has it is not held. All logits and the embedding are read from `store`. null where the group has no row there, or it is not the digest's. Throws as
  * `readGroup`.
  */
 export async function readRow(
-  store: Store,
+  store: Ranges,
+  blocks: Ranges,
   placed: PlacedGroup,
   wanted: WantedRow,
   range: GroupRange,
 ): Promise<ArchivedScores | null> {
   const { group, key } = placed;
   const size = recordBytes(group);
-  const [low, high] = "row" in wanted ? [wanted.row, wanted.row] : await rowsFor(store, placed, wanted);
+  const [low, high] = "row" in wanted ? [wanted.row, wanted.row] : await rowsFor(blocks, placed, wanted);
   if (low > high) return null;
-  const bytes = await store.getRange(key, group.records.start + low * size, group.records.start + (high + 1) * size);
+  const bytes = await blocks.getRange(key, group.records.start + low * size, group.records.start + (high + 1) * size);
   try {
     if (bytes.length !== (high + 1 - low) * size)
       throw new TypeError(`records of rows ${low} to ${high} are not there`);
     for (let row = high; row >= low; row--) {
       const record = readRecord(bytes.subarray((row - low) * size, (row - low + 1) * size), group);
       if (!("row" in wanted) && Number(record.offset) !== wanted.offset) continue;
-      return await rowOfRecord(store, placed, row, record, "row" in wanted ? wanted.digest : null);
+      return await rowOfRecord(store, placed, row, record, wanted.digest ?? null);
     }
     return null;
   } catch (error) {
@@ -110,21 +115,21 @@ export async function readRow(
 
 /** The first and the last row that an offset's may be. */
 async function rowsFor(
-  store: Store,
+  blocks: Ranges,
   { group, key }: PlacedGroup,
   { offset, first, rows, from, span }: Extract<WantedRow, { offset: number }>,
 ): Promise<readonly [number, number]> {
   const without = span - rows;
   if (without < MOST_RECORDS) return [first + Math.max(0, from - without), first + Math.min(rows - 1, from)];
   const at = group.start + group.columns["offset"]! + first * OFFSET_BYTES;
-  const bytes = Uint8Array.from(await store.getRange(key, at, at + rows * OFFSET_BYTES));
+  const bytes = Uint8Array.from(await blocks.getRange(key, at, at + rows * OFFSET_BYTES));
   const row = rowAt({ count: rows, offset: new BigInt64Array(bytes.buffer) }, offset);
   return row < 0 ? [0, -1] : [first + row, first + row];
 }
 
 /** null where the row is another image's than `digest`; without that it is read, too. */
 async function rowOfRecord(
-  store: Store,
+  store: Ranges,
   placed: PlacedGroup,
   row: number,
   record: RowRecord,
@@ -157,7 +162,7 @@ async function rowOfRecord(
 /** Notes are a few codes; longer ones are read in two turns. */
 const NOTES_READ_BYTES = 64;
 
-async function notesIn(store: Store, { group, key }: PlacedGroup, at: number): Promise<string> {
+async function notesIn(store: Ranges, { group, key }: PlacedGroup, at: number): Promise<string> {
   const from = group.start + at;
   const bytes = Buffer.from(await store.getRange(key, from, from + NOTES_READ_BYTES));
   const length = bytes.readUInt32LE(0);

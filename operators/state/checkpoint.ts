@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { Store } from "../../connectors/store/store.js";
+import { putHashed, type Store } from "../../connectors/store/store.js";
 import { Coverage, coverageSchema, type CoverageValue } from "./coverage.js";
 import { DatasetState, SpanState, type DatasetStateOptions } from "../topk/dataset-state.js";
 import { panesOf, paneSpan } from "../select/windows.js";
@@ -100,7 +100,7 @@ async function writeChanged(
 
 async function writePart(store: Store, frontier: Frontier, pane: number, state: DatasetState): Promise<Part> {
   const key = keys.checkpointPart(state.parameters, state.shard, pane, frontier);
-  const { sha256, sizeBytes } = await store.putStream(key, state.stateOf(pane)!.snapshotChunks());
+  const { sha256, sizeBytes } = await putHashed(store, key, state.stateOf(pane)!.snapshotChunks());
   return { key, sha256, sizeBytes };
 }
 

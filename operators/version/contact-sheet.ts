@@ -1,5 +1,5 @@
 import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
-import type { Store } from "../../connectors/store/store.js";
+import { putHashed, type Store } from "../../connectors/store/store.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
 import { fileNumber, sheetRows, type RowGroup } from "./publish-plan.js";
@@ -33,7 +33,7 @@ export async function writeSheets(rows: ChosenRows, options: SheetOptions): Prom
     lines.push({ name, images });
   }
   const key = `${folder}${fileNumber(rows.class)}.webp`;
-  return [{ key, ...(await store.putStream(key, [await sheets.render(lines)])), rows: null }];
+  return [{ key, ...(await putHashed(store, key, [await sheets.render(lines)])), rows: null }];
 }
 
 /** Which positions of a group stand on its classes' sheets. */

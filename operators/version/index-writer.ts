@@ -1,5 +1,5 @@
 import { ByteWriter, ParquetWriter, schemaFromColumnData, type SchemaElement } from "hyparquet-writer";
-import type { Store } from "../../connectors/store/store.js";
+import { putHashed, type Store } from "../../connectors/store/store.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
 import { INDEX_COLUMNS } from "../../schemas/index-row.js";
 import { eachRow, fileNumber, type RowGroup } from "./publish-plan.js";
@@ -37,7 +37,7 @@ export class IndexWriter {
   async write(group: RowGroup, shardOf: Int32Array): Promise<void> {
     const { store, folder, labels } = this.#options;
     const key = `${folder}${fileNumber(this.files.length)}.parquet`;
-    const written = await store.putStream(key, indexFile(group, shardOf, labels));
+    const written = await putHashed(store, key, indexFile(group, shardOf, labels));
     this.files.push({ key, ...written, rows: group.rows });
   }
 }

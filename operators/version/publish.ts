@@ -1,5 +1,5 @@
 import type { SheetRenderer } from "../../connectors/sheet/sheet.js";
-import type { Store } from "../../connectors/store/store.js";
+import { putHashed, type Store } from "../../connectors/store/store.js";
 import type { Allowance } from "../../schemas/allowance.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import { isSluiceError } from "../../schemas/errors.js";
@@ -284,5 +284,5 @@ async function* groups(
 }
 
 async function putText(store: Store, key: string, text: string): Promise<ManifestFile> {
-  return { key, ...(await store.putStream(key, [new TextEncoder().encode(text)])), rows: null };
+  return { key, ...(await putHashed(store, key, [new TextEncoder().encode(text)])), rows: null };
 }

@@ -1,4 +1,4 @@
-import type { Store } from "../../connectors/store/store.js";
+import { putHashed, type Store } from "../../connectors/store/store.js";
 import type { ManifestFile } from "../../schemas/manifest.js";
 import { BYTES } from "../../schemas/scored-batch.js";
 import type { ShardLayout } from "../../schemas/dataset.js";
@@ -75,7 +75,7 @@ export class ShardWriter {
         yield Buffer.concat([...held, TAR_END]);
       };
       const key = `${folder}${fileNumber(shard)}.tar`;
-      const written = await store.putStream(key, chunks());
+      const written = await putHashed(store, key, chunks());
       this.files.push({ key, ...written, rows });
     }
     return shardOf;

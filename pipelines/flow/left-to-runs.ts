@@ -48,7 +48,7 @@ export class LeftToRuns {
         for (const run of await runs.standing()) {
           if (!ranges.some((range) => range[0] < run.end && run.start < range[1])) continue;
           for (const file of (await runs.headUnlessLost(run))?.files ?? [])
-            files.push(await RunDigests.open(this.#archive.store, file));
+            files.push(await RunDigests.open(this.#archive.store, file, this.#archive.blocks));
         }
         return files;
       } catch (error) {

@@ -126,28 +126,28 @@ export class LocalScoreIndex implements ScoreIndex {
   }
 
   async #read(chain: ChainName, offset: number, digest: Uint8Array): Promise<Scored> {
-    const found = await this.#row(chain, offset);
+    const found = await this.#row(chain, offset, digest);
     if (found === null || !Buffer.from(found.digest).equals(digest)) {
       throw new SluiceError(
         "E_SEGMENT_CORRUPT",
         `Expected the scores of image ${Buffer.from(digest).toString("hex")} at offset ${offset} of ${chain.stream}/${chain.partition}, ` +
-          `found ${found === null ? "no row" : "another image"}: the archive was changed. Delete the folder "log" beside it to index it anew.`,
+          `found ${found === null ? "none of it" : "another image"}: the archive was changed. Delete the folder "log" beside it to index it anew.`,
       );
     }
     return { scores: found.scores };
   }
 
-  async #row(chain: ChainName, offset: number): Promise<ArchivedScores | null> {
+  async #row(chain: ChainName, offset: number, digest: Uint8Array): Promise<ArchivedScores | null> {
     const reader = this.#archive.chain(chain);
     for (let looks = 0; looks < 2; looks++) {
-      if (offset < (await reader.runs.end())) return reader.runRow(offset);
+      if (offset < (await reader.runs.end())) return reader.runRow(offset, digest);
       const batch = await this.#tailBatch(chain, offset);
       const row = batch === null ? -1 : rowAt(batch, offset);
       if (batch !== null && row >= 0) return rowOf(batch, row);
       // A run has it meanwhile, or its segment came while the starts were read.
       this.#tails.delete(keys.chain(chain));
     }
-    return offset < (await reader.runs.end()) ? reader.runRow(offset) : null;
+    return offset < (await reader.runs.end()) ? reader.runRow(offset, digest) : null;
   }
 
   async #tailBatch(chain: ChainName, offset: number): Promise<ScoredBatch | null> {

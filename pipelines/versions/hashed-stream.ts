@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import type { Store, WrittenObject } from "../../connectors/store/store.js";
+import type { Store, HashedObject } from "../../connectors/store/store.js";
 import { isSluiceError } from "../../schemas/errors.js";
 
 /** One object's stream that is hashed as it is read; `digest` is right once it was read to its end. */
-export function hashed(store: Pick<Store, "getStream">): Pick<Store, "getStream"> & { digest(): WrittenObject } {
+export function hashed(store: Pick<Store, "getStream">): Pick<Store, "getStream"> & { digest(): HashedObject } {
   const hash = createHash("sha256");
   let sizeBytes = 0;
   return {
@@ -19,7 +19,7 @@ export function hashed(store: Pick<Store, "getStream">): Pick<Store, "getStream"
 }
 
 /** Size and SHA-256 of a stored object, null where there is none. */
-export async function hashObject(store: Pick<Store, "getStream">, key: string): Promise<WrittenObject | null> {
+export async function hashObject(store: Pick<Store, "getStream">, key: string): Promise<HashedObject | null> {
   const stream = hashed(store);
   try {
     const chunks = stream.getStream(key)[Symbol.asyncIterator]();

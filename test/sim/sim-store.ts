@@ -1,5 +1,4 @@
 import type { Store, StoredObject, WrittenObject } from "../../connectors/store/store.js";
-import { sha256Hex } from "../../schemas/canonical.js";
 import { openMemoryStore, type MemoryStore } from "../fixtures/memory-store.js";
 import type { LocalTable } from "../../pipelines/flow/score-index.js";
 import type { SimProcess, World } from "./world.js";
@@ -52,7 +51,7 @@ export class SimStore {
         for await (const chunk of chunks) parts.push(Uint8Array.from(chunk));
         const bytes = Buffer.concat(parts);
         await call(`putStream ${key}`, () => write(key, () => memory.put(key, bytes)), riskOf(key));
-        return { sizeBytes: bytes.length, sha256: sha256Hex(bytes) };
+        return { sizeBytes: bytes.length };
       },
       get: (key) => call(`get ${key}`, () => memory.get(key)),
       getRange: (key, start, end) => call(`getRange ${key}`, () => memory.getRange(key, start, end)),

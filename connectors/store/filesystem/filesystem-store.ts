@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { link, open, readFile, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { SluiceError, orNull, codeOf } from "../../../schemas/errors.js";
@@ -91,14 +90,12 @@ class FilesystemStore implements Store {
 
   async putStream(key: string, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<WrittenObject> {
     const file = fileOf(this.place, key);
-    const hash = createHash("sha256");
     let sizeBytes = 0;
     // Not through the gate: it would be held for as long as the chunks take to come.
     try {
       const temporary = await this.#write(async (handle) => {
         for await (const chunk of passing(chunks)) {
           await writeAll(handle, chunk);
-          hash.update(chunk);
           sizeBytes += chunk.length;
         }
       });
@@ -106,7 +103,7 @@ class FilesystemStore implements Store {
     } catch (error) {
       throw error instanceof SourceFailure ? error.cause : storeError(error, "write", key, this.place);
     }
-    return { sizeBytes, sha256: hash.digest("hex") };
+    return { sizeBytes };
   }
 
   /** Writes a temporary file and puts it on the disk; returns its path. Leaves none where `fill` throws. */
@@ -172,8 +169,9 @@ class FilesystemStore implements Store {
     return this.#reading(key, async (file) => {
       const handle = await open(file, "r");
       try {
-        const { size } = await handle.stat();
-        const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(end, size) - start));
+        // What is small is not worth another call to know how much of it there is.
+        const until = end - start <= READ_BYTES ? end : Math.min(end, (await handle.stat()).size);
+        const bytes = Buffer.allocUnsafe(Math.max(0, until - start));
         return bytes.subarray(0, await readAll(handle, bytes, start));
       } finally {
         await handle.close();

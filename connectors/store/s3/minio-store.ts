@@ -1,15 +1,17 @@
 import { createHash, randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
+import { crc32 } from "node:zlib";
 import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
 import { openScratch } from "../filesystem/disk-scratch.js";
 import { missing } from "../filesystem/file-errors.js";
 import { checkKey, checkPrefix } from "../object-key.js";
+import { checksBodies } from "./body-check.js";
 import { S3Bucket, type S3BucketOptions } from "./bucket.js";
 import { isNotFound, isPreconditionFailed, s3Code } from "./errors.js";
 import { keepsOld, purgeOld } from "./old-versions.js";
 import { probeConditionalWrites } from "./probe.js";
 import { gather, listObjects, page, readObject } from "./read.js";
-import { uploadStream, type UploadRequests } from "./upload.js";
+import { uploadStream, type SentObject, type UploadRequests } from "./upload.js";
 import type { ListOptions, Scratch, Store, StoredObject, WrittenObject } from "../store.js";
 
 export interface MinioStoreOptions extends S3BucketOptions {
@@ -64,6 +66,7 @@ class BucketStore implements MinioStore {
   readonly #bucket: S3Bucket;
   readonly #options: MinioStoreOptions;
   #probed: Promise<void> | null = null;
+  #isBodyChecked: Promise<boolean> | null = null;
 
   constructor(bucket: S3Bucket, options: MinioStoreOptions) {
     this.#bucket = bucket;
@@ -111,6 +114,22 @@ class BucketStore implements MinioStore {
 
   async #clear(prefix: string): Promise<void> {
     for await (const { key } of this.list(prefix)) await this.delete(key);
+  }
+
+  /**
+   * Whether a stream's bytes need no checksum beside their request's signature. Over TLS the signature leaves them out. Otherwise each byte
+   * would be hashed once more to no end, and streams are nearly all that is written.
+   */
+  async #signatureTells(): Promise<boolean> {
+    if (this.#options.useSSL) return false;
+    this.#isBodyChecked ??= checksBodies(this.#bucket, `probe-body-${randomUUID()}`);
+    try {
+      return await this.#isBodyChecked;
+    } catch (error) {
+      // An outage says nothing about the store: ask again another time.
+      this.#isBodyChecked = null;
+      throw error;
+    }
   }
 
   keepsOld(): Promise<"no" | "versions" | "locked"> {
@@ -184,21 +203,29 @@ class BucketStore implements MinioStore {
     const { client, bucket } = this.#bucket;
     const name = this.#bucket.name(key);
     const attempt = randomUUID();
-    const sums: Buffer[] = [];
+    const sums: string[] = [];
     const writing = <T>(request: () => Promise<T>): Promise<T> => this.#bucket.retrying("write", key, request);
     return {
-      put: (bytes) => writing(() => this.#putOnce(key, bytes, attempt, {})),
+      put: async (bytes) => {
+        const isSigned = await this.#signatureTells();
+        const headers = { [ATTEMPT_HEADER]: attempt };
+        return writing(async () => {
+          if (!isSigned) return this.#putOnce(key, bytes, attempt, {});
+          const request = { method: "PUT", bucketName: bucket, objectName: name, headers };
+          (await client.makeRequestAsync(request, bytes)).resume();
+        });
+      },
       begin: () => writing(() => client.initiateNewMultipartUpload(bucket, name, { [ATTEMPT_HEADER]: attempt })),
       part: async (uploadID, partNumber, bytes) => {
-        const sum = md5(bytes);
-        sums[partNumber - 1] = sum;
-        // Over TLS the request's signature leaves the bytes out.
-        const headers = this.#options.useSSL ? { "Content-MD5": sum.toString("base64") } : {};
+        const sum = (await this.#signatureTells()) ? null : md5(bytes);
+        const headers = sum === null ? {} : { "Content-MD5": sum.toString("base64") };
         const part = { bucketName: bucket, objectName: name, uploadID, partNumber, headers };
-        return writing(async () => (await client.uploadPart(part, bytes)).etag);
+        const { etag } = await writing(() => client.uploadPart(part, bytes));
+        sums[partNumber - 1] = sum?.toString("hex") ?? etag;
+        return etag;
       },
-      complete: async (uploadId, parts, written) => {
-        const expected = `${md5(Buffer.concat(sums)).toString("hex")}-${parts.length}`;
+      complete: async (uploadId, parts, sent) => {
+        const expected = `${md5(Buffer.from(sums.join(""), "hex")).toString("hex")}-${parts.length}`;
         await writing(async () => {
           let etag = "";
           try {
@@ -207,7 +234,7 @@ class BucketStore implements MinioStore {
             // Completed by an earlier request of this call, whose answer was lost.
             if (s3Code(error) !== "NoSuchUpload" || (await this.#writer(key)) !== attempt) throw error;
           }
-          await this.#verify(key, written, etag === expected);
+          await this.#verify(key, sent, etag === expected);
         });
       },
       // What failed before is what the caller must be told; a bucket's own rules remove the parts that stay.
@@ -217,13 +244,13 @@ class BucketStore implements MinioStore {
     };
   }
 
-  /** Checks an object's size and, unless its ETag has proved it, its digest. Throws E_STORE_CORRUPT. */
-  async #verify(key: string, { sizeBytes, sha256 }: WrittenObject, proved: boolean): Promise<void> {
+  /** Checks an object's size and, unless its ETag has proved them, its bytes. Throws E_STORE_CORRUPT. */
+  async #verify(key: string, { sizeBytes, crc32: written }: SentObject, proved: boolean): Promise<void> {
     const found = (await this.head(key))?.sizeBytes ?? 0;
     if (found === sizeBytes && proved) return;
-    const hash = createHash("sha256");
-    for await (const chunk of this.getStream(key)) hash.update(chunk);
-    if (found !== sizeBytes || hash.digest("hex") !== sha256) throw corrupt(key, this.place, sizeBytes, found);
+    let crc = 0;
+    for await (const chunk of this.getStream(key)) crc = crc32(chunk, crc);
+    if (found !== sizeBytes || crc !== written) throw corrupt(key, this.place, sizeBytes, found);
   }
 
   async get(key: string): Promise<Uint8Array> {

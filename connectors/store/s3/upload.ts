@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { crc32 } from "node:zlib";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { WrittenObject } from "../store.js";
 
@@ -9,9 +9,14 @@ export interface UploadRequests {
   begin(): Promise<string>;
   /** Returns the part's ETag. */
   part(uploadId: string, number: number, bytes: Buffer): Promise<string>;
-  complete(uploadId: string, parts: readonly { part: number; etag: string }[], written: WrittenObject): Promise<void>;
+  complete(uploadId: string, parts: readonly { part: number; etag: string }[], sent: SentObject): Promise<void>;
   /** Never throws: leftover parts are the bucket's lifecycle rules' to clear. */
   abandon(uploadId: string): Promise<void>;
+}
+
+/** What was sent of an object, to look at what is stored of it. */
+export interface SentObject extends WrittenObject {
+  readonly crc32: number;
 }
 
 /** S3 takes no more. */
@@ -30,8 +35,8 @@ export async function uploadStream(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { partBytes, width, place }: { partBytes: number; width: number; place: string },
 ): Promise<WrittenObject> {
-  const hash: Hash = createHash("sha256");
   let sizeBytes = 0;
+  let crc = 0;
   const parts: { part: number; etag: string }[] = [];
   const underWay = new Set<Promise<void>>();
   const failures: unknown[] = [];
@@ -68,22 +73,21 @@ export async function uploadStream(
   try {
     let last: Buffer = Buffer.alloc(0);
     for await (const part of inParts(passing(chunks), partBytes, free)) {
-      hash.update(part);
+      crc = crc32(part, crc);
       sizeBytes += part.length;
       if (last.length > 0) await send(last);
       last = part;
     }
-    const written = { sizeBytes, sha256: hash.digest("hex") };
     if (upload.id === null) {
       await requests.put(last);
-      return written;
+      return { sizeBytes };
     }
     await send(last);
     await Promise.all(underWay);
     if (failures.length > 0) throw failures[0];
     parts.sort((a, b) => a.part - b.part);
-    await requests.complete(upload.id, parts, written);
-    return written;
+    await requests.complete(upload.id, parts, { sizeBytes, crc32: crc });
+    return { sizeBytes };
   } catch (error) {
     await Promise.all(underWay);
     if (upload.id !== null) await requests.abandon(upload.id);

@@ -140,14 +140,14 @@ test("a row is read by a range of its own as it lies in the batch, and any bit t
       await store.put("file", bytes);
       const expected = rowOf(batch, row);
       const wanted = { row, digest: expected.digest };
-      const found = await readRow(store, placed, wanted, range);
+      const found = await readRow(store, store, placed, wanted, range);
       assert(found !== null);
       assert.equal(rowChecksum(found.digest, found.scores), rowChecksum(expected.digest, expected.scores));
       assert.equal(found.scores.notes, expected.scores.notes);
       assert.deepEqual(Buffer.from(found.digest), Buffer.from(expected.digest));
-      assert.equal(await readRow(store, placed, { row, digest: Buffer.alloc(DIGEST_BYTES) }, range), null);
+      assert.equal(await readRow(store, store, placed, { row, digest: Buffer.alloc(DIGEST_BYTES) }, range), null);
       const byOffset = { offset: Number(batch.offset[row]), first: 0, rows: batch.count, from: row, span: batch.count };
-      const same = await readRow(store, placed, byOffset, range);
+      const same = await readRow(store, store, placed, byOffset, range);
       assert.deepEqual(same?.scores, found.scores);
       const { records, topM } = placed.group;
       const recordAt = records.start + recordBytes(placed.group) * row;
@@ -156,7 +156,9 @@ test("a row is read by a range of its own as it lies in the batch, and any bit t
       const at = bit % (48 + scored);
       bytes[recordAt + (at < 48 ? 8 + at : 24 + at)]! ^= 1 << (bit & 7);
       await store.put("file", bytes);
-      await assert.rejects(readRow(store, placed, wanted, range), (error) => isSluiceError(error, "E_SEGMENT_CORRUPT"));
+      await assert.rejects(readRow(store, store, placed, wanted, range), (error) =>
+        isSluiceError(error, "E_SEGMENT_CORRUPT"),
+      );
     }),
     { numRuns: 40 },
   );
