@@ -26,8 +26,8 @@ export interface LocalTable {
 const IDENTITY_BYTES = 16;
 /** partition u32, origin f64, offset f64 */
 const PLACE_BYTES = 20;
-/** Segments of the tail whose rows were asked for lately, kept decoded: repeats come in clusters */
-const OPEN_SEGMENTS = 8;
+/** Rows of the tail's segments that were asked for last, kept decoded: repeats come in clusters */
+const OPEN_ROWS = 32_768;
 /** Where runs have so many offsets more than the index, they are left to the runs' own indexes of digests. */
 const LEFT_AT_LEAST = 32_768;
 /** Of all chains together: some 80 MB of memory at most. What is older is read. */
@@ -68,8 +68,9 @@ export class LocalScoreIndex implements ScoreIndex {
   readonly #archive: ArchiveReader;
   readonly #topM: number;
   readonly #leftAtLeast: number;
-  /** By chain and start */
-  readonly #open = new Map<string, Promise<ScoredBatch | null>>();
+  /** By chain and start; the one that was asked for last is the last */
+  readonly #open = new Map<string, { readonly batch: Promise<ScoredBatch | null>; rows: number }>();
+  #openRows = 0;
   /** Starts of the segments of each chain's tail that this index has followed, ascending */
   readonly #tails = new Map<string, number[]>();
   readonly #left: LeftToRuns;
@@ -154,20 +155,36 @@ export class LocalScoreIndex implements ScoreIndex {
     const start = await this.#tailStart(chain, offset);
     if (start === undefined) return null;
     const name = `${keys.chain(chain)}${start}`;
-    let opened = this.#open.get(name);
-    if (opened === undefined) {
-      opened = this.#archive
-        .chain(chain)
-        .tailSegment(start)
-        .then((segment) => segment?.batch ?? null);
-      // One that fails is not kept: the next one that asks reads again.
-      void opened.then(null, () => this.#open.delete(name));
+    const known = this.#open.get(name);
+    if (known !== undefined) {
+      this.#open.delete(name);
+      this.#open.set(name, known);
+      return known.batch;
     }
-    // Last used, last in the map: the first one is the one to go.
-    this.#open.delete(name);
+    const segment = this.#archive.chain(chain).tailSegment(start);
+    const opened = { batch: segment.then((found) => found?.batch ?? null), rows: 0 };
     this.#open.set(name, opened);
-    if (this.#open.size > OPEN_SEGMENTS) this.#open.delete(this.#open.keys().next().value!);
-    return opened;
+    try {
+      const batch = await opened.batch;
+      if (this.#open.get(name) === opened) {
+        opened.rows = batch?.count ?? 0;
+        this.#openRows += opened.rows;
+        this.#closeOldest(name);
+      }
+      return batch;
+    } catch (error) {
+      // One that fails is not kept: the next one that asks reads again.
+      if (this.#open.get(name) === opened) this.#open.delete(name);
+      throw error;
+    }
+  }
+
+  #closeOldest(last: string): void {
+    for (const [name, { rows }] of this.#open) {
+      if (this.#openRows <= OPEN_ROWS || name === last) return;
+      this.#open.delete(name);
+      this.#openRows -= rows;
+    }
   }
 
   /** Start of the segment of the tail that an offset lies in. */
