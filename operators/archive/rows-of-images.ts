@@ -59,7 +59,7 @@ async function rowsInRuns(archive: ArchiveReader, reader: ChainReader, digest: U
       const rows: ScoredBatch[] = [];
       for (const run of await runs.standing()) {
         for (const file of (await runs.headUnlessLost(run))?.files ?? []) {
-          const index = files.get(file.key) ?? (await RunDigests.open(archive.store, file));
+          const index = files.get(file.key) ?? (await RunDigests.open(archive.store, file, archive.blocks));
           files.set(file.key, index);
           for (const candidate of await index.find(digest)) {
             const row = await reader.digestsBatch(digest, candidate);
