@@ -1,3 +1,4 @@
+import { counted } from "./counted.js";
 import { z } from "zod";
 import { repairsOf } from "./damage-repairs.js";
 import { messageOf, SluiceError } from "./errors.js";
@@ -189,7 +190,7 @@ export function decodeRunBlock(line: Uint8Array, head: RunHead, end: number): Ru
     if (ends.at(-1) !== end) throw new TypeError(`a line is of segments up to ${ends.at(-1)}, not ${end}`);
     for (const [name, column] of Object.entries(block.segments)) {
       if (column.length !== ends.length)
-        throw new TypeError(`it has ${ends.length} segments, and ${column.length} of "${name}"`);
+        throw new TypeError(`it has ${counted(ends.length, "segment")}, and ${column.length} of "${name}"`);
     }
     return block;
   } catch (error) {

@@ -1,3 +1,4 @@
+import { counted } from "./counted.js";
 import { crc32 } from "node:zlib";
 import { RecordBatchFileWriter, RecordBatchReader, Table } from "apache-arrow";
 import { z } from "zod";
@@ -140,7 +141,9 @@ export function decodeSegment(bytes: Uint8Array, key: string): Segment {
     const batch = fromRecordBatch(only);
     const { counts } = header;
     if (batch.count !== counts.scored + counts.copied || header.rejected.length !== counts.quarantined) {
-      throw new TypeError(`the header counts ${counts.scored + counts.copied} rows, the batch has ${batch.count}`);
+      throw new TypeError(
+        `the header counts ${counted(counts.scored + counts.copied, "row")}, the batch has ${batch.count}`,
+      );
     }
     assertKeys(batch);
     return { header, batch };

@@ -15,6 +15,15 @@ for (const document of documents()) {
   }
 }
 
+test("the README's line that declares a trigger does so in a bucket that has nothing yet", () => {
+  const [line] = /^npx sluice datasets set default .*trigger=.*$/m.exec(textOf("README.md"))!;
+  const script = `${line}\nsluice datasets show default`;
+  assert.equal(
+    executeBlocks("README.md", [{ line: 1, script, exitCode: 0, output: ['trigger …{"elapsedMs":60000}'] }]),
+    null,
+  );
+});
+
 test("relative links in documents lead to files", () => {
   const broken = documents().flatMap((document) => {
     const prose = textOf(document).replace(/^```[\s\S]*?^```/gm, "");

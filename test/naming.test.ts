@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { countViolations } from "./architecture/count-rules.js";
 import { namingViolations } from "./architecture/naming-rules.js";
 import { sourceFiles } from "./architecture/repository.js";
 import { parseSource } from "./architecture/source-file.js";
@@ -30,4 +31,18 @@ test("the naming rule finds forbidden words, other cases, index files and long f
   assert.deepEqual(found("cli/x.ts", "\n".repeat(400)), []);
   assert.match(found("cli/x.ts", "\n".repeat(401))[0]!, /has 401 lines/);
   assert.deepEqual(found("test/cli/x.test.ts", "\n".repeat(401)), []);
+});
+
+test("a number and its noun are written so that one is one", () => {
+  assert.deepEqual(countViolations(sourceFiles()), []);
+  const found = (text: string): string[] => countViolations([parseSource("cli/x.ts", `const said = ${text};`)]);
+  assert.match(found("`found ${count} images`")[0]!, /^cli\/x\.ts:1: says "count images" of 1 as well/);
+  assert.equal(found("`${countText(a.b)} archived rows, ${c} labels`").length, 2);
+  for (const good of [
+    "`found ${counted(count, 'image')}, images`",
+    "`${count === 1 ? 'one image' : `${count} images`}`",
+    "`${MOST_IMAGES} images, ${rates.join()} images, ${place} has versions, ${count} classes`",
+  ]) {
+    assert.deepEqual(found(good), [], good);
+  }
 });

@@ -6,7 +6,7 @@ import { declaredOrGiven, openDeclared } from "../declared-config.js";
 import { evaluationObject, evaluationTable, gainText, recallTable, skippedText } from "../report/trained.js";
 import { positiveFraction, positiveNumber, wholeNumber } from "../number-argument.js";
 import { versionNamed } from "../version-name.js";
-import { countText } from "../../schemas/counted.js";
+import { countText, counted } from "../../schemas/counted.js";
 
 interface TrainFlags {
   readonly out: string;
@@ -133,7 +133,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           const { baseline, pretrained, fineTuned } = evaluations;
           run.result(
             [
-              `Student ${card.name} written to ${at(flags.out)}: pre-trained on ${countText(versionImages)} images of version ${manifest.number}, fine-tuned on ${countText(trainingCounts.reduce((sum, count) => sum + count, 0))}.`,
+              `Student ${card.name} written to ${at(flags.out)}: pre-trained on ${counted(versionImages, "image")} of version ${manifest.number}, fine-tuned on ${countText(trainingCounts.reduce((sum, count) => sum + count, 0))}.`,
               ...skippedText(skipped),
               ...(fineTuned === null
                 ? []

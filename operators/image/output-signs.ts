@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import {} from "../../schemas/counted.js";
 import { isMultiLabel, type ModelCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
@@ -153,7 +154,7 @@ export class OutputSigns {
     if (this.#notFinite >= (1 - NEARLY_ALL) * all) {
       say(
         "not-finite",
-        `${this.#notFinite} of ${all} images have scores that are not finite or the same for every class, and are quarantined: the pixels are read in another way than the model was trained with, or its weights are damaged. ${CHECK}`,
+        `${this.#notFinite} of ${counted(all, "image")} got scores that are not finite or the same for every class, and went to the quarantine: the pixels are read in another way than the model was trained with, or its weights are damaged. ${CHECK}`,
       );
     }
     const most = (sign: CountedSign): boolean => rows > 0 && this.#counts[sign] >= NEARLY_ALL * rows;
@@ -180,12 +181,12 @@ export class OutputSigns {
     } else if (most("saturated")) {
       say(
         "saturated",
-        `the best class of nearly all of ${rows} images has probability 1, as far as float32 tells: pixels may be of another range than the model was trained with. ${CHECK}`,
+        `the best class of nearly all of ${counted(rows, "image")} has probability 1, as far as float32 tells: pixels may be of another range than the model was trained with. ${CHECK}`,
       );
     } else if (most("flat")) {
       say(
         "flat",
-        `the best class of nearly all of ${rows} images is hardly more probable than any other: the model is not trained, sees other pixels than it was trained with, or has a temperature far above 1. ${CHECK}`,
+        `the best class of nearly all of ${counted(rows, "image")} is hardly more probable than any other: the model is not trained, sees other pixels than it was trained with, or has a temperature far above 1. ${CHECK}`,
       );
     }
     return seen;
@@ -202,7 +203,7 @@ export class OutputSigns {
     return [
       {
         sign: "one-class",
-        message: `teacher ${name}: ${this.#best[most]} of ${this.#rows} images are of class ${labels[most]}. If that is not what the stream shows, the model is read in another way than it was trained with. ${CHECK}`,
+        message: `teacher ${name}: ${labels[most]} is the best class of ${this.#best[most]} of ${counted(this.#rows, "image")}. If that is not what the stream shows, the model is read in another way than it was trained with. ${CHECK}`,
       },
     ];
   }

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import type { Store } from "../../connectors/store/store.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
@@ -151,7 +152,7 @@ async function readBack(store: Store, key: string, members: number): Promise<voi
   if (read === members) return;
   throw new SluiceError(
     "E_STORE_CORRUPT",
-    `Expected ${members} kept images in ${key} as it was just written, found ${read}. Nothing names it and every pack is as it was. ` +
+    `Expected ${counted(members, "kept image")} in ${key} as it was just written, found ${read}. Nothing names it and every pack is as it was. ` +
       "Check the disk or the object store, then run `sluice compact` again.",
     { key },
   );

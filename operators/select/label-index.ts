@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import { classNumber, type ClassNames } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 
@@ -26,7 +27,7 @@ export function labelIndex(names: ClassNames, name: string, where: string): numb
   }
   throw new SluiceError(
     "E_SELECTION",
-    `Expected one of ${labels.length} labels in ${where}, found "${name}". ${similarTo(labels, name)} A number, such as #0, names a class too.`,
+    `Expected one of ${counted(labels.length, "label")} in ${where}, found "${name}". ${similarTo(labels, name)} A number, such as #0, names a class too.`,
     { label: name, where },
   );
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import { kText } from "../../schemas/manifest.js";
 import type { Selection } from "../../schemas/dataset.js";
 
@@ -9,7 +10,7 @@ export function selectionWords(selection: Selection, k: ArrayLike<number>, teach
   const chosen = random ? "images drawn at random" : `images that the teacher ${teacher} gave the highest probability`;
   const subject = balanced
     ? `For each of ${k.length} classes the ${kText(k)} ${chosen}`
-    : `Of ${k.length} classes together the ${total} rows (image, class) ${random ? "drawn at random" : `that the teacher ${teacher} gave the highest probability`}`;
+    : `Of ${k.length} classes together ${counted(total, "row")} (image, class) ${random ? "drawn at random" : `that the teacher ${teacher} gave the highest probability`}`;
   const clauses = [
     `each image standing for its ${p} best ${p === 1 ? "class" : "classes"} only`,
     ...(overlap === "best" ? ["and staying in one class"] : []),

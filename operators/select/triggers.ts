@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import type { Dataset, Window } from "../../schemas/dataset.js";
 import { cronAfter, type Trigger } from "../../schemas/trigger.js";
 
@@ -101,7 +102,7 @@ function judgeFilled(share: number, facts: TriggerFacts): Judgement {
   if (full >= wanted && fullThen >= wanted && imagesSince < enough) {
     return {
       fired: false,
-      why: `${full} of ${classes} classes full, as in the last version; ${imagesSince} of ${enough} images since then`,
+      why: `${full} of ${classes} classes full, as in the last version; ${imagesSince} of ${counted(enough, "image")} since then`,
     };
   }
   const more = starving.length > NAMED ? ` and ${starving.length - NAMED} more` : "";

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import { createHash } from "node:crypto";
 import { SluiceError } from "../../schemas/errors.js";
 import { ENTRY_BYTES } from "./topk-entry.js";
@@ -119,7 +120,7 @@ export class SnapshotReader {
     if (differs >= 0) throw corrupt(`${FIELDS.find(({ end }) => differs < end)?.name ?? "K of a class"} differs`);
     for (let i = 0; i < classes; i++) {
       if (counts[i]! < 0 || counts[i]! > expected.k[i]! + expected.reserve) {
-        throw corrupt(`class ${i} has ${counts[i]! >>> 0} entries, more than K + R`);
+        throw corrupt(`class ${i} has ${counted(counts[i]! >>> 0, "entry", "entries")}, more than K + R`);
       }
     }
     return counts;

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TrainableModel } from "../../connectors/trainer/trainer.js";
 import { SluiceError } from "../../schemas/errors.js";
@@ -135,9 +136,13 @@ async function diverged(
 
 function throwIfStopped({ signal, schedule }: FitOptions, step: number): void {
   if (signal?.aborted !== true) return;
-  throw new SluiceError("E_CANCELLED", `Stopped on request after ${step} of ${schedule.steps} training steps.`, {
-    cause: signal.reason,
-  });
+  throw new SluiceError(
+    "E_CANCELLED",
+    `Stopped on request after ${step} of ${counted(schedule.steps, "training step")}.`,
+    {
+      cause: signal.reason,
+    },
+  );
 }
 
 function batchOf({ model, examples, schedule }: FitOptions, rows: Int32Array, random: SeededRandom): LabelledPixels {

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 /** How far probabilities can be believed, on images whose class is known. */
 export interface Calibration {
   readonly temperature: number;
@@ -85,5 +86,7 @@ function eachRow(
 
 function assertRows(logits: Float32Array, labels: Int32Array, classes: number): void {
   if (labels.length > 0 && logits.length === labels.length * classes) return;
-  throw new RangeError(`expected ${labels.length} rows of ${classes} logits and at least one, found ${logits.length}`);
+  throw new RangeError(
+    `expected ${counted(labels.length, "row")} of ${classes} logits and at least one, found ${logits.length}`,
+  );
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
@@ -113,8 +114,8 @@ async function fillPartition(
     const count = filled.reduce((sum, one) => sum + 1 - one, 0);
     throw new SluiceError(
       "E_CHAIN_GAP",
-      `Expected ${count} archived rows of ${archive.stream}/${partition} behind ranked entries, the first at offset ` +
-        `${places.offset[missing]!}, found no segment that holds them and those images. Restore the segments that are missing or were replaced.`,
+      `Expected ${counted(count, "archived row")} of ${archive.stream}/${partition} behind ranked entries, the first at offset ` +
+        `${places.offset[missing]!}, found no segment that holds all of this. Restore the segments that are missing or were replaced.`,
     );
   }
 }

@@ -38,7 +38,7 @@ The labels are the teacher's guesses, not the truth: pre-train on them, then fin
 | rows whose image nothing kept | ${totals.bytesAbsent} |
 | records read | ${totals.records.in} |
 | of them scored, copied, quarantined, lost | ${totals.records.scored}, ${totals.records.copied}, ${totals.records.quarantined}, ${totals.records.lost} |
-| starving classes (fewer than ${kText(k)} rows) | ${starving.length} |
+| starving classes (fewer rows than ${kText(k)}) | ${starving.length} |
 
 ## Files
 - \`index/*.parquet\`: one row per (class, image), ordered by class and rank. \`bytes\` says whether the image is in a shard.

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import { partitionOfKey } from "../../connectors/log/kafka/partition.js";
 import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
@@ -86,7 +87,7 @@ export async function takeIn(
 export function warnOfLoss(topic: LabelTopic, partition: number, expected: number, start: number): void {
   if (start <= expected) return;
   topic.onWarning(
-    `Expected ${topic.topics.labels}/${partition} to go on at offset ${expected}, found that it starts at ${start}: ${start - expected} records were removed before they were taken in, and what they said is lost. Set the topic's retention.ms to -1.`,
+    `Expected ${topic.topics.labels}/${partition} to go on at offset ${expected}, found that it starts at ${start}: what it had below, ${counted(start - expected, "record")}, was removed before it was taken in, and what was said there is lost. Set the topic's retention.ms to -1.`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import { daysText, type Deviation } from "./topics.js";
@@ -100,7 +101,7 @@ export function retentionDeviations(state: RetentionState): Deviation[] {
     all.push({
       topic,
       state: "fail",
-      message: `${place}: expected the log to reach back to ${scoredTo}, where the archive ends, found that it starts at ${start}: retention removed ${start - scoredTo} offsets that were not scored; \`sluice ingest\` and \`sluice run score\` count them as lost. ${limits[0] ?? "Retention has no limits now: somebody removed them by hand."}`,
+      message: `${place}: expected the log to reach back to ${scoredTo}, where the archive ends, found that it starts at ${start}: retention removed ${counted(start - scoredTo, "offset")} not yet scored; \`sluice ingest\` and \`sluice run score\` count what was there as lost. ${limits[0] ?? "Retention has no limits now: somebody removed them by hand."}`,
     });
   }
   const waiting = Math.max(scoredTo, start);
@@ -108,13 +109,13 @@ export function retentionDeviations(state: RetentionState): Deviation[] {
     all.push({
       topic,
       state: "fail",
-      message: `${place}: expected everything older than the retention to be scored, found ${removable - waiting} offsets that are not: they go at any moment. ${remedy}`,
+      message: `${place}: expected everything older than the retention to be scored, found ${counted(removable - waiting, "offset")} not yet scored, which retention removes at any moment. ${remedy}`,
     });
   } else if (waiting < halfway) {
     all.push({
       topic,
       state: "warn",
-      message: `${place}: ${halfway - waiting} offsets wait for longer than half the retention. ${remedy}`,
+      message: `${place}: ${counted(halfway - waiting, "offset")} waiting for longer than half the retention. ${remedy}`,
     });
   }
   if (retentionBytes >= 0 && waitingBytes > retentionBytes / 2) {

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import { extname, join } from "node:path";
 import type { Decoder } from "../../connectors/decoder/decoder.js";
 import { openEngine } from "../../connectors/engine/open.js";
@@ -132,5 +133,7 @@ function warningFor(temperature: number, count: number): string | null {
   if (temperature >= most * 0.99) {
     return `The temperature is the greatest that is fitted: the teacher's scores say nothing of these labels. Are the labels in the order of its outputs?`;
   }
-  return count < FEW_IMAGES ? `Only ${count} images: the temperature is rough. A few hundred are better.` : null;
+  return count < FEW_IMAGES
+    ? `Only ${counted(count, "image")}: the temperature is rough. A few hundred are better.`
+    : null;
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import { extname } from "node:path";
 import type { CardChoices, InferredTeacher } from "../../connectors/engine/teacher/infer-card.js";
 import { classesNamed } from "../../operators/select/label-index.js";
@@ -254,7 +255,9 @@ function warningsOf(
   const rival = all.find((one) => one.pixels !== best.pixels && !isClearlyBetter(best.right, one.right));
   return [
     ...(count < FEW_IMAGES
-      ? [`Only ${count} images: readings that lie some points apart are not told apart. Some hundreds are better.`]
+      ? [
+          `Only ${counted(count, "image")}: readings that lie some points apart are not told apart. Some hundreds are better.`,
+        ]
       : []),
     ...(isGuess && rival !== undefined
       ? [`${best.pixels.name} and ${rival.pixels.name} are not told apart by these images.`]

@@ -49,7 +49,7 @@ export async function diffPage(
       ],
       sections: classes.map(({ pair, changes }) => ({
         title: pair.label,
-        lead: `${pair.rowsBefore} → ${pair.rowsAfter} rows, cut-off ${cutoffText(pair.cutoffBefore)} → ${cutoffText(pair.cutoffAfter)}`,
+        lead: `${pair.rowsBefore} → ${counted(pair.rowsAfter, "row")}, cut-off ${cutoffText(pair.cutoffBefore)} → ${cutoffText(pair.cutoffAfter)}`,
         lines: [
           lineOf("Entered", pair.added, changes, "entered"),
           lineOf("Left", pair.removed, changes, "left"),

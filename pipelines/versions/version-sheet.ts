@@ -1,3 +1,4 @@
+import { counted } from "../../schemas/counted.js";
 import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { SegmentLookup } from "../../operators/archive/segment-lookup.js";
@@ -63,7 +64,7 @@ export async function versionSheet(
     }
     sections.push({
       title: label,
-      lead: `${rows.length} of ${k} rows, cut-off ${worst === null ? "none" : worst.toPrecision(4)}`,
+      lead: `${rows.length} of ${counted(k, "row")}, cut-off ${worst === null ? "none" : worst.toPrecision(4)}`,
       lines: Object.entries(lines).map(([name, picked]) => ({
         name,
         total: picked.length,
@@ -79,7 +80,9 @@ export async function versionSheet(
   const page = picturePage(
     {
       title: `${manifest.dataset}, version ${manifest.number}`,
-      lead: [`Id ${manifest.id.slice(0, 12)}; ${manifest.totals.rows} rows of ${manifest.totals.images} images.`],
+      lead: [
+        `Id ${manifest.id.slice(0, 12)}; ${counted(manifest.totals.rows, "row")} of ${counted(manifest.totals.images, "image")}.`,
+      ],
       sections,
     },
     pictures,

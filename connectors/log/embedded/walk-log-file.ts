@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import type { SluiceError } from "../../../schemas/errors.js";
 import { valueOf } from "./checked-table.js";
 import { LmdbFile, type LeafEntry, type Meta, type Tree } from "./lmdb-file.js";
@@ -125,7 +126,7 @@ class Walk {
       counts.entries !== entries
     )
       throw this.#file.damaged(
-        `${name} has ${counts.entries} entries in ${counts.branch + counts.leaf + counts.overflow} pages, and should have ` +
+        `${name} has ${counted(counts.entries, "entry", "entries")} in ${counts.branch + counts.leaf + counts.overflow} pages, and should have ` +
           `${entries} in ${branchPages + leafPages + overflowPages}`,
       );
   }

@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { createHash } from "node:crypto";
 import type { Store } from "../../../connectors/store/store.js";
 import type { Review, ReviewItem } from "../../../schemas/api/images.js";
@@ -56,7 +57,12 @@ export async function audit(groups: IndexGroups, manifest: Manifest, said: Said,
     rows.push(...(await groups.rowsOf(manifest, index, place, place + 1)));
   }
   const items = rows.map((row) =>
-    itemOf(manifest, row, said, `drawn at random from the ${manifest.totals.rows} rows of version ${manifest.number}`),
+    itemOf(
+      manifest,
+      row,
+      said,
+      `drawn at random from ${counted(manifest.totals.rows, "row")} of version ${manifest.number}`,
+    ),
   );
   const verdicts = rows.flatMap((row) => {
     const right = isRight(said.get(row.sha256), row.label);
@@ -124,8 +130,8 @@ export function unsure(
     };
   });
   const basis = isWhole
-    ? `exact: the least sure of all ${rows} archived rows`
-    : `a sample: the least sure of ${rows} rows, drawn evenly from ${records} records`;
+    ? `exact: the least sure of ${counted(rows, "archived row")}, which is all`
+    : `a sample: the least sure of ${counted(rows, "row")}, drawn evenly from ${counted(records, "record")}`;
   return { ...queue("unsure", items, page), basis };
 }
 

@@ -97,9 +97,9 @@ test("records that retention takes before they are scored are told: lost, about 
   );
   assert.match(
     states({ removable: 58, halfway: 90 }).join(),
-    /^fail images\/1: .*found 8 offsets that are not.*1.0 days/,
+    /^fail images\/1: .*found 8 offsets not yet scored.*1.0 days/,
   );
-  assert.match(states({ halfway: 53 }).join(), /^warn images\/1: 3 offsets wait/);
+  assert.match(states({ halfway: 53 }).join(), /^warn images\/1: 3 offsets waiting/);
   // Nothing was scored yet: what lies before the log's start is nobody's loss.
   assert.match(states({ scoredTo: null, start: 70, removable: 75 }).join(), /^fail .*found 5 offsets/);
   // By the topic's size: before anything is lost, and when it goes.

@@ -1,3 +1,4 @@
+import { counted } from "../../../schemas/counted.js";
 import { z } from "zod";
 import { cut } from "../../../pipelines/console/what-if-cut.js";
 import { exportedRows, groupsOfCut, ROW_FORMATS, ROW_TYPES } from "../../../pipelines/console/exported-rows.js";
@@ -304,7 +305,7 @@ function exact(answer: SettingAnswer, held: HeldSelection): Omit<Answer, "newest
   return {
     ...answer,
     exact: true,
-    why: `exact from ${answer.from} of ${archived.toLocaleString("en")} archived records`,
+    why: `exact from ${answer.from} of ${counted(archived, "archived record")}`,
   };
 }
 
