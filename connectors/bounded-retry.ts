@@ -20,6 +20,8 @@ export interface RetryPolicy {
   readonly firstDelayMs: number;
   readonly greatestDelayMs: number;
   readonly onRetry?: (event: RetryEvent) => void;
+  /** Called where something has been done that had failed before, with what was tried. */
+  readonly onSettled?: (doing: string) => void;
   /** Ends the waiting; what then is thrown is the last failure. */
   readonly signal: AbortSignal;
 }
@@ -35,11 +37,13 @@ export async function withRetries<T>(
   attempt: (progress: () => void) => Promise<T>,
 ): Promise<T> {
   const wait = new RetryWait(policy, doing);
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     try {
-      return await attempt(() => {
+      const result = await attempt(() => {
         wait.progress();
       });
+      if (!isFirst) policy.onSettled?.(doing);
+      return result;
     } catch (error) {
       await wait.afterFailure(error);
     }

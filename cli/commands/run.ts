@@ -30,6 +30,7 @@ import { kafkaOf } from "./topics.js";
 interface RunFlags extends ScoringFlags, AllowanceFlags, MetricsFlags {
   readonly teacherDigest?: string;
   readonly oneMachine?: true;
+  readonly wait: number;
   readonly judgeEvery: number;
   readonly compactEvery: number;
   readonly checkpointEvery: number;
@@ -67,6 +68,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         .command(name)
         .summary(summary)
         .description(`${description} Goes on until Ctrl-C; killed at any moment, it goes on where it was.`)
+        .addOption(every("--wait", "wait so long for brokers that are away at the start", 5 * MINUTE_MS, "5m"))
         .option("--one-machine", "the store may lie in the data folder: all processes run here, with this one"),
     );
 
@@ -187,6 +189,7 @@ interface Running {
 /** Runs until it is told to stop, or one of its parts fails; says what was done. */
 async function runAll(run: Invocation, running: Running, { stop, onProgress, note, warn }: WorkContext): Promise<void> {
   const { given, flags, parts: wanted, opened, observing } = running;
+  const { OutageVoice } = await import("../../pipelines/observe/outage-voice.js");
   const { Together } = await import("../../pipelines/flow/together.js");
   const { openStreamKafka } = await import("../../pipelines/open/open-kafka.js");
   const { openStore } = await import("../../pipelines/open/workspace.js");
@@ -199,7 +202,13 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
   const store = observing.metered(await opening(openStore(given.location)));
   const { config, card: ranking, teacher } = await declaredForRun(run, { given, store, flags, parts: wanted });
   const kafka = kafkaOf(config);
-  const log = await opening(openStreamKafka({ stream: config.stream, kafka }, store, observing.onRetry));
+  const voice = new OutageVoice(warn, run.terminal.nowMs);
+  const onRetry: typeof voice.onRetry = (event) => {
+    observing.onRetry?.(event);
+    voice.onRetry(event);
+  };
+  const waiting = { openPatienceMs: flags.wait, onSettled: voice.onSettled };
+  const log = await opening(openStreamKafka({ stream: config.stream, kafka }, store, onRetry, waiting));
   const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config, wanted, observing));
   const scoring =
     workspace === null || teacher === null

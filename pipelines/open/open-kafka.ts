@@ -5,8 +5,15 @@ import { streamLog } from "../../operators/archive/stream-log.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { assertStreamStore } from "../kafka/stream-store.js";
 
+/** How long brokers that are away at the start are waited for, and who is told that they answer again */
+export type WaitForBrokers = Pick<KafkaLogOptions, "openPatienceMs" | "onSettled">;
+
 /** Opens the configured Kafka cluster as a log. Throws E_LOG_ACCESS, or E_LOG_IO where no broker answers. */
-export async function openKafka(kafka: KafkaConfig, onRetry?: KafkaLogOptions["onRetry"]): Promise<KafkaLog> {
+export async function openKafka(
+  kafka: KafkaConfig,
+  onRetry?: KafkaLogOptions["onRetry"],
+  how: WaitForBrokers = {},
+): Promise<KafkaLog> {
   const { brokers, tls, sasl, replicationFactor, maxMessageBytes, topics } = kafka;
   return openKafkaLog({
     brokers: brokers.split(",").map((broker) => broker.trim()),
@@ -17,6 +24,7 @@ export async function openKafka(kafka: KafkaConfig, onRetry?: KafkaLogOptions["o
     // Headers of the batch come on top. Topics that are made elsewhere take Kafka's default, 1 MiB.
     maxBatchBytes: Math.min(maxMessageBytes, 1024 * 1024) - 64 * 1024,
     ...(onRetry === undefined ? {} : { onRetry }),
+    ...how,
     ...(tls ? { ssl: true } : {}),
     ...(sasl === undefined ? {} : { sasl }),
   });
@@ -36,8 +44,9 @@ export async function openStreamKafka(
   { stream, kafka }: StreamKafka,
   store: Store,
   onRetry?: KafkaLogOptions["onRetry"],
+  how: WaitForBrokers = {},
 ): Promise<KafkaLog> {
-  const log = await openKafka(kafka, onRetry);
+  const log = await openKafka(kafka, onRetry, how);
   try {
     await assertStreamStore({ log, topic: kafka.topics.store, stream, store });
     return await countedAsArchived(log, { stream, kafka }, store);

@@ -210,7 +210,7 @@ test("sluice run refuses a sluice.yaml or an environment that differs from what 
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
   await rename(join(place.path, "teacher"), join(place.path, "other"));
   const kafka = { SLUICE_KAFKA__BROKERS: "127.0.0.1:1", SLUICE_KAFKA__ONE_MACHINE: "true" };
-  const run = ["run", "publish"];
+  const run = ["run", "publish", "--wait", "1s"];
   await place.yaml(
     "teacher: other\nbytes: keep\ndatasets: [{ name: default, select: { k: 1000 } }, { name: extra }]\n",
   );
@@ -244,7 +244,7 @@ test("run declares what it is told where nothing is declared yet", async (t) => 
     await place.under(kafka, "run", "topk", "--teacher", "teacher"),
     /E_CONFIG: Expected a store that all processes of the stream see .*--one-machine/,
   );
-  const first = await place.under(kafka, "run", "topk", "--teacher", "teacher", "--one-machine");
+  const first = await place.under(kafka, "run", "topk", "--teacher", "teacher", "--one-machine", "--wait", "1s");
   assert.match(first.err, /^dataset default: declared with K 1000, P 1$/m);
   refused(first, /E_LOG_IO/, 1);
   const { datasets } = await place.json<{ datasets: { by: string }[] }>("datasets", "list");

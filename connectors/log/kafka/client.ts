@@ -28,6 +28,8 @@ export interface KafkaConnection {
   readonly compression?: Compression;
   /** Called at every wait for a broker that failed. */
   readonly onRetry?: (event: RetryEvent) => void;
+  /** Called where something has been done that had failed before. */
+  readonly onSettled?: (doing: string) => void;
   /** Hears what the client itself has to say. */
   readonly onLog?: (line: string) => void;
 }
@@ -107,12 +109,13 @@ export class KafkaClient {
     if (this.#closed.signal.aborted) {
       throw new SluiceError("E_LOG_IO", `Expected ${this.place} to be open, found it closed.`);
     }
-    const { onRetry } = this.#connection;
+    const { onRetry, onSettled } = this.#connection;
     return {
       patienceMs: patienceMs ?? this.patienceMs,
       firstDelayMs: 50,
       greatestDelayMs: 1_000,
       ...(onRetry === undefined ? {} : { onRetry }),
+      ...(onSettled === undefined ? {} : { onSettled }),
       signal: signal === undefined ? this.#closed.signal : AbortSignal.any([signal, this.#closed.signal]),
     };
   }

@@ -1,0 +1,41 @@
+import type { RetryEvent } from "../../connectors/bounded-retry.js";
+
+/** An outage is worth a word after so long, and another one after so long again, ms */
+const FIRST_MS = 5_000;
+const AGAIN_MS = 30_000;
+
+/** Says that a server does not answer: after seconds, again at intervals, and when it answers. */
+export class OutageVoice {
+  readonly #say: (line: string) => void;
+  readonly #nowMs: () => number;
+  /** What is tried and has failed so far, and since when, ms */
+  readonly #failing = new Map<string, number>();
+  #saidMs: number | null = null;
+  #sinceMs = 0;
+
+  constructor(say: (line: string) => void, nowMs: () => number) {
+    this.#say = say;
+    this.#nowMs = nowMs;
+  }
+
+  readonly onRetry = ({ doing, failure, elapsedMs }: RetryEvent): void => {
+    const nowMs = this.#nowMs();
+    const sinceMs = this.#failing.get(doing) ?? nowMs - elapsedMs;
+    this.#failing.set(doing, sinceMs);
+    if (nowMs - sinceMs < FIRST_MS || (this.#saidMs !== null && nowMs - this.#saidMs < AGAIN_MS)) return;
+    if (this.#saidMs === null) this.#sinceMs = sinceMs;
+    this.#saidMs = nowMs;
+    this.#say(`Waiting for ${seconds(nowMs - this.#sinceMs)}, going on by itself: ${failure}`);
+  };
+
+  /** Something that was tried has been done, or given up. */
+  readonly onSettled = (doing: string): void => {
+    if (!this.#failing.delete(doing) || this.#failing.size > 0 || this.#saidMs === null) return;
+    this.#say(`Going on after ${seconds(this.#nowMs() - this.#sinceMs)}: ${doing}.`);
+    this.#saidMs = null;
+  };
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
+}
