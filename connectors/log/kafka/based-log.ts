@@ -48,7 +48,8 @@ export function basedLog(log: KafkaLog, bases: Bases): KafkaLog {
       const own = offsets.map((offset) => offset - base).filter((offset) => offset >= 0);
       return (await log.fetch(topic, partition, own)).map((record) => moved(record, base));
     },
-    deleteBefore: (topic, partition, offset) => log.deleteBefore(topic, partition, offset - baseOf(topic, partition)),
+    deleteBefore: (topic, partition, offset) =>
+      log.deleteBefore(topic, partition, Math.max(0, offset - baseOf(topic, partition))),
     async committed(group, topic, partition) {
       const offset = await log.committed(group, topic, partition);
       return offset === null ? null : offset + baseOf(topic, partition);
@@ -62,7 +63,8 @@ export function basedLog(log: KafkaLog, bases: Bases): KafkaLog {
           partition,
           signal: assignment.signal,
           read: (offset, options) => raised(assignment.read(Math.max(0, offset - base), lowered(options, base)), base),
-          commit: (offset) => assignment.commit(offset - base),
+          // What lies before the base was read of another topic: of this one nothing is done by then.
+          commit: (offset) => assignment.commit(Math.max(0, offset - base)),
           committed: async () => {
             const offset = await assignment.committed();
             return offset === null ? null : offset + base;
