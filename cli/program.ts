@@ -146,7 +146,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "mcp",
-    summary: "the console's reading side for agents, over their standard input and output",
+    summary: "answer agents over the Model Context Protocol",
     load: () => import("./commands/mcp.js"),
   },
   {
