@@ -38,6 +38,7 @@ describe("publish", () => {
         height: 27,
         licence: chosen.licence[row],
         origin: null,
+        notes: null,
         bytes: "shard",
         shard: "000000.tar",
         repeat: 0,
