@@ -1,5 +1,6 @@
 import type { Store } from "../connectors/store/store.js";
 import { ArchiveReader } from "../operators/archive/archive-reader.js";
+import { ErasedImages } from "../operators/archive/erased-images.js";
 import { oldestPin } from "../operators/archive/pins.js";
 import { sweepChain } from "../operators/archive/sweep-chain.js";
 import { readCards } from "../operators/archive/teacher-registry.js";
@@ -62,7 +63,11 @@ export async function collect(options: CollectOptions): Promise<Collected> {
   const untilMs = Math.min(nowMs() - graceMs, pinnedMs ?? Number.POSITIVE_INFINITY);
   const needed = await neededImages(store, stream);
   const refused: SluiceError[] = [];
-  const packs = { images: 0, imageBytes: 0, restored: 0, deleted: 0, deletedBytes: 0, orphans: 0, left: 0 };
+  const erased = new ErasedImages(store, stream, nowMs);
+  await erased.lookNow();
+  const isErased = (digest: Uint8Array): boolean => erased.size > 0 && erased.has(Buffer.from(digest).toString("hex"));
+  const ofErased = erased.size === 0 ? {} : { isErased };
+  const packs = { images: 0, imageBytes: 0, restored: 0, deleted: 0, deletedBytes: 0, orphans: 0, left: 0, erased: 0 };
   const runs = { objects: 0, sizeBytes: 0 };
   let steps = 0;
   const onStep = (): void => {
@@ -79,10 +84,10 @@ export async function collect(options: CollectOptions): Promise<Collected> {
         runs.objects += swept.segments + swept.files;
         runs.sizeBytes += swept.sizeBytes;
       }
-      const isNeeded = needed.isAll ? () => true : (digest: Uint8Array) => needed.has(digest);
+      const isNeeded = (digest: Uint8Array): boolean => !isErased(digest) && (needed.isAll || needed.has(digest));
       const onRefused = (error: SluiceError): number => refused.push(error);
       const reader = archive.chain(chain);
-      const done = await collectPacks({ ...options, reader, isNeeded, untilMs, onStep, onRefused });
+      const done = await collectPacks({ ...options, ...ofErased, reader, isNeeded, untilMs, onStep, onRefused });
       for (const name of Object.keys(packs) as (keyof CollectedPacks)[]) packs[name] += done[name];
     }
   }

@@ -1,5 +1,6 @@
-import { counted } from "./counted.js";
+import { crc32 } from "node:zlib";
 import { z } from "zod";
+import { counted } from "./counted.js";
 import { repairsOf } from "./damage-repairs.js";
 import { messageOf, SluiceError } from "./errors.js";
 import { keys, type ChainName } from "./keys.js";
@@ -91,9 +92,9 @@ export const runHeadSchema = z.strictObject({
   files: z.array(runFileSchema),
   /** Of the chain's records below `end`, those in quarantine by code */
   quarantine: quarantineSchema,
-  /** The lines behind this one, one for so many segments: where each ends, as an offset and in bytes behind this line. None where
-   * a run of a higher level has taken its place: then they are gone, and the files are */
-  blocks: z.array(z.tuple([count, count])),
+  /** The lines behind this one, one for so many segments: where each ends, as an offset and in bytes behind this line, and its CRC-32:
+   * an erasure may write the index anew while it is read. None where a run of a higher level has taken its place: then they are gone, and the files are */
+  blocks: z.array(z.tuple([count, count, count])),
 });
 export type RunHead = z.infer<typeof runHeadSchema>;
 
@@ -141,9 +142,9 @@ const NEWLINE = 0x0a;
 export function encodeRun(head: Omit<RunHead, "blocks">, blocks: readonly RunBlock[]): Uint8Array {
   const lines = blocks.map((block) => sealJson(block));
   let at = 0;
-  const places = lines.map((line, index): [number, number] => {
+  const places = lines.map((line, index): [number, number, number] => {
     at += line.length;
-    return [blocks[index]!.segments.end.at(-1)!, at];
+    return [blocks[index]!.segments.end.at(-1)!, at, crc32(line)];
   });
   const first = sealJson({ ...head, blocks: places });
   if (first.length <= RUN_HEAD_BYTES) return Buffer.concat([first, ...lines]);
@@ -182,9 +183,11 @@ export function decodeRunHead(bytes: Uint8Array, chain: ChainName, start: number
   }
 }
 
-/** One line behind the head. Throws E_SEGMENT_CORRUPT where it is not the one that ends at `end`, an offset. */
-export function decodeRunBlock(line: Uint8Array, head: RunHead, end: number): RunBlock {
+/** One line behind the head. Throws E_SEGMENT_CORRUPT where it is not the one that the head means by `place`. */
+export function decodeRunBlock(line: Uint8Array, head: RunHead, [end, , crc]: RunHead["blocks"][number]): RunBlock {
   try {
+    if (crc32(line) !== crc)
+      throw new TypeError(`the line up to offset ${end} has another checksum than the first line says`);
     const block = runBlockSchema.parse(openSealedJson(line));
     const { end: ends } = block.segments;
     if (ends.at(-1) !== end) throw new TypeError(`a line is of segments up to ${ends.at(-1)}, not ${end}`);

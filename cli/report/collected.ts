@@ -60,6 +60,11 @@ export function collectedText(found: Collected, changed: boolean): string {
     lines.push(
       `${counted(packs.left, "image")} that nobody needs stay: most of their packs is needed, or no run has them yet (\`sluice compact\`).`,
     );
+  if (packs.erased > 0)
+    lines.push(
+      `${counted(packs.erased, "image")} that ${packs.erased === 1 ? "was" : "were"} erased ${packs.erased === 1 ? "lies" : "lie"} in packs still: the erasure did not come to its end. ` +
+        "`sluice erase --yes` goes on with it.",
+    );
   for (const { message } of refused) lines.push(`Left as it is: ${message}`);
   if (!changed && !isNothing) lines.push("Nothing was changed; `sluice gc --yes` does it.");
   return lines.join("\n");

@@ -5,7 +5,7 @@ import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { QuarantineCounts } from "../../schemas/run.js";
 import type { Segment, SegmentHeader } from "../../schemas/segment.js";
 import type { RunIndex } from "./run-index.js";
-import { ChainRuns } from "./chain-runs.js";
+import { ChainRuns, sameFiles } from "./chain-runs.js";
 import type { CandidateRow } from "./digest-index.js";
 import { corruptError, gapError, notABoundary } from "./chain-faults.js";
 import { GroupReader, isGroupLost, rangeOf } from "./group-reader.js";
@@ -222,9 +222,10 @@ export class ChainReader {
         yield { header, batch: await reader.rowsOf(segment, until) };
       } catch (error) {
         if (!isSluiceError(error, "E_STORE_MISSING")) throw error;
-        await this.runs.refresh();
+        await this.runs.readAnew();
         const { start, level } = await this.runs.standingAt(header.start);
-        if (start === index.head.start && level === index.head.level) throw reader.goneFile(segment, error);
+        const isSame = start === index.head.start && level === index.head.level;
+        if (isSame && sameFiles(await this.runs.head(start, level), index.head)) throw reader.goneFile(segment, error);
         return;
       }
     }
@@ -256,7 +257,7 @@ export class ChainReader {
         return await readRow(this.#store, this.#blocks, index.group(group), wanted, rangeOf(index, group));
       } catch (error) {
         if (!isSluiceError(error, "E_STORE_MISSING") || looks > 0) throw error;
-        await this.runs.refresh();
+        await this.runs.readAnew();
       }
     }
   }

@@ -126,6 +126,13 @@ export class ChainRuns {
     await this.#once(() => this.#list());
   }
 
+  /** As `refresh`, for a reader whose file has gone: what was read before is forgotten, since an erasure writes an index anew in its place. */
+  async readAnew(): Promise<void> {
+    this.#heads.clear();
+    this.#indexes.clear();
+    await this.refresh();
+  }
+
   async #list(): Promise<void> {
     const levels: number[][] = [];
     for await (const { key } of this.#store.list(keys.runIndexes(this.#chain))) {
@@ -262,7 +269,7 @@ export class ChainRuns {
   }
 
   /** null where the run has given up its lines. */
-  async #index({ start, level }: StandingRun, offset: number): Promise<RunIndex | null> {
+  async #index({ start, level }: Pick<StandingRun, "start" | "level">, offset: number): Promise<RunIndex | null> {
     const { head, blocksAt } = await this.#placedHead(start, level);
     const at = head.blocks.findIndex(([end]) => offset < end);
     const place = head.blocks[at];
@@ -277,9 +284,25 @@ export class ChainRuns {
       this.#heads.delete(keys.runIndex(this.#chain, start, level));
       return null;
     }
-    const index = new RunIndex(head, decodeRunBlock(line, head, place[0]));
+    let index: RunIndex;
+    try {
+      index = new RunIndex(head, decodeRunBlock(line, head, place));
+    } catch (error) {
+      if (!isSluiceError(error, "E_SEGMENT_CORRUPT") || !(await this.#isWrittenAnew(head))) throw error;
+      return this.#index({ start, level }, offset);
+    }
     this.#keep(key, index);
     return index;
+  }
+
+  /** Whether an erasure has written a run's index anew since its head was read; then that is forgotten. */
+  async #isWrittenAnew(before: RunHead): Promise<boolean> {
+    const key = keys.runIndex(this.#chain, before.start, before.level);
+    this.#heads.delete(key);
+    const { head } = await this.#placedHead(before.start, before.level);
+    if (sameFiles(head, before)) return false;
+    for (const name of this.#indexes.keys()) if (name.startsWith(`${key}#`)) this.#indexes.delete(name);
+    return true;
   }
 
   #keep(key: string, index: RunIndex): void {
@@ -300,6 +323,11 @@ export class ChainRuns {
       { key, start },
     );
   }
+}
+
+/** Whether a run's rows lie where they lay. */
+export function sameFiles(a: RunHead, b: RunHead): boolean {
+  return a.files.length === b.files.length && a.files.every(({ key }, at) => key === b.files[at]!.key);
 }
 
 function firstEndingBehind(runs: readonly StandingRun[], offset: number): number {

@@ -63,6 +63,7 @@ export class SegmentLookup {
     for (let changes = 0; changes < MOST_CHANGES; changes++) {
       const found = await this.#look(offset, isWanted);
       if (found !== "changed") return found;
+      await this.#reader.runs.readAnew();
       await this.#refresh();
     }
     return null;

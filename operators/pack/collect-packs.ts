@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { isSluiceError, type SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, orNull, type SluiceError } from "../../schemas/errors.js";
 import { keys, scoredPackPlace } from "../../schemas/keys.js";
 import type { PackGeneration, PackIndex, PlacedPack } from "../../schemas/pack.js";
 import type { ChainReader } from "../archive/chain-reader.js";
@@ -17,6 +17,8 @@ export interface CollectPacksOptions {
   readonly reader: ChainReader;
   /** Whether somebody needs an image; as of a moment after the pins were looked at. `digest`: 32 bytes */
   readonly isNeeded: (digest: Uint8Array) => boolean;
+  /** Whether an image was recorded as erased; by default none was. It is counted where it lies still: nobody needs it */
+  readonly isErased?: (digest: Uint8Array) => boolean;
   /** What generations that were created before have dropped is deleted: a grace before now, and no pin is older. ms */
   readonly untilMs: number;
   readonly dryRun: boolean;
@@ -41,6 +43,8 @@ export interface CollectedPacks {
   orphans: number;
   /** Images that nobody needs in packs of which most is needed, or that no run covers yet */
   left: number;
+  /** Images that were recorded as erased, in packs still: an erasure did not come to its end */
+  erased: number;
 }
 
 /**
@@ -59,6 +63,7 @@ export async function collectPacks(options: CollectPacksOptions): Promise<Collec
     deletedBytes: 0,
     orphans: 0,
     left: 0,
+    erased: 0,
   };
   await runs.refresh();
   const packs = new ChainPacks(store, chain);
@@ -75,6 +80,7 @@ export async function collectPacks(options: CollectPacksOptions): Promise<Collec
     }
   }
   await sweepOrphans(packs, options, done);
+  if (options.isErased !== undefined) done.erased = await erasedIn(packs, store, options.isErased);
   return done;
 }
 
@@ -113,6 +119,22 @@ async function thinOut(
   if (!anew || dryRun) return;
   const { chain } = reader;
   await writeGeneration(parts, { store, chain, start, end, standing, attempt: attempt(), nowMs, dropped });
+}
+
+/** Erased images that any object of a chain's packs has, what was dropped and not deleted yet among them. */
+async function erasedIn(
+  { chain }: ChainPacks,
+  store: Store,
+  isErased: (digest: Uint8Array) => boolean,
+): Promise<number> {
+  const found = new Set<string>();
+  for await (const { key } of store.list(keys.packs(chain))) {
+    if (!key.endsWith(".pack")) continue;
+    const index = await goneAsNull(orNull(readPackIndex(store, key), "E_PACK_CORRUPT"));
+    for (let at = 0; index !== null && at < index.count; at++)
+      if (isErased(index.digestOf(at))) found.add(index.digestOf(at).toString("hex"));
+  }
+  return found.size;
 }
 
 interface Share {
@@ -220,7 +242,9 @@ async function sweepOrphans(
     const place = scoredPackPlace(key);
     if (place === null || place.start >= end) continue;
     if (named.get(place.start) === place.attempt) {
-      if (place.start >= runsEnd) done.left += await deadIn(store, key, isNeeded);
+      const index = place.start < runsEnd ? null : await goneAsNull(readPackIndex(store, key));
+      if (index === null) continue;
+      done.left += index.count - shareOf(index, isNeeded).live.length;
       continue;
     }
     if ((await packs.covering(place.start)) !== null) continue;
@@ -229,11 +253,6 @@ async function sweepOrphans(
     done.deleted++;
     done.deletedBytes += sizeBytes;
   }
-}
-
-async function deadIn(store: Store, key: string, isNeeded: (digest: Uint8Array) => boolean): Promise<number> {
-  const index = await goneAsNull(readPackIndex(store, key));
-  return index === null ? 0 : index.count - shareOf(index, isNeeded).live.length;
 }
 
 async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {

@@ -54,7 +54,7 @@ export class LeftToRuns {
       } catch (error) {
         // A run of a higher level has taken its place, and its files were swept.
         if (!isSluiceError(error, "E_STORE_MISSING") || looks > 0) throw error;
-        await runs.refresh();
+        await runs.readAnew();
       }
     }
   }
@@ -75,7 +75,7 @@ export class LeftToRuns {
           break;
         } catch (error) {
           if (!isSluiceError(error, "E_STORE_MISSING") || looks > 0) throw error;
-          await this.#archive.chain(left.chain).runs.refresh();
+          await this.#archive.chain(left.chain).runs.readAnew();
           left.files = await this.#open(left.chain, left.ranges);
         }
       }

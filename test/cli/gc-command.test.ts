@@ -2,6 +2,11 @@ import assert from "node:assert/strict";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
+import { appendLabels } from "../../operators/archive/image-labels.js";
+import { listVersions } from "../../pipelines/versions/versions.js";
+import { readIndex } from "../../pipelines/versions/index-reader.js";
+import { collect } from "../fixtures/publishing.js";
 import { CommandFolder, type Ran } from "../fixtures/command-folder.js";
 
 let place: CommandFolder;
@@ -61,4 +66,17 @@ test("gc --yes does it, and every version can be made again with all of its imag
   assert.ok(rebuilt.rows > 0);
   assert.equal(rebuilt.bytesAbsent, 0);
   assert.equal((await sluice(["archive", "verify"])).code, 0);
+});
+
+test("gc says that an erasure did not come to its end, brings nothing of it back, and names the command that goes on", async () => {
+  const store = await openFilesystemStore(place.stored());
+  const [newest] = await collect(listVersions(store, "flowers", () => undefined));
+  const { sha256 } = (await collect(readIndex(store, newest!)))[0]!;
+  // As one that was killed once it was recorded leaves it
+  await appendLabels(store, "images", [{ verdict: "erased", sha256, timeMs: 0, by: null }]);
+  await store.close();
+  const { out } = await sluice(["gc"]);
+  assert.match(out, /1 image that was erased lies in packs still: .* `sluice erase --yes` goes on with it\./);
+  assert.equal((await sluice(["erase", "--yes"])).code, 0);
+  assert.doesNotMatch((await sluice(["gc"])).out, /erased/);
 });

@@ -5,6 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
 import { sharpSheets } from "../../connectors/sheet/sharp.js";
+import { ArchiveReader } from "../../operators/archive/archive-reader.js";
+import { ChainReader } from "../../operators/archive/chain-reader.js";
+import { readCards } from "../../operators/archive/teacher-registry.js";
+import { digestText } from "../../operators/version/fetched-images.js";
 import { erase, type Erased } from "../../pipelines/erase/erase.js";
 import { readIndex } from "../../pipelines/versions/index-reader.js";
 import { verifyVersion } from "../../pipelines/versions/verify-version.js";
@@ -112,6 +116,31 @@ test("wherever a call fails or the process dies, the next run leaves nothing of 
     );
     await eraseIn(store);
     await assertErased(store, name);
+  }
+});
+
+test("readers that knew a run before an erasure wrote it anew go on with it", async () => {
+  const store = copied();
+  // Compacts, so that there is a run.
+  await eraseIn(store, ["cd".repeat(32)]);
+  const [teacher] = [...(await readCards(store)).keys()];
+  const [chain] = await new ArchiveReader(store, { teacher: teacher!, stream: "images" }).chains();
+  const readers = [0, 1, 2].map(() => new ChainReader(store, chain!));
+  const [headKnown, indexKnown, rowKnown] = readers as [ChainReader, ChainReader, ChainReader];
+  await headKnown.runs.lastHead();
+  const digestsOf = async (reader: ChainReader): Promise<string[]> => {
+    const digests: string[] = [];
+    for await (const { batch } of reader.segments(chain!.origin, await reader.runs.end()))
+      for (let row = 0; row < batch.count; row++) digests.push(digestText(batch, row));
+    return digests;
+  };
+  const before = await digestsOf(indexKnown);
+  const own = await rowKnown.runRow(image.offset);
+  assert.equal(Buffer.from(own!.digest).toString("hex"), image.sha256);
+  await eraseIn(store);
+  for (const reader of readers) {
+    assert.deepEqual(await reader.runRow(image.offset), own);
+    assert.deepEqual(await digestsOf(reader), before);
   }
 });
 

@@ -1,6 +1,7 @@
 import type { Log } from "../../connectors/log/log.js";
 import type { TopicLog } from "../../pipelines/kafka/topic-log.js";
 import type { Store } from "../../connectors/store/store.js";
+import { canonicalJson, sha256Hex, type Json } from "../../schemas/canonical.js";
 import type { Cut } from "../../schemas/chosen-rows.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { Scenario } from "./scenario.js";
@@ -19,6 +20,10 @@ export interface Bug {
   readonly store?: (store: Store, world: World) => Store;
   /** The store as a cut sees it */
   readonly cutStore?: (store: Store, frontier: Frontier) => Store;
+  /** The store as one sees it that frees what nobody needs */
+  readonly collectorStore?: (store: Store) => Store;
+  /** The store as one sees it that erases images */
+  readonly eraserStore?: (store: Store) => Store;
   /** The log as every process sees it that scores, keeps states, publishes or labels */
   readonly log?: (log: TopicLog) => Log;
   /** The log as a producer of retries sees it */
@@ -41,6 +46,22 @@ export function replace(
   return () => {
     Object.defineProperty(prototype, name, old);
   };
+}
+
+export const isCheckpoint = (key: string): boolean => key.startsWith("checkpoints/") && key.includes("/at/");
+
+interface CheckpointText {
+  parameters: string;
+  coverage: { frontier: Frontier; [name: string]: Json | Frontier };
+  panes: Json[];
+}
+
+/** A checkpoint's bytes with something changed, and a digest that says that all is well. */
+export function changedCheckpoint(bytes: Uint8Array, change: (checkpoint: CheckpointText) => void): Uint8Array {
+  const { checkpoint } = JSON.parse(Buffer.from(bytes).toString()) as { checkpoint: CheckpointText };
+  change(checkpoint);
+  const value = checkpoint as unknown as Json;
+  return Buffer.from(canonicalJson({ checkpoint: value, sha256: sha256Hex(canonicalJson(value)) }));
 }
 
 /** Writes of some keys that replace what is there and say that nothing was. */

@@ -9,35 +9,21 @@ import { decodeManifest, encodeManifest } from "../../operators/version/manifest
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
 import { LiveDatasets } from "../../pipelines/flow/live-datasets.js";
 import { LocalScoreIndex } from "../../pipelines/flow/score-index.js";
-import { canonicalJson, sha256Hex, type Json } from "../../schemas/canonical.js";
+import { sha256Hex } from "../../schemas/canonical.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
-import { endIn, type Frontier } from "../../schemas/frontier.js";
+import { endIn } from "../../schemas/frontier.js";
 import type { LogRecord } from "../../schemas/image-record.js";
 import { runFileName } from "../../schemas/keys.js";
 import type { RunHead } from "../../schemas/run.js";
 import type { Segment, SegmentHeader } from "../../schemas/segment.js";
-import { nextUp, overwriting, replace, type Bug } from "./bug.js";
+import { changedCheckpoint, isCheckpoint, nextUp, overwriting, replace, type Bug } from "./bug.js";
 import { TOPIC_BUGS } from "./topic-bugs.js";
+import { UPKEEP_BUGS } from "./upkeep-bugs.js";
 
-const isCheckpoint = (key: string): boolean => key.startsWith("checkpoints/") && key.includes("/at/");
 const isManifest = (key: string): boolean => key.endsWith("/manifest.json");
 const isSegment = (key: string): boolean => key.endsWith(".arrow");
 const isRunIndex = (key: string): boolean => key.endsWith(".jsonl");
-const isBlob = (key: string): boolean => key.startsWith("images/");
-
-interface CheckpointText {
-  parameters: string;
-  coverage: { frontier: Frontier; [name: string]: Json | Frontier };
-  panes: Json[];
-}
-
-/** A checkpoint's bytes with something changed, and a digest that says that all is well. */
-function changedCheckpoint(bytes: Uint8Array, change: (checkpoint: CheckpointText) => void): Uint8Array {
-  const { checkpoint } = JSON.parse(Buffer.from(bytes).toString()) as { checkpoint: CheckpointText };
-  change(checkpoint);
-  const value = checkpoint as unknown as Json;
-  return Buffer.from(canonicalJson({ checkpoint: value, sha256: sha256Hex(canonicalJson(value)) }));
-}
+const isPack = (key: string): boolean => key.endsWith(".pack");
 
 /** Keepers whose thresholds are something else than they should be. */
 const keepersWith = (change: (keeper: Keeper, live: LiveDatasets) => Keeper) => () =>
@@ -92,6 +78,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "segments-replaced",
+    likelySeed: 411,
     what: "segments are put, not created only if absent",
     store: overwriting(isSegment),
   },
@@ -103,23 +90,33 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "thresholds-not-durable",
+    likelySeed: 793,
     side: "states",
-    what: "bytes are left out by the thresholds of the state in memory, under the name of the durable checkpoint",
-    install: keepersWith((keeper, live) => {
-      const found = live.datasets.find(({ name }) => name === keeper.dataset);
-      if (found === undefined || keeper.thresholdsAt === null) return keeper;
-      return {
-        ...keeper,
-        thresholdsFor: (eventTimeMs) => {
-          const pane = paneOf(found.window, eventTimeMs);
-          if (pane === null) return new Float64Array(0);
-          const state = live.stateOf(found).stateOf(pane);
-          // Counting makes the thresholds exact.
-          state?.counts();
-          return state?.thresholds.slice() ?? null;
-        },
-      };
-    }),
+    what: "bytes are left out by the thresholds of the state in memory, under the name of the first durable checkpoint",
+    install: () => {
+      // Under the name of the newest one a row was hardly ever left out that a cut at its frontier wants.
+      const firsts = new WeakMap<LiveDatasets, Map<string, number>>();
+      return keepersWith((keeper, live) => {
+        const found = live.datasets.find(({ name }) => name === keeper.dataset);
+        if (found === undefined || keeper.thresholdsAt === null) return keeper;
+        const named = firsts.get(live) ?? new Map<string, number>();
+        firsts.set(live, named);
+        const thresholdsAt = named.get(keeper.dataset) ?? keeper.thresholdsAt;
+        named.set(keeper.dataset, thresholdsAt);
+        return {
+          ...keeper,
+          thresholdsAt,
+          thresholdsFor: (eventTimeMs) => {
+            const pane = paneOf(found.window, eventTimeMs);
+            if (pane === null) return new Float64Array(0);
+            const state = live.stateOf(found).stateOf(pane);
+            // Counting makes the thresholds exact.
+            state?.counts();
+            return state?.thresholds.slice() ?? null;
+          },
+        };
+      })();
+    },
   },
   {
     name: "pruning-at-the-threshold",
@@ -251,16 +248,21 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "segment-before-bytes",
+    likelySeed: 0,
     what: "a segment is written before the bytes that it names",
     store: (store) => {
       const held: (() => Promise<unknown>)[] = [];
       return {
         ...store,
+        putStream: async (key, chunks) => {
+          if (!isPack(key)) return store.putStream(key, chunks);
+          const parts: Uint8Array[] = [];
+          for await (const chunk of chunks) parts.push(Uint8Array.from(chunk));
+          const bytes = Buffer.concat(parts);
+          held.push(() => store.putStream(key, [bytes]));
+          return { sizeBytes: bytes.length, sha256: sha256Hex(bytes) };
+        },
         putIfAbsent: async (key, bytes) => {
-          if (isBlob(key)) {
-            held.push(() => store.putIfAbsent(key, bytes));
-            return "created";
-          }
           const outcome = await store.putIfAbsent(key, bytes);
           if (isSegment(key)) for (const write of held.splice(0)) await write();
           return outcome;
@@ -428,6 +430,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "claims-replaced",
+    likelySeed: 225,
     what: "claims of chains are put, not created only if absent",
     store: overwriting((key) => key.includes("/claims/")),
   },
@@ -455,6 +458,7 @@ export const BUGS: readonly Bug[] = [
       }),
   },
   ...TOPIC_BUGS,
+  ...UPKEEP_BUGS,
 ];
 
 /** A log whose readers of images are given other batches than there are. */

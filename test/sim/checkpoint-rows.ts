@@ -40,12 +40,14 @@ export async function checkCheckpoints(
     try {
       let index = 0;
       for await (const rows of (await cut({ ...wanted, dataset, frontier, span })).classes) {
-        const found = Array.from({ length: rows.count }, (_, row) =>
-          Buffer.from(rows.digest.subarray(32 * row, 32 * row + 32)).toString("hex"),
+        const found = Array.from(
+          { length: rows.count },
+          (_, row) =>
+            `${Buffer.from(rows.digest.subarray(32 * row, 32 * row + 32)).toString("hex")} ${rows.keys[row]!}`,
         );
-        const best = expected[index]!.map(({ sha256 }) => sha256);
+        const best = expected[index]!.map(({ sha256, key: rankKey }) => `${sha256} ${rankKey}`);
         if (found.join() !== best.join()) {
-          world.violate("checkpoints", `${key}: class ${index} has ${found.length} rows, expected ${best.length}`);
+          world.violate("checkpoints", `${key}: class ${index} has ${found.join()}, expected ${best.join()}`);
           return;
         }
         index++;

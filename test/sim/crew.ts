@@ -41,6 +41,8 @@ export class Crew {
   /** When a slot's next process may start, ms */
   readonly #startsMs = new Map<string, number>();
   started = 0;
+  /** Whether somebody else sees to it that a scorer which stands still goes on */
+  onStall: (process: SimProcess, what: string) => boolean = () => false;
   /** Scorers wait: a replay is to lay down its chains first */
   scorersWait = false;
   /** The topic was made anew, which scorers must refuse */
@@ -57,6 +59,9 @@ export class Crew {
     );
     place.world.onCrash = (process) => {
       this.#gone(process);
+    };
+    place.world.onStall = (process, forMs, what) => {
+      this.#stall(process, forMs, what);
     };
   }
 
@@ -117,7 +122,7 @@ export class Crew {
 
   launch(kind: Running["kind"], slot: number, program: Program): SimProcess {
     const { world } = this.#place;
-    const process = new SimProcess(`${kind}${this.started++}`);
+    const process = new SimProcess(`${kind}${this.started++}`, world.nowMs);
     const running: Running = { process, kind, slot, stop: new AbortController() };
     this.#running.push(running);
     world.tell(process, "starts", () => {
@@ -175,6 +180,21 @@ export class Crew {
     one.process.frozen = true;
     this.#startsMs.set(`${one.kind}${one.slot}`, this.#place.world.nowMs + this.#random.below(200));
     this.#place.world.log(`${one.process.name} freezes`);
+  }
+
+  /** A process stands still just as it decides something, and goes on later; one that holds a place is followed by another. */
+  #stall(process: SimProcess, forMs: number, what: string): void {
+    const { world } = this.#place;
+    const one = this.#running.find((running) => running.process === process);
+    if (one === undefined || process.frozen) return;
+    process.frozen = true;
+    if (one.kind !== "hand") this.#startsMs.set(`${one.kind}${one.slot}`, world.nowMs + (forMs % 200));
+    world.log(`${process.name} stands still`);
+    if (one.kind === "scorer" && this.onStall(process, what)) return;
+    world.later(forMs, () => {
+      process.frozen = false;
+      world.log(`${process.name} goes on`);
+    });
   }
 
   thawOne(): void {

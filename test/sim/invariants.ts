@@ -28,6 +28,7 @@ import { hasMember } from "./pack-model.js";
 import { TEACHER, type Place } from "./participants.js";
 import { checkCheckpoints } from "./checkpoint-rows.js";
 import { checkRuns } from "./run-rows.js";
+import { checkErased, packsByDigest, standingManifest } from "./upkeep-rows.js";
 import { CARD, CLASSES, imageOf, logitsOf, OTHER_CARD } from "./sim-teacher.js";
 
 /** What the simulation itself knows: what was appended, what retention took, which checkpoints there ever were. */
@@ -48,6 +49,8 @@ export interface Witness {
   readonly manifests: ReadonlyMap<string, string>;
   /** Where each partition's live chain must have come to, null where the run ended without draining */
   readonly drainedTo: readonly number[] | null;
+  /** Somebody has freed what nobody needed: of older frontiers bytes may be gone */
+  readonly collected: boolean;
 }
 
 /** Checks a run's end state against a model that knows nothing but archived rows. */
@@ -60,6 +63,7 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
   });
   checkClaims(place, witness, chains);
   for (const chain of chains) checkChain(place, witness, chain);
+  await checkErased(place, witness.images, chains);
   checkScores(place, witness.images, chains);
   if (witness.drainedTo !== null) checkDrained(place, live, witness.drainedTo);
   await checkRuns(place, chains);
@@ -70,7 +74,7 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
       world.violate("published", `${key} is not what was published first`);
       continue;
     }
-    const manifest = decodeManifest(bytes, key);
+    const manifest = standingManifest(place, decodeManifest(bytes, key));
     checkFiles(place, manifest);
     if (world.violations.length > 0) return;
     await checkVersion(place, witness, chains, manifest);
@@ -143,7 +147,7 @@ const DESERVED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 function checkChain(
-  { world }: Place,
+  { world, erased }: Place,
   { appended, eaten, retries }: Witness,
   { partition, origin, segments }: ArchivedChain,
 ): void {
@@ -168,7 +172,8 @@ function checkChain(
     }
     watermarkMs = header.watermarkMs;
     for (const { code, offset } of header.rejected) {
-      if (!DESERVED.has(code)) world.violate("quarantine", `${name}: ${offset} is refused with ${code}`);
+      if (!DESERVED.has(code) && !(code === "E_IMAGE_ERASED" && erased.size > 0))
+        world.violate("quarantine", `${name}: ${offset} is refused with ${code}`);
     }
     for (const { offset } of [...rows, ...header.rejected]) {
       if (offset < header.start || offset >= header.end) world.violate("chain", `${key}: holds offset ${offset}`);
@@ -285,7 +290,7 @@ async function checkVersion(
   let at = 0;
   // Bytes are promised down to K + R of all; rows that took the place of retracted ones may come from further down.
   const kept = sortEverything(segments, dataset, span, promisedRanks(dataset), CLASSES);
-  const promised = isPromised(witness, segments, frontier, dataset, span);
+  const promised = !witness.collected && isPromised(witness, segments, frontier, dataset, span);
   for await (const row of readIndex(store.memory, manifest)) {
     const model = wanted[at++];
     const { class: index, rank, sha256, key, partition, offset } = row;
@@ -295,7 +300,12 @@ async function checkVersion(
       return;
     }
     hash.row(index, rank, Buffer.from(sha256, "hex"), key);
-    if (promised && row.bytes === "absent" && kept[index]!.some((one) => one.sha256 === sha256)) {
+    if (
+      promised &&
+      row.bytes === "absent" &&
+      !place.erased.has(sha256) &&
+      kept[index]!.some((one) => one.sha256 === sha256)
+    ) {
       world.violate("bytes", `${name}: class ${index} rank ${rank} has no bytes`);
     }
   }
@@ -390,11 +400,11 @@ function checkAutomatic({ world, store }: Place, manifests: readonly string[]): 
 }
 
 /** Frontiers that are tried beside those that versions were cut at */
-const FRONTIERS = 10;
+const FRONTIERS = 60;
 
 /** Whatever frontier somebody may cut at, the bytes of the best K + R of each pane are there. */
 function checkPromised(place: Place, witness: Witness, live: readonly ArchivedChain[], random: SeededRandom): void {
-  const { world, store, config } = place;
+  const { world, store, config, erased } = place;
   for (const { key, header } of live.flatMap(({ segments }) => segments)) {
     for (const { parameters, thresholdsAt } of header.keepers) {
       if (thresholdsAt !== null && !witness.checkpoints.has(`${parameters}:${thresholdsAt}`)) {
@@ -402,12 +412,17 @@ function checkPromised(place: Place, witness: Witness, live: readonly ArchivedCh
       }
     }
   }
-  const packs = new Map<string, Set<string>>();
-  for (const { sha256, pack } of live.flatMap(({ segments }) => segments.flatMap(({ rows }) => rows)))
-    if (pack !== null) packs.set(sha256, (packs.get(sha256) ?? new Set()).add(pack));
-  const isKept = (sha256: string): boolean =>
-    [...(packs.get(sha256) ?? [])].some((pack) => hasMember(store.objects, pack, sha256));
-  const tried = random.shuffle(lowestFrontiers(witness, live)).slice(0, FRONTIERS);
+  const packs = packsByDigest(live.flatMap(({ segments }) => segments.flatMap(({ rows }) => rows)));
+  const kept = new Map<string, boolean>();
+  const isKept = (sha256: string): boolean => {
+    let found = kept.get(sha256);
+    if (found === undefined) {
+      found = [...(packs.get(sha256) ?? [])].some((pack) => hasMember(store.objects, pack, sha256));
+      kept.set(sha256, found);
+    }
+    return found;
+  };
+  const tried = witness.collected ? [] : random.shuffle(lowestFrontiers(witness, live)).slice(0, FRONTIERS);
   for (const frontier of [
     live.map((chain) => ({ partition: chain.partition, origin: chain.origin, end: endOf(chain) })),
     ...tried,
@@ -419,7 +434,7 @@ function checkPromised(place: Place, witness: Witness, live: readonly ArchivedCh
         const best = sortEverything(segments, dataset, span, promisedRanks(dataset), CLASSES);
         for (const [index, rows] of best.entries()) {
           for (const [rank, { sha256, partition, offset }] of rows.entries()) {
-            if (isKept(sha256)) continue;
+            if (isKept(sha256) || erased.has(sha256)) continue;
             world.violate(
               "bytes",
               `${dataset.name}: no bytes of ${partition}/${offset}, rank ${rank + 1} of class ${index} at ${JSON.stringify(frontier)}`,
@@ -456,10 +471,11 @@ function panes({ window }: Dataset, segments: readonly ArchivedSegment[]): Span[
 }
 
 /** The bytes of a segment's rows must be there before the segment is. */
-export function checkPacks({ world, store }: Place, { key, rows }: ArchivedSegment): void {
+export function checkPacks({ world, store, erased }: Place, { key, rows }: ArchivedSegment): void {
   for (const { sha256, bytes, pack, offset } of rows) {
     if ((bytes === BYTES.kept) !== (pack !== null)) world.violate("bytes", `${key}: ${offset} names the pack ${pack}`);
-    if (pack !== null && !hasMember(store.objects, pack, sha256)) {
+    // An erased image's leave at once, and the row's name of them with the next erasure.
+    if (pack !== null && !erased.has(sha256) && !hasMember(store.objects, pack, sha256)) {
       world.violate("bytes", `${key}: says that the bytes of ${offset} are kept, which they are not`);
     }
   }

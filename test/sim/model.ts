@@ -137,7 +137,9 @@ export function standing(
       verdict: label.verdict === "erased" ? ("none" as const) : label.verdict,
       class: "class" in label ? classNames.indexOf(label.class) : -1,
     }));
-  return (sha256, classIndex) => classesLeft(sha256, said, classNames.length).has(classIndex);
+  const all = below.flatMap((segment) => segment.labels);
+  const erased = new Set(all.flatMap(({ verdict, sha256 }) => (verdict === "erased" ? [sha256] : [])));
+  return (sha256, classIndex) => !erased.has(sha256) && classesLeft(sha256, said, classNames.length).has(classIndex);
 }
 
 /** Sorts everything of some segments that lies in the span: each class's best `most` that are `standing`. */

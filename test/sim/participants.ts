@@ -45,6 +45,10 @@ export interface Place {
   readonly bug: Bug | null;
   /** Labels that were answered, and where they start, as far as that was said */
   readonly said: { readonly start: number | null; readonly labels: readonly ImageLabel[] }[];
+  /** Images that were recorded as erased, and when, ms */
+  readonly erased: Map<string, number>;
+  /** Attempts to publish that the last erasure had to leave: folders */
+  readonly undecided: Set<string>;
   /** Teachers whose replays have come to their end */
   readonly replayed: Set<string>;
   /** A process says that records have left its flow */

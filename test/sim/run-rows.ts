@@ -5,6 +5,7 @@ import { copyRows } from "../../schemas/run-columns.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { plainSegment, wholeName, type ArchivedChain, type ArchivedRow, type ArchivedSegment } from "./model.js";
 import type { Place } from "./participants.js";
+import { segmentWithoutErased, withoutErased } from "./upkeep-rows.js";
 
 interface ParquetRow {
   readonly digest: Uint8Array;
@@ -32,7 +33,7 @@ export async function checkRuns(place: Place, chains: readonly ArchivedChain[]):
     const left = [...segments];
     try {
       for await (const found of reader.segments(origin, end)) {
-        const { key, header, rows } = left.shift()!;
+        const { key, header, rows } = segmentWithoutErased(left.shift()!, place);
         const now = plainSegment(key, { header: found.header, batch: copyRows(found.batch) });
         if (JSON.stringify(now) !== JSON.stringify({ key, header, rows }))
           world.violate("runs", `${key} does not read as it was written`);
@@ -46,11 +47,8 @@ export async function checkRuns(place: Place, chains: readonly ArchivedChain[]):
   }
 }
 
-async function checkFiles(
-  { world, store }: Place,
-  reader: ChainReader,
-  segments: readonly ArchivedSegment[],
-): Promise<void> {
+async function checkFiles(place: Place, reader: ChainReader, segments: readonly ArchivedSegment[]): Promise<void> {
+  const { world, store } = place;
   const { runs, chain } = reader;
   const end = await runs.end();
   const rows = new Map<number, ArchivedRow>();
@@ -61,7 +59,8 @@ async function checkFiles(
       for (const [offset, row] of await rowsOf(store.objects.get(key)!, chain)) rows.set(offset, row);
     at = head.end;
   }
-  for (const row of segments.filter(({ header }) => header.end <= end).flatMap((segment) => segment.rows)) {
+  for (const first of segments.filter(({ header }) => header.end <= end).flatMap((segment) => segment.rows)) {
+    const row = withoutErased(first, place);
     const other = rows.get(row.offset);
     rows.delete(row.offset);
     if (JSON.stringify(other) !== JSON.stringify(row)) {

@@ -19,6 +19,7 @@ export class SimLog {
   /** Records that a retry appended: `partition/offset` */
   readonly retries = new Set<string>();
   readonly #world: World;
+  readonly #told: readonly string[];
   #retrying = false;
   /** Is told of records of the topics beside that of images */
   onTold: (topic: string, partition: number, records: readonly StoredRecord[]) => void = () => undefined;
@@ -28,6 +29,8 @@ export class SimLog {
   constructor(world: World, config: Config) {
     this.#world = world;
     this.stream = config.stream;
+    const { labels, versions } = config.kafka!.topics;
+    this.#told = [labels, versions];
     this.broker = new MemoryBroker(() => world.nowMs);
     this.appended = Array.from({ length: config.partitions }, () => []);
     const topics = declaredTopics(config, config.kafka!);
@@ -50,8 +53,15 @@ export class SimLog {
   /** The log as one process sees it. `retries`: the images that it appends are retries. */
   for(process: SimProcess, retries = false): TopicLog {
     const world = this.#world;
+    // What is answered to somebody, or told once: a squall may meet it.
+    const told = this.#told;
     const carry: Carry = (what, effect, { ready = () => true, sure = false } = {}) =>
-      world.call(process, what, async () => this.#as(retries, effect), { ready, risk: sure ? 0 : 1, code: "E_LOG_IO" });
+      world.call(process, what, async () => this.#as(retries, effect), {
+        ready,
+        risk: sure ? 0 : 1,
+        code: "E_LOG_IO",
+        decides: told.find((one) => what.startsWith("append ") && what.includes(` to ${one}/`)) ?? null,
+      });
     const log = brokerLog(this.broker, process, carry, {
       holes: () => this.#holes(),
       most: () => 1 + world.random.below(READ_RECORDS),

@@ -1,6 +1,7 @@
 import type { Store, StoredObject, WrittenObject } from "../../connectors/store/store.js";
 import { openMemoryStore, type MemoryStore } from "../fixtures/memory-store.js";
 import type { LocalTable } from "../../pipelines/flow/score-index.js";
+import { decisionOf } from "./deciding-keys.js";
 import type { SimProcess, World } from "./world.js";
 
 /** Keys that a listing hands out at once; what is created or deleted between two pages may be in it or not. */
@@ -17,7 +18,10 @@ export class SimStore {
   readonly memory: MemoryStore = openMemoryStore();
   readonly #world: World;
   /** Called after an object has been written, with what was there before */
-  onWritten: (key: string, bytes: Uint8Array, before: Uint8Array | undefined) => void = () => undefined;
+  onWritten: (key: string, bytes: Uint8Array, before: Uint8Array | undefined, process: SimProcess) => void = () =>
+    undefined;
+  /** Called before an object is deleted */
+  onDelete: (key: string) => void = () => undefined;
 
   constructor(world: World) {
     this.#world = world;
@@ -32,20 +36,20 @@ export class SimStore {
     const { memory } = this;
     const pageOf = (prefix: string, after: string): StoredObject[] => this.#page(prefix, after);
     const world = this.#world;
-    const call = <T>(what: string, effect: () => Promise<T>, risk = 1): Promise<T> =>
-      world.call(process, what, effect, { risk });
+    const call = <T>(what: string, effect: () => Promise<T>, risk = 1, key = ""): Promise<T> =>
+      world.call(process, what, effect, { risk, decides: decisionOf(key) });
     const write = <T>(key: string, effect: () => Promise<T>): Promise<T> => {
       const before = memory.objects.get(key);
       const made = effect();
       const bytes = memory.objects.get(key);
-      if (bytes !== undefined && bytes !== before) this.onWritten(key, bytes, before);
+      if (bytes !== undefined && bytes !== before) this.onWritten(key, bytes, before, process);
       return made;
     };
     return {
       place: "simulated store",
       putIfAbsent: (key, bytes) =>
-        call(`putIfAbsent ${key}`, () => write(key, () => memory.putIfAbsent(key, bytes)), riskOf(key)),
-      put: (key, bytes) => call(`put ${key}`, () => write(key, () => memory.put(key, bytes))),
+        call(`putIfAbsent ${key}`, () => write(key, () => memory.putIfAbsent(key, bytes)), riskOf(key), key),
+      put: (key, bytes) => call(`put ${key}`, () => write(key, () => memory.put(key, bytes)), 1, key),
       async putStream(key, chunks): Promise<WrittenObject> {
         const parts: Uint8Array[] = [];
         for await (const chunk of chunks) parts.push(Uint8Array.from(chunk));
@@ -71,7 +75,11 @@ export class SimStore {
           after = last.key;
         }
       },
-      delete: (key) => call(`delete ${key}`, () => memory.delete(key)),
+      delete: (key) =>
+        call(`delete ${key}`, () => {
+          this.onDelete(key);
+          return memory.delete(key);
+        }),
       locate: (key) => call(`locate ${key}`, () => memory.locate(key)),
       close: () => Promise.resolve(),
     };

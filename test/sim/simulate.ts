@@ -5,15 +5,19 @@ import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import type { RunHead } from "../../schemas/run.js";
 import type { Bug } from "./bug.js";
 import { Crew } from "./crew.js";
+import { isWrittenOnce, staysForEver } from "./deciding-keys.js";
 import { checkInvariants, checkPacks } from "./invariants.js";
-import { liveOrigin, readSegment } from "./model.js";
-import { compaction, handCut, label, replay, retry, TEACHER, type Place } from "./participants.js";
+import { decodeLabelSegment } from "../../schemas/image-label.js";
+import { liveOrigin, readArchive, readSegment } from "./model.js";
+import { compaction as compactionOf, handCut, label, replay, retry, TEACHER, type Place } from "./participants.js";
 import { drawLabels, drawRecord, drawScenario, type Action, type Scenario } from "./scenario.js";
 import { READ_RECORDS, SimLog } from "./sim-log.js";
 import { SimStore } from "./sim-store.js";
-import { CARD, OTHER_CARD } from "./sim-teacher.js";
+import { CARD, imageOf, OTHER_CARD } from "./sim-teacher.js";
 import { labelOnTopic } from "./topic-participants.js";
 import { TopicWitness } from "./topic-witness.js";
+import { collection, declareAll, erasure } from "./upkeep-participants.js";
+import { keptForGood, packsByDigest } from "./upkeep-rows.js";
 import { World, type SimProcess } from "./world.js";
 
 export interface SeedOutcome {
@@ -30,6 +34,7 @@ export interface SeedOutcome {
 
 /** Steps after which a run that has not come to rest counts as stuck */
 const MOST_STEPS = 40_000;
+const NIGHT_MS = 7 * 3600 * 1000;
 /** Of these, most that what follows scoring may take to come to its end in the calm */
 const SETTLING_STEPS = 6_000;
 
@@ -38,6 +43,10 @@ class Simulation {
   readonly #scenario: Scenario;
   /** Decides when somebody compacts: apart, so that seeds without it are what they were */
   readonly #compacting: SeededRandom;
+  /** Decides when somebody collects or erases, and what: apart, too */
+  readonly #upkeeping: SeededRandom;
+  #collected = false;
+  #overnight = false;
   /** Decides when somebody labels images, and what they say: apart, too */
   readonly #labelling: SeededRandom;
   readonly #world: World;
@@ -60,6 +69,7 @@ class Simulation {
     this.#random = new SeededRandom(seed, "actions");
     this.#compacting = new SeededRandom(seed, "compacting");
     this.#labelling = new SeededRandom(seed, "labels");
+    this.#upkeeping = new SeededRandom(seed, "upkeeping");
     const world = new World(seed);
     this.#world = world;
     const { config } = this.#scenario;
@@ -73,6 +83,8 @@ class Simulation {
       lateFromMs: world.nowMs + this.#random.below(15_000),
       scored: new Map(),
       said: [],
+      erased: new Map(),
+      undecided: new Set(),
       replayed: new Set(),
       bug,
       onArchived: (process, partition, count) => {
@@ -82,11 +94,16 @@ class Simulation {
     };
     this.#eaten = Array.from({ length: config.partitions }, () => 0);
     world.faults = { ...this.#scenario.faults };
+    world.squalls = { ...this.#scenario.squalls };
     this.#crew = new Crew(this.#place, this.#scenario, new SeededRandom(seed, "crew"));
     this.#crew.scorersWait = this.#scenario.replaysFirst;
     this.#topics = new TopicWitness(this.#place);
-    this.#place.store.onWritten = (key, bytes, before) => {
-      this.#onWritten(key, bytes, before);
+    this.#place.store.onWritten = (key, bytes, before, process) => {
+      this.#onWritten(key, bytes, before, process);
+    };
+    this.#crew.onStall = (process, what) => this.#staysOvernight(process, what);
+    this.#place.store.onDelete = (key) => {
+      if (staysForEver(key)) world.violate("immutable", `${key} is deleted`);
     };
     this.#place.log.onRead = (process, partition, records) => {
       this.#onRead(process, partition, records);
@@ -100,6 +117,7 @@ class Simulation {
   async #run(): Promise<SeedOutcome> {
     const world = this.#world;
     try {
+      await declareAll(this.#place);
       await this.#storm();
       const drained = await this.#calm();
       if (world.violations.length === 0) await this.#check(drained);
@@ -132,9 +150,86 @@ class Simulation {
       }
       const { chance } = this.#scenario.compaction;
       if (chance > 0 && this.#compacting.below(1000) < chance) this.#compact();
+      this.#keepUp();
       if (this.#labelling.below(1000) < this.#scenario.labelling) this.#label();
       if (!(await this.#world.step())) this.#world.nowMs += 50;
     }
+  }
+
+  /** Somebody frees what nobody needs, or images are erased. */
+  #keepUp(): void {
+    const { collecting, erasing } = this.#scenario.upkeep;
+    const random = this.#upkeeping;
+    if (collecting > 0 && random.below(1000) < collecting) this.#collect();
+    if (erasing === 0 || random.below(1000) >= erasing) return;
+    const digests = Array.from({ length: random.below(3) }, () =>
+      sha256Hex(imageOf(Math.min(random.below(this.#scenario.images), random.below(this.#scenario.images)))),
+    );
+    this.#crew.byHand((place, process) => erasure(place, process, { digests, isAlone: false }));
+  }
+
+  #collect(): void {
+    const { upkeep, chances } = this.#scenario;
+    this.#collected = true;
+    // The grace is longer than clocks are apart.
+    const graceMs = chances.clock > 0 ? 70_000 : upkeep.graceMs;
+    this.#crew.byHand((place, process) => collection(place, process, graceMs));
+  }
+
+  /** Nobody else is at work any more: what was erased is gone afterwards, and what nobody needs once nights have passed. */
+  async #keepUpAlone(): Promise<void> {
+    const { world } = this.#place;
+    const ended = (): Promise<void> => this.#until(() => this.#crew.hands === 0, false);
+    world.squalls = { chance: 0, most: 0 };
+    if (this.#scenario.upkeep.erasing > 0) {
+      const rows = readArchive(this.#originals).flatMap(({ segments }) => segments.flatMap((one) => one.rows));
+      const digests = this.#upkeeping.shuffle([...packsByDigest(rows).keys()].sort()).slice(0, 2);
+      // One that may be killed anywhere, and one that goes on with it.
+      world.faults = { errors: 10, crashes: 20, slow: 0 };
+      this.#crew.byHand((place, process) => erasure(place, process, { digests, isAlone: true }));
+      await ended();
+      world.faults = { errors: 0, crashes: 0, slow: 0 };
+      this.#crew.byHand((place, process) => erasure(place, process, { digests: [], isAlone: true }));
+      await ended();
+    }
+    if (!this.#collected || world.violations.length > 0) return;
+    const chains = readArchive(this.#originals);
+    const kept = await keptForGood(this.#place, chains);
+    for (let night = 0; night < 3 && this.#goesOn(); night++) {
+      world.nowMs += NIGHT_MS;
+      this.#collect();
+      await ended();
+    }
+    const left = await keptForGood(this.#place, chains);
+    for (const sha256 of kept)
+      if (!left.has(sha256)) world.violate("bytes", `${sha256}, of a version or labelled, is not kept any more`);
+  }
+
+  /** In some seeds a scorer that stands still does so overnight, while others compact and sweep. */
+  #staysOvernight(process: SimProcess, what: string): boolean {
+    const { world } = this.#place;
+    const { compaction } = this.#scenario;
+    if (this.#overnight || this.#collected || compaction.chance === 0 || !what.includes(".arrow")) return false;
+    if (this.#scenario.upkeep.collecting > 0) return false;
+    this.#overnight = true;
+    const compacts = (): void => {
+      const { segmentsPerRun } = compaction;
+      this.#crew.byHand((place, hand) =>
+        compactionOf(place, hand, { teacher: TEACHER, segmentsPerRun, sweepAfterMs: 0 }),
+      );
+    };
+    world.log(`${process.name} stands still overnight`);
+    world.later(800, compacts);
+    world.later(2_500, () => {
+      world.nowMs += NIGHT_MS;
+      world.log("a night passes");
+      compacts();
+    });
+    world.later(4_000 + NIGHT_MS, () => {
+      process.frozen = false;
+      world.log(`${process.name} goes on`);
+    });
+    return true;
   }
 
   #label(): void {
@@ -147,7 +242,7 @@ class Simulation {
   #compact(): void {
     const { segmentsPerRun, sweepAfterMs } = this.#scenario.compaction;
     const teacher = this.#place.replayed.size > 0 ? this.#compacting.pick([TEACHER, OTHER]) : TEACHER;
-    this.#crew.byHand((place, process) => compaction(place, process, { teacher, segmentsPerRun, sweepAfterMs }));
+    this.#crew.byHand((place, process) => compactionOf(place, process, { teacher, segmentsPerRun, sweepAfterMs }));
   }
 
   /** Nothing fails any more; what was appended must reach the archive, and every process come to its end. */
@@ -172,6 +267,7 @@ class Simulation {
     this.#crew.stopAll();
     await this.#until(() => this.#crew.size === 0, false);
     if (this.#crew.size > 0) world.violate("progress", `${this.#crew.first!.name} never came to its end`);
+    else await this.#keepUpAlone();
     return ends;
   }
 
@@ -231,6 +327,7 @@ class Simulation {
       checkpoints: this.#checkpoints,
       manifests: this.#manifests,
       drainedTo,
+      collected: this.#collected,
     };
     await checkInvariants(this.#place, witness, this.#random);
     if (this.#world.violations.length === 0) this.#topics.check(this.#originals);
@@ -252,8 +349,9 @@ class Simulation {
     if (after !== before) world.violate("recreated", "segments were archived from a topic that was made anew");
   }
 
-  #onWritten(key: string, bytes: Uint8Array, before: Uint8Array | undefined): void {
+  #onWritten(key: string, bytes: Uint8Array, before: Uint8Array | undefined, process: SimProcess): void {
     const world = this.#world;
+    if (before !== undefined && isWrittenOnce(key)) world.violate("immutable", `${key} was written twice`);
     if (key.endsWith(".arrow")) {
       if (before !== undefined) {
         world.violate("immutable", `the segment ${key} was written twice`);
@@ -271,10 +369,15 @@ class Simulation {
       this.#chainEnds.set(`${teacher}/${partition}/${origin}`, end);
       this.#topics.onSegment(segment);
       checkPacks(this.#place, segment);
+      // Who begins after an image was erased knows of it.
+      const row = segment.rows.find(({ sha256 }) => (this.#place.erased.get(sha256) ?? Infinity) < process.startedMs);
+      if (row !== undefined) world.violate("erased", `${process.name} archives ${row.sha256}, which was erased before`);
+    } else if (key.startsWith("labels/")) {
+      for (const { verdict, sha256 } of decodeLabelSegment(bytes, key).labels)
+        if (verdict === "erased" && !this.#place.erased.has(sha256)) this.#place.erased.set(sha256, world.nowMs);
     } else if (key.endsWith(".jsonl")) {
       this.#onIndex(key, bytes, before);
     } else if (key.endsWith("/manifest.json")) {
-      if (before !== undefined) world.violate("immutable", `the manifest ${key} was written twice`);
       this.#manifests.set(key, sha256Hex(bytes));
     } else if (key.startsWith("checkpoints/") && key.includes("/at/")) {
       const { checkpoint } = JSON.parse(Buffer.from(bytes).toString()) as {
@@ -292,6 +395,8 @@ class Simulation {
     const [head, earlier] = [bytes, before].map(
       (one) => JSON.parse(Buffer.from(one).toString().split("\n", 1)[0]!) as RunHead,
     );
+    // An erasure writes the files anew, too.
+    if (this.#place.erased.size > 0 && head!.end === earlier!.end && head!.createdMs === earlier!.createdMs) return;
     if (
       head!.end !== earlier!.end ||
       head!.blocks.length > 0 ||
@@ -342,7 +447,7 @@ class Simulation {
         this.#crew.skewOne();
         return;
       case "broker":
-        this.#topics.disturb(random);
+        this.#topics.disturb(random, this.#scenario.wild);
         return;
       case "retain": {
         const partition = random.below(config.partitions);
@@ -404,7 +509,11 @@ class Simulation {
     if (!this.#crew.scorersWait || this.#produced < 12) return;
     const { objects } = this.#place.store;
     if ([...objects.keys()].some((key) => key.includes("/claims/"))) this.#crew.scorersWait = false;
-    else if (this.#crew.hands === 0) this.#crew.byHand((place, process, stop) => replay(place, process, CARD, stop));
+    else if (this.#crew.hands === 0) {
+      this.#crew.byHand((place, process, stop) => replay(place, process, CARD, stop));
+      // In some seeds both claim at once.
+      if (this.#scenario.squalls.chance === 100) this.#crew.scorersWait = false;
+    }
   }
 }
 

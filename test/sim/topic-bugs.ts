@@ -137,6 +137,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "worker-steps-over-a-gap",
+      likelySeed: 667,
       what: "a worker takes a message for the chain's next one, though some before it were lost",
       install: () =>
         replace(LiveDatasets.prototype, "onCandidates", (old) => ({

@@ -6,8 +6,9 @@ import { isSluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import { DIRECT_LABELS, topicLabels } from "../../schemas/image-label.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
+import type { CandidateBatch } from "../../schemas/candidate-batch.js";
 import { groupName, groupPrefix } from "../../schemas/kafka-names.js";
-import { decodeCandidates } from "../../schemas/wire/candidates.js";
+import { decodeCandidates, type CandidatesMessage } from "../../schemas/wire/candidates.js";
 import { decodeLabel } from "../../schemas/wire/labels.js";
 import { decodePublished } from "../../schemas/wire/published.js";
 import { decodeQuarantined } from "../../schemas/wire/quarantined.js";
@@ -32,6 +33,10 @@ export class TopicWitness {
   /** `partition/origin/start/shard` of every candidates message */
   readonly #candidates = new Set<string>();
   readonly #segments: ArchivedSegment["header"][] = [];
+  /** Segments as first written, by `partition/origin/start` */
+  readonly #written = new Map<string, ArchivedSegment>();
+  /** Shards whose next message is lost although the broker has taken it */
+  readonly #losesNext = new Set<number>();
   readonly #thresholds: Thresholds[] = [];
   /** `partition/offset` of every message of the quarantine topic */
   readonly #quarantined = new Set<string>();
@@ -57,16 +62,41 @@ export class TopicWitness {
     return this.#place.config.kafka!.topics;
   }
 
-  onSegment({ header }: ArchivedSegment): void {
-    if (header.teacher === TEACHER) this.#segments.push(header);
+  onSegment(segment: ArchivedSegment): void {
+    const { header } = segment;
+    if (header.teacher !== TEACHER) return;
+    this.#segments.push(header);
+    this.#written.set(`${header.partition}/${header.origin}/${header.start}`, segment);
+  }
+
+  /** What is told of a segment is what was archived. */
+  #checkMessage(message: CandidatesMessage): void {
+    const { partition, origin, start, end, datasets } = message;
+    const name = `${partition}/${origin}/${start}`;
+    const archived = this.#written.get(name);
+    const rows = new Map((archived?.rows ?? []).map((row) => [row.offset, row]));
+    const isArchived = ({ count, classes, keys, identity, offset }: CandidateBatch): boolean =>
+      Array.from({ length: count }, (_, at) => at).every((at) => {
+        const row = rows.get(offset[at]!);
+        const words = Array.from(identity.subarray(4 * at, 4 * at + 4), (word) => word.toString(16).padStart(8, "0"));
+        return row?.sha256.startsWith(words.join("")) && row.keys[row.classes.indexOf(classes[at]!)] === keys[at];
+      });
+    const isTrue = datasets.every(({ parts }) => parts.every(({ batch }) => isArchived(batch)));
+    if (archived?.header.end === end && isTrue) return;
+    this.#place.world.violate("told", `shard ${message.shard} was told of ${name} what is not archived there`);
   }
 
   #onTold(topic: string, partition: number, record: StoredRecord): void {
     const place = { topic, partition };
     try {
       if (topic === this.#topics.candidates) {
-        const { partition: of, origin, start, shard } = decodeCandidates(record, place);
+        const message = decodeCandidates(record, place);
+        const { partition: of, origin, start, shard } = message;
+        // What comes again behind others was told before.
+        if (message.teacher === TEACHER) this.#checkMessage(message);
         this.#candidates.add(`${of}/${origin}/${start}/${shard}`);
+        if (this.#losesNext.delete(partition))
+          this.#place.log.broker.partition(topic, partition).records.delete(record.offset);
       } else if (topic === this.#topics.thresholds) {
         const told = decodeThresholds(record, place);
         if (told !== null) this.#thresholds.push(told);
@@ -115,13 +145,13 @@ export class TopicWitness {
   }
 
   /** Something happens to a topic that the product must get over. */
-  disturb(random: SeededRandom): void {
+  disturb(random: SeededRandom, wild: boolean): void {
     const { world, log, config } = this.#place;
     const { broker } = log;
     const { candidates, thresholds, labels } = this.#topics;
     const shard = random.below(config.kafka!.shards);
     const garbage = { key: null, value: Buffer.from("garbage"), headers: {}, timestampMs: world.nowMs };
-    switch (random.below(6)) {
+    switch (random.below(wild ? 8 : 6)) {
       case 0: {
         const { start, end } = broker.partition(candidates, shard);
         const before = start + random.below(end - start + 1);
@@ -144,6 +174,11 @@ export class TopicWitness {
       case 4:
         broker.append(labels, 0, [garbage]);
         world.log("garbage among the labels");
+        return;
+      case 6:
+      case 7:
+        this.#losesNext.add(shard);
+        world.log(`the next candidates of shard ${shard} will be lost`);
         return;
       default: {
         // A message that was lost, and one that comes once more, late

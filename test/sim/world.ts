@@ -22,14 +22,16 @@ type Fate = "done" | "error-before" | "error-after" | "crash-before" | "crash-af
 /** One simulated operating-system process: it acts through calls only, and dies at one of them. */
 export class SimProcess {
   readonly name: string;
+  readonly startedMs: number;
   alive = true;
   /** Paused: its calls and timers wait, until it goes on as if nothing had happened */
   frozen = false;
   /** By how much its clock is off, ms */
   skewMs = 0;
 
-  constructor(name: string) {
+  constructor(name: string, startedMs: number) {
     this.name = name;
+    this.startedMs = startedMs;
   }
 }
 
@@ -49,7 +51,13 @@ interface CallOptions {
   readonly ready?: () => boolean;
   /** What a failure is called */
   readonly code?: ErrorCode;
+  /** What it decides: a squall may meet it. null: nothing */
+  readonly decides?: string | null;
 }
+
+/** What becomes of a call that a squall meets. `stall`: its process stands still with the call on its way. */
+const SQUALLS = ["stall", "stall", "error-before", "error-after", "crash-before", "crash-after"] as const;
+type Squall = (typeof SQUALLS)[number];
 
 interface Timer {
   /** Whose code set it; null: the simulation's own */
@@ -69,6 +77,9 @@ export class World {
   nowMs = 1_700_000_000_000;
   /** Shares of calls that end otherwise than well, in a thousand; 0 in the calm at the end */
   faults = { errors: 0, crashes: 0, slow: 0 };
+  /** Chance in a thousand that a deciding call meets a squall, in the calm, too, and how many calls of a kind do at most */
+  squalls = { chance: 0, most: 0 };
+  readonly #squallsOf = new Map<string, number>();
   steps = 0;
   readonly violations: Violation[] = [];
   #sequence = 0;
@@ -81,9 +92,14 @@ export class World {
   #current: SimProcess | null = null;
   /** Called when a process has died at a call */
   onCrash: (process: SimProcess) => void = () => undefined;
+  /** Called when a process is to stand still for so long, ms */
+  onStall: (process: SimProcess, forMs: number, what: string) => void = () => undefined;
+  /** Apart from the rest: seeds without squalls are what they were */
+  readonly #squallRandom: SeededRandom;
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed, "world");
+    this.#squallRandom = new SeededRandom(seed, "squalls");
   }
 
   log(line: string): void {
@@ -119,10 +135,11 @@ export class World {
     process: SimProcess,
     what: string,
     effect: () => Promise<T>,
-    { risk = 1, ready = () => true, code = "E_STORE_IO" }: CallOptions = {},
+    { risk = 1, ready = () => true, code = "E_STORE_IO", decides = null }: CallOptions = {},
   ): Promise<T> {
     if (!process.alive) return new Promise(() => undefined);
     const delayMs = this.chance(this.faults.slow) ? 2_000 + this.random.below(8_000) : this.random.below(20);
+    const squall = decides === null ? null : this.#squall(decides);
     return new Promise((resolve, reject) => {
       const settle = (fate: Fate): void => {
         if (fate.endsWith("after") || fate === "done") {
@@ -137,12 +154,28 @@ export class World {
         else reject(new SluiceError(code, `Failed on purpose: ${what}.`, { retryable: true }));
       };
       const perform = (): void => {
-        const fate = this.#fate(risk);
+        const fate = squall === null || squall === "stall" ? this.#fate(risk) : squall;
         this.log(`${process.name} ${what}${fate === "done" ? "" : ` -> ${fate}`}`);
         settle(fate);
       };
       this.#calls.push({ process, what, atMs: this.nowMs + delayMs, sequence: this.#sequence++, ready, perform });
+      if (squall === "stall") this.onStall(process, 100 + this.#squallRandom.below(4_000), what);
     });
+  }
+
+  #squall(kind: string): Squall | null {
+    const { chance, most } = this.squalls;
+    const met = this.#squallsOf.get(kind) ?? 0;
+    // Of what is decided less often, more calls meet one.
+    const often = kind === "segment" || kind === "checkpoint" ? chance : 4 * chance;
+    if (met >= most || this.#squallRandom.below(1000) >= often) return null;
+    this.#squallsOf.set(kind, met + 1);
+    return this.#squallRandom.pick(SQUALLS);
+  }
+
+  /** The simulation's own timer. */
+  later(delayMs: number, fire: () => void): void {
+    this.#timers.push({ process: null, atMs: this.nowMs + delayMs, sequence: this.#sequence++, fire });
   }
 
   /** Settles `delayMs` later, if the process lives then. */
