@@ -64,6 +64,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "commit-not-idempotent",
+    likelySeed: 723,
     what: "a publisher does not know its own manifest again when the answer to its commit was lost",
     store: (store) => ({
       ...store,

@@ -131,7 +131,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "takeover-does-not-send-again",
-      likelySeed: 6,
+      likelySeed: 723,
       what: "a scorer that takes over a partition sends nothing of what its predecessor had archived and not committed",
       install: () => replace(TopicDownstream.prototype, "catchUp", () => ({ value: () => Promise.resolve() })),
     },
