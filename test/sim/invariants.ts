@@ -82,7 +82,8 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
   checkLabels(place);
   checkAutomatic(place, [...witness.manifests.keys()]);
   checkNumbers(place, [...witness.manifests.keys()]);
-  checkPromised(place, witness, live, random);
+  // What is needed after a collection is needed of all of the teacher's chains together.
+  checkPromised(place, witness, witness.collected ? own : live, random);
   if (world.violations.length === 0) await checkCheckpoints(place, own, random);
 }
 
@@ -405,6 +406,8 @@ const FRONTIERS = 60;
 /** Whatever frontier somebody may cut at, the bytes of the best K + R of each pane are there. */
 function checkPromised(place: Place, witness: Witness, live: readonly ArchivedChain[], random: SeededRandom): void {
   const { world, store, config, erased } = place;
+  const isUnkept = ({ header }: ArchivedSegment): boolean => header.lostReason === null && header.keepers.length === 0;
+  if (witness.collected && live.some(({ segments }) => segments.some(isUnkept))) return;
   for (const { key, header } of live.flatMap(({ segments }) => segments)) {
     for (const { parameters, thresholdsAt } of header.keepers) {
       if (thresholdsAt !== null && !witness.checkpoints.has(`${parameters}:${thresholdsAt}`)) {
