@@ -1,14 +1,19 @@
 import { EXIT, messageOf, SluiceError, codeOf } from "../schemas/errors.js";
+import { logRecord, plainValue } from "./log-record.js";
 import type { Terminal } from "./terminal.js";
 
-/** `object`: with `--json`. `line`: with `--progress json` alone, where all that stands on stderr is objects. */
-export type FailureForm = "text" | "object" | "line";
+/**
+ * `object`: with `--json`. `record`: with `--log json`. `line`: with `--progress json` alone, where all that stands on stderr is
+ * objects.
+ */
+export type FailureForm = "text" | "object" | "record" | "line";
 
 /** Told from the words of the command line: it may be one that does not parse. */
 export function failureForm(args: readonly string[]): FailureForm {
   if (args.includes("--json")) return "object";
-  const lines = args.some((arg, at) => arg === "--progress=json" || (arg === "--progress" && args[at + 1] === "json"));
-  return lines ? "line" : "text";
+  const saysJson = (flag: string): boolean =>
+    args.some((arg, at) => arg === `${flag}=json` || (arg === flag && args[at + 1] === "json"));
+  return saysJson("--log") ? "record" : saysJson("--progress") ? "line" : "text";
 }
 
 /**
@@ -27,6 +32,8 @@ export function reportFailure(
   const message = placed(failure.message);
   if (form === "object") {
     terminal.stdout.write(`${JSON.stringify({ error: { code, message, context } }, plainValue)}\n`);
+  } else if (form === "record") {
+    terminal.stderr.write(`${logRecord(terminal.nowMs(), "error", "failed", { code, message, context })}\n`);
   } else if (form === "line") {
     terminal.stderr.write(`${JSON.stringify({ type: "error", code, message, context }, plainValue)}\n`);
   } else {
@@ -52,13 +59,6 @@ function asSluiceError(error: unknown): SluiceError {
     return new SluiceError("E_FILE", message, { cause: error, path });
   }
   return new SluiceError("E_INTERNAL", messageOf(error), { cause: error });
-}
-
-/** What JSON cannot hold, as text. */
-function plainValue(_name: string, value: unknown): unknown {
-  if (typeof value === "bigint") return String(value);
-  if (value instanceof Error) return value.message;
-  return value;
 }
 
 function stackText(error: unknown): string {

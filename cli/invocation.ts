@@ -1,9 +1,12 @@
 import { shellWord } from "../schemas/shell-word.js";
+import { levelOf, type LogLevel } from "../schemas/log-level.js";
+import type { Observed } from "../schemas/observed.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { assignmentOverride, flagOverride, type Override } from "./config/override.js";
 import type { Path } from "./config/settings-shape.js";
 import { GivenSettings, type ConfigRequest } from "./config/given-settings.js";
 import { loadConfig, type LoadedConfig } from "./load-config.js";
+import { isAtLeast, logRecord, stampedLine } from "./log-record.js";
 import { noteLine, type NoteForm, type SaidNote } from "./note-line.js";
 import { placedHints } from "./placed-hints.js";
 import { openProgress, type ProgressMode } from "./progress/progress.js";
@@ -19,6 +22,9 @@ export interface GlobalOptions {
   readonly quiet?: boolean;
   /** false by `--no-progress` */
   readonly progress: "auto" | "lines" | "json" | false;
+  readonly log?: "text" | "json";
+  /** Of a log, and of lines that carry a level */
+  readonly logLevel?: LogLevel;
 }
 
 /** What long work is given: where to report, and when to stop. */
@@ -44,6 +50,8 @@ export class Invocation {
   readonly terminal: Terminal;
   readonly #options: GlobalOptions;
   exitCode = 0;
+  /** The command goes on until it is stopped: its lines say when */
+  goesOn = false;
 
   constructor(terminal: Terminal, options: GlobalOptions) {
     this.terminal = terminal;
@@ -109,6 +117,23 @@ export class Invocation {
     this.#say({ type: "warning", ...(code === undefined ? {} : { code }), message });
   }
 
+  /** Told of what pipelines do, where a log of it is wanted: `--log json`, or lines of a command that goes on, from debug up */
+  get onEvent(): ((observed: Observed) => void) | null {
+    const form = this.#noteForm();
+    if (form !== "log" && !(form === "stamped" && this.#leastLevel === "debug")) return null;
+    return (observed) => {
+      const level = levelOf(observed);
+      if (level === null || !isAtLeast(level, this.#leastLevel)) return;
+      const nowMs = this.terminal.nowMs();
+      const { event, ...fields } = observed;
+      const line =
+        form === "log"
+          ? logRecord(nowMs, level, event, fields)
+          : stampedLine(nowMs, level, `${event} ${JSON.stringify(fields)}`);
+      this.terminal.stderr.write(`${line}\n`);
+    };
+  }
+
   /** Runs long work with progress and a Ctrl-C that lets it finish what is in flight. */
   async work<Done>(body: (context: WorkContext) => Promise<Done>): Promise<Done> {
     const { stderr, nowMs, signals, exit } = this.terminal;
@@ -148,21 +173,28 @@ export class Invocation {
       this.terminal.stderr.write(`${line}\n`);
     },
   ): void {
-    const line = noteLine({ ...said, message: this.placed(said.message) }, this.#noteForm());
+    const placed = { ...said, message: this.placed(said.message) };
+    const line = noteLine(placed, this.#noteForm(), this.terminal.nowMs(), this.#leastLevel);
     if (line !== null) write(line);
   }
 
   #noteForm(): NoteForm {
-    const { progress, quiet, json } = this.#options;
+    const { progress, quiet, json, log } = this.#options;
     if (quiet === true) return "none";
+    if (log === "json") return "log";
+    if (this.goesOn && json !== true && progress !== "json") return "stamped";
     return json === true || progress === "json" ? "json" : "text";
   }
 
+  get #leastLevel(): LogLevel {
+    return this.#options.logLevel ?? "info";
+  }
+
   #progressMode(): ProgressMode {
-    const { progress, quiet, json } = this.#options;
+    const { progress, quiet, json, log } = this.#options;
     if (progress === false || quiet === true) return "none";
     if (progress !== "auto") return progress;
-    if (json) return "none";
+    if (json || log === "json") return "none";
     return this.terminal.stderr.isTTY === true ? "block" : "lines";
   }
 }

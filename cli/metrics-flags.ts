@@ -46,7 +46,7 @@ export async function observed<Done>(
 ): Promise<Done> {
   const { openObserving } = await import("../pipelines/observe/observing.js");
   const { nowMs } = run.terminal;
-  const observing = await openObserving({ config, command, loops, onEvent: null, nowMs });
+  const observing = await openObserving({ config, command, loops, onEvent: run.onEvent, nowMs });
   if (observing.url !== null) context.note(`metrics at ${observing.url}/metrics`);
   try {
     return await body(observing, {

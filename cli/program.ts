@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { CODE_VERSION } from "../schemas/code-version.js";
 import { EXIT, SluiceError } from "../schemas/errors.js";
+import { LOG_LEVELS } from "../schemas/log-level.js";
 import { exampleText, type DeclareCommand } from "./command.js";
 import { EXIT_TEXT, failureForm, reportFailure } from "./failure.js";
 import { Invocation, type GlobalOptions } from "./invocation.js";
@@ -235,13 +236,26 @@ function globalOptions(program: Command): Command {
         "auto, lines, or json (one object a line, notes and warnings too); always on stderr",
       )
         .default("auto")
-        .argParser((value) => {
-          if (!["auto", "lines", "json"].includes(value))
-            throw new InvalidArgumentError("Expected auto, lines or json.");
-          return value;
-        }),
+        .argParser(oneOf(["auto", "lines", "json"])),
     )
-    .option("--no-progress", "no progress");
+    .option("--no-progress", "no progress")
+    .addOption(
+      new Option("--log <form>", "text, or json: notes, warnings and what happens as one record a line, on stderr")
+        .default("text")
+        .argParser(oneOf(["text", "json"])),
+    )
+    .addOption(
+      new Option("--log-level <level>", "debug, info, warn or error: what such a log leaves out is less than this")
+        .default("info")
+        .argParser(oneOf(LOG_LEVELS)),
+    );
+}
+
+function oneOf(values: readonly string[]): (value: string) => string {
+  return (value) => {
+    if (values.includes(value)) return value;
+    throw new InvalidArgumentError(`Expected ${values.slice(0, -1).join(", ")} or ${values.at(-1) ?? ""}.`);
+  };
 }
 
 /** The command that a line names, so that only its file is loaded: the first word that belongs to no option. */

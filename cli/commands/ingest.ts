@@ -62,6 +62,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (inputs: string[], flags: IngestFlags) => {
       const run = invocation();
+      run.goesOn = flags.follow === true;
       const given = await run.given([
         ...scoringSettings(flags),
         ...selectionSettings(flags),

@@ -57,6 +57,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async (name: string | undefined, flags: Flags) => {
       refuseTogether(flags);
       const run = invocation();
+      run.goesOn = flags.schedule !== undefined;
       const { nowMs } = run.terminal;
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
       const { sleepUntil } = await import("../../pipelines/flow/sleep-until.js");

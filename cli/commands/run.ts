@@ -145,6 +145,7 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
   };
   const given = await run.given([...scoringSettings(flags), ...metricsSettings(flags), oneMachine]);
   assertSharedStore(given.location, kafkaOf(given.location));
+  run.goesOn = true;
   await run.work(async (context) => {
     let exitCode: number = EXIT.failed;
     const opened: { close(): Promise<void> }[] = [];

@@ -42,6 +42,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (flags: Flags) => {
       const run = invocation();
+      run.goesOn = true;
       const { serve } = await import("../../web/server/serve.js");
       const token = await tokenOf(run, flags);
       await run.work(async (context) => {

@@ -107,9 +107,27 @@ test("sluice.yaml and the environment say the port as well; one that is taken is
   assert.equal((await folder.sluice("ingest", "pictures", "--metrics-port", "70000")).code, 2);
 });
 
-test("without a port nothing listens and nothing is said", async (t) => {
+test("without a port nothing listens; --log json tells what happens, each event by what it loses", async (t) => {
   const folder = await place(t);
-  const { code, err } = await folder.sluice("ingest", "pictures");
+  const { code, err } = await folder.sluice("--log", "json", "--log-level", "debug", "ingest", "pictures");
   assert.equal(code, 0, err);
-  assert.doesNotMatch(err, /metrics/);
+  assert.doesNotMatch(err, /metrics at/);
+  const records = err
+    .trimEnd()
+    .split("\n")
+    .map(
+      (line) => JSON.parse(line) as { time: string; level: string; event: string; counts?: { quarantined: number } },
+    );
+  for (const { time } of records) assert.ok(Math.abs(Date.now() - Date.parse(time)) < 600_000, time);
+  const events = new Set(records.map(({ level, event }) => `${level} ${event}`));
+  for (const expected of [
+    "info note",
+    "info loop.ready",
+    "info partition.given",
+    "debug checkpoint.written",
+    "info version.cut",
+  ])
+    assert.ok(events.has(expected), `${expected} in ${[...events].join(", ")}`);
+  for (const { level, event, counts } of records)
+    if (event === "segment.archived") assert.equal(level, counts!.quarantined > 0 ? "warn" : "debug");
 });

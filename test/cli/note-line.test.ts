@@ -50,6 +50,34 @@ test("with --json or --progress json each is an object on stderr, none is lost",
   assert.deepEqual([lines.out, objects(lines.err)], ["done\n", OBJECTS]);
 });
 
+test("with --log json each is a record with its time, level and event; so is an error", async () => {
+  const time = "1970-01-01T00:00:00.000Z";
+  const records = OBJECTS.map(({ type, ...fields }) => ({
+    time,
+    level: type === "note" ? "info" : "warn",
+    event: type,
+    ...fields,
+  }));
+  const log = await said({ log: "json" });
+  assert.deepEqual([log.out, objects(log.err)], ["done\n", records]);
+  const both = await said({ log: "json", json: true });
+  assert.deepEqual([both.out, objects(both.err)], ['{"done":true}\n', records]);
+  const warnings = await said({ log: "json", logLevel: "warn" });
+  assert.deepEqual(
+    objects(warnings.err),
+    records.filter(({ level }) => level === "warn"),
+  );
+  assert.equal((await said({ log: "json", quiet: true })).err, "");
+
+  const terminal = recordedTerminal();
+  assert.equal(await runProgram(["--log", "json", "inti"], terminal), 2);
+  const [error, ...more] = objects(terminal.stderr.text) as Record<string, unknown>[];
+  assert.deepEqual(
+    [error!["time"], error!["level"], error!["event"], error!["code"], more],
+    [time, "error", "failed", "E_USAGE", []],
+  );
+});
+
 test("with --quiet there is nothing but the result, and errors", async () => {
   assert.deepEqual(await said({ quiet: true }), { out: "done\n", err: "" });
   assert.deepEqual(await said({ quiet: true, json: true }), { out: '{"done":true}\n', err: "" });
