@@ -26,7 +26,12 @@ export class MetricsRegistry {
       if (type === "counter") metrics.set(name, new client.Counter(common));
       else if (type === "histogram")
         metrics.set(name, new client.Histogram({ ...common, buckets: [...("buckets" in more ? more.buckets : [])] }));
-      else metrics.set(name, new client.Gauge(common));
+      else {
+        const gauge = new client.Gauge(common);
+        // A gauge without labels is 0 from the start: a time that nobody has set would be 1970.
+        if (labels.length === 0) gauge.remove();
+        metrics.set(name, gauge);
+      }
     }
     client.collectDefaultMetrics({ register: registry });
     return new MetricsRegistry(registry, metrics);

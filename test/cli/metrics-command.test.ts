@@ -74,6 +74,7 @@ test("a following ingest tells Prometheus what its result says, is ready and hea
   assert.ok(valueOf(samples, "sluice_store_request_seconds_count", { op: "create", outcome: "ok" })! > 0);
   assert.ok(valueOf(samples, "process_resident_memory_bytes")! > 0);
   assert.deepEqual(undeclared(samples), []);
+  assert.equal(valueOf(samples, "sluice_thresholds_timestamp_seconds"), null, "none was read, which is not 1970");
 });
 
 /** Samples that the table of metrics does not have */
