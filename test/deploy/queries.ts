@@ -15,7 +15,7 @@ const WORDS = new Set(["and", "or", "unless", "bool", "offset", "inf", "nan", "b
 export function namesIn(expression: string): QueryNames {
   const grouped: string[] = [];
   const rest = expression.replace(GROUPING, (_, labels: string) => {
-    grouped.push(...labels.split(",").map((label) => label.trim()));
+    grouped.push(...labels.split(",").flatMap((label) => (label.trim() === "" ? [] : [label.trim()])));
     return " ";
   });
   const metrics: { name: string; labels: Record<string, string>; within: string | null }[] = [];
