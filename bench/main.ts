@@ -60,6 +60,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "reading the images of a version from shards, files and a bucket against one sequential read of them",
     load: () => import("./publish-from.js"),
   },
+  observe: {
+    shows: "what it costs an ingest to be looked at: its metrics scraped every second, against without",
+    load: () => import("./observe.js"),
+  },
   memory: {
     shows: "peak anonymous memory of ingest over n and over 3n images",
     load: () => import("./memory.js"),

@@ -1,11 +1,9 @@
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import sharp from "sharp";
 import { writeSmallTeacher } from "../test/fixtures/models.js";
 import { cached } from "./cache.js";
 import { interleave, type Bench, type Entrant } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
-import { uniform } from "../test/fixtures/seeded-weights.js";
+import { makeSmallPictures } from "./small-pictures.js";
 
 /** Whether memory is flat in the length of the stream: peak anonymous memory of `ingest` over n and over 3n images. */
 export const bench: Bench = async ({ tiny, print }) => {
@@ -15,7 +13,7 @@ export const bench: Bench = async ({ tiny, print }) => {
     await writeSmallTeacher(folder, "onnx", { output: "logits" });
   });
   const entrant = async (images: number): Promise<Entrant> => {
-    const folder = await cached(`small-pictures-${images}`, (made) => makePictures(made, images));
+    const folder = await cached(`small-pictures-${images}`, (made) => makeSmallPictures(made, images));
     const script = join(import.meta.dirname, "entrants", "ingest.js");
     return {
       name: `${images} images`,
@@ -31,16 +29,3 @@ export const bench: Bench = async ({ tiny, print }) => {
     ratios: { [`peak RssAnon, ${short} images / ${long} images (at least 0.83)`]: peak(short) / peak(long) },
   };
 };
-
-async function makePictures(folder: string, count: number): Promise<void> {
-  const next = uniform(2);
-  for (let index = 0; index < count; index++) {
-    const path = join(folder, String(Math.floor(index / 1000)));
-    if (index % 1000 === 0) await mkdir(path, { recursive: true });
-    const raw = Uint8Array.from({ length: 48 * 36 * 3 }, () => Math.floor(next() * 256));
-    const bytes = await sharp(raw, { raw: { width: 48, height: 36, channels: 3 } })
-      .jpeg()
-      .toBuffer();
-    await writeFile(join(path, `${index}.jpg`), bytes);
-  }
-}

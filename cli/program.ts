@@ -155,6 +155,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "what is scored, what waits, how full the classes are",
     load: () => import("./commands/status.js"),
   },
+  {
+    name: "tap",
+    summary: "records as they pass a stage; disturbs nobody",
+    load: () => import("./commands/tap.js"),
+  },
 ];
 
 /** Runs one command line (without `node` and the script), and returns what the process exits with. */

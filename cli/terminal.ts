@@ -2,6 +2,17 @@ import type { SignalSource } from "./stop.js";
 
 export interface OutputStream extends NodeJS.WritableStream {
   readonly isTTY?: boolean;
+  /** Of a terminal, in letters */
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+/** Keys, where a person sits there. */
+export interface InputStream {
+  setRawMode?(isRaw: boolean): unknown;
+  on(event: "data", listener: (key: Buffer | string) => void): unknown;
+  off(event: "data", listener: (key: Buffer | string) => void): unknown;
+  pause(): unknown;
 }
 
 /** What a command touches of its process, so that a test can give it another. */
@@ -12,6 +23,8 @@ export interface Terminal {
   readonly stdout: OutputStream;
   /** Progress, notes and errors */
   readonly stderr: OutputStream;
+  /** Absent where there is nobody */
+  readonly stdin?: InputStream;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Where relative paths begin */
   readonly folder: string;
@@ -29,6 +42,7 @@ export function processTerminal(): Terminal {
     },
     stdout: process.stdout,
     stderr: process.stderr,
+    ...(process.stdin.isTTY ? { stdin: process.stdin } : {}),
     environment: process.env,
     folder: process.cwd(),
     nowMs: Date.now,

@@ -1,4 +1,4 @@
-// `node ingest.js <teacher> <folder of images> [engine settings as JSON]`: one ingest into a new data folder; prints its measures as JSON.
+// `node ingest.js <teacher> <folder of images> [engine settings as JSON] [metrics]`: one ingest into a new data folder; prints its measures as JSON.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,14 +8,27 @@ import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import { openFolderSource } from "../../connectors/source/folder.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import { ingest } from "../../pipelines/ingest.js";
+import { openObserving } from "../../pipelines/observe/observing.js";
 import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { configSchema } from "../../schemas/config.js";
 
-const [teacherPath, images, engineSettings = "{}"] = process.argv.slice(2) as [string, string, string?];
+const [teacherPath, images, engineSettings = "{}", metrics] = process.argv.slice(2) as [
+  string,
+  string,
+  string?,
+  "metrics"?,
+];
 const data = await mkdtemp(join(tmpdir(), "sluice-bench-"));
 const settings: unknown = JSON.parse(engineSettings);
-const config = configSchema.parse({ data, engine: settings, datasets: [{ name: "bench", select: { k: 100, p: 10 } }] });
-const workspace = await openWorkspace(config, "bench");
+const config = configSchema.parse({
+  data,
+  engine: settings,
+  datasets: [{ name: "bench", select: { k: 100, p: 10 } }],
+  ...(metrics === undefined ? {} : { metrics: { port: 0 } }),
+});
+const observing = await openObserving({ config, command: "ingest", loops: ["score"], onEvent: null, nowMs: Date.now });
+if (observing.url !== null) console.error(`metrics at ${observing.url}`);
+const workspace = await openWorkspace(config, "bench", observing);
 const teacher = await loadTeacher(teacherPath);
 const engine = await openEngine(teacher, config.engine);
 const cpuBefore = process.cpuUsage();
@@ -29,12 +42,15 @@ const { counts } = await ingest({
   sheets: null,
   source: await openFolderSource(images),
   publish: false,
+  observer: observing.observer,
+  onProgress: observing.onProgress,
   stop: new AbortController().signal,
 });
 const seconds = (performance.now() - started) / 1000;
 const spent = process.cpuUsage(cpuBefore);
 await engine.close();
 await workspace.close();
+await observing.close();
 await rm(data, { recursive: true });
 const cpu = process.cpuUsage();
 console.log(

@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import type { KeptParts } from "../../pipelines/console/kept-bytes.js";
 import type { KafkaStatus } from "../../pipelines/kafka/kafka-status.js";
 import type { FolderHolder } from "../../pipelines/open/folder-holder.js";
@@ -7,6 +8,7 @@ import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
+import { durationArgument } from "../duration-argument.js";
 import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
@@ -17,20 +19,38 @@ import { stageSharesText } from "../report/stage-shares.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { bytesText, durationText } from "../wording.js";
 
+interface StatusFlags {
+  readonly storage?: boolean;
+  readonly watch?: true;
+  readonly interval: number;
+}
+
 export const declare: DeclareCommand = (command, invocation) => {
   command
+    .option("--watch", "the whole screen, again and again, until q; without a terminal a line each time")
+    .addOption(
+      new Option("--interval <duration>", "with --watch: look this often")
+        .argParser(durationArgument)
+        .default(2000, "2s"),
+    )
     .addHelpText(
       "after",
       exampleText([
         ["sluice status", "what is scored, what waits, how full the classes are; also while an ingest runs"],
         ["sluice status --storage", "what the store takes, too"],
+        ["sluice status --watch", "rates, lag, what limits, how full the classes are, what triggers wait for; q quits"],
+        ["sluice status --watch --interval 10s >> status.log", "a line every ten seconds"],
         ["sluice status --json", "the same for programs; exits with 1 where the log or the store cannot be read"],
       ]),
     )
     .option("--storage", "what the store takes, too: it is listed whole for that")
-    .action(async (flags: { readonly storage?: boolean }) => {
+    .action(async (flags: StatusFlags) => {
       const run = invocation();
       const { config } = await statusSettings(run);
+      if (flags.watch === true) {
+        await watch(run, config, flags.interval);
+        return;
+      }
       const { holderOf } = await import("../../pipelines/open/folder-holder.js");
       const { lastStageShares } = await import("../../pipelines/flow/stage-record.js");
       const seen = { holder: await orDamaged(holderOf(config)), stages: await lastStageShares(config) };
@@ -61,6 +81,30 @@ function storageLines(parts: KeptParts | null): string[] {
     "",
     `Store: ${bytesText(all.sizeBytes)} in ${counted(all.objects, "object")}: scores ${bytesText(scores.sizeBytes)}, image bytes ${bytesText(packs.sizeBytes)}, versions ${bytesText(versions.sizeBytes)}, the rest ${bytesText(other.sizeBytes)}`,
   ];
+}
+
+async function watch(run: Invocation, config: Config, intervalMs: number): Promise<void> {
+  const { holderOf } = await import("../../pipelines/open/folder-holder.js");
+  const { lastRun } = await import("../../pipelines/flow/stage-record.js");
+  const { watchStatus } = await import("../watch/watch-status.js");
+  await watchStatus({
+    run,
+    intervalMs,
+    look: async () => {
+      const atMs = run.terminal.nowMs();
+      const found = await look(config, atMs);
+      const archived = found.teachers.flatMap(({ frontier }) => frontier.map(({ origin, end }) => end - origin));
+      return {
+        folder: config.data,
+        stream: config.stream,
+        holder: await orDamaged(holderOf(config)),
+        run: await lastRun(config),
+        atMs,
+        archived: archived.reduce((sum, one) => sum + one, 0),
+        ...found,
+      };
+    },
+  });
 }
 
 /** Of a damaged log nobody can say who writes to it; `look` says what is wrong with it. */

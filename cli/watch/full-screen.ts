@@ -1,0 +1,48 @@
+import type { OutputStream } from "../terminal.js";
+
+const ESC = "\x1b[";
+/** The terminal's other screen, without a cursor; and back. What stood there before is as it was. */
+const ENTER = `${ESC}?1049h${ESC}?25l`;
+const LEAVE = `${ESC}?25h${ESC}?1049l`;
+/** As of a terminal that does not tell */
+const SIZE = { columns: 80, rows: 24 };
+
+/** The whole screen, drawn anew at each call, until it is closed. */
+export class FullScreen {
+  readonly #stream: OutputStream;
+  #open = true;
+
+  constructor(stream: OutputStream) {
+    this.#stream = stream;
+    stream.write(ENTER);
+  }
+
+  get size(): { readonly columns: number; readonly rows: number } {
+    // A terminal that nobody has sized says 0.
+    const { columns, rows } = this.#stream;
+    return { columns: sizeOr(columns, SIZE.columns), rows: sizeOr(rows, SIZE.rows) };
+  }
+
+  /** Lines past the last row are left out, and those that are too long are cut. */
+  draw(lines: readonly string[]): void {
+    if (!this.#open) return;
+    const { columns, rows } = this.size;
+    const shown = lines.slice(0, rows).map((line) => `${cut(line, columns)}${ESC}K`);
+    this.#stream.write(`${ESC}H${shown.join("\r\n")}${ESC}J`);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#stream.write(LEAVE);
+  }
+}
+
+function sizeOr(size: number | undefined, otherwise: number): number {
+  return size === undefined || size === 0 ? otherwise : size;
+}
+
+function cut(line: string, columns: number): string {
+  const letters = [...line];
+  return letters.length <= columns ? line : `${letters.slice(0, columns - 1).join("")}…`;
+}

@@ -1,0 +1,71 @@
+import type { Invocation } from "../invocation.js";
+import { Rate } from "../progress/rate.js";
+import { FullScreen } from "./full-screen.js";
+import { statusFrame, statusLine, type WatchedStatus } from "./status-frame.js";
+
+export interface WatchOptions {
+  readonly run: Invocation;
+  readonly intervalMs: number;
+  readonly look: () => Promise<Omit<WatchedStatus, "perSecond">>;
+}
+
+/** Keys that end it: q, and Ctrl-C, which a terminal in raw mode gives as a byte */
+const QUIT = /[qQ\x03\x04]/;
+
+/**
+ * Looks again and again until q, Ctrl-C or SIGTERM: on a terminal the whole screen, which is as it was afterwards; elsewhere a line
+ * (with `--json` an object) each time.
+ */
+export async function watchStatus({ run, intervalMs, look }: WatchOptions): Promise<void> {
+  const { stdout, stdin, signals } = run.terminal;
+  const stop = new AbortController();
+  const quit = (): void => {
+    stop.abort();
+  };
+  const onKey = (key: Buffer | string): void => {
+    if (QUIT.test(key.toString())) quit();
+  };
+  signals.on("SIGINT", quit);
+  signals.on("SIGTERM", quit);
+  const screen = stdout.isTTY === true && !run.json ? new FullScreen(stdout) : null;
+  if (screen !== null) {
+    stdin?.setRawMode?.(true);
+    stdin?.on("data", onKey);
+  }
+  const rate = new Rate();
+  try {
+    while (!stop.signal.aborted) {
+      const looked = await look();
+      rate.observe(looked.archived, looked.atMs);
+      const seen: WatchedStatus = { ...looked, perSecond: rate.perSecond(looked.atMs) };
+      if (screen !== null) screen.draw(statusFrame(seen, screen.size.columns));
+      else stdout.write(`${run.json ? JSON.stringify(seen) : statusLine(seen)}\n`);
+      await waited(intervalMs, stop.signal);
+    }
+  } finally {
+    screen?.close();
+    stdin?.off("data", onKey);
+    stdin?.setRawMode?.(false);
+    stdin?.pause();
+    signals.off("SIGINT", quit);
+    signals.off("SIGTERM", quit);
+  }
+}
+
+function waited(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const timer = setTimeout(resolve, delayMs);
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}
