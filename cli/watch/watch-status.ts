@@ -9,8 +9,8 @@ export interface WatchOptions {
   readonly look: () => Promise<Omit<WatchedStatus, "perSecond">>;
 }
 
-/** Keys that end it: q, and Ctrl-C, which a terminal in raw mode gives as a byte */
-const QUIT = /[qQ\x03\x04]/;
+/** Keys that end it: q, and Ctrl-C and Ctrl-D, which a terminal in raw mode gives as letters */
+const QUIT: ReadonlySet<string> = new Set(["q", "Q", "\u0003", "\u0004"]);
 
 /**
  * Looks again and again until q, Ctrl-C or SIGTERM: on a terminal the whole screen, which is as it was afterwards; elsewhere a line
@@ -23,7 +23,7 @@ export async function watchStatus({ run, intervalMs, look }: WatchOptions): Prom
     stop.abort();
   };
   const onKey = (key: Buffer | string): void => {
-    if (QUIT.test(key.toString())) quit();
+    if ([...key.toString()].some((letter) => QUIT.has(letter))) quit();
   };
   signals.on("SIGINT", quit);
   signals.on("SIGTERM", quit);
