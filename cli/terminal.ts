@@ -7,24 +7,20 @@ export interface OutputStream extends NodeJS.WritableStream {
   readonly rows?: number;
 }
 
-/** Keys, where a person sits there. */
-export interface InputStream {
+export interface InputStream extends NodeJS.ReadableStream {
+  readonly isTTY?: boolean;
+  /** Of a terminal: each key at once, and none of them a signal */
   setRawMode?(isRaw: boolean): unknown;
-  on(event: "data", listener: (key: Buffer | string) => void): unknown;
-  off(event: "data", listener: (key: Buffer | string) => void): unknown;
-  pause(): unknown;
 }
 
 /** What a command touches of its process, so that a test can give it another. */
 export interface Terminal {
-  /** What a program that has started this one says to it */
-  readonly stdin: NodeJS.ReadableStream;
+  /** What a program that has started this one says to it, or a person's keys */
+  readonly stdin: InputStream;
   /** Results, and nothing else */
   readonly stdout: OutputStream;
   /** Progress, notes and errors */
   readonly stderr: OutputStream;
-  /** Absent where there is nobody */
-  readonly stdin?: InputStream;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Where relative paths begin */
   readonly folder: string;
@@ -42,7 +38,6 @@ export function processTerminal(): Terminal {
     },
     stdout: process.stdout,
     stderr: process.stderr,
-    ...(process.stdin.isTTY ? { stdin: process.stdin } : {}),
     environment: process.env,
     folder: process.cwd(),
     nowMs: Date.now,

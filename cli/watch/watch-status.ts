@@ -17,7 +17,7 @@ const QUIT: ReadonlySet<string> = new Set(["q", "Q", "\u0003", "\u0004"]);
  * (with `--json` an object) each time.
  */
 export async function watchStatus({ run, intervalMs, look }: WatchOptions): Promise<void> {
-  const { stdout, stdin, signals } = run.terminal;
+  const { stdout, signals } = run.terminal;
   const stop = new AbortController();
   const quit = (): void => {
     stop.abort();
@@ -28,10 +28,10 @@ export async function watchStatus({ run, intervalMs, look }: WatchOptions): Prom
   signals.on("SIGINT", quit);
   signals.on("SIGTERM", quit);
   const screen = stdout.isTTY === true && !run.json ? new FullScreen(stdout) : null;
-  if (screen !== null) {
-    stdin?.setRawMode?.(true);
-    stdin?.on("data", onKey);
-  }
+  // Asked for only where there is a screen: it would keep the process.
+  const keys = screen !== null && run.terminal.stdin.isTTY === true ? run.terminal.stdin : null;
+  keys?.setRawMode?.(true);
+  keys?.on("data", onKey);
   const rate = new Rate();
   try {
     while (!stop.signal.aborted) {
@@ -44,9 +44,9 @@ export async function watchStatus({ run, intervalMs, look }: WatchOptions): Prom
     }
   } finally {
     screen?.close();
-    stdin?.off("data", onKey);
-    stdin?.setRawMode?.(false);
-    stdin?.pause();
+    keys?.off("data", onKey);
+    keys?.setRawMode?.(false);
+    keys?.pause();
     signals.off("SIGINT", quit);
     signals.off("SIGTERM", quit);
   }
