@@ -1,6 +1,6 @@
 import { Argument } from "commander";
 import { TAP_STAGES, type Tapped, type TapStage } from "../../pipelines/tap.js";
-import { countText } from "../../schemas/counted.js";
+import { counted } from "../../schemas/counted.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { positiveNumber } from "../number-argument.js";
@@ -98,6 +98,6 @@ function lineOf(one: Tapped): string {
     case "quarantine":
       return `${one.partition}/${one.offset}  ${one.code}  ${one.uri}  ${one.reason}`;
     case "versions":
-      return `${one.dataset}/${one.number}  ${countText(one.rows)} rows  ${one.createdAt}  ${one.id}`;
+      return `${one.dataset}/${one.number}  ${counted(one.rows, "row")}  ${one.createdAt}  ${one.id}`;
   }
 }

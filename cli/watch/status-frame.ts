@@ -53,7 +53,7 @@ export function statusLine(seen: WatchedStatus): string {
   return [
     new Date(atMs).toISOString(),
     `archived ${countText(archived)}`,
-    rateText(seen),
+    `rate ${rateText(seen)}`,
     `waiting ${waitingText(seen)}`,
     ...(limits === null ? [] : [`${limits} limits`]),
     ...teachers.flatMap(({ datasets }) =>
@@ -67,10 +67,10 @@ export function statusLine(seen: WatchedStatus): string {
   ].join("  ");
 }
 
+/** Images a second */
 function rateText({ perSecond }: WatchedStatus): string {
-  return perSecond === null
-    ? "… images/s"
-    : `${perSecond < 10 ? perSecond.toFixed(1) : countText(Math.round(perSecond))} images/s`;
+  if (perSecond === null) return "…/s";
+  return `${perSecond < 10 ? perSecond.toFixed(1) : countText(Math.round(perSecond))}/s`;
 }
 
 function waitingText({ teachers, perSecond }: WatchedStatus): string {

@@ -59,7 +59,7 @@ const SEEN: WatchedStatus = {
 test("the screen says rate, lag, what limits and what to add, how full the classes are, and what a trigger waits for", () => {
   const text = statusFrame(SEEN, 100).join("\n");
   assert.match(text, /^sluice {2}01:00:00 UTC {2}q quits {2}\/sluice-data {2}stream images {2}sluice ingest, pid 7$/m);
-  assert.match(text, /^rate {8}40 images\/s$/m);
+  assert.match(text, /^rate {8}40\/s$/m);
   assert.match(text, /^waiting {5}400, 10 s at this rate$/m);
   assert.match(text, /^decode {4}▸ █+░+ 90 %$/m);
   assert.match(text, /^decode limits: add decoders/m);
@@ -74,7 +74,7 @@ test("without a screen the same is one line", () => {
   assert.doesNotMatch(line, /\n/);
   assert.match(
     line,
-    /^1970-01-01T01:00:00\.000Z {2}archived 1,200 {2}40 images\/s {2}waiting 400, 10 s at this rate {2}decode limits {2}flowers 7\/10 full, no version, not due: /,
+    /^1970-01-01T01:00:00\.000Z {2}archived 1,200 {2}rate 40\/s {2}waiting 400, 10 s at this rate {2}decode limits {2}flowers 7\/10 full, no version, not due: /,
   );
 });
 
