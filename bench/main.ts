@@ -7,6 +7,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "rows/s and memory of the top-K operator against DuckDB, Polars, DataFusion and numpy",
     load: () => import("./topk.js"),
   },
+  near: {
+    shows: "exact look-ups/s of near duplicates among ten million PDQ hashes, memory, and equality with brute force",
+    load: () => import("./near.js"),
+  },
   billion: {
     shows: "a billion candidates through the operator, its snapshot and back, and over four shards merged",
     load: () => import("./billion.js"),

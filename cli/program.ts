@@ -101,6 +101,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/label.js"),
   },
   {
+    name: "guard",
+    summary: "keep evaluation sets out of every version",
+    load: () => import("./commands/guard.js"),
+  },
+  {
     name: "quarantine",
     summary: "list what could not be used, and take it up again",
     load: () => import("./commands/quarantine.js"),

@@ -46,8 +46,9 @@ export async function rebuild(options: RebuildOptions): Promise<PublishedCut> {
   const onDamaged = (error: SluiceError): void => options.onWarning?.(error.message);
   const same = await newestOfSpan(store, dataset.name, digest, span, onDamaged);
   const labels = options.at?.provenance.labels;
+  const guard = options.at === undefined ? undefined : (options.at.guard?.objects ?? 0);
   const clock = { nowMs, newId };
-  return cutAndPublish({ ...options, ...clock, card, frontier, labels, span, same, trigger, automatic: false });
+  return cutAndPublish({ ...options, ...clock, card, frontier, labels, guard, span, same, trigger, automatic: false });
 }
 
 /** The newest version of a span under a teacher: what a rebuild of it may repeat. */

@@ -36,7 +36,7 @@ const DIFFERENCES = 10;
 
 /**
  * Cuts a version again from the archive alone, checkpoints left aside, with all that its manifest says it is a function
- * of: frontier, span, selection, teacher. What an incomplete version left out is left out again.
+ * of: frontier, span, selection, teacher, guarded sets. What an incomplete version left out is left out again.
  * Throws E_VERSION_MISSING, E_TEACHER_CARD, E_CHAIN_GAP, E_SEGMENT_CORRUPT.
  */
 export async function reproduce(options: ReproduceOptions): Promise<Reproduction> {
@@ -64,6 +64,7 @@ async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: Mod
     stream: provenance.stream,
     frontier: provenance.frontier,
     labels: provenance.labels,
+    guard: manifest.guard?.objects ?? 0,
     span,
     trigger: provenance.trigger,
     checkpoints: false,

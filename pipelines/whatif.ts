@@ -5,6 +5,8 @@ import { quota } from "../operators/select/quota.js";
 import { ranking } from "../operators/select/ranking.js";
 import { estimateTopkBytes } from "../operators/topk/topk-size.js";
 import { ArchiveReader } from "../operators/archive/archive-reader.js";
+import { leaveOutOf } from "../operators/state/cut.js";
+import { readGuard } from "../operators/version/guard-sets.js";
 import { chooseRows } from "../operators/version/choose-rows.js";
 import { labelFrontier, labelledImages } from "../operators/archive/image-labels.js";
 import { newestManifest } from "../operators/version/manifests.js";
@@ -92,6 +94,8 @@ async function whatifPinned(options: WhatifOptions): Promise<Whatif> {
     for (const group of groups) take(group, segment);
   });
   const images = await labelledImages(store, options.stream, await labelFrontier(store, options.stream));
+  const guard = await readGuard(store);
+  const archive = new ArchiveReader(store, { teacher: teacherDigest(card), stream: options.stream });
   const newest = await newestManifest(store, dataset.name);
   const byNumber = newest?.teacher.digest === teacherDigest(card);
   const before = newest === null ? null : await versionRows(store, newest, byNumber);
@@ -112,7 +116,9 @@ async function whatifPinned(options: WhatifOptions): Promise<Whatif> {
         return state;
       };
       const retractions = images.retractions(selectedClasses(select, card), card);
-      const chosen = await chooseRows(group.state, { policy: select, k: wanted, retractions, deeper });
+      const places = { archive, frontier: options.frontier, stream: options.stream };
+      const leaveOut = leaveOutOf(select, guard, places);
+      const chosen = await chooseRows(group.state, { policy: select, k: wanted, retractions, deeper, leaveOut });
       const keys = classKeys(select, card, byNumber);
       answers.push(answerOf(chosen, { k, wanted, select, temperature, ranked, keys, from: group.from, before }));
     }

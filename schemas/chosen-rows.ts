@@ -1,6 +1,8 @@
 import type { Dataset, Span } from "./dataset.js";
 import type { Frontier } from "./frontier.js";
+import type { GuardedBy } from "./guard.js";
 import type { LabelFrontier } from "./image-label.js";
+import type { LeftOut } from "./left-out.js";
 import type { Manifest } from "./manifest.js";
 import type { EngineInfo } from "./segment.js";
 
@@ -34,6 +36,10 @@ export interface ChosenRows {
   readonly bytes: Uint8Array;
   /** Whole name of the pack that kept them, null where none did, [n] */
   readonly pack: readonly (string | null)[];
+  /** 1 for rows behind rank K + R, whose bytes nobody promised to keep, [n]; none where left out */
+  readonly deep?: Uint8Array | undefined;
+  /** What would have stood in the class, in the order of the ranks; nothing where left out */
+  readonly leftOut?: readonly LeftOut[] | undefined;
 }
 
 /** A cut: what a version is made of. Live publishing, rebuild and reproduce all end in one of these. */
@@ -56,6 +62,10 @@ export interface Cut {
   readonly records: Manifest["totals"]["records"];
   /** Ranges were left out on request because their segments are missing or corrupt */
   readonly incomplete: boolean;
+  /** The evaluation sets whose images were kept out; null where nothing is guarded */
+  readonly guard?: GuardedBy | null | undefined;
+  /** Times that the archive was read for deeper lists than states keep; final when `classes` has ended */
+  readonly read?: { readonly deeper: number } | undefined;
   /** What made the cut happen: `end`, `hand`, `rebuild` … */
   readonly trigger: string;
   /** One entry a class, every class, ascending. Read once. */

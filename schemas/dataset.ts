@@ -62,6 +62,22 @@ export const selectionSchema = z.strictObject({
     .default("all")
     .describe("best: an image stays in one class only, where it ranks best"),
   repeat: z.boolean().default(false).describe("rows of a scarce class are repeated up to K, and marked"),
+  near: z
+    .strictObject({
+      distance: z
+        .int()
+        .min(0)
+        .max(63)
+        .describe(
+          "bits of PDQ, of 256, that differ at most, or those of the mirrored picture; up to 31 is the same picture to PDQ's makers",
+        ),
+      within: z
+        .enum(["class", "version"])
+        .default("class")
+        .describe("class: of a better image of the same class; version: of one in any class"),
+    })
+    .optional()
+    .describe("near duplicates of better images are left out, and the next ones move up"),
 });
 export type Selection = z.infer<typeof selectionSchema>;
 
@@ -168,7 +184,7 @@ export const datasetSchema = z.strictObject({
     .int()
     .nonnegative()
     .optional()
-    .describe("R: rows a class held beyond K, against retractions; by default K/10, at least 8"),
+    .describe("R: rows a class held beyond K, against retractions; by default K/10, with select.near K/2, at least 8"),
   window: windowSchema.default({ kind: "global" }).describe("the stretch of event time that is chosen from"),
   allowedLatenessMs: z
     .int()
@@ -208,7 +224,9 @@ export function datasetFaults({ select, window }: Dataset): { path: string[]; me
 }
 
 export function reserveOf(dataset: Dataset): number {
-  return dataset.reserve ?? Math.max(8, Math.ceil(mostK(dataset.select.k) / 10));
+  // Near duplicates take places of the reserve, too.
+  const share = dataset.select.near === undefined ? 10 : 2;
+  return dataset.reserve ?? Math.max(8, Math.ceil(mostK(dataset.select.k) / share));
 }
 
 /** Selection without the members that have their default value. */

@@ -24,6 +24,7 @@ export const STORE_FOLDERS = [
   "relocations/",
   "tags/",
   "controls/",
+  "guards/",
   "probe-conditional/",
 ] as const;
 
@@ -161,6 +162,9 @@ export const keys = {
   /** What is asked of those who score a stream, as one of a row of objects numbered from 0; the highest stands. */
   controls: (stream: string): string => `controls/${stream}/`,
   control: (stream: string, number: number): string => `${keys.controls(stream)}${digits(number)}.json`,
+
+  /** Evaluation sets whose images enter no version, as one of a row of objects numbered from 0. */
+  guard: (number: number): string => `guards/${digits(number)}.json`,
 
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
   /** What a teacher's classes are called after the names in its card, from number 1 on: the highest stands. */

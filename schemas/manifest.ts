@@ -3,6 +3,7 @@ import { z } from "zod";
 import { canonicalJson, type Json } from "./canonical.js";
 import { datasetNameSchema, selectionSchema, spanSchema, type Span } from "./dataset.js";
 import { frontierSchema } from "./frontier.js";
+import { guardedBySchema } from "./guard.js";
 import { labelFrontierSchema } from "./image-label.js";
 import { engineInfoSchema } from "./segment.js";
 
@@ -22,6 +23,8 @@ export const manifestSchema = z.strictObject({
   select: selectionSchema,
   /** Event times that the rows were chosen from */
   span: spanSchema,
+  /** The evaluation sets whose images were kept out */
+  guard: guardedBySchema.optional(),
   teacher: z.strictObject({
     digest: sha256Text,
     name: z.string(),
@@ -43,6 +46,9 @@ export const manifestSchema = z.strictObject({
       worst: z.number().nullable(),
       /** Fewer than K rows, repeats not counted */
       starving: z.boolean(),
+      /** Images that would have stood here: near duplicates of better ones, and images of guarded sets. Listed in the version's left-out.jsonl */
+      near: count.optional(),
+      guarded: count.optional(),
     }),
   ),
   totals: z.strictObject({
@@ -73,6 +79,8 @@ export const manifestSchema = z.strictObject({
         }),
       )
       .default([]),
+    /** Times that the cut read the archive for deeper lists than states keep: bytes of such rows may be absent */
+    readDeeper: count.optional(),
     /** engines seen in the segments read */
     engines: z.array(engineInfoSchema),
     /** The cut read past a gap or a corrupt segment on request */
@@ -101,7 +109,7 @@ export function kText(k: ArrayLike<number>): string {
 export type ManifestFile = Manifest["files"][number];
 
 /**
- * The version's id: SHA-256 over one line of canonical JSON {schema, select, span, teacher}, the classes in it by number, and then, for every row
+ * The version's id: SHA-256 over one line of canonical JSON {schema, select, span, teacher} and, where sets are guarded, their digest as {guard}, the classes in it by number, and then, for every row
  * in the order (class, rank), 48 bytes: class u32, rank u32 (from 1), image digest 32 bytes, rank key f64; all little-endian.
  * Rows must come in that order.
  */
@@ -111,10 +119,11 @@ export class VersionIdHash {
   readonly #view = new DataView(this.#row.buffer);
 
   /** `numbered`: the selection as `numberedSelection` gives it */
-  constructor(parameters: { numbered: Json; span: Span; teacher: string }) {
-    const { numbered, span, teacher } = parameters;
+  constructor(parameters: { numbered: Json; span: Span; teacher: string; guard?: string | undefined }) {
+    const { numbered, span, teacher, guard } = parameters;
     this.#hash = createHash("sha256");
-    this.#hash.update(canonicalJson({ schema: 1, select: numbered, span, teacher }) + "\n");
+    const guarded = guard === undefined ? {} : { guard };
+    this.#hash.update(canonicalJson({ schema: 1, select: numbered, span, teacher, ...guarded }) + "\n");
   }
 
   /** `digest` is 32 bytes. */

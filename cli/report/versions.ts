@@ -48,6 +48,7 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
       unreadOffsets: unreadOffsets(provenance.frontier),
     }),
     ...(labelled === 0 ? [] : [`  labels      ${countText(labelled)} heeded`]),
+    ...leftOutLines(manifest),
     `  engine      ${provenance.engines.map(({ name, version, backend, device }) => `${name} ${version} on ${backend} (${device})`).join("; ")}`,
     ...provenance.lost.map(
       ({ partition, start, end, reason }) => `  lost        [${start}, ${end}) of partition ${partition}: ${reason}`,
@@ -72,6 +73,23 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
     ),
     ...(classes.length > limit ? [`… and ${countText(classes.length - limit)} more (--classes)`] : []),
   ].join("\n");
+}
+
+/** What was kept out, and that deeper rows stand in the places; nothing where nothing was. */
+function leftOutLines({ classes, guard, provenance }: Manifest): string[] {
+  const sum = (name: "near" | "guarded"): number => classes.reduce((all, one) => all + (one[name] ?? 0), 0);
+  const [near, guarded] = [sum("near"), sum("guarded")];
+  const sets = (guard?.sets ?? []).map(({ name, images }) => `${name} (${counted(images, "image")})`).join(", ");
+  const deeper = provenance.readDeeper ?? 0;
+  return [
+    ...(near === 0 ? [] : [`  near        ${counted(near, "near duplicate")} of better images left out`]),
+    ...(sets === "" ? [] : [`  guard       ${sets}: ${counted(guarded, "image")} kept out`]),
+    ...(deeper === 0
+      ? []
+      : [
+          `  deeper      the archive was read ${deeper === 1 ? "once" : `${deeper} times`} beyond the reserve (a larger \`reserve\` saves that)`,
+        ]),
+  ];
 }
 
 export function lateText(late: readonly LateRecord[], manifest: Manifest, most: number): string {

@@ -57,6 +57,12 @@ export class LabelledImages {
     }
   }
 
+  /** Whether anything was ever said of an image. */
+  has(sha256: string): boolean {
+    const identity = identityOf(sha256);
+    return this.#images.get(identity[0]!)?.some((one) => isSame(one.identity, identity, 0)) === true;
+  }
+
   isErased(sha256: string): boolean {
     return this.#of(sha256).erased;
   }

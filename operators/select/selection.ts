@@ -1,4 +1,5 @@
 import type { Selection } from "../../schemas/dataset.js";
+import type { LeftOutRows } from "./left-out-rows.js";
 import { DigestSet } from "../topk/digest-set.js";
 
 /** A class's images, rank ascending: key descending, then identity ascending. */
@@ -12,7 +13,7 @@ export interface RankedList {
   readonly complete: boolean;
 }
 
-export type Policy = Pick<Selection, "balanced" | "overlap">;
+export type Policy = Pick<Selection, "balanced" | "overlap" | "near">;
 
 /** What is chosen of each class, or which lists end too early to tell. */
 export type Choice =
@@ -20,22 +21,44 @@ export type Choice =
   | { readonly rows: null; readonly short: readonly number[] };
 
 /** Whether what is chosen of a class depends on that class alone. */
-export function choosesByClass({ balanced, overlap }: Policy): boolean {
-  return balanced && overlap === "all";
+export function choosesByClass({ balanced, overlap, near }: Policy): boolean {
+  return balanced && overlap === "all" && near?.within !== "version";
 }
 
 /**
  * Chooses among the lists of all classes, [L]: for each class the places in its list, ascending. `k`: K of each class, [L].
  *
  * Balanced: each class its best `k`. Otherwise: the best rows of all classes together, as many as the K of all classes
- * add up to. With `overlap: best` rows are gone through by key descending, then identity, then class: a row is
+ * add up to. What `leftOut` tells of is passed over, and deeper rows move up. With `overlap: best` rows are gone through by key descending, then identity, then class: a row is
  * taken if there is room and its image is not taken, so that deeper rows move up.
  *
  * Where a list that is not complete ends while its class has room, what lies behind could be chosen: then the classes
  * in question are returned, for deeper lists to be read.
  */
-export function choose(lists: readonly RankedList[], k: Int32Array, policy: Policy): Choice {
-  return choosesByClass(policy) ? chooseEach(lists, k) : chooseTogether(lists, k, policy);
+export function choose(
+  lists: readonly RankedList[],
+  k: Int32Array,
+  policy: Policy,
+  leftOut: LeftOutRows | null = null,
+): Choice {
+  if (!choosesByClass(policy)) return chooseTogether(lists, k, policy, leftOut);
+  return leftOut === null ? chooseEach(lists, k) : chooseEachLeavingOut(lists, k, leftOut);
+}
+
+/** Each class by itself: what is left out gives its place to the next. */
+function chooseEachLeavingOut(lists: readonly RankedList[], k: Int32Array, leftOut: LeftOutRows): Choice {
+  const short: number[] = [];
+  const rows = lists.map(({ count, complete }, index) => {
+    const places: number[] = [];
+    for (let place = 0; place < count && places.length < k[index]!; place++) {
+      if (leftOut.isOut(index, place)) continue;
+      leftOut.take(index, place);
+      places.push(place);
+    }
+    if (places.length < k[index]! && !complete) short.push(index);
+    return Int32Array.from(places);
+  });
+  return short.length > 0 ? { rows: null, short } : { rows, short: null };
 }
 
 function chooseEach(lists: readonly RankedList[], k: Int32Array): Choice {
@@ -45,7 +68,12 @@ function chooseEach(lists: readonly RankedList[], k: Int32Array): Choice {
   return { rows: lists.map(({ count }, index) => first(Math.min(count, k[index]!))), short: null };
 }
 
-function chooseTogether(lists: readonly RankedList[], k: Int32Array, { balanced, overlap }: Policy): Choice {
+function chooseTogether(
+  lists: readonly RankedList[],
+  k: Int32Array,
+  { balanced, overlap }: Policy,
+  leftOut: LeftOutRows | null,
+): Choice {
   const taken: number[][] = lists.map(() => []);
   const images = overlap === "best" ? new DigestSet() : null;
   const digest = new Uint8Array(16);
@@ -57,9 +85,10 @@ function chooseTogether(lists: readonly RankedList[], k: Int32Array, { balanced,
     const place = order.place(from);
     const list = lists[from]!;
     const hasRoom = !balanced || taken[from]!.length < k[from]!;
-    if (hasRoom) {
+    if (hasRoom && leftOut?.isOut(from, place) !== true) {
       for (let word = 0; word < 4; word++) view.setUint32(4 * word, list.identity[4 * place + word]!);
       if (images === null || images.add(digest, 0)) {
+        leftOut?.take(from, place);
         taken[from]!.push(place);
         room--;
       }

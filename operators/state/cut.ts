@@ -2,12 +2,13 @@ import type { Store } from "../../connectors/store/store.js";
 import { SpanState } from "../topk/dataset-state.js";
 import { selectedClasses } from "../select/class-map.js";
 import { presentSelection } from "../select/numbered-selection.js";
+import { GuardedImages } from "../select/guarded-images.js";
 import { ranking } from "../select/ranking.js";
 import { estimateTopkBytes } from "../topk/topk-size.js";
 import { paneSpan } from "../select/windows.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import type { ClassNames } from "../../schemas/class-names.js";
-import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
+import { reserveOf, type Dataset, type Selection, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { LabelFrontier } from "../../schemas/image-label.js";
@@ -17,8 +18,10 @@ import { ArchiveReader, type ChainGap } from "../archive/archive-reader.js";
 import type { Gap } from "../archive/chain-reader.js";
 import { lostBelow } from "../archive/lost-ranges.js";
 import { restoreSpan } from "./checkpoint.js";
-import { chooseRows, type ChosenClass } from "../version/choose-rows.js";
-import { chosenRows, type RowArchive } from "../version/chosen-rows.js";
+import { chooseRows, type ChosenClass, type LeaveOut } from "../version/choose-rows.js";
+import { chosenRows, type RowArchive, type RowPlaces } from "../version/chosen-rows.js";
+import { readGuard, type StandingGuard } from "../version/guard-sets.js";
+import { rowHashes } from "../version/row-hashes.js";
 import { labelFrontier, labelledImages } from "../archive/image-labels.js";
 
 export interface CutOptions {
@@ -30,6 +33,8 @@ export interface CutOptions {
   readonly frontier: Frontier;
   /** Up to where people's labels count; by default all that are archived now */
   readonly labels?: LabelFrontier | undefined;
+  /** Of the row of objects that says which sets are guarded, how many are heeded; by default all */
+  readonly guard?: number | undefined;
   /** Event times to choose from; all of a global window's where left out */
   readonly span?: Span;
   readonly trigger: string;
@@ -90,7 +95,10 @@ export async function cut(options: CutOptions): Promise<Cut> {
   await takeIn(state, onGap);
   const { coverage } = state;
   const k = state.quota;
+  const guard = await readGuard(store, options.guard);
+  const read = { deeper: 0 };
   const deeper = async (depth: Int32Array): Promise<SpanState> => {
+    read.deeper++;
     assertDepth(dataset, depth, options.maxStateBytes);
     const state = new SpanState(stateOptions, span, undefined, depth);
     // Gaps have been reported by the first reading.
@@ -110,10 +118,32 @@ export async function cut(options: CutOptions): Promise<Cut> {
     lost: lostBelow(await archive.lostRanges(), frontier),
     records: coverage.records,
     incomplete,
+    guard: guard.by,
+    read,
     trigger: options.trigger,
     classes: classesOf({ archive, frontier, ranking: ranked, stream }, () =>
-      chooseRows(state, { policy: dataset.select, k, retractions, deeper }),
+      chooseRows(state, {
+        policy: dataset.select,
+        k,
+        retractions,
+        deeper,
+        leaveOut: leaveOutOf(dataset.select, guard, { archive, frontier, stream }),
+      }),
     ),
+  };
+}
+
+/** What a selection and the guarded sets leave out; null where neither leaves out anything. */
+export function leaveOutOf(
+  { near }: Pick<Selection, "near">,
+  guard: Pick<StandingGuard, "by" | "sets">,
+  places: RowPlaces,
+): LeaveOut | null {
+  if (near === undefined && guard.by === null) return null;
+  return {
+    near: near ?? null,
+    guard: guard.by === null ? null : new GuardedImages(guard.sets),
+    hashes: (lists) => rowHashes(places, lists),
   };
 }
 

@@ -1,3 +1,5 @@
+import type { LeftOut } from "../../schemas/left-out.js";
+import { LeftOutRows, type LeavingOut, type RowHashes } from "../select/left-out-rows.js";
 import type { SpanState } from "../topk/dataset-state.js";
 import type { Retractions } from "../select/retractions.js";
 import { choose, choosesByClass, repeated, type Policy, type RankedList } from "../select/selection.js";
@@ -11,6 +13,13 @@ export interface ChooseOptions {
   readonly retractions: Retractions;
   /** The same state with lists of at least `depth` rows a class, [L], read from the archive alone */
   readonly deeper: (depth: Int32Array) => Promise<SpanState>;
+  /** Which images are left out although they rank; null: none */
+  readonly leaveOut: LeaveOut | null;
+}
+
+/** Near duplicates and guarded images, and how the hashes of ranked images are read. */
+export interface LeaveOut extends LeavingOut {
+  readonly hashes: (lists: readonly TopkRows[]) => Promise<readonly RowHashes[]>;
 }
 
 /** How much longer a list is read where it was too short to tell: a pass over the archive costs more than memory. */
@@ -30,9 +39,13 @@ export interface ChosenClass {
  * end at K + R, are too short to choose exactly, longer ones are read from the archive.
  */
 export async function chooseRows(state: SpanState, options: ChooseOptions): Promise<ChosenClass[]> {
-  const chooseFrom = choosesByClass(options.policy) ? chooseEach : chooseTogether;
+  const { policy, leaveOut } = options;
+  const kept = state.topk.kept.slice();
   for (let from = state; ;) {
-    const choice = chooseFrom(from, options);
+    const choice =
+      choosesByClass(policy) && leaveOut === null
+        ? chooseEach(from, options, kept)
+        : await chooseFromLists(from, options, kept);
     if (choice.short === null) return choice.chosen;
     const depth = from.topk.kept.slice();
     for (const index of choice.short) depth[index] = choice.deeper(index);
@@ -45,17 +58,24 @@ type Choice =
   | { readonly short: readonly number[]; readonly deeper: (classIndex: number) => number };
 
 /** Each class for itself: lists of classes that nothing is retracted from are not even looked into. */
-function chooseEach({ topk }: SpanState, { policy, k, retractions }: ChooseOptions): Choice {
+function chooseEach({ topk }: SpanState, { policy, k, retractions }: ChooseOptions, kept: Int32Array): Choice {
   const short: number[] = [];
   const chosen = [...topk.counts()].map((count, index) => {
     const wanted = k[index]!;
     const rows = (): TopkRows => topk.rows(index, wanted);
     if (retractions.counts[index] === 0) {
-      return chosenClass(index, wanted, policy.repeat, Math.min(count, wanted), null, rows);
+      return chosenClass({ index, k: wanted, repeat: policy.repeat, count: Math.min(count, wanted) }, null, rows);
     }
     const places = standingPlaces(topk.rows(index), index, retractions, wanted);
     if (places.length < wanted && count === topk.kept[index]) short.push(index);
-    return chosenClass(index, wanted, policy.repeat, places.length, places, () => topk.rows(index));
+    const of = {
+      index,
+      k: wanted,
+      repeat: policy.repeat,
+      count: places.length,
+      deep: deepPlaces(places, kept[index]!),
+    };
+    return chosenClass(of, places, () => topk.rows(index));
   });
   if (short.length === 0) return { chosen, short: null };
   // A list that is longer than wanted by all that is retracted is certainly long enough.
@@ -64,20 +84,41 @@ function chooseEach({ topk }: SpanState, { policy, k, retractions }: ChooseOptio
   return { short, deeper };
 }
 
-/** What is chosen of a class depends on the others. */
-function chooseTogether({ topk }: SpanState, { policy, k, retractions }: ChooseOptions): Choice {
-  const lists = [...topk.counts()].map((count, index) => {
+/** What is chosen of a class depends on the others, or on what its images are like. */
+async function chooseFromLists(
+  { topk }: SpanState,
+  { policy, k, retractions, leaveOut }: ChooseOptions,
+  kept: Int32Array,
+): Promise<Choice> {
+  const standing = [...topk.counts()].map((count, index) => {
     const all = topk.rows(index);
-    const rows =
-      retractions.counts[index] === 0 ? all : rowsAt(all, standingPlaces(all, index, retractions, all.count));
-    return { ...rows, complete: count < topk.kept[index]! };
-  }) satisfies RankedList[];
-  const { rows, short } = choose(lists, k, policy);
+    const places = retractions.counts[index] === 0 ? null : standingPlaces(all, index, retractions, all.count);
+    return { rows: places === null ? all : rowsAt(all, places), places, complete: count < topk.kept[index]! };
+  });
+  const lists = standing.map(({ rows, complete }) => ({ ...rows, complete })) satisfies RankedList[];
+  const leftOut = leaveOut === null ? null : new LeftOutRows(await leaveOut.hashes(lists), leaveOut, k);
+  const { rows, short } = choose(lists, k, policy, leftOut);
   if (rows === null) return { short, deeper: (index) => Math.min(DEEPEST, topk.kept[index]! * DEEPER) };
-  const chosen = rows.map((places, index) =>
-    chosenClass(index, k[index]!, policy.repeat, places.length, places, () => lists[index]!),
-  );
+  const chosen = rows.map((places, index) => {
+    const inList = standing[index]!.places;
+    const deep = deepPlaces(inList === null ? places : places.map((place) => inList[place]!), kept[index]!);
+    const of = {
+      index,
+      k: k[index]!,
+      repeat: policy.repeat,
+      count: places.length,
+      deep,
+      leftOut: leftOut?.found[index],
+    };
+    return chosenClass(of, places, () => lists[index]!);
+  });
   return { chosen, short: null };
+}
+
+/** 1 for places behind what a state of the dataset keeps; nothing where there is none. */
+function deepPlaces(places: Int32Array, kept: number): Uint8Array | undefined {
+  if (!places.some((place) => place >= kept)) return undefined;
+  return Uint8Array.from(places, (place) => (place >= kept ? 1 : 0));
 }
 
 /** The first places of a class's rows, at most `most`, whose images are not retracted. */
@@ -90,11 +131,17 @@ function standingPlaces(rows: TopkRows, classIndex: number, retractions: Retract
   return places.subarray(0, taken);
 }
 
+interface ChosenOf {
+  readonly index: number;
+  readonly k: number;
+  readonly repeat: boolean;
+  readonly count: number;
+  readonly deep?: Uint8Array | undefined;
+  readonly leftOut?: readonly LeftOut[] | undefined;
+}
+
 function chosenClass(
-  index: number,
-  k: number,
-  repeat: boolean,
-  count: number,
+  { index, k, repeat, count, deep, leftOut }: ChosenOf,
   chosen: Int32Array | null,
   rows: () => TopkRows,
 ): ChosenClass {
@@ -109,7 +156,8 @@ function chosenClass(
       const { places, repeat: times } = repeat
         ? repeated(first, k)
         : { places: first, repeat: new Uint32Array(first.length) };
-      return { class: index, rows: rowsAt(all, places), repeat: times };
+      const isDeep = deep === undefined ? undefined : Uint8Array.from(times, (_, row) => deep[row % deep.length]!);
+      return { class: index, rows: rowsAt(all, places), repeat: times, deep: isDeep, leftOut };
     },
   };
 }

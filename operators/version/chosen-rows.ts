@@ -3,6 +3,7 @@ import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
+import type { LeftOut } from "../../schemas/left-out.js";
 import { packOfRow } from "../../schemas/pack.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { ClassScores, Ranking } from "../select/ranking.js";
@@ -16,23 +17,52 @@ export interface ClassEntries {
   readonly rows: TopkRows;
   /** How often each row was there before, [n] */
   readonly repeat: Uint32Array;
+  /** 1 for rows behind rank K + R, whose bytes nobody promised to keep, [n]; none where left out */
+  readonly deep?: Uint8Array | undefined;
+  readonly leftOut?: readonly LeftOut[] | undefined;
 }
 
-/** Where the rows are archived, and how their scores are read. */
-export interface RowArchive {
+/** Where ranked entries are archived. */
+export interface RowPlaces {
   readonly archive: ArchiveReader;
   readonly stream: string;
   readonly frontier: Frontier;
+}
+
+/** Where the rows are archived, and how their scores are read. */
+export interface RowArchive extends RowPlaces {
   readonly ranking: Ranking;
 }
 
 /** Reads the archived row behind each ranked entry: the state keeps 32 bytes an entry, the archive all the rest. */
 export async function chosenRows(archive: RowArchive, group: readonly ClassEntries[]): Promise<ChosenRows[]> {
   const chosen = group.map(emptyRows);
-  for (const [partition, places] of placesByPartition(group)) {
-    await fillPartition(archive, partition, places, chosen, group);
-  }
+  let scored: ScoredBatch | null = null;
+  let scores: ClassScores | null = null;
+  const lists = group.map(({ rows }) => rows);
+  await eachArchivedRow(archive, lists, (at, to, batch, row, chain) => {
+    if (batch !== scored) {
+      scores = archive.ranking.byProbability ? null : archive.ranking.scores(batch);
+      scored = batch;
+    }
+    fillRow(chosen[at]!, to, batch, row, chain);
+    if (scores !== null) fillProbability(chosen[at]!, to, scores, row);
+  });
   return chosen;
+}
+
+/**
+ * Gives the archived row behind each entry of some lists: which list and entry, and the row, which is valid until the next one. In the archive's
+ * order. Throws E_CHAIN_GAP where one is missing, E_SEGMENT_CORRUPT.
+ */
+export async function eachArchivedRow(
+  archive: RowPlaces,
+  lists: readonly TopkRows[],
+  give: (list: number, entry: number, batch: ScoredBatch, row: number, chain: ChainName) => void,
+): Promise<void> {
+  for (const [partition, places] of placesByPartition(lists)) {
+    await readPartition(archive, partition, places, lists, give);
+  }
 }
 
 /** Where ranked entries are archived: columns, since a version may have millions of rows. */
@@ -46,21 +76,21 @@ interface Places {
   readonly offset: Float64Array;
 }
 
-function placesByPartition(group: readonly ClassEntries[]): Map<number, Places> {
+function placesByPartition(lists: readonly TopkRows[]): Map<number, Places> {
   const counts = new Map<number, number>();
-  for (const { rows } of group) {
+  for (const rows of lists) {
     for (const partition of rows.partition) counts.set(partition, (counts.get(partition) ?? 0) + 1);
   }
   const found = [...counts].sort(([a], [b]) => a - b);
-  return new Map(found.map(([partition, count]) => [partition, placesOf(group, partition, count)]));
+  return new Map(found.map(([partition, count]) => [partition, placesOf(lists, partition, count)]));
 }
 
-function placesOf(group: readonly ClassEntries[], partition: number, count: number): Places {
+function placesOf(lists: readonly TopkRows[], partition: number, count: number): Places {
   const at = new Uint32Array(count);
   const row = new Uint32Array(count);
   const offset = new Float64Array(count);
   let taken = 0;
-  group.forEach(({ rows }, index) => {
+  lists.forEach((rows, index) => {
     for (let entry = 0; entry < rows.count; entry++) {
       if (rows.partition[entry] !== partition) continue;
       at[taken] = index;
@@ -78,34 +108,26 @@ function placesOf(group: readonly ClassEntries[], partition: number, count: numb
   };
 }
 
-async function fillPartition(
-  archive: RowArchive,
+async function readPartition(
+  archive: RowPlaces,
   partition: number,
   places: Places,
-  chosen: readonly ChosenRows[],
-  group: readonly ClassEntries[],
+  lists: readonly TopkRows[],
+  give: Parameters<typeof eachArchivedRow>[2],
 ): Promise<void> {
   const filled = new Uint8Array(places.count);
   for (const { origin, end } of archive.frontier.filter((chain) => chain.partition === partition)) {
     const chain = archive.archive.chain({ partition, origin });
     const lookup = await SegmentLookup.open(chain, places.count);
-    let scored: ScoredBatch | null = null;
-    let scores: ClassScores | null = null;
     for (let place = 0; place < places.count; place++) {
       const offset = places.offset[place]!;
       if (offset < origin || offset >= end || filled[place] === 1) continue;
       const [at, to] = [places.at[place]!, places.row[place]!];
-      const { rows } = group[at]!;
+      const rows = lists[at]!;
       const isWanted = (batch: ScoredBatch, row: number): boolean => isImage(batch, row, rows, to);
       const found = lookup.here(offset, isWanted) ?? (await lookup.find(offset, isWanted));
       if (found === null) continue;
-      const { batch, row } = found;
-      if (batch !== scored) {
-        scores = archive.ranking.byProbability ? null : archive.ranking.scores(batch);
-        scored = batch;
-      }
-      fillRow(chosen[at]!, to, batch, row, chain.chain);
-      if (scores !== null) fillProbability(chosen[at]!, to, scores, row);
+      give(at, to, found.batch, found.row, chain.chain);
       filled[place] = 1;
     }
   }
@@ -128,7 +150,7 @@ type Filled = ChosenRows & {
   readonly pack: (string | null)[];
 };
 
-function emptyRows({ class: index, rows, repeat }: ClassEntries): Filled {
+function emptyRows({ class: index, rows, repeat, deep, leftOut }: ClassEntries): Filled {
   const { count } = rows;
   return {
     class: index,
@@ -150,6 +172,8 @@ function emptyRows({ class: index, rows, repeat }: ClassEntries): Filled {
     notes: new Array<string | null>(count),
     bytes: new Uint8Array(count),
     pack: new Array<string | null>(count),
+    ...(deep === undefined ? {} : { deep }),
+    ...(leftOut === undefined ? {} : { leftOut }),
   };
 }
 

@@ -6,7 +6,7 @@ import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { DigestSet } from "../topk/digest-set.js";
 import { numberedSelection } from "../select/numbered-selection.js";
 
-type SummaryOf = Pick<Cut, "dataset" | "span" | "teacher" | "labels" | "quota">;
+type SummaryOf = Pick<Cut, "dataset" | "span" | "teacher" | "labels" | "quota" | "guard">;
 
 export type ClassSummary = Manifest["classes"][number];
 
@@ -26,6 +26,7 @@ export class VersionSummary {
       numbered: numberedSelection(cut.dataset.select, cut.teacher),
       span: cut.span,
       teacher: cut.teacher.digest,
+      guard: cut.guard?.digest,
     });
     this.#images = countImages ? new DigestSet() : null;
   }
@@ -64,6 +65,7 @@ export class VersionSummary {
       best: rows.count === 0 ? null : rows.probability[0]!,
       worst: rows.count === 0 ? null : rows.probability[distinct - 1]!,
       starving: distinct < k,
+      ...leftOutCounts(rows),
     });
   }
 
@@ -85,6 +87,13 @@ export class VersionSummary {
   get images(): number {
     return this.#images?.size ?? 0;
   }
+}
+
+/** Nothing where nothing was left out. */
+function leftOutCounts({ leftOut = [] }: ChosenRows): Pick<ClassSummary, "near" | "guarded"> {
+  const guarded = leftOut.reduce((sum, { by }) => sum + (by === "guard" ? 1 : 0), 0);
+  const near = leftOut.length - guarded;
+  return { ...(near === 0 ? {} : { near }), ...(guarded === 0 ? {} : { guarded }) };
 }
 
 /** Whether row `a` stands before row `b`: rank key descending, then digest ascending. Equal rows do not. */

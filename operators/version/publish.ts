@@ -4,6 +4,7 @@ import type { Allowance } from "../../schemas/allowance.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
+import { LEFT_OUT_FILE, leftOutLine } from "../../schemas/left-out.js";
 import { sameNames } from "../../schemas/class-names.js";
 import { MANIFEST_VERSION, versionLabels, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
 import { refuseLostBytes, refuseUnwantedRows } from "./unwanted.js";
@@ -188,10 +189,14 @@ async function writeFiles(
   });
   const index = new IndexWriter({ store, folder: `${folder}index/`, labels });
   const sheetFiles: ManifestFile[] = [];
+  const leftOut: string[] = [];
 
   for await (const { group, last } of groups(cut.classes, options.groupRows ?? 2 ** 19)) {
     throwIfStopped(signal, STOPPED);
-    for (const rows of group.classes) summary.add(rows);
+    for (const rows of group.classes) {
+      summary.add(rows);
+      for (const one of rows.leftOut ?? []) leftOut.push(leftOutLine({ class: rows.class, ...one }));
+    }
     const isSame = last && same !== null && summary.id() === same.id;
     // With bytes absent there, this one may have found them.
     const mayRepeat = isSame && same.totals.bytesAbsent === 0 && sameNames(labels, versionLabels(same));
@@ -223,6 +228,7 @@ async function writeFiles(
     id: summary.id(),
     select: cut.dataset.select,
     span: cut.span,
+    ...(cut.guard == null ? {} : { guard: cut.guard }),
     teacher: cut.teacher,
     classes: summary.classes,
     totals: {
@@ -237,6 +243,7 @@ async function writeFiles(
     `${folder}README.md`,
     versionReadme(described, { shards: shards.files.length, sheets: sheetFiles.length }),
   );
+  const out = leftOut.length === 0 ? [] : [await putText(store, `${folder}${LEFT_OUT_FILE}`, leftOut.join(""))];
   const metadata = await putText(
     store,
     `${folder}croissant.json`,
@@ -246,10 +253,11 @@ async function writeFiles(
   return {
     ...described,
     classes: [...described.classes],
-    files: [...index.files, ...shards.files, ...sheetFiles, readme, metadata],
+    files: [...index.files, ...shards.files, ...sheetFiles, readme, ...out, metadata],
     provenance: {
       ...provenanceOf(cut),
       lost: [...cut.lost],
+      ...((cut.read?.deeper ?? 0) === 0 ? {} : { readDeeper: cut.read!.deeper }),
       engines: [...cut.engines],
       incomplete: cut.incomplete,
       codeVersion: options.codeVersion,

@@ -14,7 +14,7 @@ export interface ShardOptions {
   readonly folder: string;
   readonly layout: ShardLayout;
   readonly source: SampleSource;
-  /** `had`: whether the image had bytes when its row was archived */
+  /** `had`: whether the image had bytes when its row was archived, and stands where they are kept */
   readonly onSample?: (inShard: boolean, had: boolean) => void;
 }
 
@@ -85,7 +85,7 @@ export class ShardWriter {
   async *#samples(group: RowGroup, keeps: (position: number) => boolean): AsyncGenerator<SampleToWrite> {
     const { images, source, onSample } = this.#options;
     for await (const { rows, row, digest, bytes, ...at } of images.of(group, shuffledOrder(group), keeps)) {
-      onSample?.(bytes !== null, rows.bytes[row] !== BYTES.absent);
+      onSample?.(bytes !== null, rows.bytes[row] !== BYTES.absent && rows.deep?.[row] !== 1);
       if (bytes === null) continue;
       const entries = sampleEntries(rows, row, digest, bytes, source);
       yield { ...at, entries, sizeBytes: entries.reduce((sum, entry) => sum + entry.length, 0) };

@@ -4,7 +4,7 @@ import { selectionWords } from "../select/selection-words.js";
 import { SHEETS } from "./contact-sheet.js";
 import { datasetCard } from "./dataset-card.js";
 
-export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "teacher" | "totals"> & {
+export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "guard" | "teacher" | "totals"> & {
   readonly classes: readonly Manifest["classes"][number][];
 };
 
@@ -38,7 +38,7 @@ The labels are the teacher's guesses, not the truth: pre-train on them, then fin
 | rows whose image nothing kept | ${totals.bytesAbsent} |
 | records read | ${totals.records.in} |
 | of them scored, copied, quarantined, lost | ${totals.records.scored}, ${totals.records.copied}, ${totals.records.quarantined}, ${totals.records.lost} |
-| starving classes (fewer rows than ${kText(k)}) | ${starving.length} |
+${leftOutRows(version)}| starving classes (fewer rows than ${kText(k)}) | ${starving.length} |
 
 ## Files
 - \`index/*.parquet\`: one row per (class, image), ordered by class and rank. \`bytes\` says whether the image is in a shard.
@@ -76,6 +76,16 @@ ${classes
   )
   .join("\n")}
 `;
+}
+
+/** Nothing where nothing is left out: such a README stays as it was. */
+function leftOutRows({ classes, guard }: Described): string {
+  const sum = (name: "near" | "guarded"): number => classes.reduce((all, one) => all + (one[name] ?? 0), 0);
+  const near =
+    sum("near") === 0 ? "" : `| near duplicates of better images, left out (\`left-out.jsonl\`) | ${sum("near")} |\n`;
+  if (guard === undefined) return near;
+  const sets = guard.sets.map(({ name, images }) => `${name} (${images})`).join(", ");
+  return `${near}| images like those of ${sets}, kept out | ${sum("guarded")} |\n`;
 }
 
 function imagesInPython(shards: number): string {

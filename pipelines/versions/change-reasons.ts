@@ -4,7 +4,9 @@ import type { DiffReason } from "../../schemas/api/versions.js";
 import { canonicalJson } from "../../schemas/canonical.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { ImageLabel, LabelFrontier } from "../../schemas/image-label.js";
+import type { LeftOut } from "../../schemas/left-out.js";
 import type { Manifest } from "../../schemas/manifest.js";
+import { leftOutOf, leftOutText } from "./left-out.js";
 
 /** What of a row its reason follows from. */
 export interface ChangedImage {
@@ -22,6 +24,9 @@ export interface Because {
 
 /** A class in both versions. */
 export interface ComparedClass {
+  /** Its number in each, null where one lacks it */
+  readonly class: number | null;
+  readonly classBefore: number | null;
   /** Probability of the last row; null without rows */
   readonly cutoffBefore: number | null;
   readonly cutoffAfter: number | null;
@@ -35,10 +40,20 @@ export class ChangeReasons {
   readonly #after: Manifest;
   readonly #said: ReadonlyMap<string, ImageLabel>;
   readonly #sameTeacher: boolean;
+  /** What each of them left out, by class and digest */
+  readonly #outBefore: ReadonlyMap<string, LeftOut>;
+  readonly #outAfter: ReadonlyMap<string, LeftOut>;
   /** Parameters of the selection that differ, but for K */
   readonly #parameters: string;
 
-  private constructor(before: Manifest, after: Manifest, said: ReadonlyMap<string, ImageLabel>) {
+  private constructor(
+    before: Manifest,
+    after: Manifest,
+    said: ReadonlyMap<string, ImageLabel>,
+    [outBefore, outAfter]: readonly [ReadonlyMap<string, LeftOut>, ReadonlyMap<string, LeftOut>],
+  ) {
+    this.#outBefore = outBefore;
+    this.#outAfter = outAfter;
     this.#before = before;
     this.#after = after;
     this.#said = said;
@@ -46,13 +61,18 @@ export class ChangeReasons {
     this.#parameters = otherParameters(before, after).join(", ");
   }
 
-  /** Throws what reading the label log throws. */
+  /** Throws what reading the label log and a version's files throws. */
   static async between(store: Store, before: Manifest, after: Manifest): Promise<ChangeReasons> {
-    return new ChangeReasons(before, after, await lastSaid(store, before, after));
+    const out = [await leftOutOf(store, before), await leftOutOf(store, after)] as const;
+    return new ChangeReasons(before, after, await lastSaid(store, before, after), out);
   }
 
   ofEntered(row: ChangedImage, pair: ComparedClass): Because {
     if (!this.#sameTeacher) return this.#otherTeacher();
+    const out = this.#outBefore.get(`${pair.classBefore} ${row.sha256}`);
+    if (out !== undefined) {
+      return { reason: reasonOf(out), because: `version ${this.#before.number} took it for a ${leftOutText(out)}` };
+    }
     const label = this.#said.get(row.sha256);
     if (label !== undefined) return ofLabel(label);
     if (!isCovered(this.#before.provenance.frontier, row)) {
@@ -75,6 +95,8 @@ export class ChangeReasons {
 
   ofLeft(row: ChangedImage, pair: ComparedClass): Because {
     if (!this.#sameTeacher) return this.#otherTeacher();
+    const out = this.#outAfter.get(`${pair.class} ${row.sha256}`);
+    if (out !== undefined) return { reason: reasonOf(out), because: leftOutText(out) };
     const label = this.#said.get(row.sha256);
     if (label !== undefined) return ofLabel(label);
     if (!isCovered(this.#after.provenance.frontier, row)) {
@@ -115,6 +137,10 @@ export class ChangeReasons {
   }
 }
 
+function reasonOf({ by }: LeftOut): DiffReason {
+  return by === "near" ? "duplicate" : "guard";
+}
+
 function ofLabel(label: ImageLabel): Because {
   return { reason: label.verdict === "erased" ? "erased" : "label", because: saidText(label) };
 }
@@ -122,8 +148,8 @@ function ofLabel(label: ImageLabel): Because {
 /** Names of the selection's parameters that differ, but for K, which tells by itself whom it let in. */
 function otherParameters(before: Manifest, after: Manifest): string[] {
   const [old, young]: Record<string, unknown>[] = [
-    { ...before.select, span: before.span },
-    { ...after.select, span: after.span },
+    { ...before.select, span: before.span, guard: before.guard?.digest },
+    { ...after.select, span: after.span, guard: after.guard?.digest },
   ];
   return [...new Set([...Object.keys(old!), ...Object.keys(young!)])].filter(
     (name) => name !== "k" && canonicalJson(jsonOf(old![name])) !== canonicalJson(jsonOf(young![name])),

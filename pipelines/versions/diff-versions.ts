@@ -142,6 +142,8 @@ export function comparedClass(
 ): ComparedClass {
   const [was, is] = [before.classes[old ?? -1], after.classes[young ?? -1]];
   return {
+    class: young,
+    classBefore: old,
     cutoffBefore: was?.worst ?? null,
     cutoffAfter: is?.worst ?? null,
     kBefore: was?.k ?? null,
@@ -229,6 +231,7 @@ function changedParameters(before: Manifest, after: Manifest): VersionDiff["para
   const parameters = (manifest: Manifest): Record<string, Json> => ({
     ...(manifest.select as Record<string, Json>),
     span: manifest.span,
+    ...(manifest.guard === undefined ? {} : { guard: manifest.guard.sets.map(({ name }) => name) }),
     teacher: manifest.teacher.digest,
     temperature: manifest.select.temperature ?? manifest.teacher.temperature,
   });

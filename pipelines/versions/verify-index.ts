@@ -42,6 +42,7 @@ export class IndexAudit {
       numbered: expectedParameters(manifest),
       span: manifest.span,
       teacher: manifest.teacher.digest,
+      guard: manifest.guard?.digest,
     });
     this.#labels = versionLabels(manifest);
     this.#quota = manifest.classes.map(({ k }) => k);

@@ -14,6 +14,8 @@ import type { IndexGroups } from "../../versions/index-groups.js";
 import { listLabels } from "../../versions/label-images.js";
 import { listVersions, publishedDatasets } from "../../versions/versions.js";
 import { saidText } from "../../versions/change-reasons.js";
+import type { LeftOut } from "../../../schemas/left-out.js";
+import { leftOutOf, leftOutText } from "../../versions/left-out.js";
 
 /** Classes of an image that its fate is told of, beside those that it was chosen for */
 const CLASSES_TOLD = 2;
@@ -60,7 +62,7 @@ export async function imageLife(
     const manifests: Manifest[] = [];
     for await (const manifest of listVersions(store, dataset)) manifests.push(manifest);
     for (const manifest of manifests.slice(-VERSIONS_TOLD))
-      fates.push(...(await fatesIn(groups, manifest, scored, labels, sha256)));
+      fates.push(...(await fatesIn(store, groups, manifest, scored, labels, sha256)));
   }
   return { sha256, sightings: scored.map((one) => one.sighting), quarantine, fates, labels };
 }
@@ -96,6 +98,7 @@ function sighting({ card, teacher, batch }: Omit<Scored, "sighting">, stream: st
 
 /** In each of the image's best classes under a version's selection: its rank there, or by how much it missed it. */
 async function fatesIn(
+  store: Store,
   groups: IndexGroups,
   manifest: Manifest,
   scored: readonly Scored[],
@@ -108,6 +111,7 @@ async function fatesIn(
   const classes = classesOf(manifest, seen);
   if (classes === null) return [];
   const fates: Fate[] = [];
+  const out = await leftOutOf(store, manifest);
   for (const [place, { index, probability }] of classes.entries()) {
     const standing = manifest.classes[index]!;
     const rows =
@@ -126,7 +130,9 @@ async function fatesIn(
       probability,
       cutoff: standing.worst,
       because:
-        rank === null ? missed(manifest, index, place, probability, seen, labels) : `rank ${rank} of ${standing.count}`,
+        rank === null
+          ? missed(manifest, index, place, probability, { seen, labels, out: out.get(`${index} ${sha256}`) })
+          : `rank ${rank} of ${standing.count}`,
     });
   }
   return fates;
@@ -152,15 +158,21 @@ function missed(
   index: number,
   place: number,
   probability: number,
-  { batch }: Scored,
-  labels: readonly ImageLabel[],
+  known: {
+    readonly seen: Scored;
+    readonly labels: readonly ImageLabel[];
+    readonly out: LeftOut | undefined;
+  },
 ): string {
+  const { labels, out } = known;
+  const { batch } = known.seen;
   const { select, number, span, provenance } = manifest;
   const standing = manifest.classes[index]!;
   if (!isCovered(manifest, batch)) return `came after version ${number} was cut`;
   if (!isIn(span, Number(batch.eventTimeMs[0]!))) return `its time is outside the window of version ${number}`;
   const label = labels.findLast(({ timeMs }) => timeMs <= Date.parse(provenance.createdAt));
   if (label !== undefined && takesOut(label, standing.label)) return saidText(label);
+  if (out !== undefined) return leftOutText(out);
   if (place >= select.p) return `is not among its ${select.p} best classes (P)`;
   if (probability < select.floor)
     return `${(select.floor - probability).toPrecision(2)} below the floor of ${select.floor}`;
