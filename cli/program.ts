@@ -101,6 +101,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/label.js"),
   },
   {
+    name: "audit",
+    summary: "how right a version is, by a random sample that people judge",
+    load: () => import("./commands/audit.js"),
+  },
+  {
     name: "guard",
     summary: "keep evaluation sets out of every version",
     load: () => import("./commands/guard.js"),

@@ -1,15 +1,13 @@
-import { readFile } from "node:fs/promises";
-import { text as readAll } from "node:stream/consumers";
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { Config } from "../../schemas/config.js";
-import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { SluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import type { LabelsRead } from "../../pipelines/versions/label-lines.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import type { OpenedStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
+import { declareLabelImport } from "../label-import.js";
 import { withLabelTopic } from "../label-topic.js";
 import { rowsArgument, type RowsNamed } from "../rows-argument.js";
 import { wholeNumber } from "../number-argument.js";
@@ -18,6 +16,9 @@ import { countText, counted } from "../../schemas/counted.js";
 import { tableText } from "../wording.js";
 
 const DIGESTS = "SHA-256 of images, or its first digits as a version's contact sheets have them";
+
+/** Takes labels in, and says what became of them. */
+export type AppendLabels = typeof append;
 
 interface Flags {
   readonly rows?: RowsNamed;
@@ -81,42 +82,32 @@ export const declare: DeclareCommand = (command, invocation) => {
   say("none", "none", ["images are of no class at all", "Takes images out of every class."]);
   say("withdraw", "withdrawn", ["nothing said of images holds any more", "Withdraws all that was said of images."]);
 
-  command
-    .command("import")
-    .summary("labels from a file")
-    .description(
-      'Reads labels as JSON, one a line or as one array: {"sha256": "…", "verdict": "is", "class": "cat"}. Verdicts: is, not, none, withdrawn; ' +
-        "timeMs and by may be given. A file with a fault is not taken in at all; what stands already is counted and not appended again.",
-    )
-    .argument("<file>", "a path, or - for standard input")
-    .option("--by <name>", "who says so, where a line does not")
-    .option("--any-class", "accept classes that no teacher has")
-    .addHelpText(
-      "after",
-      exampleText([["sluice label import reviewed.jsonl --by anna", "what a labelling tool wrote"]]),
-    )
-    .action(async (path: string, flags: Pick<Flags, "by" | "anyClass">) => {
-      const run = invocation();
-      await append(run, flags, async (_config, _store, saying) => {
-        const { parseLabelLines } = await import("../../pipelines/versions/label-lines.js");
-        return parseLabelLines(await readText(run, path), path === "-" ? "standard input" : path, saying);
-      });
-    });
+  declareLabelImport(command, invocation, append);
 
   command
     .command("list")
     .summary("all that was said")
     .description("Lists the labels of the stream in their order; with --json in the form that `label import` reads.")
     .option("--limit <n>", "the newest n; --json has all", wholeNumber, 50)
+    .option("--waiting", "only labels of images that were not seen here yet")
     .addHelpText("after", exampleText([["sluice label list --limit 5", "the last five"]]))
-    .action(async (flags: { limit: number }) => {
+    .action(async (flags: { limit: number; waiting?: boolean }) => {
       const run = invocation();
       const { listLabels } = await import("../../pipelines/versions/label-images.js");
       const { config, store } = await openDeclared(run);
       try {
         const labels: ImageLabel[] = [];
         for await (const label of listLabels(store, config.stream)) labels.push(label);
-        run.result(listText(labels, flags.limit), { count: labels.length, labels });
+        const { waitingLabels } = await import("../../pipelines/versions/waiting-labels.js");
+        const listed = flags.waiting === true ? await waitingLabels(store, config.stream, labels) : labels;
+        const none = flags.waiting === true && labels.length > 0 && listed.length === 0;
+        run.result(
+          none ? "No label waits: all images that people labelled were seen here." : listText(listed, flags.limit),
+          {
+            count: listed.length,
+            labels: listed,
+          },
+        );
       } finally {
         await store.close();
       }
@@ -141,6 +132,7 @@ async function append(
   ) => Promise<readonly ImageLabel[] | LabelsRead>,
 ): Promise<void> {
   const { labelImages } = await import("../../pipelines/versions/label-images.js");
+  const { waitingLabels } = await import("../../pipelines/versions/waiting-labels.js");
   const { config, store } = await openDeclared(run);
   try {
     const said = await labelsFrom(config, store, { timeMs: run.terminal.nowMs(), by: by ?? null });
@@ -148,9 +140,11 @@ async function append(
     const { labelled, known, place } = await withLabelTopic(run, config, store, (topic) =>
       labelImages(store, config.stream, labels, { anyClass, topic, placeOf }),
     );
-    run.result(labelledText(labelled, known, rebuildHint(run, config)), {
+    const waiting = await waitingLabels(store, config.stream, labels);
+    run.result(labelledText(labelled, known, rebuildHint(run, config)) + waitingText(waiting.length), {
       labelled,
       known,
+      waiting: waiting.length,
       stream: config.stream,
       ...place,
     });
@@ -166,22 +160,16 @@ function labelledText(labelled: number, known: number, hint: string): string {
   return `${counted(labelled, "image")} labelled${stands}. ${labelled === 1 ? "It counts" : "They count"} in every version from now on${hint}.`;
 }
 
+function waitingText(waiting: number): string {
+  if (waiting === 0) return "";
+  return ` ${counted(waiting, "image")} of them ${waiting === 1 ? "was" : "were"} not seen here yet: what was said is kept until they come (\`sluice label list --waiting\`).`;
+}
+
 /** A rebuild of what is declared; where nothing is, there is nothing to make. */
 function rebuildHint(run: Invocation, { datasets }: Config): string {
   const [only, ...rest] = datasets.map(({ name }) => name);
   if (only === undefined) return "";
   return `: \`${run.hint("rebuild", ...(rest.length === 0 ? [] : [only]))}\` makes one${rest.length === 0 ? "" : ` of ${only}`} at once`;
-}
-
-async function readText(run: Invocation, path: string): Promise<string> {
-  if (path === "-") return readAll(process.stdin);
-  try {
-    return await readFile(resolve(run.terminal.folder, path), "utf8");
-  } catch (cause) {
-    throw new SluiceError("E_USAGE", `Expected a file of labels at ${path}, found none: ${messageOf(cause)}.`, {
-      cause,
-    });
-  }
 }
 
 /** With its number, where several classes are called so */

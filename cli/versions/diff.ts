@@ -2,7 +2,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { diffText } from "../report/version-diff.js";
 import { versionNamed } from "../version-name.js";
-import { writePage } from "./output-file.js";
+import { writeOutput } from "./output-file.js";
 import { VERSION } from "./version-argument.js";
 
 /** `versions diff` */
@@ -47,7 +47,7 @@ export const declareDiff: DeclareCommand = (command, invocation) => {
           opener,
           nowMs: run.terminal.nowMs,
         });
-        const html = await writePage(run, flags.html, page);
+        const html = await writeOutput(run, flags.html, page);
         run.result(`${diffText(diff)}\n\nPictures of it: ${html}`, { ...diff, html });
       } finally {
         await store.close();

@@ -3,7 +3,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { versionNamed } from "../version-name.js";
 import { tableText } from "../wording.js";
-import { writePage } from "./output-file.js";
+import { writeOutput } from "./output-file.js";
 import { VERSION } from "./version-argument.js";
 
 /** Classes on a page where nobody names any: those with the lowest cut-off */
@@ -36,7 +36,7 @@ export const declareSheet: DeclareCommand = (command, invocation) => {
           nowMs: run.terminal.nowMs,
           classes: flags.classes ?? CLASSES,
         });
-        const html = flags.html === undefined ? null : await writePage(run, flags.html, page);
+        const html = flags.html === undefined ? null : await writeOutput(run, flags.html, page);
         const table = tableText(
           ["class", "line", "rank", "probability", "margin", "sha256"],
           rows.map((row) => [

@@ -75,3 +75,10 @@ async function rowsInRuns(archive: ArchiveReader, reader: ChainReader, digest: U
     }
   }
 }
+
+/** Those of some images that a teacher's archive has a row of. Throws as `rowsOfImages`. */
+export async function seenImages(archive: ArchiveReader, digests: Iterable<string>): Promise<ReadonlySet<string>> {
+  const seen = new Set<string>();
+  for await (const { sha256 } of rowsOfImages(archive, digests)) seen.add(sha256);
+  return seen;
+}

@@ -1,5 +1,6 @@
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { opinionSchema, type ImageLabel } from "../../schemas/image-label.js";
+import type { ForeignLabel } from "./label-file.js";
 import type { Saying } from "./label-images.js";
 
 export interface LabelsRead {
@@ -27,6 +28,20 @@ export function parseLabelLines(text: string, where: string, saying: Saying): La
     labels: found.map(({ value, place }) => labelOf(value, place, saying)),
     placeOf: (at) => found[at]!.place,
   };
+}
+
+/** Labels of another tool's file, once it is known which images they are of. Throws E_USAGE, naming the place. */
+export function labelsOfForeign(
+  labels: readonly ForeignLabel[],
+  digests: readonly string[],
+  saying: Saying,
+): LabelsRead {
+  const found = labels.map(({ verdict, class: named, timeMs, by, place }, at) => {
+    const said = { timeMs: timeMs ?? saying.timeMs, by: by ?? saying.by };
+    const value = { sha256: digests[at], verdict, ...(named === undefined ? {} : { class: named }), ...said };
+    return labelOf(value, place, saying);
+  });
+  return { labels: found, placeOf: (at) => labels[at]!.place };
 }
 
 function entriesOf(text: string, where: string): { value: unknown; place: string }[] {

@@ -167,7 +167,7 @@ function itemOf(manifest: Manifest, row: IndexRow, said: Said, why: string): Rev
 }
 
 /** Whether people said that an image is of a class; null where they said nothing that tells. */
-function isRight(labels: readonly ImageLabel[] | undefined, label: string): boolean | null {
+export function isRight(labels: readonly ImageLabel[] | undefined, label: string): boolean | null {
   const last = labels?.at(-1);
   if (last === undefined || last.verdict === "withdrawn") return null;
   if (last.verdict === "is") return last.class === label;
@@ -175,12 +175,14 @@ function isRight(labels: readonly ImageLabel[] | undefined, label: string): bool
   return false;
 }
 
-/** Places drawn without repeats by the version's id: everybody audits the same rows. */
-export function drawn(manifest: Manifest, most: number): { class: number; place: number }[] {
+/** Places drawn without repeats by the version's id, and a seed for another sample: everybody audits the same rows. */
+export function drawn(manifest: Manifest, most: number, seed = 0): { class: number; place: number }[] {
   const { rows } = manifest.totals;
   const numbers = new Set<number>();
   for (let turn = 0; numbers.size < Math.min(most, rows); turn++) {
-    const hash = createHash("sha256").update(`${manifest.id} ${turn}`).digest();
+    const hash = createHash("sha256")
+      .update(`${manifest.id} ${seed === 0 ? "" : `${seed} `}${turn}`)
+      .digest();
     // 48 bits: even for any number of rows there is.
     numbers.add(hash.readUIntBE(0, 6) % rows);
   }

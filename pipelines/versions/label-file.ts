@@ -1,0 +1,277 @@
+import { parquetReadObjects } from "hyparquet";
+import { decodeText } from "../../connectors/decode-text.js";
+import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { csvRows } from "../training/csv-rows.js";
+import type { ImageNamed } from "./named-images.js";
+
+export const LABEL_FILES = ["jsonl", "csv", "parquet", "label-studio", "fiftyone"] as const;
+export type LabelFile = (typeof LABEL_FILES)[number];
+
+/** One label of another tool's file, before it is known which image it is of. */
+export interface ForeignLabel {
+  readonly image: ImageNamed;
+  readonly verdict: string;
+  readonly class: string | undefined;
+  readonly timeMs: number | undefined;
+  readonly by: string | undefined;
+  /** Where it stands, for messages */
+  readonly place: string;
+}
+
+export interface ForeignLabels {
+  readonly labels: readonly ForeignLabel[];
+  /** Rows that say nothing: not labelled yet, skipped or cancelled */
+  readonly empty: number;
+}
+
+/** What a file is, where nobody says: by its name, and whether its JSON has what a tool writes. */
+export function labelFileOf(path: string, bytes: Uint8Array): LabelFile {
+  if (/\.(csv|tsv)$/i.test(path)) return "csv";
+  if (/\.parquet$/i.test(path) || Buffer.from(bytes.subarray(0, 4)).toString("latin1") === "PAR1") return "parquet";
+  if (!/\.json$/i.test(path)) return "jsonl";
+  const start = Buffer.from(bytes.subarray(0, 65_536)).toString("utf8");
+  if (/"(annotations|annotator|completed_by)"/.test(start)) return "label-studio";
+  return /"(samples|_cls|labels)"\s*:/.test(start) ? "fiftyone" : "jsonl";
+}
+
+/** Labels of a CSV or Parquet file, or of an export of Label Studio or FiftyOne. Throws E_USAGE, naming the place. */
+export async function foreignLabels(
+  bytes: Uint8Array,
+  as: Exclude<LabelFile, "jsonl">,
+  { where, field }: { readonly where: string; readonly field?: string | undefined },
+): Promise<ForeignLabels> {
+  if (as === "parquet") return fromTable(await parquetRows(bytes, where), where, "row");
+  const text = textOf(bytes, where);
+  if (as === "csv") return fromTable(csvTable(text, where), where, "line");
+  const value = jsonOf(text, where);
+  return as === "label-studio" ? labelStudio(value, where) : fiftyOne(value, where, field);
+}
+
+type Cells = Readonly<Record<string, unknown>>;
+interface Table {
+  readonly heads: readonly string[];
+  readonly rows: readonly { readonly number: number; readonly cells: Cells }[];
+}
+
+const DIGEST_HEADS = /^(sha_?256|digest)$/;
+const URI_HEADS = /^(uri|url|path|file|filepath|file_path|filename|file_name|image|img|image_path)$/;
+const CLASS_HEADS = /^(class|label|class_name|category|choice)$/;
+
+function fromTable({ heads, rows }: Table, where: string, unit: string): ForeignLabels {
+  const headOf = (pattern: RegExp): string | undefined => heads.find((head) => pattern.test(head.trim().toLowerCase()));
+  const [digest, uri, className] = [headOf(DIGEST_HEADS), headOf(URI_HEADS), headOf(CLASS_HEADS)];
+  const [verdict, time, by] = [headOf(/^verdict$/), headOf(/^time_?ms$/), headOf(/^(by|annotator|author)$/)];
+  if ((digest === undefined && uri === undefined) || (className === undefined && verdict === undefined)) {
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected the columns sha256 or uri, and class, in ${where} (verdict, timeMs and by where they are known), found ${heads.length === 0 ? "none" : heads.join(", ")}. Rename its columns.`,
+      { columns: heads },
+    );
+  }
+  const labels: ForeignLabel[] = [];
+  let empty = 0;
+  for (const { number, cells } of rows) {
+    const text = (head: string | undefined): string => (head === undefined ? "" : cellText(cells[head]));
+    const said = verdict === undefined ? "is" : text(verdict).toLowerCase();
+    const named = text(className);
+    // A row that nobody has filled in yet
+    if (said === "" || (named === "" && (said === "is" || said === "not"))) {
+      empty++;
+      continue;
+    }
+    const timeMs = text(time);
+    labels.push({
+      image: text(digest) === "" ? { uri: text(uri) } : { sha256: text(digest) },
+      verdict: said,
+      class: said === "is" || said === "not" ? named : undefined,
+      timeMs: timeMs === "" ? undefined : Number(timeMs),
+      by: text(by) === "" ? undefined : text(by),
+      place: `${unit} ${number} of ${where}`,
+    });
+  }
+  return { labels, empty };
+}
+
+function cellText(cell: unknown): string {
+  if (typeof cell === "string") return cell.trim();
+  return typeof cell === "number" || typeof cell === "bigint" ? String(cell) : "";
+}
+
+function csvTable(text: string, where: string): Table {
+  const first = text.split(/\r?\n/, 1)[0]!;
+  const separator = [",", ";", "\t"].toSorted((a, b) => first.split(b).length - first.split(a).length)[0]!;
+  const rows = csvRows(text, separator);
+  if (rows === null) throw new SluiceError("E_USAGE", `Expected CSV in ${where}, found a quote that is not closed.`);
+  const [head, ...body] = rows;
+  const heads = head?.cells ?? [];
+  return {
+    heads,
+    rows: body.map(({ line, cells }) => ({
+      number: line,
+      cells: Object.fromEntries(heads.map((name, at) => [name, cells[at] ?? ""])),
+    })),
+  };
+}
+
+async function parquetRows(bytes: Uint8Array, where: string): Promise<Table> {
+  const file = new ArrayBuffer(bytes.length);
+  new Uint8Array(file).set(bytes);
+  try {
+    const rows: Cells[] = await parquetReadObjects({ file });
+    return { heads: Object.keys(rows[0] ?? {}), rows: rows.map((cells, at) => ({ number: at + 1, cells })) };
+  } catch (cause) {
+    throw new SluiceError("E_USAGE", `Expected a Parquet file at ${where}, found: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+function textOf(bytes: Uint8Array, where: string): string {
+  const text = decodeText(bytes);
+  if (text !== null) return text.replace(/^\uFEFF/, "");
+  throw new SluiceError("E_USAGE", `Expected text in ${where}, found bytes that are none. Save it as UTF-8.`);
+}
+
+function jsonOf(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SluiceError("E_USAGE", `Expected JSON in ${where}, found: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+type Members = Readonly<Record<string, unknown>>;
+const membersOf = (value: unknown): Members => (typeof value === "object" && value !== null ? (value as Members) : {});
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);
+const textIn = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+
+/** Label Studio's JSON and JSON-MIN: of each task the newest annotation that was not cancelled, with one choice. */
+function labelStudio(value: unknown, where: string): ForeignLabels {
+  if (!Array.isArray(value))
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected a list of tasks in ${where}, as Label Studio exports JSON; found something else.`,
+    );
+  const labels: ForeignLabel[] = [];
+  let empty = 0;
+  for (const [at, one] of (value as unknown[]).entries()) {
+    const task = membersOf(one);
+    const place = `task ${textIn(String(task["id"] ?? "")) ?? at + 1} of ${where}`;
+    const image = imageOfTask(task["data"] === undefined ? task : membersOf(task["data"]), place);
+    const annotation = task["annotations"] === undefined ? task : lastAnnotation(task);
+    const choices = annotation === null ? [] : choicesOf(annotation);
+    if (annotation === null || choices.length === 0) {
+      empty++;
+      continue;
+    }
+    if (choices.length > 1) {
+      throw new SluiceError(
+        "E_USAGE",
+        `Expected one choice in ${place}, found ${choices.join(", ")}: an image is of one class (is), or not of one (not). Export tasks with one choice each.`,
+      );
+    }
+    const time = Date.parse(textIn(annotation["updated_at"]) ?? textIn(annotation["created_at"]) ?? "");
+    const author = annotation["completed_by"] ?? annotation["annotator"];
+    const by =
+      textIn(membersOf(author)["email"]) ?? (author === undefined ? undefined : `annotator ${cellText(author)}`);
+    labels.push({ image, verdict: "is", class: choices[0]!, timeMs: Number.isNaN(time) ? undefined : time, by, place });
+  }
+  return { labels, empty };
+}
+
+function imageOfTask(data: Members, place: string): ImageNamed {
+  const sha256 = textIn(data["sha256"]);
+  if (sha256 !== undefined) return { sha256 };
+  const uri =
+    textIn(data["uri"]) ?? textIn(data["image"]) ?? textIn(data["img"]) ?? Object.values(data).find(isAddress);
+  if (typeof uri === "string") return { uri };
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected the image of ${place} in its data (sha256, uri or image), found ${Object.keys(data).join(", ") || "nothing"}.`,
+  );
+}
+
+const isAddress = (value: unknown): boolean => typeof value === "string" && /^(\/|[a-z0-9]+:\/\/)/i.test(value);
+
+function lastAnnotation(task: Members): Members | null {
+  const said = listOf(task["annotations"])
+    .map(membersOf)
+    .filter((one) => one["was_cancelled"] !== true);
+  return said.at(-1) ?? null;
+}
+
+function choicesOf(annotation: Members): string[] {
+  const plain = annotation["choice"] ?? annotation["choices"];
+  if (plain !== undefined)
+    return typeof plain === "string" ? [plain] : listOf(membersOf(plain)["choices"] ?? plain).map(String);
+  return listOf(annotation["result"])
+    .map(membersOf)
+    .filter(({ type }) => type === "choices")
+    .flatMap(({ value }) => listOf(membersOf(value)["choices"]).map(String));
+}
+
+/** FiftyOne's `FiftyOneDataset` (samples.json) and `FiftyOneImageClassificationDataset` (labels.json). */
+function fiftyOne(value: unknown, where: string, field: string | undefined): ForeignLabels {
+  const { samples, labels, classes } = membersOf(value);
+  if (Array.isArray(samples)) return fiftyOneSamples(samples as unknown[], where, field);
+  if (typeof labels !== "object" || labels === null) {
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected samples or labels in ${where}, as FiftyOne's samples.json and labels.json have them; found ${Object.keys(membersOf(value)).join(", ") || "neither"}.`,
+    );
+  }
+  const names = listOf(classes).map(String);
+  const found: ForeignLabel[] = [];
+  let empty = 0;
+  for (const [name, label] of Object.entries(labels)) {
+    const given = typeof label === "number" ? names[label] : (textIn(membersOf(label)["label"]) ?? textIn(label));
+    if (given === undefined) empty++;
+    else
+      found.push({
+        image: { name },
+        verdict: "is",
+        class: given,
+        timeMs: undefined,
+        by: undefined,
+        place: `"${name}" of ${where}`,
+      });
+  }
+  return { labels: found, empty };
+}
+
+function fiftyOneSamples(samples: readonly unknown[], where: string, field: string | undefined): ForeignLabels {
+  const isLabel = (value: unknown): boolean => membersOf(value)["_cls"] === "Classification";
+  const fields = new Set(
+    samples.flatMap((one) => Object.entries(membersOf(one)).flatMap(([name, value]) => (isLabel(value) ? [name] : []))),
+  );
+  const wanted =
+    field ?? (fields.size === 1 ? [...fields][0]! : fields.has("ground_truth") ? "ground_truth" : undefined);
+  if (wanted === undefined || (fields.size > 0 && !fields.has(wanted))) {
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected one field of classifications in ${where}, found ${[...fields].join(", ") || "none"}. Name one with --field.`,
+    );
+  }
+  const labels: ForeignLabel[] = [];
+  let empty = 0;
+  for (const [at, one] of samples.entries()) {
+    const sample = membersOf(one);
+    const place = `sample ${at + 1} of ${where}`;
+    const label = textIn(membersOf(sample[wanted])["label"]);
+    if (label === undefined) {
+      empty++;
+      continue;
+    }
+    const sha256 = textIn(sample["sha256"]);
+    const path = textIn(sample["filepath"]);
+    if (sha256 === undefined && path === undefined)
+      throw new SluiceError("E_USAGE", `Expected filepath in ${place}, found ${Object.keys(sample).join(", ")}.`);
+    labels.push({
+      image: sha256 === undefined ? { uri: path! } : { sha256 },
+      verdict: "is",
+      class: label,
+      timeMs: undefined,
+      by: undefined,
+      place,
+    });
+  }
+  return { labels, empty };
+}

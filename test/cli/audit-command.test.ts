@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Audited } from "../../pipelines/audit.js";
+import { CommandFolder, type Ran } from "../fixtures/command-folder.js";
+
+let place: CommandFolder;
+
+before(async () => {
+  place = await CommandFolder.make({ images: 40, datasets: "[{ name: flowers, select: { k: 5, p: 1 }, reserve: 2 }]" });
+  assert.equal((await sluice("ingest", "pictures")).code, 0);
+});
+
+after(() => place.remove());
+
+const sluice = (...args: string[]): Promise<Ran> => place.sluice(...args);
+const json = async <T>(...args: string[]): Promise<T> => {
+  const { code, out, err } = await sluice(...args, "--json");
+  assert.equal(code, 0, err);
+  return JSON.parse(out) as T;
+};
+
+test("an audit's sample is written down, judged, read again, and tells how right the version is", async () => {
+  const drawn = await json<Audited>("audit", "latest", "--rows", "10", "--csv", "sample.csv");
+  assert.equal(drawn.rows.length, 10);
+  assert.equal(new Set(drawn.rows.map(({ sha256 }) => sha256)).size, 10);
+  assert.equal(drawn.precision, null);
+  assert.deepEqual((await json<Audited>("audit", "latest", "--rows", "10")).rows, drawn.rows);
+  const other = await json<Audited>("audit", "latest", "--rows", "10", "--seed", "1");
+  assert.notDeepEqual(other.rows, drawn.rows);
+
+  // Eight are right, two are not: Wilson's interval of 8 in 10 is 49.0 % to 94.3 %.
+  const [head, ...lines] = (await readFile(join(place.path, "sample.csv"), "utf8")).trim().split("\n");
+  assert.equal(lines.length, 10);
+  const judged = lines.map((line, at) => line.replace(",,", at < 8 ? ",is," : ",none,"));
+  await writeFile(join(place.path, "judged.csv"), [head, ...judged].join("\n"));
+  assert.match((await sluice("label", "import", "judged.csv", "--by", "anna")).out, /^10 images labelled\./);
+  const audited = await json<Audited>("audit", "latest", "--rows", "10");
+  const { right, low, high } = audited.precision!;
+  assert.equal(right, 8);
+  assert.ok(Math.abs(low - 0.490_16) < 1e-4 && Math.abs(high - 0.943_32) < 1e-4, `${low} to ${high}`);
+  const sum = audited.classes.reduce((all, one) => all + (one.precision?.judged ?? 0), 0);
+  assert.equal(sum, 10);
+  assert.match(
+    (await sluice("audit", "latest", "--rows", "10")).out,
+    /8 of 10 judged rows right: 80\.0 %, between 49\.0 % and 94\.3 %/,
+  );
+  const each = await json<Audited>("audit", "latest", "--per-class", "2");
+  assert.ok(each.classes.every((one) => one.drawn <= 2));
+});
+
+test("labels of images that were not seen yet are kept and listed as waiting", async () => {
+  const unknown = "0".repeat(64);
+  await writeFile(join(place.path, "unknown.csv"), `sha256,class\n${unknown},class-1\n`);
+  const said = await sluice("label", "import", "unknown.csv");
+  assert.equal(said.code, 0, said.err);
+  assert.match(said.out, /1 image of them was not seen here yet/);
+  const { labels } = await json<{ labels: { sha256: string }[] }>("label", "list", "--waiting");
+  assert.deepEqual(
+    labels.map(({ sha256 }) => sha256),
+    [unknown],
+  );
+});
+
+test("images that a tool names by their files are found by uri or name, or refused", async () => {
+  const { rows } = await json<Audited>("audit", "latest", "--rows", "30");
+  const row = rows.find(({ right }) => right === null)!;
+  const path = new URL(row.uri).pathname;
+  const task = (image: string) => [
+    { id: 1, data: { image }, annotations: [{ result: [{ type: "choices", value: { choices: ["class-2"] } }] }] },
+  ];
+  await writeFile(join(place.path, "tasks.json"), JSON.stringify(task(path)));
+  assert.match((await sluice("label", "import", "tasks.json")).out, /^1 image labelled/);
+  await writeFile(
+    join(place.path, "upload.json"),
+    JSON.stringify(task(`/data/upload/1/0af3c1d2-${path.split("/").at(-1)!}`)),
+  );
+  assert.match((await sluice("label", "import", "upload.json")).out, /stands already/);
+  await writeFile(join(place.path, "other.json"), JSON.stringify(task("/data/upload/1/nobody.jpg")));
+  const { code, err } = await sluice("label", "import", "other.json");
+  assert.equal(code, 2);
+  assert.match(err, /task 1 of other\.json an image that a newest version has, found "\/data\/upload\/1\/nobody\.jpg"/);
+});

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { foreignLabels, labelFileOf, type LabelFile } from "../../../pipelines/versions/label-file.js";
+import { isSluiceError } from "../../../schemas/errors.js";
+
+const [A, B] = ["a".repeat(64), "b".repeat(64)];
+const bytesOf = (text: string): Uint8Array => Buffer.from(text);
+const read = async (text: string, as: Exclude<LabelFile, "jsonl">, field?: string) => {
+  const { labels, empty } = await foreignLabels(bytesOf(text), as, { where: "file", field });
+  return { labels: labels.map(({ image, verdict, class: named, by }) => [image, verdict, named, by]), empty };
+};
+const refused = (text: string, as: Exclude<LabelFile, "jsonl">, message: RegExp, field?: string) =>
+  assert.rejects(read(text, as, field), (error) => isSluiceError(error, "E_USAGE") && message.test(error.message));
+
+test("CSV: heads in any order, quotes, a byte order mark, semicolons, rows that nobody filled in", async () => {
+  const csv = `\uFEFFclass,sha256,verdict,by\n"tench, Tinca",${A},is,anna\ncat,${B},,\n,${B},none,\n`;
+  assert.deepEqual(await read(csv, "csv"), {
+    labels: [
+      [{ sha256: A }, "is", "tench, Tinca", "anna"],
+      [{ sha256: B }, "none", undefined, undefined],
+    ],
+    empty: 1,
+  });
+  assert.deepEqual((await read(`file;label\r\npictures/1.jpg;cat\r\n`, "csv")).labels, [
+    [{ uri: "pictures/1.jpg" }, "is", "cat", undefined],
+  ]);
+  await refused(
+    "digits,kind\n1,2\n",
+    "csv",
+    /Expected the columns sha256 or uri, and class, in file .*found digits, kind/,
+  );
+  await refused(`sha256,class\n"${A},cat\n`, "csv", /quote that is not closed/);
+  await refused("", "csv", /found none/);
+});
+
+test("Parquet: the same columns", async () => {
+  const file = parquetWriteBuffer({
+    columnData: [
+      { name: "sha256", data: [A, B], type: "STRING" },
+      { name: "label", data: ["cat", "dog"], type: "STRING" },
+    ],
+  });
+  const { labels } = await foreignLabels(new Uint8Array(file), "parquet", { where: "file" });
+  assert.deepEqual(
+    labels.map(({ image, class: named }) => [image, named]),
+    [
+      [{ sha256: A }, "cat"],
+      [{ sha256: B }, "dog"],
+    ],
+  );
+  await refused("no parquet", "parquet", /Expected a Parquet file/);
+});
+
+test("Label Studio: the newest annotation that was not cancelled, in JSON and JSON-MIN", async () => {
+  const said = (choice: string, more: object) => ({
+    completed_by: { email: "anna@example.org" },
+    result: [{ type: "choices", from_name: "c", to_name: "i", value: { choices: [choice] } }],
+    ...more,
+  });
+  const tasks = [
+    {
+      id: 7,
+      data: { image: "/data/upload/1/0af3c1d2-cat.jpg" },
+      annotations: [said("Dog", {}), said("Cat", {}), said("Fox", { was_cancelled: true })],
+    },
+    { id: 8, data: { image: "s3://wild/8.jpg", sha256: A }, annotations: [] },
+    { id: 9, data: { sha256: B }, annotations: [{ result: [], completed_by: 3 }] },
+  ];
+  assert.deepEqual(await read(JSON.stringify(tasks), "label-studio"), {
+    labels: [[{ uri: "/data/upload/1/0af3c1d2-cat.jpg" }, "is", "Cat", "anna@example.org"]],
+    empty: 2,
+  });
+  const min = [{ image: "s3://wild/8.jpg", id: 8, choice: "Cat", annotator: 1 }];
+  assert.deepEqual((await read(JSON.stringify(min), "label-studio")).labels, [
+    [{ uri: "s3://wild/8.jpg" }, "is", "Cat", "annotator 1"],
+  ]);
+  const two = [
+    { id: 1, data: { image: "a" }, annotations: [{ result: [{ type: "choices", value: { choices: ["A", "B"] } }] }] },
+  ];
+  await refused(JSON.stringify(two), "label-studio", /one choice in task 1 of file, found A, B/);
+  await refused("{}", "label-studio", /Expected a list of tasks/);
+});
+
+test("FiftyOne: samples.json by its field of classifications, labels.json by names or numbers", async () => {
+  const label = (name: string) => ({ _cls: "Classification", label: name, confidence: 1 });
+  const samples = [
+    { filepath: "/pictures/1.jpg", ground_truth: label("cat"), tags: [] },
+    { filepath: "/pictures/2.jpg", ground_truth: null },
+  ];
+  assert.deepEqual(await read(JSON.stringify({ samples }), "fiftyone"), {
+    labels: [[{ uri: "/pictures/1.jpg" }, "is", "cat", undefined]],
+    empty: 1,
+  });
+  const both = { samples: [{ filepath: "/1.jpg", mine: label("cat"), theirs: label("dog") }] };
+  await refused(JSON.stringify(both), "fiftyone", /one field of classifications in file, found mine, theirs/);
+  assert.deepEqual((await read(JSON.stringify(both), "fiftyone", "theirs")).labels[0]![2], "dog");
+  const labels = { classes: ["cat", "dog"], labels: { "000001": 1, "000002": "cat", "000003": null } };
+  assert.deepEqual(await read(JSON.stringify(labels), "fiftyone"), {
+    labels: [
+      [{ name: "000001" }, "is", "dog", undefined],
+      [{ name: "000002" }, "is", "cat", undefined],
+    ],
+    empty: 1,
+  });
+  await refused("[1]", "fiftyone", /Expected samples or labels/);
+});
+
+test("what a file is shows in its name and content", () => {
+  const kind = (path: string, text: string) => labelFileOf(path, bytesOf(text));
+  assert.equal(kind("a.csv", ""), "csv");
+  assert.equal(kind("a.tsv", ""), "csv");
+  assert.equal(kind("a", "PAR1"), "parquet");
+  assert.equal(kind("a.json", '[{"id":1,"annotations":[]}]'), "label-studio");
+  assert.equal(kind("samples.json", '{"samples":[]}'), "fiftyone");
+  assert.equal(kind("labels.json", '[{"sha256":"…","verdict":"none"}]'), "jsonl");
+  assert.equal(kind("-", '{"sha256":"…"}'), "jsonl");
+});
