@@ -85,6 +85,10 @@ export const declare: DeclareCommand = (command, invocation) => {
       "Pre-trains a student on a published version, fine-tunes it on a folder of labelled pictures, and writes it as a model for `ingest --teacher`.",
     )
     .option("--on <version>", "latest, a number, or dataset/number", "latest")
+    .option(
+      "--no-said",
+      "leave out the images that people said are of a class (`sluice label is`), which join the labelled ones",
+    )
     .option("--no-baseline", "do not train the same student on the labelled pictures alone, to compare")
     .option("--baseline-steps <n>", "training steps of that one", positiveNumber)
     .option("--pretrain-steps <n>", "training steps on the version", positiveNumber)
@@ -102,6 +106,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { trainStudentRun } = await import("../../pipelines/training/train-student.js");
       const { readManifest } = await import("../../pipelines/versions/versions.js");
       const { openTraining } = await import("../../pipelines/open/open-training.js");
+      const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, flags.on);
@@ -113,6 +118,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             store,
             manifest,
             labelled: at(folder),
+            said: flags.said ? { opener: publishingParts(config).opener, nowMs: run.terminal.nowMs } : undefined,
             test: flags.test === undefined ? undefined : at(flags.test),
             out: at(flags.out),
             name: flags.name ?? basename(at(flags.out)),
@@ -129,11 +135,11 @@ export const declare: DeclareCommand = (command, invocation) => {
               run.note(text);
             },
           });
-          const { card, evaluations, trainingCounts, versionImages, skipped } = trained;
+          const { card, evaluations, trainingCounts, saidImages, versionImages, skipped } = trained;
           const { baseline, pretrained, fineTuned } = evaluations;
           run.result(
             [
-              `Student ${card.name} written to ${at(flags.out)}: pre-trained on ${counted(versionImages, "image")} of version ${manifest.number}, fine-tuned on ${countText(trainingCounts.reduce((sum, count) => sum + count, 0))}.`,
+              `Student ${card.name} written to ${at(flags.out)}: pre-trained on ${counted(versionImages, "image")} of version ${manifest.number}, fine-tuned on ${countText(trainingCounts.reduce((sum, count) => sum + count, 0))}${saidImages === 0 ? "" : `, ${countText(saidImages)} of them labelled in the stream`}.`,
               ...skippedText(skipped),
               ...(fineTuned === null
                 ? []
@@ -154,6 +160,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               card,
               versionImages,
               trainingCounts,
+              saidImages,
               evaluations: {
                 baseline: evaluationObject(baseline),
                 pretrained: evaluationObject(pretrained),
@@ -171,6 +178,7 @@ export const declare: DeclareCommand = (command, invocation) => {
 
 interface StudentFlags extends TrainFlags {
   readonly on: string;
+  readonly said: boolean;
   readonly baseline: boolean;
   readonly baselineSteps?: number;
   readonly pretrainSteps?: number;

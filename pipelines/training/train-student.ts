@@ -10,12 +10,15 @@ import {
   type ReadExamples,
   type SkippedExample,
 } from "../../operators/training/read-examples.js";
-import { readCards } from "../../operators/archive/teacher-registry.js";
+import type { ImageOpener } from "../../connectors/source/source.js";
+import { readCards, type ArchivedCard } from "../../operators/archive/teacher-registry.js";
+import { selectedClasses } from "../../operators/select/class-map.js";
 import type { DecodeConfig } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { versionLabels, type Manifest } from "../../schemas/manifest.js";
 import { channelsOf, modelCardSchema, type ModelCard } from "../../schemas/model-card.js";
 import type { OnProgress } from "../../schemas/progress.js";
+import { digestsOf, saidExamples } from "./said-examples.js";
 import { openLabelledFolder } from "./labelled-folder.js";
 import { readSamples } from "../versions/shard-reader.js";
 import { fineTuneScheduleFor, MAX_TRAINING_BYTES, studentFor } from "./train-defaults.js";
@@ -39,6 +42,8 @@ export interface TrainStudentRun {
   readonly manifest: Manifest;
   /** `<folder>/<class name>/…`, the classes named as the teacher's labels */
   readonly labelled: string;
+  /** Where images lie that people labelled in the version's stream: those that they said are of a class join the labelled ones. Absent: none do */
+  readonly said?: { readonly opener: ImageOpener; readonly nowMs: () => number } | undefined;
   /** Of the same form; absent: nothing is evaluated */
   readonly test?: string | undefined;
   /** Where model and card go */
@@ -70,6 +75,8 @@ export interface TrainedStudent {
   };
   /** Labelled images a class, [C] */
   readonly trainingCounts: readonly number[];
+  /** Of the labelled images, those that people labelled in the stream */
+  readonly saidImages: number;
   /** Images read from the version, one for each row whose bytes it has */
   readonly versionImages: number;
   readonly skipped: readonly SkippedExample[];
@@ -88,7 +95,9 @@ export async function trainStudentRun(run: TrainStudentRun): Promise<TrainedStud
     manifest.select.labels === undefined && teacher !== undefined ? [...teacher.labels] : versionLabels(manifest);
   const card = { input, resize };
   const version = await read(run, "read version", card, samplesOf(store, manifest));
-  const labelled = await read(run, "read labelled images", card, await folderOf(run.labelled, labels, run.decode));
+  const folder = await folderOf(run.labelled, labels, run.decode);
+  const said = { count: 0 };
+  const labelled = await read(run, "read labelled images", card, withSaid(folder, saidOf(run, labels, teacher), said));
   const test =
     run.test === undefined
       ? null
@@ -121,6 +130,7 @@ export async function trainStudentRun(run: TrainStudentRun): Promise<TrainedStud
       card: await saveModel(student, run.out, run.name),
       evaluations: { baseline, pretrained: await judge(pretrained), fineTuned: await judge(student) },
       trainingCounts,
+      saidImages: said.count,
       versionImages: version.examples.count,
       skipped: [version, labelled, ...(test === null ? [] : [test])].flatMap(({ skipped }) => skipped),
     };
@@ -150,6 +160,41 @@ function read(
   const maxBytes = run.maxBytes ?? MAX_TRAINING_BYTES;
   const onExample = (done: number): void => onProgress?.({ ...NOTHING_SCORED, phase, done, total: null });
   return readExamples(source, { decoder, card, config: decode, maxBytes, signal, onExample });
+}
+
+/** What people labelled in the stream, as the student's classes have it; nothing where the run does not ask for it. */
+async function* saidOf(
+  run: TrainStudentRun,
+  labels: readonly string[],
+  teacher: ArchivedCard | undefined,
+): AsyncGenerator<EncodedExample> {
+  const { store, manifest, said, decode } = run;
+  if (said === undefined) return;
+  const names = teacher ?? { labels };
+  yield* saidExamples({
+    ...said,
+    store,
+    stream: manifest.provenance.stream,
+    teacher: names,
+    map: selectedClasses(manifest.select, names),
+    without: async () => {
+      const own = await digestsOf(await folderOf(run.labelled, labels, decode));
+      if (run.test === undefined) return own;
+      return new Set([...own, ...(await digestsOf(await folderOf(run.test, labels, decode)))]);
+    },
+  });
+}
+
+async function* withSaid(
+  folder: AsyncIterable<EncodedExample>,
+  said: AsyncIterable<EncodedExample>,
+  counted: { count: number },
+): AsyncGenerator<EncodedExample> {
+  yield* folder;
+  for await (const example of said) {
+    counted.count++;
+    yield example;
+  }
 }
 
 async function folderOf(
