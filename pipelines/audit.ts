@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Store } from "../connectors/store/store.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { IndexRow } from "../schemas/index-row.js";
-import { drawn, isRight, saidOf, wilson } from "./console/review-queue.js";
+import { drawn, isRight, saidOf, wilson } from "./console/review/review-queue.js";
 import { IndexGroups } from "./versions/index-groups.js";
 
 /** Of rows that people judged: the share that is right, and its 95 % interval (Wilson). */
