@@ -42,9 +42,7 @@ export class NearIndex {
   /** By table: the hash before in the same bucket, [tables x room] */
   #next: Int32Array[];
   #count = 0;
-  /** When each hash was last looked at, so that no pair is compared twice */
-  #seen: Uint32Array;
-  #turn = 0;
+  #room: number;
 
   /** `expected`: how many hashes there will be, about: it decides how many tables there are, and nothing that is found. */
   constructor(distance: number, expected: number) {
@@ -54,7 +52,7 @@ export class NearIndex {
     const room = Math.max(16, Math.min(expected, 2 ** 28));
     this.#words = new Uint32Array(HASH_WORDS * room);
     this.#next = this.#parts.map(() => new Int32Array(room));
-    this.#seen = new Uint32Array(room);
+    this.#room = room;
   }
 
   get count(): number {
@@ -64,14 +62,12 @@ export class NearIndex {
   /** Tables and all, in bytes */
   get sizeBytes(): number {
     const heads = this.#parts.reduce((sum, { heads }) => sum + heads.byteLength, 0);
-    return (
-      heads + this.#words.byteLength + this.#seen.byteLength + this.#next.reduce((sum, one) => sum + one.byteLength, 0)
-    );
+    return heads + this.#words.byteLength + this.#next.reduce((sum, one) => sum + one.byteLength, 0);
   }
 
   /** Adds the hash of 8 words at `from`; returns its number. */
   add(words: Uint32Array, from: number): number {
-    if (this.#count === this.#seen.length) this.#grow();
+    if (this.#count === this.#room) this.#grow();
     const at = this.#count++;
     this.#words.set(words.subarray(from, from + HASH_WORDS), HASH_WORDS * at);
     this.#parts.forEach(({ first, bits, heads }, table) => {
@@ -96,32 +92,24 @@ export class NearIndex {
 
   /** All within the distance, in the order in which they were added. */
   all(words: Uint32Array, from: number): Near[] {
-    const found: Near[] = [];
-    this.#eachNear(words, from, (at, distance) => found.push({ at, distance }));
-    return found.sort((a, b) => a.at - b.at);
+    const found = new Map<number, Near>();
+    this.#eachNear(words, from, (at, distance) => found.set(at, { at, distance }));
+    return [...found.values()].sort((a, b) => a.at - b.at);
   }
 
+  /** May name one several times: that nearly none are met twice is cheaper than to remember which were met. */
   #eachNear(words: Uint32Array, from: number, visit: (at: number, distance: number) => void): void {
-    if (this.#turn === 2 ** 32 - 1) {
-      this.#seen.fill(0);
-      this.#turn = 0;
-    }
-    this.#turn++;
     this.#look(words, from, 0, visit);
     this.#look(words, from, MIRRORED, visit);
   }
 
   #look(words: Uint32Array, from: number, turned: number, visit: (at: number, distance: number) => void): void {
-    const turn = this.#turn;
-    const seen = this.#seen;
     for (let table = 0; table < this.#parts.length; table++) {
       const { first, bits, probes, heads } = this.#parts[table]!;
       const next = this.#next[table]!;
       const own = bitsOf(words, from, first, bits) ^ bitsOfWord(turned, first, bits);
       for (let probe = 0; probe < probes.length; probe++) {
         for (let at = heads[own ^ probes[probe]!]!; at !== NONE; at = next[at]!) {
-          if (seen[at] === turn) continue;
-          seen[at] = turn;
           const away = this.#distanceTo(at, words, from);
           if (away <= this.distance) visit(at, away);
         }
@@ -129,6 +117,7 @@ export class NearIndex {
     }
   }
 
+  /** Exact up to the index's distance; beyond it, some number beyond it. */
   #distanceTo(at: number, words: Uint32Array, from: number): number {
     const own = this.#words;
     const to = HASH_WORDS * at;
@@ -138,12 +127,14 @@ export class NearIndex {
       const differs = own[to + word]! ^ words[from + word]!;
       plain += ones(differs);
       mirrored += ones(differs ^ MIRRORED);
+      if (plain > this.distance && mirrored > this.distance) break;
     }
     return plain < mirrored ? plain : mirrored;
   }
 
   #grow(): void {
-    const room = 2 * this.#seen.length;
+    const room = 2 * this.#room;
+    this.#room = room;
     const words = new Uint32Array(HASH_WORDS * room);
     words.set(this.#words);
     this.#words = words;
@@ -152,9 +143,6 @@ export class NearIndex {
       next.set(old);
       return next;
     });
-    const seen = new Uint32Array(room);
-    seen.set(this.#seen);
-    this.#seen = seen;
   }
 }
 
