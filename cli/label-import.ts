@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { buffer as readAll } from "node:stream/consumers";
 import { resolve } from "node:path";
 import { Option, type Command } from "commander";
+import { counted } from "../schemas/counted.js";
 import { messageOf, SluiceError } from "../schemas/errors.js";
 import { exampleText } from "./command.js";
 import type { AppendLabels } from "./commands/label.js";
@@ -49,7 +50,10 @@ export function declareLabelImport(command: Command, invocation: () => Invocatio
         if (as === "jsonl") return parseLabelLines(Buffer.from(bytes).toString("utf8"), where, saying);
         const { digestsOfNamed } = await import("../pipelines/versions/named-images.js");
         const { labels, empty } = await foreignLabels(bytes, as, { where, field: flags.field });
-        if (empty > 0) run.note(`${empty} of ${labels.length + empty} rows of ${where} say nothing yet: passed over`);
+        if (empty > 0)
+          run.note(
+            `passed over what says nothing yet in ${where}: ${empty} of ${counted(labels.length + empty, "row")}`,
+          );
         return labelsOfForeign(labels, await digestsOfNamed(store, labels), saying);
       });
     });

@@ -1,6 +1,7 @@
 import { pathToFileURL } from "node:url";
 import type { Store } from "../../connectors/store/store.js";
 import { newestManifest, publishedDatasets } from "../../operators/version/manifests.js";
+import { counted } from "../../schemas/counted.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { readSomeColumns } from "./index-reader.js";
 
@@ -45,7 +46,7 @@ export async function digestsOfNamed(
     if (found.size === 1) return [...found][0]!;
     throw new SluiceError(
       "E_USAGE",
-      `Expected in ${place} an image that a newest version has, found "${text}": ${found.size === 0 ? "no row has that uri or file name" : `${found.size} images have that file name`}. ` +
+      `Expected in ${place} an image that a newest version has, found "${text}": ${found.size === 0 ? "no row has that uri or file name" : `${counted(found.size, "image")} have that file name`}. ` +
         "Give its sha256, which the index of a version has beside the uri.",
     );
   });
