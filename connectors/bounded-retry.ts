@@ -14,14 +14,16 @@ export interface RetryEvent {
   readonly nextDelayMs: number;
 }
 
+export type Settled = "done" | "given up";
+
 export interface RetryPolicy {
   /** Gives up when the next attempt would start later than this after the first one. */
   readonly patienceMs: number;
   readonly firstDelayMs: number;
   readonly greatestDelayMs: number;
   readonly onRetry?: (event: RetryEvent) => void;
-  /** Called where something has been done that had failed before, with what was tried. */
-  readonly onSettled?: (doing: string) => void;
+  /** Called where what had failed before has been done, or goes on, or has been given up. */
+  readonly onSettled?: (doing: string, how: Settled) => void;
   /** Ends the waiting; what then is thrown is the last failure. */
   readonly signal: AbortSignal;
 }
@@ -37,12 +39,12 @@ export async function withRetries<T>(
   attempt: (progress: () => void) => Promise<T>,
 ): Promise<T> {
   const wait = new RetryWait(policy, doing);
-  for (let isFirst = true; ; isFirst = false) {
+  for (;;) {
     try {
       const result = await attempt(() => {
         wait.progress();
       });
-      if (!isFirst) policy.onSettled?.(doing);
+      wait.progress();
       return result;
     } catch (error) {
       await wait.afterFailure(error);
@@ -63,18 +65,23 @@ export class RetryWait {
   }
 
   progress(): void {
+    if (this.#attempts > 0) this.#policy.onSettled?.(this.#doing, "done");
     this.#startedMs = performance.now();
     this.#attempts = 0;
   }
 
   /** Waits before the next attempt, or throws `error` where there is to be none. */
   async afterFailure(error: unknown): Promise<void> {
-    const { patienceMs, firstDelayMs, greatestDelayMs, onRetry, signal } = this.#policy;
+    const { patienceMs, firstDelayMs, greatestDelayMs, onRetry, onSettled, signal } = this.#policy;
     this.#attempts++;
-    if (!(error instanceof SluiceError) || !error.retryable || signal.aborted) throw error;
+    if (!(error instanceof SluiceError) || !error.retryable || signal.aborted) {
+      if (this.#attempts > 1) onSettled?.(this.#doing, "given up");
+      throw error;
+    }
     const delayMs = Math.min(firstDelayMs * 2 ** (this.#attempts - 1), greatestDelayMs) * (1 - Math.random() / 2);
     const elapsedMs = performance.now() - this.#startedMs;
     if (elapsedMs + delayMs > patienceMs) {
+      if (this.#attempts > 1) onSettled?.(this.#doing, "given up");
       throw this.#attempts === 1
         ? error
         : new SluiceError(
@@ -90,6 +97,9 @@ export class RetryWait {
       elapsedMs,
       nextDelayMs: delayMs,
     });
-    if ((await orNull(sleep(delayMs, true, { signal }), "ABORT_ERR")) === null) throw error;
+    if ((await orNull(sleep(delayMs, true, { signal }), "ABORT_ERR")) === null) {
+      onSettled?.(this.#doing, "given up");
+      throw error;
+    }
   }
 }

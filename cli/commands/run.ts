@@ -1,5 +1,6 @@
 import { Option, type Command } from "commander";
 import type { Observing } from "../../pipelines/observe/observing.js";
+import type { WaitForStore } from "../../pipelines/open/open-bucket.js";
 import type { Workspace } from "../../pipelines/open/workspace.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
@@ -68,7 +69,9 @@ export const declare: DeclareCommand = (command, invocation) => {
         .command(name)
         .summary(summary)
         .description(`${description} Goes on until Ctrl-C; killed at any moment, it goes on where it was.`)
-        .addOption(every("--wait", "wait so long for brokers that are away at the start", 5 * MINUTE_MS, "5m"))
+        .addOption(
+          every("--wait", "wait so long for brokers and a store that are away at the start", 5 * MINUTE_MS, "5m"),
+        )
         .option("--one-machine", "the store may lie in the data folder: all processes run here, with this one"),
     );
 
@@ -200,17 +203,21 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
     opened.push(made);
     return made;
   };
-  const store = observing.metered(await opening(openStore(given.location)));
+  // Of each server its own: one may be away while the other is not.
+  const brokersVoice = new OutageVoice(warn, run.terminal.nowMs);
+  const storeVoice = new OutageVoice(warn, run.terminal.nowMs);
+  const storeWait = { openPatienceMs: flags.wait, onRetry: storeVoice.onRetry, onSettled: storeVoice.onSettled };
+  const store = observing.metered(await opening(openStore(given.location, storeWait)));
   const { config, card: ranking, teacher } = await declaredForRun(run, { given, store, flags, parts: wanted });
   const kafka = kafkaOf(config);
-  const voice = new OutageVoice(warn, run.terminal.nowMs);
-  const onRetry: typeof voice.onRetry = (event) => {
+  const onRetry: typeof brokersVoice.onRetry = (event) => {
     observing.onRetry?.(event);
-    voice.onRetry(event);
+    brokersVoice.onRetry(event);
   };
-  const waiting = { openPatienceMs: flags.wait, onSettled: voice.onSettled };
+  const waiting = { openPatienceMs: flags.wait, onSettled: brokersVoice.onSettled };
   const log = await opening(openStreamKafka({ stream: config.stream, kafka }, store, onRetry, waiting));
-  const workspace = wanted.score === undefined ? null : await opening(openScorersFolder(config, wanted, observing));
+  const workspace =
+    wanted.score === undefined ? null : await opening(openScorersFolder(config, wanted, observing, storeWait));
   const scoring =
     workspace === null || teacher === null
       ? null
@@ -294,10 +301,20 @@ async function declaredForRun(
 }
 
 /** A scorer's data folder. Throws E_LOCKED where another one has it. */
-async function openScorersFolder(config: Config, { publish }: WantedParts, observing: Observing): Promise<Workspace> {
+async function openScorersFolder(
+  config: Config,
+  { publish }: WantedParts,
+  observing: Observing,
+  storeWait: WaitForStore,
+): Promise<Workspace> {
   const { openWorkspace } = await import("../../pipelines/open/workspace.js");
   try {
-    return await openWorkspace(config, publish === undefined ? "sluice run score" : "sluice run all", observing);
+    return await openWorkspace(
+      config,
+      publish === undefined ? "sluice run score" : "sluice run all",
+      observing,
+      storeWait,
+    );
   } catch (error) {
     if (!isSluiceError(error, "E_LOCKED")) throw error;
     throw new SluiceError("E_LOCKED", `${error.message} Each scorer needs a data folder of its own: --data scorer-2.`, {

@@ -1,4 +1,4 @@
-import type { RetryEvent } from "../../connectors/bounded-retry.js";
+import type { RetryEvent, Settled } from "../../connectors/bounded-retry.js";
 
 /** An outage is worth a word after so long, and another one after so long again, ms */
 const FIRST_MS = 5_000;
@@ -28,10 +28,10 @@ export class OutageVoice {
     this.#say(`Waiting for ${seconds(nowMs - this.#sinceMs)}, going on by itself: ${failure}`);
   };
 
-  /** Something that was tried has been done, or given up. */
-  readonly onSettled = (doing: string): void => {
+  /** What is given up is said by those who asked for it. */
+  readonly onSettled = (doing: string, how: Settled): void => {
     if (!this.#failing.delete(doing) || this.#failing.size > 0 || this.#saidMs === null) return;
-    this.#say(`Going on after ${seconds(this.#nowMs() - this.#sinceMs)}: ${doing}.`);
+    if (how === "done") this.#say(`Going on after ${seconds(this.#nowMs() - this.#sinceMs)}: ${doing}.`);
     this.#saidMs = null;
   };
 }

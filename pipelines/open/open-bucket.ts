@@ -1,12 +1,15 @@
 import type { ImageBuckets } from "../../connectors/source/source.js";
-import { openMinioStore, type MinioStore } from "../../connectors/store/s3/minio-store.js";
+import { openMinioStore, type MinioStore, type MinioStoreOptions } from "../../connectors/store/s3/minio-store.js";
 import { imageBuckets } from "../../connectors/store/s3/images.js";
 import type { S3Config } from "../../schemas/s3-config.js";
 
+/** How long a store that is away at the start is waited for, and who is told of what fails, and that it goes on */
+export type WaitForStore = Pick<MinioStoreOptions, "openPatienceMs" | "onRetry" | "onSettled">;
+
 /** Opens the configured bucket as a store. Throws E_STORE_BUCKET, E_STORE_ACCESS, E_STORE_IO. */
-export async function openBucket(s3: S3Config): Promise<MinioStore> {
+export async function openBucket(s3: S3Config, how: WaitForStore = {}): Promise<MinioStore> {
   const { bucket, prefix } = s3;
-  return openMinioStore({ ...account(s3), bucket, ...(prefix === undefined ? {} : { prefix }) });
+  return openMinioStore({ ...account(s3), bucket, ...(prefix === undefined ? {} : { prefix }), ...how });
 }
 
 /** The buckets that images may lie in, on the configured endpoint and with its keys; undefined where none is configured. */

@@ -9,7 +9,7 @@ import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError, codeOf } from "../../schemas/errors.js";
 import type { Observing } from "../observe/observing.js";
-import { openBucket } from "./open-bucket.js";
+import { openBucket, type WaitForStore } from "./open-bucket.js";
 import { openStreamKafka } from "./open-kafka.js";
 
 /** What lies in the data folder. */
@@ -45,6 +45,7 @@ export async function openWorkspace(
   config: Config,
   command: string,
   observing: Partial<Pick<Observing, "metered" | "onRetry">> = {},
+  waiting: WaitForStore = {},
 ): Promise<Workspace> {
   const folder = resolve(config.data);
   await makeFolder(folder);
@@ -55,7 +56,7 @@ export async function openWorkspace(
   try {
     const embedded = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
     opened.push(embedded);
-    const opening = await openStore(config);
+    const opening = await openStore(config, waiting);
     opened.push(opening);
     const store = observing.metered?.(opening) ?? opening;
     const { stream, kafka } = config;
@@ -70,8 +71,8 @@ export async function openWorkspace(
 }
 
 /** The object store alone: for commands that read, or that publish from the archive. */
-export async function openStore(config: Pick<Config, "data" | "s3">): Promise<Store> {
-  return config.s3 !== undefined ? openBucket(config.s3) : openFilesystemStore(resolve(config.data, FOLDERS.store));
+export async function openStore({ data, s3 }: Pick<Config, "data" | "s3">, waiting: WaitForStore = {}): Promise<Store> {
+  return s3 !== undefined ? openBucket(s3, waiting) : openFilesystemStore(resolve(data, FOLDERS.store));
 }
 
 async function makeFolder(folder: string): Promise<void> {

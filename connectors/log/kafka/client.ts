@@ -3,7 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import kafkajs from "kafkajs";
 import type { Admin, Kafka, SASLOptions } from "kafkajs";
 import { SluiceError } from "../../../schemas/errors.js";
-import { withRetries, type RetryEvent, type RetryPolicy } from "../../bounded-retry.js";
+import { withRetries, type RetryEvent, type RetryPolicy, type Settled } from "../../bounded-retry.js";
 import { registerCodecs, type Compression } from "./codecs.js";
 import { clientsBroker, openBrokerSocket } from "./sockets.js";
 import { isUnknownTopic, kafkaFailure, typeOf } from "./errors.js";
@@ -29,7 +29,7 @@ export interface KafkaConnection {
   /** Called at every wait for a broker that failed. */
   readonly onRetry?: (event: RetryEvent) => void;
   /** Called where something has been done that had failed before. */
-  readonly onSettled?: (doing: string) => void;
+  readonly onSettled?: (doing: string, how: Settled) => void;
   /** Hears what the client itself has to say. */
   readonly onLog?: (line: string) => void;
 }

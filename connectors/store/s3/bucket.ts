@@ -3,7 +3,7 @@ import http from "node:http";
 import https from "node:https";
 import { Client } from "minio";
 import { SluiceError } from "../../../schemas/errors.js";
-import { withRetries, type RetryEvent, type RetryPolicy } from "../../bounded-retry.js";
+import { withRetries, type RetryEvent, type RetryPolicy, type Settled } from "../../bounded-retry.js";
 import { checkPrefix } from "../object-key.js";
 import { s3Failure, type StoreAction } from "./errors.js";
 import { s3Transport } from "./transport.js";
@@ -29,6 +29,8 @@ export interface S3BucketOptions {
   readonly connections?: number;
   /** Called at every wait for a store that failed. */
   readonly onRetry?: (event: RetryEvent) => void;
+  /** Called where what had failed before has been done, or goes on, or has been given up. */
+  readonly onSettled?: (doing: string, how: Settled) => void;
 }
 
 /** The greatest object that one PUT may write: every PUT of bytes is a single, atomic one. */
@@ -47,7 +49,7 @@ export class S3Bucket {
   readonly #agent: http.Agent;
   readonly #closed = new AbortController();
   readonly #patienceMs: number;
-  readonly #onRetry: ((event: RetryEvent) => void) | undefined;
+  readonly #told: Pick<RetryPolicy, "onRetry" | "onSettled">;
 
   constructor(options: S3BucketOptions) {
     const { endPoint, port, useSSL, bucket, connections = 32, stallMs = 30_000 } = options;
@@ -70,7 +72,8 @@ export class S3Bucket {
     // Without the last slash: messages put a key behind one.
     this.place = `${useSSL ? "https" : "http"}://${endPoint}:${port}/${bucket}/${this.prefix}`.slice(0, -1);
     this.#patienceMs = options.patienceMs ?? 120_000;
-    this.#onRetry = options.onRetry;
+    const { onRetry, onSettled } = options;
+    this.#told = { ...(onRetry === undefined ? {} : { onRetry }), ...(onSettled === undefined ? {} : { onSettled }) };
     const pool = { keepAlive: true, maxSockets: connections };
     this.#agent = useSSL ? new https.Agent(pool) : new http.Agent(pool);
     this.client = new Client({
@@ -100,7 +103,7 @@ export class S3Bucket {
   /** Tries within bounds; what it throws is a SluiceError. */
   async retrying<T>(action: StoreAction, key: string, attempt: () => Promise<T>, patienceMs?: number): Promise<T> {
     const policy = { ...this.policy(), ...(patienceMs === undefined ? {} : { patienceMs }) };
-    return withRetries(policy, `${action} ${key} in ${this.place}`, async () => {
+    return withRetries(policy, `${action} ${key === "" ? "" : `${key} in `}${this.place}`, async () => {
       try {
         return await attempt();
       } catch (error) {
@@ -117,7 +120,7 @@ export class S3Bucket {
       patienceMs: this.#patienceMs,
       firstDelayMs: 50,
       greatestDelayMs: 2_000,
-      ...(this.#onRetry === undefined ? {} : { onRetry: this.#onRetry }),
+      ...this.#told,
       signal: this.#closed.signal,
     };
   }

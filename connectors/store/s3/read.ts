@@ -52,7 +52,10 @@ export async function* readObject(
         wait.progress();
         yield chunk;
       }
-      if (position === limit) return;
+      if (position === limit) {
+        wait.progress();
+        return;
+      }
       throw new SluiceError("E_STORE_IO", `Expected ${key} in ${bucket.place} to go on, found it cut short.`, {
         retryable: true,
       });

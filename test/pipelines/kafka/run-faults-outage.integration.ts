@@ -52,6 +52,9 @@ describe(
     const fall = (service: LocalService): Promise<void> => service.kill(HANGS ? "SIGSTOP" : "SIGKILL");
     const comeBack = (service: LocalService): Promise<void> => (HANGS ? service.kill("SIGCONT") : service.restart());
 
+    const says = (site: KafkaSite, process: RunProcess, words: RegExp): Promise<true> =>
+      site.until(`a process to say ${words}`, () => Promise.resolve(words.test(process.said) || null));
+
     async function status(site: KafkaSite): Promise<Status & { code: number; text: string }> {
       const [json, text] = await Promise.all([site.sluice("status", "--json"), site.sluice("status")]);
       assert.equal(text.code, json.code);
@@ -134,6 +137,7 @@ describe(
       await sleep(Math.max(0, OUTAGE_MS - (Date.now() - fallen)));
       const grown = (await residentBytes(scorer)) - residentBefore;
       assert.ok(grown < GROWTH_BYTES, `grew by ${grown} bytes, of ${WAITING * IMAGE_BYTES} that wait`);
+      await says(site, scorer, /Waiting for \d+ s, going on by itself: Expected to \w+ .* http:/);
       t.diagnostic(
         `store away for ${OUTAGE_MS / 1000} s, ${WAITING * IMAGE_BYTES} bytes waiting: grew by ${grown} bytes`,
       );
@@ -143,7 +147,25 @@ describe(
       await site.committed();
       assert.equal(chain!.rows.length, 30 + WAITING);
       assert.equal(chain!.rejected.length, 0);
+      await says(site, scorer, /Going on after \d+ s: \w+ .* in http:/);
       assert.equal(await scorer.end("SIGINT"), 0, scorer.said);
+    });
+
+    test("a store that is away as a scorer starts is waited for, so long as --wait says", async (t) => {
+      const site = await KafkaSite.open(t, services, { partitions: 1 });
+      await site.put(0, seeds(1, 10));
+      await fall(services.minio);
+      const [impatient, patient] = ["1s", "80s"].map((wait, at) =>
+        site.run(["score", "--data", `scorer-${at}`, "--wait", wait]),
+      );
+      assert.equal(await impatient!.exit(), 1, impatient!.said);
+      assert.match(impatient!.said, /E_STORE_IO: Expected to reach http:.* Tried \d+ times in/);
+      await says(site, patient!, /Waiting for \d+ s, going on by itself: Expected to reach http:/);
+      await comeBack(services.minio);
+      const [chain] = await site.scored();
+      assert.equal(chain!.rows.length, 10);
+      assert.match(patient!.said, /Going on after \d+ s: open http:/);
+      assert.equal(await patient!.end("SIGINT"), 0, patient!.said);
     });
 
     test("a slow store: less is scored, memory stays as it is, and all of it is archived", async (t) => {

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdir, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { openKafkaLog, type KafkaLog } from "../../../connectors/log/kafka/kafka-log.js";
@@ -20,7 +18,14 @@ import { decodeCandidates } from "../../../schemas/wire/candidates.js";
 import { decodePublished } from "../../../schemas/wire/published.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { picture } from "../../fixtures/make-images.js";
+import {
+  againWhileAway,
+  eventually,
+  everything,
+  makePictures,
+  Process,
+  seeded,
+} from "../../fixtures/killed-processes.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
@@ -117,13 +122,13 @@ test(
       }
     }
     await produced;
-    const version = await eventually(t, running, async () => {
+    const version = await eventually({ t, running, withinMs: WITHIN_MS }, async () => {
       const shown = await sluice(services, "versions", "show", "latest", "--json").catch(() => null);
       return shown === null ? null : (JSON.parse(shown) as { id: string; number: number });
     });
 
     // Kafka's own tools see the groups, and that nothing is left to do.
-    const { teacher, lag } = await eventually(t, running, async () => {
+    const { teacher, lag } = await eventually({ t, running, withinMs: WITHIN_MS }, async () => {
       const args = ["--bootstrap-server", kafka.address, "--describe", "--all-groups"];
       const said = await kafkaTool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", args);
       const scorers = linesOf(said, "sluice-images-score-");
@@ -159,95 +164,6 @@ test(
     );
   },
 );
-
-async function makePictures(folder: string, count: number): Promise<Set<string>> {
-  await mkdir(folder);
-  const digests = new Set<string>();
-  for (let seed = 0; seed < count; seed++) {
-    const bytes = await picture(24, 16, seed + 1)
-      .jpeg()
-      .toBuffer();
-    digests.add(sha256Hex(bytes));
-    await writeFile(join(folder, `${String(seed).padStart(6, "0")}.jpg`), bytes);
-  }
-  assert.equal(digests.size, count, "every picture is another one");
-  return digests;
-}
-
-/** A command that finds no broker as it starts says so and ends: whoever runs it runs it again. */
-async function againWhileAway<T>(command: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await command();
-    } catch (error) {
-      if (!/error E_LOG_IO: /.test((error as { stderr?: string }).stderr ?? "")) throw error;
-    }
-  }
-}
-
-/** One `sluice run …`, which can be killed and started again. */
-class Process {
-  readonly #start: () => ChildProcess;
-  #child: ChildProcess;
-  readonly #name: string;
-  said = "";
-
-  constructor(name: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
-    this.#name = name;
-    this.#start = () => {
-      this.said = "";
-      const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
-      createInterface({ input: child.stderr }).on("line", (line) => {
-        this.said = `${this.said}${line}\n`.slice(-4000);
-      });
-      return child;
-    };
-    this.#child = this.#start();
-  }
-
-  get ended(): string | null {
-    const { exitCode, signalCode } = this.#child;
-    return exitCode === null && signalCode === null
-      ? null
-      : `${this.#name} ended (${exitCode ?? signalCode}):\n${this.said}`;
-  }
-
-  /** Whether it ended before it began, for want of a broker or a store: whoever runs it starts it again. */
-  get foundNothing(): boolean {
-    return this.ended !== null && /^error E_(LOG|STORE)_IO: /.test(this.said);
-  }
-
-  async restart(): Promise<void> {
-    await this.end("SIGKILL");
-    this.#child = this.#start();
-  }
-
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    if (this.ended === null) {
-      const closed = once(this.#child, "close");
-      this.#child.kill(signal);
-      await closed;
-    }
-    return this.#child.exitCode;
-  }
-}
-
-async function eventually<T>(t: TestContext, running: readonly Process[], look: () => Promise<T | null>): Promise<T> {
-  const until = Date.now() + WITHIN_MS;
-  for (;;) {
-    for (const process of running) {
-      if (process.foundNothing) await process.restart();
-      assert.equal(process.ended, null);
-    }
-    const found = await look();
-    if (found !== null) return found;
-    if (Date.now() > until) {
-      for (const { said } of running) t.diagnostic(said);
-      assert.fail("what was waited for did not come");
-    }
-    await sleep(500);
-  }
-}
 
 interface Archived {
   /** SHA-256 of every row's image, ascending */
@@ -351,15 +267,6 @@ async function versionsTold(log: KafkaLog) {
   return (await everything(log, place.topic, 0)).map((record) => decodePublished(record, place));
 }
 
-async function everything(log: KafkaLog, topic: string, partition: number) {
-  const { start, end } = (await log.ends(topic))[partition]!;
-  return log.fetch(
-    topic,
-    partition,
-    Array.from({ length: end - start }, (_, at) => start + at),
-  );
-}
-
 interface GroupLine {
   readonly group: string;
   readonly partition: number;
@@ -375,15 +282,4 @@ function linesOf(said: string, prefix: string): GroupLine[] {
     .map((line) => line.trim().split(/\s+/))
     .filter((words) => words[0]?.startsWith(prefix) === true)
     .map((words) => ({ group: words[0]!, partition: Number(words[2]), end: Number(words[4]), lag: Number(words[5]) }));
-}
-
-/** mulberry32 */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

@@ -57,7 +57,7 @@ describe(
       await site.scored();
       assert.equal(await first.end("SIGINT"), 0, first.said);
       const elsewhere = await site.sluice("status", "--set", "s3.prefix=another");
-      assert.match(elsewhere.stdout, /fail +.*Expected the store that stream "images-\d+" is archived in \(s3:/);
+      assert.match(elsewhere.stdout, /fail +.*Expected the store that stream "images-\d+" is archived in \(http:/);
       const local = Object.fromEntries(
         Object.keys(site.environment).flatMap((name) => (/^SLUICE_S3__|^AWS_/.test(name) ? [[name, undefined]] : [])),
       );
@@ -66,7 +66,7 @@ describe(
       assert.match(unsaid.said, /E_CONFIG: Expected a store that all processes/);
       const said = site.run(["score", "--data", "scorer-2", "--one-machine"], local);
       assert.equal(await said.exit(), 1, said.said);
-      assert.match(said.said, /E_STORE_OTHER: Expected the store that stream "images-\d+" is archived in \(s3:/);
+      assert.match(said.said, /E_STORE_OTHER: Expected the store that stream "images-\d+" is archived in \(http:/);
     });
   },
 );

@@ -14,7 +14,7 @@ test("an outage is said after seconds, again at intervals, and when it ends; wha
   };
   failed("append");
   nowMs = 1_000;
-  voice.onSettled("append");
+  voice.onSettled("append", "done");
   assert.deepEqual(said, []);
   for (; nowMs <= 45_000; nowMs += 1_000) for (const doing of ["append", "fetch"]) failed(doing);
   assert.deepEqual(said, [
@@ -22,8 +22,13 @@ test("an outage is said after seconds, again at intervals, and when it ends; wha
     "Waiting for 35 s, going on by itself: append failed",
   ]);
   // One that works says nothing of the other.
-  voice.onSettled("fetch");
+  voice.onSettled("fetch", "done");
   assert.equal(said.length, 2);
-  voice.onSettled("append");
+  voice.onSettled("append", "done");
   assert.equal(said[2], "Going on after 45 s: append.");
+  for (const end = nowMs + 6_000; nowMs <= end; nowMs += 1_000) failed("append");
+  assert.equal(said.length, 4);
+  // Who asked for it says that it has failed.
+  voice.onSettled("append", "given up");
+  assert.equal(said.length, 4);
 });
