@@ -91,6 +91,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/train.js"),
   },
   {
+    name: "evaluate",
+    summary: "how good a model is, and whether it beats its teacher",
+    load: () => import("./commands/evaluate.js"),
+  },
+  {
     name: "versions",
     summary: "list, show, compare, explain and verify versions",
     load: () => import("./commands/versions.js"),

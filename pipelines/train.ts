@@ -8,7 +8,7 @@ import {
   tailRecall,
   type Evaluation,
 } from "../operators/training/evaluation.js";
-import { fit, type Schedule } from "../operators/training/fit.js";
+import { fit, type FitOptions, type Schedule } from "../operators/training/fit.js";
 import { SluiceError } from "../schemas/errors.js";
 import type { LabelledPixels } from "../schemas/labelled-pixels.js";
 import { modelCardSchema, type ModelCard } from "../schemas/model-card.js";
@@ -34,9 +34,16 @@ export interface TrainOptions {
   readonly onProgress?: OnProgress | undefined;
   /** Where the last sound weights go, as a model with its card, where the loss runs away; absent: they are lost */
   readonly lastGood?: string | undefined;
+  /** Where a phase that was interrupted goes on, and where it is set down */
+  readonly checkpoints?: PhaseCheckpoints | undefined;
+  /** Each step's loss */
+  readonly onLoss?: ((phase: string, step: number, loss: number) => void) | undefined;
   /** Something that a person should know, such as a learning rate that was too high */
   readonly onNote?: ((text: string) => void) | undefined;
 }
+
+/** What of one phase is kept, so that it can be gone on with. */
+export type PhaseCheckpoints = Pick<FitOptions, "resume" | "onCheckpoint">;
 
 export interface NewModelOptions extends TrainOptions {
   readonly trainer: Trainer;
@@ -141,7 +148,7 @@ async function fitOrDispose(
   examples: LabelledPixels,
   defaults: Schedule,
 ): Promise<TrainableModel> {
-  const { seed, signal, onProgress, lastGood, onNote } = options;
+  const { seed, signal, onProgress, onLoss, lastGood, onNote } = options;
   const schedule = { ...defaults, ...options.schedule };
   try {
     await fit({
@@ -150,6 +157,7 @@ async function fitOrDispose(
       schedule,
       seed,
       signal,
+      ...options.checkpoints,
       onLowerRate: (rate) =>
         onNote?.(
           `${phase}: the loss ran away in a trial with learning rate ${schedule.learningRate}; trained with ${rate}.`,
@@ -161,7 +169,11 @@ async function fitOrDispose(
               await saveModel(sound, lastGood, basename(lastGood));
               return lastGood;
             },
-      onStep: ({ step, steps, loss }) => onProgress?.({ ...NOTHING_SCORED, phase, done: step, total: steps, loss }),
+      onStep: ({ step, steps, loss, accuracy }) => {
+        onLoss?.(phase, step, loss);
+        const right = accuracy === null ? {} : { accuracy };
+        onProgress?.({ ...NOTHING_SCORED, phase, done: step, total: steps, loss, ...right });
+      },
     });
     return model;
   } catch (error) {

@@ -29,6 +29,8 @@ export interface ProgressEvent {
   readonly bytesPerS?: number;
   /** mean loss of the last training step; only while a model trains */
   readonly loss?: number;
+  /** Share of some training images that the model has right, [0, 1]; only while a model trains, once it was looked at */
+  readonly accuracy?: number;
 }
 
 /** Takes progress; must neither throw nor block. */

@@ -60,6 +60,7 @@ function countsText(event: ProgressEvent, separator: string): string {
       kept === 0 && (!hasImages || event.fill !== undefined) ? "" : `kept ${countText(kept)}`,
       hasImages ? `quarantined ${countText(quarantined)}` : "",
       event.loss === undefined ? "" : `loss ${event.loss.toPrecision(3)}`,
+      event.accuracy === undefined ? "" : `right ${(event.accuracy * 100).toFixed(1)} %`,
     ],
     separator,
   );

@@ -4,6 +4,7 @@ import { SluiceError } from "../../schemas/errors.js";
 import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes, toTensor, type PixelBatch } from "../../schemas/pixels.js";
 import { MODEL_FILES, savingTo } from "./layers-files.js";
+import { packTensors, unpackTensors } from "./packed-tensors.js";
 import type { Preparation, TrainableModel } from "./trainer.js";
 
 const MOMENTUM = 0.9;
@@ -68,6 +69,26 @@ export function trainableModel(
     },
     async copy() {
       return trainableModel(await loadLayersModel(throughMemory(model)), preparation, outputKind);
+    },
+    async snapshot() {
+      const memory = await optimiser.getWeights();
+      return packTensors([model.getWeights(), memory.map(({ tensor }) => tensor)]);
+    },
+    async restore(snapshot) {
+      const [weights = [], memory = []] = unpackTensors(snapshot);
+      const shapes = model.getWeights().map(({ shape }) => shape);
+      if (weights.length !== shapes.length || weights.some(({ shape }, at) => String(shape) !== String(shapes[at]))) {
+        throw new SluiceError(
+          "E_TRAIN_DATA",
+          "Expected a checkpoint of a model of this shape, found another's. Delete it: training then begins anew.",
+        );
+      }
+      const tensors = weights.map(({ shape, values }) => tf.tensor(values, shape));
+      model.setWeights(tensors);
+      // The optimiser keeps its tensors in the variables' order, without looking at their names.
+      const remembered = memory.map(({ shape, values }, at) => ({ name: `${at}`, tensor: tf.tensor(values, shape) }));
+      await optimiser.setWeights(remembered);
+      tf.dispose([tensors, remembered.map(({ tensor }) => tensor)]);
     },
     async save(folder) {
       await model.save(savingTo(folder));

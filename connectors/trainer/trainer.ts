@@ -32,6 +32,10 @@ export interface TrainableModel {
   logits(batch: PixelBatch): Promise<Float32Array>;
   /** The same weights, an optimiser that remembers nothing. */
   copy(): Promise<TrainableModel>;
+  /** Weights and the optimiser's memory, to the bit. */
+  snapshot(): Promise<Uint8Array>;
+  /** Goes on from the snapshot of a model of the same shape, as that one would have. Throws E_TRAIN_DATA for another shape's. */
+  restore(snapshot: Uint8Array): Promise<void>;
   /** Writes the model's files into `folder`; returns their names, the entry file first. Throws E_STORE_IO. */
   save(folder: string): Promise<SavedModel>;
   /** Frees the memory; the model is not used afterwards. */

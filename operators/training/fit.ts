@@ -6,6 +6,7 @@ import { takeRows, type LabelledPixels } from "../../schemas/labelled-pixels.js"
 import { channelsOf } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import { augmentInto, type Augmentation } from "./augmentation.js";
+import { predictedClasses } from "./evaluation.js";
 import { LossWatch } from "./loss-watch.js";
 import { learningRateAt } from "./learning-rate.js";
 import { classBalancedSampler, shuffledSampler } from "./sampling.js";
@@ -33,6 +34,8 @@ export interface FitStep {
   readonly step: number;
   readonly steps: number;
   readonly loss: number;
+  /** Share of some training images that the model had right when it was looked at last; null before */
+  readonly accuracy: number | null;
 }
 
 export interface FitOptions {
@@ -45,14 +48,32 @@ export interface FitOptions {
   readonly onStep?: ((step: FitStep) => void) | undefined;
   /** The schedule's rate made the loss run away in the first steps, so that a lower one is trained with */
   readonly onLowerRate?: ((rate: number) => void) | undefined;
+  /** Where an earlier run of the same training was; absent: it begins */
+  readonly resume?: FitCheckpoint | undefined;
+  /** Takes where training is, at every twentieth of the steps and at a stop, while the loss is sound */
+  readonly onCheckpoint?: ((checkpoint: FitCheckpoint) => Promise<void>) | undefined;
   /** Takes the weights of the last check before the loss ran away, and says where they are; the model is the caller's to dispose */
   readonly keepLastGood?: ((model: TrainableModel) => Promise<string>) | undefined;
+}
+
+/** All that a training needs to go on as if it had never stopped, to the bit. */
+export interface FitCheckpoint {
+  /** Steps that are done */
+  readonly step: number;
+  /** The learning rate that was found to be sound */
+  readonly peak: number;
+  readonly loss: LossWatch["state"];
+  readonly augmentation: SeededRandom["state"];
+  /** `TrainableModel.snapshot` */
+  readonly model: Uint8Array;
 }
 
 /** Steps that a learning rate is tried for, or a tenth of a short training */
 const PROBE_STEPS = 20;
 /** How often the weights are set aside, while the loss is sound */
 const CHECKS = 20;
+/** Training images that are looked at then, to say how many the model has right */
+const LOOKED_AT = 256;
 
 /**
  * Trains the model in place, with the schedule's learning rate or, where that makes the loss run away at once, with a lower one.
@@ -66,23 +87,41 @@ export async function fit(options: FitOptions): Promise<{ readonly loss: number;
   const sampler = schedule.classBalanced ? classBalancedSampler : shuffledSampler;
   const nextRows = sampler({ labels: examples.labels, batch, seed });
   const random = new SeededRandom(seed, "augmentation");
-  const peak = await soundRate(options);
+  const { resume, onCheckpoint } = options;
+  const peak = resume?.peak ?? (await soundRate(options));
   const watch = new LossWatch(model.preparation.labels.length);
+  if (resume !== undefined) {
+    await model.restore(resume.model);
+    watch.restore(resume.loss);
+    random.restore(resume.augmentation);
+    for (let step = 0; step < resume.step; step++) nextRows();
+  }
+  const sample = sampleOf(options);
   let loss = NaN;
+  let accuracy: number | null = null;
   let lastGood: TrainableModel | null = null;
+  const setDown = async (step: number): Promise<void> => {
+    const at = { step, peak, loss: watch.state, augmentation: random.state };
+    if (onCheckpoint !== undefined) await onCheckpoint({ ...at, model: await model.snapshot() });
+  };
   try {
-    for (let step = 0; step < steps; step++) {
+    for (let step = resume?.step ?? 0; step < steps; step++) {
+      if (options.signal?.aborted === true && step > 0 && watch.mean <= watch.limit / 2) await setDown(step);
       throwIfStopped(options, step);
       const images = batchOf(options, nextRows(), random);
       const learningRate = learningRateAt({ ...schedule, peak }, step, steps);
       loss = await model.step(images, { learningRate, weightDecay: schedule.weightDecay });
       watch.add(loss);
       if (watch.hasRunAway) throw await diverged(options, { step, loss, peak, limit: watch.limit }, lastGood);
-      onStep?.({ step: step + 1, steps, loss });
       const isCheck = (step + 1) % Math.ceil(steps / CHECKS) === 0;
-      if (isCheck && options.keepLastGood !== undefined && watch.mean <= watch.limit / 2) {
-        lastGood?.dispose();
-        lastGood = await model.copy();
+      if (isCheck && onStep !== undefined) accuracy = await accuracyOn(model, sample);
+      onStep?.({ step: step + 1, steps, loss, accuracy });
+      if (isCheck && watch.mean <= watch.limit / 2) {
+        if (options.keepLastGood !== undefined) {
+          lastGood?.dispose();
+          lastGood = await model.copy();
+        }
+        await setDown(step + 1);
       }
       await nextTurn();
     }
@@ -143,6 +182,18 @@ function throwIfStopped({ signal, schedule }: FitOptions, step: number): void {
       cause: signal.reason,
     },
   );
+}
+
+/** Some images, spread over all, as they are. */
+function sampleOf({ model, examples }: FitOptions): LabelledPixels {
+  const every = Math.ceil(examples.count / LOOKED_AT);
+  const rows = Int32Array.from({ length: Math.ceil(examples.count / every) }, (_, at) => at * every);
+  return takeRows(examples, rows, pixelBytes(model.preparation.input));
+}
+
+async function accuracyOn(model: TrainableModel, { labels, ...images }: LabelledPixels): Promise<number> {
+  const predicted = predictedClasses(await model.logits(images), model.preparation.labels.length);
+  return labels.filter((label, at) => predicted[at] === label).length / labels.length;
 }
 
 function batchOf({ model, examples, schedule }: FitOptions, rows: Int32Array, random: SeededRandom): LabelledPixels {

@@ -21,6 +21,16 @@ export class LossWatch {
     else this.#mean += NEWEST * (loss - this.#mean);
   }
 
+  /** First loss and running mean, for `restore`. */
+  get state(): { readonly first: number | null; readonly mean: number } {
+    return { first: this.#first, mean: this.#mean };
+  }
+
+  restore({ first, mean }: { readonly first: number | null; readonly mean: number }): void {
+    this.#first = first;
+    this.#mean = mean;
+  }
+
   /** The running mean; the first loss after one step */
   get mean(): number {
     return this.#mean;

@@ -20,6 +20,17 @@ export class SeededRandom {
     for (let round = 0; round < 15; round++) this.uint32();
   }
 
+  /** Where the numbers are, for `restore`; between two calls of `normal` it may lack the second one's number. */
+  get state(): readonly number[] {
+    return [this.#a, this.#b, this.#c, this.#counter];
+  }
+
+  /** Goes on from where another one's `state` was taken. */
+  restore([a = 0, b = 0, c = 0, counter = 0]: readonly number[]): void {
+    [this.#a, this.#b, this.#c, this.#counter] = [a, b, c, counter];
+    this.#spare = null;
+  }
+
   /** Uniform over [0, 2^32), whole numbers. */
   uint32(): number {
     const sum = (this.#a + this.#b + this.#counter) | 0;

@@ -10,8 +10,10 @@ const PURE_FILES = new Set(
     training: [
       "augmentation",
       "evaluation",
+      "gate",
       "learning-rate",
       "loss-watch",
+      "paired-comparison",
       "pixel-statistics",
       "readings",
       "sampling",

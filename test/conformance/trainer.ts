@@ -107,6 +107,17 @@ export function trainerConformance(backend: TrainerBackend, skip: string | null 
         for (const model of [...models, copy]) model.dispose();
       });
 
+      test(`${architecture.kind}: a fresh model goes on from another's snapshot as that one does, to the bit`, async () => {
+        const trainer = await openTfjsTrainer({ backend });
+        const [one, other] = await Promise.all([1, 2].map((seed) => trainer.create(architecture, PREPARATION, seed)));
+        await trained(one!, 4);
+        await other!.restore(await one!.snapshot());
+        for (const model of [one!, other!]) await trained(model, 3);
+        assert.deepEqual(await other!.snapshot(), await one!.snapshot());
+        one!.dispose();
+        other!.dispose();
+      });
+
       test(`${architecture.kind}: saved and loaded again it gives the same logits and can be trained further`, async () => {
         const trainer = await openTfjsTrainer({ backend });
         const model = await trained(await trainer.create(architecture, PREPARATION, 3), 5);

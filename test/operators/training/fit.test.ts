@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Preparation, TrainableModel } from "../../../connectors/trainer/trainer.js";
 import { openTfjsTrainer } from "../../../connectors/trainer/tfjs.js";
-import { fit, type Schedule } from "../../../operators/training/fit.js";
+import { fit, type FitCheckpoint, type Schedule } from "../../../operators/training/fit.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import type { LabelledPixels } from "../../../schemas/labelled-pixels.js";
 
@@ -133,6 +133,44 @@ test("a loss that runs away later ends training, with the weights of the last so
   EXAMPLES.labels.forEach((label, image) => {
     assert.ok(kept![image * 2 + label]! > kept![image * 2 + 1 - label]!, `image ${image}`);
   });
+});
+
+test("a training that was stopped, and goes on from its checkpoint in another model, ends with the same weights", async () => {
+  const augmentation = { rotateDegrees: 10, scale: 0.1, shift: 0.1, shear: 0.1 };
+  const common = { examples: EXAMPLES, schedule: { ...SCHEDULE, augmentation }, seed: 3 };
+  const whole = await smallModel();
+  const { loss } = await fit({ ...common, model: whole });
+  for (const stopAfter of [1, 17, 59]) {
+    const stop = new AbortController();
+    const checkpoints: FitCheckpoint[] = [];
+    const stopped = fit({
+      ...common,
+      model: await smallModel(),
+      signal: stop.signal,
+      onStep: ({ step }) => {
+        if (step === stopAfter) stop.abort();
+      },
+      onCheckpoint: async (checkpoint) => void checkpoints.push(checkpoint),
+    });
+    await assert.rejects(stopped, (error) => isSluiceError(error, "E_CANCELLED"));
+    for (const resume of [checkpoints.at(-1)!, checkpoints[0]!]) {
+      const model = await smallModel();
+      const steps: number[] = [];
+      const again = await fit({ ...common, model, resume, onStep: ({ step }) => void steps.push(step) });
+      assert.equal(again.loss, loss);
+      assert.equal(steps[0], resume.step + 1);
+      assert.deepEqual(await model.logits(EXAMPLES), await whole.logits(EXAMPLES));
+      assert.deepEqual(await model.snapshot(), await whole.snapshot());
+    }
+    assert.equal(checkpoints.at(-1)!.step, stopAfter);
+  }
+});
+
+test("a checkpoint of another model is refused", async () => {
+  const model = await smallModel();
+  const trainer = await openTfjsTrainer({ backend: "cpu" });
+  const other = await trainer.create({ kind: "mlp", hidden: [4] }, model.preparation, 1);
+  await assert.rejects(model.restore(await other.snapshot()), (error) => isSluiceError(error, "E_TRAIN_DATA"));
 });
 
 test("a stop request is seen between two steps, also when a timer makes it", async () => {

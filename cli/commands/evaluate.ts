@@ -1,0 +1,85 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import type { GateRule } from "../../pipelines/training/evaluate-model.js";
+import { EXIT } from "../../schemas/errors.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { declaredOrGiven } from "../declared-config.js";
+import { confidenceArgument, pointsArgument } from "../number-argument.js";
+import { evaluatedText } from "../report/evaluated.js";
+
+interface EvaluateFlags extends GateFlags {
+  readonly test: string;
+  readonly against?: string;
+  readonly labelled?: string;
+  readonly backend?: string;
+}
+
+export interface GateFlags {
+  readonly confidence: number;
+  readonly classDrop: number;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  declareGateFlags(command)
+    .description(
+      "Scores labelled test images with a model: accuracy, recall of each class and of the tail, calibration, confusion. Compared with a teacher on the same images, it says " +
+        "whether the model may take its place, and exits with 1 where not. An image that is trained on and tested with is refused.",
+    )
+    .argument("<model>", "a model file, a model card, or a folder with one")
+    .requiredOption("--test <set>", "labelled images: a folder with a subfolder a class, or a .csv of path,label")
+    .option("--against <teacher>", "compare with this one; `declared` is the teacher that stands")
+    .option("--labelled <set>", "what the model was trained on: its tail, and no image of it may be tested with")
+    .option("--backend <name>", "what the engine runs on, such as cpu, cuda, wasm")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice evaluate student/ --test test/", "how good it is"],
+        ["sluice evaluate student/ --test test/ --against declared", "and whether it beats the teacher that stands"],
+        ["sluice evaluate student/ --test test.csv --against teacher/ --json", "all figures, and the confusion"],
+      ]),
+    )
+    .action(async (model: string, flags: EvaluateFlags) => {
+      const run = invocation();
+      const backend = { flag: "--backend", path: ["engine", "backend"], value: flags.backend };
+      const { config, declared } = await declaredOrGiven(run, [backend]);
+      const at = (path: string): string => resolve(run.terminal.folder, path);
+      const { evaluateModel } = await import("../../pipelines/training/evaluate-model.js");
+      const { namedTeacher, publishingParts } = await import("../../pipelines/open/open-scoring.js");
+      const against =
+        flags.against === "declared"
+          ? await namedTeacher(config, declared.settings?.teacher ?? null).then(
+              ({ cardPath, folder }) => cardPath ?? folder,
+            )
+          : flags.against === undefined
+            ? undefined
+            : at(flags.against);
+      await run.work(async ({ onProgress, stop }) => {
+        const evaluation = await evaluateModel({
+          model: at(model),
+          against,
+          test: at(flags.test),
+          trainedOn: { labelled: flags.labelled === undefined ? undefined : at(flags.labelled) },
+          rule: gateRule(flags),
+          engine: config.engine,
+          decode: config.decode,
+          decoder: publishingParts(config).decoder,
+          signal: stop,
+          onProgress,
+          nowMs: run.terminal.nowMs,
+        });
+        if (evaluation.verdict?.passes === false) run.exitCode = EXIT.failed;
+        run.result(evaluatedText(evaluation), evaluation);
+      });
+    });
+};
+
+/** The rule by which a model may take its teacher's place. */
+export function declareGateFlags(command: Command): Command {
+  return command
+    .option("--confidence <share>", "with which it must be better than the teacher", confidenceArgument, 0.95)
+    .option("--class-drop <points>", "by which the recall of no class may fall", pointsArgument, 5);
+}
+
+export function gateRule({ confidence, classDrop }: GateFlags): GateRule {
+  return { confidence, mostClassDrop: classDrop / 100 };
+}

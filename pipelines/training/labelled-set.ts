@@ -1,0 +1,68 @@
+import { extname } from "node:path";
+import { isBadImage } from "../../operators/image/fetch.js";
+import type { EncodedExample, SkippedExample } from "../../operators/training/read-examples.js";
+import { byCodePoints } from "../../operators/select/label-orders.js";
+import { sha256Hex } from "../../schemas/canonical.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { openLabelledCsv } from "./labelled-csv.js";
+import { openLabelledFolder } from "./labelled-folder.js";
+
+/** A labelled image by its content. */
+export interface LabelledImage extends EncodedExample {
+  /** SHA-256 of its bytes, hexadecimal */
+  readonly sha256: string;
+}
+
+/** Labelled images that can be read, in their order. */
+export interface LabelledSet {
+  readonly path: string;
+  readonly labels: readonly string[];
+  readonly images: readonly LabelledImage[];
+  readonly skipped: readonly SkippedExample[];
+  /** Of every image's digest with its class: the same set, wherever it lies */
+  readonly digest: string;
+}
+
+/**
+ * Reads a folder with a subfolder a class, or a .csv of `path,label`. `labels`: the classes in their order; null: those of the set.
+ * Throws E_TRAIN_DATA for a class that is not among them, E_SOURCE_….
+ */
+export async function readLabelledSet(
+  path: string,
+  labels: readonly string[] | null,
+  maxBytes: number,
+): Promise<LabelledSet> {
+  const set = extname(path).toLowerCase() === ".csv" ? await openLabelledCsv(path) : await openLabelledFolder(path);
+  const named = labels ?? set.classNames;
+  const images: LabelledImage[] = [];
+  const skipped: SkippedExample[] = [];
+  for await (const example of set.examples(named, maxBytes)) {
+    try {
+      images.push({ ...example, sha256: sha256Hex(await example.bytes()) });
+    } catch (error) {
+      if (!isSluiceError(error) || !isBadImage(error.code)) throw error;
+      skipped.push({ uri: example.uri, code: error.code, reason: error.message });
+    }
+  }
+  if (images.length === 0) {
+    throw new SluiceError(
+      "E_TRAIN_DATA",
+      `Expected labelled images in ${path}, found ${skipped[0] === undefined ? "none" : `${skipped.length} that cannot be read, the first ${skipped[0].uri}: ${skipped[0].reason}`}.`,
+      { path },
+    );
+  }
+  const lines = images.map(({ sha256, label }) => `${sha256} ${named[label]!}`).sort(byCodePoints);
+  return { path, labels: named, images, skipped, digest: sha256Hex(`${lines.join("\n")}\n`) };
+}
+
+/** Images of a set, for what reads examples. */
+export async function* examplesOf(images: readonly LabelledImage[]): AsyncGenerator<EncodedExample> {
+  yield* images;
+}
+
+/** Images a class, in the order of the set's labels. */
+export function countsOf({ images, labels }: LabelledSet): number[] {
+  const counts = labels.map(() => 0);
+  for (const { label } of images) counts[label]!++;
+  return counts;
+}
