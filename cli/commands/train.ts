@@ -4,6 +4,7 @@ import type { TrainTeacherRun } from "../../pipelines/training/train-teacher.js"
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven, openDeclared } from "../declared-config.js";
 import { evaluationObject, evaluationTable, gainText, recallTable, skippedText } from "../report/trained.js";
+import { durationArgument } from "../duration-argument.js";
 import { positiveFraction, positiveNumber, wholeNumber } from "../number-argument.js";
 import { versionNamed } from "../version-name.js";
 import { countText, counted } from "../../schemas/counted.js";
@@ -50,7 +51,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { openTraining } = await import("../../pipelines/open/open-training.js");
       await run.work(async ({ onProgress, stop }) => {
         const side = flags.side ?? 32;
-        const { card, evaluation, trainingCounts, skipped } = await trainTeacherRun({
+        const { card, evaluation, trainingCounts, isNew, skipped } = await trainTeacherRun({
           ...(await openTraining(config, flags.backend)),
           decode: config.decode,
           labelled: at(folder),
@@ -65,16 +66,19 @@ export const declare: DeclareCommand = (command, invocation) => {
           onNote: (text) => {
             run.note(text);
           },
+          nowMs: run.terminal.nowMs,
         });
         run.result(
           [
-            `Teacher ${card.name} of ${card.labels.length} classes written to ${at(flags.out)}.`,
+            isNew
+              ? `Teacher ${card.name} of ${card.labels.length} classes written to ${at(flags.out)}.`
+              : `${at(flags.out)} holds what the same images and settings give: nothing was trained.`,
             ...skippedText(skipped),
             ...(evaluation === null
               ? []
               : [evaluationTable([["teacher", evaluation]]), "", recallTable(card.labels, evaluation, trainingCounts)]),
           ].join("\n"),
-          { folder: at(flags.out), card, evaluation: evaluationObject(evaluation), trainingCounts, skipped },
+          { folder: at(flags.out), card, evaluation: evaluationObject(evaluation), trainingCounts, isNew, skipped },
         );
       });
     });
@@ -93,11 +97,22 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option("--baseline-steps <n>", "training steps of that one", positiveNumber)
     .option("--pretrain-steps <n>", "training steps on the version", positiveNumber)
     .option("--fine-tune-steps <n>", "training steps on the labelled pictures", positiveNumber)
+    .option("--command <line>", "train by this program instead (docs/loop.md says what it reads and writes)")
+    .option("--training-config <file>", "JSON for that program")
+    .addOption(
+      new Option("--silent-after <duration>", "without a line for so long that program is taken to hang")
+        .argParser(durationArgument)
+        .default(3_600_000, "1h"),
+    )
     .addHelpText(
       "after",
       exampleText([
         ["sluice train student labelled/ --test test/ --out student", "what the newest version is worth"],
         ["sluice train student labelled/ --out student --on 3", "from version 3; without --test nothing is compared"],
+        [
+          "sluice train student labelled/ --test test/ --out student --command 'python train.py'",
+          "a student of your own framework's",
+        ],
       ]),
     )
     .action(async (folder: string, flags: StudentFlags) => {
@@ -105,7 +120,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const at = (path: string): string => resolve(run.terminal.folder, path);
       const { trainStudentRun } = await import("../../pipelines/training/train-student.js");
       const { readManifest } = await import("../../pipelines/versions/versions.js");
-      const { openTraining } = await import("../../pipelines/open/open-training.js");
+      const { openCommandTraining, openTraining } = await import("../../pipelines/open/open-training.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
       const { config, store } = await openDeclared(run);
       try {
@@ -113,7 +128,17 @@ export const declare: DeclareCommand = (command, invocation) => {
         await run.work(async ({ onProgress, stop }) => {
           const manifest = await readManifest(store, dataset, version);
           const trained = await trainStudentRun({
-            ...(await openTraining(config, flags.backend)),
+            ...(flags.command === undefined
+              ? await openTraining(config, flags.backend)
+              : await openCommandTraining(config, {
+                  command: flags.command,
+                  configuration: flags.trainingConfig === undefined ? null : at(flags.trainingConfig),
+                  folder: run.terminal.folder,
+                  environment: run.terminal.environment,
+                  silentMs: flags.silentAfter,
+                })),
+            engine: config.engine,
+            nowMs: run.terminal.nowMs,
             decode: config.decode,
             store,
             manifest,
@@ -135,11 +160,14 @@ export const declare: DeclareCommand = (command, invocation) => {
               run.note(text);
             },
           });
-          const { card, evaluations, trainingCounts, saidImages, versionImages, skipped } = trained;
+          const { card, evaluations, trainingCounts, saidImages, versionImages, isNew, skipped } = trained;
           const { baseline, pretrained, fineTuned } = evaluations;
           run.result(
             [
-              `Student ${card.name} written to ${at(flags.out)}: pre-trained on ${counted(versionImages, "image")} of version ${manifest.number}, fine-tuned on ${countText(trainingCounts.reduce((sum, count) => sum + count, 0))}${saidImages === 0 ? "" : `, ${countText(saidImages)} of them labelled in the stream`}.`,
+              (isNew
+                ? `Student ${card.name} written to ${at(flags.out)}`
+                : `${at(flags.out)} holds what the same images and settings give, nothing was trained`) +
+                `: pre-trained on ${counted(versionImages, "image")} of version ${manifest.number}, fine-tuned on ${countText(trainingCounts.reduce((sum, count) => sum + count, 0))}${saidImages === 0 ? "" : `, ${countText(saidImages)} of them labelled in the stream`}.`,
               ...skippedText(skipped),
               ...(fineTuned === null
                 ? []
@@ -161,6 +189,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               versionImages,
               trainingCounts,
               saidImages,
+              isNew,
               evaluations: {
                 baseline: evaluationObject(baseline),
                 pretrained: evaluationObject(pretrained),
@@ -183,6 +212,9 @@ interface StudentFlags extends TrainFlags {
   readonly baselineSteps?: number;
   readonly pretrainSteps?: number;
   readonly fineTuneSteps?: number;
+  readonly command?: string;
+  readonly trainingConfig?: string;
+  readonly silentAfter: number;
 }
 
 type Schedule = NonNullable<TrainTeacherRun["schedule"]>;

@@ -51,8 +51,18 @@ export async function readLabelledSet(
       { path },
     );
   }
-  const lines = images.map(({ sha256, label }) => `${sha256} ${named[label]!}`).sort(byCodePoints);
-  return { path, labels: named, images, skipped, digest: sha256Hex(`${lines.join("\n")}\n`) };
+  return labelledSet(path, named, images, skipped);
+}
+
+/** A set of these images, with its digest. */
+export function labelledSet(
+  path: string,
+  labels: readonly string[],
+  images: readonly LabelledImage[],
+  skipped: readonly SkippedExample[],
+): LabelledSet {
+  const lines = images.map(({ sha256, label }) => `${sha256} ${labels[label]!}`).sort(byCodePoints);
+  return { path, labels, images, skipped, digest: sha256Hex(`${lines.join("\n")}\n`) };
 }
 
 /** Images of a set, for what reads examples. */
@@ -65,4 +75,17 @@ export function countsOf({ images, labels }: LabelledSet): number[] {
   const counts = labels.map(() => 0);
   for (const { label } of images) counts[label]!++;
   return counts;
+}
+
+/** Throws E_TRAIN_DATA for a class without images (`counts`: images a class that can be used): training would unlearn what a version teaches of it. */
+export function assertEveryClass({ labels, path }: LabelledSet, counts: ArrayLike<number>): void {
+  const without = labels.filter((_, label) => counts[label] === 0);
+  if (without.length === 0) return;
+  const named = without.slice(0, 5).join(", ");
+  throw new SluiceError(
+    "E_TRAIN_DATA",
+    `Expected an image of each of ${labels.length} classes in ${path}, found none of ${without.length > 5 ? `${without.length}, such as ${named}` : named}: nothing else keeps them from ` +
+      "being unlearnt. Label some that can be used, or leave these classes out (select.labels of the dataset, or their folders).",
+    { without },
+  );
 }

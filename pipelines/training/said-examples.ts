@@ -2,7 +2,6 @@ import type { ClassMap } from "../../operators/select/class-map.js";
 import { classesNamed } from "../../operators/select/label-index.js";
 import type { EncodedExample } from "../../operators/training/read-examples.js";
 import type { ClassNames } from "../../schemas/class-names.js";
-import { sha256Hex } from "../../schemas/canonical.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import { bytesOfImages, type ArchivedBytesOptions } from "../versions/archived-bytes.js";
 import { listLabels } from "../versions/label-images.js";
@@ -63,11 +62,4 @@ async function positives(labels: AsyncIterable<ImageLabel>): Promise<Map<string,
       standing.delete(sha256);
   }
   return standing;
-}
-
-/** Digests of images, read for that alone. */
-export async function digestsOf(examples: AsyncIterable<EncodedExample>): Promise<Set<string>> {
-  const digests = new Set<string>();
-  for await (const { bytes } of examples) digests.add(sha256Hex(await bytes()));
-  return digests;
 }

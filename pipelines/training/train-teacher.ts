@@ -1,16 +1,18 @@
 import type { Decoder } from "../../connectors/decoder/decoder.js";
-import type { Architecture, Preparation, Trainer } from "../../connectors/trainer/trainer.js";
-import { classCounts } from "../../operators/training/evaluation.js";
-import { measureNormalise } from "../../operators/training/pixel-statistics.js";
+import type { Architecture, Trainer } from "../../connectors/trainer/trainer.js";
 import type { Schedule } from "../../operators/training/fit.js";
-import { readExamples, type ReadExamples, type SkippedExample } from "../../operators/training/read-examples.js";
+import { readExamples, type SkippedExample } from "../../operators/training/read-examples.js";
 import type { DecodeConfig } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
-import { channelsOf, modelCardSchema, type ModelCard } from "../../schemas/model-card.js";
+import { modelCardSchema, type ModelCard } from "../../schemas/model-card.js";
 import type { OnProgress } from "../../schemas/progress.js";
-import { openLabelledFolder, type LabelledFolder } from "./labelled-folder.js";
-import { MAX_TRAINING_BYTES } from "./train-defaults.js";
-import { evaluate, lastGoodOf, NOTHING_SCORED, saveModel, trainTeacher, type ModelEvaluation } from "../train.js";
+import { evaluate, lastGoodOf, loadModel, NOTHING_SCORED, type ModelEvaluation } from "../train.js";
+import { openLabelledFolder } from "./labelled-folder.js";
+import { countsOf, examplesOf, readLabelledSet } from "./labelled-set.js";
+import { assertTestApart } from "./test-images-apart.js";
+import { tfjsModelTrainer } from "./tfjs-model-trainer.js";
+import { LABELLED_SCHEDULE, MAX_TRAINING_BYTES, networkFor } from "./train-defaults.js";
+import { trainOnce } from "./train-once.js";
 
 export interface TrainTeacherRun {
   readonly trainer: Trainer;
@@ -34,6 +36,7 @@ export interface TrainTeacherRun {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
+  readonly nowMs?: (() => number) | undefined;
 }
 
 export interface TrainedTeacher {
@@ -41,14 +44,15 @@ export interface TrainedTeacher {
   readonly evaluation: ModelEvaluation | null;
   /** Labelled images a class, [C] */
   readonly trainingCounts: readonly number[];
+  /** false: the folder held what the same inputs give, and nothing was trained */
+  readonly isNew: boolean;
   readonly skipped: readonly SkippedExample[];
 }
 
 /** labelled folder -> decode -> train -> evaluate -> model and card, for `ingest --teacher <out>` */
 export async function trainTeacherRun(run: TrainTeacherRun): Promise<TrainedTeacher> {
   const { decoder, input } = run;
-  const folder = await openLabelledFolder(run.labelled);
-  const labels = folder.classNames;
+  const labels = (await openLabelledFolder(run.labelled)).classNames;
   if (labels.length < 2) {
     throw new SluiceError(
       "E_TRAIN_DATA",
@@ -68,46 +72,43 @@ export async function trainTeacherRun(run: TrainTeacherRun): Promise<TrainedTeac
     input,
     resize: run.resize ?? {},
   });
-  const read = (phase: string, from: LabelledFolder): Promise<ReadExamples> =>
-    readExamples(from.examples(labels, run.decode.maxBytes), {
-      decoder,
-      card: { input: fullInput, resize },
-      config: run.decode,
-      maxBytes: run.maxBytes ?? MAX_TRAINING_BYTES,
-      signal: run.signal,
-      onExample: (done) => run.onProgress?.({ ...NOTHING_SCORED, phase, done, total: null }),
-    });
-  const labelled = await read("read labelled images", folder);
-  const test = run.test === undefined ? null : await read("read test images", await openLabelledFolder(run.test));
-  const preparation: Preparation = {
-    input: fullInput,
-    resize,
-    normalise: measureNormalise(labelled.examples.pixels, channelsOf(fullInput)),
-    labels: [...labels],
-  };
-  const trainingCounts = [...classCounts(labelled.examples.labels, labels.length)];
-  const without = labels.filter((_, label) => trainingCounts[label] === 0);
-  if (without.length > 0) {
-    throw new SluiceError(
-      "E_TRAIN_DATA",
-      `Expected a usable image of every class in ${run.labelled}, found none of ${without.join(", ")}: ${labelled.skipped[0]?.reason ?? ""} Mend or remove the folder.`,
-      { folder: run.labelled, without },
-    );
-  }
-  const model = await trainTeacher({
+  const { maxBytes } = run.decode;
+  const labelled = await readLabelledSet(run.labelled, labels, maxBytes);
+  const test = run.test === undefined ? null : await readLabelledSet(run.test, labels, maxBytes);
+  if (test !== null) await assertTestApart(test, { labelled });
+  const held = run.maxBytes ?? MAX_TRAINING_BYTES;
+  const first = { ...LABELLED_SCHEDULE, ...run.schedule };
+  const trained = await trainOnce({
     ...run,
-    preparation,
-    labelled: labelled.examples,
-    lastGood: lastGoodOf(run.out),
+    signal: run.signal ?? new AbortController().signal,
+    nowMs: run.nowMs ?? Date.now,
+    trainer: tfjsModelTrainer({
+      ...run,
+      configuration: { architecture: run.architecture ?? networkFor(fullInput), first },
+      maxBytes: held,
+      lastGood: lastGoodOf(run.out),
+    }),
+    inputs: { input: fullInput, resize, seed: run.seed },
+    folder: run.out,
+    labelled,
+    version: null,
   });
+  const { card, isNew, skipped } = trained;
+  const done = { card, trainingCounts: countsOf(labelled), isNew };
+  if (test === null) return { ...done, evaluation: null, skipped };
+  const { examples } = await readExamples(examplesOf(test.images), {
+    decoder,
+    card,
+    config: run.decode,
+    maxBytes: held,
+    signal: run.signal,
+    onExample: (count) =>
+      run.onProgress?.({ ...NOTHING_SCORED, phase: "read test images", done: count, total: test.images.length }),
+  });
+  const model = await loadModel(run.trainer, run.out);
   try {
-    const card = await saveModel(model, run.out, run.name);
-    return {
-      card,
-      evaluation: test === null ? null : await evaluate({ model, test: test.examples, trainingCounts }),
-      trainingCounts,
-      skipped: [...labelled.skipped, ...(test?.skipped ?? [])],
-    };
+    const evaluation = await evaluate({ model, test: examples, trainingCounts: done.trainingCounts });
+    return { ...done, evaluation, skipped: [...skipped, ...test.skipped] };
   } finally {
     model.dispose();
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -10,6 +10,7 @@ import { openTfjsTrainer } from "../../connectors/trainer/tfjs.js";
 import type { Trainer } from "../../connectors/trainer/trainer.js";
 import { makeQuickstartImages, type QuickstartImages } from "../../examples/quickstart/make-images.js";
 import { readExamples } from "../../operators/training/read-examples.js";
+import { commandModelTrainer } from "../../pipelines/training/command-model-trainer.js";
 import { openLabelledFolder } from "../../pipelines/training/labelled-folder.js";
 import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { evaluate, fineTune, loadModel, saveModel } from "../../pipelines/train.js";
@@ -19,6 +20,7 @@ import { decodeSchema, engineSchema } from "../../schemas/config.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import type { LabelledPixels } from "../../schemas/labelled-pixels.js";
 import type { ProgressEvent } from "../../schemas/progress.js";
+import { ROOT } from "../architecture/repository.js";
 import { runIngest, testConfig, type RunIngest } from "../fixtures/run-ingest.js";
 
 const DECODE = decodeSchema.parse({});
@@ -149,12 +151,12 @@ describe("training, from image files to models", () => {
       assert.deepEqual(
         [...phases],
         [
-          "read version",
           "read labelled images",
-          "read test images",
-          "train baseline",
+          "read version",
           "pre-train student",
           "fine-tune student",
+          "read test images",
+          "train baseline",
         ],
       );
       // What was saved is the fine-tuned student.
@@ -162,6 +164,61 @@ describe("training, from image files to models", () => {
       const digits = await testImages(trained.card.labels);
       assert.equal((await evaluate({ model: student, test: digits })).accuracy, fineTuned!.accuracy);
       student.dispose();
+
+      // Stopped in either phase, it goes on, and gives the same weights; the same inputs are not trained again.
+      const quick = { ...run, test: undefined, pretrain: { steps: 20 }, fineTune: { steps: 10 } };
+      const whole = await trainStudentRun({ ...quick, out: join(folder, "whole") });
+      for (const [phase, step] of [
+        ["pre-train student", 13],
+        ["fine-tune student", 7],
+      ] as const) {
+        const stop = new AbortController();
+        const out = join(folder, `stopped in ${phase}`);
+        const onProgress = (event: ProgressEvent): void => {
+          if (event.phase === phase && event.done === step) stop.abort();
+        };
+        const stopped = trainStudentRun({ ...quick, out, signal: stop.signal, onProgress });
+        await assert.rejects(stopped, (error) => isSluiceError(error, "E_CANCELLED"));
+        const steps: string[] = [];
+        const again = await trainStudentRun({
+          ...quick,
+          out,
+          onProgress: ({ phase: one, done, loss }) => void (loss !== undefined && steps.push(`${one} ${done}`)),
+        });
+        assert.equal(steps[0], `${phase} ${step + 1}`);
+        assert.equal(again.card.weights.sha256, whole.card.weights.sha256);
+        const curves = await Promise.all(
+          [out, join(folder, "whole")].map((one) => readFile(join(one, "curves.jsonl"), "utf8")),
+        );
+        assert.equal(curves[0], curves[1]);
+        const third = await trainStudentRun({ ...quick, out, onProgress: () => assert.fail("nothing is to be done") });
+        assert.equal(third.isNew, false);
+      }
+
+      // A program is given the same: rows, shards, labelled images.
+      const program = join(ROOT, "test/fixtures/training-program.mjs");
+      const byCommand = await trainStudentRun({
+        ...run,
+        out: join(folder, "by command"),
+        trainer: commandModelTrainer({
+          command: `exec "${process.execPath}" "${program}"`,
+          folder,
+          configuration: { mode: "fine", model: join(folder, "teacher") },
+          engine: engineSchema.parse({ kind: "tfjs", backend: "wasm", workers: 1 }),
+          environment: process.env,
+          silentMs: 60_000,
+          killAfterMs: 1000,
+        }),
+        engine: engineSchema.parse({ kind: "tfjs", backend: "wasm", workers: 1 }),
+      });
+      assert.equal(byCommand.versionImages, manifest.totals.rows);
+      const record = JSON.parse(await readFile(join(folder, "by command", "training.json"), "utf8")) as {
+        told: { metrics: { version: number; shards: number } };
+      };
+      assert.equal(record.told.metrics.version, manifest.totals.rows);
+      assert.ok(record.told.metrics.shards > 0);
+      assert.equal(byCommand.evaluations.baseline, null);
+      assert.ok(byCommand.evaluations.fineTuned!.accuracy > 0.5);
 
       const other = {
         ...manifest,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { SluiceError } from "../../../schemas/errors.js";
 import type { CheckedTable } from "./checked-table.js";
 import type { LmdbFolder } from "./lmdb-folder.js";
-import { ownIdentity, stateOf, type ProcessIdentity } from "./process-identity.js";
+import { ownIdentity, stateOf, type ProcessIdentity } from "../../process-identity.js";
 
 /** Who works on a folder. */
 export interface Holder extends ProcessIdentity {

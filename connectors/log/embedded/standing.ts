@@ -7,7 +7,7 @@ import { openSealedJson, sealJson } from "../../../schemas/sealed-json.js";
 import { logCorrupt } from "./checked-table.js";
 import { LMDB_FILE, LmdbFile } from "./lmdb-file.js";
 import { beats, locked } from "./ownership.js";
-import { ownIdentity, stateOf } from "./process-identity.js";
+import { ownIdentity, stateOf } from "../../process-identity.js";
 import { walkLogFile } from "./walk-log-file.js";
 
 /** Says beside the log whether a process has it open, or how it was left. */

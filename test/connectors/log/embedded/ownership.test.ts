@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { openEmbeddedLog } from "../../../../connectors/log/embedded/embedded-log.js";
 import { LmdbFolder } from "../../../../connectors/log/embedded/lmdb-folder.js";
 import { takeOwnership, type Holder } from "../../../../connectors/log/embedded/ownership.js";
-import { ownIdentity, processStart } from "../../../../connectors/log/embedded/process-identity.js";
+import { ownIdentity, processStart } from "../../../../connectors/process-identity.js";
 import { isSluiceError } from "../../../../schemas/errors.js";
 import { text } from "../../../conformance/log.js";
 import { LineProcess } from "../../../fixtures/line-process.js";

@@ -1,7 +1,7 @@
 import { execFileSync, type ExecFileSyncOptionsWithStringEncoding } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { codeOf, orNullNow } from "../../../schemas/errors.js";
+import { codeOf, orNullNow } from "../schemas/errors.js";
 
 /**
  * Who a process is, beyond its pid: pids are used again, and two containers on one folder each have a process 1.
