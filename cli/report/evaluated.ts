@@ -1,4 +1,4 @@
-import { countText } from "../../schemas/counted.js";
+import { counted, countText } from "../../schemas/counted.js";
 import type { EvaluationRecord, ModelMetrics } from "../../schemas/model-record.js";
 import { tableText } from "../wording.js";
 
@@ -12,7 +12,7 @@ export function evaluatedText(evaluation: EvaluationRecord): string {
   if (teacher !== null) rows.push([`${teacher.name} (teacher)`, teacher.metrics]);
   const skipped = test.skipped === 0 ? "" : `, ${countText(test.skipped)} left out that cannot be used`;
   return [
-    `On ${countText(test.images)} test images${skipped}:`,
+    `On ${counted(test.images, "test image")}${skipped}:`,
     tableText(
       ["", "accuracy", "interval", "mean recall", "tail recall", "ECE", "NLL"],
       rows.map(([name, metrics]) => [
