@@ -1,7 +1,8 @@
 import type { Declarations } from "../pipelines/open/declare.js";
 import type { Config } from "../schemas/config.js";
 import { changeText, type DeclarationChange } from "../schemas/declaration-changes.js";
-import type { DeclaredSource, DeclaredTeacher } from "../schemas/declaration.js";
+import type { DeclaredTeacher } from "../schemas/declaration.js";
+import { withSource, type DeclaredSource } from "../schemas/declared-source.js";
 import type { OpenedStore } from "./existing-store.js";
 import { selectedBy, type SourceFlags } from "./source-flags.js";
 
@@ -27,7 +28,7 @@ export async function declareCall(
   { say, dryRun = false }: { readonly say: (line: string) => void; readonly dryRun?: boolean },
 ): Promise<DeclarationChange[]> {
   const { declare, wantedChanges } = await import("../pipelines/open/declare.js");
-  const { streamSettingsOf, withSource } = await import("../schemas/declaration.js");
+  const { streamSettingsOf } = await import("../schemas/declaration.js");
   const before = declared.settings?.sources ?? [];
   const sources = source === null ? before : withSource(before, source);
   const settings = streamSettingsOf(config, teacher ?? declared.settings?.teacher ?? null, sources);

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { datasetFaults, datasetSchema } from "./dataset.js";
 import { kafkaSchema, withTopicNames, type KafkaConfig } from "./kafka-config.js";
+import type { DeclaredSource } from "./declared-source.js";
 import { s3Schema } from "./s3-config.js";
+import { sourcesSchema } from "./source-config.js";
 
 /** How images are read and decoded, and which are refused. */
 export const decodeSchema = z.strictObject({
@@ -132,6 +134,7 @@ export const settingsSchema = z.strictObject({
     .describe(
       "the store is this bucket; without it, it lies in the data folder. Images at s3:// are read with its endpoint and keys",
     ),
+  sources: sourcesSchema.prefault({}).describe("where images may lie that are sent by reference"),
   teacher: z
     .string()
     .min(1)
@@ -177,7 +180,11 @@ export const settingsSchema = z.strictObject({
 });
 
 type Settings = z.infer<typeof settingsSchema>;
-export type Config = Omit<Settings, "kafka"> & { kafka?: KafkaConfig | undefined };
+export type Config = Omit<Settings, "kafka"> & {
+  kafka?: KafkaConfig | undefined;
+  /** Sources that the stream is declared to have, and those of this call: images may lie there, whatever `sources.allow` says */
+  ownSources?: readonly DeclaredSource[] | undefined;
+};
 
 /** What must hold between the settings. */
 const checkedSchema = settingsSchema.superRefine((config, context) => {

@@ -1,6 +1,7 @@
 import { canonicalJson, type Json } from "./canonical.js";
 import type { Dataset } from "./dataset.js";
-import type { DeclaredSource, DeclaredTeacher, StreamSettings } from "./declaration.js";
+import type { DeclaredTeacher, StreamSettings } from "./declaration.js";
+import type { DeclaredSource } from "./declared-source.js";
 
 /** One setting that is declared otherwise than before; a member that is absent has no value. */
 export interface SettingChange {

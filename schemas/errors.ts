@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   E_IMAGE_PIXELS: "The image's header announces more pixels than the limit; it was not decoded.",
   E_IMAGE_SIZE: "The image has more bytes than the limit; it was not read.",
   E_IMAGE_UNREADABLE: "The image's bytes cannot be read (permission, I/O error).",
+  E_IMAGE_REFUSED: "The record names a place that `sources.allow` does not: nothing was opened there.",
   E_IMAGE_VANISHED: "The image was listed, but is no longer there.",
   E_IMAGE_ERASED: "The image was erased with `sluice erase`; it is not stored again.",
   E_IMAGE_SCORES: "The teacher gave this image a score that is not a finite number.",

@@ -48,13 +48,14 @@ export const declare: DeclareCommand = (command, invocation) => {
         throw new SluiceError("E_USAGE", `Expected a distance of 0 to 63 bits, found ${flags.distance}.`);
       const { openSource } = await import("../../pipelines/open/open-source.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
+      const { withOwnSource } = await import("../../pipelines/open/source-places.js");
       const { guardImages } = await import("../../pipelines/guard.js");
       const paths = sources.map((source) => sourceArgument(run.terminal.folder, source));
       await run.work(async ({ onProgress, stop, warn }) => {
         const { config, store } = await openDeclared(run);
         try {
           const done = await guardImages({
-            ...publishingParts(config),
+            ...publishingParts(withOwnSource(config, { places: paths, include: [], followLinks: false })),
             store,
             source: await openSource(config, paths, { kept: null }),
             from: paths.join(" "),

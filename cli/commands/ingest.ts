@@ -76,6 +76,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { estimateMemory } = await import("../../pipelines/flow/memory-estimate.js");
       const { namedTeacher, openScoring } = await import("../../pipelines/open/open-scoring.js");
       const { assertNotEmpty, openingOf, openSource } = await import("../../pipelines/open/open-source.js");
+      const { withOwnSource } = await import("../../pipelines/open/source-places.js");
       const { openWorkspace } = await import("../../pipelines/open/workspace.js");
       const paths = inputs.map((input) => sourceArgument(run.terminal.folder, input));
 
@@ -95,7 +96,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         const workspace = await openWorkspace(config, "sluice ingest", observing);
         try {
           const names = { store: workspace.store, renaming: "any" } as const;
-          const scoring = await openScoring(config, note, { teacher, names });
+          const scoring = await openScoring(withOwnSource(config, selected?.source ?? null), note, { teacher, names });
           try {
             const asked = { config, teacher: await declaredAs(teacher, config), source: selected?.source ?? null };
             const by = { by: "sluice ingest", nowMs: run.terminal.nowMs() };

@@ -182,6 +182,8 @@ export class GivenSettings {
       });
     }
     const config = this.#validated(laid, counted, problems, openP);
+    const ownSources = declared?.settings?.sources ?? [];
+    if (ownSources.length > 0) config.ownSources = ownSources;
     return { config, namesTeacher, openP, named };
   }
 
@@ -226,10 +228,15 @@ export class GivenSettings {
     );
     const config: Config = { ...rest, datasets, data: resolve(this.#folderOf("data"), data) };
     if (teacher !== undefined) config.teacher = resolve(this.#folderOf("teacher"), teacher);
+    const { allow } = config.sources;
+    if (allow !== undefined) {
+      const folder = this.#folderOf("sources");
+      config.sources = { allow: { ...allow, roots: allow.roots.map((root) => resolve(folder, root)) } };
+    }
     return config;
   }
 
-  #folderOf(setting: "data" | "teacher"): string {
+  #folderOf(setting: "data" | "teacher" | "sources"): string {
     const { request, yaml, path } = this.#read;
     const isOverridden = [...this.#environment, ...this.#flags].some((override) => override.path[0] === setting);
     return isOverridden || yaml === null ? request.folder : dirname(path);

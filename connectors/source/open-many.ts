@@ -1,3 +1,4 @@
+import type { PlaceGuard } from "./allowed-places.js";
 import { imageOrRefusal } from "./image-or-refusal.js";
 import { inFlight, READS_AHEAD } from "./in-flight.js";
 import type { AskedImage, ImageOpener, OpenedImage } from "./source.js";
@@ -10,6 +11,7 @@ export async function* openMany(
   asked: readonly AskedImage[],
   opener: Pick<ImageOpener, "open">,
   shards: ShardIndexes,
+  guard: PlaceGuard,
 ): AsyncGenerator<OpenedImage, void, undefined> {
   const whole: number[] = [];
   const members = new Map<string, AskedMember[]>();
@@ -26,7 +28,11 @@ export async function* openMany(
   const uriOf = (at: number): string => asked[at]!.uri;
   whole.sort((a, b) => (uriOf(a) < uriOf(b) ? -1 : uriOf(a) > uriOf(b) ? 1 : 0));
   yield* openEach(asked, opener, whole);
-  for (const shard of [...members.keys()].sort()) yield* shards.openMany(shard, members.get(shard)!);
+  for (const [shard, wanted] of [...members].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const path = await imageOrRefusal(guard.file("tar", shard, wanted[0]!.uri));
+    if (typeof path === "string") yield* shards.openMany(path, wanted);
+    else for (const { at } of wanted) yield { at, image: path };
+  }
 }
 
 /** Each by itself, several at once, in the order of `order`. */

@@ -31,7 +31,7 @@ export interface Source {
 }
 
 /**
- * Reads an image that a record only refers to. Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE; E_SOURCE_READ
+ * Reads an image that a record only refers to. Errors: E_IMAGE_REFUSED, E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE; E_SOURCE_READ
  * (retryable) where not the image is at fault but this process short of something.
  */
 export interface ImageOpener {

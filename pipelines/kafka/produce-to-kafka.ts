@@ -1,6 +1,6 @@
 import { openUri } from "../../connectors/source/open-uri.js";
 import type { Config } from "../../schemas/config.js";
-import type { DeclaredSource } from "../../schemas/declaration.js";
+import type { DeclaredSource } from "../../schemas/declared-source.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { SourceAccount } from "../../schemas/source-account.js";

@@ -17,6 +17,7 @@ import { assertAnswerable } from "../flow/answerable.js";
 import { assertFits } from "../flow/memory-estimate.js";
 import { withStoredNames, type NamedTeacher } from "../flow/named-classes.js";
 import { openImageBuckets } from "./open-bucket.js";
+import { guardOf } from "./source-places.js";
 
 /** What scoring needs beside the workspace. */
 export interface ScoringParts {
@@ -97,7 +98,7 @@ async function declaredTeacher({ path, digest, name }: DeclaredTeacher): Promise
 export function publishingParts(config: Config): { decoder: Decoder; opener: ImageOpener; sheets: SheetRenderer } {
   return {
     decoder: openSharpDecoder({ concurrency: config.decode.concurrency }),
-    opener: openUri({ buckets: openImageBuckets(config.s3) }),
+    opener: openUri({ buckets: openImageBuckets(config.s3), guard: guardOf(config) }),
     sheets: sharpSheets,
   };
 }

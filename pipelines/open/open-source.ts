@@ -5,7 +5,7 @@ import type { Source } from "../../connectors/source/source.js";
 import { isFolderOfShards } from "../../connectors/source/tar/shard-list.js";
 import { openTarSource } from "../../connectors/source/tar/tar.js";
 import type { Config } from "../../schemas/config.js";
-import type { DeclaredSource } from "../../schemas/declaration.js";
+import type { DeclaredSource } from "../../schemas/declared-source.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { STORE_FOLDERS } from "../../schemas/keys.js";
 import { openImageBuckets } from "./open-bucket.js";

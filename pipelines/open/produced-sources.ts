@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import type { Config } from "../../schemas/config.js";
-import { declaredSourceSchema, withSource, type DeclaredSource } from "../../schemas/declaration.js";
+import { declaredSourceSchema, withSource, type DeclaredSource } from "../../schemas/declared-source.js";
 import { messageOf, SluiceError, codeOf } from "../../schemas/errors.js";
 import { FOLDERS } from "./workspace.js";
 

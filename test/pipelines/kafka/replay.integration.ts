@@ -170,7 +170,8 @@ describe("replays on kafka and minio", { skip: (await cannotStart("kafka")) || (
   });
 
   test("Ctrl-C ends a replay in order, with 130; retried records of the quarantine are the live scorers'", async (t) => {
-    const site = await KafkaSite.open(t, services, { partitions: 1 });
+    const settings = { SLUICE_SOURCES__ALLOW__ROOTS: "[/nowhere]" };
+    const site = await KafkaSite.open(t, services, { partitions: 1, settings });
     const { card } = await writeSmallTeacher(join(site.folder, "b"), "onnx", { seed: 4713 });
     await site.put(0, seeds(1, 50));
     await site.append(0, [

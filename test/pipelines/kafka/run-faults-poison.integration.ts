@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import kafkajs from "kafkajs";
 import { startKafka } from "../../../deploy/local/kafka.js";
@@ -84,5 +86,51 @@ describe("what nobody can use", { skip: (await cannotStart("kafka")) || (await c
     const listed = await site.sluice("quarantine", "list");
     for (const offset of [1, 4, 9, 12]) assert.match(listed.stdout, new RegExp(`${site.stream}/1/${offset}\\b`));
     for (const scorer of scorers) assert.equal(await scorer.end("SIGINT"), 0, scorer.said);
+  });
+
+  test("a producer's uris open nothing but what sources.allow names, and no byte of the rest is told", async (t) => {
+    const site = await KafkaSite.open(t, services, { partitions: 1 });
+    const SECRET = "root:x:0:0";
+    const secret = join(site.folder, "secret");
+    const allowed = join(site.folder, "allowed");
+    await mkdir(allowed);
+    await writeFile(secret, SECRET);
+    await writeFile(join(allowed, "a.jpg"), await jpeg(1));
+    await symlink(secret, join(allowed, "link.jpg"));
+    const sent: [uri: string, code: string | null][] = [
+      [`file://${secret}`, "E_IMAGE_REFUSED"],
+      [`tar:${secret}#member`, "E_IMAGE_REFUSED"],
+      [`file://${allowed}/a.jpg`, null],
+      [`file://${allowed}/link.jpg`, "E_IMAGE_REFUSED"],
+      [`file://${allowed}/../secret`, "E_IMAGE_REFUSED"],
+      [`s3://${services.minio.bucket}/${site.stream}/datasets/x`, "E_IMAGE_REFUSED"],
+      ["http://169.254.169.254/latest/meta-data/", "E_IMAGE_UNREADABLE"],
+    ];
+    const records = sent.map(([uri]) => ({
+      key: null,
+      value: Buffer.alloc(0),
+      headers: { "sluice-uri": uri },
+      timestampMs: Date.now(),
+    }));
+    await site.append(0, records);
+    const scorer = site.scorer("scorer-1", { SLUICE_SOURCES__ALLOW__ROOTS: JSON.stringify([allowed]) });
+    const chain = (await site.scored())[0]!;
+    assert.deepEqual(
+      chain.rejected,
+      sent.flatMap(([, code], offset) => (code === null ? [] : [`${offset} ${code}`])),
+    );
+    await site.committed();
+    const told = await site.everything(site.topic("quarantine"), 0);
+    const listed = await site.sluice("quarantine", "list", "--json");
+    assert.equal(await scorer.end("SIGINT"), 0, scorer.said);
+    const everything = [scorer.said, listed.stdout, ...told.map(({ value }) => Buffer.from(value!).toString())];
+    for (const text of everything) assert.doesNotMatch(text, /root:x|726f6f74|72 6f 6f 74/);
+    assert.match(listed.stdout, /sources\.allow/);
+
+    // Nobody is allowed anything unless somebody says so.
+    await site.append(0, [records[2]!]);
+    const second = site.scorer("scorer-2");
+    assert.deepEqual((await site.scored())[0]!.rejected.at(-1), `${sent.length} E_IMAGE_REFUSED`);
+    assert.equal(await second.end("SIGINT"), 0, second.said);
   });
 });
