@@ -31,7 +31,7 @@ export async function declareCall(
   const { streamSettingsOf } = await import("../schemas/declaration.js");
   const before = declared.settings?.sources ?? [];
   const sources = source === null ? before : withSource(before, source);
-  const settings = streamSettingsOf(config, teacher ?? declared.settings?.teacher ?? null, sources);
+  const settings = streamSettingsOf(config, teacher ?? declared.settings?.teacher ?? null, sources, declared.settings);
   const wanted = { settings, datasets: config.datasets };
   const changes = wantedChanges(declared, wanted);
   for (const change of changes) say(changeText(change));

@@ -113,7 +113,7 @@ export async function differences(declared: Declarations, config: Config): Promi
   const { wantedChanges } = await import("../pipelines/open/declare.js");
   const { streamSettingsOf } = await import("../schemas/declaration.js");
   const { settings } = declared;
-  const wanted = streamSettingsOf(config, settings?.teacher ?? null, settings?.sources ?? []);
+  const wanted = streamSettingsOf(config, settings?.teacher ?? null, settings?.sources ?? [], settings);
   const changes = wantedChanges(declared, { settings: wanted, datasets: config.datasets });
   return settings === null ? changes.filter(({ kind }) => kind === "dataset") : changes;
 }
@@ -196,13 +196,51 @@ export async function callTeacher(
 ): Promise<LoadedTeacher> {
   const { namedTeacher } = await import("../pipelines/open/open-scoring.js");
   const teacher = await namedTeacher(config, namesTeacher ? null : declared.settings?.teacher);
-  const difference = teacherDifference(declared, await declaredAs(teacher, config));
-  if (difference !== null) run.note(`for this call alone: ${difference}`);
+  noteOtherTeacher(run, declared, await declaredAs(teacher, config));
   return teacher;
+}
+
+/** A word where a teacher is not the declared one. */
+export function noteOtherTeacher(run: Invocation, declared: Declarations, teacher: DeclaredTeacher): void {
+  const difference = teacherDifference(declared, teacher);
+  if (difference !== null) run.note(`for this call alone: ${difference}`);
 }
 
 /** What is recorded of a loaded teacher. */
 export async function declaredAs({ card }: Pick<LoadedTeacher, "card">, { teacher }: Config): Promise<DeclaredTeacher> {
   const { teacherDigest } = await import("../schemas/model-card.js");
   return { path: teacher ?? "", digest: teacherDigest(card), name: card.name };
+}
+
+/**
+ * The teacher of a process that goes on for long: the one that is named or declared; not one that another has taken the place of since, which
+ * `say` is told. The configuration that is returned has its path.
+ */
+export async function standingTeacher(
+  config: Config,
+  { settings }: Declarations,
+  {
+    namesTeacher,
+    store,
+    say,
+  }: { readonly namesTeacher: boolean; readonly store?: OpenedStore; readonly say: (line: string) => void },
+): Promise<{ readonly teacher: LoadedTeacher; readonly config: Config; readonly isNamed: boolean }> {
+  const { namedTeacher } = await import("../pipelines/open/open-scoring.js");
+  const stands = settings?.teacher ?? null;
+  if (!namesTeacher || stands === null) {
+    return { teacher: await namedTeacher(config, namesTeacher ? null : stands, store), config, isNamed: namesTeacher };
+  }
+  const named = await namedTeacher(config);
+  const { digest, name } = await declaredAs(named, config);
+  if (settings?.former?.some((one) => one.digest === digest) !== true || digest === stands.digest) {
+    return { teacher: named, config, isNamed: true };
+  }
+  say(
+    `teacher ${name} (${digest.slice(0, 12)}), which this call names, was replaced by ${stands.name} (${stands.digest.slice(0, 12)}) since: that one scores`,
+  );
+  return {
+    teacher: await namedTeacher(config, stands, store),
+    config: { ...config, teacher: stands.path },
+    isNamed: false,
+  };
 }

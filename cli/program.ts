@@ -27,7 +27,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "teacher",
-    summary: "take up a model as teacher, and calibrate it",
+    summary: "take up a model as teacher, calibrate it, and change the one that stands",
     load: () => import("./commands/teacher.js"),
   },
   {
@@ -94,6 +94,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "evaluate",
     summary: "how good a model is, and whether it beats its teacher",
     load: () => import("./commands/evaluate.js"),
+  },
+  {
+    name: "loop",
+    summary: "train students, and let those that are better take over",
+    load: () => import("./commands/loop.js"),
   },
   {
     name: "versions",

@@ -84,9 +84,12 @@ export function datasetMembers({ select, ...dataset }: Dataset): Members {
   return new Map([...membersOf("select.", select), ...rest]);
 }
 
-function streamMembers({ teacher, decode, archive, sources, ...rest }: StreamSettings): Members {
+function streamMembers(settings: StreamSettings): Members {
+  const { teacher, decode, archive, sources, next, former, ...rest } = settings;
   return new Map([
     ...(teacher === null ? [] : teacherMembers(teacher)),
+    ...(next === undefined ? [] : [["teacher to follow", named(next)] satisfies [string, Json]]),
+    ...(former === undefined ? [] : [["former teachers", former.map(named).join(", ")] satisfies [string, Json]]),
     ...membersOf("decode.", decode),
     ...membersOf("archive.", archive),
     ...membersOf("", rest),
@@ -104,10 +107,14 @@ function sourceMembers(
   ];
 }
 
-function teacherMembers({ digest, name, path }: DeclaredTeacher): [string, Json][] {
+function named({ digest, name }: DeclaredTeacher): string {
+  return `${name} (${digest.slice(0, 12)})`;
+}
+
+function teacherMembers(teacher: DeclaredTeacher): [string, Json][] {
   return [
-    ["teacher", `${name} (${digest.slice(0, 12)})`],
-    ["teacher's path", path],
+    ["teacher", named(teacher)],
+    ["teacher's path", teacher.path],
   ];
 }
 

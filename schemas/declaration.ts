@@ -27,6 +27,10 @@ export const streamSettingsSchema = z.strictObject({
   retainBytes,
   maxFutureSkewMs,
   sources: z.array(declaredSourceSchema),
+  /** Scores what the log has, beside the one that stands, and then stands in its place */
+  next: declaredTeacherSchema.optional(),
+  /** Those that others took the place of, the newest last: a file that names one of them is out of date */
+  former: z.array(declaredTeacherSchema).optional(),
 });
 export type StreamSettings = z.infer<typeof streamSettingsSchema>;
 
@@ -36,11 +40,12 @@ export const DECLARED_MEMBERS = {
   archive: Object.keys(streamSettingsSchema.shape.archive.shape),
 } as const;
 
-/** What a configuration says of its stream. */
+/** What a configuration says of its stream; `before`: what is declared, of which a change of teacher stays as long as the teacher does. */
 export function streamSettingsOf(
   { decode, archive, ...config }: Config,
   teacher: DeclaredTeacher | null,
   sources: readonly DeclaredSource[],
+  before: StreamSettings | null = null,
 ): StreamSettings {
   const chosen = (members: object, names: readonly string[]): object =>
     Object.fromEntries(Object.entries(members).filter(([name]) => names.includes(name)));
@@ -52,6 +57,7 @@ export function streamSettingsOf(
     retainBytes: config.retainBytes,
     maxFutureSkewMs: config.maxFutureSkewMs,
     sources,
+    ...(before?.teacher?.digest === teacher?.digest ? { next: before?.next, former: before?.former } : {}),
   });
 }
 

@@ -17,6 +17,8 @@ export const STORE_FOLDERS = [
   "labels/",
   "versions/",
   "teachers/",
+  "models/",
+  "loops/",
   "datasets/",
   "streams/",
   "logs/",
@@ -165,6 +167,21 @@ export const keys = {
 
   /** Evaluation sets whose images enter no version, as one of a row of objects numbered from 0. */
   guard: (number: number): string => `guards/${digits(number)}.json`,
+  /** A model that each machine can fetch, and the records of its training and its evaluations. */
+  models: "models/",
+  model: (teacher: string): string => `${keys.models}${teacher}/`,
+  modelCard: (teacher: string): string => `${keys.model(teacher)}model-card.json`,
+  /** By its place among the files of the card */
+  modelFile: (teacher: string, file: number): string => `${keys.model(teacher)}files/${file}`,
+  modelTraining: (teacher: string): string => `${keys.model(teacher)}training.json`,
+  modelEvaluations: (teacher: string): string => `${keys.model(teacher)}evaluations/`,
+  /** One of a row of objects numbered from 1; the highest is the newest. */
+  modelEvaluation: (teacher: string, number: number): string =>
+    `${keys.modelEvaluations(teacher)}${digits(number)}.json`,
+  /** One step of one generation of a dataset's loop, created only if absent. */
+  loops: (dataset: string): string => `loops/${dataset}/`,
+  loopStep: (dataset: string, generation: number, step: string): string =>
+    `${keys.loops(dataset)}${digits(generation)}/${step}.json`,
 
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
   /** What a teacher's classes are called after the names in its card, from number 1 on: the highest stands. */
@@ -176,6 +193,17 @@ export function teacherPlace(key: string): { readonly teacher: string; readonly 
   const [, teacher, file, number] = /^teachers\/([^/]+)\/(?:(model-card)|labels\/(\d{20}))\.json$/.exec(key) ?? [];
   if (teacher === undefined) return null;
   return { teacher, labels: file === undefined ? Number(number) : null };
+}
+
+/** The teacher whose model a key is of, where it is the model's card; null for another key. */
+export function modelPlace(key: string): string | null {
+  return /^models\/([0-9a-f]{64})\/model-card\.json$/.exec(key)?.[1] ?? null;
+}
+
+/** The generation and the step that a key of a loop names; null for another key. */
+export function loopPlace(key: string): { readonly generation: number; readonly step: string } | null {
+  const [, generation, step] = /^loops\/[^/]+\/(\d{20})\/([a-z]+)\.json$/.exec(key) ?? [];
+  return generation === undefined || step === undefined ? null : { generation: Number(generation), step };
 }
 
 /** The place that the key of a label segment names; null for another key. */

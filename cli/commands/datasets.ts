@@ -198,7 +198,7 @@ async function change(
   if (dryRun) {
     const { streamSettingsOf } = await import("../../schemas/declaration.js");
     const { settings } = declared;
-    const stream = streamSettingsOf(config, teacher ?? settings?.teacher ?? null, settings?.sources ?? []);
+    const stream = streamSettingsOf(config, teacher ?? settings?.teacher ?? null, settings?.sources ?? [], settings);
     changes = wantedChanges(declared, { settings: stream, datasets: config.datasets });
   } else {
     const store = await openStore(config);

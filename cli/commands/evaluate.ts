@@ -1,10 +1,8 @@
 import { resolve } from "node:path";
-import type { Command } from "commander";
-import type { GateRule } from "../../pipelines/training/evaluate-model.js";
 import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven } from "../declared-config.js";
-import { confidenceArgument, pointsArgument } from "../number-argument.js";
+import { declareGateFlags, gateRule, type GateFlags } from "../gate-flags.js";
 import { evaluatedText } from "../report/evaluated.js";
 
 interface EvaluateFlags extends GateFlags {
@@ -12,11 +10,6 @@ interface EvaluateFlags extends GateFlags {
   readonly against?: string;
   readonly labelled?: string;
   readonly backend?: string;
-}
-
-export interface GateFlags {
-  readonly confidence: number;
-  readonly classDrop: number;
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
@@ -44,15 +37,12 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config, declared } = await declaredOrGiven(run, [backend]);
       const at = (path: string): string => resolve(run.terminal.folder, path);
       const { evaluateModel } = await import("../../pipelines/training/evaluate-model.js");
-      const { namedTeacher, publishingParts } = await import("../../pipelines/open/open-scoring.js");
-      const against =
-        flags.against === "declared"
-          ? await namedTeacher(config, declared.settings?.teacher ?? null).then(
-              ({ cardPath, folder }) => cardPath ?? folder,
-            )
-          : flags.against === undefined
-            ? undefined
-            : at(flags.against);
+      const { namedTeacher, pathOf, publishingParts } = await import("../../pipelines/open/open-scoring.js");
+      const againstPath = async (): Promise<string | undefined> => {
+        if (flags.against !== "declared") return flags.against === undefined ? undefined : at(flags.against);
+        return pathOf(await namedTeacher(config, declared.settings?.teacher ?? null));
+      };
+      const against = await againstPath();
       await run.work(async ({ onProgress, stop }) => {
         const evaluation = await evaluateModel({
           model: at(model),
@@ -72,14 +62,3 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
-
-/** The rule by which a model may take its teacher's place. */
-export function declareGateFlags(command: Command): Command {
-  return command
-    .option("--confidence <share>", "with which it must be better than the teacher", confidenceArgument, 0.95)
-    .option("--class-drop <points>", "by which the recall of no class may fall", pointsArgument, 5);
-}
-
-export function gateRule({ confidence, classDrop }: GateFlags): GateRule {
-  return { confidence, mostClassDrop: classDrop / 100 };
-}

@@ -1,9 +1,21 @@
+import type { Declarations } from "../../pipelines/open/declare.js";
 import type { MemoryEstimate } from "../../pipelines/flow/memory-estimate.js";
+import type { Config } from "../../schemas/config.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { declaredAs, declaredAt, settledForChange } from "../declared-config.js";
+import {
+  declaredAs,
+  declaredAt,
+  declaredIn,
+  settledForChange,
+  standingTeacher,
+  type LoadedTeacher,
+} from "../declared-config.js";
+import type { SettledSettings } from "../config/given-settings.js";
+import type { OpenedStore } from "../existing-store.js";
+import { followTeachers, withTeachers } from "../follow-teachers.js";
 import { declareCall, selectedSource } from "../declare-call.js";
 import type { SettingFlag } from "../invocation.js";
 import { openControl } from "../flow-control.js";
@@ -82,9 +94,22 @@ export const declare: DeclareCommand = (command, invocation) => {
 
       const observedAs = { run, config: settled.config, command: "ingest", loops: ["score"] } as const;
       await observedWork(observedAs, async ({ onProgress, stop, note, warn, observing }) => {
-        const { openP, namesTeacher } = settled;
-        const teacher = await namedTeacher(settled.config, namesTeacher ? null : declared.settings?.teacher);
-        const config = withChosenP(settled.config, openP, teacher.card);
+        const teacherOf = async (
+          { config, namesTeacher }: SettledSettings,
+          stands: Declarations,
+          store?: OpenedStore,
+        ): Promise<{ readonly teacher: LoadedTeacher; readonly config: Config }> => {
+          // A flag is said now, and declared; a file may be of before a promotion.
+          const isFlag = flags.teacher !== undefined && store === undefined;
+          if (isFlag) return { teacher: await namedTeacher(config), config };
+          return standingTeacher(config, stands, {
+            namesTeacher,
+            say: note,
+            ...(store === undefined ? {} : { store }),
+          });
+        };
+        const first = await teacherOf(settled, declared);
+        const config = withChosenP(first.config, settled.openP, first.teacher.card);
         const known = declared.settings?.sources ?? [];
         const selected = paths.length === 0 ? null : selectedSource(known, paths, flags, run.terminal.folder);
         for (const line of selected?.notes ?? []) note(line);
@@ -94,7 +119,11 @@ export const declare: DeclareCommand = (command, invocation) => {
         const source =
           selected === null ? null : await openSource(config, paths, { ...openingOf(selected.source), mayBeEmpty });
         const workspace = await openWorkspace(config, "sluice ingest", observing);
-        try {
+        /** With one teacher, until it ends or another one stands; then this returns that one with what is declared by then. */
+        const ingestBy = async (
+          { teacher, config }: Awaited<ReturnType<typeof teacherOf>>,
+          declared: Declarations,
+        ): Promise<boolean> => {
           const names = { store: workspace.store, renaming: "any" } as const;
           const scoring = await openScoring(withOwnSource(config, selected?.source ?? null), note, { teacher, names });
           try {
@@ -104,23 +133,38 @@ export const declare: DeclareCommand = (command, invocation) => {
             for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
             note(memoryText(estimateMemory(config, scoring.teacher.card)));
             const control = await openControl(workspace.store, config.stream, { note, warn });
-            const { counts, stopped, engine, frontier, published, refused, late, stages } = await ingest({
-              workspace,
-              ...scoring,
-              ...(source === null ? {} : { source }),
-              publish: flags.publish,
-              mayPublish: await declarationWatch(workspace.store, config.stream),
-              allow: allowanceOf(flags),
-              ...(flags.follow === true ? { follow: { rescanMs: flags.rescan * 1000, judgeMs: JUDGE_MS } } : {}),
-              onPublished: (one) => {
-                if (flags.follow === true) note(publishedText(one, workspace.store.place));
-              },
-              control,
-              stop,
-              onProgress,
-              observer: observing.observer,
-              onWarning: warn,
-            }).finally(() => control.close());
+            const { store, log } = workspace;
+            const mayPublish = await declarationWatch(store, config.stream);
+            const digest = (await declaredAs(teacher, config)).digest;
+            const following = { config, store, stands: digest, beside: { workspace, log, onProgress }, note, warn };
+            const follow = (signal: AbortSignal): Promise<boolean> =>
+              flags.follow === true
+                ? followTeachers({ ...following, signal, nowMs: run.terminal.nowMs })
+                : Promise.resolve(false);
+            const ingesting = (halt: AbortSignal): ReturnType<typeof ingest> =>
+              ingest({
+                workspace,
+                ...scoring,
+                ...(source === null ? {} : { source }),
+                publish: flags.publish,
+                mayPublish,
+                allow: allowanceOf(flags),
+                ...(flags.follow === true ? { follow: { rescanMs: flags.rescan * 1000, judgeMs: JUDGE_MS } } : {}),
+                onPublished: (one) => {
+                  if (flags.follow === true) note(publishedText(one, workspace.store.place));
+                },
+                control,
+                stop: halt,
+                onProgress,
+                observer: observing.observer,
+                onWarning: warn,
+              }).finally(() => control.close());
+            const { result, changed } = await withTeachers(follow, stop, ingesting);
+            const { counts, stopped, engine, frontier, published, refused, late, stages } = result;
+            if (changed && !stop.aborted) {
+              note(ingestCounts(counts));
+              return true;
+            }
             const account = source?.account() ?? null;
             const accounted = account === null ? null : sourceAccountText(account);
             if (account !== null && accounted !== null) (isTelling(account) ? warn : note)(accounted);
@@ -153,8 +197,18 @@ export const declare: DeclareCommand = (command, invocation) => {
               ].join("\n"),
               object,
             );
+            return false;
           } finally {
             await scoring.close();
+          }
+        };
+        try {
+          let by = { ...first, config };
+          let stands = declared;
+          while (await ingestBy(by, stands)) {
+            stands = await declaredIn(workspace.store, given);
+            const again = settledForChange(given, stands);
+            by = await teacherOf({ ...again, namesTeacher: false }, stands, workspace.store);
           }
         } finally {
           await workspace.close();

@@ -1,12 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { InvalidArgumentError } from "commander";
 import type { Observing } from "../../pipelines/observe/observing.js";
 import type { RebuildOptions } from "../../pipelines/rebuild.js";
 import type { PublishedCut } from "../../pipelines/versions/cut-and-publish.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
-import { cronAfter } from "../../schemas/trigger.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
+import { cronArgument } from "../cron-argument.js";
 import { openDeclared } from "../declared-config.js";
 import type { WorkContext } from "../invocation.js";
 import { datasetNamed } from "../existing-store.js";
@@ -158,14 +157,4 @@ function refuseTogether({ at, until, window, schedule }: Flags): void {
   if (at !== undefined) refuse("--schedule", "--at");
   if (until !== undefined) refuse("--schedule", "--until");
   if (window !== undefined) refuse("--schedule", "--window");
-}
-
-/** Throws commander's error where a line is no cron line, or one that never fires. */
-function cronArgument(line: string): string {
-  try {
-    if (cronAfter(line, 0) !== null) return line;
-  } catch {
-    throw new InvalidArgumentError("Expected a cron line (minute hour day month weekday), such as 0 3 * * *.");
-  }
-  throw new InvalidArgumentError("Expected a cron line that fires, found one that never does.");
 }

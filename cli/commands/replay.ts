@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import type { Observing } from "../../pipelines/observe/observing.js";
 import type { ReplayOptions } from "../../pipelines/replay.js";
 import type { Workspace } from "../../pipelines/open/workspace.js";
@@ -14,7 +15,7 @@ import { boundArgument, offsetArgument, replayAsk, type ReplayRangeFlags } from 
 import { goneText, planObject, planText, replayedObject, replayedText } from "../report/replayed.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 
-interface ReplayFlags extends ScoringFlags, ReplayRangeFlags, MetricsFlags {
+export interface ReplayFlags extends ScoringFlags, ReplayRangeFlags, MetricsFlags {
   readonly rate?: number;
   /** false by `--no-yield-to-lag` */
   readonly yieldToLag?: number | boolean;
@@ -27,12 +28,28 @@ const MOST_LAG = 100;
 const LINGER_MS = 2000;
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareMetricsFlags(declareScoringFlags(command))
+  declareReplayRange(declareMetricsFlags(declareScoringFlags(command)))
     .description(
       "Scores what the images topic has once more, through another teacher, beside live traffic. What that teacher has scored " +
         "already is left out, and nothing is published: its scores lie apart until `sluice rebuild` makes a version of them. " +
         "Run again, or by several processes, it goes on where it was.",
     )
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice replay --teacher b.onnx --from 2026-11-01 --rate 50", "what came since November, 50 images a second"],
+        ["sluice replay --teacher b.onnx --dry-run", "how much that would be"],
+        ["sluice replay --teacher b.onnx --from-offset 3:1200 --until-offset 3:9000", "a part of partition 3"],
+        ["sluice rebuild --teacher-digest 9f2c", "a version of what was replayed"],
+        ["sluice quarantine retry --code E_IMAGE_VANISHED", "not a replay: takes quarantined images up again"],
+      ]),
+    )
+    .action((flags: ReplayFlags) => replayThrough(invocation(), flags));
+};
+
+/** What is replayed, and how fast. */
+export function declareReplayRange(command: Command): Command {
+  return command
     .option(
       "--from <place>",
       "start, or when records came into the log: 2026-11-01, or ms (default: start)",
@@ -56,36 +73,27 @@ export const declare: DeclareCommand = (command, invocation) => {
       wholeNumber,
     )
     .option("--no-yield-to-lag", "never wait for live scorers")
-    .option("--dry-run", "say what would be scored, and write nothing")
-    .addHelpText(
-      "after",
-      exampleText([
-        ["sluice replay --teacher b.onnx --from 2026-11-01 --rate 50", "what came since November, 50 images a second"],
-        ["sluice replay --teacher b.onnx --dry-run", "how much that would be"],
-        ["sluice replay --teacher b.onnx --from-offset 3:1200 --until-offset 3:9000", "a part of partition 3"],
-        ["sluice rebuild --teacher-digest 9f2c", "a version of what was replayed"],
-        ["sluice quarantine retry --code E_IMAGE_VANISHED", "not a replay: takes quarantined images up again"],
-      ]),
-    )
-    .action(async (flags: ReplayFlags) => {
-      const ask = replayAsk(flags);
-      const run = invocation();
-      const opened = await openDeclared(run, [...scoringSettings(flags), ...metricsSettings(flags)], { say: true });
-      await opened.store.close();
-      // Nothing is published here: where nothing is declared yet, bytes are kept for what sluice.yaml says.
-      const told = opened.given.over(opened.declared).config.datasets;
-      const datasets = opened.config.datasets.length === 0 ? told : opened.config.datasets;
-      const config = { ...opened.config, datasets };
-      if (typeof flags.yieldToLag === "number" && config.kafka === undefined) {
-        throw new SluiceError(
-          "E_USAGE",
-          "Expected --yield-to-lag with a Kafka cluster, found the log in the data folder: nobody else scores there meanwhile.",
-        );
-      }
-      if (flags.dryRun === true) await dryRun(run, { ...opened, config }, ask);
-      else await replayAll(run, { ...opened, config }, ask, flags);
-    });
-};
+    .option("--dry-run", "say what would be scored, and write nothing");
+}
+
+/** Scores what the log has through the teacher that `flags` names. */
+export async function replayThrough(run: Invocation, flags: ReplayFlags): Promise<void> {
+  const ask = replayAsk(flags);
+  const opened = await openDeclared(run, [...scoringSettings(flags), ...metricsSettings(flags)], { say: true });
+  await opened.store.close();
+  // Nothing is published here: where nothing is declared yet, bytes are kept for what sluice.yaml says.
+  const told = opened.given.over(opened.declared).config.datasets;
+  const datasets = opened.config.datasets.length === 0 ? told : opened.config.datasets;
+  const config = { ...opened.config, datasets };
+  if (typeof flags.yieldToLag === "number" && config.kafka === undefined) {
+    throw new SluiceError(
+      "E_USAGE",
+      "Expected --yield-to-lag with a Kafka cluster, found the log in the data folder: nobody else scores there meanwhile.",
+    );
+  }
+  if (flags.dryRun === true) await dryRun(run, { ...opened, config }, ask);
+  else await replayAll(run, { ...opened, config }, ask, flags);
+}
 
 type Called = Omit<OpenedDeclared, "store">;
 

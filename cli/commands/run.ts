@@ -13,10 +13,11 @@ import type { GivenSettings, Location } from "../config/given-settings.js";
 import { declareCall } from "../declare-call.js";
 import {
   assertDeclaredTeacher,
-  callTeacher,
   declaredIn,
   declaredAs,
+  noteOtherTeacher,
   settledForRun,
+  standingTeacher,
   type LoadedTeacher,
 } from "../declared-config.js";
 import { openControl } from "../flow-control.js";
@@ -25,6 +26,7 @@ import type { OpenedStore } from "../existing-store.js";
 import type { Invocation, WorkContext } from "../invocation.js";
 import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
 import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run-parts.js";
+import { followTeachers } from "../follow-teachers.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { kafkaOf } from "./topics.js";
 
@@ -155,9 +157,12 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
     try {
       const loops = LOOPS.filter((loop) => loop in parts);
       const command = `run ${loops.length > 1 ? "all" : loops.join(" ")}`;
-      await observed({ run, config: given.location, command, loops }, context, (observing, inner) =>
-        runAll(run, { given, flags, parts, opened, observing }, inner),
-      );
+      await observed({ run, config: given.location, command, loops }, context, async (observing, inner) => {
+        // Begun anew with the teacher that has taken the place of the one before.
+        while (await runAll(run, { given, flags, parts, opened, observing }, inner)) {
+          for (const one of opened.splice(0).reverse()) await one.close();
+        }
+      });
       exitCode = run.exitCode;
     } catch (error) {
       if (isSluiceError(error)) exitCode = error.exitCode;
@@ -190,8 +195,12 @@ interface Running {
   readonly observing: Observing;
 }
 
-/** Runs until it is told to stop, or one of its parts fails; says what was done. */
-async function runAll(run: Invocation, running: Running, { stop, onProgress, note, warn }: WorkContext): Promise<void> {
+/** Runs until it is told to stop, or one of its parts fails; says what was done. Returns whether another teacher stands now. */
+async function runAll(
+  run: Invocation,
+  running: Running,
+  { stop, onProgress, note, warn }: WorkContext,
+): Promise<boolean> {
   const { given, flags, parts: wanted, opened, observing } = running;
   const { OutageVoice } = await import("../../pipelines/observe/outage-voice.js");
   const { Together } = await import("../../pipelines/flow/together.js");
@@ -208,7 +217,8 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
   const storeVoice = new OutageVoice(warn, run.terminal.nowMs);
   const storeWait = { openPatienceMs: flags.wait, onRetry: storeVoice.onRetry, onSettled: storeVoice.onSettled };
   const store = observing.metered(await opening(openStore(given.location, storeWait)));
-  const { config, card: ranking, teacher } = await declaredForRun(run, { given, store, flags, parts: wanted });
+  const declaredRun = await declaredForRun(run, { given, store, flags, parts: wanted });
+  const { config, card: ranking, teacher, follows } = declaredRun;
   const kafka = kafkaOf(config);
   const onRetry: typeof brokersVoice.onRetry = (event) => {
     observing.onRetry?.(event);
@@ -226,7 +236,8 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
   for (const assumption of scoring?.teacher.assumptions ?? []) note(`teacher: ${assumption}`);
 
   const drainedEnd = new AbortController();
-  const all = new Together(AbortSignal.any([stop, drainedEnd.signal]));
+  const changedEnd = new AbortController();
+  const all = new Together(AbortSignal.any([stop, drainedEnd.signal, changedEnd.signal]));
   const { observer } = observing;
   const { nowMs } = run.terminal;
   const context = { config, kafka, log, store, note, observer, onWarning: warn, signal: all.signal, nowMs };
@@ -251,6 +262,20 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
       await begin(topkPart(context, { card, checkpointMs: flags.checkpointEvery }));
     if (wanted.publish !== undefined && card !== null)
       await begin(publishPart(context, { card, judgeMs: flags.judgeEvery, allow: allowanceOf(flags) }));
+    if (follows !== null) {
+      const beside = workspace === null ? null : { workspace, log, onProgress };
+      const following = followTeachers({
+        config,
+        store,
+        stands: follows,
+        beside,
+        note,
+        warn,
+        signal: all.signal,
+        nowMs,
+      });
+      void all.begin(following.then((changed) => changed && changedEnd.abort()));
+    }
     if (wanted.compact !== undefined)
       await begin(compactPart(context, { everyMs: flags.compactEvery, olderThanMs: flags.olderThan }));
   } catch (error) {
@@ -258,10 +283,23 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
   }
   await all.ended();
   const lines = parts.flatMap((part) => part.text() ?? []);
+  if (changedEnd.signal.aborted && !stop.aborted) {
+    for (const line of lines) note(line);
+    return true;
+  }
   run.result(
     lines.length === 0 ? "Stopped." : lines.join("\n"),
     Object.assign({}, ...parts.map((part) => part.object())) as object,
   );
+  return false;
+}
+
+interface DeclaredRun {
+  readonly config: Config;
+  readonly card: ModelCard | null;
+  readonly teacher: LoadedTeacher | null;
+  /** Digest of the declared teacher, where this process works by it; null: it stays with the one that it was given */
+  readonly follows: string | null;
 }
 
 /**
@@ -271,33 +309,45 @@ async function runAll(run: Invocation, running: Running, { stop, onProgress, not
 async function declaredForRun(
   run: Invocation,
   { given, store, flags, parts }: Pick<Running, "given" | "flags" | "parts"> & { readonly store: OpenedStore },
-): Promise<{ readonly config: Config; readonly card: ModelCard | null; readonly teacher: LoadedTeacher | null }> {
+): Promise<DeclaredRun> {
   const { withChosenP } = await import("../../pipelines/open/declare.js");
   const { publishersCard } = await import("../../pipelines/kafka/run-publish.js");
   const { namedTeacher } = await import("../../pipelines/open/open-scoring.js");
+  const { teacherDigest } = await import("../../schemas/model-card.js");
   const declared = await declaredIn(store, given);
-  const { config, namesTeacher, openP } = await settledForRun(run, given, declared);
+  const settled = await settledForRun(run, given, declared);
+  const { openP } = settled;
   if (parts.score === undefined && parts.topk === undefined && parts.publish === undefined) {
-    return { config, card: null, teacher: null };
+    return { config: settled.config, card: null, teacher: null, follows: null };
   }
-  const known = namesTeacher ? null : declared.settings?.teacher;
-  const named = namesTeacher ? await callTeacher(run, config, declared, true) : null;
-  // A teacher that a flag names holds for this call; one of the file or the environment must be the declared one.
-  if (named !== null && flags.teacher === undefined) {
-    assertDeclaredTeacher(given, declared, await declaredAs(named, config));
+  const note = (line: string): void => {
+    run.note(line);
+  };
+  const standing = settled.namesTeacher
+    ? await standingTeacher(settled.config, declared, { namesTeacher: true, store, say: note })
+    : null;
+  const config = standing?.config ?? settled.config;
+  const named = standing?.isNamed === true ? standing.teacher : null;
+  const known = named === null ? (declared.settings?.teacher ?? null) : null;
+  if (named !== null) {
+    noteOtherTeacher(run, declared, await declaredAs(named, config));
+    // A teacher that a flag names holds for this call; one of the file or the environment must be the declared one.
+    if (flags.teacher === undefined) assertDeclaredTeacher(given, declared, await declaredAs(named, config));
   }
-  const teacher = parts.score === undefined ? null : (named ?? (await namedTeacher(config, known)));
+  const teacher = parts.score === undefined ? null : (named ?? (await namedTeacher(config, known, store)));
   const own = flags.teacherDigest === undefined ? teacher : null;
   const card = own?.card ?? (await publishersCard(config, store, flags.teacherDigest, known));
   const chosen = withChosenP(config, openP, card);
-  if (declared.settings !== null) return { config: chosen, card, teacher };
+  const digest = teacherDigest(card);
+  if (declared.settings !== null) {
+    // One that a flag has named for this call stays with it.
+    const follows = declared.settings.teacher?.digest === digest ? digest : null;
+    return { config: chosen, card, teacher, follows };
+  }
   const told = config.teacher === undefined ? null : await declaredAs({ card }, config);
-  const say = (line: string): void => {
-    run.note(line);
-  };
   const asked = { config: chosen, teacher: told, by: "sluice run", nowMs: run.terminal.nowMs() };
-  await declareCall(store, declared, asked, { say });
-  return { config: chosen, card, teacher };
+  await declareCall(store, declared, asked, { say: note });
+  return { config: chosen, card, teacher, follows: told === null ? null : digest };
 }
 
 /** A scorer's data folder. Throws E_LOCKED where another one has it. */

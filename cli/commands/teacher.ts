@@ -7,6 +7,8 @@ import { declaredOrGiven } from "../declared-config.js";
 import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { addedText, calibratedText } from "../report/teacher.js";
+import { declareTeacherChanges } from "../teacher/changes.js";
+import { declareTeacherLooks } from "../teacher/looks.js";
 
 interface AddFlags extends CardFlags {
   readonly try?: string;
@@ -24,6 +26,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     exampleText([
       ["sluice teacher add model.onnx --try photographs/", "writes its card, and shows what it says of a few images"],
       ["sluice teacher calibrate model.onnx --on labelled/", "fits how far its probabilities can be believed"],
+      ["sluice teacher list", "which stands, which stood, and how each came about"],
+      ["sluice teacher promote student/ --test test/", "puts a better one in the place of the one that stands"],
     ]),
   );
 
@@ -128,6 +132,9 @@ export const declare: DeclareCommand = (command, invocation) => {
         run.result(calibratedText(calibrated, write), { ...calibrated, written: write });
       });
     });
+
+  declareTeacherLooks(command, invocation);
+  declareTeacherChanges(command, invocation);
 };
 
 /** What the card is tried on. */

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Decoder } from "../../connectors/decoder/decoder.js";
 import { openSharpDecoder } from "../../connectors/decoder/libvips/libvips-decoder.js";
 import type { Engine } from "../../connectors/engine/engine.js";
@@ -11,11 +12,12 @@ import type { Store } from "../../connectors/store/store.js";
 import type { Renaming } from "../../operators/archive/teacher-registry.js";
 import type { Config } from "../../schemas/config.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, orNull, SluiceError } from "../../schemas/errors.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { assertAnswerable } from "../flow/answerable.js";
 import { assertFits } from "../flow/memory-estimate.js";
 import { withStoredNames, type NamedTeacher } from "../flow/named-classes.js";
+import { fetchModel, storedModel } from "../teachers/stored-models.js";
 import { openImageBuckets } from "./open-bucket.js";
 import { guardOf } from "./source-places.js";
 
@@ -59,11 +61,16 @@ export async function openScoring(
 }
 
 /**
- * The configured teacher, without an engine. `declared`: the one that it must be, where nobody has named another for this call.
+ * The configured teacher, without an engine. `declared`: the one that it must be, where nobody has named another for this call; a model
+ * that lies in `store` is fetched where it is not at its place.
  * Throws E_CONFIG where none is named, E_TEACHER_CARD where a declared one has moved or changed, and what loading throws.
  */
-export async function namedTeacher(config: Config, declared: DeclaredTeacher | null = null): Promise<LoadedTeacher> {
-  if (declared !== null) return declaredTeacher(declared);
+export async function namedTeacher(
+  config: Config,
+  declared: DeclaredTeacher | null = null,
+  store?: Store,
+): Promise<LoadedTeacher> {
+  if (declared !== null) return declaredTeacher(declared, config, store);
   if (config.teacher !== undefined) return loadTeacher(config.teacher);
   throw new SluiceError(
     "E_CONFIG",
@@ -71,27 +78,54 @@ export async function namedTeacher(config: Config, declared: DeclaredTeacher | n
   );
 }
 
-async function declaredTeacher({ path, digest, name }: DeclaredTeacher): Promise<LoadedTeacher> {
+async function declaredTeacher(
+  { path, digest, name }: DeclaredTeacher,
+  { data }: Config,
+  store: Store | undefined,
+): Promise<LoadedTeacher> {
   const expected = `Expected the declared teacher ${name} (${digest.slice(0, 12)}) at ${path}`;
   const again =
     "Name it where it is now, or another in its place: `sluice ingest --teacher <path>`, or `sluice datasets apply --teacher <path>`";
   let teacher: LoadedTeacher;
   try {
     teacher = await loadTeacher(path);
+    if (teacherDigest(teacher.card) === digest) return teacher;
   } catch (cause) {
+    const fetched = await fetchedTeacher(digest, data, store);
+    if (fetched !== null) return fetched;
     if (!isSluiceError(cause, "E_TEACHER_CARD") && !isSluiceError(cause, "E_TEACHER_WEIGHTS")) throw cause;
     throw new SluiceError(cause.code, `${expected}, found that it cannot be read there. ${again}. ${cause.message}`, {
       ...cause.context,
       cause,
     });
   }
+  const fetched = await fetchedTeacher(digest, data, store);
+  if (fetched !== null) return fetched;
   const found = teacherDigest(teacher.card);
-  if (found === digest) return teacher;
   throw new SluiceError(
     "E_TEACHER_CARD",
     `${expected}, found another there (${found.slice(0, 12)}): its files have changed since. Restore them. ${again}.`,
     { path, expected: digest, found },
   );
+}
+
+/** A promoted model lies in the store: each machine has it below its data folder. */
+async function fetchedTeacher(digest: string, data: string, store: Store | undefined): Promise<LoadedTeacher | null> {
+  const folder = fetchedModelFolder(data, digest);
+  const isThere = await orNull(loadTeacher(folder), "E_TEACHER_CARD", "E_TEACHER_WEIGHTS");
+  if (isThere !== null && teacherDigest(isThere.card) === digest) return isThere;
+  if (store === undefined || (await storedModel(store, digest)) === null) return null;
+  return loadTeacher(await fetchModel(store, digest, folder));
+}
+
+/** What `loadTeacher` finds a loaded teacher by again. */
+export function pathOf({ cardPath, folder, card }: LoadedTeacher): string {
+  return cardPath ?? resolve(folder, card.weights.files[0]!.path);
+}
+
+/** Where a model from the store lies on this machine. */
+export function fetchedModelFolder(data: string, digest: string): string {
+  return resolve(data, "models", digest);
 }
 
 /** What decodes, finds and draws images; needs no teacher. */

@@ -25,8 +25,8 @@ export interface TrainOnceRun extends Pick<
     TrainingInputs,
     "schemaVersion" | "trainer" | "configuration" | "version" | "labelled" | "labels"
   >;
-  /** Becomes the trained model: its files, its card, its record */
-  readonly folder: string;
+  /** Becomes the trained model: its files, its card, its record. May go by the training's digest */
+  readonly folder: string | ((digest: string) => string);
   readonly nowMs: () => number;
 }
 
@@ -49,7 +49,7 @@ export function unfinishedOf(folder: string): string {
  * with it the folder is a trained model. Throws what the trainer throws, E_TRAIN_DATA for a class without labelled images.
  */
 export async function trainOnce(run: TrainOnceRun): Promise<TrainedModel> {
-  const { trainer, folder, labelled, version, nowMs } = run;
+  const { trainer, labelled, version, nowMs } = run;
   assertEveryClass(labelled, countsOf(labelled));
   const inputs: TrainingInputs = {
     schemaVersion: 1,
@@ -63,6 +63,7 @@ export async function trainOnce(run: TrainOnceRun): Promise<TrainedModel> {
     labelled: labelled.digest,
   };
   const digest = trainingDigest(inputs);
+  const folder = typeof run.folder === "string" ? run.folder : run.folder(digest);
   const standing = await trainedModel(folder);
   if (standing?.record.digest === digest) return { ...standing, isNew: false, skipped: labelled.skipped };
   const unfinished = await unfinishedFolder(folder, digest);

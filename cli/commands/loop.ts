@@ -1,0 +1,163 @@
+import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
+import { Option } from "commander";
+import { SluiceError } from "../../schemas/errors.js";
+import { cronAfter } from "../../schemas/trigger.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { cronArgument } from "../cron-argument.js";
+import { openDeclared } from "../declared-config.js";
+import { durationArgument } from "../duration-argument.js";
+import { datasetNamed } from "../existing-store.js";
+import { declareGateFlags, gateRule, type GateFlags } from "../gate-flags.js";
+import { positiveFraction, positiveNumber, wholeNumber } from "../number-argument.js";
+import { generationText, generationsText } from "../report/generations.js";
+
+interface LoopFlags extends GateFlags {
+  readonly test: string;
+  readonly dataset?: string;
+  readonly generations?: number;
+  readonly schedule?: string;
+  readonly lookEvery: number;
+  readonly command?: string;
+  readonly trainingConfig?: string;
+  readonly silentAfter: number;
+  readonly pretrainSteps?: number;
+  readonly fineTuneSteps?: number;
+  readonly learningRate?: number;
+  readonly side?: number;
+  readonly colour: "rgb" | "grey";
+  readonly seed: number;
+  readonly backend: string;
+}
+
+export const declare: DeclareCommand = (command, invocation) => {
+  declareGateFlags(command)
+    .description(
+      "Makes a version by the teacher that stands, pre-trains a student on it and fine-tunes it on labelled pictures, compares it with the teacher, and where it passes the gate, lets it take over and " +
+        "score what the log has; then the next generation. Each step is recorded: killed anywhere, the same command goes on, and nothing is trained twice from the same inputs. Images come in meanwhile (`sluice ingest --follow`, `sluice run`).",
+    )
+    .argument("<labelled>", "a folder with one subfolder of pictures a class, or a .csv of path,label")
+    .requiredOption("--test <set>", "of the same form: never trained on, models are compared on it")
+    .option("--dataset <name>", "a declared dataset; by default the first")
+    .option("--generations <n>", "so many; without it, on and on", positiveNumber)
+    .option("--schedule <cron>", 'wait for it before each: a cron line in UTC, such as "0 3 * * *"', cronArgument)
+    .addOption(
+      new Option("--look-every <duration>", "where nothing new can be trained: look for new scores this often")
+        .argParser(durationArgument)
+        .default(60_000, "1m"),
+    )
+    .option("--command <line>", "train by this program instead (docs/loop.md says what it reads and writes)")
+    .option("--training-config <file>", "JSON for that program")
+    .addOption(
+      new Option("--silent-after <duration>", "without a line for so long that program is taken to hang")
+        .argParser(durationArgument)
+        .default(3_600_000, "1h"),
+    )
+    .option("--pretrain-steps <n>", "training steps on the version", positiveNumber)
+    .option("--fine-tune-steps <n>", "training steps on the labelled pictures", positiveNumber)
+    .option("--learning-rate <rate>", "its peak while pre-training", positiveFraction)
+    .option("--side <px>", "side of the square that students see; by default what the teacher sees", positiveNumber)
+    .addOption(new Option("--colour <kind>", "what they see, with --side").choices(["rgb", "grey"]).default("rgb"))
+    .option("--seed <n>", "weights, order and movements of the pictures", wholeNumber, 1)
+    .option("--backend <name>", "what to train on: node-gpu, node, wasm, cpu, or auto", "auto")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice loop labelled/ --test test/ --generations 3", "three generations"],
+        ['sluice loop labelled/ --test test/ --schedule "0 3 * * *"', "one a night"],
+        ["sluice loop labelled/ --test test.csv --command 'python train.py'", "students of your own framework's"],
+      ]),
+    )
+    .action(async (labelled: string, flags: LoopFlags) => {
+      const run = invocation();
+      const at = (path: string): string => resolve(run.terminal.folder, path);
+      const { nowMs } = run.terminal;
+      const { nextGeneration, finishedGenerations } = await import("../../pipelines/loop.js");
+      const { sleepUntil } = await import("../../pipelines/flow/sleep-until.js");
+      const { studentTrainer } = await import("../../pipelines/training/student-trainer.js");
+      const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
+      await run.work(async ({ onProgress, stop, note, warn }) => {
+        const { config, store } = await openDeclared(run);
+        try {
+          const dataset = datasetNamed(config, flags.dataset);
+          const trainerFor = await studentTrainer(config, {
+            ...flags,
+            trainingConfig: flags.trainingConfig === undefined ? null : at(flags.trainingConfig),
+            folder: run.terminal.folder,
+            environment: run.terminal.environment,
+          });
+          const { side, colour } = flags;
+          const options = {
+            config,
+            store,
+            dataset,
+            labelled: at(labelled),
+            test: at(flags.test),
+            trainerFor,
+            rule: gateRule(flags),
+            seed: flags.seed,
+            input: side === undefined ? undefined : { width: side, height: side, colour },
+            ...publishingParts(config),
+            onNote: note,
+            onWarning: warn,
+            onProgress,
+            signal: stop,
+            nowMs,
+            newId: randomUUID,
+          };
+          const before = (await finishedGenerations(store, dataset.name)).length;
+          const most = flags.generations ?? Number.POSITIVE_INFINITY;
+          let stuck: string | null = null;
+          for (let made = 0; made < most && !stop.aborted;) {
+            if (flags.schedule !== undefined) await untilScheduled(flags.schedule, { nowMs, stop, note, sleepUntil });
+            throwIfStopped(stop);
+            const generation = await nextGeneration(options);
+            if (generation !== null) {
+              note(generationText(generation));
+              made++;
+              continue;
+            }
+            stuck = NOTHING_NEW;
+            if (flags.generations !== undefined) break;
+            note(NOTHING_NEW);
+            await sleepUntil(flags.lookEvery, stop);
+          }
+          const generations = (await finishedGenerations(store, dataset.name)).slice(before);
+          run.result(generationsText(generations, stuck), { dataset: dataset.name, generations, stuck });
+        } finally {
+          await store.close();
+        }
+      });
+    });
+};
+
+const NOTHING_NEW =
+  "Nothing new can be trained: the version, the labelled images and the settings are those of the generation before, which did not pass the gate. The teacher stays; new images, labels or other settings make another version.";
+
+function throwIfStopped(stop: AbortSignal): void {
+  if (stop.aborted) {
+    throw new SluiceError("E_CANCELLED", "Stopped on request between two generations. The same command goes on.", {
+      cause: stop.reason,
+    });
+  }
+}
+
+async function untilScheduled(
+  cron: string,
+  {
+    nowMs,
+    stop,
+    note,
+    sleepUntil,
+  }: {
+    readonly nowMs: () => number;
+    readonly stop: AbortSignal;
+    readonly note: (line: string) => void;
+    readonly sleepUntil: (ms: number, signal: AbortSignal) => Promise<void>;
+  },
+): Promise<void> {
+  const timeMs = cronAfter(cron, nowMs())!;
+  note(`next generation at ${new Date(timeMs).toISOString()}`);
+  // A timer holds no more than 2^31 ms, and a machine may have slept.
+  while (nowMs() < timeMs && !stop.aborted) await sleepUntil(Math.min(timeMs - nowMs(), 60_000), stop);
+}
