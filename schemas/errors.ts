@@ -79,6 +79,7 @@ export const ERROR_CODES = {
   E_PUBLISH_CONFLICT: "Another publisher won, with another content.",
   E_PUBLISH_EMPTY: "The version would have no rows; nothing was published.",
   E_PUBLISH_ABSENT: "Rows of the version have lost their images' bytes; nothing was published.",
+  E_EXPORT_TARGET: "The place to export to holds something else; nothing was written there.",
   E_PUBLISH_STARVING: "Every class is short of K and has every image; nothing was published.",
 
   E_TRAIN_DATA: "The training data cannot be used (no labels, unknown class, too few images).",
@@ -102,6 +103,7 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_DATASET_CONFLICT",
   "E_SOURCE_MISSING",
   "E_SOURCE_EMPTY",
+  "E_EXPORT_TARGET",
 ]);
 
 export interface ErrorContext {
@@ -158,6 +160,7 @@ export type SystemCode =
   | "ENAMETOOLONG"
   | "ENOENT"
   | "ENOTDIR"
+  | "ENOTEMPTY"
   | "EPERM"
   | "ESRCH"
   | "ERR_SYSTEM_ERROR";

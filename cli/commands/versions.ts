@@ -6,6 +6,7 @@ import { wholeNumber } from "../number-argument.js";
 import { absentText, lateText, listText, manifestText, verifyText } from "../report/versions.js";
 import { versionedDataset, versionNamed } from "../version-name.js";
 import { declareDiff } from "../versions/diff.js";
+import { declareExport } from "../versions/export.js";
 import { declareExplain } from "../versions/explain.js";
 import { declareSheet } from "../versions/sheet.js";
 import { declareTags } from "../versions/tags.js";
@@ -20,6 +21,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       ["sluice versions diff 1 2", "which images came and went, and why"],
       ["sluice versions explain 3f0c91d2", "why an image is in a version, or is not"],
       ["sluice versions tag latest production", "calls the newest one `production`"],
+      ["sluice versions export latest --as folder", "for other programs"],
       ["sluice versions late latest", "what came too late for it, and what that would change"],
       ["sluice versions verify latest", "reads it whole: files, digests, ranks, totals, archive"],
     ]),
@@ -72,6 +74,7 @@ export const declare: DeclareCommand = (command, invocation) => {
   declareDiff(command, invocation);
   declareExplain(command, invocation);
   declareSheet(command, invocation);
+  declareExport(command, invocation);
   declareTags(command, invocation);
 
   command

@@ -13,10 +13,8 @@ export type Described = Pick<Manifest, "dataset" | "id" | "select" | "span" | "g
  * cuts have equal files.
  */
 export function versionReadme(version: Described, files: { readonly shards: number; readonly sheets: number }): string {
-  const { dataset, id, select, teacher, totals, classes } = version;
+  const { dataset, id, select, teacher, classes } = version;
   const k = classes.map((entry) => entry.k);
-  const starving = classes.filter((entry) => entry.starving);
-  const share = (value: number | null): string => (value === null ? "" : value.toPrecision(4));
   return `${datasetCard(
     dataset,
     classes.map(({ label }) => label),
@@ -30,15 +28,7 @@ ${selectionWords(select, k, `"${teacher.name}" (digest \`${teacher.digest.slice(
 The labels are the teacher's guesses, not the truth: pre-train on them, then fine-tune on labelled data
 (Yalniz et al. 2019, arXiv 1905.00546). The images keep the licences of their sources: column \`licence\`.
 
-| | |
-|---|---:|
-| event time | ${spanText(version.span)} |
-| rows (image, class) | ${totals.rows} |
-| distinct images | ${totals.images} |
-| rows whose image nothing kept | ${totals.bytesAbsent} |
-| records read | ${totals.records.in} |
-| of them scored, copied, quarantined, lost | ${totals.records.scored}, ${totals.records.copied}, ${totals.records.quarantined}, ${totals.records.lost} |
-${leftOutRows(version)}| starving classes (fewer rows than ${kText(k)}) | ${starving.length} |
+${totalsTable(version)}
 
 ## Files
 - \`index/*.parquet\`: one row per (class, image), ordered by class and rank. \`bytes\` says whether the image is in a shard.
@@ -67,14 +57,7 @@ npx sluice train                  # pre-train and fine-tune a student on it
 \`\`\`
 
 ## Classes
-| class | label | rows | best | worst | |
-|---:|---|---:|---:|---:|---|
-${classes
-  .map(
-    (entry) =>
-      `| ${entry.class} | ${cell(entry.label)} | ${entry.count} | ${share(entry.best)} | ${share(entry.worst)} | ${entry.starving ? "starving" : ""} |`,
-  )
-  .join("\n")}
+${classTable(classes)}
 `;
 }
 
@@ -86,6 +69,31 @@ function leftOutRows({ classes, guard }: Described): string {
   if (guard === undefined) return near;
   const sets = guard.sets.map(({ name, images }) => `${name} (${images})`).join(", ");
   return `${near}| images like those of ${sets}, kept out | ${sum("guarded")} |\n`;
+}
+
+/** What a version counts, as a table. */
+export function totalsTable(version: Described): string {
+  const { classes, span, totals } = version;
+  const { in: read, scored, copied, quarantined, lost } = totals.records;
+  return `| | |
+|---|---:|
+| event time | ${spanText(span)} |
+| rows (image, class) | ${totals.rows} |
+| distinct images | ${totals.images} |
+| rows whose image nothing kept | ${totals.bytesAbsent} |
+| records read | ${read} |
+| of them scored, copied, quarantined, lost | ${scored}, ${copied}, ${quarantined}, ${lost} |
+${leftOutRows(version)}| starving classes (fewer rows than ${kText(classes.map(({ k }) => k))}) | ${classes.filter(({ starving }) => starving).length} |`;
+}
+
+/** Each class with its count, its best row's probability, and the cut-off. */
+export function classTable(classes: Described["classes"]): string {
+  const share = (value: number | null): string => (value === null ? "" : value.toPrecision(4));
+  const rows = classes.map(
+    (entry) =>
+      `| ${entry.class} | ${tableCell(entry.label)} | ${entry.count} | ${share(entry.best)} | ${share(entry.worst)} | ${entry.starving ? "starving" : ""} |`,
+  );
+  return ["| class | label | rows | best | worst | |", "|---:|---|---:|---:|---:|---|", ...rows].join("\n");
 }
 
 function imagesInPython(shards: number): string {
@@ -112,7 +120,7 @@ samples = (webdataset.WebDataset(shards, shardshuffle=len(shards))
 }
 
 /** A label is text from outside: it must not end a cell or a line of the table. */
-function cell(label: string): string {
+export function tableCell(label: string): string {
   return label.replace(/\s+/g, " ").replaceAll("|", "\\|");
 }
 

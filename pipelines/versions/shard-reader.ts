@@ -16,6 +16,8 @@ export interface Sample {
   readonly bytes: Uint8Array;
   /** jpg, png, webp …: as the shard says */
   readonly format: string;
+  /** The whole sidecar, as the shard says */
+  readonly about: Partial<Record<keyof Sidecar, unknown>>;
 }
 
 /** The version's shards, in the manifest's order. */
@@ -82,7 +84,7 @@ function sample(key: string, name: string, parts: ReadonlyMap<string, Uint8Array
   }
   if (new TextDecoder().decode(parts.get("cls")) !== String(classIndex))
     throw broken("a .cls other than its .json's class");
-  return { class: classIndex, rank, sha256, bytes: image, format };
+  return { class: classIndex, rank, sha256, bytes: image, format, about: sidecar };
 }
 
 /** The files of a tar object. Memory holds one file and what the parser reads ahead. */
