@@ -10,7 +10,10 @@ import { repositoryFolder } from "../bench/cache.js";
 import { pythonWith } from "../bench/python-peers.js";
 import { openFilesystemStore } from "../connectors/store/filesystem/filesystem-store.js";
 import { exportedRows, groupsOfVersion } from "../pipelines/console/exported-rows.js";
+import { exportVersion } from "../pipelines/export/export-version.js";
+import { openExportTarget } from "../pipelines/export/export-target.js";
 import { readIndexColumns } from "../pipelines/versions/versions.js";
+import { EXPORT_FORMATS } from "../schemas/export-format.js";
 import type { Manifest } from "../schemas/manifest.js";
 import { publishExample } from "./readers/published-example.js";
 
@@ -35,6 +38,7 @@ const skips: string[] = [];
 try {
   const { folder, manifest } = await publishExample(root);
   await exportRows(manifest);
+  await exportForms(manifest);
   print(`a version of ${manifest.totals.rows} rows, ${manifest.totals.bytesAbsent} of them without bytes`);
   await read("light.py", LIGHT, folder);
   if (values.heavy) await read("heavy.py", HEAVY, folder);
@@ -52,6 +56,17 @@ async function exportRows(manifest: Manifest): Promise<void> {
   for (const format of ["arrow", "parquet"] as const) {
     const rows = exportedRows(groupsOfVersion(readIndexColumns(store, manifest)), format);
     await writeFile(join(root, `rows.${format}`), rows);
+  }
+  await store.close();
+}
+
+/** What `versions export` writes: `exports/<form>`, beside the version. */
+async function exportForms(manifest: Manifest): Promise<void> {
+  const store = await openFilesystemStore(root);
+  for (const as of EXPORT_FORMATS) {
+    const target = await openExportTarget(join(root, "exports", as), undefined);
+    await exportVersion(store, manifest, target, { as });
+    await target.close();
   }
   await store.close();
 }

@@ -9,7 +9,7 @@ export function csvLine(cells: readonly Cell[]): string {
     cells
       .map((cell) => {
         if (cell === null) return "";
-        const text = String(cell);
+        const text = Object.is(cell, -0) ? "-0" : String(cell);
         return text === "" || /[",\r\n]/.test(text) || text.trim() !== text ? `"${text.replaceAll('"', '""')}"` : text;
       })
       .join(",") + "\r\n"

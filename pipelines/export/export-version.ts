@@ -199,18 +199,23 @@ class Writing {
   /** Many small files, several at once. */
   async all(files: AsyncIterable<{ readonly key: string; readonly bytes: Uint8Array }>): Promise<void> {
     const running = new Set<Promise<void>>();
-    try {
-      for await (const { key, bytes } of files) {
-        this.#throwIfStopped();
-        const one = this.put(key, bytes).finally(() => running.delete(one));
-        running.add(one);
-        if (running.size >= AT_ONCE) await Promise.race(running);
-        this.#progress(1);
+    const failures: unknown[] = [];
+    const write = async (key: string, bytes: Uint8Array): Promise<void> => {
+      try {
+        await this.put(key, bytes);
+      } catch (error) {
+        failures.push(error);
       }
-    } finally {
-      const failed = (await Promise.allSettled(running)).find((one) => one.status === "rejected");
-      if (failed !== undefined) throw failed.reason;
+    };
+    for await (const { key, bytes } of files) {
+      if (failures.length > 0) break;
+      const one = write(key, bytes).finally(() => running.delete(one));
+      running.add(one);
+      if (running.size >= AT_ONCE) await Promise.race(running);
+      this.#progress(1);
     }
+    await Promise.all(running);
+    if (failures.length > 0) throw failures[0];
   }
 
   async *#stoppable(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -84,9 +84,30 @@ def tensorflow_data():
     )
 
 
+def tensorflow_records():
+    """The export tfrecord, as its card says."""
+    card = open(f"{os.path.dirname(expected_path)}/exports/tfrecord/README.md").read()
+    named = {"tf": tensorflow}
+    exec(card.split("features = ")[1].split("\nrecords")[0].join(["features = ", ""]), named)
+    files = sorted(glob.glob(f"{os.path.dirname(expected_path)}/exports/tfrecord/records/*.tfrecord"))
+    found = tensorflow.data.TFRecordDataset(files).map(lambda one: tensorflow.io.parse_single_example(one, named["features"]))
+    rounded = {(row["class"], row["sha256"]): row for row in expected.kept}
+
+    def samples():
+        for one in found.as_numpy_iterator():
+            about = {name: value.decode() if isinstance(value, bytes) else value.item() for name, value in one.items() if name != "image"}
+            row = rounded[about["class"], about["sha256"]]
+            for name in ["key", "probability"]:
+                assert numpy.float32(row[name]) == numpy.float32(about[name]), name
+            yield about["class"], {**about, "key": row["key"], "probability": row["probability"]}, one["image"], None
+
+    return expected.samples(samples())
+
+
 for workers in (0, 2, len(shards)):
     check(f"torch {torch.__version__}, webdataset {webdataset.__version__}, {workers} workers", lambda: torch_webdataset(workers))
     check(f"torch {torch.__version__}, datasets {datasets.__version__}, {workers} workers", lambda: torch_datasets(workers))
     check(f"torch {torch.__version__}, datasets streaming, {workers} workers", lambda: torch_streaming(workers))
 check(f"tf.data {tensorflow.__version__}", tensorflow_data)
+check("tf.data, the export tfrecord", tensorflow_records)
 finish()

@@ -70,4 +70,22 @@ check("pyarrow, the API's rows as an Arrow stream", lambda: expected.index(pyarr
 check("DuckDB, the API's rows as Parquet", lambda: expected.index(duckdb.sql(f"FROM '{beside}/rows.parquet'").pl().to_dicts()))
 check("pyarrow, as a dataset", lambda: expected.index(pyarrow.dataset.dataset(f"{folder}/index").to_table().to_pylist()))
 check(f"mlcroissant {version('mlcroissant')}", croissant_rows)
+exports = f"{beside}/exports"
+
+
+def folder_rows():
+    """Every image by the row that names it, as the folder has them."""
+    rows = pandas.read_csv(f"{exports}/folder/rows.csv", float_precision="round_trip")
+    there = [row for row in rows.to_dict("records") if isinstance(row["file"], str)]
+    files = {name for name in glob.glob("images/*/*", root_dir=f"{exports}/folder")}
+    assert files == {row["file"] for row in there}, "other files than rows.csv names"
+    return expected.samples((row["class"], None, open(f"{exports}/folder/{row['file']}", "rb").read(), None) for row in there)
+
+
+check("datasets, the export hf", lambda: rows_of_datasets(datasets.load_dataset(f"{exports}/hf", split="train")))
+check("webdataset, the export webdataset", lambda: expected.samples((int(row["cls"]), None, row["jpg"], None) for row in webdataset.WebDataset(sorted(glob.glob(f"{exports}/webdataset/shards/*.tar")), shardshuffle=False, empty_check=False)))
+check("pandas, the export folder", folder_rows)
+check("pandas, the export csv", lambda: expected.index(pandas.read_csv(f"{exports}/csv/rows.csv", float_precision="round_trip", parse_dates=["event_time"]).to_dict("records")))
+check("Polars, the export csv", lambda: expected.index(polars.read_csv(f"{exports}/csv/rows.csv", try_parse_dates=True).to_dicts()))
+check("DuckDB, the export csv", lambda: expected.index(duckdb.sql(f"SET TimeZone='UTC'; FROM '{exports}/csv/rows.csv'").pl().to_dicts()))
 finish()
