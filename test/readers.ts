@@ -84,6 +84,13 @@ async function read(script: string, packages: readonly string[], folder: string)
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
   });
   if (status !== 0) failures.push(script);
+  if (script !== "light.py") return;
+  const tests = spawnSync(python, ["-m", "unittest", "discover", "python/sluice_loader/tests"], {
+    cwd: repositoryFolder(),
+    stdio: "inherit",
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+  });
+  if (tests.status !== 0) failures.push("the tests of python/sluice_loader");
 }
 
 function print(line: string): void {

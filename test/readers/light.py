@@ -20,6 +20,9 @@ import pyarrow.parquet
 import webdataset
 from expectation import Expectation, check, finish
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python", "sluice_loader"))
+from sluice_loader import Loader, Shards
+
 datasets.disable_progress_bars()
 expected = Expectation(expected_path)
 shards = sorted(glob.glob(f"{folder}/shards/*.tar"))
@@ -53,12 +56,22 @@ def croissant_rows():
     return expected.index({name.removeprefix("rows/"): value for name, value in row.items()} for row in records)
 
 
+def resumed_by_others():
+    """One trainer's first steps of 8 workers, then the rest by two ranks."""
+    places = Shards.folder(folder)
+    first = [sample for worker in range(8) for sample in list(Loader(places, seed=5, batch=2, worker=worker, workers=8))[:2]]
+    state = Loader(places, seed=5, batch=2).state(8)
+    rest = [sample for rank in range(2) for sample in Loader(places, **state, batch=3, rank=rank, ranks=2)]
+    return expected.samples((row["cls"], row["json"], row["jpg"], None) for row in first + rest)
+
+
 name = f"datasets {datasets.__version__}"
 check(f"{name}, the folder", named_classes)
 check(f"{name}, the folder in two processes", lambda: rows_of_datasets(datasets.load_dataset(folder, split="train", num_proc=2)))
 check(f"{name}, the folder streaming", lambda: rows_of_datasets(datasets.load_dataset(folder, split="train", streaming=True)))
 check(f"{name}, webdataset builder", lambda: rows_of_datasets(datasets.load_dataset("webdataset", data_files=shards, split="train")))
 check(f"{name}, the index's folder", lambda: expected.index(datasets.load_dataset(f"{folder}/index", split="train")))
+check("sluice_loader, resumed by other ranks", resumed_by_others)
 check(f"webdataset {webdataset.__version__}", lambda: webdataset_rows(False))
 check(f"webdataset {webdataset.__version__}, decoded", lambda: webdataset_rows(True))
 check(f"DuckDB {duckdb.__version__}", lambda: expected.index(duckdb.sql(f"FROM '{folder}/index/*.parquet'").pl().to_dicts()))
@@ -75,7 +88,7 @@ exports = f"{beside}/exports"
 
 def folder_rows():
     """Every image by the row that names it, as the folder has them."""
-    rows = pandas.read_csv(f"{exports}/folder/rows.csv", float_precision="round_trip")
+    rows = pandas.read_csv(f"{exports}/folder/rows.csv")
     there = [row for row in rows.to_dict("records") if isinstance(row["file"], str)]
     files = {name for name in glob.glob("images/*/*", root_dir=f"{exports}/folder")}
     assert files == {row["file"] for row in there}, "other files than rows.csv names"
@@ -85,7 +98,7 @@ def folder_rows():
 check("datasets, the export hf", lambda: rows_of_datasets(datasets.load_dataset(f"{exports}/hf", split="train")))
 check("webdataset, the export webdataset", lambda: expected.samples((int(row["cls"]), None, row["jpg"], None) for row in webdataset.WebDataset(sorted(glob.glob(f"{exports}/webdataset/shards/*.tar")), shardshuffle=False, empty_check=False)))
 check("pandas, the export folder", folder_rows)
-check("pandas, the export csv", lambda: expected.index(pandas.read_csv(f"{exports}/csv/rows.csv", float_precision="round_trip", parse_dates=["event_time"]).to_dict("records")))
+check("pandas, the export csv", lambda: expected.index(pandas.read_csv(f"{exports}/csv/rows.csv", parse_dates=["event_time"]).to_dict("records")))
 check("Polars, the export csv", lambda: expected.index(polars.read_csv(f"{exports}/csv/rows.csv", try_parse_dates=True).to_dicts()))
 check("DuckDB, the export csv", lambda: expected.index(duckdb.sql(f"SET TimeZone='UTC'; FROM '{exports}/csv/rows.csv'").pl().to_dicts()))
 finish()

@@ -1,0 +1,152 @@
+"""Where each sample of a version's tar shards lies, and its bytes."""
+
+import glob
+import http.client
+import json
+import os
+import urllib.parse
+
+BLOCK = 512
+
+
+class Shards:
+    """Tar shards of a version: paths, or http(s) URLs of a server that answers ranges (a presigned URL does).
+
+    `cache`: a file that keeps where the samples lie, so that shards over HTTP are read through once only.
+    """
+
+    def __init__(self, shards, cache=None):
+        self.shards = list(shards)
+        self._open = {}
+        self._pid = os.getpid()
+        known = _cached(cache, self.shards)
+        # (name, shard, start, end), in the order of the shards
+        self.samples = known if known is not None else [place for at in range(len(self.shards)) for place in self._scan(at)]
+        if len({name for name, *_ in self.samples}) < len(self.samples):
+            raise ValueError(f"expected each sample once in {len(self.shards)} shards, found one twice: is a shard named twice?")
+        if cache is not None and known is None:
+            beside = f"{cache}.{os.getpid()}"
+            with open(beside, "w") as file:
+                json.dump({"shards": [_without_query(shard) for shard in self.shards], "samples": self.samples}, file)
+            os.replace(beside, cache)
+
+    @classmethod
+    def folder(cls, folder, cache=None):
+        """The shards of a version's folder, or of what `sluice versions export --as webdataset` wrote."""
+        found = sorted(glob.glob(os.path.join(glob.escape(folder), "shards", "*.tar")))
+        if not found:
+            raise FileNotFoundError(f"expected shards/*.tar in {folder}, found none")
+        return cls(found, cache)
+
+    def read(self, at):
+        """One sample: `__key__`, `jpg` (the image's bytes, of whatever format), `cls` (a number) and `json`."""
+        name, shard, start, end = self.samples[at]
+        content = self._range(shard, start, end)
+        sample = {"__key__": name}
+        for entry, begin, size in _entries(content, self.shards[shard]):
+            sample[entry[len(name) + 1 :]] = content[begin : begin + size]
+        sample["cls"] = int(sample["cls"])
+        sample["json"] = json.loads(sample["json"])
+        return sample
+
+    def _scan(self, shard):
+        where = self.shards[shard]
+        content = self._whole(shard)
+        name, start, end = None, 0, 0
+        for entry, begin, size in _entries(content, where):
+            own = entry.split(".", 1)[0]
+            if own != name:
+                if name is not None:
+                    yield [name, shard, start, end]
+                name, start = own, begin - BLOCK
+            end = begin + -(-size // BLOCK) * BLOCK
+        if name is not None:
+            yield [name, shard, start, end]
+
+    def _whole(self, shard):
+        where = self.shards[shard]
+        if not _is_url(where):
+            with open(where, "rb") as file:
+                return file.read()
+        return self._request(where, {})
+
+    def _range(self, shard, start, end):
+        where = self.shards[shard]
+        if _is_url(where):
+            content = self._request(where, {"Range": f"bytes={start}-{end - 1}"})
+        else:
+            content = os.pread(self._handle(where), end - start, start)
+        if len(content) != end - start:
+            raise OSError(f"expected {end - start} bytes at {start} of {where}, found {len(content)}: was the shard cut off or replaced?")
+        return content
+
+    def _handle(self, path):
+        self._after_fork()
+        if path not in self._open:
+            self._open[path] = os.open(path, os.O_RDONLY)
+        return self._open[path]
+
+    def _request(self, url, headers):
+        self._after_fork()
+        parts = urllib.parse.urlsplit(url)
+        server = (parts.scheme, parts.netloc)
+        path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        for last in (False, True):
+            if server not in self._open:
+                kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+                self._open[server] = kind(parts.netloc, timeout=60)
+            try:
+                self._open[server].request("GET", path, headers=headers)
+                answer = self._open[server].getresponse()
+                content = answer.read()
+            except (http.client.HTTPException, OSError):
+                # A server closes a connection that rested; the second failure is the caller's.
+                self._open.pop(server).close()
+                if last:
+                    raise
+                continue
+            if answer.status != (206 if headers else 200):
+                raise OSError(f"expected {'a range' if headers else 'the file'} at {_without_query(url)}, found status {answer.status}")
+            return content
+
+    def _after_fork(self):
+        """A connection belongs to one process."""
+        if self._pid != os.getpid():
+            self._open, self._pid = {}, os.getpid()
+
+    def __getstate__(self):
+        return {**self.__dict__, "_open": {}}
+
+
+def _entries(content, where):
+    """(name, start, size) of each file of a tar archive as Sluice writes it."""
+    at = 0
+    while at + BLOCK <= len(content):
+        head = content[at : at + BLOCK]
+        name = head[:100].rstrip(b"\0").decode()
+        if name == "":
+            return
+        if head[257:262] != b"ustar":
+            raise ValueError(f"expected the tar entry of a sample at byte {at} of {where}, found other bytes")
+        size = int(head[124:136].rstrip(b"\0 "), 8)
+        yield name, at + BLOCK, size
+        at += BLOCK + -(-size // BLOCK) * BLOCK
+
+
+def _cached(cache, shards):
+    if cache is None or not os.path.exists(cache):
+        return None
+    with open(cache) as file:
+        known = json.load(file)
+    if known["shards"] != [_without_query(shard) for shard in shards]:
+        raise ValueError(f"expected in {cache} where the samples of these shards lie, found those of others: name another file")
+    return known["samples"]
+
+
+def _is_url(where):
+    return where.startswith(("http://", "https://"))
+
+
+def _without_query(where):
+    """A presigned URL's query holds a signature, and is another one each time."""
+    return where.split("?", 1)[0] if _is_url(where) else where
