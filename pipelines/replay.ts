@@ -40,6 +40,8 @@ export interface ReplayOptions {
   /** Ends reading; what was read is scored and archived */
   readonly signal: AbortSignal;
   readonly nowMs: () => number;
+  /** Another one at each call, [a-z0-9-]+; by default random */
+  readonly newId?: () => string;
   /** See `ChainScoringOptions` */
   readonly attempt?: (() => string) | undefined;
 }
@@ -61,7 +63,7 @@ const LOOK_MS = 1000;
  * Processes share the partitions, also where each was asked for something else; each stays until what it was asked for is done.
  */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
-  const { workspace, log, scoring, signal, onWarning, nowMs } = options;
+  const { workspace, log, scoring, signal, onWarning, nowMs, newId } = options;
   const { config, store } = workspace;
   const { card } = scoring.teacher;
   const { stream } = config;
@@ -79,7 +81,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const tracker = new ReplayTracker(store, plan.chains, report);
   if (plan.chains.length === 0) return { plan, counts, left: 0 };
   report();
-  return pinned(store, { teacher, stream }, "replay", { nowMs }, async () => {
+  return pinned(store, { teacher, stream }, "replay", { nowMs, newId }, async () => {
     const all = new Together(signal);
     const halt = all.signal;
     const ended = AbortSignal.any([halt, tracker.finished]);

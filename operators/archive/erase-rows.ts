@@ -7,7 +7,7 @@ import type { Segment } from "../../schemas/segment.js";
 import { digestText } from "../version/fetched-images.js";
 import { ChainReader } from "./chain-reader.js";
 import { compactChain, RUN_SEGMENTS, type RefusedSegment } from "./compact-chain.js";
-import { isUnredacted, redactedSegment, rowsOf } from "./redacted-rows.js";
+import { erasedImageOf, redactedSegment, rowsOf, type ErasedLeads } from "./redacted-rows.js";
 import { RunDigests } from "./run-digests.js";
 import { writeRun } from "./run-writer.js";
 import { sweepChain } from "./sweep-chain.js";
@@ -23,32 +23,33 @@ export interface ErasedPlace {
   readonly isLeft: boolean;
 }
 
-/** Every record that a chain has of these images (64 hexadecimal digits each). */
+/** Every record that a chain has of these images. */
 export async function* placesOf(
   store: Store,
   reader: ChainReader,
-  digests: ReadonlySet<string>,
+  leads: ErasedLeads,
 ): AsyncGenerator<ErasedPlace, void, undefined> {
   const { chain } = reader;
   const ends: { start: number; end: number }[] = [];
-  for (const run of await reader.runs.standing()) if (await mayHave(store, reader, run, digests)) ends.push(run);
+  for (const run of await reader.runs.standing()) if (await mayHave(store, reader, run, leads)) ends.push(run);
   const tail = Math.max(chain.origin, await reader.runs.end());
   ends.push({ start: tail, end: await reader.end(tail, () => undefined) });
   for (const { start, end } of ends)
-    for await (const segment of reader.segments(start, end, () => undefined)) yield* placesIn(segment, digests);
+    for await (const segment of reader.segments(start, end, () => undefined)) yield* placesIn(segment, leads);
 }
 
-function* placesIn({ header, batch }: Segment, digests: ReadonlySet<string>): Generator<ErasedPlace> {
+function* placesIn({ header, batch }: Segment, leads: ErasedLeads): Generator<ErasedPlace> {
   const { partition } = header;
-  for (const row of rowsOf(batch, digests)) {
+  for (const row of rowsOf(batch, leads.digests)) {
     const uri = batch.uri.get(row) ?? "";
     const offset = Number(batch.offset[row]);
     yield { sha256: digestText(batch, row), partition, offset, uri, isLeft: uri !== ERASED_URI };
   }
   for (const one of header.rejected) {
-    if (one.sha256 === null || !digests.has(one.sha256)) continue;
-    const { sha256, offset, uri } = one;
-    yield { sha256, partition, offset, uri, isLeft: isUnredacted(one, digests) };
+    const sha256 = erasedImageOf(one, leads);
+    if (sha256 === null) continue;
+    const { offset, uri } = one;
+    yield { sha256, partition, offset, uri, isLeft: uri !== ERASED_URI };
   }
 }
 
@@ -57,23 +58,22 @@ async function mayHave(
   store: Store,
   reader: ChainReader,
   { start, level, end }: StandingRun,
-  digests: ReadonlySet<string>,
+  leads: ErasedLeads,
 ): Promise<boolean> {
   const { files } = await reader.runs.head(start, level);
   for (const file of files) {
     const known = await RunDigests.open(store, file);
-    for (const digest of digests) if ((await known.find(Buffer.from(digest, "hex"))).length > 0) return true;
+    for (const digest of leads.digests) if ((await known.find(Buffer.from(digest, "hex"))).length > 0) return true;
   }
   for await (const { rejected } of reader.headers(start, end))
-    if (rejected.some(({ sha256 }) => sha256 !== null && digests.has(sha256))) return true;
+    if (rejected.some((one) => erasedImageOf(one, leads) !== null)) return true;
   return false;
 }
 
 export interface EraseRowsOptions {
   readonly store: Store;
   readonly chain: ChainName;
-  /** 64 hexadecimal digits each */
-  readonly digests: ReadonlySet<string>;
+  readonly leads: ErasedLeads;
   /** A name for each writing, [a-z0-9]+, never the same twice */
   readonly attempt: () => string;
   readonly nowMs: () => number;
@@ -86,7 +86,7 @@ export interface EraseRowsOptions {
  * anywhere, it goes on when it is run again. Returns the segment at which it had to stop, if one cannot be read.
  */
 export async function eraseRows(options: EraseRowsOptions): Promise<RefusedSegment | null> {
-  const { store, chain, digests } = options;
+  const { store, chain, leads } = options;
   const refused = await compactChain({
     ...options,
     dueOnly: false,
@@ -97,7 +97,7 @@ export async function eraseRows(options: EraseRowsOptions): Promise<RefusedSegme
   const reader = new ChainReader(store, chain);
   await reader.runs.refresh();
   for (const run of await reader.runs.standing()) {
-    if (!(await mayHave(store, reader, run, digests)) || !(await isLeftIn(reader, run, digests))) continue;
+    if (!(await mayHave(store, reader, run, leads)) || !(await isLeftIn(reader, run, leads))) continue;
     await writeAnew(reader, await reader.runs.head(run.start, run.level), options);
   }
   await giveUpLower(store, chain);
@@ -105,21 +105,17 @@ export async function eraseRows(options: EraseRowsOptions): Promise<RefusedSegme
   return refused;
 }
 
-async function isLeftIn(
-  reader: ChainReader,
-  { start, end }: StandingRun,
-  digests: ReadonlySet<string>,
-): Promise<boolean> {
+async function isLeftIn(reader: ChainReader, { start, end }: StandingRun, leads: ErasedLeads): Promise<boolean> {
   for await (const segment of reader.segments(start, end))
-    for (const { isLeft } of placesIn(segment, digests)) if (isLeft) return true;
+    for (const { isLeft } of placesIn(segment, leads)) if (isLeft) return true;
   return false;
 }
 
 async function writeAnew(reader: ChainReader, head: RunHead, options: EraseRowsOptions): Promise<void> {
-  const { store, chain, digests, attempt, nowMs } = options;
+  const { store, chain, leads, attempt, nowMs } = options;
   const { start, end, level, before, createdMs } = head;
   const redacted = async function* (): AsyncGenerator<Segment, void, undefined> {
-    for await (const segment of reader.segments(start, end)) yield redactedSegment(segment, digests);
+    for await (const segment of reader.segments(start, end)) yield redactedSegment(segment, leads);
   };
   const quarantine = { take: () => undefined, counts: () => Promise.resolve(head.quarantine) };
   const written = await writeRun(redacted(), { store, chain, level, before, quarantine, attempt: attempt(), nowMs });

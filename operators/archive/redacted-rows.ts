@@ -13,24 +13,38 @@ export function rowsOf(batch: ScoredBatch, digests: ReadonlySet<string>): number
   return rows;
 }
 
+/** What tells that a record is of an erased image. */
+export interface ErasedLeads {
+  /** 64 hexadecimal digits each */
+  readonly digests: ReadonlySet<string>;
+  /** Where the images lay, with the digest of each: a record that was refused before its bytes were read says nothing else */
+  readonly uris: ReadonlyMap<string, string>;
+}
+
+/** The erased image that a record in quarantine is of, 64 hexadecimal digits; null where it is of none. */
+export function erasedImageOf({ sha256, uri }: Rejected, { digests, uris }: ErasedLeads): string | null {
+  if (sha256 === null) return uris.get(uri) ?? null;
+  return digests.has(sha256) ? sha256 : null;
+}
+
 /** Whether a record in quarantine is of one of these images and still says where it lay. */
-export function isUnredacted({ sha256, uri }: Rejected, digests: ReadonlySet<string>): boolean {
-  return sha256 !== null && digests.has(sha256) && uri !== ERASED_URI;
+function isUnredacted(one: Rejected, leads: ErasedLeads): boolean {
+  return one.uri !== ERASED_URI && erasedImageOf(one, leads) !== null;
 }
 
 /**
  * The segment without what leads to these images: their uri, origin, licence, pack and embedding. Digest, scores and perceptual hash
  * stay, so that what was chosen from them stays. Where it has none of them it is the same.
  */
-export function redactedSegment({ header, batch }: Segment, digests: ReadonlySet<string>): Segment {
-  return { header: redactedHeader(header, digests), batch: redactedBatch(batch, digests) };
+export function redactedSegment({ header, batch }: Segment, leads: ErasedLeads): Segment {
+  return { header: redactedHeader(header, leads), batch: redactedBatch(batch, leads.digests) };
 }
 
-function redactedHeader(header: SegmentHeader, digests: ReadonlySet<string>): SegmentHeader {
-  if (!header.rejected.some((one) => isUnredacted(one, digests))) return header;
+function redactedHeader(header: SegmentHeader, leads: ErasedLeads): SegmentHeader {
+  if (!header.rejected.some((one) => isUnredacted(one, leads))) return header;
   return {
     ...header,
-    rejected: header.rejected.map((one) => (isUnredacted(one, digests) ? redactedRefusal(one) : one)),
+    rejected: header.rejected.map((one) => (isUnredacted(one, leads) ? redactedRefusal(one) : one)),
   };
 }
 

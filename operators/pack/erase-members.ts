@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { keys, scoredPackPlace, writtenPackName } from "../../schemas/keys.js";
 import type { PackIndex, PlacedPack } from "../../schemas/pack.js";
 import type { ChainReader } from "../archive/chain-reader.js";
@@ -97,20 +97,27 @@ async function writeWithout(
   const { chain } = reader;
   for (let tries = 0; tries < TRIES; tries++) {
     const standing = await new ChainPacks(store, chain).standingFrom(start);
-    const placed: PlacedPack[] = [...(standing?.packs ?? [])];
-    if (standing === null) for await (const one of namedPacks(store, reader, start, end)) placed.push(one);
-    let dropped = standing?.dropped ?? 0;
-    const parts: (TakenPack[] | PlacedPack)[] = [];
-    for (const one of placed) {
-      const index = await readPackIndex(store, one.key);
-      const gone = membersOf(index, digests);
-      dropped += gone.size;
-      const members = index.inOrder().filter((member) => !gone.has(member));
-      if (gone.size === 0) parts.push(one);
-      else if (members.length > 0) parts.push([{ placed: one, index, members }]);
+    try {
+      const placed: PlacedPack[] = [...(standing?.packs ?? [])];
+      if (standing === null) for await (const one of namedPacks(store, reader, start, end)) placed.push(one);
+      let dropped = standing?.dropped ?? 0;
+      const parts: (TakenPack[] | PlacedPack)[] = [];
+      for (const one of placed) {
+        const index = await readPackIndex(store, one.key);
+        const gone = membersOf(index, digests);
+        dropped += gone.size;
+        const members = index.inOrder().filter((member) => !gone.has(member));
+        if (gone.size === 0) parts.push(one);
+        else if (members.length > 0) parts.push([{ placed: one, index, members }]);
+      }
+      const options = { store, chain, start, end, standing, attempt: attempt(), nowMs, dropped };
+      if ((await writeGeneration(parts, options)) !== null) return;
+    } catch (error) {
+      // Another erasure deletes packs as soon as its own generation stands.
+      if (!isSluiceError(error, "E_STORE_MISSING")) throw error;
+      const now = await new ChainPacks(store, chain).standingFrom(start);
+      if (now?.generation === standing?.generation) throw error;
     }
-    const options = { store, chain, start, end, standing, attempt: attempt(), nowMs, dropped };
-    if ((await writeGeneration(parts, options)) !== null) return;
   }
   throw new SluiceError(
     "E_STORE_IO",

@@ -69,6 +69,7 @@ export interface Erased {
   readonly refused: readonly SluiceError[];
 }
 
+const NOWHERE: ReadonlyMap<string, string> = new Map();
 const NOTHING_SCORED = { scored: 0, copied: 0, kept: 0, quarantined: 0 } as const;
 
 /**
@@ -85,25 +86,44 @@ export async function erase(options: EraseOptions): Promise<Erased> {
     for (const digest of digests) if (known.has(digest)) before.add(digest);
   }
   const records: ErasedRecord[] = [];
-  const uris = new Set<string>();
+  /** Where the images lay, with the digest of each */
+  const uris = new Map<string, string>();
   const waiting: string[] = [];
   const refused: SluiceError[] = [];
   let rows = 0;
   const packs = { images: 0, packs: 0 };
   const progress = (): void => options.onProgress?.({ ...NOTHING_SCORED, phase: "erase", done: rows, total: null });
   progress();
-  for (const chain of await chainsOf(store, streams)) {
+  const chains = await chainsOf(store, streams);
+  for (const chain of chains) {
     throwIfStopped(signal, STOPPED);
-    const { stream } = chain;
-    for await (const { isLeft, uri, ...place } of placesOf(store, readerOf(store, chain), all)) {
-      records.push({ stream, ...place });
+    const leads = { digests: all, uris: NOWHERE };
+    for await (const { isLeft, uri, ...place } of placesOf(store, readerOf(store, chain), leads)) {
+      records.push({ stream: chain.stream, ...place });
       if (!isLeft) continue;
       rows++;
-      if (!uri.startsWith("log://")) uris.add(uri);
+      if (!uri.startsWith("log://")) uris.set(uri, place.sha256);
       progress();
     }
+  }
+  // Records that were refused unread are told by the uri alone, and rows say it: what rows say goes last, so that a run after one that was
+  // killed still finds both.
+  for (const chain of uris.size === 0 ? [] : chains) {
+    throwIfStopped(signal, STOPPED);
+    const leads = { digests: new Set<string>(), uris };
+    let left = 0;
+    for await (const { isLeft, uri: _, ...place } of placesOf(store, readerOf(store, chain), leads)) {
+      records.push({ stream: chain.stream, ...place });
+      if (isLeft) left++;
+    }
+    rows += left;
+    progress();
+    if (left > 0 && !dryRun) await eraseRows({ ...options, chain, leads });
+  }
+  for (const chain of chains) {
+    throwIfStopped(signal, STOPPED);
     if (!dryRun) {
-      const stopped = await eraseRows({ ...options, chain, digests: all });
+      const stopped = await eraseRows({ ...options, chain, leads: { digests: all, uris } });
       if (stopped !== null) refused.push(stopped.error);
     }
     const members = [...all].map((digest) => Buffer.from(digest, "hex"));
@@ -135,7 +155,7 @@ export async function erase(options: EraseOptions): Promise<Erased> {
     recorded: before.has(sha256) ? ("before" as const) : ("now" as const),
     isKnown: known.has(sha256),
   }));
-  return { all, images, records, rows, packs, versions, uris: [...uris].sort(), waiting, refused };
+  return { all, images, records, rows, packs, versions, uris: [...uris.keys()].sort(), waiting, refused };
 }
 
 /** Records images as erased where they are not, and returns all that are. */

@@ -5,6 +5,7 @@ import type { ChainReader } from "../../operators/archive/chain-reader.js";
 import type { HeldContent } from "../../operators/archive/stream-log.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { sha256Hex } from "../../schemas/canonical.js";
+import { ERASED_URI } from "../../schemas/erased.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { decodeImageRecord, type StoredRecord } from "../../schemas/image-record.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
@@ -80,6 +81,8 @@ export function isArchived(
       return sha256Hex(bytes) === archived.sha256 && eventTimeMs === archived.eventTimeMs;
     // Such a uri is the record's own place, of any record there.
     if (uri.startsWith("log:") || archived.uri.startsWith("log:")) return bytes === null ? false : null;
+    // An erased image has no uri in the archive any more.
+    if (archived.uri === ERASED_URI || uri === ERASED_URI) return null;
     return uri === archived.uri && eventTimeMs === archived.eventTimeMs;
   } catch (error) {
     if (!isSluiceError(error, "E_RECORD_SCHEMA")) throw error;

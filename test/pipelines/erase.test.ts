@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
@@ -35,16 +35,16 @@ before(async () => {
   await writeSmallTeacher(teacher, "onnx", { classes: 4, output: "logits" });
   await writePictures(pictures, { images: 20, duplicates: 2, broken: 1 });
   // Contact sheets are looked at in the command's test.
-  await runIngest({
-    data,
-    pictures,
-    teacher,
-    config: { bytes: "keep", datasets: [{ name: "d", select: { k: 3, p: 2 } }] },
-  });
+  const config = { bytes: "keep" as const, datasets: [{ name: "d", select: { k: 3, p: 2 } }] };
+  await runIngest({ data, pictures, teacher, config });
   const store = await openFilesystemStore(join(data, "store"));
+  image = (await collect(readIndex(store, await readManifest(store, "d", 1))))[0]!;
+  // It comes once more and is refused unread: the archive says where it lay, and not what it is.
+  const farS = Date.now() / 1000 + 1e6;
+  await utimes(new URL(image.uri), farS, farS);
+  await runIngest({ data, pictures, teacher, config });
   for await (const { key } of store.list("")) site.objects.set(key, await store.get(key));
   await store.close();
-  image = (await collect(readIndex(site, await readManifest(site, "d", 1))))[0]!;
   const files = (await readdir(pictures, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
   const all = await Promise.all(files.map((one) => readFile(join(one.parentPath, one.name))));
   const own = await readFile(new URL(image.uri));
@@ -97,13 +97,26 @@ async function assertErased(store: MemoryStore, name: string): Promise<void> {
   assert.ok(left.length > 0 && left.every(({ uri, bytes }) => uri === "erased:" && bytes === "absent"), name);
 }
 
+/** Where records of the image lie that were refused before anybody read them */
+async function refusedUnread(store: Store): Promise<string[]> {
+  const [teacher] = (await readCards(store)).keys();
+  const uris: string[] = [];
+  const reader = new ArchiveReader(store, { teacher: teacher!, stream: "images" });
+  for (const chain of await reader.chains())
+    for await (const { rejected } of reader.chain(chain).headers(chain.origin))
+      for (const { sha256, uri, code } of rejected) if (sha256 === null && code === "E_RECORD_FUTURE") uris.push(uri);
+  return uris;
+}
+
 test("wherever a call fails or the process dies, the next run leaves nothing of the image", async () => {
   assert.ok(windows.length > 0 && holding(copied()).length > 2);
+  assert.deepEqual(await refusedUnread(site), [image.uri]);
   const counting = failingStore(copied(), Number.POSITIVE_INFINITY, "before");
   await eraseIn(counting);
   const whole = copied();
   await eraseIn(whole);
   await assertErased(whole, "whole");
+  assert.deepEqual(await refusedUnread(whole), ["erased:"]);
   // Every third call: with four kinds of failure, each kind meets each step.
   for (let at = 0; at < counting.calls(); at += 3) {
     const failure = FAILURES[at % FAILURES.length]!;

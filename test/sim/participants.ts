@@ -271,6 +271,7 @@ export async function replay(place: Place, process: SimProcess, card: ModelCard,
     },
     signal: stop.signal,
     nowMs: clockOf(place, process),
+    newId: () => attemptOf(place, process),
     attempt: () => attemptOf(place, process),
   });
   if (left === 0) place.replayed.add(teacherDigest(card));
