@@ -36,12 +36,76 @@ export const kafkaSchema = z.strictObject({
       }
     })
     .describe("host:port of some brokers, or [IPv6]:port, separated by commas; they name the others"),
-  tls: z.boolean().default(false).describe("whether connections are encrypted"),
+  tls: z
+    .union([
+      z.boolean(),
+      z
+        .strictObject({
+          ca: z
+            .string()
+            .min(1)
+            .optional()
+            .describe(
+              "PEM file of the authority that signed the brokers' certificates; by default those that Node knows",
+            ),
+          cert: z
+            .string()
+            .min(1)
+            .optional()
+            .describe("PEM file of this client's certificate, where brokers ask for one"),
+          key: z.string().min(1).optional().describe("PEM file of its key"),
+          serverName: z
+            .string()
+            .min(1)
+            .optional()
+            .describe("the name that the brokers' certificates have, where it is not the one in `brokers`"),
+        })
+        .superRefine(({ cert, key }, context) => {
+          const path = cert === undefined ? "cert" : "key";
+          if ((cert === undefined) !== (key === undefined))
+            context.addIssue({
+              code: "custom",
+              path: [path],
+              message: "expected certificate and key together, found one",
+            });
+        }),
+    ])
+    .default(false)
+    .describe("true: connections are encrypted; or the files that it takes, relative to this file"),
+  clientId: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]{1,249}$/, "expected letters, digits, dot, dash, underscore")
+    .default("sluice")
+    .describe("how this process appears in the brokers' logs and quotas"),
   sasl: z
     .strictObject({
-      mechanism: z.enum(["plain", "scram-sha-256", "scram-sha-512"]).default("plain").describe("how to log in"),
-      username: z.string().min(1).describe("who logs in"),
-      password: z.string().describe("better in the environment: SLUICE_KAFKA__SASL__PASSWORD"),
+      mechanism: z
+        .enum(["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"])
+        .default("plain")
+        .describe("how to log in"),
+      username: z.string().min(1).optional().describe("who logs in; not with oauthbearer"),
+      password: z.string().optional().describe("better in the environment: SLUICE_KAFKA__SASL__PASSWORD"),
+      tokenFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("with oauthbearer: a file that has the token, read at every connection; relative to this file"),
+      tokenCommand: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("with oauthbearer, in place of the file: a shell command that prints the token"),
+    })
+    .superRefine(({ mechanism, username, password, tokenFile, tokenCommand }, context) => {
+      const refuse = (path: string, message: string): void => {
+        context.addIssue({ code: "custom", path: [path], message });
+      };
+      const isToken = mechanism === "oauthbearer";
+      if (isToken && (tokenFile === undefined) === (tokenCommand === undefined))
+        refuse("tokenFile", "expected either tokenFile or tokenCommand with oauthbearer");
+      if (!isToken && username === undefined) refuse("username", "expected who logs in, found nothing");
+      if (!isToken && password === undefined)
+        refuse("password", "expected the password, found nothing: SLUICE_KAFKA__SASL__PASSWORD");
     })
     .optional()
     .describe("the login, where the brokers ask for one"),

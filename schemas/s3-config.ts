@@ -32,6 +32,13 @@ export const s3Schema = z
     bucket: z.string().min(1).describe("which must be there"),
     prefix: z.string().min(1).optional().describe("every object lies below it, such as team/sluice"),
     region: z.string().min(1).optional().describe("by default AWS_REGION, else the store is asked"),
+    ca: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "PEM file of the authority that signed the store's certificate, relative to this file; by default those that Node knows",
+      ),
     accessKey: z.string().min(1).describe("better in the environment: SLUICE_S3__ACCESS_KEY, or AWS_ACCESS_KEY_ID"),
     secretKey: z.string().min(1).describe("better in the environment: SLUICE_S3__SECRET_KEY, or AWS_SECRET_ACCESS_KEY"),
     sessionToken: z

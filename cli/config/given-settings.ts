@@ -10,6 +10,7 @@ import { environmentOverrides, type Override, type UnknownSetting } from "./over
 import { problemText, settingProblems, type PlacedProblem, type SettingProblem } from "./problem.js";
 import { assign, dropEmptyMappings, isMapping, laidOver, unshared } from "./setting-layers.js";
 import { foundText, pathText, settingsShape } from "./settings-shape.js";
+import { withPlacedFiles } from "./setting-files.js";
 import { PositionedYaml } from "./yaml-positions.js";
 
 export const CONFIG_FILE = "sluice.yaml";
@@ -141,7 +142,11 @@ export class GivenSettings {
     const parsed = locationSchema.safeParse({ data, stream, kafka, s3, metrics });
     // Refused with its place, and with all else that is wrong.
     if (!parsed.success) return this.over(null).config;
-    return { ...withNames(parsed.data), data: resolve(this.#folderOf("data"), parsed.data.data) };
+    const { data: folder, ...rest } = withNames(parsed.data);
+    return {
+      ...withPlacedFiles(rest, (...setting) => this.#folderOf(...setting)),
+      data: resolve(this.#folderOf("data"), folder),
+    };
   }
 
   /**
@@ -226,7 +231,11 @@ export class GivenSettings {
     const datasets = rest.datasets.map((dataset) =>
       openP.has(dataset.name) ? { ...dataset, select: { ...dataset.select, p: DEFAULT_P } } : dataset,
     );
-    const config: Config = { ...rest, datasets, data: resolve(this.#folderOf("data"), data) };
+    const config: Config = {
+      ...withPlacedFiles(rest, (...setting) => this.#folderOf(...setting)),
+      datasets,
+      data: resolve(this.#folderOf("data"), data),
+    };
     if (teacher !== undefined) config.teacher = resolve(this.#folderOf("teacher"), teacher);
     const { allow } = config.sources;
     if (allow !== undefined) {
@@ -236,9 +245,12 @@ export class GivenSettings {
     return config;
   }
 
-  #folderOf(setting: "data" | "teacher" | "sources"): string {
+  /** Where a setting's relative path begins */
+  #folderOf(...setting: string[]): string {
     const { request, yaml, path } = this.#read;
-    const isOverridden = [...this.#environment, ...this.#flags].some((override) => override.path[0] === setting);
+    const isOverridden = [...this.#environment, ...this.#flags].some((override) =>
+      setting.every((step, depth) => depth >= override.path.length || override.path[depth] === step),
+    );
     return isOverridden || yaml === null ? request.folder : dirname(path);
   }
 

@@ -4,6 +4,17 @@ export interface BrokerPorts {
   readonly controller: number;
   /** Where clients log in, in addition to `clients`, where they need not */
   readonly sasl?: number;
+  /** By name, where other listeners are */
+  readonly others?: Readonly<Record<string, number>>;
+}
+
+/** One more listener, such as one with TLS. */
+export interface BrokerListener {
+  /** In capitals */
+  readonly name: string;
+  readonly protocol: "SSL" | "SASL_SSL";
+  /** Its own settings, without `listener.name.<name>.` before them */
+  readonly properties: Readonly<Record<string, string>>;
 }
 
 export interface SaslUser {
@@ -16,6 +27,7 @@ export function serverProperties(
   folder: string,
   user: SaslUser | null,
   extra: Readonly<Record<string, string>>,
+  others: readonly BrokerListener[] = [],
 ): string {
   const sasl = ports.sasl !== undefined && user !== null;
   const listeners = [`PLAINTEXT://127.0.0.1:${ports.clients}`, `CONTROLLER://127.0.0.1:${ports.controller}`];
@@ -24,6 +36,21 @@ export function serverProperties(
     listeners.push(`LOGIN://127.0.0.1:${ports.sasl}`);
     protocols.push("LOGIN:SASL_PLAINTEXT");
   }
+  for (const { name, protocol } of others) {
+    listeners.push(`${name}://127.0.0.1:${ports.others?.[name] ?? 0}`);
+    protocols.push(`${name}:${protocol}`);
+  }
+  const ofOthers = others.flatMap(({ name, properties }) =>
+    Object.entries(properties).map(([key, value]) => [`listener.name.${name.toLowerCase()}.${key}`, value] as const),
+  );
+  const advertised = listeners
+    .filter((listener) => !listener.startsWith("CONTROLLER"))
+    // Certificates are for a name.
+    .map((listener) =>
+      others.some(({ name }) => listener.startsWith(`${name}:`))
+        ? listener.replace("127.0.0.1", "localhost")
+        : listener,
+    );
   const properties: Record<string, string> = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -31,7 +58,7 @@ export function serverProperties(
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     listeners: listeners.join(","),
-    "advertised.listeners": listeners.filter((listener) => !listener.startsWith("CONTROLLER")).join(","),
+    "advertised.listeners": advertised.join(","),
     "listener.security.protocol.map": protocols.join(","),
     "log.dirs": `${folder}/data`,
     "auto.create.topics.enable": "false",
@@ -58,6 +85,7 @@ export function serverProperties(
           "listener.name.login.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required user_${user.username}="${user.password}";`,
         }
       : {}),
+    ...Object.fromEntries(ofOthers),
     ...extra,
   };
   return Object.entries(properties)

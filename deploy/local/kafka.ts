@@ -4,7 +4,13 @@ import { join } from "node:path";
 import type { Report } from "./cache.js";
 import { cacheFolder } from "../../connectors/cache-folder.js";
 import { run } from "./command.js";
-import { LOG_PROPERTIES, READY_LINE, serverProperties, type SaslUser } from "./kafka-properties.js";
+import {
+  LOG_PROPERTIES,
+  READY_LINE,
+  serverProperties,
+  type BrokerListener,
+  type SaslUser,
+} from "./kafka-properties.js";
 import { requirePrograms, serviceFolder, startService, type LocalService, type StartOptions } from "./local-service.js";
 import { classPath, type JarSet } from "./maven-jars.js";
 import { freePort } from "./server-process.js";
@@ -37,11 +43,17 @@ export interface KafkaOptions extends StartOptions {
   readonly user?: SaslUser;
   /** Broker settings on top of those of kafka-properties.ts */
   readonly properties?: Readonly<Record<string, string>>;
+  /** More listeners, at localhost */
+  readonly listeners?: readonly BrokerListener[];
+  /** Who may log in by SCRAM-SHA-512 where a listener offers it */
+  readonly scram?: SaslUser;
 }
 
 export interface LocalKafka extends LocalService {
   /** host:port of the listener that asks for a login, where `user` was given */
   readonly loginAddress: string | null;
+  /** host:port of each of `listeners`, by name */
+  readonly addresses: Readonly<Record<string, string>>;
 }
 
 /** Fetches where needed, then starts one Kafka broker (KRaft). Throws E_SERVICE. */
@@ -52,12 +64,22 @@ export async function startKafka(options: KafkaOptions = {}): Promise<LocalKafka
   const archive = await classDataArchive(jars, report);
   const folder = await serviceFolder("kafka", options.folder);
   const saslPort = options.user === undefined ? null : await freePort();
+  const listeners = options.listeners ?? [];
+  const others: Record<string, number> = {};
+  for (const { name } of listeners) others[name] = await freePort();
   const service = await startService(
     options,
     async (port) => {
       await configure(folder, jars, {
-        ports: { clients: port, controller: await freePort(), ...(saslPort === null ? {} : { sasl: saslPort }) },
+        ports: {
+          clients: port,
+          controller: await freePort(),
+          others,
+          ...(saslPort === null ? {} : { sasl: saslPort }),
+        },
         user: options.user ?? null,
+        listeners,
+        scram: options.scram ?? null,
         properties: options.properties ?? {},
       });
       return {
@@ -80,7 +102,8 @@ export async function startKafka(options: KafkaOptions = {}): Promise<LocalKafka
     },
     (address) => ({ SLUICE_KAFKA__BROKERS: address }),
   );
-  return Object.assign(service, { loginAddress: saslPort === null ? null : `127.0.0.1:${saslPort}` });
+  const addresses = Object.fromEntries(Object.entries(others).map(([name, port]) => [name, `localhost:${port}`]));
+  return Object.assign(service, { loginAddress: saslPort === null ? null : `127.0.0.1:${saslPort}`, addresses });
 }
 
 /**
@@ -101,15 +124,19 @@ type Settings = {
   readonly ports: Parameters<typeof serverProperties>[0];
   readonly user: SaslUser | null;
   readonly properties: Readonly<Record<string, string>>;
+  readonly listeners?: readonly BrokerListener[];
+  readonly scram?: SaslUser | null;
 };
 
 /** Writes the settings, and formats the data folder where that has not been done. */
-async function configure(folder: string, jars: string, { ports, user, properties }: Settings): Promise<void> {
-  await writeFile(join(folder, "server.properties"), serverProperties(ports, folder, user, properties));
+async function configure(folder: string, jars: string, settings: Settings): Promise<void> {
+  const { ports, user, properties, listeners, scram = null } = settings;
+  await writeFile(join(folder, "server.properties"), serverProperties(ports, folder, user, properties, listeners));
   await writeFile(join(folder, "log4j2.properties"), LOG_PROPERTIES);
   if ((await stat(join(folder, "data", "meta.properties")).catch(() => null)) !== null) return;
   const id = `A${randomBytes(16).toString("base64url").slice(1)}`;
   const args = ["kafka.tools.StorageTool", "format", "-t", id, "-c", "server.properties"];
+  if (scram !== null) args.push("--add-scram", `SCRAM-SHA-512=[name=${scram.username},password=${scram.password}]`);
   await run("java", ["-Xmx128m", ...SMALL_JVM, "-Dlog4j2.configurationFile=log4j2.properties", "-cp", jars, ...args], {
     folder,
     doing: "formatting Kafka's data folder",

@@ -1,6 +1,7 @@
 import type { ImageBuckets } from "../../connectors/source/source.js";
 import { openMinioStore, type MinioStore, type MinioStoreOptions } from "../../connectors/store/s3/minio-store.js";
 import { imageBuckets } from "../../connectors/store/s3/images.js";
+import { pemFile } from "./settings-file.js";
 import type { S3Config } from "../../schemas/s3-config.js";
 
 /** How long a store that is away at the start is waited for, and who is told of what fails, and that it goes on */
@@ -17,7 +18,7 @@ export function openImageBuckets(s3: S3Config | undefined): ImageBuckets | undef
   return s3 === undefined ? undefined : imageBuckets(account(s3));
 }
 
-function account({ endpoint, region, accessKey, secretKey, sessionToken }: S3Config) {
+function account({ endpoint, region, accessKey, secretKey, sessionToken, ca }: S3Config) {
   const { hostname, port, protocol } = new URL(endpoint);
   const useSSL = protocol === "https:";
   return {
@@ -27,6 +28,7 @@ function account({ endpoint, region, accessKey, secretKey, sessionToken }: S3Con
     accessKey,
     secretKey,
     ...(region === undefined ? {} : { region }),
+    ...(ca === undefined ? {} : { ca: pemFile("s3.ca", ca) }),
     ...(sessionToken === undefined ? {} : { sessionToken }),
   };
 }

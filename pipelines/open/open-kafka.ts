@@ -3,6 +3,7 @@ import { openKafkaLog, type KafkaLog, type KafkaLogOptions } from "../../connect
 import type { Store } from "../../connectors/store/store.js";
 import { streamLog } from "../../operators/archive/stream-log.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { kafkaLogin, kafkaTls } from "./kafka-login.js";
 import { assertStreamStore } from "../kafka/stream-store.js";
 
 /** How long brokers that are away at the start are waited for, and who is told that they answer again */
@@ -14,8 +15,10 @@ export async function openKafka(
   onRetry?: KafkaLogOptions["onRetry"],
   how: WaitForBrokers = {},
 ): Promise<KafkaLog> {
-  const { brokers, tls, sasl, replicationFactor, maxMessageBytes, topics } = kafka;
+  const { brokers, sasl, clientId, replicationFactor, maxMessageBytes, topics } = kafka;
+  const ssl = kafkaTls(kafka);
   return openKafkaLog({
+    clientId,
     brokers: brokers.split(",").map((broker) => broker.trim()),
     replicationFactor,
     cursorTopic: topics.cursors,
@@ -25,8 +28,8 @@ export async function openKafka(
     maxBatchBytes: Math.min(maxMessageBytes, 1024 * 1024) - 64 * 1024,
     ...(onRetry === undefined ? {} : { onRetry }),
     ...how,
-    ...(tls ? { ssl: true } : {}),
-    ...(sasl === undefined ? {} : { sasl }),
+    ...(ssl === null ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl: kafkaLogin(sasl) }),
   });
 }
 

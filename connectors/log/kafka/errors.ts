@@ -1,3 +1,4 @@
+import { tlsFault } from "../../tls-failure.js";
 import { messageOf, SluiceError, type ErrorContext } from "../../../schemas/errors.js";
 
 /** What the client's errors carry beyond a message */
@@ -52,6 +53,12 @@ export function kafkaFailure(error: unknown, doing: string, place: string): Slui
       `${type || "that the login failed"}: ${messageOf(origin)}. Check user, password, mechanism and the access rules.`,
     );
   }
+  const fault = tlsFault(typeof origin.code === "string" ? origin.code : "", {
+    ca: "kafka.tls.ca",
+    serverName: "kafka.tls.serverName",
+    own: "kafka.tls.cert and kafka.tls.key",
+  });
+  if (fault !== null) return fail("E_LOG_ACCESS", fault);
   switch (type) {
     case "UNKNOWN_TOPIC_OR_PARTITION":
       return fail("E_LOG_IO", "no such topic or partition. Create it: `sluice topics create`.");

@@ -13,6 +13,8 @@ export interface S3BucketOptions {
   readonly endPoint: string;
   readonly port: number;
   readonly useSSL: boolean;
+  /** PEM of the authorities to trust. Default: those that Node knows. */
+  readonly ca?: string;
   readonly accessKey: string;
   readonly secretKey: string;
   readonly sessionToken?: string;
@@ -75,7 +77,9 @@ export class S3Bucket {
     const { onRetry, onSettled } = options;
     this.#told = { ...(onRetry === undefined ? {} : { onRetry }), ...(onSettled === undefined ? {} : { onSettled }) };
     const pool = { keepAlive: true, maxSockets: connections };
-    this.#agent = useSSL ? new https.Agent(pool) : new http.Agent(pool);
+    this.#agent = useSSL
+      ? new https.Agent({ ...pool, ...(options.ca === undefined ? {} : { ca: options.ca }) })
+      : new http.Agent(pool);
     this.client = new Client({
       endPoint,
       port,

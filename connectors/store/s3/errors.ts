@@ -1,5 +1,6 @@
 import { S3Error } from "minio";
 import { messageOf, SluiceError, type ErrorCode, codeOf } from "../../../schemas/errors.js";
+import { tlsFault } from "../../tls-failure.js";
 import { missing } from "../filesystem/file-errors.js";
 import { Stalled, TransientStatus } from "./transport.js";
 
@@ -76,6 +77,8 @@ export function s3Failure(error: unknown, action: StoreAction, key: string, plac
     const message = `Expected room for ${key} in ${place}, found none (${code}). Nothing was written: free space and run again.`;
     return failure(error, "E_STORE_FULL", message, { key });
   }
+  const fault = tlsFault(codeOf(error) ?? "", { ca: "s3.ca", serverName: null, own: null });
+  if (fault !== null) return failure(error, "E_STORE_ACCESS", `Expected to reach ${place}, found ${fault}`);
   const verb = { open: "reach", read: "read", write: "write", list: "list what starts with", delete: "delete" }[action];
   const message = `Expected to ${verb} ${key === "" ? "" : `${key} in `}${place}, found: ${code === "" ? "" : `${code}: `}${reasonOf(error)}.`;
   return failure(error, "E_STORE_IO", message, { key, retryable: isRetryable(error, code) });

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { loadConfig } from "../../../cli/load-config.js";
@@ -7,6 +9,8 @@ import { assignmentOverride } from "../../../cli/config/override.js";
 import { openBucket } from "../../../pipelines/open/open-bucket.js";
 import type { Config } from "../../../schemas/config.js";
 import { isSluiceError } from "../../../schemas/errors.js";
+import { makeCertificates } from "../../deploy/local/certificates.js";
+import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
 async function load(settings: Record<string, string>, environment: Record<string, string> = {}): Promise<Config> {
   const flags = Object.entries(settings).map(([path, value]) => assignmentOverride(`${path}=${value}`));
@@ -117,4 +121,40 @@ test("brokers are host:port; what else people write is named at once", async () 
   ] as const) {
     await refused({ "kafka.brokers": brokers }, said);
   }
+});
+
+test("tls is said by true or by files, which begin where they are said; a login has what its mechanism takes", async () => {
+  const broker = { "kafka.brokers": "kafka:9093" };
+  assert.equal((await load({ ...broker, "kafka.tls": "true" })).kafka?.tls, true);
+  const environment = { SLUICE_KAFKA__TLS__CA: "ca.crt", SLUICE_KAFKA__TLS__SERVER_NAME: "inside" };
+  assert.deepEqual((await load(broker, environment)).kafka?.tls, { ca: "/nowhere/ca.crt", serverName: "inside" });
+  await refused({ ...broker, "kafka.tls.cert": "a.crt" }, /certificate and key together/);
+  await refused(
+    { ...broker, "kafka.sasl.mechanism": "plain", "kafka.sasl.username": "anna" },
+    /SLUICE_KAFKA__SASL__PASSWORD/,
+  );
+  await refused({ ...broker, "kafka.sasl.mechanism": "oauthbearer" }, /either tokenFile or tokenCommand/);
+});
+
+test("a store whose certificate nobody vouches for is refused by the name of the setting, and taken with it", async (t) => {
+  const files = await makeCertificates(await temporaryFolder(t));
+  const [cert, key] = [await readFile(files.server.cert), await readFile(files.server.key)];
+  const server = createSecureServer({ cert, key }, (_, response) => {
+    response.statusCode = 403;
+    response.end("<Error><Code>AccessDenied</Code></Error>");
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  t.after(() => server.close());
+  const own = { ...KEYS, "s3.endpoint": `https://localhost:${(server.address() as AddressInfo).port}` };
+  const said = async (more: Record<string, string>): Promise<string> => {
+    const { s3 } = await load({ ...own, ...more });
+    return openBucket(s3!).then(
+      () => "opened",
+      (error: unknown) => (isSluiceError(error) ? `${error.code}: ${error.message}` : String(error)),
+    );
+  };
+  assert.match(await said({}), /^E_STORE_ACCESS.*vouches.*: s3\.ca\./);
+  assert.match(await said({ "s3.ca": files.ca }), /AccessDenied/);
+  assert.match(await said({ "s3.ca": "/nowhere/ca.crt" }), /^E_FILE.*s3\.ca names, found ENOENT/);
+  assert.match(await said({ "s3.ca": files.server.key.replace("server.key", "ca.srl") }), /^E_FILE.*PEM/);
 });
