@@ -19,6 +19,8 @@ import { Together } from "./flow/together.js";
 import { ReplayTracker } from "./kafka/replay-tracker.js";
 import { openScoreIndex, type LocalScoreIndex } from "./flow/score-index.js";
 import type { Workspace } from "./open/workspace.js";
+import { ToldQuarantine } from "./kafka/told-quarantine.js";
+import { assertTopics } from "./kafka/topics.js";
 import { YieldToLive, type YieldOptions } from "./kafka/yield-to-live.js";
 import { pinned } from "./flow/pinned.js";
 import { sleepUntil } from "./flow/sleep-until.js";
@@ -59,7 +61,7 @@ const LOOK_MS = 1000;
 
 /**
  * A range of the images topic, read again and scored by another teacher: plan -> log -> score -> archive, each missing
- * range a chain of its own. Nothing is told to anybody, and nothing published: scores lie under the teacher's digest.
+ * range a chain of its own. Nothing is published: scores lie under the teacher's digest, and what is quarantined is told to its topic.
  * Processes share the partitions, also where each was asked for something else; each stays until what it was asked for is done.
  */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
@@ -68,6 +70,10 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const { card } = scoring.teacher;
   const { stream } = config;
   const teacher = teacherDigest(card);
+  const { cluster } = workspace;
+  if (cluster !== null && config.kafka !== undefined) {
+    await assertTopics(cluster, config, config.kafka, ["quarantine"]);
+  }
   await saveCard(store, card);
   const index = openScoreIndex(workspace, card);
   const archivedTo = async (chain: ChainName): Promise<number> => (await index.catchUp(chain)).end;
@@ -126,10 +132,13 @@ async function scorePlan(
     known.push({ chain, position: await index.catchUp(chain) });
   }
   // For the thresholds by which bytes are kept: the checkpoints are those of who publishes.
-  const downstream = await LiveDatasets.open(
+  const states = await LiveDatasets.open(
     { store, datasets: config.datasets, teacher, stream, card, ...config.checkpoint, writes: false, onWarning },
     frontierOf(known),
   );
+  const { kafka } = config;
+  const downstream =
+    kafka === undefined ? states : new ToldQuarantine(states, { log, store, topic: kafka.topics.quarantine, nowMs });
   const scoring = chainScoring({
     ...parts,
     config,

@@ -39,7 +39,10 @@ export class ToldQuarantine implements Downstream {
   async catchUp(chain: ChainName, end: number, given: Assignment): Promise<void> {
     await this.#states.catchUp(chain, end, given);
     const reader = new ChainReader(this.#options.store, chain);
-    const from = await reader.boundaryAtOrBelow((await given.committed()) ?? chain.origin);
+    const committed = (await given.committed()) ?? chain.origin;
+    // A replay has several chains in a partition: what was committed past this one's end is another one's.
+    const isOfThis = committed >= chain.origin && committed <= end;
+    const from = await reader.boundaryAtOrBelow(isOfThis ? committed : chain.origin);
     if (from >= end) return;
     // Archived, and maybe not told: the process before this one ended in between.
     for await (const segment of reader.segments(from, end)) {

@@ -51,7 +51,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "collector-forgets-newest-pane",
-    likelySeed: 282,
+    likelySeed: 213,
     what: "a collector does not look at what the newest pane of a checkpoint needs",
     collectorStore: (store) => ({
       ...store,
@@ -85,7 +85,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "collector-deletes-where-packs-lie",
-    likelySeed: 282,
+    likelySeed: 332,
     what: "a collector deletes the generation before the one that it has written, so that its number is free again",
     collectorStore: (store) => ({
       ...store,

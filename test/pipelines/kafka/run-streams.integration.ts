@@ -3,7 +3,8 @@ import { after, before, describe, test } from "node:test";
 import { startKafka } from "../../../deploy/local/kafka.js";
 import { startMinio } from "../../../deploy/local/minio.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
+import { imageRecord, KafkaSite, type Services } from "../../fixtures/kafka-site.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { join } from "node:path";
 
@@ -26,6 +27,7 @@ describe(
       for (let at = 0; at < 2; at++) {
         const site = await KafkaSite.open(t, services, { partitions: 1, teacherSeed: TEACHER });
         await site.put(0, seeds(1 + 100 * at, 20));
+        await site.append(0, [imageRecord(Buffer.from("no image at all"))]);
         await writeSmallTeacher(join(site.folder, "b"), "onnx", { seed: TEACHER + 1 });
         sites.push(site);
       }
@@ -43,6 +45,10 @@ describe(
         const replayed = await replays[at]!;
         assert.equal(replayed.code, 0, replayed.stderr);
         assert.equal((JSON.parse(replayed.stdout) as { counts: { scored: number } }).counts.scored, 20);
+        const place = { topic: site.topic("quarantine"), partition: 0 };
+        const refused = (await site.everything(place.topic, 0)).map((record) => decodeQuarantined(record, place));
+        assert.equal(new Set(refused.map(({ teacher }) => teacher)).size, 2, "the live teacher's and the replay's");
+        for (const { stream, offset } of refused) assert.deepEqual([stream, offset], [site.stream, 20]);
         const { stdout } = await site.sluice("status", "--json");
         const { groups } = (JSON.parse(stdout) as { kafka: { groups: { group: string; lag: number }[] } }).kafka;
         assert.ok(groups.length >= 3, stdout);

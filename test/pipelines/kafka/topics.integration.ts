@@ -135,7 +135,7 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
     assert.equal(before.code, 1);
     const missing = JSON.parse(before.stdout) as { ok: boolean; deviations: { topic: string; message: string }[] };
     assert.equal(missing.ok, false);
-    assert.equal(missing.deviations.length, 7);
+    assert.equal(missing.deviations.length, 8);
     assert.match(missing.deviations[0]!.message, /found none.*sluice topics create/);
 
     const created = await sluice(folder, "checked", "topics", "create");
@@ -144,14 +144,14 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
     const again = await sluice(folder, "checked", "topics", "create", "--json");
     assert.deepEqual((JSON.parse(again.stdout) as { created: string[] }).created, []);
 
-    await alter("checked-labels", "cleanup.policy=compact", "retention.ms=1000");
+    await alter("sluice-checked-labels", "cleanup.policy=compact", "retention.ms=1000");
     await alter("checked", "max.message.bytes=1000000");
     const found = await sluice(folder, "checked", "topics", "check", "--json");
     assert.equal(found.code, 1);
     const { deviations } = JSON.parse(found.stdout) as { deviations: { topic: string; message: string }[] };
     assert.deepEqual(
       deviations.map(({ topic, message }) => `${topic} ${/found (\S+)/.exec(message)![1]!}`),
-      ["checked 1000000:", "checked-labels compact:", "checked-labels 1000"],
+      ["checked 1000000:", "sluice-checked-labels compact:", "sluice-checked-labels 1000"],
     );
     // What it says to do is what helps.
     for (const { message } of deviations) {
