@@ -179,7 +179,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "pruned-at-the-threshold-in-messages",
-      likelySeed: 41,
+      likelySeed: 9,
       what: "candidates that tie with a threshold are not sent",
       install: boardWith((found) => ({ ...found, keys: found.keys.map(nextUp) })),
     },
