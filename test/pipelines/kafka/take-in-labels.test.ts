@@ -105,5 +105,8 @@ test("labels that the topic lost before they were taken in are told, and what fo
   await takeInAll(topic);
   assert.deepEqual(await times(topic), [2]);
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0]!, /said\/0 to go on at offset 0, found that it starts at 2: 2 records were removed/);
+  assert.match(
+    warnings[0]!,
+    /said\/0 to go on at offset 0, found that it starts at 2: what it had below, 2 records, was removed/,
+  );
 });
