@@ -6,7 +6,7 @@ import { GuardedImages } from "../select/guarded-images.js";
 import { ranking } from "../select/ranking.js";
 import { estimateTopkBytes } from "../topk/topk-size.js";
 import { paneSpan } from "../select/windows.js";
-import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
+import type { Cut } from "../../schemas/chosen-rows.js";
 import type { ClassNames } from "../../schemas/class-names.js";
 import { reserveOf, type Dataset, type Selection, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
@@ -18,8 +18,9 @@ import { ArchiveReader, type ChainGap } from "../archive/archive-reader.js";
 import type { Gap } from "../archive/chain-reader.js";
 import { lostBelow } from "../archive/lost-ranges.js";
 import { restoreSpan } from "./checkpoint.js";
-import { chooseRows, type ChosenClass, type LeaveOut } from "../version/choose-rows.js";
-import { chosenRows, type RowArchive, type RowPlaces } from "../version/chosen-rows.js";
+import { chooseRows, type LeaveOut } from "../version/choose-rows.js";
+import type { RowPlaces } from "../version/archived-rows.js";
+import { rowsOfClasses } from "../version/rows-of-classes.js";
 import { readGuard, type StandingGuard } from "../version/guard-sets.js";
 import { rowHashes } from "../version/row-hashes.js";
 import { labelFrontier, labelledImages } from "../archive/image-labels.js";
@@ -121,7 +122,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
     guard: guard.by,
     read,
     trigger: options.trigger,
-    classes: classesOf({ archive, frontier, ranking: ranked, stream }, () =>
+    classes: rowsOfClasses({ archive, frontier, ranking: ranked, stream }, () =>
       chooseRows(state, {
         policy: dataset.select,
         k,
@@ -145,26 +146,6 @@ export function leaveOutOf(
     guard: guard.by === null ? null : new GuardedImages(guard.sets),
     hashes: (lists) => rowHashes(places, lists),
   };
-}
-
-/** Rows whose details are read back at a time: bounds memory, and how often a segment is read. */
-const GROUP_ROWS = 500_000;
-
-async function* classesOf(
-  archive: RowArchive,
-  choose: () => Promise<readonly ChosenClass[]>,
-): AsyncGenerator<ChosenRows, void, undefined> {
-  const chosen = await choose();
-  for (let first = 0; first < chosen.length;) {
-    let last = first;
-    for (let rows = 0; last < chosen.length; last++) {
-      rows += chosen[last]!.count;
-      if (rows > GROUP_ROWS && last > first) break;
-    }
-    const group = chosen.slice(first, last).map(({ entries }) => entries());
-    yield* await chosenRows(archive, group);
-    first = last;
-  }
 }
 
 function assertDepth(dataset: Dataset, depth: Int32Array, mostBytes = Number.POSITIVE_INFINITY): void {

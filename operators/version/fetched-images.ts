@@ -2,7 +2,7 @@ import type { Store } from "../../connectors/store/store.js";
 import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import type { RowGroup } from "./publish-plan.js";
-import { ImageSpool, type SpoolPlace } from "./image-spool.js";
+import { Spool, type SpoolPlace } from "./spool.js";
 
 /** An image whose bytes a version needs. */
 export interface NeededImage {
@@ -52,16 +52,16 @@ export interface FetchedImagesOptions {
  */
 export class FetchedImages {
   readonly #options: FetchedImagesOptions;
-  readonly #run: ImageSpool;
+  readonly #run: Spool;
   /** Apart, because they stay while runs come and go */
-  readonly #kept: ImageSpool;
+  readonly #kept: Spool;
   readonly #keptAt = new Map<number, SpoolPlace | null>();
 
   constructor(options: FetchedImagesOptions) {
     const { store, memoryBytes } = options;
     this.#options = options;
-    this.#run = new ImageSpool(store, memoryBytes);
-    this.#kept = new ImageSpool(store, memoryBytes);
+    this.#run = new Spool(store, memoryBytes);
+    this.#kept = new Spool(store, memoryBytes);
   }
 
   /** Rows in the order of the positions `order`. Images of positions that `keeps` names can be had until the next group. */

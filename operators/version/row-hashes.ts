@@ -2,7 +2,7 @@ import { DIGEST_BYTES, PDQ_BYTES } from "../../schemas/scored-batch.js";
 import { hashWords } from "../select/near-index.js";
 import type { RowHashes } from "../select/left-out-rows.js";
 import type { TopkRows } from "../topk/topk.js";
-import { eachArchivedRow, type RowPlaces } from "./chosen-rows.js";
+import { eachArchivedRow, type RowPlaces } from "./archived-rows.js";
 
 /** Reads digests and perceptual hashes of the archived rows behind ranked entries: 65 bytes each. Throws as `chosenRows`. */
 export async function rowHashes(archive: RowPlaces, lists: readonly TopkRows[]): Promise<RowHashes[]> {

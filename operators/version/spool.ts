@@ -1,18 +1,18 @@
 import type { Scratch, Store } from "../../connectors/store/store.js";
 
-/** Where an image lies in a spool. */
+/** Where bytes lie in a spool. */
 export type SpoolPlace = { readonly bytes: Uint8Array } | { readonly start: number; readonly sizeBytes: number };
 
-/** Images go to the disk in pieces of about this size. */
+/** Bytes go to the disk in pieces of about this size. */
 const PIECE_BYTES = 2 ** 20;
 
-/** Images between being read and being written: in memory up to a bound, then in a scratch file; without one, all in memory. */
-export class ImageSpool {
+/** Images or rows between being read and being written: in memory up to a bound, then in a scratch file; without one, all in memory. */
+export class Spool {
   readonly #store: Pick<Store, "scratch">;
   readonly #memoryBytes: number;
   #held = 0;
   #scratch: Promise<Scratch> | null = null;
-  /** Of the file: where the next image goes, and where the piece that still waits begins */
+  /** Of the file: where the next bytes go, and where the piece that still waits begins */
   #end = 0;
   #begun = 0;
   #waiting: Uint8Array[] = [];
