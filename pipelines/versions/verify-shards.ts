@@ -77,17 +77,19 @@ export class ExpectedSamples {
   }
 }
 
+/** Whether an object is the file that was published; how not is a finding. */
 export function compareObject(
   file: ManifestFile,
   found: { sizeBytes: number; sha256: string } | null,
   findings: Findings,
-): void {
+): boolean {
   if (found === null) {
     findings.add(file.key, `an object of ${counted(file.sizeBytes, "byte")}`, "none");
-    return;
+    return false;
   }
   findings.compare(`${file.key}: size in bytes`, file.sizeBytes, found.sizeBytes);
   findings.compare(`${file.key}: SHA-256`, file.sha256, found.sha256);
+  return found.sizeBytes === file.sizeBytes && found.sha256 === file.sha256;
 }
 
 function sampleOf(classIndex: number, rank: number): string {
