@@ -55,7 +55,11 @@ async function scoreBeside(
   const over = new AbortController();
   const all = new Together(AbortSignal.any([signal, over.signal]));
   const isOther = teachersOnceThey((now) => now.next?.digest !== next.digest, { store, stream, signal: all.signal });
-  void all.begin(isOther.then(() => over.abort()));
+  void all.begin(
+    isOther.then(() => {
+      over.abort();
+    }),
+  );
   const work = async (): Promise<void> => {
     const teacher = await namedTeacher(config, next, store);
     const scoring = await openScoring({ ...config, teacher: next.path }, note, {

@@ -2,8 +2,7 @@ import { LOG_LEVELS, type LogLevel } from "../schemas/log-level.js";
 
 /** One record of `--log json`: a line. What JSON cannot hold is there as text. */
 export function logRecord(atMs: number, level: LogLevel, event: string, fields: object): string {
-  const { event: _, ...own } = fields as { readonly event?: unknown };
-  return JSON.stringify({ time: new Date(atMs).toISOString(), level, event, ...own }, plainValue);
+  return JSON.stringify({ time: new Date(atMs).toISOString(), level, ...fields, event }, plainValue);
 }
 
 /** A line for people, of a command that goes on for days */

@@ -27,7 +27,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "teacher",
-    summary: "take up a model as teacher, calibrate it, and change the one that stands",
+    summary: "take up a model as teacher, compare and promote",
     load: () => import("./commands/teacher.js"),
   },
   {

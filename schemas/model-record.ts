@@ -14,7 +14,7 @@ export const TRAINING_LOG_FILE = "training.log";
 const count = z.int().nonnegative();
 const share = z.number().min(0).max(1);
 const sha256Text = z.string().regex(/^[0-9a-f]{64}$/);
-const json: z.ZodType<Json> = z.json() as z.ZodType<Json>;
+const json: z.ZodType<Json> = z.json();
 
 /** Everything that decides what a trained model is. A version's number, paths, names and times do not. */
 export const trainingInputsSchema = z.strictObject({
@@ -35,7 +35,7 @@ export type TrainingInputs = z.infer<typeof trainingInputsSchema>;
 
 /** What names a training: the digest of its inputs. */
 export function trainingDigest(inputs: TrainingInputs): string {
-  return sha256Hex(canonicalJson(inputs as Json));
+  return sha256Hex(canonicalJson(inputs));
 }
 
 export const trainingRecordSchema = z.strictObject({

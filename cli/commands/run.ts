@@ -256,7 +256,11 @@ async function runAll(
       const { teacherDigest } = await import("../../schemas/model-card.js");
       const teacherOf = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };
       const ended = drained({ log, store, ...teacherOf, drain: control.drain, signal: all.signal });
-      void all.begin(ended.then((isDrained) => isDrained && drainedEnd.abort()));
+      void all.begin(
+        ended.then((isDrained) => {
+          if (isDrained) drainedEnd.abort();
+        }),
+      );
     }
     if (wanted.topk !== undefined && card !== null)
       await begin(topkPart(context, { card, checkpointMs: flags.checkpointEvery }));
@@ -274,7 +278,11 @@ async function runAll(
         signal: all.signal,
         nowMs,
       });
-      void all.begin(following.then((changed) => changed && changedEnd.abort()));
+      void all.begin(
+        following.then((changed) => {
+          if (changed) changedEnd.abort();
+        }),
+      );
     }
     if (wanted.compact !== undefined)
       await begin(compactPart(context, { everyMs: flags.compactEvery, olderThanMs: flags.olderThan }));

@@ -43,6 +43,6 @@ function sizeOr(size: number | undefined, otherwise: number): number {
 }
 
 function cut(line: string, columns: number): string {
-  const letters = [...line];
+  const letters = Array.from(line);
   return letters.length <= columns ? line : `${letters.slice(0, columns - 1).join("")}…`;
 }

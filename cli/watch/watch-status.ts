@@ -23,7 +23,7 @@ export async function watchStatus({ run, intervalMs, look }: WatchOptions): Prom
     stop.abort();
   };
   const onKey = (key: Buffer | string): void => {
-    if ([...key.toString()].some((letter) => QUIT.has(letter))) quit();
+    if (Array.from(key.toString()).some((letter) => QUIT.has(letter))) quit();
   };
   signals.on("SIGINT", quit);
   signals.on("SIGTERM", quit);

@@ -197,7 +197,7 @@ function readRecord(
   rows.width[to] = bytes.readUInt32LE(at + 12);
   rows.height[to] = bytes.readUInt32LE(at + 16);
   rows.bytes[to] = bytes[at + 20]!;
-  at = readText(bytes, at + 21, rows.uri as (string | null)[], to);
+  at = readText(bytes, at + 21, rows.uri, to);
   at = readText(bytes, at, rows.licence, to);
   at = readText(bytes, at, rows.origin, to);
   at = readText(bytes, at, rows.notes, to);

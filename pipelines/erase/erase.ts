@@ -112,8 +112,8 @@ export async function erase(options: EraseOptions): Promise<Erased> {
     throwIfStopped(signal, STOPPED);
     const leads = { digests: new Set<string>(), uris };
     let left = 0;
-    for await (const { isLeft, uri: _, ...place } of placesOf(store, readerOf(store, chain), leads)) {
-      records.push({ stream: chain.stream, ...place });
+    for await (const { isLeft, sha256, partition, offset } of placesOf(store, readerOf(store, chain), leads)) {
+      records.push({ stream: chain.stream, sha256, partition, offset });
       if (isLeft) left++;
     }
     rows += left;

@@ -28,7 +28,7 @@ export function tfRecord(sample: Sample): Uint8Array {
     if (!(value instanceof Uint8Array) && typeof value !== (type === "bytes" ? "string" : "number")) {
       throw new SluiceError(
         "E_VERSION_CORRUPT",
-        `Expected "${name}" as ${type} in the .json of class ${sample.class}, rank ${sample.rank}, found ${JSON.stringify(value) ?? "nothing"}. Restore the shard from a copy.`,
+        `Expected "${name}" as ${type} in the .json of class ${sample.class}, rank ${sample.rank}, found ${value === undefined ? "nothing" : JSON.stringify(value)}. Restore the shard from a copy.`,
       );
     }
     const list = field(LIST_FIELD[type], listOf(type, value));

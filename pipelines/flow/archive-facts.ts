@@ -66,10 +66,12 @@ export class ArchiveFacts implements CutFacts {
     const archive = new ArchiveReader(this.#options.store, this.#options);
     for (const { end, ...place } of frontier) {
       const from = Math.min(end, ...this.#facts.map(({ coverage }) => coverage.endIn(place)));
-      let isWhole = true;
-      const onGap = (): void => void (isWhole = false);
+      const gap = new AbortController();
+      const onGap = (): void => {
+        gap.abort();
+      };
       for await (const header of archive.chain(place).headers(from, end, onGap)) {
-        if (!isWhole) break;
+        if (gap.signal.aborted) break;
         for (const { coverage } of this.#facts)
           if (coverage.take(header) && header.watermarkMs !== null) coverage.reach(header.watermarkMs);
       }

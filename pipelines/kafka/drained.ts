@@ -25,11 +25,12 @@ const LOOK_MS = 1000;
  * the group scores them. false where the signal aborts before.
  */
 export async function drained({ log, store, teacher, stream, drain, signal }: DrainOptions): Promise<boolean> {
-  if (!drain.aborted && !signal.aborted) await once(AbortSignal.any([drain, signal]), "abort");
-  if (signal.aborted) return false;
+  const stopped = (): boolean => signal.aborted;
+  if (!drain.aborted && !stopped()) await once(AbortSignal.any([drain, signal]), "abort");
+  if (stopped()) return false;
   const ends = (await log.ends(stream)).map(({ end }) => end);
   const archive = new ArchiveReader(store, { teacher, stream });
-  for (;;) {
+  while (!stopped()) {
     const live = (await readClaims(store, { teacher, stream })).filter(({ end }) => end === null);
     const frontier = await archive.frontier({ onGap: () => undefined });
     const isThere = ends.every(
@@ -38,6 +39,6 @@ export async function drained({ log, store, teacher, stream, drain, signal }: Dr
     );
     if (isThere) return true;
     await sleepUntil(LOOK_MS, signal);
-    if (signal.aborted) return false;
   }
+  return false;
 }

@@ -41,7 +41,6 @@ export function meteredStore(store: Store, onRequest: (request: StoreRequest) =>
       onRequest({ op, outcome, seconds: (performance.now() - beganMs) / 1000 });
     }
   }
-  const { getInto, scratch, keepsOld, purgeOld } = store;
   return {
     place: store.place,
     putIfAbsent: (key, bytes) =>
@@ -49,11 +48,11 @@ export function meteredStore(store: Store, onRequest: (request: StoreRequest) =>
     put: (key, bytes) => told("put", store.put(key, bytes)),
     putStream: (key, chunks) => told("put", store.putStream(key, chunks)),
     get: (key) => told("get", store.get(key)),
-    ...(getInto === undefined
+    ...(store.getInto === undefined
       ? {}
       : {
           getInto: (key: string, room: (sizeBytes: number) => Uint8Array, range?: ByteRange) =>
-            told(range === undefined ? "get" : "range", getInto.call(store, key, room, range)),
+            told(range === undefined ? "get" : "range", store.getInto!(key, room, range)),
         }),
     getRange: (key, start, end) => told("range", store.getRange(key, start, end)),
     getStream: (key) => toldOf("stream", store.getStream(key)),
@@ -61,9 +60,9 @@ export function meteredStore(store: Store, onRequest: (request: StoreRequest) =>
     list: (prefix: string, options?: ListOptions) => toldOf("list", store.list(prefix, options)),
     delete: (key) => told("delete", store.delete(key)),
     locate: (key) => store.locate(key),
-    ...(scratch === undefined ? {} : { scratch: () => scratch.call(store) }),
-    ...(keepsOld === undefined ? {} : { keepsOld: () => keepsOld.call(store) }),
-    ...(purgeOld === undefined ? {} : { purgeOld: (prefixes: readonly string[]) => purgeOld.call(store, prefixes) }),
+    ...(store.scratch === undefined ? {} : { scratch: () => store.scratch!() }),
+    ...(store.keepsOld === undefined ? {} : { keepsOld: () => store.keepsOld!() }),
+    ...(store.purgeOld === undefined ? {} : { purgeOld: (prefixes: readonly string[]) => store.purgeOld!(prefixes) }),
     close: () => store.close(),
   };
 }

@@ -38,7 +38,8 @@ export class MetricsRegistry {
   }
 
   add<Name extends OfType<"counter">>(name: Name, labels: LabelsOf<Name>, value = 1): void {
-    (this.#metrics.get(name) as Counter).inc(labels, value);
+    const metric: unknown = this.#metrics.get(name);
+    (metric as Counter).inc(labels, value);
   }
 
   set<Name extends OfType<"gauge">>(name: Name, labels: LabelsOf<Name>, value: number): void {

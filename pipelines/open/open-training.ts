@@ -42,7 +42,7 @@ export async function openCommandTraining(
 
 async function readConfiguration(path: string): Promise<Record<string, Json>> {
   try {
-    return z.record(z.string(), z.json() as z.ZodType<Json>).parse(JSON.parse(await readFile(path, "utf8")));
+    return z.record(z.string(), z.json()).parse(JSON.parse(await readFile(path, "utf8")));
   } catch (cause) {
     throw new SluiceError("E_CONFIG", `Expected a JSON object at ${path}, found: ${messageOf(cause)}.`, { cause });
   }

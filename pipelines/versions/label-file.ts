@@ -154,7 +154,8 @@ function labelStudio(value: unknown, where: string): ForeignLabels {
   let empty = 0;
   for (const [at, one] of (value as unknown[]).entries()) {
     const task = membersOf(one);
-    const place = `task ${textIn(String(task["id"] ?? "")) ?? at + 1} of ${where}`;
+    const { id } = task;
+    const place = `task ${typeof id === "number" ? id : (textIn(id) ?? at + 1)} of ${where}`;
     const image = imageOfTask(task["data"] === undefined ? task : membersOf(task["data"]), place);
     const annotation = task["annotations"] === undefined ? task : lastAnnotation(task);
     const choices = annotation === null ? [] : choicesOf(annotation);

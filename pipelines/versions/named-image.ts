@@ -46,7 +46,7 @@ async function digestAt(store: Store, uri: string): Promise<string | null> {
 }
 
 async function digestStarting(store: Store, text: string): Promise<string> {
-  let last: unknown = null;
+  let last: SluiceError | null = null;
   for (const dataset of await publishedDatasets(store)) {
     const manifest = await newestManifest(store, dataset);
     if (manifest === null) continue;

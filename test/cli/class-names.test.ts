@@ -171,7 +171,8 @@ describe("a student's labelled and test folders", () => {
       const made = await writePictures(
         join(folder, "made", name, String(index)),
         { images: images(index) },
-        40 + index,
+        // Other pictures than those that are tested with.
+        (name === "test" ? 90 : 40) + index,
       );
       await mkdir(join(folder, name, one), { recursive: true });
       for (const [at, picture] of made.images.entries())

@@ -146,6 +146,7 @@ test("quarantine export writes every row to a Parquet file", async () => {
 
 test("train: a teacher from labelled pictures, a version scored by it, a student that has seen both", async () => {
   await writePictures(join(place.path, "labelled"), { images: 24 }, 7);
+  await writePictures(join(place.path, "test"), { images: 24 }, 8);
   const data = ["--data", "trained"];
   interface Trained {
     card: { labels: string[] };
@@ -169,7 +170,7 @@ test("train: a teacher from labelled pictures, a version scored by it, a student
     ...data,
   ]);
   const student = await json<Trained>([
-    ...["train", "student", "labelled", "--test", "labelled", "--out", "second", ...small, ...data],
+    ...["train", "student", "labelled", "--test", "test", "--out", "second", ...small, ...data],
     ...["--baseline-steps", "3", "--pretrain-steps", "5", "--fine-tune-steps", "3"],
   ]);
   assert.ok(student.versionImages > 0);

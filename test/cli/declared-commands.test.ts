@@ -233,7 +233,7 @@ test("sluice run refuses a sluice.yaml or an environment that differs from what 
   await place.yaml("teacher: other\ndatasets: [{ name: default, select: { k: 2 } }]\n");
   const agreed = await place.under(kafka, ...run, "--set", "datasets.0.select.k=7");
   refused(agreed, /E_LOG_IO/, 1);
-  assert.match(agreed.err, /^for this call alone: dataset default: K 2 → 7$/m);
+  assert.match(agreed.err, /^\S+ info  for this call alone: dataset default: K 2 → 7$/m);
   assert.deepEqual(await place.objects(), before, "nothing was declared");
 });
 
@@ -245,7 +245,7 @@ test("run declares what it is told where nothing is declared yet", async (t) => 
     /E_CONFIG: Expected a store that all processes of the stream see .*--one-machine/,
   );
   const first = await place.under(kafka, "run", "topk", "--teacher", "teacher", "--one-machine", "--wait", "1s");
-  assert.match(first.err, /^dataset default: declared with K 1000, P 1$/m);
+  assert.match(first.err, /^\S+ info  dataset default: declared with K 1000, P 1$/m);
   refused(first, /E_LOG_IO/, 1);
   const { datasets } = await place.json<{ datasets: { by: string }[] }>("datasets", "list");
   assert.deepEqual(

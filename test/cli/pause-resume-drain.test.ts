@@ -53,7 +53,7 @@ test("a paused stream is not scored, which is said at the start and in status; r
 });
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 600; tries++) {
     if (await isSo()) return;
     await sleep(100);
   }

@@ -189,7 +189,12 @@ describe("the loop", () => {
     assert.equal(generation!.outcome.teacher, generation!.version.teacher);
     assert.match(notes.join("\n"), /does not pass the gate, and the teacher stays\. /);
     let steps = 0;
-    const again = await nextGeneration({ ...options, onProgress: ({ loss }) => void (loss !== undefined && steps++) });
+    const again = await nextGeneration({
+      ...options,
+      onProgress: ({ loss }) => {
+        if (loss !== undefined) steps++;
+      },
+    });
     assert.equal(again, null);
     assert.equal(steps, 0);
     assert.equal((await finishedGenerations(store, "d")).length, 1);
@@ -203,7 +208,9 @@ describe("the loop", () => {
     let steps = 0;
     const options = optionsOf("overlap", store, {
       test: images.labelled,
-      onProgress: ({ loss }) => void (loss !== undefined && steps++),
+      onProgress: ({ loss }) => {
+        if (loss !== undefined) steps++;
+      },
     });
     await assert.rejects(nextGeneration(options), (error) => isSluiceError(error, "E_TRAIN_OVERLAP"));
     assert.equal(steps, 0);

@@ -183,7 +183,9 @@ describe("training, from image files to models", () => {
         const again = await trainStudentRun({
           ...quick,
           out,
-          onProgress: ({ phase: one, done, loss }) => void (loss !== undefined && steps.push(`${one} ${done}`)),
+          onProgress: ({ phase: one, done, loss }) => {
+            if (loss !== undefined) steps.push(`${one} ${done}`);
+          },
         });
         assert.equal(steps[0], `${phase} ${step + 1}`);
         assert.equal(again.card.weights.sha256, whole.card.weights.sha256);

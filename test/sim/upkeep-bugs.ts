@@ -169,7 +169,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "erased-image-kept-again",
-    likelySeed: 391,
+    likelySeed: 285,
     what: "scorers do not look whether an image was erased",
     install: () => replace(ErasedImages.prototype, "has", () => ({ value: () => false })),
   },

@@ -70,7 +70,12 @@ export class LowConfidenceQueues {
       for (const one of kept) found.set(one.sha256, one);
       most = kept.at(-1)!.key;
     });
-    return { ...sample, images: leastSure([...found.values()]).map(({ key: _, ...one }) => one) };
+    const images = leastSure([...found.values()]).map(
+      ({ sha256, uri, sizeBytes, class: index, label, probability }) => {
+        return { sha256, uri, sizeBytes, class: index, label, probability };
+      },
+    );
+    return { ...sample, images };
   }
 }
 

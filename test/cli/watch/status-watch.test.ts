@@ -38,7 +38,7 @@ describe("sluice status --watch", () => {
     });
     t.after(() => child.kill("SIGKILL"));
     const made: OnTerminal = { child, said: "" };
-    child.stdout!.on("data", (chunk: Buffer) => (made.said += chunk.toString()));
+    child.stdout.on("data", (chunk: Buffer) => (made.said += chunk.toString()));
     return made;
   }
 

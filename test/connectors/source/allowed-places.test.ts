@@ -105,7 +105,7 @@ test("objects are opened in the buckets, and below the prefixes, that are named"
   const read: string[] = [];
   const buckets = {
     hasAny: async () => true,
-    // eslint-disable-next-line require-yield -- an empty listing
+
     async *pages() {
       await Promise.resolve();
     },

@@ -147,7 +147,7 @@ describe("an agent at the door", () => {
     const wrong = async (name: string, given: object): Promise<string> => {
       const { result } = await client.ask("tools/call", { name, arguments: given });
       assert.equal(result?.isError, true);
-      return result!.content![0]!.text!;
+      return result.content![0]!.text!;
     };
     assert.match(await wrong("classes", { dataset: "flowers", version: "latest", limit: 9999 }), /^limit: .*<=500/);
     assert.match(await wrong("version", { dataset: "flowers", version: "77" }), /Expected version 77/);
