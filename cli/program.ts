@@ -112,7 +112,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "audit",
-    summary: "how right a version is, by a random sample that people judge",
+    summary: "how right a version is, by a sample that people judge",
     load: () => import("./commands/audit.js"),
   },
   {
