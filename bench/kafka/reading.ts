@@ -53,10 +53,10 @@ export async function reading(ground: Ground): Promise<PartReport> {
   };
 }
 
-/** Random bytes under a uri of their own, so that `bytes: refer` leaves them where they are. */
+/** Random bytes under a uri of their own, in a bucket that is allowed, so that `bytes: refer` leaves them where they are. */
 export function madeUpImage(number: number, sizeBytes: number): LogRecord {
   return encodeImageRecord({
-    uri: `https://images.example/${number}.jpg`,
+    uri: `s3://images-example/${number}.jpg`,
     bytes: randomBytes(sizeBytes),
     eventTimeMs: 1_760_000_000_000 + number,
     licence: null,
@@ -78,7 +78,7 @@ export async function scoreOnce(
   engineMs = 0,
 ): Promise<Measures> {
   const serversBefore = ground.serverCpuSeconds;
-  const settings = ground.settingsFor(stream, more);
+  const settings = ground.settingsFor(stream, { sources: { allow: { buckets: ["images-example"] } }, ...more });
   const member = new Member("kafka-score.js", { settings, teacher: { name }, engineMs });
   const last = await member.untilAll((said) => archivedAt(said, until));
   const measures = between(await member.event("first"), last.said, last.images);

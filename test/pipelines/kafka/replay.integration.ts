@@ -119,7 +119,7 @@ describe("replays on kafka and minio", { skip: (await cannotStart("kafka")) || (
     await site.put(0, seeds(100, 60));
     await sleep(1500);
     const replay = replaying(t, site, "replay-1", "--yield-to-lag", "20");
-    await site.until("the replay to wait", async () => (/waiting: score-/.test(replay.said) ? true : null));
+    await site.until("the replay to wait", async () => (/waiting: \S*score-/.test(replay.said) ? true : null));
     assert.equal((await totalsOf(site, teacherDigest(card))).in, 0);
     scorer.signal("SIGCONT");
     assert.equal(await replay.exit(), 0, replay.said);

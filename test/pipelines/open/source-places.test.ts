@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { bytePath } from "../../../connectors/source/byte-path.js";
-import { guardOf, withOwnSource } from "../../../pipelines/open/source-places.js";
+import { guardOf, mayBeReadAgain, withOwnSource } from "../../../pipelines/open/source-places.js";
 import { configSchema, type Config } from "../../../schemas/config.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 
@@ -39,4 +39,22 @@ test("on Kafka nothing is opened unless it is allowed or a source of the stream;
   assert.throws(() => {
     guardOf(bucket).object("crawl", "a.jpg", "s3://crawl/a.jpg");
   }, /sources\.allow\.buckets/);
+});
+
+test("an image that came inside its record is read again only where its record's place is opened: else its bytes are kept", () => {
+  const own = { places: [import.meta.dirname, "s3://crawl/2026/"], include: [], followLinks: false };
+  const onKafka = configSchema.parse({ kafka });
+  const again = mayBeReadAgain(withOwnSource(onKafka, own));
+  for (const uri of [`file://${HERE}`, `tar://${import.meta.dirname}/a%20b.tar?at=512#0.png`, "s3://crawl/2026/a.jpg"])
+    assert.equal(again(uri), true, uri);
+  for (const uri of [
+    `file://${import.meta.dirname}-other/a.png`,
+    "file:///etc/passwd",
+    "s3://crawl/2025/a.jpg",
+    "https://example.org/a.png",
+    "file:///%ff",
+  ])
+    assert.equal(again(uri), false, uri);
+  assert.equal(mayBeReadAgain(onKafka)(`file://${HERE}`), false);
+  assert.equal(mayBeReadAgain(configSchema.parse({}))("file:///anything"), true);
 });
