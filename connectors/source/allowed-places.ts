@@ -23,20 +23,34 @@ const realPathOf = promisify(realpath);
 
 /** Says of every place whether it may be opened, before anything is opened there. Throws E_IMAGE_REFUSED. */
 export interface PlaceGuard {
+  /** Whether a file may be opened, as far as its name tells: no link is followed, nothing is looked at. */
+  mayOpenFile(scheme: "file" | "tar", path: BytePath): boolean;
+  mayOpenObject(bucket: string, key: string): boolean;
   /** The path to open: of a root without links, the one behind all links. Throws E_IMAGE_VANISHED and the like of a link that leads nowhere. */
   file(scheme: "file" | "tar", path: BytePath, uri: string): Promise<BytePath>;
   object(bucket: string, key: string, uri: string): void;
 }
 
 /** Lets everything be opened: the uris come from this machine's own walks. */
-export const OPEN_PLACES: PlaceGuard = { file: async (_, path) => path, object: () => undefined };
+export const OPEN_PLACES: PlaceGuard = {
+  mayOpenFile: () => true,
+  mayOpenObject: () => true,
+  file: async (_, path) => path,
+  object: () => undefined,
+};
 
 export function placeGuard({ schemes, roots, buckets }: AllowedPlaces): PlaceGuard {
   const known = roots.map(({ path, links }) => ({ path: bytePath(path), links }));
+  const rootsOf = (scheme: string, path: BytePath): typeof known =>
+    schemes.includes(scheme) && !leadsUp(path) ? known.filter((root) => isIn(path, root.path)) : [];
+  const mayOpenObject = (bucket: string, key: string): boolean =>
+    schemes.includes("s3") && buckets.some((one) => one.bucket === bucket && key.startsWith(one.prefix));
   return {
+    mayOpenFile: (scheme, path) => rootsOf(scheme, path).length > 0,
+    mayOpenObject,
     async file(scheme, path, uri) {
       // Nothing outside is looked at, so that no answer says whether it is there.
-      const named = schemes.includes(scheme) && !leadsUp(path) ? known.filter((root) => isIn(path, root.path)) : [];
+      const named = rootsOf(scheme, path);
       if (named.length === 0) throw refused(uri, "sources.allow.roots");
       if (named.some(({ links }) => links === "anywhere")) return path;
       const real = await realOf(path, uri);
@@ -47,8 +61,7 @@ export function placeGuard({ schemes, roots, buckets }: AllowedPlaces): PlaceGua
       throw refused(uri, "sources.allow.roots", "a link that leads out of");
     },
     object(bucket, key, uri) {
-      const isAllowed = buckets.some((one) => one.bucket === bucket && key.startsWith(one.prefix));
-      if (!schemes.includes("s3") || !isAllowed) throw refused(uri, "sources.allow.buckets");
+      if (!mayOpenObject(bucket, key)) throw refused(uri, "sources.allow.buckets");
     },
   };
 }

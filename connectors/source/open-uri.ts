@@ -1,10 +1,10 @@
 import { SluiceError } from "../../schemas/errors.js";
 import { OPEN_PLACES, type PlaceGuard } from "./allowed-places.js";
-import { percentDecode, shownPath } from "./byte-path.js";
+import { percentDecode, shownPath, type BytePath } from "./byte-path.js";
 import { openFile, tooLarge } from "./open-file.js";
 import { openMany } from "./open-many.js";
 import type { ImageBuckets, ImageOpener } from "./source.js";
-import { parseMemberUri } from "./tar/member-uri.js";
+import { parseMemberUri, type MemberUri } from "./tar/member-uri.js";
 import { ShardIndexes } from "./tar/shard-indexes.js";
 
 export interface OpenUriOptions {
@@ -28,17 +28,21 @@ export function openUri({ buckets, guard = OPEN_PLACES }: OpenUriOptions = {}): 
   const shards = new ShardIndexes();
   const opener: ImageOpener = {
     openMany: (asked) => openMany(asked, opener, shards, guard),
+    reaches(uri) {
+      const place = placeOf(uri);
+      if (place?.scheme === "file") return guard.mayOpenFile("file", place.path);
+      if (place?.scheme === "tar") return guard.mayOpenFile("tar", place.shard);
+      return place !== null && buckets !== undefined && guard.mayOpenObject(place.bucket, place.key);
+    },
     async open(uri, maxBytes) {
-      const file = /^file:\/\/(?:localhost)?(\/[^?#]*)$/.exec(uri)?.[1];
-      if (file !== undefined) return openFile(await guard.file("file", percentDecode(file), uri), uri, maxBytes);
-      const member = parseMemberUri(uri);
-      if (member !== null) return shards.open(await guard.file("tar", member.shard, uri), member.place, uri, maxBytes);
-      const [, bucket, key] = /^s3:\/\/([^/?#]+)\/([^?#]+)$/.exec(uri) ?? [];
-      if (bucket !== undefined && key !== undefined) {
-        const name = shownPath(percentDecode(key));
-        guard.object(bucket, name, uri);
+      const place = placeOf(uri);
+      if (place?.scheme === "file") return openFile(await guard.file("file", place.path, uri), uri, maxBytes);
+      if (place?.scheme === "tar")
+        return shards.open(await guard.file("tar", place.shard, uri), place.place, uri, maxBytes);
+      if (place !== null) {
+        guard.object(place.bucket, place.key, uri);
         if (buckets === undefined) throw withoutBuckets(uri);
-        return buckets.read(bucket, name, (sizeBytes) => {
+        return buckets.read(place.bucket, place.key, (sizeBytes) => {
           if (sizeBytes > maxBytes) throw tooLarge(uri, sizeBytes, maxBytes);
           return Buffer.allocUnsafeSlow(sizeBytes);
         });
@@ -50,6 +54,22 @@ export function openUri({ buckets, guard = OPEN_PLACES }: OpenUriOptions = {}): 
     },
   };
   return opener;
+}
+
+type Place =
+  | { readonly scheme: "file"; readonly path: BytePath }
+  | ({ readonly scheme: "tar" } & MemberUri)
+  | { readonly scheme: "s3"; readonly bucket: string; readonly key: string };
+
+/** Where a uri says that an image lies; null where it is none that is opened here. */
+function placeOf(uri: string): Place | null {
+  const file = /^file:\/\/(?:localhost)?(\/[^?#]*)$/.exec(uri)?.[1];
+  if (file !== undefined) return { scheme: "file", path: percentDecode(file) };
+  const member = parseMemberUri(uri);
+  if (member !== null) return { scheme: "tar", ...member };
+  const [, bucket, key] = /^s3:\/\/([^/?#]+)\/([^?#]+)$/.exec(uri) ?? [];
+  if (bucket === undefined || key === undefined) return null;
+  return { scheme: "s3", bucket, key: shownPath(percentDecode(key)) };
 }
 
 function withoutBuckets(uri: string): SluiceError {

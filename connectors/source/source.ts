@@ -42,6 +42,8 @@ export interface ImageOpener {
    * What has moved is not looked for: see `elsewhere`. Throws E_SOURCE_READ.
    */
   openMany(asked: readonly AskedImage[]): AsyncIterable<OpenedImage>;
+  /** Whether this opener looks at a uri's place at all, as far as the uri tells; an opener that does not say looks at every one. */
+  reaches?(uri: string): boolean;
   /** Uris where the same may lie now, the likeliest first; where nothing is known to have moved there are none. */
   elsewhere?(uri: string): Promise<readonly string[]>;
 }

@@ -22,7 +22,6 @@ import { outputWidth, type ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import type { Observer } from "../../schemas/observed.js";
 import type { Segment } from "../../schemas/segment.js";
-import { mayBeReadAgain } from "../open/source-places.js";
 import { StageClock } from "./stage-clock.js";
 import { batches, BudgetShare, mapOrdered, prefetch, type ByteBudget } from "./flow.js";
 
@@ -87,14 +86,14 @@ export async function* scoreFlow(
   };
   const settle = dedupe.settle.bind(dedupe);
   const decodeOptions = { decoder, card, config: config.decode, settle };
-  const readsAgain = mayBeReadAgain(config);
   const scoreOptions = {
     scorer: new BisectingScorer(engine, pixelBytes(card.input), outputWidth(card)),
     card,
     topM: config.archive.topM,
     allLogits: config.archive.logits === "all",
     embedding: options.archive.embeddingSize !== null,
-    keepBytes: (uri: string) => storesBytes(config.bytes, uri) || !readsAgain(uri),
+    // What came inside its record and names a place that is not opened lies nowhere else.
+    keepBytes: (uri: string) => storesBytes(config.bytes, uri) || opener.reaches?.(uri) === false,
     settle,
   };
 

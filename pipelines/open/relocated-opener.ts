@@ -36,6 +36,7 @@ export function relocatedOpener(
   };
   return {
     elsewhere,
+    reaches: (uri) => opener.reaches?.(uri) ?? true,
     openMany: (asked) => opener.openMany(asked),
     async open(uri, maxBytes) {
       try {

@@ -24,35 +24,6 @@ export function guardOf({ kafka, sources, ownSources = [] }: Config): PlaceGuard
   return placeGuard({ schemes: allow?.schemes ?? SOURCE_SCHEMES, roots, buckets });
 }
 
-/**
- * Whether an image may be read once more where its record says that it lies, as far as the uri tells: of an image that came inside its record and
- * names a place that is not opened, the bytes are kept.
- */
-export function mayBeReadAgain(config: Config): (uri: string) => boolean {
-  if (config.sources.allow === undefined && config.kafka === undefined) return () => true;
-  const { allow } = config.sources;
-  const own = (config.ownSources ?? []).flatMap(({ places }) => places);
-  const folders = [...(allow?.roots ?? []), ...own.filter((place) => !isBucketPlace(place)).map(beforeGlob)];
-  const buckets = [...(allow?.buckets ?? []).map((place) => `s3://${place}`), ...own.filter(isBucketPlace)];
-  return (uri) => {
-    const file = /^(?:file|tar):\/\/(\/[^?#]*)/.exec(uri)?.[1];
-    if (file === undefined) return buckets.some((place) => uri.startsWith(place));
-    return folders.some((folder) => isBelow(decodedPath(file), folder));
-  };
-}
-
-function decodedPath(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch (error) {
-    if (!(error instanceof URIError)) throw error;
-    return "";
-  }
-}
-
-const isBelow = (path: string, folder: string): boolean =>
-  path === folder || path.startsWith(folder.endsWith("/") ? folder : `${folder}/`);
-
 /** A configuration for work on a source that the caller names. */
 export function withOwnSource(config: Config, source: DeclaredSource | null): Config {
   return source === null ? config : { ...config, ownSources: withSource(config.ownSources ?? [], source) };

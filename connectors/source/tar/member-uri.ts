@@ -10,8 +10,13 @@ export function memberUri(shard: BytePath, place: MemberPlace | null): string {
   return `tar:${percentEncode(shard)}${at}#${place === null ? "" : percentEncode(place.name)}`;
 }
 
+export interface MemberUri {
+  readonly shard: BytePath;
+  readonly place: MemberPlace;
+}
+
 /** null for another kind of uri. */
-export function parseMemberUri(uri: string): { readonly shard: BytePath; readonly place: MemberPlace } | null {
+export function parseMemberUri(uri: string): MemberUri | null {
   const [, shard, offset, name] = /^tar:(\/[^?#]*)(?:\?at=(\d+))?#(.*)$/s.exec(uri) ?? [];
   if (shard === undefined || name === undefined) return null;
   return {

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { bytePath } from "../../../connectors/source/byte-path.js";
-import { guardOf, mayBeReadAgain, withOwnSource } from "../../../pipelines/open/source-places.js";
+import { memberUri } from "../../../connectors/source/tar/member-uri.js";
+import { publishingParts } from "../../../pipelines/open/open-scoring.js";
+import { guardOf, withOwnSource } from "../../../pipelines/open/source-places.js";
 import { configSchema, type Config } from "../../../schemas/config.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 
@@ -41,20 +43,32 @@ test("on Kafka nothing is opened unless it is allowed or a source of the stream;
   }, /sources\.allow\.buckets/);
 });
 
-test("an image that came inside its record is read again only where its record's place is opened: else its bytes are kept", () => {
-  const own = { places: [import.meta.dirname, "s3://crawl/2026/"], include: [], followLinks: false };
-  const onKafka = configSchema.parse({ kafka });
-  const again = mayBeReadAgain(withOwnSource(onKafka, own));
-  for (const uri of [`file://${HERE}`, `tar://${import.meta.dirname}/a%20b.tar?at=512#0.png`, "s3://crawl/2026/a.jpg"])
-    assert.equal(again(uri), true, uri);
+test("of an image that came inside its record, its place is told to be one that is opened, or none", () => {
+  const s3 = { endpoint: "http://127.0.0.1:9", bucket: "store", accessKey: "a", secretKey: "b" };
+  const reaches = (config: Config, uri: string): boolean => publishingParts(config).opener.reaches!(uri);
+  const own = { places: [import.meta.dirname, "s3://crawl/2026/", "s3://all"], include: [], followLinks: false };
+  const onKafka = configSchema.parse({ kafka, s3 });
+  const again = withOwnSource(onKafka, own);
+  const shard = bytePath(`${import.meta.dirname}/a b.tar`);
+  for (const uri of [
+    `file://${HERE}`,
+    memberUri(shard, { offset: 512, name: bytePath("0.png") }),
+    "s3://crawl/2026/a.jpg",
+    "s3://all/a.jpg",
+  ])
+    assert.equal(reaches(again, uri), true, uri);
   for (const uri of [
     `file://${import.meta.dirname}-other/a.png`,
+    `file://${import.meta.dirname}/../../a.png`,
     "file:///etc/passwd",
     "s3://crawl/2025/a.jpg",
+    "s3://all2/a.jpg",
     "https://example.org/a.png",
     "file:///%ff",
   ])
-    assert.equal(again(uri), false, uri);
-  assert.equal(mayBeReadAgain(onKafka)(`file://${HERE}`), false);
-  assert.equal(mayBeReadAgain(configSchema.parse({}))("file:///anything"), true);
+    assert.equal(reaches(again, uri), false, uri);
+  const shardsAlone = { ...again, sources: { allow: { schemes: ["tar" as const], roots: [], buckets: [] } } };
+  assert.equal(reaches(shardsAlone, `file://${HERE}`), false);
+  assert.equal(reaches(onKafka, `file://${HERE}`), false);
+  assert.equal(reaches(configSchema.parse({}), "file:///anything"), true);
 });
