@@ -10,17 +10,15 @@ import { durationArgument } from "../duration-argument.js";
 import { datasetNamed } from "../existing-store.js";
 import { declareGateFlags, gateRule, type GateFlags } from "../gate-flags.js";
 import { positiveFraction, positiveNumber, wholeNumber } from "../number-argument.js";
+import { declareTrainerFlags, type TrainerFlags } from "../trainer-flags.js";
 import { generationText, generationsText } from "../report/generations.js";
 
-interface LoopFlags extends GateFlags {
+interface LoopFlags extends GateFlags, TrainerFlags {
   readonly test: string;
   readonly dataset?: string;
   readonly generations?: number;
   readonly schedule?: string;
   readonly lookEvery: number;
-  readonly command?: string;
-  readonly trainingConfig?: string;
-  readonly silentAfter: number;
   readonly pretrainSteps?: number;
   readonly fineTuneSteps?: number;
   readonly learningRate?: number;
@@ -31,28 +29,23 @@ interface LoopFlags extends GateFlags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareGateFlags(command)
-    .description(
-      "Makes a version by the teacher that stands, pre-trains a student on it and fine-tunes it on labelled pictures, compares it with the teacher, and where it passes the gate, lets it take over and " +
-        "score what the log has; then the next generation. Each step is recorded: killed anywhere, the same command goes on, and nothing is trained twice from the same inputs. Images come in meanwhile (`sluice ingest --follow`, `sluice run`).",
-    )
-    .argument("<labelled>", "a folder with one subfolder of pictures a class, or a .csv of path,label")
-    .requiredOption("--test <set>", "of the same form: never trained on, models are compared on it")
-    .option("--dataset <name>", "a declared dataset; by default the first")
-    .option("--generations <n>", "so many; without it, on and on", positiveNumber)
-    .option("--schedule <cron>", 'wait for it before each: a cron line in UTC, such as "0 3 * * *"', cronArgument)
-    .addOption(
-      new Option("--look-every <duration>", "where nothing new can be trained: look for new scores this often")
-        .argParser(durationArgument)
-        .default(60_000, "1m"),
-    )
-    .option("--command <line>", "train by this program instead (docs/loop.md says what it reads and writes)")
-    .option("--training-config <file>", "JSON for that program")
-    .addOption(
-      new Option("--silent-after <duration>", "without a line for so long that program is taken to hang")
-        .argParser(durationArgument)
-        .default(3_600_000, "1h"),
-    )
+  declareTrainerFlags(
+    declareGateFlags(command)
+      .description(
+        "Makes a version by the teacher that stands, pre-trains a student on it and fine-tunes it on labelled pictures, compares it with the teacher, and where it passes the gate, lets it take over and " +
+          "score what the log has; then the next generation. Each step is recorded: killed anywhere, the same command goes on, and nothing is trained twice from the same inputs. Images come in meanwhile (`sluice ingest --follow`, `sluice run`).",
+      )
+      .argument("<labelled>", "a folder with one subfolder of pictures a class, or a .csv of path,label")
+      .requiredOption("--test <set>", "of the same form: never trained on, models are compared on it")
+      .option("--dataset <name>", "a declared dataset; by default the first")
+      .option("--generations <n>", "so many; without it, on and on", positiveNumber)
+      .option("--schedule <cron>", 'wait for it before each: a cron line in UTC, such as "0 3 * * *"', cronArgument)
+      .addOption(
+        new Option("--look-every <duration>", "where nothing new can be trained: look for new scores this often")
+          .argParser(durationArgument)
+          .default(60_000, "1m"),
+      ),
+  )
     .option("--pretrain-steps <n>", "training steps on the version", positiveNumber)
     .option("--fine-tune-steps <n>", "training steps on the labelled pictures", positiveNumber)
     .option("--learning-rate <rate>", "its peak while pre-training", positiveFraction)

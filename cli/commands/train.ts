@@ -4,8 +4,8 @@ import type { TrainTeacherRun } from "../../pipelines/training/train-teacher.js"
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven, openDeclared } from "../declared-config.js";
 import { evaluationObject, evaluationTable, gainText, recallTable, skippedText } from "../report/trained.js";
-import { durationArgument } from "../duration-argument.js";
 import { positiveFraction, positiveNumber, wholeNumber } from "../number-argument.js";
+import { declareTrainerFlags, type TrainerFlags } from "../trainer-flags.js";
 import { versionNamed } from "../version-name.js";
 import { countText, counted } from "../../schemas/counted.js";
 
@@ -83,27 +83,22 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 
-  declareTraining(command.command("student"))
-    .summary("pre-train a student on a version, and fine-tune it on labelled pictures")
-    .description(
-      "Pre-trains a student on a published version, fine-tunes it on a folder of labelled pictures, and writes it as a model for `ingest --teacher`.",
-    )
-    .option("--on <version>", "latest, a number, or dataset/number", "latest")
-    .option(
-      "--no-said",
-      "leave out the images that people said are of a class (`sluice label is`), which join the labelled ones",
-    )
-    .option("--no-baseline", "do not train the same student on the labelled pictures alone, to compare")
-    .option("--baseline-steps <n>", "training steps of that one", positiveNumber)
-    .option("--pretrain-steps <n>", "training steps on the version", positiveNumber)
-    .option("--fine-tune-steps <n>", "training steps on the labelled pictures", positiveNumber)
-    .option("--command <line>", "train by this program instead (docs/loop.md says what it reads and writes)")
-    .option("--training-config <file>", "JSON for that program")
-    .addOption(
-      new Option("--silent-after <duration>", "without a line for so long that program is taken to hang")
-        .argParser(durationArgument)
-        .default(3_600_000, "1h"),
-    )
+  declareTrainerFlags(
+    declareTraining(command.command("student"))
+      .summary("pre-train a student on a version, and fine-tune it on labelled pictures")
+      .description(
+        "Pre-trains a student on a published version, fine-tunes it on a folder of labelled pictures, and writes it as a model for `ingest --teacher`.",
+      )
+      .option("--on <version>", "latest, a number, or dataset/number", "latest")
+      .option(
+        "--no-said",
+        "leave out the images that people said are of a class (`sluice label is`), which join the labelled ones",
+      )
+      .option("--no-baseline", "do not train the same student on the labelled pictures alone, to compare")
+      .option("--baseline-steps <n>", "training steps of that one", positiveNumber)
+      .option("--pretrain-steps <n>", "training steps on the version", positiveNumber)
+      .option("--fine-tune-steps <n>", "training steps on the labelled pictures", positiveNumber),
+  )
     .addHelpText(
       "after",
       exampleText([
@@ -205,16 +200,13 @@ export const declare: DeclareCommand = (command, invocation) => {
     });
 };
 
-interface StudentFlags extends TrainFlags {
+interface StudentFlags extends TrainFlags, TrainerFlags {
   readonly on: string;
   readonly said: boolean;
   readonly baseline: boolean;
   readonly baselineSteps?: number;
   readonly pretrainSteps?: number;
   readonly fineTuneSteps?: number;
-  readonly command?: string;
-  readonly trainingConfig?: string;
-  readonly silentAfter: number;
 }
 
 type Schedule = NonNullable<TrainTeacherRun["schedule"]>;

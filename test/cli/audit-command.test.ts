@@ -15,11 +15,7 @@ before(async () => {
 after(() => place.remove());
 
 const sluice = (...args: string[]): Promise<Ran> => place.sluice(...args);
-const json = async <T>(...args: string[]): Promise<T> => {
-  const { code, out, err } = await sluice(...args, "--json");
-  assert.equal(code, 0, err);
-  return JSON.parse(out) as T;
-};
+const json = <T>(...args: string[]): Promise<T> => place.json<T>(...args);
 
 test("an audit's sample is written down, judged, read again, and tells how right the version is", async () => {
   const drawn = await json<Audited>("audit", "latest", "--rows", "10", "--csv", "sample.csv");

@@ -72,11 +72,7 @@ async function photograph(number: number): Promise<Sharp> {
 }
 
 const sluice = (...args: string[]): Promise<Ran> => place.sluice(...args);
-const json = async <T>(...args: string[]): Promise<T> => {
-  const { code, out, err } = await sluice(...args, "--json");
-  assert.equal(code, 0, err);
-  return JSON.parse(out) as T;
-};
+const json = <T>(...args: string[]): Promise<T> => place.json<T>(...args);
 const sum = ({ classes }: Manifest, name: "near" | "guarded"): number =>
   classes.reduce((all, one) => all + (one[name] ?? 0), 0);
 

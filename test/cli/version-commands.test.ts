@@ -23,11 +23,7 @@ before(async () => {
 after(() => place.remove());
 
 const sluice = (...args: string[]): Promise<Ran> => place.sluice(...args);
-const json = async <T>(...args: string[]): Promise<T> => {
-  const { code, out, err } = await sluice(...args, "--json");
-  assert.equal(code, 0, err);
-  return JSON.parse(out) as T;
-};
+const json = <T>(...args: string[]): Promise<T> => place.json<T>(...args);
 const digestAt = async (version: string, label: string, rank: number): Promise<string> => {
   const { rows } = await json<{ rows: { label: string; line: string; rank: number; sha256: string }[] }>(
     "versions",
@@ -52,7 +48,7 @@ test("a diff says why each row came and went, and writes it as one page", async 
   const one = said.classes.find((each) => each.label === label)!;
   assert.deepEqual(one.reasons.left, [{ reason: "label", count: 1 }]);
   assert.equal(one.removed, 1);
-  // Whoever comes in its place was seen before.
+  // The image that comes in its place was seen before.
   assert.deepEqual(
     one.reasons.entered.map(({ reason }) => reason),
     one.added === 0 ? [] : ["room"],
