@@ -6,8 +6,8 @@ import { openStreamKafka } from "../open/open-kafka.js";
 import { VersionNotices } from "./version-notices.js";
 
 /**
- * Tells the versions topic what it does not know yet, where the stream is on a cluster: by whoever made a version, at least once
- * and in order. `opened`: the cluster, where the caller has it open. The versions stand, whatever becomes of this. Throws E_LOG_IO, E_LOG_ACCESS, E_STORE_OTHER.
+ * Tells the versions topic what it does not know yet, where the stream is on a cluster. Each command that makes a version calls it: at least
+ * once, in order. `opened`: the cluster, where the caller has it open. The versions stand, whatever becomes of this. Throws E_LOG_IO, E_LOG_ACCESS, E_STORE_OTHER.
  */
 export async function tellVersions(config: Config, store: Store, opened: KafkaLog | null = null): Promise<void> {
   const { kafka, stream, datasets } = config;

@@ -32,7 +32,7 @@ export function packsByDigest(rows: readonly ArchivedRow[]): Map<string, Set<str
   return packs;
 }
 
-/** Images of versions, and labelled ones, whose bytes stand now: whoever frees what nobody needs must leave them. */
+/** Images of versions, and labelled ones, whose bytes stand now: a collector must leave them. */
 export async function keptForGood(place: Place, chains: readonly ArchivedChain[]): Promise<Set<string>> {
   const { store, erased } = place;
   const packs = packsByDigest(chains.flatMap(({ segments }) => segments.flatMap(({ rows }) => rows)));
