@@ -8,7 +8,7 @@ import { openBucket } from "../pipelines/open/open-bucket.js";
 import { makeManySegments } from "./archive/many-segments.js";
 import { readAll, READINGS, type Reading, type ReadingName } from "./archive/readings.js";
 import { measureRepeats } from "./archive/repeats.js";
-import { cached } from "./cache.js";
+import { cachedArchive } from "./cache.js";
 import { median, short, type Bench, type BenchOptions } from "./harness.js";
 
 /** Segments of the small archive and of the large one */
@@ -35,7 +35,7 @@ export const bench: Bench = async ({ tiny, print }) => {
     print(`${place}: ${sizes[0]} segments against ${sizes[1]}`);
     const stores = [];
     for (const size of sizes)
-      stores.push(await open(await cached(`archive-segments-3-${size}`, (made) => makeManySegments(made, size))));
+      stores.push(await open(await cachedArchive(`archive-segments-${size}`, (made) => makeManySegments(made, size))));
     try {
       const found = await compare(stores, sizes, rounds, print);
       for (const [name, { small, large }] of found) {

@@ -1,5 +1,6 @@
-import { existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -18,6 +19,32 @@ export async function cached(name: string, make: (folder: string) => Promise<voi
   await make(making);
   await rename(making, folder);
   return folder;
+}
+
+/** The compiled code that says how archived rows, runs and packs are written, and the benchmarks' own that writes them */
+const FORMAT_FOLDERS = ["schemas", "operators/archive", "operators/pack", "bench"];
+
+/**
+ * A folder of the cache with objects of this code's format: another code makes it anew, and takes away what the last one made. Without it a
+ * cache that outlives a change of format gives this code objects that it cannot read.
+ */
+export async function cachedArchive(name: string, make: (folder: string) => Promise<void>): Promise<string> {
+  const folder = `${name}-of-${formatDigest()}`;
+  const last = existsSync(cacheFolder()) ? await readdir(cacheFolder()) : [];
+  for (const other of last) {
+    if (other.startsWith(`${name}-of-`) && other !== folder) await rm(join(cacheFolder(), other), { recursive: true });
+  }
+  return cached(folder, make);
+}
+
+function formatDigest(): string {
+  const hash = createHash("sha256");
+  for (const folder of FORMAT_FOLDERS) {
+    const path = join(import.meta.dirname, "..", folder);
+    const files = readdirSync(path, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".js"));
+    for (const file of files.sort()) hash.update(`${file}\n`).update(readFileSync(join(path, file)));
+  }
+  return hash.digest("hex").slice(0, 12);
 }
 
 /** The repository's folder: the first above this file that has a package.json. */

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { cached } from "./cache.js";
+import { cachedArchive } from "./cache.js";
 import { interleave, type Bench, type Entrant } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
 import { makeArchive } from "./rebuild/archive.js";
@@ -10,7 +10,7 @@ const K = 1000;
 /** How long a version from the archive alone takes, from the frontier to the id, and its share of merely reading the files. */
 export const bench: Bench = async ({ tiny, print }) => {
   const images = tiny ? 20_000 : 10_000_000;
-  const folder = await cached(`rebuild-archive-3-${images}`, (made) => makeArchive(made, images));
+  const folder = await cachedArchive(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
   const entrants = join(import.meta.dirname, "entrants");
   const rebuild: Entrant = {
     name: "rebuild",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openFilesystemStore } from "../connectors/store/filesystem/filesystem-store.js";
 import { compact } from "../pipelines/compact.js";
 import { teacherDigest } from "../schemas/model-card.js";
-import { cached } from "./cache.js";
+import { cached, cachedArchive } from "./cache.js";
 import { interleave, short, type Bench, type BenchOptions, type Entrant } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
 import { benchCard, makeArchive, STREAM } from "./rebuild/archive.js";
@@ -40,7 +40,7 @@ export const bench: Bench = async ({ tiny, print }) => {
 
 async function measureFormats(tiny: boolean, print: BenchOptions["print"]) {
   const images = tiny ? 8192 : 40_960;
-  const folder = await cached(`rebuild-archive-3-${images}`, (made) => makeArchive(made, images));
+  const folder = await cachedArchive(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
   const wasm = await wasmFolder(print);
   const script = join(import.meta.dirname, "entrants", "score-file.js");
   const names = Object.keys(FORMATS).filter((name) => wasm !== null || !name.startsWith("parquet-wasm"));
@@ -60,8 +60,8 @@ async function measureFormats(tiny: boolean, print: BenchOptions["print"]) {
 
 async function measureRebuild(tiny: boolean, print: BenchOptions["print"]) {
   const images = tiny ? 20_000 : 1_000_000;
-  const folder = await cached(`rebuild-archive-3-${images}`, (made) => makeArchive(made, images));
-  const compactedFolder = await cached(`rebuild-runs-3-${images}`, async (made) => {
+  const folder = await cachedArchive(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
+  const compactedFolder = await cachedArchive(`rebuild-runs-${images}`, async (made) => {
     await cp(folder, made, { recursive: true });
     const store = await openFilesystemStore(join(made, "store"), { concurrency: 4 });
     let files = 0;

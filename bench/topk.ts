@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { cached, repositoryFolder } from "./cache.js";
+import { cachedArchive, repositoryFolder } from "./cache.js";
 import { interleave, type Bench, type Entrant, type Measures } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
 import { pythonWith } from "./python-peers.js";
@@ -61,8 +61,8 @@ export const bench: Bench = async ({ tiny, print }) => {
 };
 
 function rowsFolder(images: number, python: string | null): Promise<string> {
-  const name = `topk-${images}-${python === null ? "archive" : "all"}-3`;
-  return cached(name, async (folder) => {
+  const name = `topk-${images}-${python === null ? "archive" : "all"}`;
+  return cachedArchive(name, async (folder) => {
     await makeRows(folder, images, SEGMENT_IMAGES);
     if (python !== null) await measureProcess(python, [peersScript(), "prepare", folder, "0"]);
   });

@@ -6,7 +6,7 @@ import { writePack } from "../../operators/pack/pack-objects.js";
 import { sha256 } from "../../schemas/canonical.js";
 import { keys } from "../../schemas/keys.js";
 import { packIndexBytes, packText } from "../../schemas/pack.js";
-import { cached } from "../cache.js";
+import { cachedArchive } from "../cache.js";
 import { imageOf, type Shape, type Wanted } from "./wild-shards.js";
 
 const CHAIN = { teacher: "ab".repeat(32), stream: "images", partition: 0, origin: 0 };
@@ -21,7 +21,7 @@ export interface Packs {
 }
 
 export async function packsOf(shape: Shape): Promise<Packs> {
-  const folder = await cached(`publish-from-packs-${Object.values(shape).join("-")}`, (made) => makePacks(made, shape));
+  const folder = await cachedArchive(`publish-from-packs-${Object.values(shape).join("-")}`, (made) => makePacks(made, shape));
   const startOf = ({ shard }: Wanted): number => shard * shape.members;
   const store = await openFilesystemStore(join(folder, "store"));
   return { store, shape, of: (one) => packText({ chain: CHAIN, start: startOf(one), attempt: ATTEMPT }) };

@@ -46,7 +46,7 @@ export async function adoptTopics(options: AdoptOptions): Promise<AdoptedTopic[]
   const counted = await countedAsArchived(log, place, store);
   const adopted: AdoptedTopic[] = [];
   const adopt = async (topic: string, of: CountedLog, partitions: readonly AdoptedPartition[]): Promise<void> => {
-    const bases: number[] = [];
+    const bases: (number | undefined)[] = [];
     for (const { partition, base } of partitions) bases[partition] = base;
     const identity: LogIdentity = { ...(await log.identity(topic)), bases: Array.from(bases, (base) => base ?? 0) };
     if (!dryRun) await succeedStreamLog(store, stream, identity, of);

@@ -22,7 +22,8 @@ test("a paused stream is not scored, which is said at the start and in status; r
   assert.equal(empty.control.want, "pause");
 
   await add("second", 2);
-  const running = place.sluice("ingest", "pictures", "--follow", "--rescan", "1");
+  const running = place.begin("ingest", "pictures", "--follow", "--rescan", "1");
+  await until(() => Promise.resolve(running.err().includes("Paused by")));
   let paused = await place.json<Status>("status");
   for (let looks = 0; looks < 10; looks++) {
     await sleep(150);
@@ -42,7 +43,7 @@ test("a paused stream is not scored, which is said at the start and in status; r
   await add("third", 3);
   await until(async () => archivedIn(await place.json<Status>("status")) >= 72);
   assert.match((await place.sluice("drain")).out, /^Asked to drain by .* and end\.$/m);
-  const { code, out, err } = await running;
+  const { code, out, err } = await running.ended;
   assert.equal(code, 0, err);
   assert.match(err, /Paused by .*: the disk is moved\. Nothing is taken or scored until `sluice resume`\./);
   assert.match(err, /What the log has is scored, and then this ends\./);
