@@ -88,6 +88,8 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
   /** `sluice …` on a stream and a data folder of its own */
   function sluice(folder: string, stream: string, ...args: string[]): Promise<Ran> {
     const environment = {
+      // As the page has it of images by reference, which the console producer sends
+      SLUICE_SOURCES__ALLOW__ROOTS: JSON.stringify([folder]),
       SLUICE_KAFKA__BROKERS: broker.address,
       SLUICE_STREAM: stream,
       SLUICE_DATA: join(folder, "data"),
@@ -263,7 +265,7 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
       "--k",
       "7",
       "--p",
-      "10",
+      "3",
       "--json",
     );
     assert.equal(ingested.code, 0, ingested.stdout + ingested.stderr);
@@ -272,7 +274,9 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
 
     const rows = (await archivedRows(join(folder, "data/store/scores"))).sort();
     const uriOf = (file: string): string => pathToFileURL(file).href;
-    const times = await Promise.all(byPython.map(async (file) => Math.floor((await stat(file)).mtimeMs)));
+    const times = await Promise.all(
+      byPython.map(async (file) => (await stat(file, { bigint: true })).mtimeNs / 1_000_000n),
+    );
     assert.deepEqual(
       rows.filter((row) => row.includes("/console/")),
       byConsole.map((file) => `${uriOf(file)} CC0-1.0 null`),
