@@ -1,7 +1,7 @@
 import { getIfThere, type Store } from "../../connectors/store/store.js";
 import { isSluiceError, messageOf, SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
-import { manifestSchema, type Manifest } from "../../schemas/manifest.js";
+import { manifestSchema, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
 import { decodeRedaction, redactedManifest, type Redaction } from "../../schemas/redaction.js";
 import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
 
@@ -94,6 +94,19 @@ export async function findManifest(store: Store, dataset: string, number: number
   if (bytes === null) return null;
   const manifest = decodeManifest(bytes, key);
   return redactedManifest(manifest, await redactionsOf(store, dataset, number));
+}
+
+/** All that a version's manifest and its redactions, those of now, say of one of its files: an erasure writes it anew behind them. Throws E_VERSION_CORRUPT. */
+export async function filesOnceNamed(
+  store: Store,
+  { dataset, number }: Pick<Manifest, "dataset" | "number">,
+  key: string,
+): Promise<ManifestFile[]> {
+  const at = keys.manifest(dataset, number);
+  const bytes = await getIfThere(store, at);
+  const published = bytes === null ? [] : decodeManifest(bytes, at).files;
+  const anew = (await redactionsOf(store, dataset, number)).flatMap(({ files }) => files);
+  return [...published, ...anew].filter((file) => file.key === key);
 }
 
 /** What was erased from a version, in order; nothing for nearly all. Throws E_VERSION_CORRUPT. */

@@ -7,11 +7,11 @@ import { readManifest, redactionsOf } from "../../operators/version/manifests.js
 import { fileNumber, sampleName, sheetRows } from "../../operators/version/publish-plan.js";
 import { tarWithout } from "../../operators/version/tar-without.js";
 import { ERASED_URI } from "../../schemas/erased.js";
-import { SluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
 import { encodeRedaction } from "../../schemas/redaction.js";
 import { readIndexFile, type IndexColumns } from "../versions/index-reader.js";
+import { publishedFile, publishedSize } from "../versions/published-file.js";
 import { readShard } from "../versions/shard-reader.js";
 
 export interface RedactOptions {
@@ -72,6 +72,8 @@ export async function redactVersion(options: RedactOptions): Promise<RedactedVer
   const done = { dataset, number, rows: found.rows, files };
   if (dryRun) return done;
 
+  // What is damaged must not be written anew and called right.
+  for (const file of shards) await publishedSize(store, manifest, file);
   const anew: Anew[] = shards.map((file) => {
     const samples = found.samples.get(nameOf(file.key))!;
     return {
@@ -90,15 +92,14 @@ export async function redactVersion(options: RedactOptions): Promise<RedactedVer
   const written = await Promise.all(
     indexes.map(async (file): Promise<Anew> => {
       const groups: WrittenColumns[] = [];
-      for await (const columns of readIndexFile(store, await asItLies(store, file)))
-        groups.push(redactedColumns(columns, digests));
+      for await (const columns of readIndexFile(store, manifest, file)) groups.push(redactedColumns(columns, digests));
       return { file, rows: file.rows, chunks: () => indexFileOf(groups) };
     }),
   );
   const sized = new Map<string, ManifestFile>();
   for (const one of [...anew, ...written]) sized.set(one.file.key, await measured(one));
   for (const file of croissant) {
-    const bytes = croissantWith(await store.get(file.key), sized, folderOf(file.key));
+    const bytes = croissantWith(await publishedFile(store, manifest, file), sized, folderOf(file.key));
     const one: Anew = { file, rows: file.rows, chunks: () => [bytes] };
     anew.push(one);
     sized.set(file.key, await measured(one));
@@ -129,7 +130,7 @@ async function leadingRows(store: Store, manifest: Manifest, digests: ReadonlySe
   const found: Leading = { rows: 0, absent: 0, indexes: [], samples: new Map(), classes: new Set() };
   for (const file of manifest.files.filter(({ key }) => key.endsWith(".parquet"))) {
     const before = found.rows;
-    for await (const columns of readIndexFile(store, await asItLies(store, file))) {
+    for await (const columns of readIndexFile(store, manifest, file)) {
       for (let row = 0; row < columns.count; row++) {
         const isErased = digests.has(columns.sha256[row]!);
         if (isErased || columns.bytes[row] === "absent") found.absent++;
@@ -147,17 +148,6 @@ async function leadingRows(store: Store, manifest: Manifest, digests: ReadonlySe
     if (found.rows > before) found.indexes.push(file);
   }
   return found;
-}
-
-/** Of the size that it has: a redaction may say another one already. */
-async function asItLies(store: Store, { key }: ManifestFile): Promise<Pick<ManifestFile, "key" | "sizeBytes">> {
-  const object = await store.head(key);
-  if (object !== null) return object;
-  throw new SluiceError(
-    "E_STORE_MISSING",
-    `Expected ${key}, a version's index, found no such object. Restore it from a copy.`,
-    { key },
-  );
 }
 
 function redactedColumns(columns: IndexColumns, digests: ReadonlySet<string>): WrittenColumns {
@@ -226,7 +216,7 @@ async function drawnRows(
 ): Promise<Map<number, Drawn>> {
   const drawn = new Map<number, Drawn>();
   for (const file of manifest.files.filter(({ key }) => key.endsWith(".parquet"))) {
-    for await (const columns of readIndexFile(store, await asItLies(store, file))) {
+    for await (const columns of readIndexFile(store, manifest, file)) {
       for (let row = 0; row < columns.count; row++) {
         const place = columns.rank[row]! - 1;
         if (columns.class[row] !== number || !wanted.has(place)) continue;
@@ -316,7 +306,7 @@ async function say(
 async function imagesIn(store: Store, manifest: Manifest, digests: ReadonlySet<string>): Promise<Set<string>> {
   const found = new Set<string>();
   for (const file of manifest.files.filter(({ key }) => key.endsWith(".parquet"))) {
-    for await (const { count, sha256 } of readIndexFile(store, await asItLies(store, file)))
+    for await (const { count, sha256 } of readIndexFile(store, manifest, file))
       for (let row = 0; row < count; row++) if (digests.has(sha256[row]!)) found.add(sha256[row]!);
   }
   return found;

@@ -16,11 +16,13 @@ import {
 import { sha256Hex, type Json } from "../../schemas/canonical.js";
 import { messageOf, orNull, SluiceError } from "../../schemas/errors.js";
 import type { EngineConfig } from "../../schemas/config.js";
+import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
 import { outputWidth } from "../../schemas/model-card.js";
 import { CURVES_FILE, TRAINING_LOG_FILE } from "../../schemas/model-record.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import { NOTHING_SCORED } from "../train.js";
 import { readSomeColumns } from "../versions/index-reader.js";
+import { publishedSize, publishedStream } from "../versions/published-file.js";
 import { shardFiles } from "../versions/shard-reader.js";
 import type { ModelTrainer, TrainingJob } from "./model-trainer.js";
 import { isUnusableModel, writeWhole } from "./train-once.js";
@@ -176,15 +178,18 @@ async function writeVersion(input: string, { store, manifest }: NonNullable<Trai
     }
   }, rows);
   await mkdir(join(input, "shards"));
-  for (const { key } of shardFiles(manifest))
-    await linkOrFetch(store, key, join(input, "shards", key.split("/").at(-1)!));
+  for (const file of shardFiles(manifest))
+    await linkOrFetch(store, manifest, file, join(input, "shards", file.key.split("/").at(-1)!));
   return images;
 }
 
-async function linkOrFetch(store: Store, key: string, path: string): Promise<void> {
-  const located = await store.locate(key);
-  if (isAbsolute(located) && (await statIfThere(located)) !== null) await symlink(located, path);
-  else await pipeline(store.getStream(key), createWriteStream(path));
+/** A shard as it was published: the command does not look at its digest. */
+async function linkOrFetch(store: Store, manifest: Manifest, file: ManifestFile, path: string): Promise<void> {
+  const located = await store.locate(file.key);
+  if (isAbsolute(located) && (await statIfThere(located)) !== null) {
+    await publishedSize(store, manifest, file);
+    await symlink(located, path);
+  } else await pipeline(publishedStream(store, manifest, file), createWriteStream(path));
 }
 
 /** Ends a command that an earlier run has left running, before another one writes to the same folder. */

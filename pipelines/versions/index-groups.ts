@@ -1,18 +1,19 @@
 import type { Store } from "../../connectors/store/store.js";
 import type { IndexRow } from "../../schemas/index-row.js";
-import type { Manifest } from "../../schemas/manifest.js";
+import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
 import { HeldAnswers } from "./held-answers.js";
 import { indexRow, openIndexFile, type IndexColumns, type IndexFile } from "./index-reader.js";
+import { heldBytes } from "./published-file.js";
 
 /** Rows of the index that are held decoded: some 400 bytes each. */
 const ROWS_HELD = 500_000;
-/** Index files whose footers are held */
-const FILES_HELD = 1000;
+/** Bytes of index files that are held: one that is read again is neither read nor hashed again. */
+const BYTES_HELD = 2 ** 28;
 
 /** Reads rows of versions' indexes by their places, and holds the row groups that were read last: a wall is scrolled to and fro. */
 export class IndexGroups {
   readonly #store: Store;
-  readonly #files = new HeldAnswers<IndexFile>(FILES_HELD);
+  readonly #files = new HeldAnswers<IndexFile>(BYTES_HELD);
   readonly #groups = new HeldAnswers<IndexColumns>(ROWS_HELD);
 
   constructor(store: Store) {
@@ -29,11 +30,11 @@ export class IndexGroups {
       if (!file.key.endsWith(".parquet")) continue;
       const fileEnd = fileStart + (file.rows ?? 0);
       if (fileEnd > first + from && fileStart < end) {
-        const opened = await this.#fileOf(file.key, file.sizeBytes);
+        const opened = await this.#fileOf(manifest, file);
         for (const [number, group] of opened.groups.entries()) {
           const [start, stop] = [Math.max(first + from, fileStart + group.start), Math.min(end, fileStart + group.end)];
           if (start >= stop) continue;
-          const columns = await this.#groupOf(file.key, opened, number);
+          const columns = await this.#groupOf(file, opened, number);
           for (let at = start; at < stop; at++) rows.push(indexRow(columns, at - fileStart - group.start));
         }
       }
@@ -42,12 +43,17 @@ export class IndexGroups {
     return rows;
   }
 
-  #fileOf(key: string, sizeBytes: number): Promise<IndexFile> {
-    return this.#files.get(key, 1, () => openIndexFile(this.#store, { key, sizeBytes }));
+  #fileOf(manifest: Manifest, file: ManifestFile): Promise<IndexFile> {
+    return this.#files.get(nameOf(file), 1 + heldBytes(file), () => openIndexFile(this.#store, manifest, file));
   }
 
-  #groupOf(key: string, file: IndexFile, number: number): Promise<IndexColumns> {
-    const { start, end } = file.groups[number]!;
-    return this.#groups.get(`${key}#${number}`, end - start, () => file.read(number));
+  #groupOf(file: ManifestFile, opened: IndexFile, number: number): Promise<IndexColumns> {
+    const { start, end } = opened.groups[number]!;
+    return this.#groups.get(`${nameOf(file)}#${number}`, end - start, () => opened.read(number));
   }
+}
+
+/** An erasure writes another file at the same key. */
+function nameOf({ key, sha256 }: ManifestFile): string {
+  return `${key}#${sha256}`;
 }

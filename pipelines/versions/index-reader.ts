@@ -1,9 +1,10 @@
-import { parquetMetadataAsync, parquetRead, type AsyncBuffer } from "hyparquet";
+import { parquetMetadataAsync, parquetRead } from "hyparquet";
 import type { Store } from "../../connectors/store/store.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { INDEX_COLUMNS, type IndexRow } from "../../schemas/index-row.js";
 import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
+import { publishedIndex, type Named } from "./published-file.js";
 
 /** n rows of the index as columns, ordered by (class, rank). INT64 columns come as bigint, times as Date. */
 export interface IndexColumns {
@@ -34,7 +35,7 @@ type IndexColumn = Exclude<keyof IndexColumns, "count">;
 /** A version's index, a Parquet row group at a time. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO. */
 export async function* readIndexColumns(store: Store, manifest: Manifest): AsyncGenerator<IndexColumns> {
   for (const file of manifest.files) {
-    if (file.key.endsWith(".parquet")) yield* readIndexFile(store, file);
+    if (file.key.endsWith(".parquet")) yield* readIndexFile(store, manifest, file);
   }
 }
 
@@ -46,7 +47,7 @@ export async function* readSomeColumns<C extends IndexColumn>(
 ): AsyncGenerator<Pick<IndexColumns, C | "count">> {
   for (const file of manifest.files) {
     if (!file.key.endsWith(".parquet")) continue;
-    const { groups, read } = await openIndexFile(store, file, columns);
+    const { groups, read } = await openIndexFile(store, manifest, file, columns);
     for (const number of groups.keys()) yield await read(number);
   }
 }
@@ -59,11 +60,8 @@ export async function* readIndex(store: Store, manifest: Manifest): AsyncGenerat
 }
 
 /** The rows of one index file. Errors as readIndexColumns. */
-export async function* readIndexFile(
-  store: Store,
-  file: Pick<ManifestFile, "key" | "sizeBytes">,
-): AsyncGenerator<IndexColumns> {
-  const { groups, read } = await openIndexFile(store, file);
+export async function* readIndexFile(store: Store, version: Named, file: ManifestFile): AsyncGenerator<IndexColumns> {
+  const { groups, read } = await openIndexFile(store, version, file);
   for (const number of groups.keys()) yield await read(number);
 }
 
@@ -75,21 +73,15 @@ export interface IndexFile {
   readonly read: (group: number) => Promise<IndexColumns>;
 }
 
-/** Reads what an index file says of itself; `wanted`: the columns that its groups are read with. Errors as readIndexColumns. */
+/** An index file that is as it was published; `wanted`: the columns that its groups are read with. Errors as readIndexColumns. */
 export async function openIndexFile(
   store: Store,
-  { key, sizeBytes }: Pick<ManifestFile, "key" | "sizeBytes">,
+  version: Named,
+  published: ManifestFile,
   wanted: readonly IndexColumn[] = INDEX_COLUMNS.map(({ name }) => name),
 ): Promise<IndexFile> {
-  const file: AsyncBuffer = {
-    byteLength: sizeBytes,
-    slice: async (start, end = sizeBytes) => {
-      const bytes = await store.getRange(key, start, end);
-      const buffer = new ArrayBuffer(bytes.length);
-      new Uint8Array(buffer).set(bytes);
-      return buffer;
-    },
-  };
+  const { key } = published;
+  const file = await publishedIndex(store, version, published);
   const readable = async <T>(read: Promise<T>): Promise<T> => {
     try {
       return await read;

@@ -1,12 +1,14 @@
 import type { Store } from "../../connectors/store/store.js";
 import { LEFT_OUT_FILE, readLeftOutLines, type LeftOut, type LeftOutLine } from "../../schemas/left-out.js";
 import type { Manifest } from "../../schemas/manifest.js";
+import { publishedFile } from "./published-file.js";
 
 /** What a version left out: near duplicates and guarded images, by class in the order of their ranks. Throws E_VERSION_CORRUPT, E_STORE_MISSING. */
 export async function readLeftOut(store: Store, manifest: Manifest): Promise<LeftOutLine[]> {
   const file = manifest.files.find(({ key }) => key.endsWith(`/${LEFT_OUT_FILE}`));
   if (file === undefined) return [];
-  return readLeftOutLines(Buffer.from(await store.get(file.key)).toString("utf8"), file.key);
+  const bytes = await publishedFile(store, manifest, file);
+  return readLeftOutLines(Buffer.from(bytes).toString("utf8"), file.key);
 }
 
 /** What a version left out of each class, by `class sha256`. */

@@ -4,6 +4,7 @@ import { IMAGE_FIELD } from "../../operators/version/publish-plan.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { Sidecar } from "../../schemas/sample-sidecar.js";
 import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
+import { publishedStream } from "./published-file.js";
 
 /** One image of a version as it lies in a shard. */
 export interface Sample {
@@ -28,14 +29,14 @@ export function shardFiles(manifest: Manifest): ManifestFile[] {
 /**
  * Every image of the version that is not absent, in the shards' order: shuffled over classes and ranks within a group of
  * classes (all of them, unless the version has more than half a million rows). An image chosen for two classes comes twice.
- * `shards` picks and orders the files, by default all. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO.
+ * `shards` picks and orders the files, by default all. A shard that is another than was published is told of after its last image. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO.
  */
 export async function* readSamples(
   store: Store,
   manifest: Manifest,
-  shards: readonly Pick<ManifestFile, "key">[] = shardFiles(manifest),
+  shards: readonly ManifestFile[] = shardFiles(manifest),
 ): AsyncGenerator<Sample> {
-  for (const { key } of shards) yield* readShard(store, key);
+  for (const file of shards) yield* readShard({ getStream: () => publishedStream(store, manifest, file) }, file.key);
 }
 
 /** The samples of one shard. Errors as readSamples. */

@@ -119,7 +119,7 @@ async function checkRows(
     const expected = new ExpectedSamples();
     const before = audit.rows;
     try {
-      for await (const columns of readIndexFile(store, file)) {
+      for await (const columns of readIndexFile(store, manifest, file)) {
         audit.add(columns, file.key);
         expected.add(columns, file.key, findings);
         for (const one of lost) one.rows += rowsIn(columns, one.range);
