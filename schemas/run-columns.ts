@@ -1,4 +1,4 @@
-import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch, type TextColumn } from "./scored-batch.js";
+import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch, type TextColumn, type Utf8Values } from "./scored-batch.js";
 import type { RowGroupPlace } from "./run.js";
 
 /** How a column's values lie in a run's file: as Parquet's PLAIN encoding has them, little-endian. */
@@ -219,8 +219,8 @@ function lowBytes(words: Uint32Array): Uint8Array {
 }
 
 /** Text that lies one value after the other, each behind its length. */
-class PlainText implements TextColumn {
-  readonly #bytes: Buffer;
+class PlainText implements TextColumn, Utf8Values {
+  readonly bytes: Buffer;
   readonly #at: number;
   readonly #rows: number;
   readonly #optional: boolean;
@@ -228,22 +228,36 @@ class PlainText implements TextColumn {
   #starts: Uint32Array | null = null;
 
   constructor(bytes: Uint8Array, at: number, rows: number, optional: boolean) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#at = at;
     this.#rows = rows;
     this.#optional = optional;
   }
 
+  get utf8(): Utf8Values {
+    return this;
+  }
+
   get(row: number): string | null {
-    if (row < 0 || row >= this.#rows || !this.#has(row)) return null;
+    const start = this.startOf(row);
+    return start < 0 ? null : this.bytes.toString("utf8", start, start + this.sizeAt(start));
+  }
+
+  startOf(row: number): number {
+    if (row < 0 || row >= this.#rows || !this.#has(row)) return -1;
     this.#starts ??= this.#walk();
-    const start = this.#starts[row]!;
-    return this.#bytes.toString("utf8", start, start + this.#bytes.readUInt32LE(start - 4));
+    return this.#starts[row]!;
+  }
+
+  sizeAt(start: number): number {
+    const { bytes } = this;
+    const size = bytes[start - 4]! | (bytes[start - 3]! << 8) | (bytes[start - 2]! << 16) | (bytes[start - 1]! << 24);
+    return size >>> 0;
   }
 
   #has(row: number): boolean {
     if (!this.#optional) return true;
-    return (this.#bytes[this.#at - Math.ceil(this.#rows / 8) + (row >> 3)]! & (1 << (row & 7))) !== 0;
+    return (this.bytes[this.#at - Math.ceil(this.#rows / 8) + (row >> 3)]! & (1 << (row & 7))) !== 0;
   }
 
   #walk(): Uint32Array {
@@ -252,7 +266,7 @@ class PlainText implements TextColumn {
     for (let row = 0; row < this.#rows; row++) {
       if (!this.#has(row)) continue;
       starts[row] = at + 4;
-      at += 4 + this.#bytes.readUInt32LE(at);
+      at += 4 + this.bytes.readUInt32LE(at);
     }
     return starts;
   }

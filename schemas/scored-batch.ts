@@ -31,6 +31,17 @@ export const PDQ_BYTES = 32;
 /** A column of text, one value a row; an Arrow vector is one. */
 export interface TextColumn {
   get(row: number): string | null;
+  /** Where its values lie as UTF-8, if they do */
+  readonly utf8?: Utf8Values;
+}
+
+/** Values of a text column as bytes */
+export interface Utf8Values {
+  readonly bytes: Uint8Array;
+  /** Where a row's value begins; -1 for null */
+  startOf(row: number): number;
+  /** Its length in bytes */
+  sizeAt(start: number): number;
 }
 
 /**

@@ -175,6 +175,10 @@ async function notesIn(store: Ranges, { group, key }: PlacedGroup, at: number): 
 export function rowAt({ offset: offsets, count }: Pick<ScoredBatch, "offset" | "count">, wanted: number): number {
   // As pairs of words, low first: no BigInt is made.
   const words = new Uint32Array(offsets.buffer, offsets.byteOffset, 2 * count);
+  if (count === 0) return -1;
+  // Most logs count without gaps.
+  const near = wanted - (words[1]! * 2 ** 32 + words[0]!);
+  if (near >= 0 && near < count && words[2 * near + 1]! * 2 ** 32 + words[2 * near]! === wanted) return near;
   let low = 0;
   let high = count;
   while (low < high) {

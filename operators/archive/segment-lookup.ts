@@ -48,11 +48,16 @@ export class SegmentLookup {
     return lookup;
   }
 
-  /** The same as `find` where the piece read last has the row, else null: nothing has to be waited for. */
-  here(offset: number, isWanted: (batch: ScoredBatch, row: number) => boolean): FoundRow | null {
+  /** The piece read last; null where there is none */
+  get batch(): ScoredBatch | null {
+    return this.#batch;
+  }
+
+  /** The row in `batch` where that has the one that is wanted, else -1: nothing has to be waited for. */
+  here(offset: number, isWanted: (batch: ScoredBatch, row: number) => boolean): number {
     const batch = this.#batch;
     const row = batch === null ? -1 : rowAt(batch, offset);
-    return batch !== null && row >= 0 && isWanted(batch, row) ? { batch, row } : null;
+    return batch !== null && row >= 0 && isWanted(batch, row) ? row : -1;
   }
 
   /**

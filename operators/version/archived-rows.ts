@@ -4,7 +4,7 @@ import type { Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { ArchiveReader } from "../archive/archive-reader.js";
-import { SegmentLookup } from "../archive/segment-lookup.js";
+import { SegmentLookup, type FoundRow } from "../archive/segment-lookup.js";
 import type { TopkRows } from "../topk/topk.js";
 import { EntryPlaces } from "./entry-places.js";
 
@@ -27,32 +27,31 @@ export async function eachArchivedRow(
   lists: readonly TopkRows[],
   give: (list: number, entry: number, batch: ScoredBatch, row: number, chain: ChainName) => void,
 ): Promise<void> {
-  const locate = listLocator(lists.map(({ count }) => count));
+  let first = 0;
+  const starts = lists.map(({ count }) => (first += count) - count);
+  const listOf = endLocator(lists.map(({ count }, list) => starts[list]! + count));
   await readPlaces(archive, EntryPlaces.of(lists), (entry, batch, row, chain) => {
-    const [list, at] = locate(entry);
+    const list = listOf(entry);
+    const at = entry - starts[list]!;
     assertImage(batch.digest, row * DIGEST_BYTES, lists[list]!, at);
     give(list, at, batch, row, chain);
     return undefined;
   });
 }
 
-/** List and row of an entry, by its number among the entries of all lists. What is returned is valid until the next call. */
-export function listLocator(counts: readonly number[]): (entry: number) => readonly [list: number, row: number] {
-  const starts = new Float64Array(counts.length + 1);
-  counts.forEach((count, list) => (starts[list + 1] = starts[list]! + count));
-  // The list of every 256th entry: the one asked for is a few lists on at most, where lists are long.
-  const lists = new Uint32Array(Math.ceil(starts.at(-1)! / NEAR) + 1);
-  for (let near = 0, list = 0; near < lists.length; near++) {
-    while (list + 1 < counts.length && starts[list + 1]! <= near * NEAR) list++;
-    lists[near] = list;
+/** Which of consecutive ranges of entries, that end where `ends` says, an entry lies in. */
+export function endLocator(ends: readonly number[]): (entry: number) => number {
+  const end = Float64Array.from(ends);
+  // The range of every 256th entry: the one asked for is a few ranges on at most, where ranges are long.
+  const near = new Uint32Array(Math.ceil((end.at(-1) ?? 0) / NEAR) + 1);
+  for (let at = 0, range = 0; at < near.length; at++) {
+    while (range + 1 < end.length && end[range]! <= at * NEAR) range++;
+    near[at] = range;
   }
-  const found: [number, number] = [0, 0];
   return (entry) => {
-    let list = lists[Math.floor(entry / NEAR)]!;
-    while (starts[list + 1]! <= entry) list++;
-    found[0] = list;
-    found[1] = entry - starts[list]!;
-    return found;
+    let range = near[Math.floor(entry / NEAR)]!;
+    while (end[range]! <= entry) range++;
+    return range;
   };
 }
 
@@ -61,35 +60,52 @@ const NEAR = 256;
 /** Reads the archive once, in its order, and gives the row of each entry. Throws as `eachArchivedRow`. */
 export async function readPlaces(archive: RowPlaces, places: EntryPlaces, give: GiveRow): Promise<void> {
   for (let first = 0, end = 0; first < places.count; first = end) {
-    const partition = places.partitionOf(places.order[first]!);
-    while (end < places.count && places.partitionOf(places.order[end]!) === partition) end++;
-    await readPartition(archive, partition, places, places.order.subarray(first, end), give);
+    const partition = places.partitionAt(first);
+    while (end < places.count && places.partitionAt(end) === partition) end++;
+    await readPartition(archive, places, { partition, first, end }, give);
   }
+}
+
+/** Places [first, end), all of one partition. */
+interface PartitionPlaces {
+  readonly partition: number;
+  readonly first: number;
+  readonly end: number;
 }
 
 async function readPartition(
   archive: RowPlaces,
-  partition: number,
   places: EntryPlaces,
-  entries: Uint32Array,
+  { partition, first, end }: PartitionPlaces,
   give: GiveRow,
 ): Promise<void> {
-  const filled = new Uint8Array(entries.length);
-  let wanted = 0;
+  const filled = new Uint8Array(end - first);
+  let firstWordOfWanted = 0;
   const isWanted = ({ digest }: ScoredBatch, row: number): boolean =>
-    firstWord(digest, row * DIGEST_BYTES) === places.firstWordOf(wanted);
-  for (const { origin, end } of archive.frontier.filter((chain) => chain.partition === partition)) {
-    const chain = archive.archive.chain({ partition, origin });
-    const lookup = await SegmentLookup.open(chain, entries.length);
-    for (let place = 0; place < entries.length; place++) {
-      wanted = entries[place]!;
-      const offset = places.offsetOf(wanted);
-      if (offset < origin || offset >= end || filled[place] === 1) continue;
-      const found = lookup.here(offset, isWanted) ?? (await lookup.find(offset, isWanted));
-      if (found === null) continue;
-      const given = give(wanted, found.batch, found.row, chain.chain);
+    firstWord(digest, row * DIGEST_BYTES) === firstWordOfWanted;
+  for (const { origin, end: chainEnd } of archive.frontier.filter((chain) => chain.partition === partition)) {
+    const reader = archive.archive.chain({ partition, origin });
+    const lookup = await SegmentLookup.open(reader, end - first);
+    let batch: ScoredBatch | null = null;
+    let row = -1;
+    let at = -1;
+    for (let place = first; place < end; place++) {
+      const offset = places.offsetAt(place);
+      if (offset < origin || offset >= chainEnd || filled[place - first] === 1) continue;
+      firstWordOfWanted = places.firstWordAt(place);
+      // An image stands in several classes.
+      if (batch === null || at !== offset || !isWanted(batch, row)) {
+        at = offset;
+        row = lookup.here(offset, isWanted);
+        const found: FoundRow | null =
+          row >= 0 && lookup.batch !== null ? { batch: lookup.batch, row } : await lookup.find(offset, isWanted);
+        batch = found?.batch ?? null;
+        if (batch === null || found === null) continue;
+        row = found.row;
+      }
+      const given = give(places.entryAt(place), batch, row, reader.chain);
       if (given !== undefined) await given;
-      filled[place] = 1;
+      filled[place - first] = 1;
     }
   }
   const missing = filled.indexOf(0);
@@ -98,7 +114,7 @@ async function readPartition(
   throw new SluiceError(
     "E_CHAIN_GAP",
     `Expected ${counted(count, "archived row")} of ${archive.stream}/${partition} behind ranked entries, the first at offset ` +
-      `${places.offsetOf(entries[missing]!)}, found no segment that holds all of this. Restore the segments that are missing or were replaced.`,
+      `${places.offsetAt(first + missing)}, found no segment that holds all of this. Restore the segments that are missing or were replaced.`,
   );
 }
 

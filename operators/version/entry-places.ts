@@ -1,32 +1,26 @@
 import type { TopkRows } from "../topk/topk.js";
 
-/** Of an entry: partition (16 bits) and offset (48), then the digest's first */
-const WORDS = 3;
+/** Of an entry: partition (16 bits) and offset (48), the first word of its image's digest, and its number */
+const WORDS = 4;
 const WORD = 2 ** 32;
-const DIGIT_BITS = 16;
-const DIGIT_MASK = 2 ** DIGIT_BITS - 1;
-/** The word of each digit, and where in it: the lowest digit first */
-const DIGITS = [
-  [1, 0],
-  [1, DIGIT_BITS],
-  [0, 0],
-  [0, DIGIT_BITS],
-] as const;
+const HIGH_BITS = 16;
+const HIGH_MASK = 2 ** HIGH_BITS - 1;
+const DIGIT_BITS = 8;
+const DIGITS = 2 ** DIGIT_BITS;
+/** So few are sorted by insertion. */
+const FEW = 24;
 
 /**
- * Where ranked entries are archived: columns, since a version may have millions of rows; 16 bytes an entry, 20 while they are sorted. Entries are numbered as they are
- * added. After `sort`, `order` has them by (partition, offset).
+ * Where ranked entries are archived: 16 bytes an entry, since a version may have millions of rows. Entries are numbered as they are added; after `sort` they
+ * lie in the order of (partition, offset), and are read one after the other.
  */
 export class EntryPlaces {
   readonly count: number;
-  order: Uint32Array<ArrayBuffer>;
-  /** Of each entry beside each other, since they are looked up in no order: where it lies, two words, and the first word of its image's digest */
   readonly #words: Uint32Array;
   #added = 0;
 
   constructor(count: number) {
     this.count = count;
-    this.order = new Uint32Array(count);
     this.#words = new Uint32Array(WORDS * count);
   }
 
@@ -38,48 +32,107 @@ export class EntryPlaces {
   }
 
   add({ count, partition, offset, identity }: TopkRows): void {
-    for (let row = 0, entry = this.#added; row < count; row++, entry++) {
+    const words = this.#words;
+    for (let row = 0, entry = this.#added, to = WORDS * entry; row < count; row++, entry++, to += WORDS) {
       const at = offset[row]!;
-      this.#words[WORDS * entry] = partition[row]! * 2 ** DIGIT_BITS + Math.floor(at / WORD);
-      this.#words[WORDS * entry + 1] = at % WORD;
-      this.#words[WORDS * entry + 2] = identity[4 * row]!;
+      words[to] = partition[row]! * 2 ** HIGH_BITS + Math.floor(at / WORD);
+      words[to + 1] = at % WORD;
+      words[to + 2] = identity[4 * row]!;
+      words[to + 3] = entry;
     }
     this.#added += count;
   }
 
-  partitionOf(entry: number): number {
-    return this.#words[WORDS * entry]! >>> DIGIT_BITS;
+  /** Of the entry that lies at a place, [0, count) */
+  entryAt(place: number): number {
+    return this.#words[WORDS * place + 3]!;
   }
 
-  offsetOf(entry: number): number {
-    return (this.#words[WORDS * entry]! & DIGIT_MASK) * WORD + this.#words[WORDS * entry + 1]!;
+  partitionAt(place: number): number {
+    return this.#words[WORDS * place]! >>> HIGH_BITS;
   }
 
-  firstWordOf(entry: number): number {
-    return this.#words[WORDS * entry + 2]!;
+  offsetAt(place: number): number {
+    return (this.#words[WORDS * place]! & HIGH_MASK) * WORD + this.#words[WORDS * place + 1]!;
   }
 
-  /** By digits of 16 bits, the lowest first; digits that all entries share are passed over. */
+  firstWordAt(place: number): number {
+    return this.#words[WORDS * place + 2]!;
+  }
+
+  /** In place; entries of one place come in any order. */
   sort(): void {
-    const { count } = this;
+    this.#sort(0, this.count);
+  }
+
+  /**
+   * Entries [from, to): by the eight highest bits in which they differ, then each part for itself. Entries move between parts whose ends stay in the
+   * processor's cache, and soon a part does as a whole.
+   */
+  #sort(from: number, to: number): void {
+    if (to - from <= FEW) {
+      this.#insert(from, to);
+      return;
+    }
     const words = this.#words;
-    for (let entry = 0; entry < count; entry++) this.order[entry] = entry;
-    let next = new Uint32Array(count);
-    const starts = new Uint32Array(DIGIT_MASK + 1);
-    for (const [word, shift] of DIGITS) {
-      starts.fill(0);
-      for (let entry = 0; entry < count; entry++) starts[(words[WORDS * entry + word]! >>> shift) & DIGIT_MASK]!++;
-      if (count === 0 || starts[(words[word]! >>> shift) & DIGIT_MASK] === count) continue;
-      for (let digit = 0, sum = 0; digit <= DIGIT_MASK; digit++) {
-        const size = starts[digit]!;
-        starts[digit] = sum;
-        sum += size;
+    const [high, low] = [words[WORDS * from]!, words[WORDS * from + 1]!];
+    let [inHigh, inLow] = [0, 0];
+    for (let at = WORDS * from; at < WORDS * to; at += WORDS) {
+      inHigh |= words[at]! ^ high;
+      inLow |= words[at + 1]! ^ low;
+    }
+    if (inHigh === 0 && inLow === 0) return;
+    const bits = inHigh === 0 ? 32 - Math.clz32(inLow) : 64 - Math.clz32(inHigh);
+    const shift = Math.max(0, bits - DIGIT_BITS);
+    const next = new Uint32Array(DIGITS);
+    for (let at = WORDS * from; at < WORDS * to; at += WORDS) next[digitOf(words[at]!, words[at + 1]!, shift)]!++;
+    const ends = new Uint32Array(DIGITS);
+    for (let digit = 0, sum = from; digit < DIGITS; digit++) {
+      const size = next[digit]!;
+      next[digit] = sum;
+      ends[digit] = sum += size;
+    }
+    for (let digit = 0; digit < DIGITS; digit++) {
+      while (next[digit]! < ends[digit]!) {
+        const at = WORDS * next[digit]!;
+        const own = digitOf(words[at]!, words[at + 1]!, shift);
+        if (own !== digit) this.#swap(at, WORDS * next[own]!);
+        next[own]!++;
       }
-      for (let place = 0; place < count; place++) {
-        const entry = this.order[place]!;
-        next[starts[(words[WORDS * entry + word]! >>> shift) & DIGIT_MASK]!++] = entry;
-      }
-      [this.order, next] = [next, this.order];
+    }
+    if (shift === 0) return;
+    for (let digit = 0, start = from; digit < DIGITS; digit++) {
+      this.#sort(start, ends[digit]!);
+      start = ends[digit]!;
     }
   }
+
+  #insert(from: number, to: number): void {
+    const words = this.#words;
+    for (let place = from + 1; place < to; place++) {
+      for (let at = WORDS * place; at > WORDS * from; at -= WORDS) {
+        const before = at - WORDS;
+        const isBehind =
+          words[before]! === words[at]! ? words[before + 1]! <= words[at + 1]! : words[before]! < words[at]!;
+        if (isBehind) break;
+        this.#swap(before, at);
+      }
+    }
+  }
+
+  #swap(a: number, b: number): void {
+    const words = this.#words;
+    for (let word = 0; word < WORDS; word++) {
+      const held = words[a + word]!;
+      words[a + word] = words[b + word]!;
+      words[b + word] = held;
+    }
+  }
+}
+
+/** Eight bits of a number of 64, from `shift` on. */
+function digitOf(high: number, low: number, shift: number): number {
+  if (shift >= 32) return (high >>> (shift - 32)) & (DIGITS - 1);
+  if (shift <= 32 - DIGIT_BITS) return (low >>> shift) & (DIGITS - 1);
+  return ((high << (32 - shift)) | (low >>> shift)) & (DIGITS - 1);
 }

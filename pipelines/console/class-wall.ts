@@ -1,5 +1,5 @@
 import { rowsAt } from "../../operators/version/choose-rows.js";
-import { chosenRows } from "../../operators/version/chosen-rows.js";
+import { rowsOfEntries } from "../../operators/version/rows-of-classes.js";
 import { digestText } from "../../operators/version/fetched-images.js";
 import { identityOf } from "../../operators/select/retractions.js";
 import type { TopkRows } from "../../operators/topk/topk.js";
@@ -104,25 +104,25 @@ export class ClassWalls {
       repeat: new Uint32Array(places.length),
     };
     const archive = { archive: held.archive, stream: this.#stream, frontier: held.frontier, ranking: held.ranked };
-    const [chosen] = await chosenRows(archive, [entries]);
+    const chosen = await rowsOfEntries(archive, entries);
     return new Map(
       places.map((place, at): [number, WallImage] => [
         place,
         {
-          sha256: digestText(chosen!, at),
-          key: chosen!.keys[at]!,
-          probability: chosen!.probability[at]!,
-          uri: chosen!.uri[at]!,
-          partition: chosen!.partition[at]!,
-          offset: chosen!.offset[at]!,
-          eventTimeMs: chosen!.eventTimeMs[at]!,
-          sizeBytes: chosen!.sizeBytes[at]!,
-          width: chosen!.width[at]!,
-          height: chosen!.height[at]!,
-          licence: chosen!.licence[at]!,
-          origin: chosen!.origin[at]!,
-          notes: chosen!.notes[at]!,
-          bytes: chosen!.bytes[at] === BYTES.absent ? "absent" : "shard",
+          sha256: digestText(chosen, at),
+          key: chosen.keys[at]!,
+          probability: chosen.probability[at]!,
+          uri: chosen.uri[at]!,
+          partition: chosen.partition[at]!,
+          offset: chosen.offset[at]!,
+          eventTimeMs: chosen.eventTimeMs[at]!,
+          sizeBytes: chosen.sizeBytes[at]!,
+          width: chosen.width[at]!,
+          height: chosen.height[at]!,
+          licence: chosen.licence[at]!,
+          origin: chosen.origin[at]!,
+          notes: chosen.notes[at]!,
+          bytes: chosen.bytes[at] === BYTES.absent ? "absent" : "shard",
           repeat: 0,
         },
       ]),
