@@ -7,9 +7,10 @@ import { declareLostRange } from "../operators/archive/lost-ranges.js";
 import { throwIfStopped } from "../operators/archive/throw-if-stopped.js";
 import { SluiceError } from "../schemas/errors.js";
 import { endIn } from "../schemas/frontier.js";
-import { archivedObject, type ChainName } from "../schemas/keys.js";
+import type { ChainName } from "../schemas/keys.js";
 import { recordsLost, type LostRange } from "../schemas/lost-range.js";
 import type { Manifest } from "../schemas/manifest.js";
+import { archiveTarget, type ArchiveTarget } from "./archive-target.js";
 import { listVersions } from "./versions/versions.js";
 
 export interface DeclareLostOptions {
@@ -52,7 +53,7 @@ export async function declareLost(options: DeclareLostOptions): Promise<Declared
   const manifests: Manifest[] = [];
   for (const dataset of datasets)
     for await (const manifest of listVersions(store, dataset, () => undefined)) manifests.push(manifest);
-  const wanted = wantedOf(options);
+  const wanted = archiveTarget(options.target, options);
   const declared: DeclaredLost[] = [];
   for (const teacher of wanted.teachers) {
     const archive = new ArchiveReader(store, { teacher, stream: wanted.stream });
@@ -93,36 +94,13 @@ function declaredOf(
   return { number, chain, start, end, records: recordsLost(range), key, damage: gap.error.message, versions };
 }
 
-interface Wanted {
-  readonly stream: string;
-  readonly teachers: readonly string[];
-  readonly isIn: (chain: ChainName) => boolean;
-  /** Where a chain is to be read from, an offset in it; and to, null where its object says that */
-  readonly start: number;
-  readonly end: number | null;
-}
-
-function wantedOf({ target, stream, teachers }: DeclareLostOptions): Wanted {
-  const object = archivedObject(target);
-  if (object !== null) {
-    const { chain, start } = object;
-    const isIn = ({ partition, origin }: ChainName): boolean =>
-      partition === chain.partition && origin === chain.origin;
-    return { stream: chain.stream, teachers: [chain.teacher], isIn, start, end: null };
-  }
-  const [, of, partition, from, until] = /^(.+)\/(\d+)\/(\d+)-(\d+)$/.exec(target) ?? [];
-  const [start, end] = [Number(from), Number(until)];
-  if (of === stream && end > start)
-    return { stream, teachers, isIn: (chain) => chain.partition === Number(partition), start, end };
-  throw new SluiceError(
-    "E_USAGE",
-    `Expected the key of a segment or of a part of a run, or offsets such as ${stream}/0/100-200, found ${JSON.stringify(target)}. ` +
-      "`sluice archive verify` names what is damaged, with both.",
-  );
-}
-
 /** What of the wanted offsets cannot be read. */
-async function damageIn(reader: ChainReader, store: Store, wanted: Wanted, signal?: AbortSignal): Promise<Gap[]> {
+async function damageIn(
+  reader: ChainReader,
+  store: Store,
+  wanted: ArchiveTarget,
+  signal?: AbortSignal,
+): Promise<Gap[]> {
   const found = new Map<number, Gap>();
   const onGap = (gap: Gap): void => {
     if (!found.has(gap.start)) found.set(gap.start, gap);

@@ -126,6 +126,7 @@ export const keys = {
     `${keys.labels(stream)}${partition}/${digits(start)}.json`,
 
   allVersions: "versions/",
+  allCheckpoints: "checkpoints/",
   versions: (dataset: string): string => `versions/${dataset}/`,
   manifest: (dataset: string, number: number): string => `versions/${dataset}/${number}/manifest.json`,
   /** What was erased from a version, as one of a row of objects numbered from 1. */

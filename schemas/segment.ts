@@ -175,6 +175,22 @@ export function decodeSegmentHeader(tail: Uint8Array, key: string): SegmentHeade
   }
 }
 
+/** Whether two segments say that they have the same header and the same rows; false where one cannot say it. */
+export function sameChecksums(a: Uint8Array, b: Uint8Array): boolean {
+  const said = (bytes: Uint8Array): string | null => {
+    try {
+      checkFooter(bytes);
+      const held = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+      return checksumsIn(held.subarray(footerStart(held))).join(":");
+    } catch (error) {
+      if (error instanceof TypeError) return null;
+      throw error;
+    }
+  };
+  const one = said(a);
+  return one !== null && one === said(b);
+}
+
 /** Throws TypeError where the file's footer is not the one that was written. */
 function checkFooter(tail: Uint8Array): void {
   const held = Buffer.from(tail.buffer, tail.byteOffset, tail.length);

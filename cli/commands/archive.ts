@@ -3,6 +3,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { archiveText, declaredLostText } from "../report/archive.js";
 import { userName } from "../user-name.js";
+import { declareRepair } from "../archive/repair.js";
 
 interface DeclareLostFlags {
   readonly reason: string;
@@ -24,6 +25,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       "after",
       exampleText([
         ["sluice archive verify", "reads all of it, and names what is damaged"],
+        ["sluice archive repair", "what of that can be made again"],
         ["sluice archive declare-lost images/0/100-200 --reason damaged", "what giving up these offsets would mean"],
       ]),
     );
@@ -64,6 +66,8 @@ export const declare: DeclareCommand = (command, invocation) => {
         await store.close();
       }
     });
+
+  declareRepair(command, invocation);
 
   command
     .command("declare-lost")

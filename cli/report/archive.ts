@@ -1,4 +1,5 @@
 import type { DeclaredLost } from "../../pipelines/declare-lost.js";
+import type { RepairedRange } from "../../pipelines/repair-archive.js";
 import type { ArchiveReport, LostOffsets } from "../../pipelines/versions/verify-archive.js";
 import { counted } from "../../schemas/counted.js";
 
@@ -47,5 +48,35 @@ export function declaredLostText(declared: readonly DeclaredLost[], dryRun: bool
   const next = dryRun
     ? "Nothing was declared. A restored copy of the object is better; a declaration is never taken back. With --yes it is made."
     : "Cuts, status and verify count them as lost from now on. Processes that run are to be started again.";
+  return [...lines, next].join("\n");
+}
+
+const FROM = {
+  rows: "made again from its rows",
+  copy: "made again from segments that still lay there",
+  log: "scored again from the log",
+} as const;
+
+/** What was made again, or could be, for people. */
+export function repairedText(ranges: readonly RepairedRange[], dryRun: boolean): string {
+  const lines = ranges.flatMap(({ chain, start, end, needsRows, from, isSame, damage, versions }) => {
+    const place = `Offsets [${start}, ${end}) of ${chain.stream}/${chain.partition}, teacher ${chain.teacher.slice(0, 12)}`;
+    const cut =
+      versions.length === 0 ? "no version was made from them" : `versions made from them: ${versions.join(", ")}`;
+    if (from === null) {
+      const how = needsRows
+        ? "would be made again from segments that still lie there, or scored again from the log"
+        : "what lies beside their rows would be made again from these";
+      return [`${place}: ${how}; ${cut}.`, `  ${damage}`];
+    }
+    const bits =
+      isSame === true
+        ? "every bit is as it was written"
+        : `last bits of scores may be others than before: \`sluice reproduce\` may give these another id (${cut})`;
+    return [`${place}: ${FROM[from]}; ${bits}.`];
+  });
+  const next = dryRun
+    ? "Nothing was changed. A restored copy of the object is better where there is one. With --yes it is done."
+    : "`sluice archive verify` reads all of it. Processes that run are to be started again.";
   return [...lines, next].join("\n");
 }

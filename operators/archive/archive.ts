@@ -31,7 +31,7 @@ export interface ArchiveOptions {
   readonly store: Store;
   readonly chain: ChainName;
   /** The chain's runs, which are looked at after each segment that is created; by default they are opened for each */
-  readonly runs?: ChainRuns;
+  readonly runs?: Pick<ChainRuns, "assertNoneBeyond">;
   readonly topM: number;
   /** C where all logits are kept, else null */
   readonly classCount: number | null;

@@ -10,7 +10,7 @@ import type { CandidateRow } from "./digest-index.js";
 import { corruptError, gapError, notABoundary } from "./chain-faults.js";
 import { GroupReader, isGroupLost, rangeOf } from "./group-reader.js";
 import { quarantineOfRuns, totalsOfChain, type ChainTotals } from "./chain-counts.js";
-import type { ArchivedScores } from "./row-records.js";
+import type { ArchivedScores, FoundRow } from "./row-records.js";
 import { noRows } from "../../schemas/run-columns.js";
 import { readGroup, readRow } from "./run-rows.js";
 import { selectRows } from "./select-rows.js";
@@ -263,13 +263,14 @@ export class ChainReader {
   }
 
   /** The scores of a row of the row group that begins with the segment at `start`, where it is the digest's; else null. */
-  async digestsRow(digest: Uint8Array, { start, row }: CandidateRow): Promise<ArchivedScores | null> {
+  async digestsRow(digest: Uint8Array, { start, row }: CandidateRow): Promise<FoundRow | null> {
     const losses = await this.runs.losses();
     if (losses.at(start) !== null) return null;
     const index = await this.runs.indexAt(start);
     const group = index.groupOf(index.startingAt(start));
     if (isGroupLost(index, group, losses)) return null;
-    return readRow(this.#store, this.#blocks, index.group(group), { row, digest }, rangeOf(index, group));
+    const found = await readRow(this.#store, this.#blocks, index.group(group), { row, digest }, rangeOf(index, group));
+    return found === null ? null : { ...found, pack: index.packOfRow(group, row) };
   }
 
   /** The same row with all of its columns, read with its row group. */

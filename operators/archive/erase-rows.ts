@@ -1,6 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
 import { ERASED_URI } from "../../schemas/erased.js";
-import { SluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { encodeRun, type RunHead } from "../../schemas/run.js";
 import type { Segment } from "../../schemas/segment.js";
@@ -9,7 +8,7 @@ import { ChainReader } from "./chain-reader.js";
 import { compactChain, RUN_SEGMENTS, type RefusedSegment } from "./compact-chain.js";
 import { erasedImageOf, redactedSegment, rowsOf, type ErasedLeads } from "./redacted-rows.js";
 import { RunDigests } from "./run-digests.js";
-import { writeRun } from "./run-writer.js";
+import { writeRunAnew } from "./run-writer.js";
 import { sweepChain } from "./sweep-chain.js";
 import type { StandingRun } from "./standing-runs.js";
 
@@ -112,22 +111,11 @@ async function isLeftIn(reader: ChainReader, { start, end }: StandingRun, leads:
 }
 
 async function writeAnew(reader: ChainReader, head: RunHead, options: EraseRowsOptions): Promise<void> {
-  const { store, chain, leads, attempt, nowMs } = options;
-  const { start, end, level, before, createdMs } = head;
+  const { leads } = options;
   const redacted = async function* (): AsyncGenerator<Segment, void, undefined> {
-    for await (const segment of reader.segments(start, end)) yield redactedSegment(segment, leads);
+    for await (const segment of reader.segments(head.start, head.end)) yield redactedSegment(segment, leads);
   };
-  const quarantine = { take: () => undefined, counts: () => Promise.resolve(head.quarantine) };
-  const written = await writeRun(redacted(), { store, chain, level, before, quarantine, attempt: attempt(), nowMs });
-  if (typeof written !== "string" && written.head.end === end) {
-    await store.put(keys.runIndex(chain, start, level), encodeRun({ ...written.head, createdMs }, written.blocks));
-    return;
-  }
-  throw new SluiceError(
-    "E_CHAIN_CONFLICT",
-    `Expected to write the run of ${chain.stream}/${chain.partition} over [${start}, ${end}) anew, found that another process works on it. Run \`sluice erase\` again.`,
-    { start, end, retryable: true },
-  );
+  await writeRunAnew(redacted(), head, { ...options, attempt: options.attempt(), again: "sluice erase" });
 }
 
 /** What runs under a higher one said of their segments: only their heads are kept. */

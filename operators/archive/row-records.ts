@@ -16,6 +16,12 @@ export interface ArchivedScores {
   readonly scores: RowScores;
 }
 
+/** A row that a run's index of digests leads to. */
+export interface FoundRow extends ArchivedScores {
+  /** Whole name of its segment's own pack, which has the image unless an earlier one has; null where it wrote none */
+  readonly pack: string | null;
+}
+
 /** In place of where notes lie */
 const NO_NOTES = 0xffff_ffff;
 

@@ -62,7 +62,7 @@ export async function assertDigests(store: Store, file: RunFileEntry): Promise<v
 function corruptDigests({ key, digests }: RunFileEntry, cause: unknown): SluiceError {
   return new SluiceError(
     "E_SEGMENT_CORRUPT",
-    `Expected where images lie in bytes [${digests.start}, ${digests.end}) of ${key}, found others: ${messageOf(cause)}. Restore the object from a copy.`,
+    `Expected where images lie in bytes [${digests.start}, ${digests.end}) of ${key}, found others: ${messageOf(cause)}. Restore the object from a copy, or make it again from its rows: \`sluice archive repair ${key} --yes\`.`,
     { cause, key },
   );
 }

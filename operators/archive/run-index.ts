@@ -1,6 +1,7 @@
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { RunBlock, RunHead, RunRowGroup } from "../../schemas/run.js";
+import { packText } from "../../schemas/pack.js";
 import { SEGMENT_VERSION, type RecordCounts, type SegmentHeader } from "../../schemas/segment.js";
 
 export const NO_RECORDS: RecordCounts = { in: 0, scored: 0, copied: 0, quarantined: 0, lost: 0 };
@@ -129,6 +130,16 @@ export class RunIndex {
     let sum = this.block.before;
     for (let at = 0; at < segments; at++) sum = sumOfCounts(sum, this.countsOf(at));
     return sum;
+  }
+
+  /** Whole name of the pack that the segment of a row of a group wrote; null where it wrote none. */
+  packOfRow(group: number, row: number): string | null {
+    const { first, segments } = this.rowGroups[group]!;
+    let at = first;
+    for (let other = first; other < first + segments; other++)
+      if (this.#groups[other] === group && this.#firstRows[other]! <= row) at = other;
+    const attempt = this.#packs.get(at);
+    return attempt === undefined ? null : packText({ chain: this.chain, start: this.startOf(at), attempt });
   }
 
   /** The header that the segment had. */

@@ -132,6 +132,31 @@ export async function writeRun(
   return (await isWhole(store, run)) ? run : "swept";
 }
 
+export interface WriteAnewOptions extends Pick<WriteRunOptions, "store" | "chain" | "attempt" | "nowMs"> {
+  /** The command to be run again where another process works on the run */
+  readonly again: string;
+}
+
+/** Writes a run's segments once more, and puts an index of their files in the place of its own. What it had is garbage. Throws E_CHAIN_CONFLICT, E_STORE_CORRUPT. */
+export async function writeRunAnew(
+  segments: AsyncIterable<Segment>,
+  head: RunHead,
+  { store, chain, attempt, nowMs, again }: WriteAnewOptions,
+): Promise<WrittenRun> {
+  const { start, end, level, before, createdMs } = head;
+  const quarantine = { take: () => undefined, counts: () => Promise.resolve(head.quarantine) };
+  const written = await writeRun(segments, { store, chain, level, before, quarantine, attempt, nowMs });
+  if (typeof written !== "string" && written.head.end === end) {
+    await store.put(keys.runIndex(chain, start, level), encodeRun({ ...written.head, createdMs }, written.blocks));
+    return written;
+  }
+  throw new SluiceError(
+    "E_CHAIN_CONFLICT",
+    `Expected to write the run of ${chain.stream}/${chain.partition} over [${start}, ${end}) anew, found that another process works on it. Run \`${again}\` again.`,
+    { start, end, retryable: true },
+  );
+}
+
 /** Segments' rows until they are a row group. */
 class PendingGroup {
   /** Of its segments, in their block */

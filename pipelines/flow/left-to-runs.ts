@@ -1,6 +1,6 @@
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { RunDigests } from "../../operators/archive/run-digests.js";
-import type { ArchivedScores } from "../../operators/archive/row-records.js";
+import type { FoundRow } from "../../operators/archive/row-records.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 
@@ -66,7 +66,7 @@ export class LeftToRuns {
   }
 
   /** The scores of the first row that is the digest's; null where there is none. Throws E_SEGMENT_CORRUPT. */
-  async find(digest: Uint8Array): Promise<ArchivedScores | null> {
+  async find(digest: Uint8Array): Promise<FoundRow | null> {
     for (const left of this.#left.values()) {
       for (let looks = 0; ; looks++) {
         try {
@@ -83,7 +83,7 @@ export class LeftToRuns {
     return null;
   }
 
-  async #findIn({ chain, files }: Left, digest: Uint8Array): Promise<ArchivedScores | null> {
+  async #findIn({ chain, files }: Left, digest: Uint8Array): Promise<FoundRow | null> {
     const reader = this.#archive.chain(chain);
     for (const file of files) {
       for (const candidate of await file.find(digest)) {

@@ -78,8 +78,8 @@ export class LocalScoreIndex implements ScoreIndex {
   readonly #known = new Map<string, Followed>();
   /** As the archive's reader knows it */
   #lost: readonly LostRange[] = [];
-  /** By digest: what `look` has found and nobody has asked for since */
-  readonly #looked = new Map<string, Scored>();
+  /** By digest: what `look` has found last, and the pack that may have it */
+  readonly #looked = new Map<string, { readonly scored: Scored; readonly pack: string | null }>();
 
   /** `packs`: where each digest's bytes are kept, of all teachers; without it every image is stored where it is met */
   constructor(store: Store, table: LocalTable, options: ScoreIndexOptions, packs?: LocalTable) {
@@ -100,7 +100,7 @@ export class LocalScoreIndex implements ScoreIndex {
   async #look(digest: Uint8Array): Promise<void> {
     const found = await this.#left.find(digest);
     if (found === null) return;
-    this.#looked.set(hexDigest(digest), { scores: found.scores });
+    this.#looked.set(hexDigest(digest), { scored: { scores: found.scores }, pack: found.pack });
     if (this.#looked.size > MOST_LOOKED) this.#looked.delete(this.#looked.keys().next().value!);
   }
 
@@ -123,7 +123,7 @@ export class LocalScoreIndex implements ScoreIndex {
   #fromLook(digest: Uint8Array): Promise<Scored> | null {
     if (this.#looked.size === 0) return null;
     const found = this.#looked.get(hexDigest(digest));
-    return found === undefined ? null : Promise.resolve(found);
+    return found === undefined ? null : Promise.resolve(found.scored);
   }
 
   async #read(chain: ChainName, offset: number, digest: Uint8Array): Promise<Scored> {
@@ -246,10 +246,11 @@ export class LocalScoreIndex implements ScoreIndex {
     this.#known.set(keys.chain(chain), position);
   }
 
-  /** Whole name of a pack that kept a digest's bytes, under whatever teacher; null where none is known. */
+  /** Whole name of a pack that kept a digest's bytes, under whatever teacher, or may have; null where none is known. */
   packOf(digest: Uint8Array): string | null {
     const found = this.#packs?.get(digest.subarray(0, IDENTITY_BYTES));
-    return found === undefined ? null : Buffer.from(found).toString("latin1");
+    if (found !== undefined) return Buffer.from(found).toString("latin1");
+    return this.#packs === undefined ? null : (this.#looked.get(hexDigest(digest))?.pack ?? null);
   }
 
   /** Takes in a segment just archived. */

@@ -7,7 +7,12 @@ import { withPin } from "../../../operators/archive/pins.js";
 import { LocalScoreIndex, type LocalTable } from "../../../pipelines/flow/score-index.js";
 import { archivedStream, type ArchivedStream } from "../../fixtures/archived-stream.js";
 import { allSegments, compactAt, NOW_MS } from "../../fixtures/compacting.js";
+import { compactChain } from "../../../operators/archive/compact-chain.js";
+import { KeptAgain } from "../../../operators/pack/kept-again.js";
 import { imageDigest } from "../../fixtures/archive.js";
+import { madeImage } from "../../fixtures/cuts.js";
+import { openMemoryStore } from "../../fixtures/memory-store.js";
+import { keepImages, madeImages, PACK_CHAIN } from "../../fixtures/packs.js";
 import { rowScores } from "../../../operators/archive/segment-builder.js";
 
 function memoryTable(): LocalTable & { readonly entries: Map<string, Uint8Array> } {
@@ -131,4 +136,41 @@ test("an index that was opened before goes on under a pin of somebody's, and aft
   });
   await compactAt(store, archive, 0.3);
   await assertKnows(index, scores);
+});
+
+test("an image that a run's own index leads to is named in the pack that keeps it, and not stored once more", async () => {
+  const store = openMemoryStore();
+  const images = madeImages(9, "kept");
+  for (const start of [0, 3, 6]) await keepImages(images.slice(start, start + 3), start, { store });
+  const { teacher, stream } = PACK_CHAIN;
+  await compactChain({
+    store,
+    chain: PACK_CHAIN,
+    dueOnly: false,
+    beforeMs: null,
+    segmentsPerRun: 256,
+    attempt: () => "run",
+    nowMs: () => NOW_MS,
+    onRun: () => undefined,
+  });
+  const options = { teacher, stream, leftAtLeast: 1 };
+  const index = new LocalScoreIndex(store, memoryTable(), options, memoryTable());
+  await index.catchUp(PACK_CHAIN);
+  const keptAgain = new KeptAgain({
+    store,
+    archive: PACK_CHAIN,
+    packOf: (digest) => index.packOf(digest),
+    name: "again",
+    nowMs: () => NOW_MS,
+  });
+  // As the flow does before it asks for the scores
+  for (const { digest } of images) await index.look(digest);
+  const packs = [...store.objects.keys()].filter((key) => key.endsWith(".pack"));
+  const { header, batch } = await keepImages([...images, madeImage("new")], 9, { store, keptAgain });
+  await keptAgain.close();
+  const added = [...store.objects.keys()].filter((key) => key.endsWith(".pack") && !packs.includes(key));
+  assert.equal(added.length, 1, "of the new image alone");
+  const named = Array.from({ length: 10 }, (_, row) => batch.pack.get(row)!.split("-")[0]);
+  assert.deepEqual(named.slice(0, 9), ["0", "0", "0", "3", "3", "3", "6", "6", "6"]);
+  assert.equal(named[9], String(header.start));
 });
