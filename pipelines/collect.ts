@@ -11,6 +11,7 @@ import { publishedDatasets } from "../operators/version/manifests.js";
 import type { SluiceError } from "../schemas/errors.js";
 import type { OnProgress } from "../schemas/progress.js";
 import { SWEEP_AFTER_MS } from "./compact.js";
+import { leavingOf, retireVersions, type LeavingVersion } from "./collect/retire-versions.js";
 import { neededImages } from "./collect/needed-images.js";
 import { lostAttempts } from "./collect/lost-attempts.js";
 import { unneededCheckpoints } from "./collect/unneeded-checkpoints.js";
@@ -38,6 +39,8 @@ export interface Counted {
 }
 
 export interface Collected {
+  /** Versions that their datasets' rules let go */
+  readonly versions: readonly LeavingVersion[];
   /** Images whose bytes somebody needs; null where nothing says what may go, so that all of them stay */
   readonly needed: number | null;
   readonly packs: CollectedPacks;
@@ -53,7 +56,7 @@ export interface Collected {
 
 /**
  * Frees what nobody needs: images in packs, packs of segments that never came to be, files of attempts that lost, states of what is no longer
- * declared, what compaction has replaced. Readers, scorers and publishers lose nothing meanwhile: what is dropped is deleted a grace later,
+ * declared, what compaction has replaced, versions that their dataset's rule lets go. Readers, scorers and publishers lose nothing meanwhile: what is dropped is deleted a grace later,
  * once pins are over and it still is not needed. Manifests, claims, run indexes and declarations stay for ever.
  */
 export async function collect(options: CollectOptions): Promise<Collected> {
@@ -61,7 +64,8 @@ export async function collect(options: CollectOptions): Promise<Collected> {
   // Before anything is looked at: see `KeptAgain`.
   const pinnedMs = await oldestPin(store, "all", nowMs());
   const untilMs = Math.min(nowMs() - graceMs, pinnedMs ?? Number.POSITIVE_INFINITY);
-  const needed = await neededImages(store, stream);
+  const versions = await retireVersions(store, stream, { dryRun, nowMs: nowMs(), untilMs });
+  const needed = await neededImages(store, stream, leavingOf(versions));
   const refused: SluiceError[] = [];
   const erased = new ErasedImages(store, stream, nowMs);
   await erased.lookNow();
@@ -107,5 +111,5 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     checkpoints.objects++;
     checkpoints.sizeBytes += sizeBytes;
   }
-  return { needed: needed.isAll ? null : needed.count, packs, runs, attempts, checkpoints, refused };
+  return { versions, needed: needed.isAll ? null : needed.count, packs, runs, attempts, checkpoints, refused };
 }

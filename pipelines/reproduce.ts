@@ -1,6 +1,7 @@
 import type { Store } from "../connectors/store/store.js";
 import { cut } from "../operators/state/cut.js";
 import { readManifest } from "../operators/version/manifests.js";
+import { retirementOf } from "../operators/version/retirements.js";
 import { versionId } from "../operators/version/publish.js";
 import { cardNamed } from "../operators/archive/teacher-registry.js";
 import { throwIfStopped } from "../operators/archive/throw-if-stopped.js";
@@ -41,14 +42,17 @@ const DIFFERENCES = 10;
  */
 export async function reproduce(options: ReproduceOptions): Promise<Reproduction> {
   const { store } = options;
-  const manifest = await readManifest(store, options.dataset, options.version);
+  const manifest = await readManifest(store, options.dataset, options.version, "all");
   const { card: current } = await archivedTeacher(store, manifest.teacher.digest);
   const card = cardNamed(current, manifest.teacher.labels);
   const id = await versionId(await cutAgain(options, manifest, card));
   const same = id === manifest.id;
-  const differences = same
-    ? []
-    : await firstDifferences(store, manifest, await cutAgain(options, manifest, card), DIFFERENCES);
+  // Rows of a version that was let go are gone.
+  const retired = same ? null : await retirementOf(store, manifest.dataset, manifest.number);
+  const differences =
+    same || retired !== null
+      ? []
+      : await firstDifferences(store, manifest, await cutAgain(options, manifest, card), DIFFERENCES);
   return { manifest, id, same, differences };
 }
 

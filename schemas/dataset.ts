@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { triggerSchema } from "./trigger.js";
+import { keepSchema } from "./keep-rule.js";
 import { canonicalJson, type Json } from "./canonical.js";
 
 const kOfClass = z.int().positive();
@@ -207,6 +208,9 @@ export const datasetSchema = z.strictObject({
     .optional()
     .describe("when `ingest --follow` makes the next version; by default at each window's end"),
   shards: shardsSchema.prefault({}).describe("how a version's images are laid out in tar shards"),
+  keep: keepSchema
+    .optional()
+    .describe("which versions `sluice gc` leaves; by default all. Those that a tag, a loop or a model names stay, too"),
 });
 export type Dataset = z.infer<typeof datasetSchema>;
 

@@ -132,6 +132,9 @@ export const keys = {
   /** What was erased from a version, as one of a row of objects numbered from 1. */
   redaction: (dataset: string, number: number, redaction: number): string =>
     `versions/${dataset}/${number}/redactions/${digits(redaction)}.json`,
+  /** That a version was let go, or is kept again, as one of a row of objects numbered from 1: they take turns. */
+  retirement: (dataset: string, number: number, turn: number): string =>
+    `versions/${dataset}/${number}/retirements/${digits(turn)}.json`,
   /**
    * The files of one attempt to publish; only a manifest makes them a version. The id is not in it: it is known when the
    * last row has passed, and the first files are written long before.
@@ -201,6 +204,11 @@ export function modelPlace(key: string): string | null {
   return /^models\/([0-9a-f]{64})\/model-card\.json$/.exec(key)?.[1] ?? null;
 }
 
+/** The teacher whose training a key is the record of; null for another key. */
+export function modelTrainingPlace(key: string): string | null {
+  return /^models\/([0-9a-f]{64})\/training\.json$/.exec(key)?.[1] ?? null;
+}
+
 /** The generation and the step that a key of a loop names; null for another key. */
 export function loopPlace(key: string): { readonly generation: number; readonly step: string } | null {
   const [, generation, step] = /^loops\/[^/]+\/(\d{20})\/([a-z]+)\.json$/.exec(key) ?? [];
@@ -223,6 +231,12 @@ export function controlNumber(key: string): number | null {
 export function declarationPlace(key: string): { readonly name: string; readonly revision: number } | null {
   const [, name, revision] = /^(?:datasets|streams)\/([^/]+)\/(\d{20})\.json$/.exec(key) ?? [];
   return name === undefined || revision === undefined ? null : { name, revision: Number(revision) };
+}
+
+/** The version that a key of a retirement is about, and its turn; null for another key. */
+export function retirementPlace(key: string): { readonly number: number; readonly turn: number } | null {
+  const [, number, turn] = /^versions\/[^/]+\/(\d+)\/retirements\/(\d{20})\.json$/.exec(key) ?? [];
+  return number === undefined || turn === undefined ? null : { number: Number(number), turn: Number(turn) };
 }
 
 /** The tag that a key is about, and its revision; null for another key. */

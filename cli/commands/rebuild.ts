@@ -89,7 +89,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             teacher: digest,
             ...publishingParts(config),
             allow: allowanceOf(flags),
-            ...(at === undefined ? {} : { at: await readManifest(store, at.dataset, at.version) }),
+            ...(at === undefined ? {} : { at: await readManifest(store, at.dataset, at.version, "all") }),
             ...(flags.until === undefined ? {} : { untilMs: flags.until }),
             ...(flags.window === undefined ? {} : { windowMs: flags.window }),
             ...(flags.allowGaps === true

@@ -3,12 +3,14 @@ import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { wholeNumber } from "../number-argument.js";
+import { retiredText } from "../report/retired.js";
 import { absentText, lateText, listText, manifestText, verifyText } from "../report/versions.js";
 import { versionedDataset, versionNamed } from "../version-name.js";
 import { declareDiff } from "../versions/diff.js";
 import { declareExport } from "../versions/export.js";
 import { declareExplain } from "../versions/explain.js";
 import { declareSheet } from "../versions/sheet.js";
+import { declareKeep } from "../versions/keep.js";
 import { declareTags } from "../versions/tags.js";
 import { VERSION } from "../versions/version-argument.js";
 
@@ -21,6 +23,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       ["sluice versions diff 1 2", "which images came and went, and why"],
       ["sluice versions explain 3f0c91d2", "why an image is in a version, or is not"],
       ["sluice versions tag latest production", "calls the newest one `production`"],
+      ["sluice versions keep last 10, tagged, younger than 30 days", "which versions stay"],
       ["sluice versions export latest --as folder", "for other programs"],
       ["sluice versions late latest", "what came too late for it, and what that would change"],
       ["sluice versions verify latest", "reads it whole: files, digests, ranks, totals, archive"],
@@ -60,12 +63,17 @@ export const declare: DeclareCommand = (command, invocation) => {
     .addHelpText("after", exampleText([["sluice versions show latest --json", "the manifest itself"]]))
     .action(async (text: string, flags: { classes: number }) => {
       const run = invocation();
-      const { readManifest } = await import("../../pipelines/versions/versions.js");
+      const { readManifest, retirementOf } = await import("../../pipelines/versions/versions.js");
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
-        const manifest = await readManifest(store, dataset, version);
-        run.result(manifestText(manifest, store.place, flags.classes), manifest);
+        const manifest = await readManifest(store, dataset, version, "all");
+        const retired = await retirementOf(store, dataset, manifest.number);
+        const head = retired === null ? "" : `${retiredText(retired)}\n\n`;
+        run.result(
+          `${head}${manifestText(manifest, store.place, flags.classes)}`,
+          retired === null ? manifest : { ...manifest, retired },
+        );
       } finally {
         await store.close();
       }
@@ -76,6 +84,7 @@ export const declare: DeclareCommand = (command, invocation) => {
   declareSheet(command, invocation);
   declareExport(command, invocation);
   declareTags(command, invocation);
+  declareKeep(command, invocation);
 
   command
     .command("late")

@@ -1,5 +1,6 @@
 import type { Collected } from "../../pipelines/collect.js";
 import { counted } from "../../schemas/counted.js";
+import { leavingLines } from "./retired.js";
 import { bytesText } from "../wording.js";
 
 /** As the members of a `--json` result. */
@@ -13,8 +14,8 @@ export function collectedObject({ refused, ...rest }: Collected, changed: boolea
 
 /** The same for people. */
 export function collectedText(found: Collected, changed: boolean): string {
-  const { needed, packs, runs, attempts, checkpoints, refused } = found;
-  const lines: string[] = [];
+  const { versions, needed, packs, runs, attempts, checkpoints, refused } = found;
+  const lines = leavingLines(versions, changed);
   const say = (did: string, would: string, what: string): void => void lines.push(`${changed ? did : would} ${what}`);
   if (packs.images > 0)
     say(

@@ -151,7 +151,7 @@ async function createOrReadClaim(store: Store, key: string, mine: Claim): Promis
 async function publishedFolders(store: Store, dataset: string): Promise<Set<string> | null> {
   const prefix = keys.attempts(dataset);
   const folders = new Set<string>();
-  for (const number of await versionNumbers(store, dataset)) {
+  for (const number of await versionNumbers(store, dataset, "all")) {
     const damaged: string[] = [];
     const manifest = await readableManifest(store, dataset, number, ({ message }) => damaged.push(message));
     if (damaged.length > 0) return null;

@@ -1,22 +1,30 @@
 import { getIfThere, type Store } from "../../connectors/store/store.js";
 import { isSluiceError, messageOf, SluiceError } from "../../schemas/errors.js";
-import { keys } from "../../schemas/keys.js";
+import { keys, retirementPlace } from "../../schemas/keys.js";
 import { manifestSchema, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
 import { decodeRedaction, redactedManifest, type Redaction } from "../../schemas/redaction.js";
 import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
+import { isRetiredAt, retirementOf } from "./retirements.js";
+
+/** Versions that stand, or also those that were let go: their manifests stay. */
+export type Which = "standing" | "all";
 
 /** Numbers of the dataset's published versions, ascending. */
-export async function versionNumbers(store: Store, dataset: string): Promise<number[]> {
+export async function versionNumbers(store: Store, dataset: string, which: Which = "standing"): Promise<number[]> {
   const prefix = keys.versions(dataset);
   const data = keys.attempts(dataset);
   const numbers: number[] = [];
+  const turns = new Map<number, number>();
   for await (const { key } of store.list(prefix)) {
     // Numbers sort before `data/`, whose files are many.
     if (key >= data) break;
     const number = /^(\d+)\/manifest\.json$/.exec(key.slice(prefix.length))?.[1];
     if (number !== undefined) numbers.push(Number(number));
+    const turned = retirementPlace(key);
+    if (turned !== null) turns.set(turned.number, Math.max(turned.turn, turns.get(turned.number) ?? 0));
   }
-  return numbers.sort((a, b) => a - b);
+  const isThere = (number: number): boolean => which === "all" || !isRetiredAt(turns.get(number) ?? 0);
+  return numbers.filter(isThere).sort((a, b) => a - b);
 }
 
 /** Names of the datasets that have versions, ascending. */
@@ -29,11 +37,25 @@ export async function publishedDatasets(store: Store): Promise<string[]> {
   return [...names];
 }
 
-/** The manifest of a version, or of the newest one. Throws E_VERSION_MISSING, E_VERSION_CORRUPT. */
-export async function readManifest(store: Store, dataset: string, version: number | "latest"): Promise<Manifest> {
+/** The manifest of a version, or of the newest one. Throws E_VERSION_MISSING, for one that was let go, too, unless `all` are wanted; E_VERSION_CORRUPT. */
+export async function readManifest(
+  store: Store,
+  dataset: string,
+  version: number | "latest",
+  which: Which = "standing",
+): Promise<Manifest> {
   const number = version === "latest" ? (await versionNumbers(store, dataset)).at(-1) : version;
   const manifest = number === undefined ? null : await findManifest(store, dataset, number);
-  if (manifest !== null) return manifest;
+  const retired = manifest === null || which === "all" ? null : await retirementOf(store, dataset, manifest.number);
+  if (manifest !== null && retired === null) return manifest;
+  if (retired !== null) {
+    throw new SluiceError(
+      "E_VERSION_MISSING",
+      `Expected version ${dataset}/${retired.number}, found that it was let go at ${new Date(retired.atMs).toISOString()} (${retired.reason}): its files go. ` +
+        `Its manifest is there (\`sluice versions show ${dataset}/${retired.number}\`), and \`sluice rebuild ${dataset} --at ${retired.number}\` makes one of the same scores.`,
+      { dataset, version: retired.number, retiredMs: retired.atMs },
+    );
+  }
   const numbers = await versionNumbers(store, dataset);
   const there =
     numbers.length === 0
@@ -64,8 +86,9 @@ export async function* manifestsNewestFirst(
   store: Store,
   dataset: string,
   onDamaged: OnDamaged = () => undefined,
+  which: Which = "standing",
 ): AsyncGenerator<Manifest, void, undefined> {
-  for (const number of (await versionNumbers(store, dataset)).reverse()) {
+  for (const number of (await versionNumbers(store, dataset, which)).reverse()) {
     const manifest = await readableManifest(store, dataset, number, onDamaged);
     if (manifest !== null) yield manifest;
   }

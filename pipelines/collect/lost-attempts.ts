@@ -31,7 +31,7 @@ export async function lostAttempts(store: Store, dataset: string, nowMs: number)
     throw error;
   };
   if (found.size > 0) {
-    for await (const { files } of manifestsNewestFirst(store, dataset, refuse))
+    for await (const { files } of manifestsNewestFirst(store, dataset, refuse, "all"))
       for (const { key } of files) found.delete(key.slice(prefix.length).split("/")[0]!);
   }
   return { attempts: new Set(found.keys()), files: [...found.values()].flat() };

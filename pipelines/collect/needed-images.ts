@@ -15,6 +15,10 @@ import type { SluiceError } from "../../schemas/errors.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { readIndexColumns } from "../versions/index-reader.js";
 
+/** Numbers of versions whose rows nobody needs, by dataset: those that are let go. */
+export type LeavingRows = ReadonlyMap<string, ReadonlySet<number>>;
+const NONE_LEAVES: LeavingRows = new Map();
+
 /** First 128 bits of a digest, as four words: an image's identity */
 const WORDS = 4;
 const WORD_BYTES = 4;
@@ -36,7 +40,7 @@ export interface Needed {
  * in every pane; what was archived since their checkpoints; all rows of all versions; whatever has a label. Throws E_STORE_CORRUPT where
  * a version cannot be read: then nobody knows what it needs.
  */
-export async function neededImages(store: Store, stream: string): Promise<Needed> {
+export async function neededImages(store: Store, stream: string, leaving: LeavingRows = NONE_LEAVES): Promise<Needed> {
   const images = new DigestSet();
   const { datasets, others, settings } = await readDeclarations(store, stream);
   const isAll = datasets.length === 0 || settings?.retainBytes === "all";
@@ -47,7 +51,7 @@ export async function neededImages(store: Store, stream: string): Promise<Needed
     if (isAll) continue;
     for (const { dataset } of datasets) await addChosen(store, { dataset, teacher, stream, card }, images);
   }
-  await addVersions(store, images);
+  await addVersions(store, images, leaving);
   for await (const label of archivedLabels(store, stream, await labelFrontier(store, stream)))
     if (label.verdict !== "erased") images.add(Buffer.from(label.sha256, "hex"), 0);
   return { has: (digest) => images.has(digest, 0), isAll, parameters, count: images.size };
@@ -98,12 +102,13 @@ function addRows({ count, identity }: TopkRows, images: DigestSet): void {
   }
 }
 
-async function addVersions(store: Store, images: DigestSet): Promise<void> {
+async function addVersions(store: Store, images: DigestSet, leaving: LeavingRows): Promise<void> {
   const refuse = (error: SluiceError): never => {
     throw error;
   };
   for (const dataset of await publishedDatasets(store)) {
     for await (const manifest of manifestsNewestFirst(store, dataset, refuse)) {
+      if (leaving.get(dataset)?.has(manifest.number) === true) continue;
       for await (const { count, sha256 } of readIndexColumns(store, manifest))
         for (let row = 0; row < count; row++) images.add(Buffer.from(sha256[row]!, "hex"), 0);
     }

@@ -8,11 +8,13 @@ import { readCards } from "../../operators/archive/teacher-registry.js";
 import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { eraseMembers } from "../../operators/pack/erase-members.js";
 import { sweepAttempts } from "../../operators/version/attempt.js";
+import { retiredVersions } from "../../operators/version/retirements.js";
 import { versionNumbers } from "../../operators/version/manifests.js";
 import { isSluiceError, type SluiceError } from "../../schemas/errors.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { OnProgress } from "../../schemas/progress.js";
+import { freeRetired } from "../collect/retire-versions.js";
 import { redactVersion, type RedactedVersion } from "./redact-version.js";
 
 const STOPPED = "The erasure was stopped. What is recorded as erased stays so; run `sluice erase` again to go on.";
@@ -138,6 +140,9 @@ export async function erase(options: EraseOptions): Promise<Erased> {
       const { undecided } = await sweepAttempts(store, dataset);
       waiting.push(...undecided.map((attempt) => keys.attempt(dataset, attempt)));
     }
+    // An erasure does not wait for those who still read a version that was let go.
+    for (const { number } of dryRun ? [] : await retiredVersions(store, dataset))
+      await freeRetired(store, dataset, number);
     for (const number of await versionNumbers(store, dataset)) {
       throwIfStopped(signal, STOPPED);
       try {

@@ -6,6 +6,7 @@ import type { ExportFormat } from "../../schemas/export-format.js";
 import { versionLabels, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { groupsOfVersion } from "../console/exported-rows.js";
+import { pinned } from "../flow/pinned.js";
 import { readIndexColumns, readSomeColumns } from "../versions/index-reader.js";
 import { hashed } from "../versions/hashed-stream.js";
 import { readShard, shardFiles, type Sample } from "../versions/shard-reader.js";
@@ -45,6 +46,17 @@ export interface Exported {
  * E_CANCELLED, and what the target's store throws: E_STORE_FULL, E_STORE_READONLY, E_STORE_IO.
  */
 export async function exportVersion(
+  store: Store,
+  manifest: Manifest,
+  target: ExportTarget,
+  options: ExportOptions,
+): Promise<Exported> {
+  const archive = { teacher: manifest.teacher.digest, stream: manifest.provenance.stream };
+  // A rule that lets the version go meanwhile waits with its files.
+  return pinned(store, archive, "export", {}, () => exportFiles(store, manifest, target, options));
+}
+
+async function exportFiles(
   store: Store,
   manifest: Manifest,
   target: ExportTarget,

@@ -88,7 +88,7 @@ export class CutScheduler {
         recordsThen: 0,
         correctedMs: (facts.coverageOf(dataset).lastMs ?? 0) - 2 * dataset.allowedLatenessMs,
       };
-      for await (const manifest of listVersions(store, dataset.name)) {
+      for await (const manifest of listVersions(store, dataset.name, undefined, "all")) {
         if (manifest.teacher.digest === teacher) remember(schedule, manifest);
       }
       schedules.push(schedule);

@@ -14,7 +14,7 @@ export interface PinClock {
 export function pinned<T>(
   store: Store,
   { teacher, stream }: Archive,
-  by: "cut" | "whatif" | "replay" | "verify" | "repair",
+  by: "cut" | "whatif" | "replay" | "verify" | "repair" | "export",
   { nowMs = Date.now, newId = randomUUID }: PinClock,
   work: () => Promise<T>,
 ): Promise<T> {

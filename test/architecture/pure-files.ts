@@ -20,7 +20,7 @@ const PURE_FILES = new Set(
       "seeded-random",
       "temperature",
     ],
-    version: ["publish-plan", "unwanted"],
+    version: ["kept-versions", "publish-plan", "unwanted"],
   }).flatMap(([folder, names]) => names.map((name) => `operators/${folder}/${name}.ts`)),
 );
 
