@@ -32,7 +32,11 @@ after(() => place.remove());
 const sluice = (...args: string[]): Promise<Ran> => place.sluice(...args);
 const numbers = async (): Promise<number[]> =>
   (await place.json<VersionList>("versions", "list")).versions.map(({ number }) => number);
-const folders = async (): Promise<number> => (await readdir(join(place.stored(), "versions/flowers/data"))).length;
+/** How many versions have their files */
+const folders = async (): Promise<number> =>
+  (await readdir(join(place.stored(), "versions/flowers/data"), { recursive: true })).filter((name) =>
+    name.endsWith("croissant.json"),
+  ).length;
 
 async function inStore<T>(work: (store: Awaited<ReturnType<typeof openFilesystemStore>>) => Promise<T>): Promise<T> {
   const store = await openFilesystemStore(place.stored());
