@@ -21,11 +21,7 @@ export function leavingLines(versions: readonly LeavingVersion[], changed: boole
   };
   say("retired", (what, size) => `${changed ? "Let" : "Would let"} ${what} go: ${size}, which go an hour later`);
   say("waits", (what, size) => `Let go before, and still there for those who read: ${what}, ${size}`);
-  say(
-    "freed",
-    (what, size) =>
-      `${changed ? "Deleted" : "Would delete"} the files of ${what} that ${changed ? "were" : "are"} let go: ${size}`,
-  );
+  say("freed", (what, size) => `${changed ? "Freed" : "Would free"} ${what}, let go before: ${size}`);
   say("kept", (what) => `${changed ? "Kept" : "Would keep"} ${what} again: something names them by now`);
   return lines;
 }

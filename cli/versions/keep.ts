@@ -70,7 +70,7 @@ export const declareKeep: DeclareCommand = (command, invocation) => {
         run.result(
           [
             rule === null
-              ? `${isChange ? "All" : "With --yes all"} versions of ${name} stay${keep === undefined ? ", as before" : ""}.`
+              ? `Every version of ${name} ${isChange ? "stays" : "would stay"}${keep === undefined ? ", as before" : ""}.`
               : `Of ${name} ${isChange ? "stay" : "would stay"}: ${keepText(rule)}.`,
             ...(rule === null
               ? []

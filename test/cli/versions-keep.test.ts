@@ -108,6 +108,6 @@ test("the next version takes the next number, and an erasure does not wait for t
   const [row] = (await place.json<{ rows: { sha256: string }[] }>("versions", "sheet", "7")).rows;
   assert.equal((await sluice("erase", row!.sha256, "--yes")).code, 0);
   assert.equal(await folders(), before - 1);
-  assert.match((await sluice("versions", "keep", "all", "--yes")).out, /^All versions of flowers stay\./);
+  assert.match((await sluice("versions", "keep", "all", "--yes")).out, /^Every version of flowers stays\./);
   assert.doesNotMatch((await sluice("gc")).out, /let .* go/);
 });
