@@ -4,7 +4,8 @@ import { machine, type Bench } from "./harness.js";
 /** Every benchmark: a line that says what it shows, and where it is. */
 const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: () => Promise<{ bench: Bench }> }>> = {
   topk: {
-    shows: "rows/s and memory of the top-K operator against DuckDB, Polars, DataFusion and numpy",
+    shows:
+      "rebuild and whatif from an archive's own runs to a version's rows, against DuckDB, Polars, DataFusion and numpy on the same files",
     load: () => import("./topk.js"),
   },
   near: {

@@ -1,16 +1,15 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { cachedArchive } from "./cache.js";
 import { interleave, type Bench, type Entrant } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
-import { makeArchive } from "./rebuild/archive.js";
+import { segmentsArchive } from "./rebuild/compacted.js";
 
 const K = 1000;
 
 /** How long a version from the archive alone takes, from the frontier to the id, and its share of merely reading the files. */
 export const bench: Bench = async ({ tiny, print }) => {
   const images = tiny ? 20_000 : 10_000_000;
-  const folder = await cachedArchive(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
+  const folder = await segmentsArchive(images);
   const entrants = join(import.meta.dirname, "entrants");
   const rebuild: Entrant = {
     name: "rebuild",

@@ -1,13 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { cp, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openFilesystemStore } from "../connectors/store/filesystem/filesystem-store.js";
-import { compact } from "../pipelines/compact.js";
-import { teacherDigest } from "../schemas/model-card.js";
-import { cached, cachedArchive } from "./cache.js";
-import { interleave, short, type Bench, type BenchOptions, type Entrant } from "./harness.js";
+import { cached } from "./cache.js";
+import { interleave, type Bench, type BenchOptions, type Entrant } from "./harness.js";
 import { measureProcess } from "./measured-process.js";
-import { benchCard, makeArchive, STREAM } from "./rebuild/archive.js";
+import { compactedArchive, segmentsArchive } from "./rebuild/compacted.js";
 import { FORMATS } from "./scores/formats.js";
 
 const PARQUET_WASM = "parquet-wasm@0.8.0";
@@ -40,7 +37,7 @@ export const bench: Bench = async ({ tiny, print }) => {
 
 async function measureFormats(tiny: boolean, print: BenchOptions["print"]) {
   const images = tiny ? 8192 : 40_960;
-  const folder = await cachedArchive(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
+  const folder = await segmentsArchive(images);
   const wasm = await wasmFolder(print);
   const script = join(import.meta.dirname, "entrants", "score-file.js");
   const names = Object.keys(FORMATS).filter((name) => wasm !== null || !name.startsWith("parquet-wasm"));
@@ -60,23 +57,8 @@ async function measureFormats(tiny: boolean, print: BenchOptions["print"]) {
 
 async function measureRebuild(tiny: boolean, print: BenchOptions["print"]) {
   const images = tiny ? 20_000 : 1_000_000;
-  const folder = await cachedArchive(`rebuild-archive-${images}`, (made) => makeArchive(made, images));
-  const compactedFolder = await cachedArchive(`rebuild-runs-${images}`, async (made) => {
-    await cp(folder, made, { recursive: true });
-    const store = await openFilesystemStore(join(made, "store"), { concurrency: 4 });
-    let files = 0;
-    const begin = performance.now();
-    const done = await compact({
-      store,
-      teacher: teacherDigest(benchCard()),
-      stream: STREAM,
-      nowMs: () => 1_790_000_000_000,
-      attempt: () => `bench${files++}`,
-    });
-    await store.close();
-    const perSecond = (1000 * done.rows) / (performance.now() - begin);
-    print(`  compacted ${done.segments} segments into ${done.runs} runs, ${short(perSecond)} rows/s`);
-  });
+  const folder = await segmentsArchive(images);
+  const compactedFolder = await compactedArchive(images, print);
   const script = join(import.meta.dirname, "entrants", "rebuild.js");
   const entrant = (name: string, from: string): Entrant => ({
     name,

@@ -4,6 +4,7 @@ import { openFilesystemStore } from "../../connectors/store/filesystem/filesyste
 import { currentFrontier } from "../../operators/archive/archive-reader.js";
 import { cut } from "../../operators/state/cut.js";
 import { versionId } from "../../operators/version/publish.js";
+import type { ChosenRows } from "../../schemas/chosen-rows.js";
 import { datasetSchema } from "../../schemas/dataset.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { benchCard, STREAM } from "../rebuild/archive.js";
@@ -25,7 +26,16 @@ const made = await cut({
   checkpoints: false,
 });
 const taken = performance.now();
-const id = await versionId(made);
+let rows = 0;
+let placeSum = 0;
+const classes = async function* (): AsyncGenerator<ChosenRows> {
+  for await (const chosen of made.classes) {
+    rows += chosen.count;
+    for (let row = 0; row < chosen.count; row++) placeSum += 2 * chosen.offset[row]! + chosen.partition[row]!;
+    yield chosen;
+  }
+};
+const id = await versionId({ ...made, classes: classes() });
 const end = performance.now();
 await store.close();
 const cpu = process.cpuUsage(cpuBefore);
@@ -38,5 +48,7 @@ console.log(
     rowsSeconds: (end - taken) / 1000,
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
     images: made.records.in,
+    rows,
+    placeSum,
   }),
 );

@@ -1,12 +1,14 @@
-"""`python peers.py <peer> <folder> <K> <warm-up folder>`: one peer of the topk benchmark.
+"""`python peers.py <peer> <folder> <K> [<made>]`: one peer of the topk benchmark.
 
-The task: of every class the K best images by score, best first. The same is done with the warm-up folder first, and not
-counted. Ends with a line of JSON: seconds, cpuSeconds, rows, imageSum.
+The task: of every class the K best images by rank key, best first, each with the columns of a version's index. An image stands
+for the first P = 10 of its classes. `<folder>` has the store with the archive's runs; for a peer that ends in ", plain columns"
+the files that `prepare` made: one line a candidate. Ends with a line of JSON: seconds, cpuSeconds, rows, placeSum.
 
-Each peer reads the format that it reads fastest of Parquet (uncompressed) and Arrow IPC, and uses its fastest query of
-those tried: see docs/decisions/003-topk-operator.md.
+Each engine uses the fastest of the queries that were tried: see docs/decisions/003-topk-operator.md. Reading rows back by a
+join is part of the task: what is ranked is three columns, what is published is twelve.
 """
 
+import glob
 import json
 import os
 import resource
@@ -14,45 +16,85 @@ import sys
 import time
 
 THREADS = 2
+P = 10
+CLASSES = 1000
+# Two partitions: the sum tells both offsets and partitions.
+SUM = "offset * 2 + partition"
+OF_IMAGE = ["digest", "event_time", "size_bytes", "width", "height", "uri", "licence", "origin", "notes", "bytes", "pack"]
 
 
-def duckdb_window(folder, k):
-    return duckdb_rows(
-        f"""select class, image, score from
-            (select *, row_number() over (partition by class order by score desc, image) as rank
-             from '{folder}/rows.parquet')
-            where rank <= {k}"""
-    )
+def runs(folder):
+    return sorted(glob.glob(f"{folder}/store/runs/**/*.parquet", recursive=True))
 
 
-def duckdb_max_by(folder, k):
-    return duckdb_rows(
-        f"""select class, unnest(max_by(image, score, {k})) as image, unnest(max(score, {k})) as score
-            from '{folder}/rows.parquet' group by class"""
-    )
-
-
-def duckdb_rows(query):
+def duckdb_best(how, candidates, images, k):
     import duckdb
 
     connection = duckdb.connect()
     connection.execute(f"set threads = {THREADS}")
     connection.execute("set preserve_insertion_order = false")
-    connection.execute(f"create temp table best as {query}")
-    return connection.execute("select count(*), sum(image) from best").fetchone()
+    if how == "max_by":
+        best = f"""select class, unnest(max_by(struct_pack("partition", "offset", key), key, {k}), recursive := true)
+            from ({candidates}) group by class"""
+    else:
+        best = f"""select class, "partition", "offset", key from
+            (select *, row_number() over (partition by class order by key desc) as rank from ({candidates}))
+            where rank <= {k}"""
+    columns = ", ".join(f"i.{name}" for name in OF_IMAGE)
+    connection.execute(
+        f"""create temp table chosen as
+            select b.*, exp(b.key) as probability, {columns}
+            from ({best}) b join {images} i on b."partition" = i."partition" and b."offset" = i."offset"
+            order by b.class, b.key desc"""
+    )
+    return connection.execute('select count(*), sum("offset" * 2 + "partition") from chosen').fetchone()
+
+
+def duckdb(how):
+    def run(folder, k):
+        files = f"read_parquet({runs(folder)})"
+        candidates = f"""select "partition", "offset", unnest(classes[1:{P}]) as class, unnest(keys[1:{P}]) as key
+            from {files}"""
+        return duckdb_best(how, candidates, files, k)
+
+    return run
+
+
+def duckdb_plain(folder, k):
+    return duckdb_best("max_by", f"select * from '{folder}/candidates.parquet'", f"'{folder}/images.parquet'", k)
+
+
+def polars_best(candidates, images, k):
+    import polars
+
+    best = (
+        candidates.group_by("class")
+        .agg(polars.col("partition", "offset", "key").sort_by("key", descending=True).head(k))
+        .explode("partition", "offset", "key")
+    )
+    chosen = (
+        images.select("partition", "offset", *OF_IMAGE)
+        .join(best, on=["partition", "offset"])
+        .with_columns(polars.col("key").exp().alias("probability"))
+        .sort(["class", "key"], descending=[False, True])
+        .collect(engine="streaming")
+    )
+    return chosen.height, (chosen["offset"] * 2 + chosen["partition"]).sum()
 
 
 def polars(folder, k):
     import polars
 
-    best = (
-        polars.scan_ipc(f"{folder}/chunks.arrow")
-        .group_by("class")
-        .agg(polars.col("image", "score").sort_by("score", descending=True).head(k))
-        .explode("image", "score")
-        .collect(engine="streaming")
-    )
-    return best.height, best["image"].sum()
+    rows = polars.scan_parquet(runs(folder))
+    first = [polars.col(name).list.head(P).alias(to) for name, to in (("classes", "class"), ("keys", "key"))]
+    candidates = rows.select("partition", "offset", *first).explode("class", "key")
+    return polars_best(candidates, rows, k)
+
+
+def polars_plain(folder, k):
+    import polars
+
+    return polars_best(polars.scan_ipc(f"{folder}/candidates.arrow"), polars.scan_ipc(f"{folder}/images.arrow"), k)
 
 
 def datafusion(folder, k):
@@ -61,88 +103,119 @@ def datafusion(folder, k):
     import pyarrow.compute
 
     context = datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(THREADS))
-    context.register_parquet("rows", f"{folder}/rows.parquet")
-    best = pyarrow.Table.from_batches(
-        context.sql(
-            f"""select class, image, score from
-                (select class, image, score, row_number() over (partition by class order by score desc) as rank
-                 from rows)
-                where rank <= {k}"""
-        ).collect()
-    )
-    return best.num_rows, pyarrow.compute.sum(best["image"]).as_py()
+    paths = runs(folder)
+    for index, path in enumerate(paths):
+        context.register_parquet(f"run{index}", path)
+    context.sql("create view rows as " + " union all ".join(f"select * from run{index}" for index in range(len(paths))))
+    columns = ", ".join(f"i.{name}" for name in OF_IMAGE)
+    best = f"""select class, "partition", "offset", key from
+        (select *, row_number() over (partition by class order by key desc) as rank from
+          (select "partition", "offset", unnest(array_slice(classes, 1, {P})) as class,
+                  unnest(array_slice(keys, 1, {P})) as key from rows))
+        where rank <= {k}"""
+    query = f"""select b.class, b.key, exp(b.key) as probability, b."partition", b."offset", {columns}
+        from ({best}) b join rows i on b."partition" = i."partition" and b."offset" = i."offset"
+        order by b.class, b.key desc"""
+    plan = str(context.sql(f"explain {query}").to_pydict())
+    print("EXPLAIN has a top-K window:", "TopK" in plan, file=sys.stderr)
+    chosen = pyarrow.Table.from_batches(context.sql(query).collect())
+    offset = pyarrow.compute.sum(chosen["offset"]).as_py()
+    return chosen.num_rows, offset * 2 + pyarrow.compute.sum(chosen["partition"]).as_py()
 
 
 def numpy(folder, k):
-    """Streams chunks past thresholds of the classes; cuts what has passed back by argpartition, class by class."""
+    """Row groups one after the other past thresholds of the classes; cut back by argpartition; then the rows by a second reading."""
     import numpy
     import pyarrow
-    import pyarrow.ipc
+    import pyarrow.parquet
 
-    file = pyarrow.ipc.open_file(pyarrow.memory_map(f"{folder}/chunks.arrow"))
-    classes = 1000
-    thresholds = numpy.full(classes, -numpy.inf)
+    thresholds = numpy.full(CLASSES, -numpy.inf)
+    # class, key, row among all
     kept = [numpy.empty(0, numpy.int32), numpy.empty(0, numpy.float64), numpy.empty(0, numpy.int64)]
     passed = []
     pending = 0
 
     def cut(last):
         nonlocal kept, passed, pending
-        of, score, image = (numpy.concatenate([kept[i]] + [part[i] for part in passed]) for i in range(3))
+        of, key, row = (numpy.concatenate([kept[i]] + [part[i] for part in passed]) for i in range(3))
         order = numpy.argsort(of.astype(numpy.int16), kind="stable")
-        counts = numpy.bincount(of, minlength=classes)
+        counts = numpy.bincount(of, minlength=CLASSES)
         ends = numpy.cumsum(counts)
         parts = []
-        for c in range(classes):
+        for c in range(CLASSES):
             part = order[ends[c] - counts[c] : ends[c]]
             if counts[c] > k:
-                part = part[numpy.argpartition(score[part], counts[c] - k)[counts[c] - k :]]
+                part = part[numpy.argpartition(key[part], counts[c] - k)[counts[c] - k :]]
             if len(part) == k:
-                thresholds[c] = score[part].min()
+                thresholds[c] = key[part].min()
             if last:
-                part = part[numpy.argsort(-score[part])]
+                part = part[numpy.argsort(-key[part])]
             parts.append(part)
         order = numpy.concatenate(parts)
-        kept = [of[order], score[order], image[order]]
+        kept = [of[order], key[order], row[order]]
         passed = []
         pending = 0
 
-    for i in range(file.num_record_batches):
-        batch = file.get_batch(i)
-        image, of, score = (batch.column(j).to_numpy() for j in range(3))
-        above = numpy.flatnonzero(score >= thresholds[of])
-        passed.append((of[above], score[above], image[above]))
-        pending += len(above)
-        if pending > max(1 << 20, len(kept[0]) // 2):
-            cut(False)
+    first = 0
+    groups = []
+    for path in runs(folder):
+        file = pyarrow.parquet.ParquetFile(path, memory_map=True)
+        for index in range(file.num_row_groups):
+            table = file.read_row_group(index, columns=["classes", "keys"], use_threads=False)
+            count = table.num_rows
+            of, key = (
+                column.combine_chunks().flatten().to_numpy().reshape(count, -1)[:, :P].ravel()
+                for column in (table["classes"], table["keys"])
+            )
+            above = numpy.flatnonzero(key >= thresholds[of])
+            passed.append((of[above], key[above], first + above // P))
+            pending += len(above)
+            groups.append((file, index, first))
+            first += count
+            if pending > max(1 << 20, len(kept[0]) // 2):
+                cut(False)
     cut(True)
-    return len(kept[0]), kept[2].sum()
+    needed = numpy.unique(kept[2])
+    columns = ["partition", "offset", *OF_IMAGE]
+    pieces = []
+    for (file, index, start), low, high in zip(
+        groups,
+        numpy.searchsorted(needed, [start for _, _, start in groups]),
+        numpy.searchsorted(needed, [start for _, _, start in groups[1:]] + [first]),
+    ):
+        if low < high:
+            table = file.read_row_group(index, columns=columns, use_threads=False)
+            pieces.append(table.take(pyarrow.array(needed[low:high] - start)))
+    chosen = pyarrow.concat_tables(pieces).combine_chunks().take(pyarrow.array(numpy.searchsorted(needed, kept[2])))
+    chosen = chosen.append_column("probability", pyarrow.array(numpy.exp(kept[1])))
+    return chosen.num_rows, int((chosen["offset"].to_numpy() * 2 + chosen["partition"].to_numpy()).sum())
 
 
-def prepare(folder, _):
-    """Writes what the peers read: rows.parquet and chunks.arrow, from rows.arrow."""
-    import pyarrow
-    import pyarrow.ipc
-    import pyarrow.parquet
+def prepare(folder, _, made):
+    """Writes the archive's rows as plain columns, in the formats that engines read fastest."""
+    import duckdb
+    import polars
 
-    source = pyarrow.ipc.open_file(pyarrow.memory_map(f"{folder}/rows.arrow"))
-    table = source.read_all().combine_chunks()
-    pyarrow.parquet.write_table(
-        table,
-        f"{folder}/rows.parquet",
-        row_group_size=491_520,
-        compression="none",
-        use_dictionary=["class"],
-    )
-    with pyarrow.ipc.new_file(f"{folder}/chunks.arrow", table.schema) as writer:
-        writer.write_table(table, max_chunksize=1 << 18)
-    return table.num_rows, 0
+    connection = duckdb.connect()
+    connection.execute(f"set threads = {THREADS}")
+    files = f"read_parquet({runs(folder)})"
+    columns = ", ".join(["partition", '"offset"', *OF_IMAGE])
+    for name, query in (
+        ("candidates", f'select "partition", "offset", unnest(classes[1:{P}]) as class, unnest(keys[1:{P}]) as key from {files}'),
+        ("images", f"select {columns} from {files}"),
+    ):
+        to = f"{made}/{name}.parquet"
+        connection.execute(f"copy ({query}) to '{to}' (format parquet, compression uncompressed, row_group_size 491520)")
+        polars.scan_parquet(to).sink_ipc(f"{made}/{name}.arrow", compression="uncompressed")
+    return 0, 0
 
 
 PEERS = {
-    "DuckDB window": duckdb_window,
-    "DuckDB max_by": duckdb_max_by,
+    "DuckDB window": duckdb("window"),
+    "DuckDB max_by": duckdb("max_by"),
+    "DuckDB max_by, plain columns": duckdb_plain,
     "Polars": polars,
+    "Polars, plain columns": polars_plain,
     "DataFusion": datafusion,
     "numpy argpartition": numpy,
     "prepare": prepare,
@@ -156,16 +229,14 @@ def cpu_seconds():
 
 if __name__ == "__main__":
     os.environ["POLARS_MAX_THREADS"] = str(THREADS)
-    name, folder, k = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    if len(sys.argv) > 4:
-        PEERS[name](sys.argv[4], k)
+    name, folder, k, *made = sys.argv[1:]
     start, cpu_start = time.perf_counter(), cpu_seconds()
-    rows, image_sum = PEERS[name](folder, k)
+    rows, place_sum = PEERS[name](folder, int(k), *made)
     measures = {
         "seconds": time.perf_counter() - start,
         "cpuSeconds": cpu_seconds() - cpu_start,
         "rows": int(rows),
-        "imageSum": int(image_sum),
+        "placeSum": int(place_sum),
     }
     print(json.dumps(measures))
     sys.stdout.flush()
