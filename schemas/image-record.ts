@@ -86,11 +86,28 @@ export function decodeImageRecord(record: StoredRecord, place: { stream: string;
     uri: uri ?? `log://${where}`,
     // A producer's empty value without a uri is an empty image, which decoding refuses by its own code.
     bytes: uri === undefined ? (record.value ?? new Uint8Array(0)) : bytes,
-    eventTimeMs: inMs(integer(HEADER.eventTime), where) ?? record.timestampMs,
+    eventTimeMs: wholeMs(inMs(integer(HEADER.eventTime), where) ?? record.timestampMs, where),
     licence: headers[HEADER.licence] ?? null,
     origin: headers[HEADER.origin] ?? null,
     retryOf: integer(HEADER.retryOf),
   };
+}
+
+/** The furthest from 1970 that a date can be, ms. Source: ECMA-262, 21.4.1.1 */
+const FURTHEST_MS = 8.64e15;
+
+/** Whether a number is a time at all: other ones fit into no archive. */
+export function isTimeMs(timeMs: number): boolean {
+  return Math.abs(timeMs) <= FURTHEST_MS;
+}
+
+/** Without what some clocks give below a millisecond. Throws E_RECORD_SCHEMA for what is no time. */
+function wholeMs(timeMs: number, where: string): number {
+  if (isTimeMs(timeMs)) return Math.trunc(timeMs);
+  throw new SluiceError(
+    "E_RECORD_SCHEMA",
+    `Expected a time in ms since 1970, at most ${FURTHEST_MS} from it, found ${timeMs} at ${where}. Give the image its time, and produce it again.`,
+  );
 }
 
 /** Seconds of our days, 2001 to 5138. Read as ms they lie between January 1970 and March 1973, when nobody took images for this. */

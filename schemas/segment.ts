@@ -1,6 +1,7 @@
+import { assertArrowFooter } from "./arrow-frames.js";
 import { counted } from "./counted.js";
 import { crc32 } from "node:zlib";
-import { RecordBatchFileWriter, RecordBatchReader, Table } from "apache-arrow";
+import { RecordBatchFileWriter, RecordBatchReader, Table, type RecordBatch } from "apache-arrow";
 import { z } from "zod";
 import { repairsOf } from "./damage-repairs.js";
 import { SluiceError, ERROR_CODES, type ErrorCode } from "./errors.js";
@@ -134,10 +135,9 @@ export function decodeSegment(bytes: Uint8Array, key: string): Segment {
       throw new TypeError("its rows are not those that were written");
     const reader = RecordBatchReader.from(bytes).open();
     const header = parseHeader(reader.schema.metadata.get(METADATA.header));
-    const batches = [...reader];
-    const only = batches[0];
-    if (only === undefined || batches.length !== 1)
-      throw new TypeError(`expected one record batch, found ${batches.length}`);
+    const only = reader.next().value as RecordBatch | undefined;
+    if (only === undefined || reader.next().done !== true)
+      throw new TypeError(`expected one record batch, found ${only === undefined ? "none" : "more"}`);
     const batch = fromRecordBatch(only);
     const { counts } = header;
     if (batch.count !== counts.scored + counts.copied || header.rejected.length !== counts.quarantined) {
@@ -199,6 +199,7 @@ function checkFooter(tail: Uint8Array): void {
   const zeroed = Buffer.from(footer);
   zeroed.write(ZEROS, digitsAt(zeroed), "latin1");
   if (crcDigits(crc32(zeroed)) !== written) throw new TypeError("its footer is not the one that was written");
+  assertArrowFooter(held, footerStart(held), held.length - TRAILER_BYTES);
 }
 
 function footerStart(bytes: Buffer): number {

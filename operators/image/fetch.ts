@@ -2,7 +2,7 @@ import type { ImageOpener } from "../../connectors/source/source.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { sha256 } from "../../schemas/canonical.js";
 import { SluiceError, type ErrorCode } from "../../schemas/errors.js";
-import { decodeImageRecord, type ImageRecord, type StoredRecord } from "../../schemas/image-record.js";
+import { decodeImageRecord, isTimeMs, type ImageRecord, type StoredRecord } from "../../schemas/image-record.js";
 import { ERASED_URI } from "../../schemas/erased.js";
 import { hexDigest, type Fetched, type Refused } from "./image-in-flight.js";
 
@@ -31,7 +31,7 @@ export async function fetchImage(record: StoredRecord, options: FetchOptions): P
       reason,
       sha256: null,
       uri: image?.uri ?? `log://${options.stream}/${options.partition}/${record.offset}`,
-      eventTimeMs: Math.trunc(image?.eventTimeMs ?? record.timestampMs),
+      eventTimeMs: image?.eventTimeMs ?? (isTimeMs(record.timestampMs) ? Math.trunc(record.timestampMs) : 0),
       retryOf: image?.retryOf ?? null,
     },
   });

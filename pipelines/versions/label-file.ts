@@ -1,8 +1,8 @@
-import { parquetReadObjects } from "hyparquet";
 import { decodeText } from "../../connectors/decode-text.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { csvRows } from "../training/csv-rows.js";
 import type { ImageNamed } from "./named-images.js";
+import { parquetRows, type ParquetRowsOptions } from "./parquet-rows.js";
 
 export const LABEL_FILES = ["jsonl", "csv", "parquet", "label-studio", "fiftyone"] as const;
 export type LabelFile = (typeof LABEL_FILES)[number];
@@ -38,9 +38,9 @@ export function labelFileOf(path: string, bytes: Uint8Array): LabelFile {
 export async function foreignLabels(
   bytes: Uint8Array,
   as: Exclude<LabelFile, "jsonl">,
-  { where, field }: { readonly where: string; readonly field?: string | undefined },
+  { where, field, ...limits }: { readonly where: string; readonly field?: string | undefined } & ParquetRowsOptions,
 ): Promise<ForeignLabels> {
-  if (as === "parquet") return fromTable(await parquetRows(bytes, where), where, "row");
+  if (as === "parquet") return fromTable(await parquetTable(bytes, where, limits), where, "row");
   const text = textOf(bytes, where);
   if (as === "csv") return fromTable(csvTable(text, where), where, "line");
   const value = jsonOf(text, where);
@@ -113,11 +113,9 @@ function csvTable(text: string, where: string): Table {
   };
 }
 
-async function parquetRows(bytes: Uint8Array, where: string): Promise<Table> {
-  const file = new ArrayBuffer(bytes.length);
-  new Uint8Array(file).set(bytes);
+async function parquetTable(bytes: Uint8Array, where: string, options: ParquetRowsOptions): Promise<Table> {
   try {
-    const rows: Cells[] = await parquetReadObjects({ file });
+    const rows: readonly Cells[] = await parquetRows(bytes, options);
     return { heads: Object.keys(rows[0] ?? {}), rows: rows.map((cells, at) => ({ number: at + 1, cells })) };
   } catch (cause) {
     throw new SluiceError("E_USAGE", `Expected a Parquet file at ${where}, found: ${messageOf(cause)}.`, { cause });

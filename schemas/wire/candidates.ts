@@ -13,6 +13,7 @@ import {
   type Data,
 } from "apache-arrow";
 import { z } from "zod";
+import { assertArrowFrames } from "../arrow-frames.js";
 import type { CandidateBatch } from "../candidate-batch.js";
 import { canonicalJson } from "../canonical.js";
 import { frontierSchema, type Frontier } from "../frontier.js";
@@ -136,7 +137,9 @@ export function decodeCandidates(record: StoredRecord, place: RecordPlace): Cand
 }
 
 function readVersion2(record: StoredRecord): CandidatesMessage {
-  const reader = RecordBatchReader.from(valueOf(record)).open();
+  const value = valueOf(record);
+  assertArrowFrames(value);
+  const reader = RecordBatchReader.from(value).open();
   const text = reader.schema.metadata.get(METADATA_KEY);
   if (text === undefined) throw new TypeError(`the schema's metadata has no "${METADATA_KEY}"`);
   const { datasets, ...coordinates } = headerSchema.parse(JSON.parse(text));

@@ -17,6 +17,15 @@ describe("the event time that a producer gives", () => {
     for (const old of [0, 1000, 946_684_800, 100_000_000_000]) assert.equal(eventTimeOf(String(old)), old);
   });
 
+  test("is whole, and what is no time costs that image: an archive has no place for it", () => {
+    assert.equal(eventTimeOf(null, 1.5), 1);
+    assert.equal(eventTimeOf(null, -0.5), -0);
+    assert.equal(eventTimeOf(null, -8.64e15), -8.64e15);
+    for (const none of [8.64e15 + 1, 1e300, -1e300, Infinity, NaN, 2 ** 53])
+      assert.throws(() => eventTimeOf(null, none), { code: "E_RECORD_SCHEMA", message: /found .* at odd\/0\/5/ });
+    assert.throws(() => eventTimeOf("9007199254740991"), { code: "E_RECORD_SCHEMA" });
+  });
+
   test("in seconds costs that image, and the message says what to write", () => {
     assert.throws(() => eventTimeOf(String(NOW_MS / 1000)), {
       code: "E_RECORD_SCHEMA",

@@ -51,6 +51,11 @@ export class ConsoleSite {
     return site;
   }
 
+  /** One that lies there already */
+  static at(folder: string): ConsoleSite {
+    return new ConsoleSite(folder);
+  }
+
   async sluice(
     args: readonly string[],
   ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {

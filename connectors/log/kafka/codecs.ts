@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import zlib from "node:zlib";
 import kafkajs from "kafkajs";
-import { SluiceError } from "../../../schemas/errors.js";
+import { messageOf, SluiceError } from "../../../schemas/errors.js";
 
 /** What a producer of ours may compress with. A reader understands all of them. */
 export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
@@ -107,6 +107,8 @@ type Done = (error: Error | null, bytes: Buffer) => void;
 
 /** Frames that a stream wrote do not tell their size: room is doubled up to this. Kafka's largest batch is below. */
 const ZSTD_MOST_BYTES = 1 << 30;
+/** How the package says that there was too little room; what is damaged is so with more of it, too. Source: zstd_errors.h */
+const ZSTD_NO_ROOM = /code (-70|4294967226)$/;
 
 async function zstd(): Promise<Codec> {
   const { zstdCompress, zstdDecompress } = zlib as NativeZstd;
@@ -122,7 +124,7 @@ async function zstd(): Promise<Codec> {
         try {
           return decompress(bytes, { defaultHeapSize: size });
         } catch (error) {
-          if (size * 2 > ZSTD_MOST_BYTES) throw error;
+          if (!ZSTD_NO_ROOM.test(messageOf(error)) || size * 2 > ZSTD_MOST_BYTES) throw error;
         }
       }
     },

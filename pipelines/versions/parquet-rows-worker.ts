@@ -1,0 +1,17 @@
+// The thread of parquet-rows.ts.
+import { parentPort, workerData } from "node:worker_threads";
+import { parquetReadObjects } from "hyparquet";
+import { messageOf } from "../../schemas/errors.js";
+import type { ReadRows } from "./parquet-rows.js";
+
+const bytes = workerData as Uint8Array;
+const file = new ArrayBuffer(bytes.length);
+new Uint8Array(file).set(bytes);
+
+let read: ReadRows;
+try {
+  read = { rows: await parquetReadObjects({ file }) };
+} catch (error) {
+  read = { failed: messageOf(error) };
+}
+parentPort!.postMessage(read);

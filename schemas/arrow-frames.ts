@@ -1,0 +1,106 @@
+/** Says that a message begins: a length of 4 bytes follows */
+const CONTINUATION = -1;
+
+/** Where members of a table stand in its list of places, bytes. Source: Arrow's Message.fbs and Schema.fbs. */
+const MESSAGE = { kind: 6, header: 8, bodyBytes: 10 };
+const SCHEMA = { fields: 6, metadata: 8 };
+const FIELD = { children: 14, metadata: 16 };
+const RECORD_BATCH = { nodes: 6, buffers: 8 };
+const FOOTER = { schema: 6, dictionaries: 8, batches: 10 };
+/** Of a batch's place in a footer: where its message begins, how long that is, and how long its body */
+const BLOCK_BYTES = 24;
+const KIND = { schema: 1, recordBatch: 3 };
+
+/**
+ * Looks at the lengths in an Arrow IPC stream of flat columns that is other people's bytes. Arrow's own reader takes each for true: one that is negative
+ * or beyond all bytes keeps it for ever, or ends the process for want of memory. Throws TypeError for such a length, RangeError for a place outside.
+ */
+export function assertArrowFrames(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 0; at + 4 <= bytes.length;) {
+    let length = view.getInt32(at, true);
+    at += 4;
+    if (length === CONTINUATION && at + 4 <= bytes.length) {
+      length = view.getInt32(at, true);
+      at += 4;
+    }
+    if (length === 0) return;
+    assertWithin(length, bytes.length - at);
+    const bodyBytes = bodyBytesOf(new DataView(bytes.buffer, bytes.byteOffset + at, length));
+    at += length;
+    assertWithin(bodyBytes, bytes.length - at);
+    at += bodyBytes;
+  }
+}
+
+/**
+ * The same of an Arrow IPC file, whose footer lies in [footerStart, footerEnd): it says what columns there are, and where batches are. Batches themselves are
+ * not looked at.
+ */
+export function assertArrowFooter(bytes: Uint8Array, footerStart: number, footerEnd: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + footerStart, footerEnd - footerStart);
+  const footer = view.getUint32(0, true);
+  const schemaAt = memberAt(view, footer, FOOTER.schema);
+  if (schemaAt === null) throw new TypeError("a footer without columns");
+  assertColumns(view, schemaAt + view.getUint32(schemaAt, true));
+  vectorAt(view, footer, FOOTER.dictionaries, BLOCK_BYTES);
+  vectorAt(view, footer, FOOTER.batches, BLOCK_BYTES);
+}
+
+/** Of one message, once its lists were looked at. */
+function bodyBytesOf(view: DataView): number {
+  const message = view.getUint32(0, true);
+  const kindAt = memberAt(view, message, MESSAGE.kind);
+  const kind = kindAt === null ? 0 : view.getUint8(kindAt);
+  const headerAt = memberAt(view, message, MESSAGE.header);
+  if (headerAt === null) throw new TypeError("a message without its header");
+  const header = headerAt + view.getUint32(headerAt, true);
+  if (kind === KIND.schema) assertColumns(view, header);
+  else if (kind === KIND.recordBatch) {
+    vectorAt(view, header, RECORD_BATCH.nodes, 16);
+    vectorAt(view, header, RECORD_BATCH.buffers, 16);
+  } else throw new TypeError(`a message of kind ${kind}, not a schema or a record batch`);
+  const bodyAt = memberAt(view, message, MESSAGE.bodyBytes);
+  return bodyAt === null ? 0 : Number(view.getBigInt64(bodyAt, true));
+}
+
+/** Columns of columns are one deep here: a list's values have none themselves. */
+function assertColumns(view: DataView, schema: number): void {
+  vectorAt(view, schema, SCHEMA.metadata, 4);
+  const fields = vectorAt(view, schema, SCHEMA.fields, 4);
+  for (let at = fields.start; at < fields.end; at += 4) {
+    for (const within of childrenOf(view, at + view.getUint32(at, true))) {
+      if (childrenOf(view, within).length > 0) throw new TypeError("columns deeper than they are written");
+    }
+  }
+}
+
+/** Where the columns lie that a column has in it. */
+function childrenOf(view: DataView, field: number): number[] {
+  vectorAt(view, field, FIELD.metadata, 4);
+  const { start, end } = vectorAt(view, field, FIELD.children, 4);
+  return Array.from({ length: (end - start) / 4 }, (_, at) => start + 4 * at + view.getUint32(start + 4 * at, true));
+}
+
+/** Where a member of a table lies; null where the table leaves it out. */
+function memberAt(view: DataView, table: number, member: number): number | null {
+  const places = table - view.getInt32(table, true);
+  const place = member < view.getUint16(places, true) ? view.getUint16(places + member, true) : 0;
+  return place === 0 ? null : table + place;
+}
+
+/** Where the entries of a list lie. Throws TypeError where they would not fit into the message. */
+function vectorAt(view: DataView, table: number, member: number, entryBytes: number): { start: number; end: number } {
+  const at = memberAt(view, table, member);
+  if (at === null) return { start: 0, end: 0 };
+  const vector = at + view.getUint32(at, true);
+  const start = vector + 4;
+  const end = start + view.getUint32(vector, true) * entryBytes;
+  assertWithin(end - start, view.byteLength - start);
+  return { start, end };
+}
+
+function assertWithin(length: number, left: number): void {
+  if (length >= 0 && length <= left) return;
+  throw new TypeError(`a length of ${length} in its frames, where ${left} bytes are left`);
+}
