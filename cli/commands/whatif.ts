@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { Selection } from "../../schemas/dataset.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
-import { classListArgument } from "../class-list-argument.js";
+import { CLASS_LIST, classListArgument } from "../class-list-argument.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { datasetNamed } from "../existing-store.js";
@@ -33,7 +33,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option("--p <list>", "P: classes that an image stands for, such as 1,5,10", numbers(1, 2 ** 29, true))
     .option("--temperature <list>", "temperatures, such as 1,2; the card's is exact from the top M classes", numbers(0))
     .option("--floor <probability>", "least probability of a chosen row", (text) => numbers(0)(text)[0]!)
-    .option("--classes <classes>", "only these classes, such as cat,dog,#12", classListArgument)
+    .option("--classes <list>", CLASS_LIST, classListArgument)
     .option(
       "--teacher-digest <digest>",
       "whose scores: the first digits of the teacher's digest, where several have scored",

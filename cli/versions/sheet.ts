@@ -1,4 +1,4 @@
-import { classListArgument } from "../class-list-argument.js";
+import { CLASS_LIST, classListArgument } from "../class-list-argument.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { versionNamed } from "../version-name.js";
@@ -18,7 +18,7 @@ export const declareSheet: DeclareCommand = (command, invocation) => {
       `Of each class the best rows, those in the middle, those at the cut-off, and the most doubtful: where the teacher's two best classes were nearest to each other. Without --classes the ${CLASSES} classes of the lowest cut-off.`,
     )
     .argument("<version>", VERSION)
-    .option("--classes <list>", "only these, by label or number, with commas between", classListArgument)
+    .option("--classes <list>", CLASS_LIST, classListArgument)
     .option("--html <file>", "write one page with the pictures")
     .addHelpText("after", exampleText([["sluice versions sheet latest --html sheet.html", "a page that one can send"]]))
     .action(async (text: string, flags: { classes?: readonly string[]; html?: string }) => {

@@ -136,8 +136,8 @@ test("every class can be labelled, and has its own K, by its number or by a name
 test("whatif answers for classes by name, quoted where they have commas, and by number", async () => {
   const classes = (text: string, ...more: string[]) =>
     sluice("whatif", "--classes", text, "--k", "5", "--p", "1", ...more);
-  const answer = async (text: string) => {
-    const { code, err, json } = await classes(text, "--json");
+  const answer = async (text: string, ...more: string[]) => {
+    const { code, err, json } = await classes(text, "--json", ...more);
     assert.equal(code, 0, err);
     return (json() as { answers: { classes: number; rows: number }[] }).answers;
   };
@@ -145,6 +145,8 @@ test("whatif answers for classes by name, quoted where they have commas, and by 
   assert.equal(byName[0]!.classes, 4);
   assert.deepEqual(byName, await answer("#7,#0,#1,#6"));
   assert.equal((await answer("#4,#8"))[0]!.classes, 2);
+  // The flag once for each class, as for any other flag that takes several.
+  assert.deepEqual(byName, await answer("#7,constructor", "--classes", "__proto__", "--classes", '".."'));
   assert.match((await classes("crane")).err, /--classes, found "crane", which 2 classes have: #4 crane, #8 crane/);
   assert.match((await classes("tench, Tinca tinca")).err, /--classes, found "tench"\. Similar: #7 tench, Tinca tinca/);
   assert.match((await classes('"tench')).err, /closing quote/);
