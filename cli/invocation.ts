@@ -2,14 +2,14 @@ import { shellWord } from "../schemas/shell-word.js";
 import { levelOf, type LogLevel } from "../schemas/log-level.js";
 import type { Observed } from "../schemas/observed.js";
 import type { OnProgress } from "../schemas/progress.js";
-import { assignmentOverride, flagOverride, type Override } from "./config/override.js";
+import type { Override } from "./config/override.js";
 import type { Path } from "./config/settings-shape.js";
-import { GivenSettings, type ConfigRequest } from "./config/given-settings.js";
-import { loadConfig, type LoadedConfig } from "./load-config.js";
+import type { ConfigRequest, GivenSettings } from "./config/given-settings.js";
+import type { LoadedConfig } from "./load-config.js";
 import { isAtLeast, logRecord, stampedLine } from "./log-record.js";
 import { noteLine, type NoteForm, type SaidNote } from "./note-line.js";
 import { placedHints } from "./placed-hints.js";
-import { openProgress, type ProgressMode } from "./progress/progress.js";
+import type { ProgressMode } from "./progress/progress.js";
 import { Stop } from "./stop.js";
 import type { Terminal } from "./terminal.js";
 
@@ -45,7 +45,7 @@ export interface SettingFlag {
   readonly value: string | undefined;
 }
 
-/** One run of one command: its options and its ways to say something. */
+/** One run of one command: its options and its ways to say something. What reads settings is loaded when settings are asked for: `--help` asks for none. */
 export class Invocation {
   readonly terminal: Terminal;
   readonly #options: GlobalOptions;
@@ -64,15 +64,18 @@ export class Invocation {
 
   /** The settings from sluice.yaml, the environment, `--data`, `--set` and the command's own flags. Throws E_CONFIG. */
   async loadConfig(flags: readonly SettingFlag[] = []): Promise<LoadedConfig> {
-    return loadConfig(this.#request(flags));
+    const { loadConfig } = await import("./load-config.js");
+    return loadConfig(await this.#request(flags));
   }
 
   /** What the same say, before defaults and what is declared fill it up. Throws E_CONFIG. */
   async given(flags: readonly SettingFlag[] = []): Promise<GivenSettings> {
-    return GivenSettings.read(this.#request(flags));
+    const { GivenSettings } = await import("./config/given-settings.js");
+    return GivenSettings.read(await this.#request(flags));
   }
 
-  #request(flags: readonly SettingFlag[]): ConfigRequest {
+  async #request(flags: readonly SettingFlag[]): Promise<ConfigRequest> {
+    const { assignmentOverride, flagOverride } = await import("./config/override.js");
     const { config, data, set } = this.#options;
     const given = [...flags, { flag: "--data", path: ["data"], value: data }].flatMap(
       ({ flag, path, value }): Override[] => (value === undefined ? [] : [flagOverride(flag, path, value)]),
@@ -137,6 +140,7 @@ export class Invocation {
   /** Runs long work with progress and a Ctrl-C that lets it finish what is in flight. */
   async work<Done>(body: (context: WorkContext) => Promise<Done>): Promise<Done> {
     const { stderr, nowMs, signals, exit } = this.terminal;
+    const { openProgress } = await import("./progress/progress.js");
     const reporter = openProgress(this.#progressMode(), stderr, nowMs);
     const say = (said: SaidNote): void => {
       this.#say(said, (line) => {

@@ -1,6 +1,5 @@
 import type { ImageBuckets } from "../../connectors/source/source.js";
-import { openMinioStore, type MinioStore, type MinioStoreOptions } from "../../connectors/store/s3/minio-store.js";
-import { imageBuckets } from "../../connectors/store/s3/images.js";
+import type { MinioStore, MinioStoreOptions } from "../../connectors/store/s3/minio-store.js";
 import { pemFile } from "./settings-file.js";
 import type { S3Config } from "../../schemas/s3-config.js";
 
@@ -10,12 +9,27 @@ export type WaitForStore = Pick<MinioStoreOptions, "openPatienceMs" | "onRetry" 
 /** Opens the configured bucket as a store. Throws E_STORE_BUCKET, E_STORE_ACCESS, E_STORE_IO. */
 export async function openBucket(s3: S3Config, how: WaitForStore = {}): Promise<MinioStore> {
   const { bucket, prefix } = s3;
+  const { openMinioStore } = await import("../../connectors/store/s3/minio-store.js");
   return openMinioStore({ ...account(s3), bucket, ...(prefix === undefined ? {} : { prefix }), ...how });
 }
 
-/** The buckets that images may lie in, on the configured endpoint and with its keys; undefined where none is configured. */
+/**
+ * The buckets that images may lie in, on the configured endpoint and with its keys; undefined where none is configured. The client
+ * is loaded when the first image is asked for.
+ */
 export function openImageBuckets(s3: S3Config | undefined): ImageBuckets | undefined {
-  return s3 === undefined ? undefined : imageBuckets(account(s3));
+  if (s3 === undefined) return undefined;
+  const options = account(s3);
+  let opened: Promise<ImageBuckets> | undefined;
+  const buckets = (): Promise<ImageBuckets> =>
+    (opened ??= import("../../connectors/store/s3/images.js").then(({ imageBuckets }) => imageBuckets(options)));
+  return {
+    hasAny: async (...asked) => (await buckets()).hasAny(...asked),
+    async *pages(...asked) {
+      yield* (await buckets()).pages(...asked);
+    },
+    read: async (...asked) => (await buckets()).read(...asked),
+  };
 }
 
 function account({ endpoint, region, accessKey, secretKey, sessionToken, ca }: S3Config) {

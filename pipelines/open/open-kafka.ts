@@ -1,5 +1,5 @@
 import { basedLog } from "../../connectors/log/kafka/based-log.js";
-import { openKafkaLog, type KafkaLog, type KafkaLogOptions } from "../../connectors/log/kafka/kafka-log.js";
+import type { KafkaLog, KafkaLogOptions } from "../../connectors/log/kafka/kafka-log.js";
 import type { Store } from "../../connectors/store/store.js";
 import { streamLog } from "../../operators/archive/stream-log.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
@@ -17,6 +17,8 @@ export async function openKafka(
 ): Promise<KafkaLog> {
   const { brokers, sasl, clientId, replicationFactor, maxMessageBytes, topics } = kafka;
   const ssl = kafkaTls(kafka);
+  // Loaded where it is used, as is every client of a server: a command that talks to none starts sooner.
+  const { openKafkaLog } = await import("../../connectors/log/kafka/kafka-log.js");
   return openKafkaLog({
     clientId,
     brokers: brokers.split(",").map((broker) => broker.trim()),

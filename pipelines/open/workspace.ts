@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { mkdir } from "node:fs/promises";
-import { openEmbeddedLog, type EmbeddedLog } from "../../connectors/log/embedded/embedded-log.js";
+import type { EmbeddedLog } from "../../connectors/log/embedded/embedded-log.js";
 import { openFilesystemStore } from "../../connectors/store/filesystem/filesystem-store.js";
 import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { Log } from "../../connectors/log/log.js";
@@ -54,6 +54,7 @@ export async function openWorkspace(
     for (const one of opened.reverse()) await one.close();
   };
   try {
+    const { openEmbeddedLog } = await import("../../connectors/log/embedded/embedded-log.js");
     const embedded = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
     opened.push(embedded);
     const opening = await openStore(config, waiting);
