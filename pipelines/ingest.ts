@@ -21,6 +21,7 @@ import { DuePublisher, type Refusal } from "./versions/due-publisher.js";
 import { LogCut } from "./flow/log-cut.js";
 import { keepCompacted } from "./flow/keep-compacted.js";
 import { IngestProgress, type RunCounts } from "./flow/ingest-progress.js";
+import { restMs } from "./flow/rest-between-looks.js";
 import type { FlowControl } from "./flow/flow-control.js";
 import { assertContinues } from "./flow/log-continues.js";
 import { keepRunning } from "./flow/keep-running.js";
@@ -164,9 +165,11 @@ async function produceAll({ options, progress, halt }: Run): Promise<number[]> {
       appended = records;
       progress.onAppended(before + records);
     };
-    before += await produce({ log, source, topic, partitions, erased, stop, control, onAppended });
+    const beganMs = performance.now();
+    const found = await produce({ log, source, topic, partitions, erased, stop, control, onAppended });
+    before += found;
     if (follow === undefined) break;
-    await sleepUntil(follow.rescanMs, stop);
+    await sleepUntil(restMs({ found, tookMs: performance.now() - beganMs, rescanMs: follow.rescanMs }), stop);
   }
   if (follow !== undefined) await aborted(stop);
   const ends = (await log.ends(topic)).map(({ end }) => end);

@@ -147,20 +147,23 @@ test("the purity rule finds I/O, clocks, chance and waiting, and leaves function
 test("the dependency rule finds what is undeclared, unused, undecided or only for development", () => {
   const declared: Package = {
     dependencies: { zod: "1", "@scope/used": "1", idle: "1" },
+    peerDependencies: { sought: "1", forgotten: "1" },
     devDependencies: { typescript: "1", tool: "1", "fast-check": "1", "@types/node": "1", "@types/idle-typed": "1" },
     scripts: { build: "tsc -p ." },
   };
   const files = tree({
     "schemas/a.ts": `import { z } from "zod"; import fs from "node:fs"; import path from "path";`,
     "cli/b.ts": `import x from "@scope/used/deep/file.js"; import y from "absent";`,
-    "cli/c.ts": `import fc from "fast-check";`,
+    "cli/c.ts": `import fc from "fast-check"; const NAME = "sought";`,
     "test/d.test.ts": `import fc from "fast-check"; const t = createRequire(import.meta.url).resolve("tool/package.json");`,
   });
-  const decisions = "`zod` `@scope/used` `idle` `tool` `typescript` `@types/node` `@types/idle-typed`";
+  const decisions =
+    "`zod` `@scope/used` `idle` `sought` `forgotten` `tool` `typescript` `@types/node` `@types/idle-typed`";
   assert.deepEqual(dependencyViolations(files, declared, decisions), [
     "cli/b.ts:1: imports absent, which package.json does not declare",
     "cli/c.ts:1: imports fast-check, which is installed for development only",
     "package.json: declares idle, which nothing uses",
+    "package.json: declares forgotten, which nothing uses",
     "package.json: declares fast-check, which has no line in docs/decisions/001-dependencies.md",
     "package.json: declares @types/idle-typed, which nothing uses",
   ]);

@@ -25,7 +25,6 @@ import { ingestCounts, lateText } from "../report/ingest-counts.js";
 import { throwRefused } from "../report/refused.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { stageSharesText } from "../report/stage-shares.js";
-import {} from "../../schemas/counted.js";
 import { bytesText } from "../wording.js";
 import { sourceArgument } from "../source-argument.js";
 import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
@@ -56,7 +55,12 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .option("--no-publish", "score and archive only")
     .option("--follow", "go on until stopped: take in what is new, and publish when the datasets' triggers fire")
-    .option("--rescan <seconds>", "with --follow: look for new pictures this often", positiveNumber, 10)
+    .option(
+      "--rescan <seconds>",
+      "with --follow: look for new pictures this often; a source in which nothing is new, for a tenth of the time at most",
+      positiveNumber,
+      10,
+    )
     .addHelpText(
       "after",
       exampleText([

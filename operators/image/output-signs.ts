@@ -1,5 +1,4 @@
 import { counted } from "../../schemas/counted.js";
-import {} from "../../schemas/counted.js";
 import { isMultiLabel, type ModelCard } from "../../schemas/model-card.js";
 import type { ScoredBatch } from "../../schemas/scored-batch.js";
 import type { Segment } from "../../schemas/segment.js";

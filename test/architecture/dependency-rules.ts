@@ -32,6 +32,10 @@ export function dependencyViolations(files: readonly SourceFile[], declared: Pac
       .map((word) => COMMANDS[word] ?? word),
   );
   for (const name of declared.bundleDependencies ?? []) used.add(name);
+  // A peer is looked for by its name, where somebody has installed it.
+  for (const name of namesOf(declared.peerDependencies)) {
+    if (files.some(({ path, tree }) => !DEVELOPMENT.test(path) && tree.text.includes(`"${name}"`))) used.add(name);
+  }
   const found: Violation[] = [];
   for (const { path, references } of files) {
     for (const { specifier, line } of references) {

@@ -103,3 +103,25 @@ test("without a home folder the cache is said to be absent, and nothing else fai
     assert.equal(code, 0, err);
   }
 });
+
+test("a command loads what it uses: help no settings; status no client of a server, no engine, no decoder", async () => {
+  assert.deepEqual([...(await loadedBy("--help"))], ["commander"]);
+  const status = await loadedBy("status");
+  assert.ok(status.has("zod"), [...status].join());
+  for (const name of ["kafkajs", "minio", "onnxruntime-node", "sharp", "@tensorflow/tfjs-core", "prom-client"]) {
+    assert.ok(!status.has(name), name);
+  }
+});
+
+/** The packages that a command loads. */
+async function loadedBy(...args: readonly string[]): Promise<Set<string>> {
+  const hook = `export function load(url, context, next) {
+    const name = /^file:.*\\/node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1];
+    if (name !== undefined) process._rawDebug("loads " + name);
+    return next(url, context);
+  }`;
+  const asUrl = (text: string): string => `data:text/javascript,${encodeURIComponent(text)}`;
+  const register = `import { register } from "node:module"; register(${JSON.stringify(asUrl(hook))});`;
+  const { err } = await ended(started(process.execPath, ["--import", asUrl(register), MAIN, ...args]));
+  return new Set([...err.matchAll(/^loads (.+)$/gm)].map(([, name]) => name!));
+}

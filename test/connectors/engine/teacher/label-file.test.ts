@@ -38,6 +38,32 @@ test("a file of labels is read as a person reads it", () => {
     '{"0": ["n01440764", "red"], "1": ["n01443537", "green"], "2": ["n01484850", "blue"]}',
     '{"model_type": "vit", "id2label": {"0": "red", "1": "green", "2": "blue"}, "label2id": {"red": 0}}',
     '\ufeff{"names": ["red", "green", "blue"]}',
+    // Python's str of a dict and a list, as gists of ImageNet's names are
+    "{0: 'red',\n 1: 'green',\n 2: 'blue'}\n",
+    "['red', 'green', 'blue',]\n",
+    '["red", "green", "blue",]',
+    '{"id": 0, "name": "red"}\n{"id": 2, "name": "blue"}\n{"id": 1, "name": "green"}\n',
+    '[{"id": 2, "name": "blue"}, {"id": 0, "name": "red"}, {"id": 1, "name": "green"}]',
+    '{"info": {}, "categories": [{"id": 0, "name": "red"}, {"id": 1, "name": "green"}, {"id": 2, "name": "blue"}]}',
+    '{"vocab": ["red", "green", "blue"]}',
+    '{"version": 2, "idx_to_class": {"0": "red", "1": "green", "2": "blue"}}',
+    '{"class_to_idx": {"red": 0, "blue": 2, "green": 1}}',
+    '{"red": "0", "green": "1", "blue": "2"}',
+    "- red\n- green\n- blue\n",
+    "names:\n- red\n- green\n- blue\n",
+    "path: ../x\ntrain: images\n\nnc: 3\nnames:\n  0: red\n  1: green\n  2: blue\n",
+    "nc: 3\nnames: ['red', 'green', 'blue']  # three\n",
+    'item {\n  id: 0\n  name: "red"\n}\nitem { name: \'green\' id: 1 }\nitem {\n id: 2\n name: "/m/1"\n display_name: "blue"\n}\n',
+    "# classes of the model\nred\ngreen\nblue\n",
+    "0) red\n1) green\n2) blue\n",
+    "0. red\n1. green\n2. blue\n",
+    "[0] red\n[1] green\n[2] blue\n",
+    "0 -> red\n1 -> green\n2 -> blue\n",
+    "class 0: red\nclass 1: green\nclass 2: blue\n",
+    "red, green, blue\n",
+    "class_id,class_name,supercategory\n0,red,warm\n2,blue,cold\n1,green,cold\n",
+    "label,count\nred,100\ngreen,50\nblue,7\n",
+    "\u200bred\ngreen\u00a0\nblue\u200e\n",
   ];
   for (const file of files) assert.deepEqual(read(file).labels, RGB, String(file));
 });
@@ -52,6 +78,7 @@ test("names keep what is theirs: commas, digits, quotes, the name twice", () => 
   assert.deepEqual(read('{"__proto__": 1, "no": 0}').labels, ["no", "__proto__"]);
   assert.deepEqual(read("a b 7\nc d e\n").labels, ["a b 7", "c d e"]);
   assert.deepEqual(read("bird 0\nbird 1\n").labels, ["bird 0", "bird 1"]);
+  assert.deepEqual(read("mr. x\n3.5 mm\n#1 fan\n-- none\n").labels, ["mr. x", "3.5 mm", "#1 fan", "-- none"]);
   assert.deepEqual(read("2 of clubs\n3 of clubs\n").labels, ["2 of clubs", "3 of clubs"]);
 });
 
@@ -61,6 +88,11 @@ test("what cannot be meant is refused, with the line", () => {
     ["red\n \nblue\n", /^names\.txt:2: /],
     ['red\n""\nblue\n', /^names\.txt:2: expected a label, found ""/],
     ["1: red\n2: green\n3: blue", /^names\.txt:1: .*found 1: numbers are counted from 1 here/],
+    ["1. red\n2. green\n3. blue", /^names\.txt:1: .*numbers are counted from 1 here/],
+    ['item { id: 1 name: "red" }\nitem { id: 2 name: "green" }', /numbers are counted from 1 here/],
+    ["id,name,x\n0,red,1\n1,green\n", /^names\.txt:3: expected 3 cells as the head has, found 2/],
+    ["<!DOCTYPE html><html>", /a web page or XML: fetch the file again/],
+    ["version https://git-lfs.github.com/spec/v1\noid sha256:1\n", /a pointer of Git LFS/],
     ["0: red\n1: green\n3: blue", /^names\.txt:3: .*found 3: number 2 has no line/],
     ["0,red\n1,\n2,blue", /^names\.txt:2: expected a name for class 1, found none/],
     ["", /^names\.txt: expected labels, found an empty file/],
