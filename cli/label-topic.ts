@@ -12,7 +12,9 @@ export async function withLabelTopic<T>(
 ): Promise<T> {
   if (kafka === undefined) return work(null);
   const { openStreamKafka } = await import("../pipelines/open/open-kafka.js");
-  const log = await openStreamKafka({ stream, kafka }, store);
+  const log = await openStreamKafka({ stream, kafka }, store, undefined, {
+    rights: { roles: ["labeller"], stream, kafka },
+  });
   const onWarning = (message: string): void => {
     run.warn(message);
   };

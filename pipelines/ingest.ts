@@ -31,6 +31,7 @@ import { sleepUntil } from "./flow/sleep-until.js";
 import { Upkeep } from "./flow/upkeep.js";
 import { tellVersions } from "./kafka/tell-versions.js";
 import { ToldQuarantine } from "./kafka/told-quarantine.js";
+import { assertRights } from "./kafka/needed-rights.js";
 import { assertTopics } from "./kafka/topics.js";
 import { Together } from "./flow/together.js";
 import { StageRecord } from "./flow/stage-record.js";
@@ -94,7 +95,7 @@ interface Live {
 /** source -> log -> decode -> score -> archive -> candidates -> topk -> cut -> training set */
 export async function ingest(options: IngestOptions): Promise<IngestResult> {
   const { workspace, stop, follow, nowMs = Date.now, newId = randomUUID } = options;
-  await assertReadyLog(workspace);
+  await assertReadyLog(options);
   await assertContinues(workspace.log, workspace.store, workspace.config.stream);
   sayWhatNeverFires(options);
   const all = new Together(stop);
@@ -127,10 +128,16 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
 }
 
 /** A log in the data folder is made; topics of a cluster are somebody's, and are to be as they are wanted. Throws E_LOG_IO. */
-async function assertReadyLog({ log, cluster, config }: Workspace): Promise<void> {
+async function assertReadyLog({ workspace, teacher, source }: IngestOptions): Promise<void> {
+  const { log, cluster, config } = workspace;
   const { kafka, stream, partitions } = config;
-  if (kafka === undefined || cluster === null) await log.ensureTopic(stream, partitions);
-  else await assertTopics(cluster, config, kafka, ["images", "versions", "quarantine"]);
+  if (kafka === undefined || cluster === null) {
+    await log.ensureTopic(stream, partitions);
+    return;
+  }
+  const roles = source === undefined ? (["ingest"] as const) : (["ingest", "producer"] as const);
+  await assertRights(cluster, { roles, stream, kafka, teacher: teacherDigest(teacher.card) });
+  await assertTopics(cluster, config, kafka, ["images", "versions", "quarantine"]);
 }
 
 interface Run {

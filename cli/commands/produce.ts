@@ -7,7 +7,7 @@ import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { sourceArgument } from "../source-argument.js";
 import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
 import { counted } from "../../schemas/counted.js";
-import { kafkaOf } from "./topics.js";
+import { kafkaOf } from "../topics/kafka-of.js";
 
 interface ProduceFlags extends SourceFlags, MetricsFlags {
   readonly rate?: number;

@@ -169,7 +169,9 @@ async function replayAll(
         config.kafka === undefined
           ? null
           : await opening(
-              openStreamKafka({ stream: config.stream, kafka: config.kafka }, workspace.store, observing.onRetry),
+              openStreamKafka({ stream: config.stream, kafka: config.kafka }, workspace.store, observing.onRetry, {
+                rights: { roles: ["replayer"], stream: config.stream, kafka: config.kafka },
+              }),
             );
       const teacher = await namedTeacher(config, namesTeacher ? null : declared.settings?.teacher);
       const scoring = await opening(

@@ -5,6 +5,7 @@ import type { Workspace } from "../../pipelines/open/workspace.js";
 import type { Config } from "../../schemas/config.js";
 import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import type { KafkaRole } from "../../schemas/kafka-rights.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 import { LOOPS } from "../../schemas/observed.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
@@ -28,7 +29,7 @@ import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } fro
 import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run-parts.js";
 import { followTeachers } from "../follow-teachers.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
-import { kafkaOf } from "./topics.js";
+import { kafkaOf } from "../topics/kafka-of.js";
 
 interface RunFlags extends ScoringFlags, AllowanceFlags, MetricsFlags {
   readonly teacherDigest?: string;
@@ -177,6 +178,17 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
   });
 }
 
+/** By the names under which `sluice topics acls` says what to allow */
+function rolesOf({ score, topk, publish, compact }: WantedParts): KafkaRole[] {
+  if (score && topk && publish && compact) return ["all"];
+  return [
+    ...(score ? (["scorer"] as const) : []),
+    ...(topk ? (["topk"] as const) : []),
+    ...(publish ? (["publisher"] as const) : []),
+    ...(compact ? (["compactor"] as const) : []),
+  ];
+}
+
 /** Throws E_CONFIG where other machines would not see the store, and nobody has said that there are none. */
 function assertSharedStore({ s3, data }: Location, { oneMachine }: KafkaConfig): void {
   if (s3 !== undefined || oneMachine) return;
@@ -224,8 +236,12 @@ async function runAll(
     observing.onRetry?.(event);
     brokersVoice.onRetry(event);
   };
-  const waiting = { openPatienceMs: flags.wait, onSettled: brokersVoice.onSettled };
-  const log = await opening(openStreamKafka({ stream: config.stream, kafka }, store, onRetry, waiting));
+  const { teacherDigest } = await import("../../schemas/model-card.js");
+  const { stream } = config;
+  const group = ranking === null ? undefined : teacherDigest(ranking);
+  const rights = { roles: rolesOf(wanted), stream, kafka, teacher: group };
+  const waiting = { openPatienceMs: flags.wait, onSettled: brokersVoice.onSettled, rights };
+  const log = await opening(openStreamKafka({ stream, kafka }, store, onRetry, waiting));
   const workspace =
     wanted.score === undefined ? null : await opening(openScorersFolder(config, wanted, observing, storeWait));
   const scoring =
@@ -253,8 +269,7 @@ async function runAll(
       const control = await opening(openControl(store, config.stream, { note, warn }));
       await begin(scorePart(context, { workspace, scoring, control, onProgress }));
       const { drained } = await import("../../pipelines/kafka/drained.js");
-      const { teacherDigest } = await import("../../schemas/model-card.js");
-      const teacherOf = { teacher: teacherDigest(scoring.teacher.card), stream: config.stream };
+      const teacherOf = { teacher: teacherDigest(scoring.teacher.card), stream };
       const ended = drained({ log, store, ...teacherOf, drain: control.drain, signal: all.signal });
       void all.begin(
         ended.then((isDrained) => {

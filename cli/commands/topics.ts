@@ -1,21 +1,24 @@
 import type { AdoptedTopic } from "../../pipelines/kafka/adopt-topics.js";
 import type { Deviation, DeclaredTopic } from "../../pipelines/kafka/topics.js";
-import { EXIT, isSluiceError, SluiceError } from "../../schemas/errors.js";
-import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { EXIT, isSluiceError } from "../../schemas/errors.js";
 import type { Config } from "../../schemas/config.js";
 import type { Invocation } from "../invocation.js";
 import type { Command } from "commander";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openExistingStore, type OpenedStore } from "../existing-store.js";
+import { declareAcls } from "../topics/acls.js";
+import { kafkaOf } from "../topics/kafka-of.js";
 import { counted } from "../../schemas/counted.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   declareAdopt(command, invocation);
+  declareAcls(command, invocation);
   command.addHelpText(
     "after",
     exampleText([
       ["sluice topics create", "makes the topics that are not there yet, then checks all of them"],
       ["sluice topics check", "says how topics differ from what Sluice needs, and what to do"],
+      ["sluice topics acls --role scorer --principal User:scorer", "what a scorer must be allowed"],
       ["sluice topics adopt --dry-run", "how a stream would go on in topics that were made anew, or moved"],
     ]),
   );
@@ -89,15 +92,6 @@ function declareAdopt(command: Command, invocation: () => Invocation): void {
         await store.close();
       }
     });
-}
-
-/** Throws E_CONFIG where no cluster is configured. */
-export function kafkaOf(config: Pick<Config, "kafka">): KafkaConfig {
-  if (config.kafka !== undefined) return config.kafka;
-  throw new SluiceError(
-    "E_CONFIG",
-    "Expected a Kafka cluster, found none. Name its brokers: `kafka: {brokers: host:9092}` in sluice.yaml, or SLUICE_KAFKA__BROKERS.",
-  );
 }
 
 async function withStore<T>(config: Config, work: (store: OpenedStore | null) => Promise<T>): Promise<T> {

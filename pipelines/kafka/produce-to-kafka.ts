@@ -44,7 +44,7 @@ export async function produceToKafka(options: ProduceToKafkaOptions): Promise<Pr
   // Apart from what `ingest` remembers of its sources: both may work in one data folder.
   const source = await openSource(config, paths, { ...openingOf(selected), kept: FOLDERS.produced });
   await keepProducedSource(config, selected);
-  const log = await openKafka(kafka, onRetry);
+  const log = await openKafka(kafka, onRetry, { rights: { roles: ["producer"], stream: topic, kafka } });
   try {
     const partitions = (await log.ends(topic)).length;
     const isNew = (await log.cursor(`produce/${topic}/${source.name}`)) === null;

@@ -2,7 +2,7 @@ import { CURSOR_TOPIC_SETTINGS } from "../../connectors/log/kafka/cursor.js";
 import type { TopicDescription, TopicSettings } from "../../connectors/log/kafka/topics.js";
 import { counted } from "../../schemas/counted.js";
 import type { Config } from "../../schemas/config.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { TopicLog } from "./topic-log.js";
 
@@ -90,7 +90,14 @@ export async function createTopics(log: TopicLog, topics: readonly DeclaredTopic
 /** How the topics of a cluster differ from what is declared. */
 export async function checkTopics(log: TopicLog, topics: readonly DeclaredTopic[]): Promise<Deviation[]> {
   const found: Deviation[] = [];
-  for (const topic of topics) found.push(...deviations(topic, await log.describeTopic(topic.name, CHECKED_SETTINGS)));
+  for (const topic of topics) {
+    try {
+      found.push(...deviations(topic, await log.describeTopic(topic.name, CHECKED_SETTINGS)));
+    } catch (error) {
+      if (!isSluiceError(error, "E_LOG_ACCESS")) throw error;
+      found.push({ topic: topic.name, state: "fail", message: error.message });
+    }
+  }
   return found;
 }
 

@@ -4,22 +4,28 @@ import type { Store } from "../../connectors/store/store.js";
 import { streamLog } from "../../operators/archive/stream-log.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { kafkaLogin, kafkaTls } from "./kafka-login.js";
+import { assertRights, type NeededRights } from "../kafka/needed-rights.js";
 import { assertStreamStore } from "../kafka/stream-store.js";
 
-/** How long brokers that are away at the start are waited for, and who is told that they answer again */
-export type WaitForBrokers = Pick<KafkaLogOptions, "openPatienceMs" | "onSettled">;
+export interface OpeningKafka extends Pick<KafkaLogOptions, "openPatienceMs" | "onSettled"> {
+  /** What the work needs to be allowed, where that is known: said before it begins */
+  readonly rights?: NeededRights;
+}
 
-/** Opens the configured Kafka cluster as a log. Throws E_LOG_ACCESS, or E_LOG_IO where no broker answers. */
+/**
+ * Opens the configured Kafka cluster as a log. Throws E_LOG_ACCESS, also where a right is missing, or E_LOG_IO where no broker answers within
+ * `openPatienceMs`.
+ */
 export async function openKafka(
   kafka: KafkaConfig,
   onRetry?: KafkaLogOptions["onRetry"],
-  how: WaitForBrokers = {},
+  { rights, ...how }: OpeningKafka = {},
 ): Promise<KafkaLog> {
   const { brokers, sasl, clientId, replicationFactor, maxMessageBytes, topics } = kafka;
   const ssl = kafkaTls(kafka);
   // Loaded where it is used, as is every client of a server: a command that talks to none starts sooner.
   const { openKafkaLog } = await import("../../connectors/log/kafka/kafka-log.js");
-  return openKafkaLog({
+  const log = await openKafkaLog({
     clientId,
     brokers: brokers.split(",").map((broker) => broker.trim()),
     replicationFactor,
@@ -33,6 +39,13 @@ export async function openKafka(
     ...(ssl === null ? {} : { ssl }),
     ...(sasl === undefined ? {} : { sasl: kafkaLogin(sasl) }),
   });
+  try {
+    if (rights !== undefined) await assertRights(log, rights);
+    return log;
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
 }
 
 /** A stream on a cluster. */
@@ -49,7 +62,7 @@ export async function openStreamKafka(
   { stream, kafka }: StreamKafka,
   store: Store,
   onRetry?: KafkaLogOptions["onRetry"],
-  how: WaitForBrokers = {},
+  how: OpeningKafka = {},
 ): Promise<KafkaLog> {
   const log = await openKafka(kafka, onRetry, how);
   try {

@@ -75,7 +75,10 @@ export class KafkaAppender {
         const sent = await producer.send({ topic, acks, compression: COMPRESSION_TYPE[compression], messages });
         return firstOffset(sent, topic, partition, place);
       };
-      return await this.#client.retrying(`append to ${topic}/${partition}`, attempt, { topic });
+      return await this.#client.retrying(`append to ${topic}/${partition}`, attempt, {
+        topic,
+        needs: { operation: "Write", resource: "topic", name: topic },
+      });
     } catch (error) {
       // Whether the batch arrived is not known, and so not which number the partition's next one has to have.
       const unknown = error instanceof SluiceError && (error.retryable || BROKEN_SEQUENCE.has(typeOf(error)));

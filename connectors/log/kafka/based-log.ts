@@ -22,6 +22,7 @@ export function basedLog(log: KafkaLog, bases: Bases): KafkaLog {
     cursor: (name) => log.cursor(name),
     groupLags: (topic, prefix) => log.groupLags(topic, prefix),
     groupStates: (topic, prefix, partitions) => log.groupStates(topic, prefix, partitions),
+    lacking: (rights) => log.lacking(rights),
     heldBack: (topic) => log.heldBack(topic),
     close: () => log.close(),
     async identity(topic) {

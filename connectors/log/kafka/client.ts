@@ -6,7 +6,7 @@ import { SluiceError } from "../../../schemas/errors.js";
 import { withRetries, type RetryEvent, type RetryPolicy, type Settled } from "../../bounded-retry.js";
 import { registerCodecs, type Compression } from "./codecs.js";
 import { clientsBroker, openBrokerSocket } from "./sockets.js";
-import { isUnknownTopic, kafkaFailure, typeOf } from "./errors.js";
+import { isUnknownTopic, kafkaFailure, typeOf, type KafkaNeed } from "./errors.js";
 
 export interface KafkaConnection {
   /** host:port of some brokers; they name the others. */
@@ -84,21 +84,21 @@ export class KafkaClient {
 
   /**
    * Tries within bounds; what it throws is a SluiceError. A `topic` that was there before is expected to come back: a
-   * broker that has just been started may not have heard of it yet.
+   * broker that has just been started may not have heard of it yet. `needs`: the right that is missing where Kafka refuses.
    */
   async retrying<T>(
     doing: string,
     attempt: () => Promise<T>,
-    options: { patienceMs?: number; signal?: AbortSignal; topic?: string } = {},
+    options: { patienceMs?: number; signal?: AbortSignal; topic?: string; needs?: KafkaNeed } = {},
   ): Promise<T> {
-    const { topic } = options;
+    const { topic, needs } = options;
     return withRetries(this.policy(options), `${doing} in ${this.place}`, async () => {
       try {
         const result = await attempt();
         if (topic !== undefined) this.#topics.add(topic);
         return result;
       } catch (error) {
-        const failure = kafkaFailure(error, doing, this.place);
+        const failure = kafkaFailure(error, doing, this.place, needs);
         if (!isUnknownTopic(failure) || topic === undefined || !this.#topics.has(topic)) throw failure;
         throw new SluiceError(failure.code, failure.message, { ...failure.context, cause: error, retryable: true });
       }
@@ -130,7 +130,7 @@ export class KafkaClient {
   async administer<T>(
     doing: string,
     work: (admin: Admin) => Promise<T>,
-    options: { patienceMs?: number; topic?: string } = {},
+    options: { patienceMs?: number; topic?: string; needs?: KafkaNeed } = {},
   ): Promise<T> {
     return this.retrying(
       doing,

@@ -51,6 +51,7 @@ export class KafkaCursors {
       const place = { topic, partition: 0, offset, maxBytes: FETCH_BYTES };
       const { raw, aborted } = await this.#client.retrying(`read ${topic}`, () => this.#fetcher.fetch(place), {
         topic,
+        needs: { operation: "Read", resource: "topic", name: topic },
       });
       for (const { key, value } of committedRecords(raw, aborted, offset))
         if (textOf(key) === name) found = textOf(value);

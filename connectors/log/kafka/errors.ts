@@ -1,5 +1,6 @@
 import { tlsFault } from "../../tls-failure.js";
 import { messageOf, SluiceError, type ErrorContext } from "../../../schemas/errors.js";
+import { rightText, type KafkaRight } from "../../../schemas/kafka-rights.js";
 
 /** What the client's errors carry beyond a message */
 interface ClientError extends Error {
@@ -40,13 +41,23 @@ export function isUnknownTopic(failure: SluiceError): boolean {
 
 const ACCESS = /_AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION_FAILED$|^UNSUPPORTED_SASL_MECHANISM$|^ILLEGAL_SASL_STATE$/;
 
+/** The right that a call needs. */
+export type KafkaNeed = Pick<KafkaRight, "operation" | "resource" | "name">;
+
 /** Any error of the client as the log reports it. An error of ours stays what it is. */
-export function kafkaFailure(error: unknown, doing: string, place: string): SluiceError {
+export function kafkaFailure(error: unknown, doing: string, place: string, needs?: KafkaNeed): SluiceError {
   const origin = originOf(error);
   if (origin instanceof SluiceError) return origin;
   const type = typeOf(origin);
   const fail = (code: "E_LOG_IO" | "E_LOG_ACCESS", found: string, context: ErrorContext = {}): SluiceError =>
     new SluiceError(code, `Expected to ${doing} in ${place}, found ${found}`, { cause: error, type, ...context });
+  if (needs !== undefined && type.endsWith("_AUTHORIZATION_FAILED")) {
+    const right = rightText({ ...needs, pattern: "literal" });
+    return fail(
+      "E_LOG_ACCESS",
+      `that this client lacks the right ${right} (${type}). \`sluice topics acls\` prints what each role needs.`,
+    );
+  }
   if (origin.name === "KafkaJSSASLAuthenticationError" || ACCESS.test(type)) {
     return fail(
       "E_LOG_ACCESS",

@@ -2,10 +2,13 @@ import { randomUUID } from "node:crypto";
 import kafkajs from "kafkajs";
 import type { Broker, Cluster, Consumer } from "kafkajs";
 import { SluiceError } from "../../../schemas/errors.js";
+import type { KafkaRight } from "../../../schemas/kafka-rights.js";
+import { coordinatorOf } from "./coordinator.js";
 import { disconnectQuietly, type KafkaClient } from "./client.js";
 import { typeOf } from "./errors.js";
 import type { AbortedTransaction, RawRecord } from "./records.js";
-import { topicId } from "./topic-id.js";
+import { lackingOnGroup, lackingOnTopic } from "./rights.js";
+import { topicMetadata, UNKNOWN_TOPIC } from "./topic-metadata.js";
 
 /** What one request has brought of one partition. */
 export interface Fetched {
@@ -103,13 +106,43 @@ export class KafkaFetcher {
     }
   }
 
-  /** What the brokers call a topic since it was made; null where they have no such ids. */
+  /** What the brokers call a topic since it was made; null where they have no such ids. Throws E_LOG_IO where there is no such topic. */
   async topicId(topic: string): Promise<string | null> {
-    const { cluster } = await this.#connect();
-    try {
+    return this.#asking(async (cluster) => {
       // Else the client knows of no broker yet.
       await cluster.addTargetTopic(topic);
-      return await topicId(await cluster.findControllerBroker(), topic);
+      const found = await topicMetadata(await cluster.findControllerBroker(), topic);
+      if (found === null || found.id !== null) return found?.id ?? null;
+      const { errorCode } = found;
+      throw new SluiceError(
+        "E_LOG_IO",
+        `Expected the id of topic "${topic}", found ${errorCode === UNKNOWN_TOPIC ? "no such topic" : `error ${errorCode} of Kafka`}.`,
+        { topic, errorCode, retryable: true },
+      );
+    });
+  }
+
+  /** Of the rights on one topic, or on one group, those that this client lacks, as far as the brokers say. */
+  async lacking(rights: readonly KafkaRight[]): Promise<readonly KafkaRight[]> {
+    const first = rights[0];
+    if (first === undefined) return [];
+    const { resource, name } = first;
+    return this.#asking(async (cluster) => {
+      await cluster.refreshMetadataIfNecessary();
+      if (resource === "topic") return lackingOnTopic(await cluster.findControllerBroker(), name, rights);
+      try {
+        return await lackingOnGroup(await coordinatorOf(cluster, name), name, rights);
+      } catch (error) {
+        if (typeOf(error) !== "GROUP_AUTHORIZATION_FAILED") throw error;
+        return rights;
+      }
+    });
+  }
+
+  async #asking<T>(ask: (cluster: Cluster) => Promise<T>): Promise<T> {
+    const { cluster } = await this.#connect();
+    try {
+      return await ask(cluster);
     } catch (error) {
       this.#forget();
       throw error;

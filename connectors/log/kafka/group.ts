@@ -5,8 +5,9 @@ import kafkajs from "kafkajs";
 import type { Cluster, Consumer } from "kafkajs";
 import { isSluiceError, messageOf, SluiceError } from "../../../schemas/errors.js";
 import type { KafkaClient } from "./client.js";
-import { isExpelled, kafkaFailure } from "./errors.js";
+import { isExpelled, kafkaFailure, typeOf, type KafkaNeed } from "./errors.js";
 import { disconnectQuietly } from "./client.js";
+import { coordinatorOf } from "./coordinator.js";
 
 export interface GroupTimes {
   /** A member that gives no sign for this long loses its partitions, ms. Default 10,000. */
@@ -162,12 +163,16 @@ export class KafkaMember {
     });
     this.#consumer.on(CRASH, ({ payload }) => {
       this.#joining = false;
-      if (!payload.restart) void this.#runAgain(kafkaFailure(payload.error, this.#doing, this.#client.place));
+      if (!payload.restart) void this.#runAgain(this.#failure(payload.error));
     });
-    await this.#client.retrying(this.#doing, async () => {
-      await this.#consumer.connect();
-      await this.#consumer.subscribe({ topic: this.#topic, fromBeginning: true });
-    });
+    await this.#client.retrying(
+      this.#doing,
+      async () => {
+        await this.#consumer.connect();
+        await this.#consumer.subscribe({ topic: this.#topic, fromBeginning: true });
+      },
+      { needs: { operation: "Read", resource: "topic", name: this.#topic } },
+    );
     await this.#run();
   }
 
@@ -187,7 +192,7 @@ export class KafkaMember {
     this.#assigned = [];
     if (this.#isStopping()) return;
     await this.#run().catch((error: unknown) => {
-      this.#fail(kafkaFailure(error, this.#doing, this.#client.place));
+      this.#fail(this.#failure(error));
     });
   }
 
@@ -202,7 +207,7 @@ export class KafkaMember {
       await sleep(500);
       if (this.#isStopping()) return;
       await this.#run().catch((error: unknown) => {
-        this.#fail(kafkaFailure(error, this.#doing, this.#client.place));
+        this.#fail(this.#failure(error));
       });
     } else this.#fail(failure);
   }
@@ -221,9 +226,17 @@ export class KafkaMember {
         return await find(group);
       } catch (error) {
         this.#joining = false;
-        throw error;
+        if ((error as Error | null)?.name !== "KafkaJSGroupCoordinatorNotFound") throw error;
+        return await coordinatorOf(cluster, this.#group);
       }
     };
+  }
+
+  /** What joining or heartbeats fail with. */
+  #failure(error: unknown): SluiceError {
+    const ofGroup = typeOf(error) === "GROUP_AUTHORIZATION_FAILED";
+    const on = ofGroup ? { resource: "group", name: this.#group } : { resource: "topic", name: this.#topic };
+    return kafkaFailure(error, this.#doing, this.#client.place, { operation: "Read", ...on } as KafkaNeed);
   }
 
   get #doing(): string {
@@ -298,7 +311,8 @@ export class KafkaMember {
       });
     };
     try {
-      await this.#client.retrying(doing, attempt, { signal });
+      const needs = { operation: "Read", resource: "group", name: this.#group } as const;
+      await this.#client.retrying(doing, attempt, { signal, needs });
     } catch (error) {
       if (isExpelled(error)) abort.abort();
       if (!abort.signal.aborted) throw error;

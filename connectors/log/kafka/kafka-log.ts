@@ -1,5 +1,6 @@
 import { SluiceError } from "../../../schemas/errors.js";
 import type { LogRecord, StoredRecord } from "../../../schemas/image-record.js";
+import type { KafkaRight } from "../../../schemas/kafka-rights.js";
 import type { LogIdentity } from "../../../schemas/stream-log.js";
 import { inBatches, KafkaAppender } from "./append.js";
 import { KafkaClient, type KafkaConnection } from "./client.js";
@@ -55,10 +56,12 @@ export interface KafkaLog extends Log {
   committed(group: string, topic: string, partition: number): Promise<number | null>;
   /** How far groups with members whose names begin with `prefix` are behind on a topic; those that have committed there. */
   groupLags(topic: string, prefix: string): Promise<readonly GroupLag[]>;
-  /** By partition, records that are there and that nobody reads yet, since a transaction before them is not finished. */
-  heldBack(topic: string): Promise<readonly number[]>;
   /** The same, of groups without members too; of `partitions` alone, where a group reads no others */
   groupStates(topic: string, prefix: string, partitions?: readonly number[]): Promise<readonly GroupState[]>;
+  /** By partition, records that are there and that nobody reads yet, since a transaction before them is not finished. */
+  heldBack(topic: string): Promise<readonly number[]>;
+  /** Of these rights those that this client lacks, as far as the brokers say (from 2.8 on). Prefixed ones are passed over. */
+  lacking(rights: readonly KafkaRight[]): Promise<readonly KafkaRight[]>;
 }
 
 /**
@@ -115,8 +118,10 @@ class BrokerLog implements KafkaLog {
   }
 
   async deleteBefore(topic: string, partition: number, offset: number): Promise<void> {
-    await this.#client.administer(`delete records of "${topic}"`, (admin) =>
-      admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] }),
+    await this.#client.administer(
+      `delete records of "${topic}"`,
+      (admin) => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] }),
+      { needs: { operation: "Delete", resource: "topic", name: topic } },
     );
   }
 
@@ -136,12 +141,28 @@ class BrokerLog implements KafkaLog {
     return groupStates(this.#client, topic, prefix, partitions === undefined ? {} : { partitions });
   }
 
+  async lacking(rights: readonly KafkaRight[]): Promise<readonly KafkaRight[]> {
+    const places = new Map<string, KafkaRight[]>();
+    for (const right of rights) {
+      if (right.pattern !== "literal") continue;
+      const place = `${right.resource} ${right.name}`;
+      places.set(place, [...(places.get(place) ?? []), right]);
+    }
+    const missing: KafkaRight[] = [];
+    for (const [place, own] of places)
+      missing.push(
+        ...(await this.#client.retrying(`look at the rights on ${place}`, () => this.#fetcher.lacking(own))),
+      );
+    return missing;
+  }
+
   async heldBack(topic: string): Promise<readonly number[]> {
     const ends = await this.ends(topic);
     const held = ends.map(async ({ end: offset }, partition) => {
       const place = { topic, partition, offset, maxBytes: 1 };
       const fetched = await this.#client.retrying(`look at ${topic}/${partition}`, () => this.#fetcher.fetch(place), {
         topic,
+        needs: { operation: "Read", resource: "topic", name: topic },
       });
       return Math.max(0, fetched.logEnd - offset);
     });
@@ -180,7 +201,10 @@ class BrokerLog implements KafkaLog {
           throw error;
         }
       };
-      const fetched = await this.#client.retrying(`fetch from ${topic}/${partition}`, attempt, { topic });
+      const fetched = await this.#client.retrying(`fetch from ${topic}/${partition}`, attempt, {
+        topic,
+        needs: { operation: "Read", resource: "topic", name: topic },
+      });
       const to = fetched === null ? null : endOf(fetched.raw);
       const records = fetched === null ? [] : committedRecords(fetched.raw, fetched.aborted, offset);
       const passed = new Set(wanted.filter((one) => one === offset || (to !== null && one < to)));
@@ -224,7 +248,7 @@ class BrokerLog implements KafkaLog {
     const found = await this.#client.administer(
       `read the commits of group "${group}"`,
       (admin) => admin.fetchOffsets({ groupId: group, topics: [topic] }),
-      { topic },
+      { topic, needs: { operation: "Describe", resource: "group", name: group } },
     );
     const offset = found[0]?.partitions.find((one) => one.partition === partition)?.offset;
     return offset === undefined || Number(offset) < 0 ? null : Number(offset);

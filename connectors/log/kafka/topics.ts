@@ -1,6 +1,7 @@
 import kafkajs from "kafkajs";
 import { counted } from "../../../schemas/counted.js";
-import { SluiceError } from "../../../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
+import { isUnknownTopic } from "./errors.js";
 import type { KafkaClient } from "./client.js";
 import type { PartitionEnds } from "../log.js";
 
@@ -18,6 +19,22 @@ const DEFAULTS: TopicSettings = {
   "retention.ms": "-1",
 };
 
+/** null where there is no such topic. Throws E_LOG_ACCESS where this client may not know. */
+async function partitionsOf(client: KafkaClient, topic: string): Promise<number | null> {
+  const needs = { operation: "Describe", resource: "topic", name: topic } as const;
+  try {
+    const { topics } = await client.administer(
+      `find topic "${topic}"`,
+      (admin) => admin.fetchTopicMetadata({ topics: [topic] }),
+      { needs },
+    );
+    return topics[0]?.partitions.length ?? null;
+  } catch (error) {
+    if (isSluiceError(error, "E_LOG_IO") && isUnknownTopic(error)) return null;
+    throw error;
+  }
+}
+
 /** Creates the topic where it is absent. Throws E_LOG_IO where it has fewer partitions. */
 export async function ensureTopic(
   client: KafkaClient,
@@ -25,12 +42,19 @@ export async function ensureTopic(
   partitions: number,
   { replicationFactor, settings }: { replicationFactor: number; settings: TopicSettings },
 ): Promise<void> {
-  const configEntries = Object.entries({ ...DEFAULTS, ...settings }).map(([name, value]) => ({ name, value }));
-  const created = await client.administer(`create topic "${topic}"`, (admin) =>
-    admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries }] }),
-  );
-  if (created) return;
-  const found = (await topicEnds(client, topic)).length;
+  // Clients that may not create topics are not to need it where there is nothing to create.
+  let found = await partitionsOf(client, topic);
+  if (found === null) {
+    const configEntries = Object.entries({ ...DEFAULTS, ...settings }).map(([name, value]) => ({ name, value }));
+    const created = await client.administer(
+      `create topic "${topic}"`,
+      (admin) =>
+        admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries }] }),
+      { needs: { operation: "Create", resource: "topic", name: topic } },
+    );
+    if (created) return;
+    found = (await topicEnds(client, topic)).length;
+  }
   if (found >= partitions) return;
   throw new SluiceError(
     "E_LOG_IO",
@@ -43,6 +67,7 @@ export async function ensureTopic(
 export async function topicEnds(client: KafkaClient, topic: string): Promise<readonly PartitionEnds[]> {
   const offsets = await client.administer(`find topic "${topic}"`, (admin) => admin.fetchTopicOffsets(topic), {
     topic,
+    needs: { operation: "Describe", resource: "topic", name: topic },
   });
   return [...offsets]
     .sort((a, b) => a.partition - b.partition)
@@ -57,7 +82,7 @@ export async function offsetsAt(client: KafkaClient, topic: string, timestampMs:
   const offsets = await client.administer(
     `find topic "${topic}"`,
     (admin) => admin.fetchTopicOffsetsByTimestamp(topic, timestampMs),
-    { topic },
+    { topic, needs: { operation: "Describe", resource: "topic", name: topic } },
   );
   return [...offsets].sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
 }
@@ -67,21 +92,23 @@ export interface TopicDescription {
   readonly settings: TopicSettings;
 }
 
-/** A topic as it is, with those of its settings that are named in `settings`; null where there is none. */
+/** A topic as it is, with those of its settings that are named in `settings`; null where there is none. Throws E_LOG_ACCESS, E_LOG_IO. */
 export async function describeTopic(
   client: KafkaClient,
   topic: string,
   settings: readonly string[],
 ): Promise<TopicDescription | null> {
-  const names = await client.administer("list the topics", (admin) => admin.listTopics());
-  if (!names.includes(topic)) return null;
-  const partitions = (await topicEnds(client, topic)).length;
+  const partitions = await partitionsOf(client, topic);
+  if (partitions === null) return null;
   if (settings.length === 0) return { partitions, settings: {} };
-  const { resources } = await client.administer(`read the settings of topic "${topic}"`, (admin) =>
-    admin.describeConfigs({
-      includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [...settings] }],
-    }),
+  const { resources } = await client.administer(
+    `read the settings of topic "${topic}"`,
+    (admin) =>
+      admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [...settings] }],
+      }),
+    { needs: { operation: "DescribeConfigs", resource: "topic", name: topic } },
   );
   const entries = resources.flatMap(({ configEntries }) => configEntries);
   return { partitions, settings: Object.fromEntries(entries.map((e) => [e.configName, e.configValue])) };

@@ -2,13 +2,24 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import kafkajs from "kafkajs";
+import type { Admin } from "kafkajs";
 import { startKafka, type LocalKafka } from "../../../deploy/local/kafka.js";
+import { askedRights, assertRights } from "../../../pipelines/kafka/needed-rights.js";
 import { openKafka } from "../../../pipelines/open/open-kafka.js";
 import { configSchema } from "../../../schemas/config.js";
 import { isSluiceError } from "../../../schemas/errors.js";
+import type { KafkaConfig } from "../../../schemas/kafka-config.js";
+import { KAFKA_ROLES, rightText } from "../../../schemas/kafka-rights.js";
 import { makeCertificates, type Certificates } from "../../deploy/local/certificates.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
+import { AllowedRoles } from "../../fixtures/allowed-roles.js";
+import { MAIN, ranSluice, RunProcess, type Ran } from "../../fixtures/kafka-site.js";
+import { picture } from "../../fixtures/make-images.js";
+import { writeSmallTeacher } from "../../fixtures/models.js";
+import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
 const PASSWORD = "a password of the test";
 const JAAS = "org.apache.kafka.common.security";
@@ -35,11 +46,12 @@ describe("brokers that want TLS and a login", { skip: await cannotStart("kafka")
       "ssl.truststore.type": "PEM",
       "ssl.truststore.location": files.ca,
     };
+    const plainUsers = ["anna", "nobody", ...KAFKA_ROLES].map((user) => `user_${user}="${PASSWORD}"`);
     const login = {
       ...ssl,
       "ssl.client.auth": "none",
       "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512,OAUTHBEARER",
-      "plain.sasl.jaas.config": `${JAAS}.plain.PlainLoginModule required user_anna="${PASSWORD}";`,
+      "plain.sasl.jaas.config": `${JAAS}.plain.PlainLoginModule required ${plainUsers.join(" ")};`,
       "scram-sha-512.sasl.jaas.config": `${JAAS}.scram.ScramLoginModule required;`,
       "oauthbearer.sasl.jaas.config": `${JAAS}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";`,
     };
@@ -49,6 +61,10 @@ describe("brokers that want TLS and a login", { skip: await cannotStart("kafka")
         { name: "SECURE", protocol: "SASL_SSL", properties: login },
       ],
       scram: { username: "berta", password: PASSWORD },
+      properties: {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS;User:anna;User:berta;User:clara;User:CN=client",
+      },
     });
   });
   after(async () => {
@@ -104,5 +120,132 @@ describe("brokers that want TLS and a login", { skip: await cannotStart("kafka")
       await opened("SECURE", { tls: { ca: files.ca }, sasl: silent }),
       /kafka\.sasl\.tokenCommand, found exit code 3/,
     );
+  });
+
+  describe("each role, allowed what `sluice topics acls` prints", () => {
+    const STREAM = "guarded";
+    let admin: Admin;
+    let allowed: AllowedRoles;
+    let environment: Record<string, string>;
+    let place: { readonly stream: string; readonly kafka: KafkaConfig };
+    before(async () => {
+      admin = new kafkajs.Kafka({ brokers: [broker.address], logLevel: kafkajs.logLevel.NOTHING }).admin();
+      await admin.connect();
+      environment = {
+        SLUICE_KAFKA__BROKERS: broker.addresses["SECURE"]!,
+        SLUICE_KAFKA__TLS__CA: files.ca,
+        SLUICE_KAFKA__SASL__MECHANISM: "plain",
+        SLUICE_KAFKA__SASL__PASSWORD: PASSWORD,
+        SLUICE_KAFKA__ONE_MACHINE: "true",
+        SLUICE_STREAM: STREAM,
+        SLUICE_PARTITIONS: "1",
+        SLUICE_TEACHER: "teacher",
+        SLUICE_BYTES: "keep",
+        SLUICE_ARCHIVE__SEGMENT_DELAY_MS: "200",
+      };
+      const sasl = { mechanism: "plain", username: "anna", password: PASSWORD };
+      const config = configSchema.parse({
+        stream: STREAM,
+        kafka: { brokers: broker.addresses["SECURE"], tls: { ca: files.ca }, sasl },
+      });
+      place = { stream: STREAM, kafka: config.kafka! };
+      allowed = new AllowedRoles(admin, place);
+      await allowed.allow(KAFKA_ROLES);
+    });
+    after(() => admin.disconnect());
+
+    const as = (user: string): NodeJS.ProcessEnv => ({
+      ...process.env,
+      ...environment,
+      SLUICE_KAFKA__SASL__USERNAME: user,
+    });
+    const site = async (t: TestContext): Promise<string> => {
+      const at = await temporaryFolder(t);
+      await writeSmallTeacher(join(at, "teacher"), "onnx", { seed: 3 });
+      const dataset = { name: "best", select: { k: 2, p: 3 }, trigger: { everyImages: 6 } };
+      await writeFile(join(at, "sluice.yaml"), JSON.stringify({ datasets: [dataset] }));
+      return at;
+    };
+
+    test("every role does its work with them, and a user without them is told which right is missing", async (t) => {
+      const at = await site(t);
+      const sluice = (user: string, ...args: string[]): Promise<Ran> => ranSluice(args, { cwd: at, env: as(user) });
+      const succeeds = async (user: string, ...args: string[]): Promise<Ran> => {
+        const done = await sluice(user, ...args);
+        assert.equal(done.code, 0, `${user}: sluice ${args.join(" ")}\n${done.stdout}${done.stderr}`);
+        return done;
+      };
+      await succeeds("administrator", "topics", "create");
+      for (let seed = 0; seed < 6; seed++)
+        await writeFile(join(at, `${seed}.jpg`), await picture(24, 16, seed).jpeg().toBuffer());
+      const denied = await sluice("nobody", "produce", ".", "--include", "*.jpg");
+      assert.equal(denied.code, 1);
+      assert.match(denied.stderr, /E_LOG_ACCESS: .*found that Write on topic guarded, .* are missing/);
+      assert.match(denied.stderr, /`sluice topics acls --role producer` prints what to allow/);
+      assert.doesNotMatch(denied.stderr, /topics create/);
+      const looked = await sluice("nobody", "topics", "check");
+      assert.equal(looked.code, 1);
+      assert.match(looked.stdout + looked.stderr, /lacks the right Describe on topic guarded/);
+      assert.doesNotMatch(looked.stdout + looked.stderr, /Create it/);
+
+      await succeeds("producer", "produce", ".", "--include", "*.jpg");
+      const running = (user: string, ...args: string[]): RunProcess => {
+        const one = new RunProcess([MAIN, "run", ...args, "--progress", "lines"], at, as(user));
+        t.after(() => one.end("SIGKILL"));
+        return one;
+      };
+      const scorer = running("scorer", "score");
+      const others = [running("topk", "topk"), running("publisher", "publish")];
+      const all = [scorer, ...others];
+      const deadline = Date.now() + 180_000;
+      while ((await admin.fetchTopicOffsets("sluice-guarded-versions"))[0]!.high === "0") {
+        for (const one of all) assert.equal(one.ended, null, one.said);
+        assert.ok(Date.now() < deadline, all.map(({ said }) => said).join("\n"));
+        await sleep(200);
+      }
+      for (const one of all) assert.equal(await one.end("SIGTERM"), 0, one.said);
+
+      assert.match((await succeeds("observer", "topics", "check")).stdout, /Nothing to mend\./);
+      await succeeds("observer", "status");
+      await succeeds("ingest", "ingest", "--no-publish");
+      await succeeds("compactor", "compact");
+    });
+
+    test("without one of them the right is named before anything is done", async () => {
+      const teacher = "0123456789abcdef0123456789abcdef";
+      for (const role of ["scorer", "topk", "publisher", "producer"] as const) {
+        const sasl = { ...place.kafka.sasl!, username: role } as KafkaConfig["sasl"];
+        const log = await openKafka({ ...place.kafka, sasl });
+        try {
+          const needed = { roles: [role], ...place, teacher };
+          const missing = async (): Promise<string> => {
+            const found = await log.lacking(askedRights(needed));
+            return found.map(rightText).join(", ");
+          };
+          const becomes = async (expected: string): Promise<void> => {
+            const deadline = Date.now() + 60_000;
+            let found = await missing();
+            while (found !== expected && Date.now() < deadline) found = await missing();
+            assert.equal(found, expected);
+          };
+          await becomes("");
+          for (const right of allowed.rights(role)) {
+            await allowed.take(role, right);
+            const name = right.pattern === "literal" ? right.name : `${right.name}${teacher.slice(0, 16)}`;
+            const named = rightText({ ...right, pattern: "literal", name });
+            await becomes(named);
+            await assert.rejects(assertRights(log, needed), (error) => {
+              assert.ok(isSluiceError(error, "E_LOG_ACCESS"));
+              assert.match(error.message, /sluice topics acls --role/);
+              return error.message.includes(`found that ${named} is missing`);
+            });
+            await allowed.allowAs(role, right);
+          }
+          await becomes("");
+        } finally {
+          await log.close();
+        }
+      }
+    });
   });
 });
