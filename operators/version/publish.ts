@@ -51,6 +51,8 @@ export interface PublishOptions extends CommitPolicy {
   readonly memoryBytes?: number;
   /** The version that this cut may repeat: the newest one of its span. By default the dataset's newest. */
   readonly same?: Manifest | null | undefined;
+  /** The dataset's newest version as far as the publisher knows: where others have published since, the commit finds out. By default it is looked up. */
+  readonly parent?: Manifest | undefined;
   /** What may be published although nobody could want it; by default all: who publishes on somebody's behalf says */
   readonly allow?: Allowance;
   /** Absences that `read` has met, for the message */
@@ -75,7 +77,7 @@ export async function publish(cut: Cut, options: PublishOptions): Promise<Publis
   const { store, attempt, commitId, signal } = options;
   const dataset = cut.dataset.name;
   const folder = keys.attempt(dataset, attempt);
-  const parent = await newestManifest(store, dataset);
+  const parent = options.parent ?? (await newestManifest(store, dataset));
   const policed = { dataset, teacher: cut.teacher, provenance: provenanceOf(cut) };
   refuseRegress(policed, parent, options);
   const reached = { commit: false };

@@ -25,6 +25,10 @@ export interface CutAndPublishOptions extends CutOptions {
   readonly automatic: boolean;
   /** The newest version of the span, which this one may repeat; by default the dataset's newest */
   readonly same?: Manifest | null | undefined;
+  /** See `PublishOptions` */
+  readonly parent?: Manifest | undefined;
+  /** Remove what old attempts left behind. Default true; who publishes many versions does it once */
+  readonly sweep?: boolean;
   readonly onProgress?: OnProgress;
   readonly observer?: Observer | undefined;
   readonly signal?: AbortSignal;
@@ -78,6 +82,7 @@ async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<Publi
     sheets,
     automatic,
     same: options.same,
+    parent: options.parent,
     onConflict: "next",
     now: () => new Date(nowMs()),
     codeVersion: CODE_VERSION,
@@ -101,11 +106,14 @@ async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<Publi
     cutMs,
     publishMs: nowMs() - beganMs - cutMs,
   });
-  const oldMs = nowMs() - OLD_MS;
-  await sweepAttempts(store, options.dataset.name, {
-    consider: (attempt) => Number(attempt.split("-")[0]) < oldMs,
-  });
+  if (options.sweep !== false) await sweepOldAttempts(store, options.dataset.name, nowMs());
   return { ...published, absences };
+}
+
+/** Removes what attempts of a day ago and more left behind. */
+export async function sweepOldAttempts(store: Store, dataset: string, nowMs: number): Promise<void> {
+  const oldMs = nowMs - OLD_MS;
+  await sweepAttempts(store, dataset, { consider: (attempt) => Number(attempt.split("-")[0]) < oldMs });
 }
 
 /** Younger attempts are not even looked at: most of them are at work. */

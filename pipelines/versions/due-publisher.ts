@@ -3,7 +3,8 @@ import { newestManifest } from "../../operators/version/manifests.js";
 import { isSluiceError, type SluiceError } from "../../schemas/errors.js";
 import { frontierName, type Frontier } from "../../schemas/frontier.js";
 import { teacherDigest } from "../../schemas/model-card.js";
-import { cutAndPublish, type CutAndPublishOptions, type PublishedCut } from "./cut-and-publish.js";
+import { cutAndPublish, sweepOldAttempts, type CutAndPublishOptions, type PublishedCut } from "./cut-and-publish.js";
+import type { Manifest } from "../../schemas/manifest.js";
 import type { CutScheduler, DueCut } from "../flow/cut-scheduler.js";
 
 export type DuePublisherOptions = Omit<
@@ -63,6 +64,8 @@ export class DuePublisher {
     const { scheduler, mayPublish, onPublished, onWarning, onRefused, nowMs } = this.#options;
     const published: PublishedCut[] = [];
     const refused: Refusal[] = [];
+    // Looking for a dataset's newest version reads the names of all, and what old attempts left is looked for among all files: once each.
+    const newest = new Map<string, Manifest>();
     for (const cut of due) {
       const place = `${cut.dataset.name} ${cut.span.startMs}..${cut.span.endMs}`;
       if (this.#isSettled(place, frontier)) continue;
@@ -73,13 +76,18 @@ export class DuePublisher {
           ...cut,
           frontier,
           automatic: true,
+          parent: newest.get(cut.dataset.name),
+          sweep: false,
           ...(signal === undefined ? {} : { signal }),
         });
         scheduler.published(cut.dataset, made.manifest);
         this.#refused.delete(place);
         published.push(made);
-        if (made.outcome === "created") onPublished?.(made);
-        else this.#unchanged.set(place, { frontier: frontierName(frontier), atMs: nowMs() });
+        if (made.outcome === "exists") newest.delete(cut.dataset.name);
+        if (made.outcome === "created") {
+          newest.set(cut.dataset.name, made.manifest);
+          onPublished?.(made);
+        } else this.#unchanged.set(place, { frontier: frontierName(frontier), atMs: nowMs() });
       } catch (error) {
         if (signal?.aborted === true && isSluiceError(error, "E_CANCELLED")) break;
         if (isUnwanted(error)) {
@@ -91,10 +99,15 @@ export class DuePublisher {
           refused.push(refusal);
         } else if (isSluiceError(error, "E_PUBLISH_CONFLICT")) {
           // Another publisher was quicker, with more than this one has seen.
+          newest.delete(cut.dataset.name);
           onWarning?.(error.message, error.code);
           await this.learn(cut.dataset);
         } else throw error;
       }
+    }
+    if (published.length > 0) {
+      for (const dataset of new Set(due.map((cut) => cut.dataset.name)))
+        await sweepOldAttempts(this.#options.store, dataset, nowMs());
     }
     return { published, refused };
   }
