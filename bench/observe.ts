@@ -1,3 +1,4 @@
+import { consoleCost } from "./observe/console-cost.js";
 import { metricsCost } from "./observe/metrics-cost.js";
 import type { Bench, BenchOptions, Measures } from "./harness.js";
 
@@ -8,7 +9,7 @@ export interface Looking {
   readonly ratios: Readonly<Record<string, number>>;
 }
 
-const LOOKERS: readonly ((options: BenchOptions) => Promise<Looking>)[] = [metricsCost];
+const LOOKERS: readonly ((options: BenchOptions) => Promise<Looking>)[] = [metricsCost, consoleCost];
 
 /** What it costs to be seen: an ingest with somebody looking on against the same one alone, in pairs. */
 export const bench: Bench = async (options) => {

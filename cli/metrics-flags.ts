@@ -45,8 +45,10 @@ export async function observed<Done>(
   body: (observing: Observing, context: WorkContext) => Promise<Done>,
 ): Promise<Done> {
   const { openObserving } = await import("../pipelines/observe/observing.js");
-  const { nowMs } = run.terminal;
-  const observing = await openObserving({ config, command, loops, onEvent: run.onEvent, nowMs });
+  const { nowMs, environment } = run.terminal;
+  const { onEvent } = run;
+  const { warn } = context;
+  const observing = await openObserving({ config, command, loops, onEvent, environment, warn, nowMs });
   if (observing.url !== null) context.note(`metrics at ${observing.url}/metrics`);
   try {
     return await body(observing, {

@@ -173,7 +173,9 @@ async function produceAll({ options, progress, halt }: Run): Promise<number[]> {
       progress.onAppended(before + records);
     };
     const beganMs = performance.now();
-    const found = await produce({ log, source, topic, partitions, erased, stop, control, onAppended });
+    const { observer, nowMs } = options;
+    const appending = { log, source, topic, partitions, erased, stop, control, onAppended, observer, nowMs };
+    const found = await produce(appending);
     before += found;
     if (follow === undefined) break;
     await sleepUntil(restMs({ found, tookMs: performance.now() - beganMs, rescanMs: follow.rescanMs }), stop);
@@ -286,7 +288,8 @@ async function openLive(options: Run["options"], frontier: Frontier): Promise<Li
     // A run that ends gives them back instead.
     if (follow !== undefined) onWarning?.(error.message, error.code);
   };
-  const publisher = new DuePublisher({ ...options, store, card, stream, scheduler, onRefused });
+  const { traced } = datasets;
+  const publisher = new DuePublisher({ ...options, store, card, stream, scheduler, traced, onRefused });
   return { datasets, scheduler, publisher };
 }
 

@@ -5,7 +5,9 @@ import { isSluiceError } from "../schemas/errors.js";
 import type { ErasedImages } from "../operators/archive/erased-images.js";
 import { sha256Hex } from "../schemas/canonical.js";
 import { erasedRecord } from "../schemas/erased.js";
-import { encodeImageRecord, type ImageRecord } from "../schemas/image-record.js";
+import { encodeImageRecord, type ImageRecord, type LogRecord } from "../schemas/image-record.js";
+import type { Observer } from "../schemas/observed.js";
+import { TRACEPARENT, traceparentOf, type TraceContext } from "../schemas/trace.js";
 import { batches, mapOrdered } from "./flow/flow.js";
 import type { FlowControl } from "./flow/flow-control.js";
 import { sleepUntil } from "./flow/sleep-until.js";
@@ -26,6 +28,9 @@ export interface ProduceOptions {
   readonly perS?: number;
   /** What is asked of this process while it runs; absent: nothing can be */
   readonly control?: FlowControl | undefined;
+  /** Told of the images with which a trace begins */
+  readonly observer?: Observer | undefined;
+  readonly nowMs?: () => number;
 }
 
 /** Appended at once, with the source's cursor: a flush of the disk is shared by this many. */
@@ -42,7 +47,19 @@ const RECORD_BYTES = 256;
  * one batch at most (see `Log.append`). Batches go around the partitions. Returns the number of records appended.
  */
 export async function produce(options: ProduceOptions): Promise<number> {
-  const { log, source, topic, partitions, onAppended, stop, inline, perS, erased } = options;
+  const {
+    log,
+    source,
+    topic,
+    partitions,
+    onAppended,
+    stop,
+    inline,
+    perS,
+    erased,
+    observer,
+    nowMs = Date.now,
+  } = options;
   const name = `produce/${topic}/${source.name}`;
   const startedMs = performance.now();
   let appended = 0;
@@ -56,13 +73,38 @@ export async function produce(options: ProduceOptions): Promise<number> {
     if (held !== null && !(await held)) break;
     const value = group[group.length - 1]!.cursor;
     await erased?.look();
-    const records = group.map(({ record }) => encodeImageRecord(withoutErased(record, erased)));
-    await log.append(topic, turn++ % partitions, records, { name, value });
+    const traces: [number, TraceContext][] = [];
+    const startMs = nowMs();
+    const records = group.map(({ record }, at) => {
+      const encoded = encodeImageRecord(withoutErased(record, erased));
+      const trace = observer?.tracer?.begin() ?? null;
+      if (trace === null) return encoded;
+      traces.push([at, trace]);
+      return traced(encoded, trace);
+    });
+    const partition = turn++ % partitions;
+    const first = await log.append(topic, partition, records, { name, value });
+    for (const [at, trace] of traces) {
+      const attributes = { "sluice.stream": topic, "sluice.partition": partition, "sluice.offset": first + at };
+      observer?.take({
+        event: "span.ended",
+        name: "produce",
+        trace,
+        parent: null,
+        startMs,
+        endMs: nowMs(),
+        attributes,
+      });
+    }
     appended += records.length;
     onAppended?.(appended);
     if (stop.aborted) break;
   }
   return appended;
+}
+
+function traced(record: LogRecord, trace: TraceContext): LogRecord {
+  return { ...record, headers: { ...record.headers, [TRACEPARENT]: traceparentOf(trace) } };
 }
 
 /** Waits for a moment, as `performance.now` counts; false where it is to stop before. */

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "./errors.js";
 import type { RecordCounts } from "./segment.js";
 import type { Stage } from "./stage-shares.js";
+import type { TraceContext } from "./trace.js";
 
 /** The loops that a process may have in it. */
 export const LOOPS = ["score", "topk", "publish", "compact", "produce", "rebuild", "serve"] as const;
@@ -46,6 +47,19 @@ export interface WrittenCheckpoint {
   readonly tookMs: number;
 }
 
+/** A step of a traced image's way: `produce`, the trace's first, then `score`, `rank` and `publish`. */
+export interface EndedSpan {
+  readonly event: "span.ended";
+  readonly name: "produce" | "score" | "rank" | "publish";
+  readonly trace: TraceContext;
+  readonly parent: TraceContext | null;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Why the image came no further */
+  readonly failure?: string | undefined;
+  readonly attributes: Readonly<Record<string, string | number | boolean>>;
+}
+
 /** What a pipeline tells of its work as it goes. Names are those of the log's records. */
 export type Observed =
   /** The loop has reached its services, and has taken up what it goes on from */
@@ -68,6 +82,7 @@ export type Observed =
   | { readonly event: "thresholds.read"; readonly atMs: number }
   | CutVersion
   | { readonly event: "version.refused"; readonly dataset: string; readonly code: string }
+  | EndedSpan
   | { readonly event: "archive.compacted"; readonly segments: number; readonly sizeBytes: number };
 
 /** What may be looked at at any moment, of all partitions that a process scores. */
@@ -92,8 +107,18 @@ export interface StageTotals {
   readonly movedMs: number;
 }
 
-/** Listens to a pipeline. Neither may throw nor block. */
+/** Decides which images are traced, and names spans. */
+export interface Tracer {
+  /** A trace that begins with an image; null for those that are not traced: most */
+  begin(): TraceContext | null;
+  /** The next span of a trace */
+  next(after: TraceContext): TraceContext;
+}
+
+/** Listens to a pipeline. None of it may throw or block. */
 export interface Observer {
+  /** Absent where nobody collects traces */
+  readonly tracer?: Tracer | undefined;
   take(event: Observed): void;
   watch(gauges: ScoringGauges): void;
 }

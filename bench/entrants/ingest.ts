@@ -1,4 +1,5 @@
-// `node ingest.js <teacher> <folder of images> [engine settings as JSON] [metrics]`: one ingest into a new data folder; prints its measures as JSON.
+// `node ingest.js <teacher> <folder of images> [engine settings as JSON] [metrics|console]`: one ingest into a new data folder; prints its measures as
+// JSON, and on standard error where the metrics, or the data folder, are to be found.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,11 +13,11 @@ import { openObserving } from "../../pipelines/observe/observing.js";
 import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { configSchema } from "../../schemas/config.js";
 
-const [teacherPath, images, engineSettings = "{}", metrics] = process.argv.slice(2) as [
+const [teacherPath, images, engineSettings = "{}", looked] = process.argv.slice(2) as [
   string,
   string,
   string?,
-  "metrics"?,
+  ("metrics" | "console")?,
 ];
 const data = await mkdtemp(join(tmpdir(), "sluice-bench-"));
 const settings: unknown = JSON.parse(engineSettings);
@@ -24,10 +25,19 @@ const config = configSchema.parse({
   data,
   engine: settings,
   datasets: [{ name: "bench", select: { k: 100, p: 10 } }],
-  ...(metrics === undefined ? {} : { metrics: { port: 0 } }),
+  ...(looked === "metrics" ? { metrics: { port: 0 } } : {}),
 });
-const observing = await openObserving({ config, command: "ingest", loops: ["score"], onEvent: null, nowMs: Date.now });
+const observing = await openObserving({
+  config,
+  command: "ingest",
+  loops: ["score"],
+  onEvent: null,
+  environment: process.env,
+  warn: console.error,
+  nowMs: Date.now,
+});
 if (observing.url !== null) console.error(`metrics at ${observing.url}`);
+if (looked === "console") console.error(`data at ${data}`);
 const workspace = await openWorkspace(config, "bench", observing);
 const teacher = await loadTeacher(teacherPath);
 const engine = await openEngine(teacher, config.engine);

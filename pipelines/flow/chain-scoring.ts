@@ -24,6 +24,7 @@ import { archivedSegment } from "./archived-segment.js";
 import { assertSameLog } from "./log-continues.js";
 import { relocatedOpener } from "../open/relocated-opener.js";
 import { scoreFlow } from "./score-flow.js";
+import { TracedRecords } from "./traced-records.js";
 import type { FlowControl } from "./flow-control.js";
 import type { LocalScoreIndex } from "./score-index.js";
 import { StageClock } from "./stage-clock.js";
@@ -127,7 +128,9 @@ async function scoreAlong(
   const { config, log, index, downstream } = scoring;
   const { partition } = open.chain;
   const { until, given, signal = given.signal } = run;
-  const read: Assignment["read"] = run.read ?? ((offset, how) => given.read(offset, how));
+  const untraced: Assignment["read"] = run.read ?? ((offset, how) => given.read(offset, how));
+  const traced = TracedRecords.of(scoring.observer, { stream: config.stream, partition }, scoring.nowMs);
+  const read: Assignment["read"] = traced === null ? untraced : (offset, how) => traced.noting(untraced(offset, how));
   // Another scorer may have had the partition since: this one goes on from what that one archived.
   const isSameLog = (): Promise<void> => assertSameLog(log, scoring.store, config.stream);
   await isSameLog();
@@ -141,7 +144,7 @@ async function scoreAlong(
   const opener = relocatedOpener(scoring.opener, scoring);
   const take = async (segment: Segment): Promise<void> => {
     await index.take(segment);
-    await downstream.take(segment);
+    await downstream.take(segment, traced?.scored(segment));
     await given.commit(segment.header.end);
     open.position = segment.header;
     scoring.observer?.take(archivedSegment(segment));

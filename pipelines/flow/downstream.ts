@@ -3,6 +3,7 @@ import type { Keeper } from "../../operators/archive/archive.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { ClassFill } from "../../schemas/progress.js";
 import type { Segment } from "../../schemas/segment.js";
+import type { TracedImage } from "../../schemas/trace.js";
 
 /**
  * What follows scoring: top-K states in this process (`LiveDatasets`), or topics that other processes read (`TopicDownstream`). It
@@ -14,8 +15,8 @@ export interface Downstream {
    * partition, and then goes on from `end`.
    */
   catchUp(chain: ChainName, end: number, given: Assignment): Promise<void>;
-  /** Takes in a segment just archived. One that it has already changes nothing. */
-  take(segment: Segment): Promise<void>;
+  /** Takes in a segment just archived, and which of its images are traced. One that it has already changes nothing. */
+  take(segment: Segment, traced?: readonly TracedImage[]): Promise<void>;
   /** The datasets that want bytes, by thresholds of durable checkpoints */
   keepers(): readonly Keeper[];
   fill(): Fill;

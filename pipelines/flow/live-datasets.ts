@@ -12,11 +12,13 @@ import type { ChainName } from "../../schemas/keys.js";
 import type { Observer } from "../../schemas/observed.js";
 import type { RankedCard } from "../../schemas/model-card.js";
 import type { Segment } from "../../schemas/segment.js";
+import type { TracedImage } from "../../schemas/trace.js";
 import { shardOfClass, WHOLE, type Shard } from "../../schemas/shard.js";
 import type { CandidatesMessage } from "../../schemas/wire/candidates.js";
 import type { CutFacts } from "./cut-scheduler.js";
 import { InTurn } from "../../connectors/in-turn.js";
 import type { Downstream, Fill } from "./downstream.js";
+import { TracedImages } from "./traced-images.js";
 import { fillOf, keeperOf } from "./pane-thresholds.js";
 
 export interface LiveOptions {
@@ -81,12 +83,17 @@ export class LiveDatasets implements CutFacts, Downstream {
   #sinceCheckpoint = 0;
   /** A snapshot is a view of its state, which must not change while it is written. */
   readonly #turns = new InTurn();
+  /** The traced images that these states have ranked, for the version that they come into */
+  readonly traced: TracedImages;
+  readonly #nowMs: () => number;
   /** Event time before which panes are closed and may leave memory, ms */
   closedMs: () => number = () => Number.NEGATIVE_INFINITY;
 
   private constructor(options: LiveOptions, live: readonly Live[]) {
     this.#options = options;
     this.#live = live;
+    this.#nowMs = options.nowMs ?? Date.now;
+    this.traced = new TracedImages(options.observer, this.#nowMs);
     this.#archive = new ArchiveReader(options.store, options);
   }
 
@@ -176,10 +183,12 @@ export class LiveDatasets implements CutFacts, Downstream {
   }
 
   /** Checkpoints when it is time. */
-  async take(segment: Segment): Promise<void> {
+  async take(segment: Segment, traced: readonly TracedImage[] = []): Promise<void> {
     await this.#turns.run(async () => {
+      const beganMs = this.#nowMs();
       for (const { state } of this.#live) state.apply(segment);
       this.#sinceCheckpoint++;
+      this.traced.rank(traced, beganMs);
       if (this.isDue) await this.#checkpoint();
     });
   }
@@ -188,13 +197,14 @@ export class LiveDatasets implements CutFacts, Downstream {
    * Takes in what a segment gives this shard, from its message; from the archive where that does not continue what the states
    * have, or is not made for them. Returns whether the segment was new to any.
    */
-  async onCandidates(message: CandidatesMessage): Promise<boolean> {
+  async onCandidates(message: CandidatesMessage, traced: readonly TracedImage[] = []): Promise<boolean> {
     const { shard = WHOLE } = this.#options;
     const { partition, origin, start, end } = message;
     const chain = { partition, origin };
     const sameShard = message.shard === shard.index && message.shards === shard.count;
     return this.#turns.run(async () => {
       let isNew = false;
+      const beganMs = this.#nowMs();
       for (const { state } of this.#live) {
         const from = state.coverage.endIn(chain);
         if (end <= from) continue;
@@ -204,6 +214,7 @@ export class LiveDatasets implements CutFacts, Downstream {
         else for await (const segment of this.#archive.segments(chain, from, end)) state.apply(segment);
       }
       if (!isNew) return false;
+      this.traced.rank(traced, beganMs);
       this.#sinceCheckpoint++;
       return true;
     });
@@ -238,7 +249,8 @@ export class LiveDatasets implements CutFacts, Downstream {
     if (this.#sinceCheckpoint === 0) return;
     const since = this.#sinceCheckpoint;
     this.#sinceCheckpoint = 0;
-    const { store, keep, onDurable, writes = true, nowMs = Date.now } = this.#options;
+    const { store, keep, onDurable, writes = true } = this.#options;
+    const nowMs = this.#nowMs;
     const closedMs = this.closedMs();
     try {
       for (const live of this.#live) {

@@ -60,6 +60,7 @@ export async function produceToKafka(options: ProduceToKafkaOptions): Promise<Pr
       topic,
       partitions,
       stop,
+      observer,
       ...(perS === undefined ? {} : { perS }),
       ...(inline === null ? {} : { inline }),
       onAppended: (done) => {

@@ -105,6 +105,7 @@ async function publishWhileGiven(
     ...options,
     stream,
     scheduler,
+    traced: board.traced,
     onRefused: ({ error }) => {
       onWarning(error.message, error.code);
     },

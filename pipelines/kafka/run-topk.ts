@@ -11,6 +11,7 @@ import { groupName } from "../../schemas/kafka-names.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import type { Observer } from "../../schemas/observed.js";
 import type { Shard } from "../../schemas/shard.js";
+import { tracedHeaders, tracedIn } from "../../schemas/trace.js";
 import { decodeCandidates, type CandidatesMessage } from "../../schemas/wire/candidates.js";
 import { keepRunning } from "../flow/keep-running.js";
 import { LiveDatasets } from "../flow/live-datasets.js";
@@ -193,7 +194,18 @@ class ShardKeeper {
     }
     if (message.teacher !== teacher || message.stream !== stream) return;
     clock.observe(message, nowMs());
-    if (await live.onCandidates(message)) onTaken?.(message);
+    const isNew = await live.onCandidates(message, tracedIn(record.headers));
+    await this.#tellTraced(live);
+    if (isNew) onTaken?.(message);
+  }
+
+  /** Publishers go on with traced images: a record that ends no key, which other readers pass over. */
+  async #tellTraced(live: LiveDatasets): Promise<void> {
+    const { log, kafka, nowMs } = this.#options;
+    const headers = tracedHeaders(live.traced.take());
+    if (Object.keys(headers).length === 0) return;
+    const key = Buffer.from(`traced/${this.#shard.index}`);
+    await log.append(kafka.topics.thresholds, 0, [{ key, value: null, headers, timestampMs: nowMs() }]);
   }
 
   async #settleInTime(live: LiveDatasets, signal: AbortSignal): Promise<void> {

@@ -9,11 +9,13 @@ import type { Frontier } from "../../schemas/frontier.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import type { Observer } from "../../schemas/observed.js";
 import type { RankedCard } from "../../schemas/model-card.js";
+import { tracedIn } from "../../schemas/trace.js";
 import { shardOfClass } from "../../schemas/shard.js";
 import { decodeThresholds, thresholdsPlace, type Thresholds } from "../../schemas/wire/thresholds.js";
 import { InTurn } from "../../connectors/in-turn.js";
 import type { Fill } from "../flow/downstream.js";
 import { fillOf, keeperOf } from "../flow/pane-thresholds.js";
+import { TracedImages } from "../flow/traced-images.js";
 import type { TopicLog } from "./topic-log.js";
 
 export interface ThresholdBoardOptions {
@@ -61,10 +63,15 @@ export class ThresholdBoard {
   #position = 0;
   #refreshedMs = Number.NEGATIVE_INFINITY;
   readonly #turns = new InTurn();
+  /** The traced images that workers have ranked since this board was opened, for the version that they come into */
+  readonly traced: TracedImages;
+  readonly #openedMs: number;
 
   constructor(options: ThresholdBoardOptions) {
     const { datasets, teacher, stream, card } = options;
     this.#options = options;
+    this.traced = new TracedImages(options.observer, options.nowMs);
+    this.#openedMs = options.nowMs();
     this.#entries = datasets.map((dataset) => ({
       dataset,
       parameters: parametersDigest(dataset, teacher, stream, card),
@@ -107,6 +114,8 @@ export class ThresholdBoard {
       return;
     }
     this.#options.observer?.take({ event: "thresholds.read", atMs: record.timestampMs });
+    // What was told before, another publisher has dealt with.
+    if (record.timestampMs >= this.#openedMs) this.traced.add(tracedIn(record.headers));
     if (thresholds === null) this.#end(Buffer.from(record.key ?? []).toString());
     else if (thresholds.shards === shards) this.#set(thresholds);
   }

@@ -4,6 +4,7 @@ import type { Keeper } from "../../operators/archive/archive.js";
 import { ChainReader } from "../../operators/archive/chain-reader.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { Segment } from "../../schemas/segment.js";
+import type { TracedImage } from "../../schemas/trace.js";
 import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
 import type { Downstream, Fill } from "../flow/downstream.js";
 
@@ -52,8 +53,8 @@ export class ToldQuarantine implements Downstream {
     }
   }
 
-  async take(segment: Segment): Promise<void> {
-    await this.#states.take(segment);
+  async take(segment: Segment, traced?: readonly TracedImage[]): Promise<void> {
+    await this.#states.take(segment, traced);
     await tellQuarantined(segment, this.#options);
   }
 

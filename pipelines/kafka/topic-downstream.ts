@@ -5,7 +5,8 @@ import { ChainReader } from "../../operators/archive/chain-reader.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { Segment } from "../../schemas/segment.js";
-import { encodeCandidates } from "../../schemas/wire/candidates.js";
+import { tracedHeaders, type TracedImage } from "../../schemas/trace.js";
+import { encodeCandidates, type CandidatesMessage } from "../../schemas/wire/candidates.js";
 import type { Downstream, Fill } from "../flow/downstream.js";
 import { SegmentCandidates, type SegmentCandidatesOptions } from "./segment-candidates.js";
 import { tellQuarantined } from "./told-quarantine.js";
@@ -59,13 +60,17 @@ export class TopicDownstream implements Downstream {
     }
   }
 
-  async take(segment: Segment): Promise<void> {
+  async take(segment: Segment, traced: readonly TracedImage[] = []): Promise<void> {
     const { log, topics, nowMs } = this.#options;
     await this.#board.refresh();
     await Promise.all(
-      this.#candidates
-        .messagesOf(segment)
-        .map((message) => log.append(topics.candidates, message.shard, [encodeCandidates(message, nowMs())])),
+      this.#candidates.messagesOf(segment).map((message) => {
+        const record = encodeCandidates(message, nowMs());
+        const headers = tracedHeaders(traced.filter(({ offset }) => hasRow(message, offset)));
+        return log.append(topics.candidates, message.shard, [
+          { ...record, headers: { ...record.headers, ...headers } },
+        ]);
+      }),
     );
     await tellQuarantined(segment, { log, topic: topics.quarantine, nowMs });
   }
@@ -82,4 +87,9 @@ export class TopicDownstream implements Downstream {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** Whether any dataset has an image among a shard's candidates: below the thresholds it has not. */
+function hasRow({ datasets }: CandidatesMessage, offset: number): boolean {
+  return datasets.some(({ parts }) => parts.some(({ batch }) => batch.offset.includes(offset)));
 }

@@ -8,6 +8,8 @@ import { openMetricsServer, type MetricsServer } from "./metrics-server.js";
 import { meteredStore } from "./metered-store.js";
 import { MetricsRegistry } from "./registry.js";
 import { RunMetrics } from "./run-metrics.js";
+import { openTracer, SpanExporter } from "./span-exporter.js";
+import { tracingSettings } from "./tracing-settings.js";
 
 export interface ObservingOptions {
   readonly config: Pick<Config, "metrics">;
@@ -17,6 +19,10 @@ export interface ObservingOptions {
   readonly loops: readonly Loop[];
   /** Told of every event, for the log; null for nobody */
   readonly onEvent: ((event: Observed) => void) | null;
+  /** Says by OpenTelemetry's variables whether, and where to, images are traced */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Says once that a collector of traces is away */
+  readonly warn: (message: string) => void;
   readonly nowMs: () => number;
 }
 
@@ -33,9 +39,11 @@ export interface Observing {
   close(): Promise<void>;
 }
 
-/** Throws E_USAGE where the address is not to be had. */
+/** Throws E_USAGE where the address is not to be had, and E_CONFIG for settings of traces. */
 export async function openObserving(options: ObservingOptions): Promise<Observing> {
-  const { config, command, loops, onEvent, nowMs } = options;
+  const { config, command, loops, onEvent, environment, warn, nowMs } = options;
+  const tracing = tracingSettings(environment, command);
+  const spans = tracing === null ? null : new SpanExporter(tracing, warn);
   const { port, host } = config.metrics;
   const health = new Health(loops, nowMs);
   const metrics =
@@ -43,10 +51,12 @@ export async function openObserving(options: ObservingOptions): Promise<Observin
   const server: MetricsServer | null =
     metrics === null || port === undefined ? null : await openMetricsServer({ host, port, metrics, health });
   const observer: Observer | undefined =
-    metrics === null && onEvent === null
+    metrics === null && onEvent === null && spans === null
       ? undefined
       : {
+          tracer: tracing === null ? undefined : openTracer(tracing.ratio),
           take: (event) => {
+            if (event.event === "span.ended") spans?.take(event);
             health.take(event);
             metrics?.take(event);
             onEvent?.(event);
@@ -77,6 +87,7 @@ export async function openObserving(options: ObservingOptions): Promise<Observin
             observer.take({ event: "log.retried", doing, failure });
           },
     close: async () => {
+      await spans?.close();
       await server?.close();
     },
   };

@@ -102,6 +102,7 @@ export class RunMetrics {
         break;
       case "loop.ready":
       case "loop.idle":
+      case "span.ended":
         break;
     }
   }

@@ -16,6 +16,8 @@ import { teacherDigest } from "../../schemas/model-card.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import type { Observer } from "../../schemas/observed.js";
 import type { OnProgress } from "../../schemas/progress.js";
+import type { TracedImages } from "../flow/traced-images.js";
+import { TracedRows } from "./traced-rows.js";
 
 export interface CutAndPublishOptions extends CutOptions {
   readonly store: Store;
@@ -31,6 +33,8 @@ export interface CutAndPublishOptions extends CutOptions {
   readonly sweep?: boolean;
   readonly onProgress?: OnProgress;
   readonly observer?: Observer | undefined;
+  /** Traced images that were ranked: the way of each ends with the version that it comes into, or not */
+  readonly traced?: TracedImages | undefined;
   readonly signal?: AbortSignal;
   /** What is published although nobody could want it; by default nothing is */
   readonly allow?: Allowance | undefined;
@@ -73,7 +77,8 @@ async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<Publi
     opener: relocatedOpener(opener, { store, nowMs }),
     archive: { teacher: made.teacher.digest, stream: made.stream },
   });
-  const published = await publish(made, {
+  const traced = new TracedRows(options.traced?.due(options.dataset.name, options.frontier) ?? []);
+  const published = await publish(traced.of(made), {
     store,
     read,
     expect,
@@ -106,6 +111,9 @@ async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<Publi
     cutMs,
     publishMs: nowMs() - beganMs - cutMs,
   });
+  if (published.outcome === "created") {
+    options.traced?.publish(traced.found(), { dataset: options.dataset.name, number, id, startMs: beganMs });
+  }
   if (options.sweep !== false) await sweepOldAttempts(store, options.dataset.name, nowMs());
   return { ...published, absences };
 }

@@ -5,6 +5,8 @@ import { HeldAnswers } from "./held-answers.js";
 import { indexRow, openIndexFile, type IndexColumns, type IndexFile } from "./index-reader.js";
 import { heldBytes } from "./published-file.js";
 
+/** A class that has one row in so many of its row group has its part decoded alone; of smaller ones the whole group is held. */
+const PART = 8;
 /** Rows of the index that are held decoded: some 400 bytes each. */
 const ROWS_HELD = 500_000;
 /** Bytes of index files that are held: one that is read again is neither read nor hashed again. */
@@ -14,6 +16,7 @@ const BYTES_HELD = 2 ** 28;
 export class IndexGroups {
   readonly #store: Store;
   readonly #files = new HeldAnswers<IndexFile>(BYTES_HELD);
+  /** Row groups, or a class's part of one */
   readonly #groups = new HeldAnswers<IndexColumns>(ROWS_HELD);
 
   constructor(store: Store) {
@@ -32,10 +35,17 @@ export class IndexGroups {
       if (fileEnd > first + from && fileStart < end) {
         const opened = await this.#fileOf(manifest, file);
         for (const [number, group] of opened.groups.entries()) {
-          const [start, stop] = [Math.max(first + from, fileStart + group.start), Math.min(end, fileStart + group.end)];
+          const groupStart = fileStart + group.start;
+          const [start, stop] = [Math.max(first + from, groupStart), Math.min(end, fileStart + group.end)];
           if (start >= stop) continue;
-          const columns = await this.#groupOf(file, opened, number);
-          for (let at = start; at < stop; at++) rows.push(indexRow(columns, at - fileStart - group.start));
+          const size = group.end - group.start;
+          const part = {
+            start: Math.max(0, first - groupStart),
+            end: Math.min(size, first + (manifest.classes[classIndex]?.count ?? 0) - groupStart),
+          };
+          const held = part.end - part.start < size / PART ? { start: 0, end: size } : part;
+          const columns = await this.#partOf(file, opened, number, held);
+          for (let at = start; at < stop; at++) rows.push(indexRow(columns, at - groupStart - held.start));
         }
       }
       fileStart = fileEnd;
@@ -47,9 +57,14 @@ export class IndexGroups {
     return this.#files.get(nameOf(file), 1 + heldBytes(file), () => openIndexFile(this.#store, manifest, file));
   }
 
-  #groupOf(file: ManifestFile, opened: IndexFile, number: number): Promise<IndexColumns> {
-    const { start, end } = opened.groups[number]!;
-    return this.#groups.get(`${nameOf(file)}#${number}`, end - start, () => opened.read(number));
+  #partOf(
+    file: ManifestFile,
+    opened: IndexFile,
+    number: number,
+    part: { readonly start: number; readonly end: number },
+  ): Promise<IndexColumns> {
+    const { start, end } = part;
+    return this.#groups.get(`${nameOf(file)}#${number}/${start}`, end - start, () => opened.read(number, part));
   }
 }
 

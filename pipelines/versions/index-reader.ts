@@ -69,8 +69,8 @@ export async function* readIndexFile(store: Store, version: Named, file: Manifes
 export interface IndexFile {
   /** Rows [start, end) of each group */
   readonly groups: readonly { readonly start: number; readonly end: number }[];
-  /** Errors as readIndexColumns */
-  readonly read: (group: number) => Promise<IndexColumns>;
+  /** A group, or rows [start, end) of it: pages without any of them are not decoded. Errors as readIndexColumns */
+  readonly read: (group: number, of?: { readonly start: number; readonly end: number }) => Promise<IndexColumns>;
 }
 
 /** An index file that is as it was published; `wanted`: the columns that its groups are read with. Errors as readIndexColumns. */
@@ -101,8 +101,9 @@ export async function openIndexFile(
     row += Number(num_rows);
     return { start, end: row };
   });
-  const read = async (group: number): Promise<IndexColumns> => {
-    const { start: rowStart, end: rowEnd } = groups[group]!;
+  const read: IndexFile["read"] = async (group, of) => {
+    const rowStart = groups[group]!.start + (of?.start ?? 0);
+    const rowEnd = of === undefined ? groups[group]!.end : groups[group]!.start + of.end;
     const columns = new Map<string, ArrayLike<unknown>[]>();
     await readable(
       parquetRead({
@@ -111,10 +112,13 @@ export async function openIndexFile(
         rowStart,
         rowEnd,
         columns: [...wanted],
-        onChunk: ({ columnName, columnData }) => {
+        onChunk: ({ columnName, columnData, rowStart: first, rowEnd: end }) => {
+          // The reader gives pages whole.
+          const cut = [Math.max(0, rowStart - first), Math.min(end, rowEnd) - first] as const;
+          const page = cut[0] === 0 && cut[1] === columnData.length ? columnData : columnData.slice(...cut);
           const pages = columns.get(columnName);
-          if (pages === undefined) columns.set(columnName, [columnData]);
-          else pages.push(columnData);
+          if (pages === undefined) columns.set(columnName, [page]);
+          else pages.push(page);
         },
       }),
     );

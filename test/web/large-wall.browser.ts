@@ -54,33 +54,40 @@ describe(`a wall of ${CLASSES} classes with ${ROWS} rows each`, { skip: noBrowse
     await page.goto(address("/flow"));
     await page.waitForSelector(".stages");
     const fromMs = performance.now();
+    const cpuFrom = process.cpuUsage();
     await page.evaluate((index) => {
       window.history.pushState(null, "", `/class/${index}?dataset=large`);
       window.dispatchEvent(new PopStateEvent("popstate"));
     }, CLASSES >> 1);
     await page.waitForSelector(".tile img:not(.coming)");
     const wallMs = performance.now() - fromMs;
-    console.log(`the first wall of ${CLASSES} classes with ${ROWS} rows stood after ${wallMs.toFixed(0)} ms`);
+    const wallCpuMs = cpuMs(cpuFrom);
+    console.log(
+      `the first wall of ${CLASSES} classes with ${ROWS} rows stood after ${wallMs.toFixed(0)} ms, of which the server worked ${wallCpuMs.toFixed(0)}`,
+    );
     await page.waitForSelector("text=16,000 of 16,000");
 
     await page.click("text=Most doubtful");
     await page.waitForSelector(".cut");
     const spent: number[] = [];
+    const worked: number[] = [];
     for (let step = 0; step < 10; step++) {
       const fromMs = performance.now();
+      const cpuFrom = process.cpuUsage();
       const k = 15_000 - 997 * step;
       const answered = await page.evaluate(async (asked) => {
         const response = await fetch(`/api/datasets/large/whatif?k=${asked}`);
         return (await response.json()) as { answer: { rows: number } };
       }, k);
       spent.push(performance.now() - fromMs);
+      worked.push(cpuMs(cpuFrom));
       assert.equal(answered.answer.rows, k * CLASSES);
     }
-    const median = spent.toSorted((a, b) => a - b)[5]!;
-    console.log(`a drag was answered in ${median.toFixed(1)} ms`);
-    assert.ok(median < 1000, `${median} ms`);
-    // A machine that many share may be slow for a moment; a wall that reads the whole index is slow always.
-    assert.ok(wallMs < 5000, `${wallMs} ms`);
+    const [median, work] = [spent, worked].map((of) => of.toSorted((a, b) => a - b)[5]!) as [number, number];
+    console.log(`a drag was answered in ${median.toFixed(1)} ms, of which the server worked ${work.toFixed(1)}`);
+    // By the clock a machine that many share is slow for a moment; what the server, in this process, works is the same on all.
+    assert.ok(work < 100, `${work} ms`);
+    assert.ok(wallCpuMs < 1000, `${wallCpuMs} ms`);
   });
 
   test("is scrolled from end to end with as many elements as are seen", async () => {
@@ -106,3 +113,9 @@ describe(`a wall of ${CLASSES} classes with ${ROWS} rows each`, { skip: noBrowse
     await page.waitForSelector("#place-0");
   });
 });
+
+/** What this process has worked since, ms: the server is in it, the browser is not. */
+function cpuMs(from: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(from);
+  return (user + system) / 1000;
+}

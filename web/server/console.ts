@@ -1,6 +1,7 @@
 import type { ClassDrift } from "../../pipelines/console/class-shares.js";
 import type { ClassWalls } from "../../pipelines/console/class-wall.js";
 import type { HeldSelections } from "../../pipelines/console/held-selections.js";
+import type { HeldManifests } from "../../pipelines/console/held-manifests.js";
 import type { ImageFinder } from "../../pipelines/console/image/image-finder.js";
 import type { KeptBytes } from "../../pipelines/console/kept-bytes.js";
 import type { LiveFigures } from "../../pipelines/console/live-figures.js";
@@ -27,6 +28,7 @@ export interface Console {
   readonly store: OpenedStore;
   /** Read anew every few seconds: another process may declare something */
   readonly settings: () => Promise<Settings>;
+  readonly manifests: HeldManifests;
   readonly groups: IndexGroups;
   readonly walls: ClassWalls;
   readonly held: HeldSelections;

@@ -1,5 +1,6 @@
 import { ClassDrift } from "../../pipelines/console/class-shares.js";
 import { ClassWalls } from "../../pipelines/console/class-wall.js";
+import { HeldManifests } from "../../pipelines/console/held-manifests.js";
 import { HeldSelections } from "../../pipelines/console/held-selections.js";
 import { ImageFinder } from "../../pipelines/console/image/image-finder.js";
 import { KeptBytes } from "../../pipelines/console/kept-bytes.js";
@@ -40,6 +41,7 @@ export async function openConsole(options: OpenConsoleOptions): Promise<Console>
   return {
     ...options,
     settings: async () => (standing = await settings()),
+    manifests: new HeldManifests(store, nowMs),
     groups,
     walls: new ClassWalls(groups, stream),
     held: new HeldSelections({

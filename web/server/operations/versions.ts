@@ -6,7 +6,6 @@ import {
   diffVersions,
   publishedDatasets,
   readIndexColumns,
-  readManifest,
   readTags,
   verifyVersion,
 } from "../../../pipelines/versions/versions.js";
@@ -249,7 +248,7 @@ export function manifestOf(
   console: Console,
   path: { readonly dataset: string; readonly version: string },
 ): Promise<Manifest> {
-  return readManifest(console.store, path.dataset, path.version === "latest" ? "latest" : Number(path.version));
+  return console.manifests.of(path.dataset, path.version === "latest" ? "latest" : Number(path.version));
 }
 
 /** Throws a refusal where the version has no such class. */
@@ -273,7 +272,7 @@ async function pairOf(
 export async function parentOf(console: Console, { dataset, provenance }: Manifest): Promise<Manifest | null> {
   if (provenance.parent === null) return null;
   try {
-    return await readManifest(console.store, dataset, provenance.parent.number);
+    return await console.manifests.of(dataset, provenance.parent.number);
   } catch (error) {
     if (isSluiceError(error, "E_VERSION_MISSING") || isSluiceError(error, "E_VERSION_CORRUPT")) return null;
     throw error;
