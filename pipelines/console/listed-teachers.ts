@@ -2,28 +2,32 @@ import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { declaredStreams } from "../../operators/version/declarations.js";
-import type { ListedTeacher } from "../../schemas/api/teachers.js";
+import type { ListedEvaluation, ListedTeacher } from "../../schemas/api/teachers.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import type { Manifest } from "../../schemas/manifest.js";
-import type { IndexGroups } from "../versions/index-groups.js";
+import type { EvaluationRecord, TrainingRecord } from "../../schemas/model-record.js";
+import { streamTeachers, type StreamTeachers } from "../teachers/change-teacher.js";
+import { storedModels } from "../teachers/stored-models.js";
 import { listVersions, publishedDatasets } from "../versions/versions.js";
+import type { DrawnRows } from "./review/drawn-rows.js";
 import { audit } from "./review/review-queue.js";
 
 export interface TeachersPlace {
   readonly store: Store;
-  readonly groups: IndexGroups;
+  readonly drawn: DrawnRows;
   /** The stream that is served; others that were declared are told of, too */
   readonly stream: string;
-  /** Digest of the teacher that is declared; null where none is */
-  readonly declared: string | null;
 }
 
+/** Pairs of classes that are told of as confused */
+const CONFUSED = 5;
+
 /**
- * The teachers that have scored into a store: their cards, what they scored, the versions that were made by them, and how right people found the newest one
- * of each dataset. Those that are declared first, then by what they scored.
+ * The teachers that have scored into a store, and the models that lie there: their cards, what they were trained from and came to on test images, what they
+ * scored, the versions that were made by them, and how right people found the newest one of each dataset. The one that stands first.
  */
 export async function listTeachers(
-  { store, groups, stream, declared }: TeachersPlace,
+  { store, drawn, stream }: TeachersPlace,
   said: ReadonlyMap<string, readonly ImageLabel[]>,
 ): Promise<ListedTeacher[]> {
   const manifests = new Map<string, Manifest[]>();
@@ -36,7 +40,12 @@ export async function listTeachers(
   }
   const streams = [...new Set([stream, ...(await declaredStreams(store))])];
   const listed: ListedTeacher[] = [];
-  for (const [digest, card] of await readCards(store)) {
+  const models = await storedModels(store);
+  const scorers = await readCards(store);
+  const teachers = await streamTeachers(store, stream);
+  const cards = new Map([...[...models].map(([digest, { card }]) => [digest, card] as const), ...scorers]);
+  for (const [digest, card] of cards) {
+    const model = models.get(digest);
     const scored: { stream: string; archived: number; watermarkMs: number | null }[] = [];
     for (const one of streams) {
       const archive = new ArchiveReader(store, { teacher: digest, stream: one });
@@ -50,7 +59,11 @@ export async function listTeachers(
     listed.push({
       digest,
       name: card.name,
-      isDeclared: digest === declared,
+      isDeclared: digest === teachers.stands?.digest,
+      state: stateOf(digest, teachers) ?? (scorers.has(digest) ? "scored" : "store"),
+      isStored: model !== undefined,
+      training: model?.training == null ? null : trainingOf(model.training),
+      evaluation: model?.evaluation == null ? null : evaluationOf(model.evaluation),
       format: card.format,
       weights: {
         sha256: card.weights.sha256,
@@ -61,7 +74,7 @@ export async function listTeachers(
       output: card.output.kind,
       temperature: card.temperature,
       classes: card.labels.length,
-      renamed: card.formerLabels?.length ?? 0,
+      renamed: scorers.get(digest)?.formerLabels?.length ?? 0,
       streams: scored,
       versions: made.map(({ dataset, number, id, totals, provenance: { createdAt, parent } }) => ({
         dataset,
@@ -71,19 +84,68 @@ export async function listTeachers(
         createdAt,
         parent: parent?.number ?? null,
       })),
-      audits: await auditsOf(groups, made, said),
+      audits: await auditsOf(drawn, made, said),
     });
   }
   const archivedOf = ({ streams: all }: ListedTeacher): number => all.reduce((sum, { archived }) => sum + archived, 0);
+  const order = ["stands", "next", "former", "scored", "store"];
   return listed.sort(
     (a, b) =>
-      Number(b.isDeclared) - Number(a.isDeclared) || archivedOf(b) - archivedOf(a) || (a.digest < b.digest ? -1 : 1),
+      order.indexOf(a.state) - order.indexOf(b.state) ||
+      archivedOf(b) - archivedOf(a) ||
+      (a.digest < b.digest ? -1 : 1),
   );
+}
+
+function stateOf(digest: string, { stands, next, former }: StreamTeachers): ListedTeacher["state"] | null {
+  if (digest === stands?.digest) return "stands";
+  if (digest === next?.digest) return "next";
+  return former.some((one) => one.digest === digest) ? "former" : null;
+}
+
+function trainingOf({ inputs, versionNumber, versionImages, labelledCounts, trainedAt }: TrainingRecord) {
+  const { version } = inputs;
+  return {
+    version: version === null ? null : { dataset: version.dataset, number: versionNumber, teacher: version.teacher },
+    versionImages,
+    labelled: labelledCounts.reduce((sum, count) => sum + count, 0),
+    trainedAt,
+  };
+}
+
+function evaluationOf({ labels, model, teacher, test, comparison, verdict, rule, evaluatedAt }: EvaluationRecord): ListedEvaluation {
+  const measured = ({ digest, name, metrics }: EvaluationRecord["model"]): ListedEvaluation["model"] => {
+    const { accuracy, interval, meanRecall, tailRecall } = metrics;
+    return { digest, name, accuracy, interval: { low: interval.low, high: interval.high }, meanRecall, tailRecall };
+  };
+  const confused = model.metrics.confusion.flatMap((row, truth) => {
+    const of = row.reduce((sum, count) => sum + count, 0);
+    return row.flatMap((count, taken) =>
+      truth === taken || count === 0 ? [] : [{ label: labels[truth]!, taken: labels[taken]!, count, of }],
+    );
+  });
+  return {
+    evaluatedAt,
+    images: test.images,
+    confidence: rule.confidence,
+    model: measured(model),
+    teacher: teacher === null ? null : measured(teacher),
+    difference:
+      comparison === null
+        ? null
+        : {
+            value: comparison.difference,
+            interval: { low: comparison.interval.low, high: comparison.interval.high },
+            p: comparison.p,
+          },
+    verdict,
+    confused: confused.sort((a, b) => b.count - a.count || b.count / b.of - a.count / a.of).slice(0, CONFUSED),
+  };
 }
 
 /** Of the newest version of each dataset. */
 async function auditsOf(
-  groups: IndexGroups,
+  drawn: DrawnRows,
   made: readonly Manifest[],
   said: ReadonlyMap<string, readonly ImageLabel[]>,
 ): Promise<ListedTeacher["audits"]> {
@@ -92,7 +154,7 @@ async function auditsOf(
   const newest = new Map(made.map((manifest) => [manifest.dataset, manifest]));
   const audits = [];
   for (const manifest of newest.values()) {
-    const { precision } = await audit(groups, manifest, said, { from: 0, limit: 0 });
+    const { precision } = audit(await drawn.of(manifest), manifest, said, { from: 0, limit: 0 });
     if (precision !== null) audits.push({ dataset: manifest.dataset, number: manifest.number, precision });
   }
   return audits;

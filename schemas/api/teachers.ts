@@ -1,12 +1,55 @@
 import { z } from "zod";
 import { count, precisionSchema, sha256Text } from "./shared.js";
 
-/** A teacher that has scored into the store. */
+const share = z.number().min(0).max(1);
+const intervalSchema = z.strictObject({ low: z.number(), high: z.number() });
+
+/** How a model did on test images */
+const measuredSchema = z.strictObject({
+  digest: sha256Text,
+  name: z.string(),
+  accuracy: share,
+  /** Of the accuracy, at the evaluation's confidence */
+  interval: intervalSchema,
+  meanRecall: share,
+  tailRecall: share.nullable(),
+});
+
+/** The newest evaluation of a model, as `sluice teacher list --json` has it: no confusion matrix, but its greatest cells. */
+const evaluatedSchema = z.strictObject({
+  evaluatedAt: z.string(),
+  images: count,
+  confidence: share,
+  model: measuredSchema,
+  /** What it was compared with on the same images; null: nothing */
+  teacher: measuredSchema.nullable(),
+  difference: z.strictObject({ value: z.number(), interval: intervalSchema, p: share }).nullable(),
+  verdict: z.strictObject({ passes: z.boolean(), reasons: z.array(z.string()).readonly() }).nullable(),
+  /** Classes whose images it took for another class, the most first */
+  confused: z.array(z.strictObject({ label: z.string(), taken: z.string(), count, of: count })).readonly(),
+});
+export type ListedEvaluation = z.infer<typeof evaluatedSchema>;
+
+/** A teacher that has scored into the store, or a model that lies there. */
 const teacherSchema = z.strictObject({
   digest: sha256Text,
   name: z.string(),
   /** It is the one that commands take */
   isDeclared: z.boolean(),
+  /** `stands`, is `next` to stand, stood `former`ly, or has only `scored`; or only lies in the `store` */
+  state: z.enum(["stands", "next", "former", "scored", "store"]),
+  /** The model can be fetched from the store */
+  isStored: z.boolean(),
+  /** What it was trained from; null where that is not known. `version` null: labelled images alone */
+  training: z
+    .strictObject({
+      version: z.strictObject({ dataset: z.string(), number: z.int().positive().nullable(), teacher: sha256Text }).nullable(),
+      versionImages: count,
+      labelled: count,
+      trainedAt: z.string(),
+    })
+    .nullable(),
+  evaluation: evaluatedSchema.nullable(),
   format: z.string(),
   weights: z.strictObject({ sha256: sha256Text, files: count, sizeBytes: count }),
   input: z.strictObject({ width: count, height: count, colour: z.string() }),
@@ -36,5 +79,40 @@ const teacherSchema = z.strictObject({
 });
 export type ListedTeacher = z.infer<typeof teacherSchema>;
 
-export const teacherListSchema = z.strictObject({ teachers: z.array(teacherSchema).readonly() });
+/** A round of `sluice loop`: what was trained on, and what came of it. */
+const generationSchema = z.strictObject({
+  dataset: z.string(),
+  number: z.int().positive(),
+  version: z.int().positive(),
+  model: sha256Text,
+  name: z.string(),
+  accuracy: z.number(),
+  teacherAccuracy: z.number(),
+  /** Of the difference */
+  low: z.number(),
+  high: z.number(),
+  passes: z.boolean(),
+  promoted: z.boolean(),
+  at: z.string(),
+});
+export type ListedGeneration = z.infer<typeof generationSchema>;
+
+export const teacherListSchema = z.strictObject({
+  teachers: z.array(teacherSchema).readonly(),
+  generations: z.array(generationSchema).readonly(),
+});
 export type TeacherList = z.infer<typeof teacherListSchema>;
+
+/** What stood when somebody asked for a change of teacher: where another one does by now, the answer is 409. */
+export const teacherChangeBody = z.strictObject({
+  by: z.string().min(1).max(200).optional().describe("who asks; by default the server's author"),
+  seen: sha256Text.optional().describe("digest of the teacher that stood when it was asked"),
+});
+export const teacherChangeSchema = z.strictObject({
+  stands: sha256Text.nullable(),
+  /** Is to stand once those who score have scored the log with it */
+  next: sha256Text.nullable(),
+  /** Folder on the server's machine where the model was fetched to; null where none was */
+  path: z.string().nullable(),
+});
+export type TeacherChange = z.infer<typeof teacherChangeSchema>;

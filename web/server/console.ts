@@ -5,6 +5,7 @@ import type { HeldManifests } from "../../pipelines/console/held-manifests.js";
 import type { ImageFinder } from "../../pipelines/console/image/image-finder.js";
 import type { KeptBytes } from "../../pipelines/console/kept-bytes.js";
 import type { LiveFigures } from "../../pipelines/console/live-figures.js";
+import type { DrawnRows } from "../../pipelines/console/review/drawn-rows.js";
 import type { LowConfidenceQueues } from "../../pipelines/console/review/low-confidence.js";
 import type { SaidLabels } from "../../pipelines/console/review/said-labels.js";
 import type { LabelTopic } from "../../pipelines/kafka/take-in-labels.js";
@@ -30,6 +31,7 @@ export interface Console {
   readonly settings: () => Promise<Settings>;
   readonly manifests: HeldManifests;
   readonly groups: IndexGroups;
+  readonly drawn: DrawnRows;
   readonly walls: ClassWalls;
   readonly held: HeldSelections;
   readonly finder: ImageFinder;

@@ -5,6 +5,7 @@ import { HeldSelections } from "../../pipelines/console/held-selections.js";
 import { ImageFinder } from "../../pipelines/console/image/image-finder.js";
 import { KeptBytes } from "../../pipelines/console/kept-bytes.js";
 import { LiveFigures } from "../../pipelines/console/live-figures.js";
+import { DrawnRows } from "../../pipelines/console/review/drawn-rows.js";
 import { LowConfidenceQueues } from "../../pipelines/console/review/low-confidence.js";
 import { SaidLabels } from "../../pipelines/console/review/said-labels.js";
 import { memoryLimit } from "../../pipelines/flow/memory-estimate.js";
@@ -43,6 +44,7 @@ export async function openConsole(options: OpenConsoleOptions): Promise<Console>
     settings: async () => (standing = await settings()),
     manifests: new HeldManifests(store, nowMs),
     groups,
+    drawn: new DrawnRows(groups),
     walls: new ClassWalls(groups, stream),
     held: new HeldSelections({
       store,

@@ -9,7 +9,7 @@ import { control } from "./operations/control.js";
 import { label, labels, undo } from "./operations/labels.js";
 import { publish } from "./operations/publish.js";
 import { retry, review } from "./operations/review.js";
-import { teachers } from "./operations/teachers.js";
+import { promote, teachers, withdraw } from "./operations/teachers.js";
 import { flow, kept, overview, status } from "./operations/overview.js";
 import { classes, classRows, diff, diffRows, rows, tags, verify, version, versions } from "./operations/versions.js";
 import { curve, wall, whatif, whatifRows } from "./operations/walls.js";
@@ -46,6 +46,8 @@ export function consoleOperations(events: EventStreams): Operation[] {
     undo,
     control,
     publish,
+    promote,
+    withdraw,
     streaming(
       {
         route: "/api/events",

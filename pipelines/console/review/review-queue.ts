@@ -50,12 +50,8 @@ export async function doubtful(groups: IndexGroups, manifest: Manifest, said: Sa
   return queue("doubtful", items, page);
 }
 
-/** Rows of a version drawn evenly, the same ones each time: how right the version is, as far as people have judged. */
-export async function audit(groups: IndexGroups, manifest: Manifest, said: Said, page: Page): Promise<Review> {
-  const rows: IndexRow[] = [];
-  for (const { class: index, place } of drawn(manifest, AUDIT_ROWS)) {
-    rows.push(...(await groups.rowsOf(manifest, index, place, place + 1)));
-  }
+/** Rows of a version drawn evenly, the same ones each time (`DrawnRows`): how right the version is, as far as people have judged. */
+export function audit(rows: readonly IndexRow[], manifest: Manifest, said: Said, page: Page): Review {
   const items = rows.map((row) =>
     itemOf(
       manifest,

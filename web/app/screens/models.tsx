@@ -1,28 +1,45 @@
-import type { ListedTeacher, TeacherList } from "../../../schemas/api/teachers.ts";
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import type { ListedGeneration, ListedTeacher, TeacherList } from "../../../schemas/api/teachers.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
+import { Evaluation } from "../parts/evaluation.tsx";
+import { Interval } from "../parts/interval.tsx";
+import { Promote } from "../parts/promote.tsx";
 import { Command, Empty, Failed, Loading } from "../parts/states.tsx";
 import { bytesText, countText, plural, timeText } from "../wording.ts";
 
 /** Versions that are drawn of a teacher; the others are counted */
 const DRAWN = 24;
 
-/** The teachers that have scored here: what they are, what they scored, and what was made by them. */
-export function Models({ watched }: ScreenProps) {
-  const found = useAnswer<TeacherList>("/api/teachers", watched.changes);
+const STATES = {
+  stands: "stands",
+  next: "is to stand",
+  former: "stood before",
+  scored: "scored beside",
+  store: "in the store",
+} as const;
+
+/** Teachers and trained models: what they are, how right they are, what they scored, and what was made by them. */
+export function Models({ watched, overview }: ScreenProps) {
+  const [changed, setChanged] = useState(0);
+  const found = useAnswer<TeacherList>("/api/teachers", watched.changes + changed);
   if (found.error !== null && found.value === null) return <Failed error={found.error} />;
   if (found.value === null) return <Loading label="Reading the teachers" />;
-  const { teachers } = found.value;
+  const { teachers, generations } = found.value;
+  const stands = teachers.find(({ state }) => state === "stands");
+  const scored = teachers.filter(({ streams }) => streams.length > 0).length;
   return (
     <section class="models">
       <header class="screen-head">
         <h1>Models</h1>
         <p class="facts">
-          <strong>{countText(teachers.length)}</strong> {teachers.length === 1 ? "teacher has" : "teachers have"} scored
-          here
+          <strong>{countText(scored)}</strong> {scored === 1 ? "teacher has" : "teachers have"} scored here
+          {stands === undefined ? null : <span>{stands.name} stands</span>}
         </p>
       </header>
+      {generations.length === 0 ? null : <Generations all={generations} />}
       {teachers.length === 0 ? (
         <Empty title="No teacher has scored anything yet">
           <Command text="sluice ingest photographs/ --teacher model.onnx" />
@@ -30,7 +47,18 @@ export function Models({ watched }: ScreenProps) {
       ) : (
         <ol class="generations">
           {teachers.map((one) => (
-            <Teacher key={one.digest} one={one} />
+            <Teacher key={one.digest} one={one}>
+              {overview.readOnly ? null : (
+                <Promote
+                  one={one}
+                  stands={stands}
+                  isUnderWay={teachers.some(({ state }) => state === "next")}
+                  onDone={() => {
+                    setChanged(changed + 1);
+                  }}
+                />
+              )}
+            </Teacher>
           ))}
         </ol>
       )}
@@ -49,7 +77,50 @@ export function Models({ watched }: ScreenProps) {
   );
 }
 
-function Teacher({ one }: { readonly one: ListedTeacher }) {
+/** The loop's rounds, the newest first: each student against the teacher of its day. */
+function Generations({ all }: { readonly all: readonly ListedGeneration[] }) {
+  const shares = all.flatMap(({ accuracy, teacherAccuracy }) => [accuracy, teacherAccuracy]);
+  const from = Math.max(0, Math.min(...shares) - 0.05);
+  const to = Math.min(1, Math.max(...shares) + 0.05);
+  return (
+    <article class="card">
+      <h2>Generations</h2>
+      <ol class="rounds">
+        {all.toReversed().map((one) => (
+          <li key={`${one.dataset}/${one.number}`}>
+            <span>
+              <strong>{one.number}</strong>{" "}
+              <a href={`/version/${encodeURIComponent(one.dataset)}/${one.version}`}>
+                {one.dataset}/{one.version}
+              </a>
+            </span>
+            <Interval
+              value={one.accuracy}
+              low={Math.min(one.accuracy, one.teacherAccuracy)}
+              high={Math.max(one.accuracy, one.teacherAccuracy)}
+              from={from}
+              to={to}
+              label="accuracy"
+            />
+            <span>
+              <strong>{one.accuracy.toFixed(3)}</strong>{" "}
+              <span class="fine">
+                after {one.teacherAccuracy.toFixed(3)}; {one.promoted ? "promoted" : one.passes ? "passed" : "not better"}
+              </span>
+            </span>
+          </li>
+        ))}
+      </ol>
+    </article>
+  );
+}
+
+interface TeacherProps {
+  readonly one: ListedTeacher;
+  readonly children: ComponentChildren;
+}
+
+function Teacher({ one, children }: TeacherProps) {
   const datasets = [...new Set(one.versions.map(({ dataset }) => dataset))];
   const short = one.digest.slice(0, 12);
   return (
@@ -58,7 +129,8 @@ function Teacher({ one }: { readonly one: ListedTeacher }) {
         <h2>
           {one.name} <code>{short}</code>
         </h2>
-        {one.isDeclared ? <span class="badge">declared</span> : null}
+        <span class="badge">{STATES[one.state]}</span>
+        {children}
       </div>
       <div class="generation-body">
         <dl class="facts-list">
@@ -76,6 +148,31 @@ function Teacher({ one }: { readonly one: ListedTeacher }) {
             {plural(one.classes, "class", "classes")} by {one.output}, temperature {one.temperature}
             {one.renamed === 0 ? "" : `; classes were called otherwise ${plural(one.renamed, "time")}`}
           </dd>
+          {one.training === null ? null : (
+            <>
+              <dt>trained</dt>
+              <dd>
+                {one.training.version === null ? (
+                  "on labelled images alone: "
+                ) : (
+                  <>
+                    on{" "}
+                    {one.training.version.number === null ? (
+                      one.training.version.dataset
+                    ) : (
+                      <a
+                        href={`/version/${encodeURIComponent(one.training.version.dataset)}/${one.training.version.number}`}
+                      >
+                        {one.training.version.dataset}/{one.training.version.number}
+                      </a>
+                    )}{" "}
+                    ({plural(one.training.versionImages, "image")}), then on{" "}
+                  </>
+                )}
+                {plural(one.training.labelled, "labelled image")}, {timeText(Date.parse(one.training.trainedAt))}
+              </dd>
+            </>
+          )}
           <dt>scored</dt>
           <dd>
             {one.streams.length === 0
@@ -93,10 +190,13 @@ function Teacher({ one }: { readonly one: ListedTeacher }) {
           <dd class="uri">{one.weights.sha256}</dd>
         </dl>
         <div>
+          {one.evaluation === null ? null : <Evaluation one={one.evaluation} />}
           <h3>Versions made by it</h3>
           {datasets.length === 0 ? (
             <p class="fine">
-              None yet: what it scored is archived, and `sluice rebuild --teacher-digest {short}` makes one.
+              {one.streams.length === 0
+                ? "None yet: it has scored nothing."
+                : `None yet: what it scored is archived, and \`sluice rebuild --teacher-digest ${short}\` makes one.`}
             </p>
           ) : null}
           {datasets.map((dataset) => (
@@ -118,16 +218,7 @@ function Teacher({ one }: { readonly one: ListedTeacher }) {
                 <a href={withQuery("/review", { kind: "audit", dataset })}>
                   {dataset}/{number}
                 </a>
-                <span
-                  class="interval"
-                  role="img"
-                  aria-label={`precision ${precision.share.toFixed(2)}, between ${precision.low.toFixed(2)} and ${precision.high.toFixed(2)}`}
-                >
-                  <span
-                    style={{ left: `${100 * precision.low}%`, width: `${100 * (precision.high - precision.low)}%` }}
-                  />
-                  <i style={{ left: `${100 * precision.share}%` }} />
-                </span>
+                <Interval value={precision.share} low={precision.low} high={precision.high} label="precision" />
                 <span>
                   <strong>{precision.share.toFixed(2)}</strong>{" "}
                   <span class="fine">

@@ -60,8 +60,10 @@ async function queueOf(console: Console, kind: ReviewKind, query: ReviewQuery): 
       const images = await console.unsure.of(digest, config.stream, card);
       return unsure(images, await newestOrNone(console, dataset), said, query);
     }
-    case "audit":
-      return audit(console.groups, await manifestOf(console, { dataset, version: "latest" }), said, query);
+    case "audit": {
+      const manifest = await manifestOf(console, { dataset, version: "latest" });
+      return audit(await console.drawn.of(manifest), manifest, said, query);
+    }
     case "doubtful":
       return doubtful(console.groups, await manifestOf(console, { dataset, version: "latest" }), said, query);
   }
