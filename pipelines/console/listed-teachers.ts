@@ -113,7 +113,16 @@ function trainingOf({ inputs, versionNumber, versionImages, labelledCounts, trai
   };
 }
 
-function evaluationOf({ labels, model, teacher, test, comparison, verdict, rule, evaluatedAt }: EvaluationRecord): ListedEvaluation {
+function evaluationOf({
+  labels,
+  model,
+  teacher,
+  test,
+  comparison,
+  verdict,
+  rule,
+  evaluatedAt,
+}: EvaluationRecord): ListedEvaluation {
   const measured = ({ digest, name, metrics }: EvaluationRecord["model"]): ListedEvaluation["model"] => {
     const { accuracy, interval, meanRecall, tailRecall } = metrics;
     return { digest, name, accuracy, interval: { low: interval.low, high: interval.high }, meanRecall, tailRecall };

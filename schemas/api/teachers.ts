@@ -43,7 +43,9 @@ const teacherSchema = z.strictObject({
   /** What it was trained from; null where that is not known. `version` null: labelled images alone */
   training: z
     .strictObject({
-      version: z.strictObject({ dataset: z.string(), number: z.int().positive().nullable(), teacher: sha256Text }).nullable(),
+      version: z
+        .strictObject({ dataset: z.string(), number: z.int().positive().nullable(), teacher: sha256Text })
+        .nullable(),
       versionImages: count,
       labelled: count,
       trainedAt: z.string(),

@@ -9,6 +9,7 @@ import type { ClassRows } from "../../schemas/api/versions.js";
 import { writePictures } from "../fixtures/pictures.js";
 import { launch, noBrowser, pictureFolder, seriousFaults } from "./chromium.js";
 import { ConsoleSite } from "./console-site.js";
+import { putStudent } from "./stored-student.js";
 
 const HOSTILE = `<img src=x onerror="window.pwned=1">`;
 /** px; what a phone and a desk show */
@@ -31,6 +32,8 @@ describe("the page", { skip: noBrowser() }, () => {
     site = await ConsoleSite.make(240, HOSTILE);
     assert.equal((await site.sluice(["label", "not", "#1", "--rows", "#1:1-2", "--by", "carl"])).code, 0);
     assert.equal((await site.sluice(["rebuild"])).code, 0);
+    await putStudent(site.folder, false);
+    await putStudent(site.folder);
     await site.serve();
     context = await browser.newContext({ viewport: SIZES[1] });
     page = await opened(context);
@@ -79,7 +82,7 @@ describe("the page", { skip: noBrowser() }, () => {
       quarantine: ["/review?kind=quarantine", ".refused li"],
       image: [`/image/${row!.sha256}`, ".timeline .bars"],
       flow: ["/flow", ".stages"],
-      models: ["/models", ".lineage a"],
+      models: ["/models", ".gate.passes"],
       versions: ["/versions", "td a"],
       version: ["/version/flowers/2", ".facts-list"],
       whatif: ["/whatif?k=4", ".panels canvas"],

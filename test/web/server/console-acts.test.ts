@@ -3,10 +3,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Review, RetriedRecords } from "../../../schemas/api/images.js";
-import type { TeacherList } from "../../../schemas/api/teachers.js";
+import type { TeacherChange, TeacherList } from "../../../schemas/api/teachers.js";
 import type { ClassPage, VersionList } from "../../../schemas/api/versions.js";
+import type { EvaluationRecord } from "../../../schemas/model-record.js";
 import { writePictures } from "../../fixtures/pictures.js";
 import { ConsoleSite } from "../console-site.js";
+import { putStudent } from "../stored-student.js";
 
 describe("what a console does beside showing", () => {
   let site: ConsoleSite;
@@ -114,6 +116,53 @@ describe("what a console does beside showing", () => {
       list.versions.map(({ number, id, rows }) => [number, id, rows]),
     );
     assert.deepEqual(await site.get("/api/storage"), status.storage);
+  });
+
+  test("shows trained models as the commands do, and lets a better one take the teacher's place, or leave it", async () => {
+    const worse = await putStudent(site.folder, false);
+    const better = await putStudent(site.folder);
+    const { teachers, generations } = (await site.get("/api/teachers")) as TeacherList;
+    const told = (await site.told("teacher", "list")) as {
+      readonly teachers: readonly { digest: string; state: string; evaluation: EvaluationRecord | null }[];
+    };
+    assert.deepEqual(
+      teachers.map(({ digest, state }) => [digest, state]).sort(),
+      told.teachers.map(({ digest, state }) => [digest, state]).sort(),
+    );
+    const shown = teachers.find(({ digest }) => digest === better)!;
+    const said = told.teachers.find(({ digest }) => digest === better)!.evaluation!;
+    assert.equal(shown.evaluation!.model.accuracy, said.model.metrics.accuracy);
+    assert.equal(shown.evaluation!.difference!.value, said.comparison!.difference);
+    assert.deepEqual(shown.evaluation!.verdict, said.verdict);
+    assert.deepEqual([shown.evaluation!.confused.length, shown.evaluation!.confused[0]!.count], [5, 4]);
+    assert.deepEqual([shown.training!.version!.number, shown.training!.labelled], [1, 120]);
+    assert.deepEqual(
+      generations.map(({ number, model, passes }) => [number, model, passes]),
+      [
+        [1, worse, false],
+        [2, better, true],
+      ],
+    );
+
+    const stands = teachers.find(({ state }) => state === "stands")!.digest;
+    const change = (path: string, body: object): ReturnType<typeof post> => post(`/api/teachers/${path}`, body);
+    const refused = await change(`${worse}/promote`, {});
+    assert.equal(refused.status, 409);
+    assert.match(refused.bytes.toString(), /E_TEACHER_CHANGE.*Its accuracy is lower/);
+    assert.equal((await change(`${"0".repeat(64)}/promote`, {})).status, 404);
+    assert.equal((await change("../promote", {})).status, 404);
+    assert.equal((await change(`${better}/promote`, { seen: better })).status, 409, "another one stands");
+    const made = await change(`${better}/promote`, { seen: stands, by: "bert" });
+    assert.equal(made.status, 200, made.bytes.toString());
+    const changed = made.json() as TeacherChange;
+    assert.deepEqual([changed.stands, changed.next], [stands, better]);
+    assert.ok(changed.path!.endsWith(better), "the model is here to be scored with");
+    const states = async (): Promise<string[]> =>
+      ((await site.told("teacher", "list")) as typeof told).teachers.map(({ state }) => state).sort();
+    assert.deepEqual(await states(), ["next", "stands", "store"]);
+    const back = await change("withdraw", { seen: stands });
+    assert.deepEqual((back.json() as TeacherChange).next, null);
+    assert.deepEqual(await states(), ["stands", "store", "store"]);
   });
 
   test("goes on beside a version of a newer release, and says which it is", async () => {

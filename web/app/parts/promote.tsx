@@ -72,15 +72,13 @@ export function Promote({ one, stands, isUnderWay, onDone }: PromoteProps) {
           }}
         >
           {isNext ? (
-            <p>
-              {one.name} will not stand. What it has scored stays archived; a later promotion goes on from there.
-            </p>
+            <p>{one.name} will not stand. What it has scored stays archived; a later promotion goes on from there.</p>
           ) : (
             <>
               <p>
-                It takes the place of <strong>{stands.name}</strong>. Those who score go on with both until{" "}
-                {one.name} has scored what the log has ({countText(archived)} records were archived by {stands.name});
-                then versions are made by it.
+                It takes the place of <strong>{stands.name}</strong>. Those who score go on with both until {one.name}{" "}
+                has scored what the log has ({countText(archived)} records were archived by {stands.name}); then
+                versions are made by it.
               </p>
               <p class="fine">Versions that are there stay as they are. It can be taken back until it stands.</p>
             </>

@@ -105,7 +105,8 @@ function Generations({ all }: { readonly all: readonly ListedGeneration[] }) {
             <span>
               <strong>{one.accuracy.toFixed(3)}</strong>{" "}
               <span class="fine">
-                after {one.teacherAccuracy.toFixed(3)}; {one.promoted ? "promoted" : one.passes ? "passed" : "not better"}
+                after {one.teacherAccuracy.toFixed(3)};{" "}
+                {one.promoted ? "promoted" : one.passes ? "passed" : "not better"}
               </span>
             </span>
           </li>
