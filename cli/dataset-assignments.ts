@@ -57,6 +57,10 @@ function splitAssignment(assignment: string): [setting: string[], text: string] 
   const [first = ""] = path;
   if (first === "name") throw new SluiceError("E_USAGE", "Expected another setting than the name: a dataset keeps it.");
   const members = (...at: (string | number)[]): string[] => Object.keys(propertiesOf(shapeAt(at)!));
+  // What people say of images, or the label map of the selection: the value tells.
+  if (assignment.startsWith("labels=") && /^\s*\{/.test(assignment.slice(equals + 1)))
+    return [["select", ...path], assignment.slice(equals + 1)];
+  if (first === "labels" && path.length > 1) return [["select", ...path], assignment.slice(equals + 1)];
   const isSelection = !members("datasets", 0).includes(first) && members("datasets", 0, "select").includes(first);
   return [isSelection ? ["select", ...path] : path, assignment.slice(equals + 1)];
 }

@@ -31,7 +31,7 @@ export interface AuditedRow {
   readonly uri: string;
   readonly class: string;
   readonly rank: number;
-  readonly probability: number;
+  readonly probability: number | null;
   /** Whether people said that it is of the class; null where they said nothing that tells */
   readonly right: boolean | null;
 }
@@ -95,12 +95,13 @@ function precisionOf(verdicts: readonly boolean[]): Precision | null {
 
 /** Places of each class, without repeats, by the version's id and the seed. */
 function drawnByClass({ id, classes }: Manifest, most: number, seed: number): { class: number; place: number }[] {
-  return classes.flatMap(({ class: index, count, repeated }) => {
-    const distinct = count - repeated;
+  return classes.flatMap(({ class: index, count, repeated, labelled = 0 }) => {
+    // What people placed tells nothing of how right the teacher is.
+    const distinct = count - repeated - labelled;
     const places = new Set<number>();
     for (let turn = 0; places.size < Math.min(most, distinct); turn++) {
       const hash = createHash("sha256").update(`${id} ${seed} class ${index} ${turn}`).digest();
-      places.add(hash.readUIntBE(0, 6) % distinct);
+      places.add(labelled + (hash.readUIntBE(0, 6) % distinct));
     }
     return [...places].sort((a, b) => a - b).map((place) => ({ class: index, place }));
   });

@@ -59,7 +59,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
 async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: ModelCard): Promise<Cut> {
   const { store, onProgress, signal } = options;
   const { provenance, select, span } = manifest;
-  const dataset = datasetSchema.parse({ name: manifest.dataset, select });
+  const dataset = datasetSchema.parse({ name: manifest.dataset, select, labels: manifest.labels });
   options.onSelected?.(dataset, card);
   return cut({
     store,

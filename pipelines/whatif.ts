@@ -5,8 +5,9 @@ import { quota } from "../operators/select/quota.js";
 import { ranking } from "../operators/select/ranking.js";
 import { estimateTopkBytes } from "../operators/topk/topk-size.js";
 import { ArchiveReader } from "../operators/archive/archive-reader.js";
-import { leaveOutOf } from "../operators/state/cut.js";
+import { leaveOutOf, placementsOf } from "../operators/state/cut.js";
 import { readGuard } from "../operators/version/guard-sets.js";
+import { placedImages } from "../operators/version/placed-images.js";
 import { chooseRows } from "../operators/version/choose-rows.js";
 import { labelFrontier, labelledImages } from "../operators/archive/image-labels.js";
 import { newestManifest } from "../operators/version/manifests.js";
@@ -118,7 +119,16 @@ async function whatifPinned(options: WhatifOptions): Promise<Whatif> {
       const retractions = images.retractions(selectedClasses(select, card), card);
       const places = { archive, frontier: options.frontier, stream: options.stream };
       const leaveOut = leaveOutOf(select, guard, places);
-      const chosen = await chooseRows(group.state, { policy: select, k: wanted, retractions, deeper, leaveOut });
+      const said = placementsOf({ ...dataset, select }, images, card);
+      const placed = await placedImages(places, { span: options.span, ranking: ranked }, said);
+      const chosen = await chooseRows(group.state, {
+        policy: select,
+        k: wanted,
+        retractions,
+        placed,
+        deeper,
+        leaveOut,
+      });
       const keys = classKeys(select, card, byNumber);
       answers.push(answerOf(chosen, { k, wanted, select, temperature, ranked, keys, from: group.from, before }));
     }

@@ -11,10 +11,12 @@ export interface ChosenRows {
   readonly class: number;
   /** n, at most K unless the rank is over all classes; 0 for a class that nothing stands for */
   readonly count: number;
-  /** rank key: the log-probability, unless the selection ranks by something else, [n] */
+  /** rank key: the log-probability, unless the selection ranks by something else; NaN for rows by a label that the teacher did not archive in the class, [n] */
   readonly keys: Float64Array;
   /** under the selection's labels and temperature, [n] */
   readonly probability: Float64Array;
+  /** 1 for rows that are there because somebody said so, [n]; absent: none is */
+  readonly byLabel?: Uint8Array | undefined;
   /** how often the row was there before: 0, or more where a scarce class's rows are repeated, [n] */
   readonly repeat: Uint32Array;
   /** SHA-256 of each image's bytes, [n x 32] */

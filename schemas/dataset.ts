@@ -208,6 +208,12 @@ export const datasetSchema = z.strictObject({
     .optional()
     .describe("when `ingest --follow` makes the next version; by default at each window's end"),
   shards: shardsSchema.prefault({}).describe("how a version's images are laid out in tar shards"),
+  labels: z
+    .enum(["place", "retract"])
+    .optional()
+    .describe(
+      "an image that somebody says is of a class stands in it, before the teacher's rows (place, the default); or what people say only takes images out (retract)",
+    ),
   keep: keepSchema
     .optional()
     .describe("which versions `sluice gc` leaves; by default all. Those that a tag, a loop or a model names stay, too"),

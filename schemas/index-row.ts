@@ -6,9 +6,9 @@ export interface IndexRow {
   readonly rank: number;
   /** SHA-256 of the image's bytes, hexadecimal */
   readonly sha256: string;
-  /** what the rank goes by: the log-probability, unless the selection says otherwise */
-  readonly key: number;
-  readonly probability: number;
+  /** what the rank goes by: the log-probability, unless the selection says otherwise; null for a row by a label that the teacher did not archive in the class */
+  readonly key: number | null;
+  readonly probability: number | null;
   readonly uri: string;
   readonly partition: number;
   readonly offset: number;
@@ -26,6 +26,8 @@ export interface IndexRow {
   readonly shard: string | null;
   /** 0, or more for rows that repeat a scarce class's earlier ones */
   readonly repeat: number;
+  /** `label`: somebody said that the image is of the class; it stands before the teacher's rows */
+  readonly by: "teacher" | "label";
 }
 
 /** Column name, Parquet type, and whether it may be null: what a writer of the index needs to know. */
@@ -34,8 +36,8 @@ export const INDEX_COLUMNS = [
   { name: "label", type: "STRING" },
   { name: "rank", type: "INT32" },
   { name: "sha256", type: "STRING" },
-  { name: "key", type: "DOUBLE" },
-  { name: "probability", type: "DOUBLE" },
+  { name: "key", type: "DOUBLE", nullable: true },
+  { name: "probability", type: "DOUBLE", nullable: true },
   { name: "uri", type: "STRING" },
   { name: "partition", type: "INT32" },
   { name: "offset", type: "INT64" },
@@ -49,4 +51,5 @@ export const INDEX_COLUMNS = [
   { name: "bytes", type: "STRING" },
   { name: "shard", type: "STRING", nullable: true },
   { name: "repeat", type: "INT32" },
+  { name: "by", type: "STRING" },
 ] as const;

@@ -25,6 +25,8 @@ export const manifestSchema = z.strictObject({
   span: spanSchema,
   /** The evaluation sets whose images were kept out */
   guard: guardedBySchema.optional(),
+  /** What people say only takes images out; absent: images that are said to be of a class stand in it */
+  labels: z.literal("retract").optional(),
   teacher: z.strictObject({
     digest: sha256Text,
     name: z.string(),
@@ -39,9 +41,11 @@ export const manifestSchema = z.strictObject({
       /** K of this class */
       k: z.int().positive(),
       count,
+      /** The first so many rows are there because somebody said so; absent: none */
+      labelled: count.optional(),
       /** rows of `count` that repeat earlier ones */
       repeated: count,
-      /** probability of the first and the last row; null without rows */
+      /** probability of the first and the last row that the teacher chose; null without such rows */
       best: z.number().nullable(),
       worst: z.number().nullable(),
       /** Fewer than K rows, repeats not counted */
@@ -106,11 +110,16 @@ export function kText(k: ArrayLike<number>): string {
   return least === most ? String(most) : `${least} to ${most}`;
 }
 
+const BY_LABEL = 0x8000_0000;
+/** The bits of a quiet NaN */
+const NO_KEY = 0x7ff8_0000_0000_0000n;
+
 export type ManifestFile = Manifest["files"][number];
 
 /**
- * The version's id: SHA-256 over one line of canonical JSON {schema, select, span, teacher} and, where sets are guarded, their digest as {guard}, the classes in it by number, and then, for every row
- * in the order (class, rank), 48 bytes: class u32, rank u32 (from 1), image digest 32 bytes, rank key f64; all little-endian.
+ * The version's id: SHA-256 over one line of canonical JSON {schema, select, span, teacher} and, where sets are guarded, their digest as {guard}, {labels: "retract"} where that is set, the classes in it by number, and then, for every row
+ * in the order (class, rank), 48 bytes: class u32, rank u32 (from 1), image digest 32 bytes, rank key f64; all little-endian. Of a row by a label the
+ * class has its highest bit set, and the rank key is NaN where the teacher archived none.
  * Rows must come in that order.
  */
 export class VersionIdHash {
@@ -119,19 +128,32 @@ export class VersionIdHash {
   readonly #view = new DataView(this.#row.buffer);
 
   /** `numbered`: the selection as `numberedSelection` gives it */
-  constructor(parameters: { numbered: Json; span: Span; teacher: string; guard?: string | undefined }) {
-    const { numbered, span, teacher, guard } = parameters;
+  constructor(parameters: {
+    numbered: Json;
+    span: Span;
+    teacher: string;
+    guard?: string | undefined;
+    labels?: "retract" | undefined;
+  }) {
+    const { numbered, span, teacher, guard, labels } = parameters;
     this.#hash = createHash("sha256");
-    const guarded = guard === undefined ? {} : { guard };
+    const guarded = { ...(guard === undefined ? {} : { guard }), ...(labels === undefined ? {} : { labels }) };
     this.#hash.update(canonicalJson({ schema: 1, select: numbered, span, teacher, ...guarded }) + "\n");
   }
 
   /** `digest` is 32 bytes. */
-  row(classIndex: number, rank: number, digest: Uint8Array, key: number): void {
-    this.#view.setUint32(0, classIndex, true);
+  row(
+    classIndex: number,
+    rank: number,
+    digest: Uint8Array,
+    key: number | null,
+    by: "teacher" | "label" = "teacher",
+  ): void {
+    this.#view.setUint32(0, by === "label" ? (classIndex | BY_LABEL) >>> 0 : classIndex, true);
     this.#view.setUint32(4, rank, true);
     this.#row.set(digest, 8);
-    this.#view.setFloat64(40, key, true);
+    if (key === null || Number.isNaN(key)) this.#view.setBigUint64(40, NO_KEY, true);
+    else this.#view.setFloat64(40, key, true);
     this.#hash.update(this.#row);
   }
 

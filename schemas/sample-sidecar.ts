@@ -6,6 +6,7 @@ export const SIDECAR_FIELDS = [
   { name: "class", type: "int32" },
   { name: "label", type: "string" },
   { name: "rank", type: "int32" },
+  /** null alone of a row by a label that the teacher did not archive in the class */
   { name: "key", type: "float64" },
   { name: "probability", type: "float64" },
   { name: "sha256", type: "string" },
@@ -23,11 +24,17 @@ export const SIDECAR_FIELDS = [
   { name: "p", type: "int32" },
   { name: "teacher", type: "string" },
   { name: "teacher_digest", type: "string" },
+  /** teacher, or label: somebody said that it is of the class */
+  { name: "by", type: "string" },
 ] as const;
 
 type Field = (typeof SIDECAR_FIELDS)[number];
 export type Sidecar = {
-  readonly [Name in Field["name"]]: Extract<Field, { name: Name }>["type"] extends "string" ? string : number;
+  readonly [Name in Field["name"]]: Extract<Field, { name: Name }>["type"] extends "string"
+    ? string
+    : Name extends "key" | "probability"
+      ? number | null
+      : number;
 };
 
 /** The sidecar as JSON. A float that is whole is written as `1.0`: Python reads `1` as an integer. */

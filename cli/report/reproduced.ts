@@ -36,6 +36,6 @@ function differenceLines(differences: Reproduction["differences"]): string[] {
   ];
 }
 
-function rowText(row: { readonly sha256: string; readonly key: number } | null): string {
-  return row === null ? "none" : `${row.sha256.slice(0, 12)} (${row.key})`;
+function rowText(row: { readonly sha256: string; readonly key: number | null } | null): string {
+  return row === null ? "none" : `${row.sha256.slice(0, 12)} (${row.key ?? "by label"})`;
 }

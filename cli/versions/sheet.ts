@@ -43,7 +43,7 @@ export const declareSheet: DeclareCommand = (command, invocation) => {
             row.label,
             row.line,
             row.rank,
-            row.probability.toPrecision(4),
+            row.probability === null ? "by label" : row.probability.toPrecision(4),
             row.margin === null ? "" : row.margin.toPrecision(2),
             row.sha256.slice(0, 12),
           ]),

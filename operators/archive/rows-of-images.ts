@@ -1,10 +1,19 @@
 import { isSluiceError } from "../../schemas/errors.js";
+import { endIn, type Frontier } from "../../schemas/frontier.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { ArchiveReader } from "./archive-reader.js";
 import type { ChainReader } from "./chain-reader.js";
 import { RunDigests } from "./run-digests.js";
 import { selectRows } from "./select-rows.js";
+
+export interface RowsOfImagesOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Only what lies below; by default all that is archived */
+  readonly frontier?: Frontier | undefined;
+  /** null: a segment that is missing or damaged throws E_CHAIN_GAP, E_SEGMENT_CORRUPT. By default it is passed over */
+  readonly onGap?: (() => void) | null | undefined;
+}
 
 /** One archived row of an image. */
 export interface ImageRow {
@@ -17,25 +26,28 @@ export interface ImageRow {
 
 /**
  * All rows of some images under one teacher. Runs are asked by their own indexes of digests, a few requests an image; the tail, which is short, is
- * read once. `digests`: 64 hexadecimal digits each. Ranges that cannot be read are passed over. Throws E_SEGMENT_CORRUPT for an index that cannot be read, E_STORE_IO.
+ * read once. `digests`: 64 hexadecimal digits each. Ranges that cannot be read are passed over, unless `onGap` says otherwise. Throws E_SEGMENT_CORRUPT for an index that cannot be read, E_STORE_IO.
  */
 export async function* rowsOfImages(
   archive: ArchiveReader,
   digests: Iterable<string>,
-  signal?: AbortSignal,
+  { signal, frontier, onGap = () => undefined }: RowsOfImagesOptions = {},
 ): AsyncGenerator<ImageRow, void, undefined> {
   const wanted = new Map([...new Set(digests)].map((sha256) => [sha256, Buffer.from(sha256, "hex")]));
   if (wanted.size === 0) return;
   const identities = new Set([...wanted.values()].map((digest) => digest.readUInt32BE(0)));
   for (const chain of await archive.chains()) {
     const reader = archive.chain(chain);
+    const until = frontier === undefined ? Number.POSITIVE_INFINITY : endIn(frontier, chain);
+    const isBelow = (batch: ScoredBatch): boolean => Number(batch.offset[0]!) < until;
     const from = Math.max(chain.origin, await reader.runs.end());
     for (const [sha256, digest] of wanted) {
       if (signal?.aborted === true) return;
-      for (const batch of await rowsInRuns(archive, reader, digest)) yield { sha256, chain, batch };
+      for (const batch of await rowsInRuns(archive, reader, digest)) if (isBelow(batch)) yield { sha256, chain, batch };
     }
-    const end = await reader.end(from, () => undefined);
-    for await (const { batch } of archive.segments(chain, from, end, () => undefined)) {
+    if (from >= until) continue;
+    const end = frontier === undefined ? await reader.end(from, () => undefined) : until;
+    for await (const { batch } of archive.segments(chain, from, end, onGap ?? undefined)) {
       if (signal?.aborted === true) return;
       const view = Buffer.from(batch.digest.buffer, batch.digest.byteOffset, batch.digest.byteLength);
       for (let row = 0; row < batch.count; row++) {

@@ -39,6 +39,8 @@ export interface Ranking extends ClassNames {
   scores(batch: ArchivedScores): ClassScores;
   /** The same with the selection's rank keys and floor. The batch itself where nothing is set. Throws as `scores`. */
   rank(batch: RankableBatch): RankedBatch;
+  /** An image's rank key in one of the version's classes, whatever its others and the floor; null where the archive has no score of it there. */
+  scoreIn(batch: RankableBatch, row: number, classIndex: number): { key: number; probability: number } | null;
 }
 
 /**
@@ -77,6 +79,12 @@ export function ranking(selection: Selection, card: RankedCard): Ranking {
     ...selectedNames(selection, card),
     byProbability,
     floorKey: byProbability ? floorKey : Number.NEGATIVE_INFINITY,
+    scoreIn(batch, row, classIndex) {
+      const logProbability = scored.logProbabilityIn(batch, row, classIndex);
+      if (logProbability === null) return null;
+      const key = byProbability ? logProbability : keyOf(batch, row)(logProbability);
+      return { key, probability: Math.exp(logProbability) };
+    },
     rank(batch) {
       const scores = scored.scores(batch);
       if (byProbability) return scores === batch ? batch : { ...placesOf(batch), ...scores };
@@ -118,7 +126,12 @@ interface Scoring {
   readonly mapped: boolean;
 }
 
-function scoring(options: Scoring): Pick<Ranking, "needs" | "alwaysAnswers" | "scores"> {
+type Scores = Pick<Ranking, "needs" | "alwaysAnswers" | "scores"> & {
+  /** null where the archive does not tell */
+  readonly logProbabilityIn: (batch: ArchivedScores, row: number, classIndex: number) => number | null;
+};
+
+function scoring(options: Scoring): Scores {
   const { map, card, p, floorKey, mapped } = options;
   const temperature = options.temperature ?? card.temperature;
   const classCount = card.labels.length;
@@ -144,6 +157,19 @@ function scoring(options: Scoring): Pick<Ranking, "needs" | "alwaysAnswers" | "s
         whole.write(all, classes, keys, row * width, width);
       }
       return { count, topM: width, classes, keys };
+    },
+    logProbabilityIn(batch, row, classIndex) {
+      const members = map.members[classIndex]!;
+      const { topM } = batch;
+      for (let place = row * topM; !computed && place < (row + 1) * topM; place++)
+        if (batch.classes[place] === members[0]) return batch.keys[place]!;
+      const all = new LogitsOfRow(batch, classCount).of(row);
+      if (all === null) return null;
+      const every = map.labels.length;
+      const classes = new Int32Array(every);
+      const keys = new Float64Array(every);
+      whole.write(all, classes, keys, 0, every);
+      return keys[classes.indexOf(classIndex)]!;
     },
   };
 }

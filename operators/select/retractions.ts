@@ -11,6 +11,13 @@ export interface Retractions {
   has(classIndex: number, identity: Uint32Array, at: number): boolean;
 }
 
+/** An image that is to stand in a class of a version. */
+export interface Placement {
+  /** 64 hexadecimal digits */
+  readonly sha256: string;
+  readonly class: number;
+}
+
 /** A class as somebody named it: its label and, where several share that, its number. */
 interface Named {
   readonly class: string;
@@ -20,6 +27,8 @@ interface Named {
 /** What holds of one image: the classes that it is not of, or the only one that it may be of. */
 interface Standing {
   readonly identity: Uint32Array;
+  /** Of an image that is said to be of a class; it may be placed there */
+  sha256: string | null;
   /** null: none; undefined: more than one */
   only: Named | null | undefined;
   not: readonly Named[];
@@ -78,6 +87,7 @@ export class LabelledImages {
         return;
       case "is":
         standing.only = label;
+        standing.sha256 = label.sha256;
         standing.not = [];
         return;
       case "none":
@@ -140,12 +150,28 @@ export class LabelledImages {
     };
   }
 
+  /**
+   * Which images people placed in which of a version's classes: those that are said to be of one, where that is one class of the version and no more.
+   * Names as for `retractions`.
+   */
+  placements(map: ClassMap, teacher: ClassNames): Placement[] {
+    const placements: Placement[] = [];
+    for (const { sha256, only, not } of [...this.#images.values()].flat()) {
+      if (only == null || sha256 === null) continue;
+      const others = new Set(not.flatMap((named) => classesNamed(teacher, named.class, named.number)));
+      const numbers = classesNamed(teacher, only.class, only.number).filter((number) => !others.has(number));
+      const [index, ...more] = new Set(numbers.map((number) => map.classOf[number]!));
+      if (index !== undefined && index >= 0 && more.length === 0) placements.push({ sha256, class: index });
+    }
+    return placements;
+  }
+
   #of(sha256: string): Standing {
     const identity = identityOf(sha256);
     const near = this.#images.get(identity[0]!) ?? [];
     const known = near.find((one) => isSame(one.identity, identity, 0));
     if (known !== undefined) return known;
-    const made: Standing = { identity, only: undefined, not: [], erased: false };
+    const made: Standing = { identity, sha256: null, only: undefined, not: [], erased: false };
     this.#images.set(identity[0]!, [...near, made]);
     return made;
   }

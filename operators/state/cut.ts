@@ -23,6 +23,8 @@ import type { RowPlaces } from "../version/archived-rows.js";
 import { rowsOfClasses } from "../version/rows-of-classes.js";
 import { readGuard, type StandingGuard } from "../version/guard-sets.js";
 import { rowHashes } from "../version/row-hashes.js";
+import type { LabelledImages, Placement } from "../select/retractions.js";
+import { placedImages } from "../version/placed-images.js";
 import { labelFrontier, labelledImages } from "../archive/image-labels.js";
 
 export interface CutOptions {
@@ -122,16 +124,30 @@ export async function cut(options: CutOptions): Promise<Cut> {
     guard: guard.by,
     read,
     trigger: options.trigger,
-    classes: rowsOfClasses({ archive, frontier, ranking: ranked, stream }, () =>
+    classes: rowsOfClasses({ archive, frontier, ranking: ranked, stream }, async () =>
       chooseRows(state, {
         policy: dataset.select,
         k,
         retractions,
+        placed: await placedImages(
+          { archive, frontier, stream },
+          { span, ranking: ranked, onGap: onGap === undefined ? undefined : () => undefined },
+          placementsOf(dataset, images, card),
+        ),
         deeper,
         leaveOut: leaveOutOf(dataset.select, guard, { archive, frontier, stream }),
       }),
     ),
   };
+}
+
+/** The images that a dataset's versions are to have because people said so. */
+export function placementsOf(
+  { select, labels }: Pick<Dataset, "select" | "labels">,
+  images: LabelledImages,
+  card: ModelCard & ClassNames,
+): Placement[] {
+  return labels === "retract" ? [] : images.placements(selectedClasses(select, card), card);
 }
 
 /** What a selection and the guarded sets leave out; null where neither leaves out anything. */

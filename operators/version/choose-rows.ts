@@ -1,6 +1,7 @@
 import type { LeftOut } from "../../schemas/left-out.js";
 import { LeftOutRows, type LeavingOut, type RowHashes } from "../select/left-out-rows.js";
 import type { SpanState } from "../topk/dataset-state.js";
+import type { PlacedClass, PlacedRows } from "../select/placed-rows.js";
 import type { Retractions } from "../select/retractions.js";
 import { choose, choosesByClass, repeated, type Policy, type RankedList } from "../select/selection.js";
 import type { TopkRows } from "../topk/topk.js";
@@ -11,6 +12,8 @@ export interface ChooseOptions {
   /** K of each class, [L] */
   readonly k: Int32Array;
   readonly retractions: Retractions;
+  /** Images that people placed in classes; null: none */
+  readonly placed?: PlacedRows | null | undefined;
   /** The same state with lists of at least `depth` rows a class, [L], read from the archive alone */
   readonly deeper: (depth: Int32Array) => Promise<SpanState>;
   /** Which images are left out although they rank; null: none */
@@ -32,6 +35,8 @@ export interface ChosenClass {
   readonly class: number;
   readonly count: number;
   readonly entries: () => ClassEntries;
+  /** Whether a row is there because somebody said so */
+  readonly isByLabel: (row: number) => boolean;
 }
 
 /**
@@ -57,25 +62,28 @@ type Choice =
   | { readonly chosen: ChosenClass[]; readonly short: null }
   | { readonly short: readonly number[]; readonly deeper: (classIndex: number) => number };
 
-/** Each class for itself: lists of classes that nothing is retracted from are not even looked into. */
-function chooseEach({ topk }: SpanState, { policy, k, retractions }: ChooseOptions, kept: Int32Array): Choice {
+/** Each class for itself: lists of classes of whose images nobody said anything are not even looked into. */
+function chooseEach({ topk }: SpanState, options: ChooseOptions, kept: Int32Array): Choice {
+  const { policy, k, retractions } = options;
   const short: number[] = [];
   const chosen = [...topk.counts()].map((count, index) => {
     const wanted = k[index]!;
-    const rows = (): TopkRows => topk.rows(index, wanted);
-    if (retractions.counts[index] === 0) {
-      return chosenClass({ index, k: wanted, repeat: policy.repeat, count: Math.min(count, wanted) }, null, rows);
+    const placed = options.placed?.of(index) ?? null;
+    if (retractions.counts[index] === 0 && placed === null) {
+      const of = { index, k: wanted, repeat: policy.repeat, count: Math.min(count, wanted) };
+      return chosenClass(of, null, () => topk.rows(index, wanted));
     }
-    const places = standingPlaces(topk.rows(index), index, retractions, wanted);
-    if (places.length < wanted && count === topk.kept[index]) short.push(index);
+    const { rows, places } = standingList(topk.rows(index), index, options, wanted);
+    if (rows.count < wanted && count === topk.kept[index]) short.push(index);
     const of = {
       index,
       k: wanted,
       repeat: policy.repeat,
-      count: places.length,
+      count: rows.count,
       deep: deepPlaces(places, kept[index]!),
+      placed,
     };
-    return chosenClass(of, places, () => topk.rows(index));
+    return chosenClass(of, null, () => standingList(topk.rows(index), index, options, wanted).rows);
   });
   if (short.length === 0) return { chosen, short: null };
   // A list that is longer than wanted by all that is retracted is certainly long enough.
@@ -85,15 +93,14 @@ function chooseEach({ topk }: SpanState, { policy, k, retractions }: ChooseOptio
 }
 
 /** What is chosen of a class depends on the others, or on what its images are like. */
-async function chooseFromLists(
-  { topk }: SpanState,
-  { policy, k, retractions, leaveOut }: ChooseOptions,
-  kept: Int32Array,
-): Promise<Choice> {
+async function chooseFromLists({ topk }: SpanState, options: ChooseOptions, kept: Int32Array): Promise<Choice> {
+  const { policy, k, retractions, leaveOut } = options;
   const standing = [...topk.counts()].map((count, index) => {
     const all = topk.rows(index);
-    const places = retractions.counts[index] === 0 ? null : standingPlaces(all, index, retractions, all.count);
-    return { rows: places === null ? all : rowsAt(all, places), places, complete: count < topk.kept[index]! };
+    const complete = count < topk.kept[index]!;
+    if (retractions.counts[index] === 0 && options.placed?.of(index) == null)
+      return { rows: all, places: null, complete };
+    return { ...standingList(all, index, options, Number.POSITIVE_INFINITY), complete };
   });
   const lists = standing.map(({ rows, complete }) => ({ ...rows, complete })) satisfies RankedList[];
   const leftOut = leaveOut === null ? null : new LeftOutRows(await leaveOut.hashes(lists), leaveOut, k);
@@ -109,26 +116,42 @@ async function chooseFromLists(
       count: places.length,
       deep,
       leftOut: leftOut?.found[index],
+      placed: options.placed?.of(index) ?? null,
     };
     return chosenClass(of, places, () => lists[index]!);
   });
   return { chosen, short: null };
 }
 
-/** 1 for places behind what a state of the dataset keeps; nothing where there is none. */
+/** The place of an image that people placed: it may be in no list */
+const PLACED = -1;
+
+/** 1 for places behind what a state of the dataset keeps, and for images that it may not keep at all; nothing where there is none. */
 function deepPlaces(places: Int32Array, kept: number): Uint8Array | undefined {
-  if (!places.some((place) => place >= kept)) return undefined;
-  return Uint8Array.from(places, (place) => (place >= kept ? 1 : 0));
+  const isDeep = (place: number): boolean => place >= kept || place === PLACED;
+  return places.some(isDeep) ? Uint8Array.from(places, (place) => (isDeep(place) ? 1 : 0)) : undefined;
 }
 
-/** The first places of a class's rows, at most `most`, whose images are not retracted. */
-function standingPlaces(rows: TopkRows, classIndex: number, retractions: Retractions, most: number): Int32Array {
-  const places = new Int32Array(Math.min(rows.count, most));
-  let taken = 0;
-  for (let row = 0; row < rows.count && taken < places.length; row++) {
-    if (!retractions.has(classIndex, rows.identity, 4 * row)) places[taken++] = row;
+/**
+ * The first `most` images of a class: those that people placed there, then its rows whose images are neither retracted nor placed, with their places among
+ * the class's rows.
+ */
+function standingList(
+  all: TopkRows,
+  classIndex: number,
+  { retractions, placed }: ChooseOptions,
+  most: number,
+): { readonly rows: TopkRows; readonly places: Int32Array } {
+  const first = placed?.of(classIndex) ?? null;
+  const before = Math.min(most, first?.count ?? 0);
+  const places = new Int32Array(before + Math.min(all.count, most - before)).fill(PLACED, 0, before);
+  let taken = before;
+  for (let row = 0; row < all.count && taken < places.length; row++) {
+    if (retractions.has(classIndex, all.identity, 4 * row) || first?.has(all.identity, 4 * row) === true) continue;
+    places[taken++] = row;
   }
-  return places.subarray(0, taken);
+  const own = rowsAt(all, places.subarray(before, taken));
+  return { rows: first === null ? own : first.before(own, before), places: places.subarray(0, taken) };
 }
 
 interface ChosenOf {
@@ -138,17 +161,24 @@ interface ChosenOf {
   readonly count: number;
   readonly deep?: Uint8Array | undefined;
   readonly leftOut?: readonly LeftOut[] | undefined;
+  /** Stand before all others in the list that is chosen from */
+  readonly placed?: PlacedClass | null;
 }
 
+/** `chosen`: places in `rows`; null: the first `count`, and there are no more. */
 function chosenClass(
-  { index, k, repeat, count, deep, leftOut }: ChosenOf,
+  { index, k, repeat, count, deep, leftOut, placed = null }: ChosenOf,
   chosen: Int32Array | null,
   rows: () => TopkRows,
 ): ChosenClass {
-  const plain = chosen === null && !(repeat && count < k);
+  const plain = chosen === null && !(repeat && count < k) && deep === undefined && placed === null;
+  // Only the first of what is chosen: near duplicates and guarded images among them are left out.
+  const isPlaced = (place: number): boolean => place < (placed?.count ?? 0);
+  const placeOf = (row: number): number => (chosen === null ? row % count : chosen[row % count]!);
   return {
     class: index,
     count: repeat && count > 0 ? Math.max(k, count) : count,
+    isByLabel: (row) => isPlaced(placeOf(row)),
     entries: () => {
       const all = rows();
       if (plain) return { class: index, rows: all, repeat: new Uint32Array(count) };
@@ -157,7 +187,18 @@ function chosenClass(
         ? repeated(first, k)
         : { places: first, repeat: new Uint32Array(first.length) };
       const isDeep = deep === undefined ? undefined : Uint8Array.from(times, (_, row) => deep[row % deep.length]!);
-      return { class: index, rows: rowsAt(all, places), repeat: times, deep: isDeep, leftOut };
+      const found = { class: index, rows: rowsAt(all, places), repeat: times, deep: isDeep, leftOut };
+      if (placed === null) return found;
+      // What went before all others has its own key again.
+      const keys = found.rows.keys.map((key, row) => (isPlaced(places[row]!) ? placed.keys[places[row]!]! : key));
+      return {
+        ...found,
+        rows: { ...found.rows, keys },
+        byLabel: Uint8Array.from(places, (place) => (isPlaced(place) ? 1 : 0)),
+        probability: keys.map((key, row) =>
+          isPlaced(places[row]!) ? placed.probability[places[row]!]! : Math.exp(key),
+        ),
+      };
     },
   };
 }

@@ -13,6 +13,9 @@ export interface ClassEntries {
   /** 1 for rows behind rank K + R, whose bytes nobody promised to keep, [n]; none where left out */
   readonly deep?: Uint8Array | undefined;
   readonly leftOut?: readonly LeftOut[] | undefined;
+  /** 1 for rows that are there because somebody said so, and probabilities, [n]; none where left out */
+  readonly byLabel?: Uint8Array | undefined;
+  readonly probability?: Float64Array | undefined;
 }
 
 /** Where the rows are archived, and how their scores are read. */

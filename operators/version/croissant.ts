@@ -70,6 +70,7 @@ const ABOUT: Record<(typeof INDEX_COLUMNS)[number]["name"], string> = {
   bytes: "shard: the image is in a shard of this version; absent: nothing kept it",
   shard: "Name of the shard, null where the image is absent",
   repeat: "How often the class has this image at better ranks already: 0, or more where a scarce class is repeated",
+  by: "label: somebody said that the image is of the class, and key and probability are null where the teacher did not archive it there; else teacher",
 };
 
 /**

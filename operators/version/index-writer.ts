@@ -110,6 +110,7 @@ export interface WrittenColumns extends Record<ColumnName, Column> {
   label: string[];
   rank: Int32Array;
   sha256: string[];
+  /** NaN is written as null */
   key: Float64Array;
   probability: Float64Array;
   uri: string[];
@@ -125,6 +126,7 @@ export interface WrittenColumns extends Record<ColumnName, Column> {
   bytes: string[];
   shard: (string | null)[];
   repeat: Int32Array;
+  by: string[];
 }
 
 /** Text that is different in each row gains nothing from a dictionary; a dictionary of doubles would take -0 for 0. */
@@ -154,6 +156,7 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     bytes: text(),
     shard: optional(),
     repeat: new Int32Array(count),
+    by: text(),
   } satisfies WrittenColumns;
   const shardNames = new Map<number, string>();
   eachRow(group, start, end, (rows, row, position) => {
@@ -180,14 +183,19 @@ function columnsOf(group: RowGroup, start: number, end: number, shardOf: Int32Ar
     if (name === undefined && shard >= 0) shardNames.set(shard, (name = `${fileNumber(shard)}.tar`));
     columns.shard[at] = name ?? null;
     columns.repeat[at] = rows.repeat[row]!;
+    columns.by[at] = rows.byLabel?.[row] === 1 ? "label" : "teacher";
   });
   return columnDataOf(columns);
+}
+
+function withNulls(column: Float64Array): Float64Array | (number | null)[] {
+  return column.some(Number.isNaN) ? Array.from(column, (value) => (Number.isNaN(value) ? null : value)) : column;
 }
 
 function columnDataOf(columns: WrittenColumns) {
   return INDEX_COLUMNS.map(({ name }) => ({
     name,
-    data: columns[name],
+    data: name === "key" || name === "probability" ? withNulls(columns[name]) : columns[name],
     ...(PLAIN.has(name) ? { encoding: "PLAIN" as const } : {}),
   }));
 }

@@ -27,6 +27,7 @@ export class VersionSummary {
       span: cut.span,
       teacher: cut.teacher.digest,
       guard: cut.guard?.digest,
+      labels: cut.dataset.labels === "retract" ? "retract" : undefined,
     });
     this.#images = countImages ? new DigestSet() : null;
   }
@@ -44,26 +45,31 @@ export class VersionSummary {
       throw brokenCut(`expected at most K = ${counted(k, "row")} of class ${rows.class}, found ${rows.count}`);
     for (let row = 0; row < rows.count; row++) {
       const key = rows.keys[row]!;
-      if (!Number.isFinite(key)) throw brokenCut(`expected finite rank keys, found ${key} in class ${rows.class}`);
+      const by = rows.byLabel?.[row] === 1 ? "label" : "teacher";
+      if (!Number.isFinite(key) && (by === "teacher" || !Number.isNaN(key)))
+        throw brokenCut(`expected finite rank keys, found ${key} in class ${rows.class}`);
       const again = rows.repeat[row]! > 0 && rows.repeat[row] !== rows.repeat[row - 1];
       if (row > 0 && !again && !ranksBefore(rows, row - 1, row)) {
         throw brokenCut(`expected ascending ranks, found ranks ${row} and ${row + 1} of class ${rows.class} swapped`);
       }
       const at = row * DIGEST_BYTES;
-      this.#hash.row(rows.class, row + 1, rows.digest.subarray(at, at + DIGEST_BYTES), key);
+      this.#hash.row(rows.class, row + 1, rows.digest.subarray(at, at + DIGEST_BYTES), key, by);
       this.#images?.add(rows.digest, at);
     }
     this.#rows += rows.count;
     const first = rows.repeat.indexOf(1);
     const distinct = first < 0 ? rows.count : first;
+    const labelled = rows.byLabel?.subarray(0, distinct).reduce((sum, one) => sum + one, 0) ?? 0;
+    const isNone = labelled === distinct;
     this.classes.push({
       class: rows.class,
       label,
       k,
       count: rows.count,
+      ...(labelled === 0 ? {} : { labelled }),
       repeated: rows.count - distinct,
-      best: rows.count === 0 ? null : rows.probability[0]!,
-      worst: rows.count === 0 ? null : rows.probability[distinct - 1]!,
+      best: isNone ? null : rows.probability[labelled]!,
+      worst: isNone ? null : rows.probability[distinct - 1]!,
       starving: distinct < k,
       ...leftOutCounts(rows),
     });
@@ -96,9 +102,11 @@ function leftOutCounts({ leftOut = [] }: ChosenRows): Pick<ClassSummary, "near" 
   return { ...(near === 0 ? {} : { near }), ...(guarded === 0 ? {} : { guarded }) };
 }
 
-/** Whether row `a` stands before row `b`: rank key descending, then digest ascending. Equal rows do not. */
+/** Whether row `a` stands before row `b`: those by a label, then rank key descending; then digest ascending. Equal rows do not. */
 function ranksBefore(rows: ChosenRows, a: number, b: number): boolean {
-  if (rows.keys[a] !== rows.keys[b]) return rows.keys[a]! > rows.keys[b]!;
+  const [first, second] = [rows.byLabel?.[a] ?? 0, rows.byLabel?.[b] ?? 0];
+  if (first !== second) return first > second;
+  if (first === 0 && rows.keys[a] !== rows.keys[b]) return rows.keys[a]! > rows.keys[b]!;
   for (let byte = 0; byte < DIGEST_BYTES; byte++) {
     const difference = rows.digest[a * DIGEST_BYTES + byte]! - rows.digest[b * DIGEST_BYTES + byte]!;
     if (difference !== 0) return difference < 0;

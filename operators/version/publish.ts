@@ -231,6 +231,7 @@ async function writeFiles(
     select: cut.dataset.select,
     span: cut.span,
     ...(cut.guard == null ? {} : { guard: cut.guard }),
+    ...(cut.dataset.labels === "retract" ? { labels: "retract" as const } : {}),
     teacher: cut.teacher,
     classes: summary.classes,
     totals: {

@@ -4,7 +4,7 @@ import { assertImage } from "./archived-rows.js";
 import type { ClassEntries } from "./chosen-rows.js";
 import { IMAGE, NO_TEXT, recordWords, TEXTS } from "./image-record.js";
 
-/** Before an image's record: its position among the group's rows, and a probability (2 words; NaN: it is the rank key's) */
+/** Before an image's record: its position among the group's rows, and a probability (2 words; NaN: it is known already, or the rank key's) */
 export const ROW_WORDS = 3;
 
 /** A group's rows as they were recorded, in any order. */
@@ -36,7 +36,8 @@ export class RecordedRows {
    * A class's rows, which begin at a position of the group. Text is decoded when a column is asked for. Rows are filled in their own order:
    * columns written in another one miss the processor's cache. Throws E_SEGMENT_CORRUPT.
    */
-  ofClass({ class: index, rows, repeat, deep, leftOut }: ClassEntries, first: number): ChosenRows {
+  ofClass(entries: ClassEntries, first: number): ChosenRows {
+    const { class: index, rows, repeat, deep, leftOut, byLabel } = entries;
     const { count } = rows;
     const words = this.#words;
     const starts = this.#starts.subarray(first, first + count);
@@ -52,7 +53,7 @@ export class RecordedRows {
       const at = starts[row]!;
       for (let word = 0; word < 8; word++) digestWords[8 * row + word] = words[at + word]!;
       const given = this.#view.getFloat64(4 * at - 8, true);
-      probability[row] = given === given ? given : Math.exp(rows.keys[row]!);
+      probability[row] = given === given ? given : (entries.probability?.[row] ?? Math.exp(rows.keys[row]!));
       eventTimeMs[row] = (words[at + IMAGE.eventTime + 1]! | 0) * 2 ** 32 + words[at + IMAGE.eventTime]!;
       sizeBytes[row] = words[at + IMAGE.sizeBytes]!;
       width[row] = words[at + IMAGE.width]!;
@@ -92,6 +93,7 @@ export class RecordedRows {
       },
       ...(deep === undefined ? {} : { deep }),
       ...(leftOut === undefined ? {} : { leftOut }),
+      ...(byLabel === undefined ? {} : { byLabel }),
     };
   }
 }

@@ -31,8 +31,8 @@ export function sampleEntries(
     class: rows.class,
     label: source.labels[rows.class]!,
     rank: row + 1,
-    key: rows.keys[row]!,
-    probability: rows.probability[row]!,
+    key: numberOrNull(rows.keys[row]!),
+    probability: numberOrNull(rows.probability[row]!),
     sha256: digest,
     format: imageFormat(image),
     width: rows.width[row]!,
@@ -46,10 +46,15 @@ export function sampleEntries(
     p: source.p,
     teacher: source.teacher.name,
     teacher_digest: source.teacher.digest,
+    by: rows.byLabel?.[row] === 1 ? "label" : "teacher",
   });
   return [
     tarEntry(`${name}.${IMAGE_FIELD}`, image),
     tarEntry(`${name}.cls`, encoder.encode(String(rows.class))),
     tarEntry(`${name}.json`, encoder.encode(sidecar)),
   ];
+}
+
+function numberOrNull(value: number): number | null {
+  return Number.isNaN(value) ? null : value;
 }

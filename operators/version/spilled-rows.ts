@@ -57,13 +57,20 @@ async function spill(archive: RowArchive, groups: readonly ClassGroup[], spool: 
   const image = new ImageRecord();
   let scored: ScoredBatch | null = null;
   let scores: ClassScores | null = null;
+  const ends = endsOf(classes);
+  const probabilityIn = (scored: ClassScores, row: number, entry: number): number => {
+    const at = classOf(entry);
+    const one = classes[at]!;
+    // The class of an image that people placed may be none of its best: its probability is known.
+    return one.isByLabel(entry - ends[at]! + one.count) ? Number.NaN : probabilityOf(scored, row, one.class);
+  };
   await readPlaces(archive, places, (entry, batch, row, chain) => {
     if (batch !== scored) {
       scores = archive.ranking.byProbability ? null : archive.ranking.scores(batch);
       scored = batch;
     }
     image.write(batch, row, chain);
-    const probability = scores === null ? Number.NaN : probabilityOf(scores, row, classes[classOf(entry)]!.class);
+    const probability = scores === null ? Number.NaN : probabilityIn(scores, row, entry);
     return parts[partOf(entry)]!.add(entry, probability, image);
   });
   for (const part of parts) await part.end();

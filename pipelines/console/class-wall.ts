@@ -73,7 +73,7 @@ export class ClassWalls {
     const cutoffOf = async (at: number): Promise<number> => {
       if (held.ranked.byProbability) return Math.exp(rows.keys[at]!);
       const row = known.get(identityText(rows.identity, at));
-      return row?.probability ?? (await this.#read(held, classIndex, rows, [at])).get(at)!.probability;
+      return row?.probability ?? (await this.#read(held, classIndex, rows, [at])).get(at)!.probability ?? Number.NaN;
     };
     return {
       total: places.length,
@@ -124,6 +124,7 @@ export class ClassWalls {
           notes: chosen.notes[at]!,
           bytes: chosen.bytes[at] === BYTES.absent ? "absent" : "shard",
           repeat: 0,
+          by: "teacher",
         },
       ]),
     );
@@ -139,9 +140,9 @@ export class ClassWalls {
 
 function wallImage(row: IndexRow): WallImage {
   const { sha256, key, probability, uri, partition, offset, eventTimeMs, sizeBytes } = row;
-  const { width, height, licence, origin, notes, bytes, repeat } = row;
+  const { width, height, licence, origin, notes, bytes, repeat, by } = row;
   const place = { uri, partition, offset, eventTimeMs, sizeBytes, width, height, licence, origin, notes };
-  return { sha256, key, probability, ...place, bytes, repeat };
+  return { sha256, key, probability, ...place, bytes, repeat, by };
 }
 
 /** An identity as text: four numbers. */

@@ -42,8 +42,8 @@ export async function* groupsOfCut(made: Cut): AsyncGenerator<IndexRow[]> {
       label: made.labels[rows.class]!,
       rank: row + 1,
       sha256: digestText(rows, row),
-      key: rows.keys[row]!,
-      probability: rows.probability[row]!,
+      key: Number.isNaN(rows.keys[row]!) ? null : rows.keys[row]!,
+      probability: Number.isNaN(rows.probability[row]!) ? null : rows.probability[row]!,
       uri: rows.uri[row]!,
       partition: rows.partition[row]!,
       offset: rows.offset[row]!,
@@ -57,6 +57,7 @@ export async function* groupsOfCut(made: Cut): AsyncGenerator<IndexRow[]> {
       bytes: rows.bytes[row] === BYTES.absent ? "absent" : "shard",
       shard: null,
       repeat: rows.repeat[row]!,
+      by: rows.byLabel?.[row] === 1 ? "label" : "teacher",
     }));
   }
 }

@@ -162,8 +162,8 @@ function redactedColumns(columns: IndexColumns, digests: ReadonlySet<string>): W
     label: text(columns.label),
     rank: Int32Array.from(columns.rank),
     sha256: text(columns.sha256),
-    key: Float64Array.from(columns.key),
-    probability: Float64Array.from(columns.probability),
+    key: Float64Array.from(columns.key, (key) => key ?? Number.NaN),
+    probability: Float64Array.from(columns.probability, (one) => one ?? Number.NaN),
     uri: text(columns.uri, ERASED_URI),
     partition: Int32Array.from(columns.partition),
     offset: BigInt64Array.from(Array.from(columns.offset)),
@@ -177,6 +177,7 @@ function redactedColumns(columns: IndexColumns, digests: ReadonlySet<string>): W
     bytes: text<string>(columns.bytes, "absent"),
     shard: text(columns.shard, null),
     repeat: Int32Array.from(columns.repeat),
+    by: text<string>(columns.by),
   };
 }
 

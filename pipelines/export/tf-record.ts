@@ -24,7 +24,9 @@ export const FEATURES: readonly { readonly name: string; readonly type: keyof ty
 export function tfRecord(sample: Sample): Uint8Array {
   const { bytes, about } = sample;
   const features = FEATURES.map(({ name, type }) => {
-    const value = name === "image" ? bytes : about[name as keyof typeof about];
+    const said = name === "image" ? bytes : about[name as keyof typeof about];
+    // Of a row by a label; an Example has no null.
+    const value = said === null && type === "float32" ? Number.NaN : said;
     if (!(value instanceof Uint8Array) && typeof value !== (type === "bytes" ? "string" : "number")) {
       throw new SluiceError(
         "E_VERSION_CORRUPT",

@@ -125,7 +125,8 @@ async function writeInput(input: string, job: TrainingJob, { configuration }: Co
   }
   await writeFile(join(input, "labelled.jsonl"), lines.map((line) => `${line}\n`).join(""));
   let images = 0;
-  if (version !== null) images = await writeVersion(input, version);
+  if (version !== null)
+    images = await writeVersion(input, version, new Set(labelled.images.map(({ sha256 }) => sha256)));
   const { labels, seed, input: seen, resize } = inputs;
   const config = {
     schemaVersion: 1,
@@ -156,15 +157,21 @@ async function pathOf(
   return join(folder, sha256);
 }
 
-async function writeVersion(input: string, { store, manifest }: NonNullable<TrainingJob["version"]>): Promise<number> {
+async function writeVersion(
+  input: string,
+  { store, manifest }: NonNullable<TrainingJob["version"]>,
+  labelled: ReadonlySet<string>,
+): Promise<number> {
   await writeFile(join(input, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   const rows = createWriteStream(join(input, "version.jsonl"));
   let images = 0;
-  const columns = readSomeColumns(store, manifest, ["class", "rank", "sha256", "probability", "bytes", "shard"]);
+  const columns = readSomeColumns(store, manifest, ["class", "rank", "sha256", "probability", "bytes", "shard", "by"]);
   await pipeline(async function* () {
     for await (const part of columns) {
       for (let row = 0; row < part.count; row++) {
         if (part.bytes[row] !== "shard") continue;
+        // It is among the labelled images already.
+        if (part.by[row] === "label" && labelled.has(part.sha256[row]!)) continue;
         images++;
         const one = {
           class: part.class[row],

@@ -55,7 +55,9 @@ export function tfjsModelTrainer(parts: TfjsParts): ModelTrainer {
       const curves = join(job.work, CURVES_FILE);
       const labelled = await read(parts, job, "read labelled images", examplesOf(job.labelled.images));
       assertEveryClass(job.labelled, classCounts(labelled.examples.labels, job.inputs.labels.length));
-      const version = job.version === null ? null : await read(parts, job, "read version", samplesOf(job.version));
+      const known = new Set(job.labelled.images.map(({ sha256 }) => sha256));
+      const version =
+        job.version === null ? null : await read(parts, job, "read version", samplesOf(job.version, known));
       // Of the version where there is one: the labelled images are few.
       const { pixels } = (version ?? labelled).examples;
       const { input, resize, labels } = job.inputs;
@@ -134,8 +136,13 @@ function read(
   return readExamples(source, { decoder, card: inputs, config: decode, maxBytes, signal, onExample });
 }
 
-async function* samplesOf({ store, manifest }: NonNullable<TrainingJob["version"]>): AsyncGenerator<EncodedExample> {
+/** What a person labelled stands among the labelled images already, where those are trained on. */
+async function* samplesOf(
+  { store, manifest }: NonNullable<TrainingJob["version"]>,
+  labelled: ReadonlySet<string>,
+): AsyncGenerator<EncodedExample> {
   for await (const sample of readSamples(store, manifest)) {
+    if (sample.about.by === "label" && labelled.has(sample.sha256)) continue;
     yield {
       label: sample.class,
       uri: `sha256:${sample.sha256}.${sample.format}`,

@@ -12,7 +12,8 @@ import { leftOutOf, leftOutText } from "./left-out.js";
 export interface ChangedImage {
   readonly sha256: string;
   readonly rank: number;
-  readonly probability: number;
+  /** null of a row by a label that the teacher did not archive in the class */
+  readonly probability: number | null;
   readonly partition: number;
   readonly offset: number;
 }
@@ -83,7 +84,7 @@ export class ChangeReasons {
       return { reason: "parameters", because: `K is ${kAfter}, and was ${kBefore}` };
     }
     if (this.#parameters !== "") return this.#otherParameters();
-    if (cutoffBefore !== null && row.probability <= cutoffBefore) {
+    if (cutoffBefore !== null && row.probability !== null && row.probability <= cutoffBefore) {
       const by = digits(cutoffBefore - row.probability);
       return {
         reason: "room",
@@ -107,7 +108,7 @@ export class ChangeReasons {
       return { reason: "parameters", because: `K is ${kAfter}, and was ${kBefore}` };
     }
     if (this.#parameters !== "") return this.#otherParameters();
-    if (cutoffAfter !== null && row.probability <= cutoffAfter) {
+    if (cutoffAfter !== null && row.probability !== null && row.probability <= cutoffAfter) {
       const by = digits(cutoffAfter - row.probability);
       return { reason: "pushed-out", because: `${by} below the cut-off of version ${this.#after.number}` };
     }
@@ -148,8 +149,8 @@ function ofLabel(label: ImageLabel): Because {
 /** Names of the selection's parameters that differ, but for K, which tells by itself whom it let in. */
 function otherParameters(before: Manifest, after: Manifest): string[] {
   const [old, young]: Record<string, unknown>[] = [
-    { ...before.select, span: before.span, guard: before.guard?.digest },
-    { ...after.select, span: after.span, guard: after.guard?.digest },
+    { ...before.select, span: before.span, guard: before.guard?.digest, "what people say": before.labels },
+    { ...after.select, span: after.span, guard: after.guard?.digest, "what people say": after.labels },
   ];
   return [...new Set([...Object.keys(old!), ...Object.keys(young!)])].filter(
     (name) => name !== "k" && canonicalJson(jsonOf(old![name])) !== canonicalJson(jsonOf(young![name])),

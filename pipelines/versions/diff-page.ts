@@ -72,7 +72,7 @@ function lineOf(name: string, total: number, changes: readonly Change[], wanted:
     .filter(({ what }) => what === wanted)
     .map(({ row, rankBefore, because }) => ({
       sha256: row.sha256,
-      caption: `${wanted === "moved" ? `rank ${rankBefore ?? "?"} → ${row.rank}` : `rank ${row.rank}`}, ${row.probability.toPrecision(4)}`,
+      caption: `${wanted === "moved" ? `rank ${rankBefore ?? "?"} → ${row.rank}` : `rank ${row.rank}`}, ${row.probability === null ? "by label" : row.probability.toPrecision(4)}`,
       because,
     }));
   return { name, total, cells };

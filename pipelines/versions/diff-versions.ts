@@ -221,7 +221,7 @@ function imageAt(columns: Compared, row: number): ChangedImage {
   return {
     sha256: columns.sha256[row]!,
     rank: columns.rank[row]!,
-    probability: columns.probability[row]!,
+    probability: columns.probability[row] ?? null,
     partition: columns.partition[row]!,
     offset: Number(columns.offset[row]!),
   };

@@ -13,8 +13,8 @@ export interface IndexColumns {
   readonly label: ArrayLike<string>;
   readonly rank: ArrayLike<number>;
   readonly sha256: ArrayLike<string>;
-  readonly key: ArrayLike<number>;
-  readonly probability: ArrayLike<number>;
+  readonly key: ArrayLike<number | null>;
+  readonly probability: ArrayLike<number | null>;
   readonly uri: ArrayLike<string>;
   readonly partition: ArrayLike<number>;
   readonly offset: ArrayLike<bigint>;
@@ -28,6 +28,7 @@ export interface IndexColumns {
   readonly bytes: ArrayLike<"shard" | "absent">;
   readonly shard: ArrayLike<string | null>;
   readonly repeat: ArrayLike<number>;
+  readonly by: ArrayLike<"teacher" | "label">;
 }
 
 type IndexColumn = Exclude<keyof IndexColumns, "count">;
@@ -147,8 +148,8 @@ export function indexRow(columns: IndexColumns, row: number): IndexRow {
     label: columns.label[row]!,
     rank: columns.rank[row]!,
     sha256: columns.sha256[row]!,
-    key: columns.key[row]!,
-    probability: columns.probability[row]!,
+    key: columns.key[row] ?? null,
+    probability: columns.probability[row] ?? null,
     uri: columns.uri[row]!,
     partition: columns.partition[row]!,
     offset: Number(columns.offset[row]!),
@@ -162,5 +163,6 @@ export function indexRow(columns: IndexColumns, row: number): IndexRow {
     bytes: columns.bytes[row]!,
     shard: columns.shard[row] ?? null,
     repeat: columns.repeat[row]!,
+    by: columns.by[row]!,
   };
 }

@@ -99,9 +99,10 @@ interface Bar {
 async function lastRows(store: Store, manifest: Manifest): Promise<Bar[]> {
   const known = manifest.classes.map(() => new Set<string>());
   const worst = manifest.classes.map(() => ({ key: Number.POSITIVE_INFINITY, sha256: "" }));
-  for await (const { class: index, sha256, key } of readIndex(store, manifest)) {
+  for await (const { class: index, sha256, key, by } of readIndex(store, manifest)) {
     known[index]!.add(sha256);
-    worst[index] = { key, sha256 };
+    // What people placed stays before all that comes.
+    if (by === "teacher") worst[index] = { key: key!, sha256 };
   }
   return manifest.classes.map(({ label, starving }, index) => ({
     label,

@@ -18,7 +18,8 @@ export interface RowDifference {
 
 export interface ComparedRow {
   readonly sha256: string;
-  readonly key: number;
+  /** null of a row by a label that the teacher did not archive in the class */
+  readonly key: number | null;
 }
 
 interface PlacedRow extends ComparedRow {
@@ -83,7 +84,7 @@ async function* rowsOf(made: Cut): AsyncGenerator<PlacedRow> {
     for (let row = 0; row < rows.count; row++) {
       const digest = rows.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
       const sha256 = Buffer.from(digest).toString("hex");
-      yield { class: rows.class, rank: row + 1, sha256, key: rows.keys[row]! };
+      yield { class: rows.class, rank: row + 1, sha256, key: Number.isNaN(rows.keys[row]!) ? null : rows.keys[row]! };
     }
   }
 }

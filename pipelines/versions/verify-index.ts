@@ -25,6 +25,8 @@ export class IndexAudit {
   readonly #counts: number[];
   readonly #best: (number | null)[];
   readonly #worst: (number | null)[];
+  /** Rows by a label of each class, repeats left aside */
+  readonly #labelled: number[];
   /** Rows seen of each class that repeat earlier ones, and the first rows of each, which repeats must be again */
   readonly #repeated: number[];
   #first: string[] = [];
@@ -43,12 +45,14 @@ export class IndexAudit {
       span: manifest.span,
       teacher: manifest.teacher.digest,
       guard: manifest.guard?.digest,
+      labels: manifest.labels,
     });
     this.#labels = versionLabels(manifest);
     this.#quota = manifest.classes.map(({ k }) => k);
     this.#check = new RowCheck(manifest.select, findings);
     this.#counts = new Array<number>(this.#labels.length).fill(0);
     this.#repeated = [...this.#counts];
+    this.#labelled = [...this.#counts];
     this.#best = new Array<number | null>(this.#labels.length).fill(null);
     this.#worst = [...this.#best];
   }
@@ -63,7 +67,8 @@ export class IndexAudit {
     for (let row = 0; row < columns.count; row++) {
       const classIndex = columns.class[row]!;
       const sha256 = columns.sha256[row]!;
-      const key = columns.key[row]!;
+      const key = columns.key[row] ?? null;
+      const by = columns.by[row]!;
       const at = `${where}, class ${classIndex}, rank ${columns.rank[row]}`;
       this.#rows++;
       if (columns.bytes[row] === "absent") this.#absent++;
@@ -73,6 +78,7 @@ export class IndexAudit {
       }
       if (classIndex > this.#class) {
         this.#key = Number.POSITIVE_INFINITY;
+        this.#sha256 = "";
         this.#repeat = 0;
         this.#first = [];
       }
@@ -82,23 +88,31 @@ export class IndexAudit {
       const repeat = columns.repeat[row]!;
       if (repeat > 0) this.#addRepeat(at, rank, repeat, sha256);
       else if (this.#manifest.select.repeat) this.#first.push(sha256);
-      if (repeat === this.#repeat + 1) this.#key = Number.POSITIVE_INFINITY;
+      if (repeat === this.#repeat + 1) {
+        this.#key = Number.POSITIVE_INFINITY;
+        this.#sha256 = "";
+      }
       this.#repeat = repeat;
-      if (!(key < this.#key || (key === this.#key && sha256 > this.#sha256))) {
+      // What people placed stands before all others, by digest.
+      const order = by === "label" ? Number.POSITIVE_INFINITY : (key ?? Number.NaN);
+      if (!(order < this.#key || (order === this.#key && sha256 > this.#sha256))) {
         this.#findings.add(
           `${at}: key`,
           `below ${this.#key}, or equal with a digest above ${this.#sha256}`,
           `${key}, ${sha256}`,
         );
       }
-      this.#check.row(at, key, columns.probability[row]!, sha256, columns.event_time[row]!.getTime());
-      this.#key = key;
+      if (by === "teacher")
+        this.#check.row(at, key!, columns.probability[row]!, sha256, columns.event_time[row]!.getTime());
+      else if (repeat === 0) this.#labelled[classIndex] = this.#labelled[classIndex]! + 1;
+      this.#key = order;
       this.#sha256 = sha256;
       this.#findings.compare(`${at}: label`, labels[classIndex], columns.label[row]);
       const digest = Buffer.from(sha256, "hex");
-      this.#hash.row(classIndex, columns.rank[row]!, digest, key);
+      this.#hash.row(classIndex, columns.rank[row]!, digest, key, by);
       this.#images.add(digest, 0);
-      if (rank === 1) this.#best[classIndex] = columns.probability[row]!;
+      if (by === "label") continue;
+      this.#best[classIndex] ??= columns.probability[row]!;
       if (repeat === 0) this.#worst[classIndex] = columns.probability[row]!;
     }
   }
@@ -128,6 +142,7 @@ export class IndexAudit {
       if (labels !== null) findings.compare(`${where}: label`, labels[index], entry.label);
       findings.compare(`${where}: k`, this.#quota[index], expectedQuota(this.#manifest, labels, index));
       findings.compare(`${where}: count`, count, entry.count);
+      findings.compare(`${where}: labelled`, this.#labelled[index] ?? 0, entry.labelled ?? 0);
       findings.compare(`${where}: repeated`, this.#repeated[index] ?? 0, entry.repeated);
       findings.compare(`${where}: best`, this.#best[index] ?? null, entry.best);
       findings.compare(`${where}: worst`, this.#worst[index] ?? null, entry.worst);

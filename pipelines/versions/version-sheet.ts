@@ -24,7 +24,8 @@ export interface SheetRow {
   readonly line: "best" | "median" | "at the cut-off" | "most doubtful";
   readonly rank: number;
   readonly sha256: string;
-  readonly probability: number;
+  /** null of a row by a label that the teacher did not archive in the class */
+  readonly probability: number | null;
   /** What the teacher was in doubt of: how much surer it was of its best class than of the next; null where that is not looked at */
   readonly margin: number | null;
   readonly uri: string;
@@ -68,9 +69,9 @@ export async function versionSheet(
       lines: Object.entries(lines).map(([name, picked]) => ({
         name,
         total: picked.length,
-        cells: picked.map(({ rank, sha256, probability }) => ({
+        cells: picked.map(({ rank, sha256, probability, by }) => ({
           sha256,
-          caption: `rank ${rank}, ${probability.toPrecision(4)}`,
+          caption: `rank ${rank}, ${by === "label" ? "by label" : (probability ?? 0).toPrecision(4)}`,
           because: margins.has(sha256) ? `${margins.get(sha256)!.toPrecision(2)} before its next class` : "",
         })),
       })),

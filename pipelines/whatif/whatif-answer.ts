@@ -56,7 +56,8 @@ export function answerOf(chosen: readonly ChosenClass[], about: AnswerOf): Setti
     rows += entries.count;
     distinct += count;
     if (count < wanted[one.class]!) starving.push({ label, rows: count });
-    if (count > 0) last.push(Math.exp(entries.keys[count - 1]!));
+    // Of a class that people alone filled there is no cut-off.
+    if (count > 0 && !one.isByLabel(count - 1)) last.push(Math.exp(entries.keys[count - 1]!));
     const digests = digestsOf(entries.identity.subarray(0, 4 * count));
     const has = before?.of(keys[one.class]!);
     for (let at = 0; at < digests.length; at += 16) {

@@ -41,8 +41,9 @@ export const rowSchema = z.strictObject({
   label: z.string(),
   rank: z.int().positive(),
   sha256: sha256Text,
-  key: z.number(),
-  probability: z.number(),
+  /** null of a row by a label that the teacher did not archive in the class */
+  key: z.number().nullable(),
+  probability: z.number().nullable(),
   uri: z.string(),
   partition: count,
   offset: count,
@@ -56,6 +57,7 @@ export const rowSchema = z.strictObject({
   bytes: z.enum(["shard", "absent"]),
   shard: z.string().nullable(),
   repeat: count,
+  by: z.enum(["teacher", "label"]),
 });
 export type ApiRow = z.infer<typeof rowSchema>;
 

@@ -13,7 +13,11 @@ import { VersionIdHash, type Manifest } from "../../schemas/manifest.js";
 import { BYTES } from "../../schemas/scored-batch.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
 import {
+  type ArchivedChain,
+  type ArchivedSegment,
   liveOrigin,
+  placedBy,
+  placedRows,
   promisedRanks,
   readAllClaims,
   readArchive,
@@ -21,8 +25,6 @@ import {
   segmentsBelow,
   sortEverything,
   standing,
-  type ArchivedChain,
-  type ArchivedSegment,
 } from "./model.js";
 import { hasMember } from "./pack-model.js";
 import { TEACHER, type Place } from "./participants.js";
@@ -281,7 +283,13 @@ async function checkVersion(
     frontier,
   );
   const isStanding = standing(readLabels(store.objects), provenance.labels, CARD.labels);
-  const expected = sortEverything(segments, dataset, span, Number(dataset.select.k), CLASSES, isStanding);
+  const k = Number(dataset.select.k);
+  const said = placedBy(readLabels(store.objects), provenance.labels, CARD.labels);
+  const placed = placedRows(segments, span, CLASSES, said);
+  const others = sortEverything(segments, dataset, span, Number.POSITIVE_INFINITY, CLASSES, (sha256, index) => {
+    return isStanding(sha256, index) && said(sha256) !== index;
+  });
+  const expected = others.map((rows, index) => [...placed[index]!, ...rows].slice(0, k));
   const wanted = expected.flatMap((rows, index) => rows.map((row, at) => ({ class: index, rank: at + 1, ...row })));
   const hash = new VersionIdHash({
     numbered: canonicalSelection(dataset.select),
@@ -300,7 +308,7 @@ async function checkVersion(
       world.violate("rows", `${name}: found ${JSON.stringify(found)}, expected ${JSON.stringify(model ?? null)}`);
       return;
     }
-    hash.row(index, rank, Buffer.from(sha256, "hex"), key);
+    hash.row(index, rank, Buffer.from(sha256, "hex"), key, row.by);
     if (
       promised &&
       row.bytes === "absent" &&
@@ -338,7 +346,14 @@ async function checkVersion(
 
 const COUNTS = ["in", "scored", "copied", "quarantined", "lost"] as const;
 
-function ordered(row: { class: number; rank: number; sha256: string; key: number; partition: number; offset: number }) {
+function ordered(row: {
+  class: number;
+  rank: number;
+  sha256: string;
+  key: number | null;
+  partition: number;
+  offset: number;
+}) {
   return {
     class: row.class,
     rank: row.rank,

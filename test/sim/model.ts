@@ -142,6 +142,61 @@ export function standing(
   return (sha256, classIndex) => !erased.has(sha256) && classesLeft(sha256, said, classNames.length).has(classIndex);
 }
 
+/** The class that an image is said to be of, after the labels below a frontier; null: of none, or nobody said. */
+export function placedBy(
+  labels: readonly LabelSegment[],
+  frontier: LabelFrontier,
+  classNames: readonly string[],
+): (sha256: string) => number | null {
+  const below = labels
+    .filter(({ partition, end }) => frontier.some((one) => one.partition === partition && end <= one.end))
+    .flatMap((segment) => segment.labels);
+  const erased = new Set(below.flatMap(({ verdict, sha256 }) => (verdict === "erased" ? [sha256] : [])));
+  return (sha256) => {
+    if (erased.has(sha256)) return null;
+    const said = below.filter((label) => label.sha256 === sha256);
+    const last = said[said.findLastIndex(({ verdict }) => verdict !== "not")];
+    if (last?.verdict !== "is") return null;
+    const isDenied = said
+      .slice(said.indexOf(last))
+      .some((label) => label.verdict === "not" && label.class === last.class);
+    return isDenied ? null : classNames.indexOf(last.class);
+  };
+}
+
+/** Of each class all images of some segments in the span that somebody said are of it, by digest: the rows that stand before the others. */
+export function placedRows(
+  segments: readonly ArchivedSegment[],
+  span: Span,
+  classCount: number,
+  placed: (sha256: string) => number | null,
+): PlacedRow[][] {
+  return Array.from({ length: classCount }, (_, wanted) => {
+    const found = new Map<string, PlacedRow>();
+    for (const { rows } of segments) {
+      for (const { sha256, partition, offset, eventTimeMs, classes, keys } of rows) {
+        const isIn =
+          (span.startMs === null || eventTimeMs >= span.startMs) && (span.endMs === null || eventTimeMs < span.endMs);
+        if (!isIn || placed(sha256) !== wanted) continue;
+        const at = classes.indexOf(wanted);
+        const row = { sha256, key: at < 0 ? null : keys[at]!, partition, offset };
+        const seen = found.get(sha256);
+        const orderOf = ({ key, ...place }: PlacedRow): RankedRow => ({
+          ...place,
+          key: key ?? Number.NEGATIVE_INFINITY,
+        });
+        if (seen === undefined || isEarlier(orderOf(row), orderOf(seen))) found.set(sha256, row);
+      }
+    }
+    return [...found.values()].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+  });
+}
+
+/** A row that somebody placed: without a key where the teacher did not archive the class. */
+export interface PlacedRow extends Omit<RankedRow, "key"> {
+  readonly key: number | null;
+}
+
 /** Sorts everything of some segments that lies in the span: each class's best `most` that are `standing`. */
 export function sortEverything(
   segments: readonly ArchivedSegment[],

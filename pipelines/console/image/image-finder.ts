@@ -78,7 +78,7 @@ export class ImageFinder {
     let best: SeenImage | null = null;
     for (const [teacher] of await readCards(store)) {
       const archive = new ArchiveReader(store, { teacher, stream });
-      for await (const { chain, batch } of rowsOfImages(archive, [sha256], signal)) {
+      for await (const { chain, batch } of rowsOfImages(archive, [sha256], { signal })) {
         const pack = batch.pack.get(0);
         const found = {
           uri: batch.uri.get(0) ?? "",

@@ -50,7 +50,7 @@ export async function imageLife(
   const quarantine: ImageLife["quarantine"][number][] = [];
   for (const [teacher, card] of await readCards(store)) {
     const archive = new ArchiveReader(store, { teacher, stream });
-    for await (const { batch } of rowsOfImages(archive, [sha256], signal)) {
+    for await (const { batch } of rowsOfImages(archive, [sha256], { signal })) {
       scored.push({ card, teacher, batch, sighting: sighting({ card, teacher, batch }, stream) });
     }
     for await (const one of listQuarantine(store, { teacher, stream }, { match: sha256 })) quarantine.push(one);
@@ -108,17 +108,27 @@ async function fatesIn(
   const own = scored.filter(({ teacher }) => teacher === manifest.teacher.digest);
   const seen = own.find(({ batch }) => isCovered(manifest, batch)) ?? own[0];
   if (seen === undefined) return [];
-  const classes = classesOf(manifest, seen);
-  if (classes === null) return [];
+  const ranked = classesOf(manifest, seen);
+  if (ranked === null) return [];
+  const said = labels.flatMap((label) => ("class" in label && label.verdict === "is" ? [label.class] : []));
+  const named = versionLabels(manifest).flatMap((label, index) => (said.includes(label) ? [index] : []));
+  const classes = [
+    ...ranked,
+    ...named
+      .filter((index) => ranked.every((one) => one.index !== index))
+      .map((index) => ({ index, probability: null })),
+  ];
   const fates: Fate[] = [];
   const out = await leftOutOf(store, manifest);
   for (const [place, { index, probability }] of classes.entries()) {
     const standing = manifest.classes[index]!;
+    const isBelow = standing.worst !== null && probability !== null && probability < standing.worst * 0.999999;
+    // What people placed stands first, whatever its probability.
+    const placed = standing.labelled ?? 0;
     const rows =
-      standing.worst !== null && probability < standing.worst * 0.999999
-        ? []
-        : await groups.rowsOf(manifest, index, 0, standing.count);
-    const rank = rows.find((row) => row.sha256 === sha256)?.rank ?? null;
+      isBelow && placed === 0 ? [] : await groups.rowsOf(manifest, index, 0, isBelow ? placed : standing.count);
+    const own = rows.find((row) => row.sha256 === sha256);
+    const rank = own?.rank ?? null;
     if (rank === null && place >= CLASSES_TOLD) continue;
     fates.push({
       dataset: manifest.dataset,
@@ -132,7 +142,7 @@ async function fatesIn(
       because:
         rank === null
           ? missed(manifest, index, place, probability, { seen, labels, out: out.get(`${index} ${sha256}`) })
-          : `rank ${rank} of ${standing.count}`,
+          : `rank ${rank} of ${standing.count}${own?.by === "label" ? ", because somebody said that it is of this class" : ""}`,
     });
   }
   return fates;
@@ -157,7 +167,7 @@ function missed(
   manifest: Manifest,
   index: number,
   place: number,
-  probability: number,
+  probability: number | null,
   known: {
     readonly seen: Scored;
     readonly labels: readonly ImageLabel[];
@@ -173,7 +183,7 @@ function missed(
   const label = labels.findLast(({ timeMs }) => timeMs <= Date.parse(provenance.createdAt));
   if (label !== undefined && takesOut(label, standing.label)) return saidText(label);
   if (out !== undefined) return leftOutText(out);
-  if (place >= select.p) return `is not among its ${select.p} best classes (P)`;
+  if (probability === null || place >= select.p) return `is not among its ${select.p} best classes (P)`;
   if (probability < select.floor)
     return `${(select.floor - probability).toPrecision(2)} below the floor of ${select.floor}`;
   if (standing.worst !== null && probability < standing.worst) {

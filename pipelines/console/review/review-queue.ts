@@ -41,11 +41,11 @@ export async function doubtful(groups: IndexGroups, manifest: Manifest, said: Sa
   for (const { class: index, count } of classes) {
     rows.push(...(await groups.rowsOf(manifest, index, Math.max(0, count - DOUBTFUL_A_CLASS), count)));
   }
-  rows.sort((a, b) => a.probability - b.probability || a.class - b.class || b.rank - a.rank);
+  rows.sort((a, b) => (a.probability ?? 1) - (b.probability ?? 1) || a.class - b.class || b.rank - a.rank);
   const items = rows
-    .filter(({ repeat }) => repeat === 0)
+    .filter(({ repeat, by }) => repeat === 0 && by === "teacher")
     .map((row) =>
-      itemOf(manifest, row, said, `the teacher gave it ${percent(row.probability)}, among the least of its class`),
+      itemOf(manifest, row, said, `the teacher gave it ${percent(row.probability ?? 0)}, among the least of its class`),
     );
   return queue("doubtful", items, page);
 }
@@ -173,7 +173,13 @@ export function isRight(labels: readonly ImageLabel[] | undefined, label: string
 
 /** Places drawn without repeats by the version's id, and a seed for another sample: everybody audits the same rows. */
 export function drawn(manifest: Manifest, most: number, seed = 0): { class: number; place: number }[] {
-  const { rows } = manifest.totals;
+  // What people placed tells nothing of how right the teacher is: it stands first in each class, and again in each round of repeats.
+  const rounds = manifest.classes.map(({ count, repeated, labelled = 0 }) => ({
+    distinct: count - repeated,
+    labelled,
+    rows: rowsOfTeacher(count, count - repeated, labelled),
+  }));
+  const rows = rounds.reduce((sum, one) => sum + one.rows, 0);
   const numbers = new Set<number>();
   for (let turn = 0; numbers.size < Math.min(most, rows); turn++) {
     const hash = createHash("sha256")
@@ -183,15 +189,25 @@ export function drawn(manifest: Manifest, most: number, seed = 0): { class: numb
     numbers.add(hash.readUIntBE(0, 6) % rows);
   }
   let start = 0;
-  const starts = manifest.classes.map(({ count }) => {
-    start += count;
-    return start - count;
+  const starts = rounds.map((one) => {
+    start += one.rows;
+    return start - one.rows;
   });
   return [...numbers].map((number) => {
     let index = starts.length - 1;
-    while (starts[index]! > number || manifest.classes[index]!.count === 0) index--;
-    return { class: index, place: number - starts[index]! };
+    while (starts[index]! > number || rounds[index]!.rows === 0) index--;
+    const { distinct, labelled } = rounds[index]!;
+    const at = number - starts[index]!;
+    const own = distinct - labelled;
+    return { class: index, place: Math.floor(at / own) * distinct + labelled + (at % own) };
   });
+}
+
+/** Rows of a class that the teacher chose: all but the first `labelled` of each round. */
+function rowsOfTeacher(count: number, distinct: number, labelled: number): number {
+  if (labelled === 0) return count;
+  const rounds = Math.floor(count / distinct);
+  return rounds * (distinct - labelled) + Math.max(0, (count % distinct) - labelled);
 }
 
 /** z of a 95 % interval */

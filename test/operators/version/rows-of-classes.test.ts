@@ -53,7 +53,7 @@ function classOf(index: number, images: readonly number[]): ChosenClass {
     offset: Float64Array.from(images, (image) => image % IMAGES),
   };
   const entries = () => ({ class: index, rows, repeat: new Uint32Array(images.length) });
-  return { class: index, count: images.length, entries };
+  return { class: index, count: images.length, entries, isByLabel: () => false };
 }
 
 async function read(store: Store, classes: readonly ChosenClass[], bounds: RowBounds, ranked = byAnother) {
@@ -146,8 +146,10 @@ test("an entry whose row is another image's is refused, and none whose row is mi
   const place = classOf(0, [3]).entries().rows;
   const other = { ...place, identity: classOf(0, [4]).entries().rows.identity };
   const beginsAlike = { ...place, identity: place.identity.map((word, at) => (at === 3 ? word ^ 1 : word)) };
-  const reading = (rows: TopkRows) =>
-    read(store, [{ class: 0, count: 1, entries: () => ({ class: 0, rows, repeat: new Uint32Array(1) }) }], {});
+  const reading = (rows: TopkRows) => {
+    const entries = () => ({ class: 0, rows, repeat: new Uint32Array(1) });
+    return read(store, [{ class: 0, count: 1, entries, isByLabel: () => false }], {});
+  };
   await assert.rejects(reading(other), (error) => isSluiceError(error, "E_CHAIN_GAP"));
   await assert.rejects(reading(beginsAlike), (error) => isSluiceError(error, "E_SEGMENT_CORRUPT"));
 });

@@ -37,6 +37,15 @@ export function classesLeft(
   return denies.has(last.class) ? new Set(all.filter((index) => !denies.has(index))) : new Set([last.class]);
 }
 
+/** The class that an image is said to be of, null where it may be of several, or of none. */
+export function classSaid(image: number | string, said: readonly ModelLabel[]): number | null {
+  const about = said.filter((one) => one.image === image);
+  const from = about.findLastIndex(({ verdict }) => verdict !== "not");
+  const last = about[from];
+  if (last?.verdict !== "is") return null;
+  return about.slice(from).some((one) => one.verdict === "not" && one.class === last.class) ? null : last.class;
+}
+
 export interface ModelRow {
   readonly class: number;
   readonly sha256: string;
@@ -44,6 +53,7 @@ export interface ModelRow {
   readonly key: number;
   readonly probability: number;
   readonly repeat: number;
+  readonly by: "teacher" | "label";
 }
 
 export interface ModelClasses {
@@ -96,27 +106,39 @@ export function modelRows(
   { members, labels }: ModelClasses,
   cardTemperature: number,
   said: readonly ModelLabel[] = [],
+  { archived = Number.POSITIVE_INFINITY, places = true }: { archived?: number; places?: boolean } = {},
 ): ModelRow[] {
   const temperature = select.temperature ?? cardTemperature;
-  const occurrences = images.flatMap(({ image, logits, timeMs, offset }) => {
+  const occurrences = images.flatMap(({ image, logits, timeMs, offset }): ModelRow[] => {
     const digest = imageDigest(image);
     const left = classesLeft(image, said, logits.length);
     const sha256 = Buffer.from(digest).toString("hex");
+    const named = places ? classSaid(image, said) : null;
+    const placedIn = members.findIndex((list) => named !== null && list.includes(named));
+    const keyOf = (probability: number): number => {
+      const { decay, seed } = select;
+      const weight = decay === undefined ? 0 : ((timeMs - decay.landmarkMs) / decay.halfLifeMs) * Math.log(2);
+      return select.order === "random" ? randomRank(seed!, digest, 0) : Math.log(probability) + weight;
+    };
+    if (placedIn >= 0) {
+      // Whatever the teacher thinks of it: without a score where it archived others alone.
+      const better = logits.filter((logit) => logit > logits[named!]!).length;
+      const probability = better < archived ? probabilityOf(members[placedIn]!, logits, temperature) : Number.NaN;
+      const key = Number.isNaN(probability) ? Number.NaN : keyOf(probability);
+      return [{ class: placedIn, probability, sha256, offset, key, repeat: 0, by: "label" as const }];
+    }
     return members
       .map((list, index) => ({ class: index, probability: probabilityOf(list, logits, temperature) }))
       .sort((a, b) => b.probability - a.probability)
       .slice(0, select.p)
       .filter(({ probability }) => probability >= select.floor)
       .filter((row) => members[row.class]!.some((member) => left.has(member)))
-      .map((row) => {
-        const { decay, seed } = select;
-        const weight = decay === undefined ? 0 : ((timeMs - decay.landmarkMs) / decay.halfLifeMs) * Math.log(2);
-        const key = select.order === "random" ? randomRank(seed!, digest, 0) : Math.log(row.probability) + weight;
-        return { ...row, sha256, offset, key, repeat: 0 };
-      });
+      .map((row) => ({ ...row, sha256, offset, key: keyOf(row.probability), repeat: 0, by: "teacher" as const }));
   });
-  occurrences.sort((a, b) => (a.key !== b.key ? b.key - a.key : a.offset - b.offset));
-  const rows = [...new Map(occurrences.toReversed().map((row) => [`${row.class} ${row.sha256}`, row])).values()];
+  occurrences.sort((a, b) => (a.key !== b.key && !Number.isNaN(a.key) ? b.key - a.key : a.offset - b.offset));
+  const best = [...new Map(occurrences.toReversed().map((row) => [`${row.class} ${row.sha256}`, row])).values()];
+  const placed = best.filter(({ by }) => by === "label").sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
+  const rows: ModelRow[] = best.filter(({ by }) => by === "teacher");
   rows.sort((a, b) =>
     a.key !== b.key ? b.key - a.key : a.sha256 !== b.sha256 ? (a.sha256 < b.sha256 ? -1 : 1) : a.class - b.class,
   );
@@ -124,7 +146,7 @@ export function modelRows(
   const taken: ModelRow[][] = labels.map(() => []);
   const used = new Set<string>();
   let room = k.reduce((sum, one) => sum + one, 0);
-  for (const row of rows) {
+  for (const row of [...placed, ...rows]) {
     if (select.balanced ? taken[row.class]!.length >= k[row.class]! : room === 0) continue;
     if (select.overlap === "best" && used.has(row.sha256)) continue;
     used.add(row.sha256);
