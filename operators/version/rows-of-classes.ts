@@ -42,7 +42,8 @@ export async function* rowsOfClasses(
 
 /** The archived rows of one list of entries. */
 export async function rowsOfEntries(archive: RowArchive, entries: ClassEntries): Promise<ChosenRows> {
-  const one = { class: entries.class, count: entries.rows.count, entries: () => entries };
+  const isByLabel = (row: number): boolean => entries.byLabel?.[row] === 1;
+  const one = { class: entries.class, count: entries.rows.count, entries: () => entries, isByLabel };
   const rows = await spilledRows(archive, [[one]], Number.POSITIVE_INFINITY).next();
   return rows.value as ChosenRows;
 }

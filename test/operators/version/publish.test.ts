@@ -42,6 +42,7 @@ describe("publish", () => {
         bytes: "shard",
         shard: "000000.tar",
         repeat: 0,
+        by: "teacher",
       })),
     );
     assert.deepEqual(rows, expected);

@@ -84,12 +84,13 @@ describe("the index", () => {
         "bytes VARCHAR",
         "shard VARCHAR",
         "repeat INTEGER",
+        "by VARCHAR",
       ],
     );
     const nullable = await query(`SELECT name FROM parquet_schema('${file}') WHERE repetition_type = 'OPTIONAL'`);
     assert.deepEqual(
       nullable.map((row) => (row as { name: string }).name),
-      ["licence", "origin", "notes", "shard"],
+      ["key", "probability", "licence", "origin", "notes", "shard"],
     );
     // The JSON that DuckDB prints loses bits of doubles: their sign and value are compared as text of 17 digits.
     const found =
@@ -294,5 +295,5 @@ test("README and Croissant metadata say what the version is", async (t) => {
       .filter(({ key }) => key.endsWith(".parquet"))
       .map(({ key, sha256 }) => [key.split("/").slice(4).join("/"), sha256]),
   );
-  assert.equal(croissant.recordSet[0]?.field.length, 19);
+  assert.equal(croissant.recordSet[0]?.field.length, 20);
 });

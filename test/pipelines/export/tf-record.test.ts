@@ -42,7 +42,7 @@ test("a record is framed and holds every feature of the sample", () => {
       height: 2,
     },
     ...{ uri: "", event_time_ms: 1_700_000_000_000, licence: "", origin: "o", dataset: "d", k: 5, p: 1 },
-    ...{ teacher: "t", teacher_digest: "ff" },
+    ...{ teacher: "t", teacher_digest: "ff", by: "teacher" },
   };
   const bytes = Uint8Array.from({ length: 200 }, (_, at) => at);
   const sample: Sample = { class: 3, rank: 300, sha256: "ab", format: "png", bytes, about };
