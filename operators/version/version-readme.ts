@@ -61,6 +61,12 @@ ${classTable(classes)}
 `;
 }
 
+/** Nothing where people placed nothing. */
+function labelledRows({ classes }: Described): string {
+  const rows = classes.reduce((all, one) => all + (one.labelled ?? 0), 0);
+  return rows === 0 ? "" : `| rows that stand where a person said that the image is of the class | ${rows} |\n`;
+}
+
 /** Nothing where nothing is left out: such a README stays as it was. */
 function leftOutRows({ classes, guard }: Described): string {
   const sum = (name: "near" | "guarded"): number => classes.reduce((all, one) => all + (one[name] ?? 0), 0);
@@ -83,7 +89,7 @@ export function totalsTable(version: Described): string {
 | rows whose image nothing kept | ${totals.bytesAbsent} |
 | records read | ${read} |
 | of them scored, copied, quarantined, lost | ${scored}, ${copied}, ${quarantined}, ${lost} |
-${leftOutRows(version)}| starving classes (fewer rows than ${kText(classes.map(({ k }) => k))}) | ${classes.filter(({ starving }) => starving).length} |`;
+${labelledRows(version)}${leftOutRows(version)}| starving classes (fewer rows than ${kText(classes.map(({ k }) => k))}) | ${classes.filter(({ starving }) => starving).length} |`;
 }
 
 /** Each class with its count, its best row's probability, and the cut-off. */

@@ -1,8 +1,10 @@
 import { selectionWords } from "../../operators/select/selection-words.js";
 import { datasetCard } from "../../operators/version/dataset-card.js";
 import { classTable, tableCell, totalsTable } from "../../operators/version/version-readme.js";
+import { counted } from "../../schemas/counted.js";
 import type { ExportFormat } from "../../schemas/export-format.js";
 import { versionLabels, type Manifest } from "../../schemas/manifest.js";
+import type { Audited } from "../audit.js";
 import { FEATURES } from "./tf-record.js";
 
 /** Rows by what their sources say of the licence; "" where they say nothing. */
@@ -11,8 +13,15 @@ export type LicenceCounts = ReadonlyMap<string, number>;
 /** Licences that the card lists */
 const LISTED = 30;
 
-/** What a person finds beside an export: how the images were chosen, counts, cut-offs, lineage, licences and limits. */
-export function exportCard(manifest: Manifest, as: ExportFormat, licences: LicenceCounts): string {
+/** What a card says that no manifest does. */
+export interface CardFacts {
+  readonly licences: LicenceCounts;
+  /** How right people found an audit's sample; null where nobody has judged any of it */
+  readonly audit: Pick<Audited, "precision" | "classes"> | null;
+}
+
+/** What a person finds beside an export: how the images were chosen, counts, cut-offs, precision, lineage, licences and limits. */
+export function exportCard(manifest: Manifest, as: ExportFormat, { licences, audit }: CardFacts): string {
   const { dataset, number, id, select, teacher, classes, provenance, totals } = manifest;
   const shards = manifest.files.filter(({ key }) => key.endsWith(".tar")).length;
   const k = classes.map((one) => one.k);
@@ -34,6 +43,9 @@ ${totalsTable(manifest)}
 
 ## Files
 ${FILES[as]}
+
+## Precision
+${precisionText(audit)}
 
 ## Lineage
 - version id: \`${id}\`
@@ -66,6 +78,26 @@ ${[
 
 ${classTable(classes)}
 `;
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+function precisionText(audit: CardFacts["audit"]): string {
+  const { precision = null, classes = [] } = audit ?? {};
+  if (precision === null) return "Nobody has audited this version: how many of its labels are right is not known.";
+  const rows = classes.flatMap(({ class: index, label, precision: one }) =>
+    one === null
+      ? []
+      : [
+          `| ${index} | ${tableCell(label)} | ${one.right} of ${one.judged} | ${percent(one.low)} to ${percent(one.high)} |`,
+        ],
+  );
+  return `People judged ${counted(precision.judged, "row")} of a sample that was drawn at random from those that the teacher chose: ${precision.right} are right, ${percent(precision.share)},
+between ${percent(precision.low)} and ${percent(precision.high)} (95 %, Wilson's interval).
+
+| class | label | right | 95 % |
+|---:|---|---:|---:|
+${rows.join("\n")}`;
 }
 
 function licenceLines(licences: LicenceCounts): string[] {

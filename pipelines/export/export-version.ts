@@ -6,12 +6,14 @@ import type { ExportFormat } from "../../schemas/export-format.js";
 import { versionLabels, type Manifest, type ManifestFile } from "../../schemas/manifest.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { groupsOfVersion } from "../console/exported-rows.js";
+import { AUDIT_ROWS } from "../console/review/review-queue.js";
+import { auditVersion } from "../audit.js";
 import { pinned } from "../flow/pinned.js";
 import { readIndexColumns, readSomeColumns } from "../versions/index-reader.js";
 import { hashed } from "../versions/hashed-stream.js";
 import { readShard, shardFiles, type Sample } from "../versions/shard-reader.js";
 import { csvClasses, csvRows } from "./csv-lines.js";
-import { exportCard, type LicenceCounts } from "./export-card.js";
+import { exportCard, type CardFacts, type LicenceCounts } from "./export-card.js";
 import { classFolders } from "./export-names.js";
 import type { ExportTarget } from "./export-target.js";
 import { ImageFolder } from "./image-folder.js";
@@ -77,10 +79,16 @@ async function exportFiles(
   const outcome = there.has(CARD) ? "there" : resumed ? "resumed" : "exported";
   if (outcome !== "there") {
     await writeFiles(store, manifest, as, writing);
-    await writing.put(CARD, Buffer.from(exportCard(manifest, as, await licencesOf(store, manifest))));
+    await writing.put(CARD, Buffer.from(exportCard(manifest, as, await factsOf(store, manifest))));
   }
   const { files, kept } = outcome === "there" ? { files: there.size, kept: there.size } : writing;
   return { place: target.store.place, as, outcome, rows: manifest.totals.rows, files, kept };
+}
+
+/** What the card says beside the manifest: licences, and how right the rows are that people have judged. */
+async function factsOf(store: Store, manifest: Manifest): Promise<CardFacts> {
+  const audit = await auditVersion(store, manifest, { rows: AUDIT_ROWS, perClass: null, seed: 0 });
+  return { licences: await licencesOf(store, manifest), audit };
 }
 
 /** Whether an export of the same files was begun here. Throws E_EXPORT_TARGET where the place holds anything else. */

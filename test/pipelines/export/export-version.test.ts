@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Store } from "../../../connectors/store/store.js";
+import { appendLabels } from "../../../operators/archive/image-labels.js";
 import { publish } from "../../../operators/version/publish.js";
 import { exportVersion, type Exported } from "../../../pipelines/export/export-version.js";
 import { openExportTarget, type ExportTarget } from "../../../pipelines/export/export-target.js";
+import { wilson } from "../../../pipelines/console/review/review-queue.js";
 import { readIndex, readSamples } from "../../../pipelines/versions/versions.js";
 import { EXPORT_FORMATS, type ExportFormat } from "../../../schemas/export-format.js";
 import { sha256Hex } from "../../../schemas/canonical.js";
@@ -203,4 +205,34 @@ test("one that is stopped says that it can go on", async () => {
     exportVersion(store, manifest, into(openMemoryStore()), { as: "folder", signal: AbortSignal.abort() }),
     { code: "E_CANCELLED", message: /goes on with what is missing/ },
   );
+});
+
+test("the card says how right people found the version's audit sample, by class, and that nobody has judged it before", async () => {
+  const { store, manifest } = await published();
+  const cardOf = async (): Promise<string> => {
+    const target = openMemoryStore();
+    await exportVersion(store, manifest, into(target), { as: "csv" });
+    return textOf(target, "README.md");
+  };
+  assert.match(await cardOf(), /## Precision\nNobody has audited this version/);
+  const rows = await collect(readIndex(store, manifest));
+  // Of the first class' five rows one is not right; of another class nobody says anything.
+  const said = rows
+    .filter((row) => row.class === 0)
+    .map(({ sha256, label, rank }) => {
+      const about = { sha256, timeMs: 1, by: null, class: label };
+      return rank === 2 ? { verdict: "not" as const, ...about } : { verdict: "is" as const, ...about };
+    });
+  await appendLabels(store, manifest.provenance.stream, said);
+  const card = await cardOf();
+  const denied = said.find(({ verdict }) => verdict === "not")!.sha256;
+  const isSaid = (sha256: string): boolean => said.some((one) => one.sha256 === sha256);
+  // An image of them that stands in another class, too, is not right there; of one that is only not of the first, that is not known.
+  const judged = rows.filter(({ sha256, class: index }) => isSaid(sha256) && (index === 0 || sha256 !== denied)).length;
+  const share = (value: number): string => `${(100 * value).toFixed(1)} %`;
+  const whole = wilson(4, judged);
+  const between = `between ${share(whole.low)} and ${share(whole.high)} (95 %`;
+  assert.ok(card.includes(`4 are right, ${share(4 / judged)},\n${between}`), card);
+  const first = wilson(4, 5);
+  assert.ok(card.includes(`| 0 | ../.. | 4 of 5 | ${share(first.low)} to ${share(first.high)} |`), card);
 });
