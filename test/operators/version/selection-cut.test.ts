@@ -243,9 +243,9 @@ test("what people placed stands first in its class, by digest and within K, with
       fc.constantFrom(undefined, undefined, "place" as const, "retract" as const),
       async (list, drawn, words, topM, length, rule) => {
         const said = words.map((one) => ({ ...one, image: list[one.image % list.length]!.image }));
-        const { temperature: _, ...others } = drawn;
         // Parameters that few archived classes answer, too
-        const select = topM < CLASSES ? { ...others, p: Math.min(drawn.p, topM) } : drawn;
+        const few = { ...drawn, temperature: undefined, p: Math.min(drawn.p, topM) };
+        const select = topM < CLASSES ? few : drawn;
         const classes = modelClasses({ ...select, labels: select.labels && named(select.labels) }, card.labels);
         const isAnswered = topMAnswers(list, select, classes, topM, 1) && (select.p <= topM || topM === CLASSES);
         if (!isAnswered) return;
