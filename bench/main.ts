@@ -25,6 +25,10 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "a version of ten million archived images, from the archive alone, against merely reading the files",
     load: () => import("./rebuild.js"),
   },
+  windows: {
+    shows: "a year of daily versions that are due together, against the same archive as one version",
+    load: () => import("./windows.js"),
+  },
   scores: {
     shows: "writing and reading archived scores as Parquet, and rebuilding from compacted files against segments",
     load: () => import("./scores.js"),

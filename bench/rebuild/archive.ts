@@ -18,11 +18,22 @@ const PARTITIONS = 2;
 const SEGMENT_IMAGES = 2048;
 const FIRST_MS = 1_760_000_000_000;
 
+export interface ArchiveShape {
+  /** Between the event times of two images of a partition. Default 10 */
+  readonly everyMs?: number;
+  /** No image has bytes; by default all lie where their uris say */
+  readonly isAbsent?: boolean;
+}
+
 /**
  * Writes an archive as a scorer leaves it, with made-up scores: every image has its 32 best of 1000 classes, the best one
  * drawn by a Zipf law. The same seed gives the same bytes.
  */
-export async function makeArchive(folder: string, images: number): Promise<void> {
+export async function makeArchive(
+  folder: string,
+  images: number,
+  { everyMs = 10, isAbsent = false }: ArchiveShape = {},
+): Promise<void> {
   const store = await openFilesystemStore(join(folder, "store"), { concurrency: 4 });
   const card = benchCard();
   await saveCard(store, card);
@@ -33,8 +44,12 @@ export async function makeArchive(folder: string, images: number): Promise<void>
     const chain = await liveChain(store, { teacher: teacherDigest(card), stream: STREAM, partition }, 0);
     const writing: Promise<unknown>[] = [];
     for (let start = 0; start < each; start += SEGMENT_IMAGES) {
-      const batch = makeBatch(partition, start, Math.min(SEGMENT_IMAGES, each - start), random, zipf);
-      writing.push(writeSegment(store, chain, { header: headerOf(chain, start, batch.count), batch }));
+      const made = makeBatch(partition, start, Math.min(SEGMENT_IMAGES, each - start), random, zipf);
+      const eventTimeMs = made.offset.map((offset) => BigInt(FIRST_MS) + BigInt(everyMs) * offset);
+      const bytes = isAbsent ? new Uint8Array(made.count).fill(BYTES.absent) : made.bytes;
+      const batch = { ...made, eventTimeMs, bytes };
+      const header = { ...headerOf(chain, start, batch.count), watermarkMs: Number(eventTimeMs.at(-1)!) };
+      writing.push(writeSegment(store, chain, { header, batch }));
       if (writing.length === 4) await Promise.all(writing.splice(0));
     }
     await Promise.all(writing);
@@ -90,7 +105,7 @@ function makeBatch(
     digest,
     partition: new Int32Array(count).fill(partition),
     offset: BigInt64Array.from({ length: count }, (_, row) => BigInt(start + row)),
-    eventTimeMs: BigInt64Array.from({ length: count }, (_, row) => BigInt(FIRST_MS + 10 * (start + row))),
+    eventTimeMs: new BigInt64Array(count),
     copied: new Uint8Array(count),
     bytes: new Uint8Array(count).fill(BYTES.refer),
     pack: text(() => null),
@@ -120,7 +135,7 @@ function headerOf(chain: ChainName, start: number, count: number): SegmentHeader
     start,
     end: start + count,
     counts: { in: count, scored: count, copied: 0, quarantined: 0, lost: 0 },
-    watermarkMs: FIRST_MS + 10 * (start + count - 1),
+    watermarkMs: null,
     engine: { name: "made-up", version: "1", backend: "none", device: "none", batchInvariant: "yes", batch: 1 },
     codeVersion: "bench",
     lostReason: null,
