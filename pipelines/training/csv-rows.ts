@@ -1,3 +1,19 @@
+/** Heads of columns of images and of classes, as `plainHead` writes them */
+export const PATH_HEADS =
+  /^(path|file|image|img|filename|file_name|filepath|file_path|image_path|image_file|image_name|uri|url)$/;
+export const LABEL_HEADS = /^(label|class|class_name|classname|label_name|category|target|species|choice)$/;
+
+/** A column's head in small letters, `_` for blanks and hyphens. */
+export function plainHead(head: string): string {
+  return head.trim().toLowerCase().replace(/[ -]/g, "_");
+}
+
+/** The text without Excel's own hint, `sep=;`, which it does not show; its line stays. `told`: the separator that the hint names. */
+export function withoutHint(text: string): { readonly text: string; readonly told: string | undefined } {
+  const [, told] = /^sep=(.)(?:\r\n|\r|\n)/i.exec(text) ?? [];
+  return { text: told === undefined ? text : text.replace(/^.*/, ""), told };
+}
+
 /** A row of a CSV file: its cells, and the line on which it begins, counted from 1. */
 export interface CsvRow {
   readonly line: number;

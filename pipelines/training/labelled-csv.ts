@@ -5,14 +5,10 @@ import { pathToFileURL } from "node:url";
 import { decodeText } from "../../connectors/decode-text.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
-import { csvRows, type CsvRow } from "./csv-rows.js";
+import { csvRows, LABEL_HEADS, PATH_HEADS, plainHead, withoutHint, type CsvRow } from "./csv-rows.js";
 import { classLookup, type LabelledFolder } from "./labelled-folder.js";
 
 const SEPARATORS = [",", ";", "\t"] as const;
-
-/** Heads of the two columns, in small letters, `_` for blanks and hyphens */
-const PATH_HEADS = /^(path|file|image|img|filename|file_name|filepath|file_path|image_path|image_file|image_name|uri)$/;
-const LABEL_HEADS = /^(label|class|class_name|classname|label_name|category|target|species)$/;
 
 /**
  * Labelled images as a CSV file of `path,label` lines, paths relative to it. A head that names the two columns chooses them among others; without one
@@ -63,19 +59,18 @@ async function readRows(path: string): Promise<LabelledRow[]> {
       { cause },
     );
   });
-  const text = decodeText(bytes);
-  if (text === null) {
+  const decoded = decodeText(bytes);
+  if (decoded === null) {
     throw new SluiceError(
       "E_TRAIN_DATA",
       `Expected a CSV file in UTF-8, or in UTF-16 with a byte order mark, at ${path}, found other bytes. Save it as UTF-8 ("CSV UTF-8" in Excel).`,
       { path },
     );
   }
-  // Excel's own hint, which it does not show
-  const [, told] = /^sep=(.)(?:\r\n|\r|\n)/i.exec(text) ?? [];
+  const { text, told } = withoutHint(decoded);
   const readings: Reading[] = [];
   for (const separator of told === undefined ? SEPARATORS : [told]) {
-    const reading = readingOf(told === undefined ? text : text.replace(/^.*/, ""), separator, path);
+    const reading = readingOf(text, separator, path);
     if (reading !== null) readings.push(reading);
   }
   const headed = readings.filter(({ isHeaded }) => isHeaded);
@@ -132,7 +127,7 @@ function labelled({ line, cells }: CsvRow, path: number, label: number, width: n
 }
 
 function headOf({ line, cells }: CsvRow, path: string): { path: number; label: number } | null {
-  const heads = cells.map((cell) => cell.toLowerCase().replace(/[ -]/g, "_"));
+  const heads = cells.map(plainHead);
   const places = (wanted: RegExp): number[] => heads.flatMap((head, at) => (wanted.test(head) ? [at] : []));
   const paths = places(PATH_HEADS);
   const labels = places(LABEL_HEADS);

@@ -1,6 +1,6 @@
 import { decodeText } from "../../connectors/decode-text.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
-import { csvRows } from "../training/csv-rows.js";
+import { csvRows, LABEL_HEADS, PATH_HEADS, plainHead, withoutHint } from "../training/csv-rows.js";
 import type { ImageNamed } from "./named-images.js";
 import { parquetRows, type ParquetRowsOptions } from "./parquet-rows.js";
 
@@ -54,13 +54,20 @@ interface Table {
 }
 
 const DIGEST_HEADS = /^(sha_?256|digest)$/;
-const URI_HEADS = /^(uri|url|path|file|filepath|file_path|filename|file_name|image|img|image_path)$/;
-const CLASS_HEADS = /^(class|label|class_name|category|choice)$/;
+const TIME_HEADS = /^(time_?ms|time|timestamp|labelled_at|created_at)$/;
 
 function fromTable({ heads, rows }: Table, where: string, unit: string): ForeignLabels {
-  const headOf = (pattern: RegExp): string | undefined => heads.find((head) => pattern.test(head.trim().toLowerCase()));
-  const [digest, uri, className] = [headOf(DIGEST_HEADS), headOf(URI_HEADS), headOf(CLASS_HEADS)];
-  const [verdict, time, by] = [headOf(/^verdict$/), headOf(/^time_?ms$/), headOf(/^(by|annotator|author)$/)];
+  const headOf = (pattern: RegExp): string | undefined => {
+    const [one, other] = heads.filter((head) => pattern.test(plainHead(head)));
+    if (other === undefined) return one;
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected one column for each thing in ${where}, found ${one!} and ${other}. Leave one of them out.`,
+      { columns: heads },
+    );
+  };
+  const [digest, uri, className] = [headOf(DIGEST_HEADS), headOf(PATH_HEADS), headOf(LABEL_HEADS)];
+  const [verdict, time, by] = [headOf(/^verdict$/), headOf(TIME_HEADS), headOf(/^(by|annotator|author)$/)];
   if ((digest === undefined && uri === undefined) || (className === undefined && verdict === undefined)) {
     throw new SluiceError(
       "E_USAGE",
@@ -79,12 +86,11 @@ function fromTable({ heads, rows }: Table, where: string, unit: string): Foreign
       empty++;
       continue;
     }
-    const timeMs = text(time);
     labels.push({
-      image: text(digest) === "" ? { uri: text(uri) } : { sha256: text(digest) },
+      image: text(digest) === "" ? { uri: text(uri) } : { sha256: text(digest).replace(/^sha256:/i, "") },
       verdict: said,
       class: said === "is" || said === "not" ? named : undefined,
-      timeMs: timeMs === "" ? undefined : Number(timeMs),
+      timeMs: text(time) === "" ? undefined : timeOf(text(time)),
       by: text(by) === "" ? undefined : text(by),
       place: `${unit} ${number} of ${where}`,
     });
@@ -92,18 +98,34 @@ function fromTable({ heads, rows }: Table, where: string, unit: string): Foreign
   return { labels, empty };
 }
 
+/** ms since 1970, or a date and time as ISO 8601 has it, in UTC where it says no zone; NaN, which the caller refuses, for anything else. */
+function timeOf(text: string): number {
+  const date = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d:?\d\d)?)?$/.exec(text);
+  return date === null ? Number(text) : Date.parse(`${date[1]!}T${date[2] ?? "00:00"}${date[3] ?? "Z"}`);
+}
+
 function cellText(cell: unknown): string {
+  if (cell instanceof Date) return cell.toISOString();
   if (typeof cell === "string") return cell.trim();
   return typeof cell === "number" || typeof cell === "bigint" ? String(cell) : "";
 }
 
-function csvTable(text: string, where: string): Table {
-  const first = text.split(/\r?\n/, 1)[0]!;
-  const separator = [",", ";", "\t"].toSorted((a, b) => first.split(b).length - first.split(a).length)[0]!;
+function csvTable(whole: string, where: string): Table {
+  const { text, told } = withoutHint(whole);
+  const first = /^\s*(.*)/.exec(text)![1]!;
+  const separator = told ?? [",", ";", "\t"].toSorted((a, b) => first.split(b).length - first.split(a).length)[0]!;
   const rows = csvRows(text, separator);
   if (rows === null) throw new SluiceError("E_USAGE", `Expected CSV in ${where}, found a quote that is not closed.`);
   const [head, ...body] = rows;
   const heads = head?.cells ?? [];
+  const longer = body.find(({ cells }) => cells.slice(heads.length).some((cell) => cell !== ""));
+  if (longer !== undefined) {
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected ${heads.length} cells on line ${longer.line} of ${where}, as its head has, found ${longer.cells.length}. Quote a cell that holds a separator.`,
+      { line: longer.line },
+    );
+  }
   return {
     heads,
     rows: body.map(({ line, cells }) => ({

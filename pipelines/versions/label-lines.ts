@@ -20,7 +20,7 @@ export function parseLabelLines(text: string, where: string, saying: Saying): La
   const found = plain.trimStart().startsWith("[")
     ? entriesOf(plain, where)
     : plain
-        .split("\n")
+        .split(/\r\n|\r|\n/)
         .map((line, at) => ({ line, place: `line ${at + 1} of ${where}` }))
         .filter(({ line }) => line.trim() !== "")
         .map(({ line, place }) => ({ value: parsed(line, place), place }));

@@ -30,6 +30,14 @@ export function sniff(bytes: Uint8Array): Sniffed {
     return refused("an SVG drawing");
   }
   if (text.startsWith("%PDF-")) return refused("PDF");
+  if (/^(\xef\xbb\xbf)?\s*<(!doctype html|html|head)\b/i.test(text)) {
+    return { refused: "a web page", advice: "a download that failed leaves one: fetch the image again" };
+  }
+  if (/^P[1-7]\s/.test(text)) return refused("Netpbm (PBM, PGM, PPM)");
+  if (starts(bytes, 0, 0, 1, 0)) return refused("a Windows icon");
+  if (text.startsWith("version https://git-lfs.")) {
+    return { refused: "a pointer of Git LFS", advice: "fetch the image itself with `git lfs pull`" };
+  }
   return { unknown: true };
 }
 

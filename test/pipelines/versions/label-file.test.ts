@@ -34,6 +34,33 @@ test("CSV: heads in any order, quotes, a byte order mark, semicolons, rows that 
   await refused("", "csv", /found none/);
 });
 
+test("CSV as tools and people write it: Excel's hint, other heads, dates; what could shift is refused", async () => {
+  const labels = async (text: string) => (await foreignLabels(bytesOf(text), "csv", { where: "file" })).labels;
+  for (const text of [
+    "sep=;\r\nuri;class\r\na, b.jpg;cat\r\n",
+    '\n URI , Class Name \n"a, b.jpg",cat\n',
+    "image_path\tspecies\ra, b.jpg\tcat\r",
+    'url,target\n"a, b.jpg",cat,\n',
+  ]) {
+    const [one] = await labels(text);
+    assert.deepEqual([one?.image, one?.class], [{ uri: "a, b.jpg" }, "cat"], text);
+  }
+  for (const [time, ms] of [
+    ["2026-01-02T03:04:05Z", Date.UTC(2026, 0, 2, 3, 4, 5)],
+    ["2026-01-02 03:04:05", Date.UTC(2026, 0, 2, 3, 4, 5)],
+    ["2026-01-02T03:04:05.5+01:00", Date.UTC(2026, 0, 2, 2, 4, 5, 500)],
+    ["2026-01-02", Date.UTC(2026, 0, 2)],
+    ["1.7E+12", 1_700_000_000_000],
+    ["02/01/2026", NaN],
+  ] as const) {
+    const [one] = await labels(`uri,class,time\na.jpg,cat,${time}\n`);
+    assert.equal(one?.timeMs, ms, time);
+  }
+  assert.deepEqual((await labels(`digest,label\nsha256:${A},cat\n`))[0]?.image, { sha256: A });
+  await refused("uri,class\na, b.jpg,cat\n", "csv", /Expected 2 cells on line 2 of file, .* found 3\. Quote a cell/);
+  await refused("uri,class,label\na.jpg,cat,7\n", "csv", /found class and label\. Leave one of them out/);
+});
+
 test("Parquet: the same columns", async () => {
   const file = parquetWriteBuffer({
     columnData: [

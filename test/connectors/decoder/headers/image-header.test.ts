@@ -28,6 +28,23 @@ describe("image headers", () => {
     }
   });
 
+  test("what stands where a picture was to be is named, with what to do", async () => {
+    for (const [text, said] of [
+      ["<!DOCTYPE html><html><body>404", /found a web page: .*fetch the image again/],
+      ["\n <html lang=en>", /found a web page/],
+      ["version https://git-lfs.github.com/spec/v1\noid sha256:0\n", /found a pointer of Git LFS: .*git lfs pull/],
+      ["P6\n8 8\n255\n", /found Netpbm .*: convert it to JPEG or PNG/],
+      ["\0\0\x01\0\x01\0", /found a Windows icon: convert it/],
+      ["P.S. see you", /found bytes that begin 502e532e/],
+    ] as const) {
+      await assert.rejects(
+        readImageHeader(Buffer.from(text, "latin1")),
+        (error) => error instanceof SluiceError && error.code === "E_IMAGE_FORMAT" && said.test(error.message),
+        text,
+      );
+    }
+  });
+
   test("count the frames of an animated PNG, which libvips does not", async () => {
     const moving = (await oddImages()).find(({ file }) => file === "moving.png");
     assert.equal((await readImageHeader(moving!.bytes)).frames, 3);
