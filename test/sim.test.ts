@@ -7,8 +7,8 @@ import { BUGS } from "./sim/bugs.js";
 import { drawScenario } from "./sim/scenario.js";
 import { simulate } from "./sim/simulate.js";
 
-/** Of them three with squalls, gc or erasures */
-const CLEAN = [0, 1, 2, 3, 4, 5, 6, 7, 8, 279, 352, 1311];
+/** Of them three with erasures, and one whose candidates topic is made anew between a look and a read */
+const CLEAN = [0, 1, 2, 3, 4, 5, 6, 7, 253, 279, 352, 1311];
 
 test("every invariant holds under twelve seeds, of both sides", async () => {
   const drawn = CLEAN.map((seed) => drawScenario(seed));

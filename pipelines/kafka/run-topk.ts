@@ -131,7 +131,8 @@ class ShardKeeper {
         if (live.isDue) await this.#settle(live);
       }
     } catch (error) {
-      if (!isSluiceError(error, "E_LOG_RECREATED")) throw error;
+      // As it is read, or between the look at its ends and the first read.
+      if (!isSluiceError(error, "E_LOG_RECREATED") && !isSluiceError(error, "E_LOG_RANGE")) throw error;
       // Of images it would be a loss; candidates are all in the archive.
       throw new SluiceError("E_LOG_IO", `${error.message} Its states are restored from checkpoints and the archive.`, {
         cause: error,

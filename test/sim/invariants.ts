@@ -26,7 +26,7 @@ import {
   sortEverything,
   standing,
 } from "./model.js";
-import { hasMember } from "./pack-model.js";
+import { hasMember, liesStill } from "./pack-model.js";
 import { TEACHER, type Place } from "./participants.js";
 import { checkCheckpoints } from "./checkpoint-rows.js";
 import { checkRuns } from "./run-rows.js";
@@ -85,6 +85,8 @@ export async function checkInvariants(place: Place, witness: Witness, random: Se
   checkAutomatic(place, [...witness.manifests.keys()]);
   checkNumbers(place, [...witness.manifests.keys()]);
   // What is needed after a collection is needed of all of the teacher's chains together.
+  checkDurable(place, witness, live);
+  if (world.violations.length > 0) return;
   checkPromised(place, witness, witness.collected ? own : live, random);
   if (world.violations.length === 0) await checkCheckpoints(place, own, random);
 }
@@ -418,11 +420,8 @@ function checkAutomatic({ world, store }: Place, manifests: readonly string[]): 
 /** Frontiers that are tried beside those that versions were cut at */
 const FRONTIERS = 60;
 
-/** Whatever frontier somebody may cut at, the bytes of the best K + R of each pane are there. */
-function checkPromised(place: Place, witness: Witness, live: readonly ArchivedChain[], random: SeededRandom): void {
-  const { world, store, config, erased } = place;
-  const isUnkept = ({ header }: ArchivedSegment): boolean => header.lostReason === null && header.keepers.length === 0;
-  if (witness.collected && live.some(({ segments }) => segments.some(isUnkept))) return;
+/** Live scorers leave out bytes by durable checkpoints alone; a replay's states, which write none, stand on what it has archived itself. */
+function checkDurable({ world }: Place, witness: Witness, live: readonly ArchivedChain[]): void {
   for (const { key, header } of live.flatMap(({ segments }) => segments)) {
     for (const { parameters, thresholdsAt } of header.keepers) {
       if (thresholdsAt !== null && !witness.checkpoints.has(`${parameters}:${thresholdsAt}`)) {
@@ -430,6 +429,13 @@ function checkPromised(place: Place, witness: Witness, live: readonly ArchivedCh
       }
     }
   }
+}
+
+/** Whatever frontier somebody may cut at, the bytes of the best K + R of each pane are there. */
+function checkPromised(place: Place, witness: Witness, live: readonly ArchivedChain[], random: SeededRandom): void {
+  const { world, store, config, erased } = place;
+  const isUnkept = ({ header }: ArchivedSegment): boolean => header.lostReason === null && header.keepers.length === 0;
+  if (witness.collected && live.some(({ segments }) => segments.some(isUnkept))) return;
   const packs = packsByDigest(live.flatMap(({ segments }) => segments.flatMap(({ rows }) => rows)));
   const kept = new Map<string, boolean>();
   const isKept = (sha256: string): boolean => {
@@ -493,7 +499,9 @@ export function checkPacks({ world, store, erased }: Place, { key, rows }: Archi
   for (const { sha256, bytes, pack, offset } of rows) {
     if ((bytes === BYTES.kept) !== (pack !== null)) world.violate("bytes", `${key}: ${offset} names the pack ${pack}`);
     // An erased image's leave at once, and the row's name of them with the next erasure.
-    if (pack !== null && !erased.has(sha256) && !hasMember(store.objects, pack, sha256)) {
+    if (pack === null || erased.has(sha256) || hasMember(store.objects, pack, sha256)) continue;
+    // One that was kept before may have been dropped since its scorer looked: it is not deleted before that scorer's pin is over.
+    if (!liesStill(store.objects, pack, sha256)) {
       world.violate("bytes", `${key}: says that the bytes of ${offset} are kept, which they are not`);
     }
   }

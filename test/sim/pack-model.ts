@@ -12,6 +12,14 @@ export function hasMember(objects: Objects, pack: string, sha256: string): boole
   return standing.packs.some(({ key, from, to }) => from <= start && start < to && memberIn(objects, key, sha256));
 }
 
+/** Whether any object of a pack's chain has them, also one that a collector has dropped and not deleted: readers find them there, and they come back. */
+export function liesStill(objects: Objects, pack: string, sha256: string): boolean {
+  const { chain } = packNamed(pack)!;
+  return [...objects.keys()].some(
+    (key) => key.startsWith(keys.packs(chain)) && key.endsWith(".pack") && memberIn(objects, key, sha256),
+  );
+}
+
 function newestGeneration(objects: Objects, chain: ChainName, start: number) {
   const found = [...objects.keys()]
     .filter((key) => key.startsWith(keys.packGenerations(chain)))

@@ -57,8 +57,8 @@ export function withoutErased<Row extends Pick<ArchivedRow, "sha256" | "bytes" |
   return erased.has(row.sha256) ? { ...row, bytes: BYTES.absent, pack: null } : row;
 }
 
-/** What a refused record says of itself that was never read: its digest is not known. */
-const UNREAD = /"sha256":null,"uri":"[^"]*"/g;
+/** What a refused record says of itself that was never read: its digest is not known, and its reason may name its uri. */
+const UNREAD = /"reason":"(?:[^"\\]|\\.)*","sha256":null,"uri":"[^"]*"/g;
 
 /**
  * A segment as it reads once images of it were erased. Where a record was refused unread, an erasure knows it by the uri, if another row
