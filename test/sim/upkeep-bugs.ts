@@ -85,7 +85,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "collector-deletes-where-packs-lie",
-    likelySeed: 332,
+    likelySeed: 218,
     what: "a collector deletes the generation before the one that it has written, so that its number is free again",
     collectorStore: (store) => ({
       ...store,
@@ -160,7 +160,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "erasure-leaves-attempts",
-    likelySeed: 736,
+    likelySeed: 223,
     what: "an erasure leaves what attempts to publish have left behind",
     eraserStore: (store) => ({
       ...store,
