@@ -81,6 +81,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/archive.js"),
   },
   {
+    name: "migrate",
+    summary: "bring a store to the format of this release",
+    load: () => import("./commands/migrate.js"),
+  },
+  {
     name: "log",
     summary: "begin a new log in the place of a damaged one",
     load: () => import("./commands/log.js"),

@@ -61,6 +61,7 @@ export const ERROR_CODES = {
   E_STORE_OTHER: "The stream is archived in another store: this process has other settings than the rest.",
   E_STORE_VERSIONED: "The bucket keeps old versions of what is deleted, so that nothing can be erased there.",
   E_STORE_CONDITIONAL: "The object store does not enforce create-if-absent: commits would not be safe there.",
+  E_STORE_NEWER: "The store is of a newer release's format; this one reads and writes nothing there.",
   E_STORE_CORRUPT: "An object's bytes are not those that were written.",
 
   E_FLOW_FAILED:

@@ -23,6 +23,7 @@ export const STORE_FOLDERS = [
   "streams/",
   "logs/",
   "identity/",
+  "formats/",
   "relocations/",
   "tags/",
   "controls/",
@@ -162,6 +163,8 @@ export const keys = {
   labelsLog: (stream: string, number: number): string => `logs/${stream}/labels/${digits(number)}.json`,
   /** What tells a store from another one, wherever it lies. */
   storeIdentity: "identity/store.json",
+  /** `formats/<number>.json`: the highest is how the store is laid out by now */
+  formats: "formats/",
   /** What is known to have been moved, as one of a row of objects numbered from 0. */
   relocation: (number: number): string => `relocations/${digits(number)}.json`,
 

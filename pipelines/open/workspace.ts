@@ -6,6 +6,7 @@ import { openFilesystemStore } from "../../connectors/store/filesystem/filesyste
 import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
+import { assertKnownFormat } from "../../operators/archive/store-format.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError, codeOf } from "../../schemas/errors.js";
 import type { Observing } from "../observe/observing.js";
@@ -71,9 +72,17 @@ export async function openWorkspace(
   }
 }
 
-/** The object store alone: for commands that read, or that publish from the archive. */
+/** The object store alone: for commands that read, or that publish from the archive. Throws E_STORE_NEWER. */
 export async function openStore({ data, s3 }: Pick<Config, "data" | "s3">, waiting: WaitForStore = {}): Promise<Store> {
-  return s3 !== undefined ? openBucket(s3, waiting) : openFilesystemStore(resolve(data, FOLDERS.store));
+  const store =
+    s3 !== undefined ? await openBucket(s3, waiting) : await openFilesystemStore(resolve(data, FOLDERS.store));
+  try {
+    await assertKnownFormat(store);
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 async function makeFolder(folder: string): Promise<void> {

@@ -1,0 +1,31 @@
+import { STORE_FORMAT } from "../../operators/archive/store-format.js";
+import { CODE_VERSION } from "../../schemas/code-version.js";
+import { exampleText, type DeclareCommand } from "../command.js";
+import { openDeclared } from "../declared-config.js";
+
+export const declare: DeclareCommand = (command, invocation) => {
+  command
+    .description(
+      "Brings a store of an older release to the format that this release writes. Formats are counted; what has the newest one is left as it is. A store of a newer release is refused (E_STORE_NEWER) by " +
+        "every command, this one as well.",
+    )
+    .addHelpText(
+      "after",
+      exampleText([["sluice migrate", "after an upgrade, once no process of the older release runs any more"]]),
+    )
+    .action(async () => {
+      const run = invocation();
+      // Opening refuses what is newer.
+      const { store } = await openDeclared(run);
+      try {
+        const { assertKnownFormat } = await import("../../operators/archive/store-format.js");
+        const found = await assertKnownFormat(store);
+        run.result(
+          `The store in ${store.place} has format ${found}, the newest that Sluice ${CODE_VERSION} knows. There is nothing to migrate.`,
+          { place: store.place, format: found, newest: STORE_FORMAT, codeVersion: CODE_VERSION, migrated: [] },
+        );
+      } finally {
+        await store.close();
+      }
+    });
+};
