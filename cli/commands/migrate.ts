@@ -1,4 +1,3 @@
-import { STORE_FORMAT } from "../../operators/archive/store-format.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
@@ -18,11 +17,11 @@ export const declare: DeclareCommand = (command, invocation) => {
       // Opening refuses what is newer.
       const { store } = await openDeclared(run);
       try {
-        const { assertKnownFormat } = await import("../../operators/archive/store-format.js");
-        const found = await assertKnownFormat(store);
+        const { migrate } = await import("../../pipelines/migrate.js");
+        const migrated = await migrate(store);
         run.result(
-          `The store in ${store.place} has format ${found}, the newest that Sluice ${CODE_VERSION} knows. There is nothing to migrate.`,
-          { place: store.place, format: found, newest: STORE_FORMAT, codeVersion: CODE_VERSION, migrated: [] },
+          `The store in ${store.place} has format ${migrated.format}, the newest that Sluice ${CODE_VERSION} knows. There is nothing to migrate.`,
+          { place: store.place, codeVersion: CODE_VERSION, ...migrated },
         );
       } finally {
         await store.close();
