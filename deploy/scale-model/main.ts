@@ -3,6 +3,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { packageFile } from "../../cli/package-root.js";
+import { counted } from "../../schemas/counted.js";
 import { logLogChart, type Line } from "./draw.js";
 import { measureAndValidate } from "./measure.js";
 import { bends, predict, type Deployment, type UnitCosts } from "./model.js";
@@ -118,7 +119,7 @@ async function main(): Promise<number> {
 
 async function validate(teacher: string, images: number) {
   const cores = availableParallelism();
-  console.log(`\n${images} pictures of 500 x 375 on ${cores} cores; load before ${loadavg()[0]!.toFixed(1)}`);
+  console.log(`\n${counted(images, "picture")} of 500 x 375 on ${cores} cores; load before ${loadavg()[0]!.toFixed(1)}`);
   const { costs, validations } = await measureAndValidate(teacher, images, cores, (line) => {
     console.log(line);
   });
@@ -127,7 +128,7 @@ async function validate(teacher: string, images: number) {
   );
   for (const { workers, measuredAS, predictedAS, ratio, limit } of validations)
     console.log(
-      `  ${workers}: measured ${measuredAS.toFixed(1)}, predicted ${predictedAS.toFixed(1)} images/s (${limit}): ${((ratio - 1) * 100).toFixed(0)} %`,
+      `  ${workers}: measured ${measuredAS.toFixed(1)}, predicted ${predictedAS.toFixed(1)} a second (${limit}): ${((ratio - 1) * 100).toFixed(0)} %`,
     );
   const isNear = validations.every(({ ratio }) => Math.abs(ratio - 1) <= MOST_APART);
   console.log(isNear ? "  within 15 %" : "  more than 15 % apart: is the machine idle?");

@@ -43,7 +43,7 @@ export async function measureAndValidate(
     const runs: Measured[] = [];
     for (const workers of [1, 2]) {
       const run = await ingestWith(folder, teacher, workers);
-      say(`  ${workers} engine worker${workers === 1 ? "" : "s"}: ${run.imagesAS.toFixed(1)} images/s`);
+      say(`  ${workers} engine worker${workers === 1 ? "" : "s"}: ${run.imagesAS.toFixed(1)} a second`);
       runs.push(run);
     }
     const costs = runs[0]!;
