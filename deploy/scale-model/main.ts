@@ -119,7 +119,9 @@ async function main(): Promise<number> {
 
 async function validate(teacher: string, images: number) {
   const cores = availableParallelism();
-  console.log(`\n${counted(images, "picture")} of 500 x 375 on ${cores} cores; load before ${loadavg()[0]!.toFixed(1)}`);
+  console.log(
+    `\n${counted(images, "picture")} of 500 x 375 on ${cores} cores; load before ${loadavg()[0]!.toFixed(1)}`,
+  );
   const { costs, validations } = await measureAndValidate(teacher, images, cores, (line) => {
     console.log(line);
   });
