@@ -109,10 +109,10 @@ async function oneProcess(
       found.push({ target: target.name, seed, tryNumber, kind, said, input: Buffer.from(input, "base64") });
     }
   });
-  let hung = false;
+  const silence = { isTooLong: false };
   const watch = setInterval(() => {
     if (Date.now() - silentSince < (isReady ? SILENT_MS : PREPARED_WITHIN_MS)) return;
-    hung = true;
+    silence.isTooLong = true;
     child.kill("SIGKILL");
   }, 500);
   const code = await new Promise<number | null>((done, fail) => {
@@ -123,10 +123,10 @@ async function oneProcess(
   if (!isReady) throw new Error(`${target.name} could not be prepared: ${words}`);
   if (code === 0) return { tries, taken, found, isDone: true };
   const input = (await orNull(readFile(join(folder, "current")), "ENOENT")) ?? new Uint8Array(0);
-  const said = hung
+  const said = silence.isTooLong
     ? `it stood still for ${SILENT_MS / 1000} s`
     : `the process ended with ${code ?? child.signalCode}: ${words}`;
-  found.push({ target: target.name, seed, tryNumber: tries, kind: hung ? "hang" : "crash", said, input });
+  found.push({ target: target.name, seed, tryNumber: tries, kind: silence.isTooLong ? "hang" : "crash", said, input });
   return { tries, taken, found, isDone: false };
 }
 

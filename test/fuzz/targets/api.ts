@@ -83,7 +83,7 @@ function callFor(next: () => number, { paths }: ApiText): Call {
   const query: string[] = [];
   for (const { name, in: place, schema } of operation.parameters) {
     const value = valueFor(next, schema);
-    const text = String(typeof value === "object" ? JSON.stringify(value) : value);
+    const text = typeof value === "string" ? value : JSON.stringify(value);
     const encoded = next() < 0.9 ? encodeURIComponent(text) : text.replaceAll(/[^!-~]|[\\^`{|}"<>]/g, "_");
     if (place === "path") path = path.replace(`{${name}}`, encoded);
     else if (next() < 0.6) query.push(`${name}=${encoded}`);

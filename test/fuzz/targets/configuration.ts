@@ -31,8 +31,8 @@ function laughs(levels: number): string {
 const WHOLE = [
   laughs(9),
   "a: &a [*a]",
-  `${"[".repeat(3000)}`,
-  `${"{a: ".repeat(3000)}`,
+  "[".repeat(3000),
+  "{a: ".repeat(3000),
   "!!js/function 'return 1'",
   "!!binary AAAA",
   "<<: {data: x}",

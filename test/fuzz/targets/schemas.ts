@@ -39,7 +39,10 @@ export const SCHEMAS: FuzzTarget = {
           throw error;
         }
         // Members reach the schemas of what they are, too.
-        const parts = [value, ...(value !== null && typeof value === "object" ? Object.values(value) : [])];
+        const parts: unknown[] = [
+          value,
+          ...(value !== null && typeof value === "object" ? (Object.values(value) as unknown[]) : []),
+        ];
         for (const [name, schema] of schemas) {
           for (const part of parts) {
             try {
