@@ -34,12 +34,12 @@ export function Promote({ one, stands, isUnderWay, onDone }: PromoteProps) {
     const body = { seen: stands.digest, ...(by === null ? {} : { by }) };
     try {
       const path = isNext ? "/api/teachers/withdraw" : `/api/teachers/${one.digest}/promote`;
-      const { path: folder } = await post<TeacherChange>(path, body);
+      await post<TeacherChange>(path, body);
       toast({
         kind: "done",
         text: isNext
           ? `Taken back: ${stands.name} goes on alone.`
-          : `${one.name} is to stand. Where nothing scores, \`sluice teacher promote ${folder ?? one.name}\` does it.`,
+          : `${one.name} is to stand, once those who score have scored the log with it.`,
       });
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
