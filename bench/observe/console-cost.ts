@@ -80,7 +80,7 @@ async function client(url: string, at: number, calls: Clients["calls"], signal: 
   };
   const events = async (): Promise<void> => {
     const response = await fetch(`${url}/api/events`, { signal });
-    for await (const chunk of response.body ?? []) void chunk;
+    await response.body?.pipeTo(new WritableStream());
   };
   const looks = async (): Promise<void> => {
     // Not all at once.

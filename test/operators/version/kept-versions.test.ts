@@ -34,7 +34,7 @@ test("a version stays where any part of the rule holds of it, or something names
 test("a rule is what a person types, and reads back as it was", () => {
   const rule = keepRule("last 10, tagged, younger than 30 days");
   assert.deepEqual(rule, { last: 10, youngerThanMs: 30 * DAY_MS });
-  assert.equal(keepText(rule!), "last 10, tagged, younger than 30 days");
+  assert.equal(keepText(rule), "last 10, tagged, younger than 30 days");
   assert.deepEqual(keepRule("Younger than 2 weeks and tagged"), { last: 1, youngerThanMs: 14 * DAY_MS });
   assert.deepEqual(keepRule("tagged"), { last: 1 });
   assert.equal(keepText(keepRule("younger than 36 hours")!), "last 1, tagged, younger than 36 hours");
