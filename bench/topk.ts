@@ -20,7 +20,7 @@ const SLOW = "DataFusion";
  * Parquet files, and `sluice whatif`, which stops at the counts.
  */
 export const bench: Bench = async ({ tiny, print }) => {
-  const images = tiny ? 20_000 : Number(process.env["SLUICE_BENCH_IMAGES"] ?? 10_000_000);
+  const images = tiny ? 20_000 : Number(process.env.SLUICE_BENCH_IMAGES ?? 10_000_000);
   const folder = await compactedArchive(images, print);
   const python = await pythonWith(PEER_PACKAGES, print);
   const plain = python === null ? folder : await plainColumns(images, folder, python);
@@ -39,7 +39,7 @@ export const bench: Bench = async ({ tiny, print }) => {
     for (const [name, measures] of medians) {
       if (name === REBUILD) continue;
       if (measures.rows !== mine.rows || (name !== WHATIF && measures.placeSum !== mine.placeSum))
-        throw new Error(`${name} found ${measures.rows} rows, sum ${measures.placeSum}: not what ${REBUILD} found`);
+        throw new Error(`${name} found ${measures.rows!} rows, sum ${measures.placeSum!}: not what ${REBUILD} found`);
       if (name !== WHATIF) peers[`${name}, K = ${k}`] = measures;
     }
     if (python === null) continue;
