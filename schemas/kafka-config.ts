@@ -24,6 +24,9 @@ function brokerFault(broker: string): string | null {
     : `expected host:port, such as ${/^\S+$/.test(broker) ? broker : "kafka"}:9092, found ${broker}`;
 }
 
+/** A batch of records has 64 KiB of it at least, beside its headers. */
+export const LEAST_MESSAGE_BYTES = 128 * 1024;
+
 /** Where the log is a Kafka cluster. */
 export const kafkaSchema = z.strictObject({
   brokers: z
@@ -118,7 +121,7 @@ export const kafkaSchema = z.strictObject({
     .describe("class shards: partitions of the candidates topic, each kept by one top-K worker"),
   maxMessageBytes: z
     .int()
-    .min(128 * 1024)
+    .min(LEAST_MESSAGE_BYTES)
     .default(4 * 1024 * 1024)
     .describe("the largest message that topics take"),
   inlineBytes: z

@@ -7,14 +7,16 @@ import { counted } from "../../schemas/counted.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   declareScoringFlags(command)
+    .option("--offline", "do not try the brokers, the bucket and the places of sources.allow")
     .addHelpText(
       "after",
       exampleText([
         ["sluice check", "what this machine has, and what is wrong with sluice.yaml at which line"],
+        ["sluice check --offline", "without trying the brokers and the bucket"],
         ["sluice check --teacher model.onnx", "whether that model can be a teacher: loads it and scores a trial batch"],
       ]),
     )
-    .action(async (flags: ScoringFlags) => {
+    .action(async ({ offline, ...flags }: ScoringFlags & { readonly offline?: true }) => {
       const run = invocation();
       const lines: CheckLine[] = [];
       const add = (line: CheckLine): void => {
@@ -40,6 +42,10 @@ export const declare: DeclareCommand = (command, invocation) => {
       }
       // A configuration that is wrong still lets one see what the machine has.
       for await (const line of check(isUsable ? config : null)) add(line);
+      if (isUsable && offline !== true) {
+        const { checkServices } = await import("../../pipelines/check-services.js");
+        for await (const line of checkServices(config, run.terminal.nowMs)) add(line);
+      }
 
       const failed = lines.filter(({ state }) => state === "fail").length;
       run.exitCode = failed === 0 ? EXIT.ok : isUsable ? EXIT.failed : EXIT.usage;

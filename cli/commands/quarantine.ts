@@ -16,6 +16,7 @@ import { throwRefused } from "../report/refused.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { countText, counted } from "../../schemas/counted.js";
+import { labelsRefused, refusedLabelsText } from "../refused-labels.js";
 import { tableText } from "../wording.js";
 
 interface Filter {
@@ -36,7 +37,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .command("list")
     .summary("what is in quarantine, and why")
     .description(
-      "Lists the images that could not be used, and were not since: neither taken up again, nor seen whole in the same place by a later `ingest`.",
+      "Lists the images that could not be used, and were not since: neither taken up again, nor seen whole in the same place by a later `ingest`. On Kafka also what was refused on the labels topic.",
     )
     .option("--code <code>", "only this reason; repeatable", collected)
     .option("--match <text>", "only the image with this digest or uri")
@@ -54,23 +55,32 @@ export const declare: DeclareCommand = (command, invocation) => {
         const entries = [];
         const place = { teacher: digest, stream: config.stream };
         for await (const entry of listQuarantine(store, place, filterOf(flags))) entries.push(entry);
+        const labels = (await labelsRefused(run, config)).filter(
+          ({ code }) => flags.match === undefined && (flags.code === undefined || flags.code.includes(code)),
+        );
         const byCode: Record<string, number> = {};
         for (const { code } of entries) byCode[code] = (byCode[code] ?? 0) + 1;
         const rows = entries
           .slice(0, limit)
           .map(({ partition, offset, code, uri, reason }) => [`${partition}/${offset}`, code, uri, reason]);
-        run.result(
+        const images =
           entries.length === 0
-            ? "Nothing is in quarantine."
+            ? labels.length === 0
+              ? "Nothing is in quarantine."
+              : "No image is in quarantine."
             : [
                 `${counted(entries.length, "image")} in quarantine: ${Object.entries(byCode)
                   .map(([code, count]) => `${code} ${countText(count)}`)
                   .join(", ")}`,
                 tableText(["offset", "code", "uri", "reason"], rows),
                 ...(entries.length > limit ? [`… and ${countText(entries.length - limit)} more (--limit)`] : []),
-              ].join("\n"),
-          { count: entries.length, byCode, entries },
-        );
+              ].join("\n");
+        run.result([images, ...refusedLabelsText(labels, limit)].join("\n"), {
+          count: entries.length,
+          byCode,
+          entries,
+          labels,
+        });
       } finally {
         await store.close();
       }

@@ -51,7 +51,9 @@ export async function produceToKafka(options: ProduceToKafkaOptions): Promise<Pr
     // Of a source that was read before nobody knows how much is new.
     const total = isNew ? (await source.estimate()).items : null;
     const opener = openUri({ buckets: openImageBuckets(config.s3) });
-    const inline = refer || kafka.inlineBytes === 0 ? null : { opener, maxBytes: kafka.inlineBytes };
+    // What the topic takes bounds it too, less the record's headers.
+    const maxBytes = Math.min(kafka.inlineBytes, kafka.maxMessageBytes - 64 * 1024);
+    const inline = refer || kafka.inlineBytes === 0 ? null : { opener, maxBytes };
     observer?.take({ event: "loop.ready", loop: "produce" });
     let before = 0;
     const appended = await produce({

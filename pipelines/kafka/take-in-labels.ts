@@ -2,12 +2,14 @@ import { counted } from "../../schemas/counted.js";
 import { partitionOfKey } from "../../connectors/log/kafka/partition.js";
 import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
+import { readCards, type ArchivedCard } from "../../operators/archive/teacher-registry.js";
 import { archivedTo, archiveLabels } from "../../operators/archive/image-labels.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { topicLabels, type ImageLabel } from "../../schemas/image-label.js";
 import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
+import { presentName } from "../versions/present-name.js";
 import { assertSameLabels } from "./same-labels.js";
-import { decodeLabel, encodeLabel } from "../../schemas/wire/labels.js";
+import { ANY_CLASS_HEADER, decodeLabel, encodeLabel } from "../../schemas/wire/labels.js";
 import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
 
 export interface LabelTopic {
@@ -40,7 +42,7 @@ export async function takenIn(topic: LabelTopic, partition: number): Promise<num
 
 /**
  * Archives records of the topic at offsets [from, end): a segment that follows on what is archived, whoever else does so
- * at the same time. What does not read as a label is told to the quarantine topic first, and passed over. Returns where
+ * at the same time. What does not read as a label, or names a class that no teacher has, is told to the quarantine topic first, and passed over. Returns where
  * the archived labels end now.
  */
 export async function takeIn(
@@ -53,11 +55,15 @@ export async function takeIn(
   const { log, store, stream, topics, onWarning, nowMs } = topic;
   const place = { topic: topics.labels, partition };
   const labels: { readonly offset: number; readonly label: ImageLabel }[] = [];
+  // Looked up with each portion that names classes: a teacher may have come.
+  let cards: readonly ArchivedCard[] | null = null;
   for (const record of records) {
     try {
-      labels.push({ offset: record.offset, label: decodeLabel(record, place) });
+      const label = decodeLabel(record, place);
+      if ("class" in label) cards ??= [...(await readCards(store)).values()];
+      labels.push({ offset: record.offset, label: withPresentName(label, record, store.place, cards ?? []) });
     } catch (error) {
-      if (!isSluiceError(error, "E_RECORD_SCHEMA")) throw error;
+      if (!isSluiceError(error, "E_RECORD_SCHEMA") && !isSluiceError(error, "E_SELECTION")) throw error;
       onWarning(error.message);
       const quarantined = {
         teacher: "",
@@ -81,6 +87,17 @@ export async function takeIn(
     at = (await archiveLabels(store, { stream, partition: topicLabels(partition), start, end }, rest)).end;
   }
   return at;
+}
+
+/** As `sluice label` records it. Before any teacher has scored nobody knows which classes there will be. Throws E_SELECTION for a class that none has. */
+function withPresentName(
+  label: ImageLabel,
+  { headers }: StoredRecord,
+  place: string,
+  cards: readonly ArchivedCard[],
+): ImageLabel {
+  if (!("class" in label) || cards.length === 0) return label;
+  return { ...label, number: undefined, ...presentName(place, cards, label, headers[ANY_CLASS_HEADER] === "1") };
 }
 
 /** Warns of labels that the topic lost before they were archived. */
@@ -107,12 +124,12 @@ export async function takeInAll(topic: LabelTopic): Promise<void> {
 }
 
 /** Appends labels to the topic, durably, an image's always to the same partition; then archives them. */
-export async function sayOnTopic(topic: LabelTopic, labels: readonly ImageLabel[]): Promise<void> {
+export async function sayOnTopic(topic: LabelTopic, labels: readonly ImageLabel[], anyClass = false): Promise<void> {
   const { log, topics } = topic;
   const partitions = (await log.ends(topics.labels)).length;
   const byPartition = new Map<number, LogRecord[]>();
   for (const label of labels) {
-    const record = encodeLabel(label);
+    const record = encodeLabel(label, anyClass);
     const partition = record.key === null ? 0 : partitionOfKey(record.key, partitions);
     const own = byPartition.get(partition) ?? [];
     own.push(record);

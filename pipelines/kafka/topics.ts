@@ -3,7 +3,7 @@ import type { TopicDescription, TopicSettings } from "../../connectors/log/kafka
 import { counted } from "../../schemas/counted.js";
 import type { Config } from "../../schemas/config.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
-import type { KafkaConfig } from "../../schemas/kafka-config.js";
+import { LEAST_MESSAGE_BYTES, type KafkaConfig } from "../../schemas/kafka-config.js";
 import type { TopicLog } from "./topic-log.js";
 
 /** A topic as Sluice wants it. */
@@ -165,9 +165,10 @@ export function deviations(wanted: DeclaredTopic, found: TopicDescription | null
   }
   const maxBytes = Number(found.settings["max.message.bytes"] ?? Number.POSITIVE_INFINITY);
   if (wanted.maxMessageBytes !== null && maxBytes < wanted.maxMessageBytes) {
+    const back = maxBytes < LEAST_MESSAGE_BYTES ? "" : `, or set \`kafka.maxMessageBytes: ${maxBytes}\``;
     add(
       "fail",
-      `expected max.message.bytes of at least ${wanted.maxMessageBytes}, found ${maxBytes}: larger messages are refused. ${alter(`max.message.bytes=${wanted.maxMessageBytes}`)}, or set \`kafka.maxMessageBytes: ${maxBytes}\`.`,
+      `expected max.message.bytes of at least ${wanted.maxMessageBytes}, found ${maxBytes}: larger messages are refused. ${alter(`max.message.bytes=${wanted.maxMessageBytes}`)}${back}.`,
     );
   }
   return all;

@@ -10,7 +10,7 @@ export type WaitForStore = Pick<MinioStoreOptions, "openPatienceMs" | "onRetry" 
 export async function openBucket(s3: S3Config, how: WaitForStore = {}): Promise<MinioStore> {
   const { bucket, prefix } = s3;
   const { openMinioStore } = await import("../../connectors/store/s3/minio-store.js");
-  return openMinioStore({ ...account(s3), bucket, ...(prefix === undefined ? {} : { prefix }), ...how });
+  return openMinioStore({ ...bucketAccount(s3), bucket, ...(prefix === undefined ? {} : { prefix }), ...how });
 }
 
 /**
@@ -19,7 +19,7 @@ export async function openBucket(s3: S3Config, how: WaitForStore = {}): Promise<
  */
 export function openImageBuckets(s3: S3Config | undefined): ImageBuckets | undefined {
   if (s3 === undefined) return undefined;
-  const options = account(s3);
+  const options = bucketAccount(s3);
   let opened: Promise<ImageBuckets> | undefined;
   const buckets = (): Promise<ImageBuckets> =>
     (opened ??= import("../../connectors/store/s3/images.js").then(({ imageBuckets }) => imageBuckets(options)));
@@ -32,7 +32,8 @@ export function openImageBuckets(s3: S3Config | undefined): ImageBuckets | undef
   };
 }
 
-function account({ endpoint, region, accessKey, secretKey, sessionToken, ca }: S3Config) {
+/** Where the bucket is, and who asks for it */
+export function bucketAccount({ endpoint, region, accessKey, secretKey, sessionToken, ca }: S3Config) {
   const { hostname, port, protocol } = new URL(endpoint);
   const useSSL = protocol === "https:";
   return {

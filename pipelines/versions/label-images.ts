@@ -1,13 +1,13 @@
 import type { Store } from "../../connectors/store/store.js";
-import { classesNamed, labelIndex } from "../../operators/select/label-index.js";
+import { labelIndex } from "../../operators/select/label-index.js";
 import { appendLabels, archivedLabels, labelFrontier, labelledImages } from "../../operators/archive/image-labels.js";
 import type { LabelledImages } from "../../operators/select/retractions.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
-import type { ClassNames } from "../../schemas/class-names.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { imageLabelSchema, type ImageLabel } from "../../schemas/image-label.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { readIndexColumns } from "./index-reader.js";
+import { presentName, type NamedClass } from "./present-name.js";
 import { sayOnTopic, type LabelTopic } from "../kafka/take-in-labels.js";
 
 /** What is said, before it is known of which images, when and by whom. */
@@ -117,7 +117,7 @@ export async function labelImages(
   refuseErased(standing, labels);
   if (topic !== null) {
     // Others may have said more on the topic than is archived: what stands is not known here.
-    if (named.length > 0) await sayOnTopic(topic, named);
+    if (named.length > 0) await sayOnTopic(topic, named, anyClass);
     return { labelled: named.length, known: 0, place: null };
   }
   const fresh = named.filter((label) => {
@@ -160,7 +160,7 @@ async function withPresentNames(
   const known = new Map<string, NamedClass>();
   const presentNameAt = (label: NamedClass, at: number): NamedClass => {
     try {
-      return presentName(store, cards, label, anyClass);
+      return presentName(store.place, cards, label, anyClass);
     } catch (error) {
       if (placeOf === undefined || !isSluiceError(error, "E_SELECTION")) throw error;
       throw new SluiceError("E_SELECTION", `In ${placeOf(at)}: ${error.message}`, { ...error.context, cause: error });
@@ -173,40 +173,6 @@ async function withPresentNames(
     known.set(id, named);
     return { ...label, number: undefined, ...named };
   });
-}
-
-type NamedClass = Pick<Extract<ImageLabel, { class: string }>, "class" | "number">;
-
-/** What a class is called by the teachers that have it, with its number where another one of the same teacher is called so. */
-function presentName(store: Store, cards: readonly ClassNames[], named: NamedClass, anyClass: boolean): NamedClass {
-  const { class: name, number } = named;
-  const found = cards.map((card) => ({ card, classes: classesNamed(card, name, number) }));
-  const answers = found.flatMap(({ card: { labels }, classes: [index, ...others] }): NamedClass[] => {
-    if (index === undefined || others.length > 0) return [];
-    const label = labels[index]!;
-    const alone = labels.indexOf(label) === labels.lastIndexOf(label);
-    return [{ class: label, ...(alone ? {} : { number: index }) }];
-  });
-  const [first] = answers;
-  if (first !== undefined) {
-    const other = answers.find((answer) => answer.class !== first.class || answer.number !== first.number);
-    if (other === undefined) return first;
-    throw new SluiceError(
-      "E_SELECTION",
-      `Expected "${name}" to mean one class to every teacher of ${store.place}, found "${first.class}" and "${other.class}". Name the class by its label.`,
-    );
-  }
-  if (anyClass) return named;
-  const several = found.find(({ classes }) => classes.length > 1);
-  const only = several?.card ?? (cards.length === 1 ? cards[0] : undefined);
-  if (only !== undefined) labelIndex(only, name, "a label; --any-class accepts others");
-  const all = [...new Set(cards.flatMap((card) => card.labels))];
-  if (all.length > 0) labelIndex({ labels: all }, name, "a label; --any-class accepts others");
-  throw new SluiceError(
-    "E_SELECTION",
-    `Expected a class that a teacher of ${store.place} has, found "${name}" and ${cards.length === 0 ? "no teacher" : "no such class"}. ` +
-      "Name the class by its label, or accept any with --any-class.",
-  );
 }
 
 /** All that was said of a stream's images, in its order. */

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { messageOf, SluiceError } from "../errors.js";
 import type { StoredRecord } from "../image-record.js";
 
@@ -35,10 +36,19 @@ export function readVersioned<T>(
   } catch (cause) {
     throw new SluiceError(
       "E_RECORD_SCHEMA",
-      `Expected a ${format} record of version ${version} at ${where}, found bytes that do not read as one: ${messageOf(cause)}.`,
+      `Expected a ${format} record of version ${version} at ${where}, found bytes that do not read as one: ${faultOf(cause)}.`,
       { cause },
     );
   }
+}
+
+/** In one line: what a schema says of a value is a list. */
+function faultOf(cause: unknown): string {
+  if (cause instanceof z.ZodError)
+    return cause.issues
+      .map(({ path, message }) => `${path.length === 0 ? "" : `${path.join(".")}: `}${message}`)
+      .join("; ");
+  return messageOf(cause).replaceAll(/\s+/g, " ");
 }
 
 /** The value of a record that must have one. Throws TypeError. */

@@ -5,12 +5,15 @@ import { jsonOf, readVersioned, VERSION_HEADER, type RecordPlace } from "./forma
 
 export const LABELS_VERSION = "1";
 
+/** With the value `1`: the label may name a class that no teacher has. */
+export const ANY_CLASS_HEADER = "sluice-any-class";
+
 /** What one person says of one image. Keyed by the image, so that what is said of it stays in order. */
-export function encodeLabel(label: ImageLabel): LogRecord {
+export function encodeLabel(label: ImageLabel, anyClass = false): LogRecord {
   return {
     key: Buffer.from(label.sha256),
     value: Buffer.from(canonicalJson(label)),
-    headers: { [VERSION_HEADER]: LABELS_VERSION },
+    headers: { [VERSION_HEADER]: LABELS_VERSION, ...(anyClass ? { [ANY_CLASS_HEADER]: "1" } : {}) },
     timestampMs: label.timeMs,
   };
 }

@@ -8,6 +8,7 @@ import { openKafkaLog } from "../../../connectors/log/kafka/kafka-log.js";
 import { startKafka } from "../../../deploy/local/kafka.js";
 import { startMinio } from "../../../deploy/local/minio.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
+import { ranSluice } from "../../fixtures/kafka-site.js";
 import { picture } from "../../fixtures/make-images.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
@@ -46,7 +47,32 @@ test(
     };
 
     const services = { ...kafka.environment, ...minio.environment, SLUICE_DATA: "remote", SLUICE_PARTITIONS: "3" };
+    const tried = async (environment: object): Promise<string[]> => {
+      const env = { ...process.env, ...common, ...services, ...environment };
+      const { code, stdout } = await ranSluice(["check", "--json"], { cwd: folder, env });
+      const { lines } = JSON.parse(stdout) as { lines: { subject: string; state: string; message: string }[] };
+      assert.equal(code, lines.some(({ state }) => state === "fail") ? 1 : 0, stdout);
+      return lines
+        .filter(({ subject }) => ["broker", "topics", "bucket", "clock", "sources"].includes(subject))
+        .map(({ subject, state, message }) => `${state} ${subject}: ${message}`);
+    };
+    const lacking = await tried({
+      SLUICE_S3__BUCKET: "no-such-bucket",
+      SLUICE_SOURCES__ALLOW__ROOTS: JSON.stringify([join(folder, "pictures"), join(folder, "gone")]),
+    });
+    assert.match(lacking[0]!, /^ok broker: 127/);
+    assert.equal(lacking.filter((line) => /^fail topics: .*Create it: `sluice topics create`/.test(line)).length, 8);
+    assert.match(lacking.join("\n"), /^fail bucket: .*no-such-bucket/m);
+    assert.match(lacking.join("\n"), /^ok sources: .*pictures can be read$/m);
+    assert.match(lacking.join("\n"), /^warn sources: expected to read .*gone \(sources.allow.roots\), found ENOENT/m);
+
     await sluice(services, "topics", "create");
+    const whole = await tried({});
+    assert.deepEqual(
+      whole.map((line) => line.split(":")[0]),
+      ["ok broker", "ok topics", "ok clock", "ok bucket"],
+    );
+    assert.match(whole[3]!, /listed, written, read and deleted from; of writers that race for a key one wins/);
     assert.match(await sluice(services, "produce", "pictures"), new RegExp(`Put ${COUNT + 1} images into images`));
     const remote = JSON.parse(await sluice(services, "ingest", "--json")) as Shown;
     const local = JSON.parse(await sluice({ SLUICE_DATA: "local" }, "ingest", "pictures", "--json")) as Shown;

@@ -8,9 +8,12 @@ import { sayOnTopic, takeIn, takeInAll, takenIn, type LabelTopic } from "../../.
 import { isSluiceError } from "../../../schemas/errors.js";
 import type { ImageLabel } from "../../../schemas/image-label.js";
 import type { LogRecord } from "../../../schemas/image-record.js";
+import { saveCard } from "../../../operators/archive/teacher-registry.js";
+import { refusedLabels } from "../../../pipelines/kafka/refused-labels.js";
 import { encodeLabel } from "../../../schemas/wire/labels.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { openMemoryStore } from "../../fixtures/memory-store.js";
+import { writeSmallTeacher } from "../../fixtures/models.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
 const topics = { labels: "said", quarantine: "refused" };
@@ -98,7 +101,11 @@ test("labels that the topic lost before they were taken in are told, and what fo
   const log = await openEmbeddedLog(join(await temporaryFolder(t), "log"), { exclusive: true, command: "test" });
   t.after(() => log.close());
   await log.ensureTopic("said", 1);
-  await log.append("said", 0, [labelOf(0), labelOf(1), labelOf(2)].map(encodeLabel));
+  await log.append(
+    "said",
+    0,
+    [labelOf(0), labelOf(1), labelOf(2)].map((label) => encodeLabel(label)),
+  );
   await log.truncate("said", 0, { before: 2 });
   const warnings: string[] = [];
   const topic = topicOn(log, (message) => warnings.push(message));
@@ -109,4 +116,34 @@ test("labels that the topic lost before they were taken in are told, and what fo
     warnings[0]!,
     /said\/0 to go on at offset 0, found that it starts at 2: what it had below, 2 records, was removed/,
   );
+});
+
+test("a class that no teacher has is refused as `sluice label` refuses it, in one line, and listed; before any teacher has scored nobody can tell", async (t) => {
+  const log = await openEmbeddedLog(join(await temporaryFolder(t), "log"), { exclusive: true, command: "test" });
+  t.after(() => log.close());
+  await log.ensureTopic("said", 1);
+  await log.ensureTopic("refused", 1);
+  const warnings: string[] = [];
+  const topic = topicOn(log, (message) => warnings.push(message));
+  const is = (number: number, name: string): ImageLabel => ({ ...labelOf(number), verdict: "is", class: name });
+  await log.append("said", 0, [encodeLabel(is(0, "early"))]);
+  await takeInAll(topic);
+  const { card } = await writeSmallTeacher(join(await temporaryFolder(t), "teacher"), "onnx");
+  await saveCard(topic.store, card);
+  await log.append("said", 0, [
+    encodeLabel(is(1, "class-3")),
+    encodeLabel(is(2, "clas-3")),
+    encodeLabel(is(3, "another"), true),
+    { ...BROKEN, value: Buffer.from(JSON.stringify({ verdict: "is", class: "class-1", timeMs: "soon" })) },
+  ]);
+  await takeInAll(topic);
+  assert.deepEqual(await times(topic), [0, 1, 3]);
+  const refused = await refusedLabels(log, topics);
+  assert.deepEqual(
+    refused.map(({ offset, code }) => `${offset} ${code}`),
+    ["2 E_SELECTION", "4 E_RECORD_SCHEMA"],
+  );
+  assert.match(refused[0]!.reason, /"clas-3".*class-3/);
+  assert.match(refused[1]!.reason, /said\/0\/4.*sha256: .*; timeMs: /);
+  for (const { reason } of refused) assert.ok(!reason.includes("\n"), reason);
 });
