@@ -96,6 +96,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/train.js"),
   },
   {
+    name: "study",
+    summary: "the method's studies on pictures of your own",
+    load: () => import("./commands/study.js"),
+  },
+  {
     name: "evaluate",
     summary: "how good a model is, and whether it beats its teacher",
     load: () => import("./commands/evaluate.js"),

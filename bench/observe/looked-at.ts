@@ -3,7 +3,7 @@ import { writeSmallTeacher } from "../../test/fixtures/models.js";
 import { cached } from "../cache.js";
 import { interleave, type BenchOptions, type Measures } from "../harness.js";
 import { measureProcess } from "../measured-process.js";
-import { interval } from "../paired-interval.js";
+import { meanInterval as interval } from "../../operators/training/student-interval.js";
 import { makeSmallPictures } from "../small-pictures.js";
 import type { Looking } from "../observe.js";
 

@@ -43,7 +43,10 @@ export function trainableModel(
     async step(batch, { learningRate, weightDecay }) {
       optimiser.setLearningRate(learningRate);
       const loss = tf.tidy(() => {
-        const truth = tf.oneHot(tf.tensor1d(batch.labels, "int32"), labels.length);
+        const truth =
+          batch.targets === undefined
+            ? tf.oneHot(tf.tensor1d(batch.labels, "int32"), labels.length)
+            : tf.tensor2d(batch.targets, [batch.count, labels.length]);
         const cost = (): tf.Scalar => tf.losses.softmaxCrossEntropy(truth, logitsOf(batch, true));
         const { value, grads } = tf.variableGrads(cost, variables);
         optimiser.applyGradients(clipped(grads));

@@ -12,6 +12,8 @@ import { isBadImage } from "../image/fetch.js";
 export interface EncodedExample {
   /** Class index */
   readonly label: number;
+  /** Probabilities of all classes that training is to come to, [C]; absent: the label's alone. All examples of a set have them, or none has */
+  readonly target?: Float32Array | undefined;
   /** Where it lies, for messages; its extension is held against its content */
   readonly uri: string;
   /** Reads it; throws E_IMAGE_… for an image that cannot be had */
@@ -57,6 +59,7 @@ export async function readExamples(
   const size = pixelBytes(card.input);
   const parts: Uint8Array[] = [];
   const labels: number[] = [];
+  const targets: Float32Array[] = [];
   const skipped: SkippedExample[] = [];
   const notes = new Set<ImageNote>();
   const take = async (group: readonly EncodedExample[]): Promise<void> => {
@@ -74,6 +77,8 @@ export async function readExamples(
       parts.push(result.pixels);
       for (const note of result.notes) notes.add(note);
       labels.push(group[at]!.label);
+      const { target } = group[at]!;
+      if (target !== undefined) targets.push(target);
     });
     if (parts.length * size > maxBytes) {
       throw new SluiceError(
@@ -104,7 +109,21 @@ export async function readExamples(
   parts.forEach((part, at) => {
     pixels.set(part, at * size);
   });
-  return { examples: { count: parts.length, pixels, labels: Int32Array.from(labels) }, notes, skipped };
+  return {
+    examples: { count: parts.length, pixels, labels: Int32Array.from(labels), targets: together(targets) },
+    notes,
+    skipped,
+  };
+}
+
+function together(targets: readonly Float32Array[]): Float32Array | undefined {
+  const [first] = targets;
+  if (first === undefined) return undefined;
+  const all = new Float32Array(targets.length * first.length);
+  targets.forEach((target, at) => {
+    all.set(target, at * first.length);
+  });
+  return all;
 }
 
 export interface DecodedExample {

@@ -18,6 +18,8 @@ const PURE_FILES = new Set(
       "readings",
       "sampling",
       "seeded-random",
+      "student-interval",
+      "mixed-examples",
       "temperature",
     ],
     version: ["kept-versions", "publish-plan", "unwanted"],
