@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { publishingParts } from "../../pipelines/open/open-scoring.js";
 import { openSource } from "../../pipelines/open/open-source.js";
@@ -7,7 +8,9 @@ import { studyBase, type StudyBase } from "../../pipelines/study/study-arms.js";
 import { describeUnlabelled, type StudyImages, type UnlabelledSet } from "../../pipelines/study/study-images.js";
 import { StudyWorld } from "../../pipelines/study/study-world.js";
 import { readLabelledSet } from "../../pipelines/training/labelled-set.js";
+import { writeWhole } from "../../pipelines/training/train-once.js";
 import { configSchema } from "../../schemas/config.js";
+import { orNull } from "../../schemas/errors.js";
 import { modelCardSchema } from "../../schemas/model-card.js";
 import type { ReproductionFolders } from "./mnist-images.js";
 
@@ -37,8 +40,8 @@ export async function reproductionWorlds(
   let described: Promise<UnlabelledSet> | null = null;
   const unlabelled = () => {
     const { maxBytes } = config.decode;
-    described ??= openUnlabelled().then((source) =>
-      describeUnlabelled(source, opener, { maxBytes, signal, onImage: () => undefined }),
+    described ??= rememberedSet(`${images.unlabelled}.json`, async () =>
+      describeUnlabelled(await openUnlabelled(), opener, { maxBytes, signal, onImage: () => undefined }),
     );
     return described;
   };
@@ -78,4 +81,13 @@ export async function reproductionWorlds(
     });
     return { world, base };
   };
+}
+
+/** What the shard holds, which nobody changes: it is read through once. */
+async function rememberedSet(path: string, describe: () => Promise<UnlabelledSet>): Promise<UnlabelledSet> {
+  const text = await orNull(readFile(path, "utf8"), "ENOENT");
+  if (text !== null) return JSON.parse(text) as UnlabelledSet;
+  const set = await describe();
+  await writeWhole(path, JSON.stringify(set));
+  return set;
 }
