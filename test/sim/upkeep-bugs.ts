@@ -160,7 +160,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "erasure-leaves-attempts",
-    likelySeed: 223,
+    likelySeed: 451,
     what: "an erasure leaves what attempts to publish have left behind",
     eraserStore: (store) => ({
       ...store,
