@@ -24,7 +24,7 @@ const CLOCK_STEP_MS = 1_000;
 export async function* checkServices(config: Config, nowMs: () => number): AsyncGenerator<CheckLine> {
   if (config.kafka !== undefined) yield* brokerLines(config, config.kafka);
   if (config.s3 !== undefined) yield* bucketLines(config.s3, nowMs);
-  for (const root of config.sources?.allow?.roots ?? []) yield await rootLine(root);
+  for (const root of config.sources.allow?.roots ?? []) yield await rootLine(root);
 }
 
 async function* brokerLines(config: Config, kafka: KafkaConfig): AsyncGenerator<CheckLine> {
@@ -59,9 +59,7 @@ async function* bucketLines(s3: S3Config, nowMs: () => number): AsyncGenerator<C
     try {
       const key = `checks/${randomUUID()}`;
       const bytes = Buffer.from("written by `sluice check`, which deletes it");
-      await tried("list objects", "s3:ListBucket", async () => {
-        for await (const one of store.list("checks/")) void one;
-      });
+      await tried("list objects", "s3:ListBucket", () => store.list("checks/")[Symbol.asyncIterator]().next());
       await tried("write objects", "s3:PutObject", () => store.put(key, bytes));
       await tried("read objects", "s3:GetObject", () => store.get(key));
       await tried("delete objects", "s3:DeleteObject", () => store.delete(key));

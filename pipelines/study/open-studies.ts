@@ -53,8 +53,9 @@ export async function openStudies(
   await assertTestApart(test, { labelled });
   const { opener } = publishingParts(config);
   const openUnlabelled = () => openSource(config, options.unlabelled, { kept: null });
-  const onImage = (done: number): void =>
+  const onImage = (done: number): void => {
     onProgress({ ...NOTHING_SCORED, phase: "read unlabelled images", done, total: null });
+  };
   const unlabelled = await describeUnlabelled(await openUnlabelled(), opener, { maxBytes, signal, onImage });
   const { input, resize } = modelCardSchema.pick({ input: true, resize: true }).parse({
     input: options.input,
