@@ -1,5 +1,6 @@
 """Trains a student for `sluice train student … --command 'python examples/pytorch/train.py'`: pre-trains on the version's shards, fine-tunes on
-the labelled pictures with balanced classes, exports ONNX with its model card. Resumes from $SLUICE_WORK. Needs torch, numpy, pillow and onnx.
+the labelled pictures with balanced classes, exports ONNX with its model card. Resumes from $SLUICE_WORK. Needs torch, numpy, pillow, onnx and,
+from PyTorch 2.9 on, onnxscript: pip install torch numpy pillow onnx onnxscript
 
 What --training-config may say: {"pretrain_epochs": 10, "finetune_epochs": 30, "batch": 64, "lr": 0.05, "finetune_lr": 0.005, "width": 32}"""
 

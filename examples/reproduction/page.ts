@@ -28,12 +28,17 @@ export function reproductionPage(parts: readonly PartResults[], seeds: readonly 
       claims(parts).map(({ claim, paper, here, verdict }) => [claim, paper, here, verdict]),
     ),
     "",
-    ...parts.filter(({ rows }) => rows.some(({ accuracy }) => accuracy !== null)).flatMap(partText),
+    ...parts.filter(isBegun).flatMap(partText),
     "## Where the rest is",
     "",
     "A wild stream with distractors and a long-tailed labelled set: five seeds of it are in [training.md](training.md#what-it-was-worth-in-the-quickstart), measured by `npm run bench -- quickstart`, and a second data set, crops of photographs in colour, [behind it](training.md#a-second-data-set).",
     "",
   ].join("\n");
+}
+
+/** Parts share models: one is shown once each of its rows has a seed. */
+function isBegun({ rows }: PartResults): boolean {
+  return rows.length > 0 && rows.every(({ accuracy }) => accuracy !== null);
 }
 
 function partText({ name, rows, chosen }: PartResults): string[] {
@@ -59,6 +64,7 @@ function cellsOf({ label, accuracy, gain, tailRecall, cutOff }: StudyRow): strin
 }
 
 function tableOf(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(heads), line(heads.map(() => "---")), ...rows.map(line)].join("\n");
 }
