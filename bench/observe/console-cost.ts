@@ -30,6 +30,9 @@ export async function consoleCost({ tiny, print }: BenchOptions): Promise<Lookin
   };
   const looking = await lookedAt({ by: "console", images, rounds: tiny ? 1 : 4, least: 0.95, look }, print);
   print(`${calls.made} calls beside the event streams, ${calls.refused} refused`);
+  // A page that is shown nothing costs nothing: the figure would say so of a console that is not looked at.
+  if (!tiny && calls.refused > calls.made / 10)
+    throw new Error("expected that clients are answered, found that most are not");
   return looking;
 }
 
@@ -47,6 +50,9 @@ async function watched(
   const folder = await mkdtemp(join(tmpdir(), "sluice-bench-console-"));
   const settings = { data, teacher, datasets: [{ name: "bench", select: { k: 100, p: 10 } }] };
   await writeFile(join(folder, "sluice.yaml"), JSON.stringify(settings));
+  // The entrant declares nothing; a page shows what is declared.
+  const declared = spawn(process.execPath, [MAIN, "datasets", "apply"], { cwd: folder, stdio: "ignore" });
+  await once(declared, "close");
   const server = spawn(process.execPath, [MAIN, "serve", "--port", "0", "--json"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "ignore"],
