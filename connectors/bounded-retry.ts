@@ -22,7 +22,7 @@ export interface RetryPolicy {
   readonly firstDelayMs: number;
   readonly greatestDelayMs: number;
   readonly onRetry?: (event: RetryEvent) => void;
-  /** Called where what had failed before has been done, or goes on, or has been given up. */
+  /** Called where what had failed before has been done, goes on, is answered with a refusal, or has been given up. */
   readonly onSettled?: (doing: string, how: Settled) => void;
   /** Ends the waiting; what then is thrown is the last failure. */
   readonly signal: AbortSignal;
@@ -74,8 +74,10 @@ export class RetryWait {
   async afterFailure(error: unknown): Promise<void> {
     const { patienceMs, firstDelayMs, greatestDelayMs, onRetry, onSettled, signal } = this.#policy;
     this.#attempts++;
-    if (!(error instanceof SluiceError) || !error.retryable || signal.aborted) {
-      if (this.#attempts > 1) onSettled?.(this.#doing, "given up");
+    const isAnswered = !(error instanceof SluiceError) || !error.retryable;
+    if (isAnswered || signal.aborted) {
+      // A server that says "there is none" is back, too.
+      if (this.#attempts > 1) onSettled?.(this.#doing, isAnswered ? "done" : "given up");
       throw error;
     }
     const delayMs = Math.min(firstDelayMs * 2 ** (this.#attempts - 1), greatestDelayMs) * (1 - Math.random() / 2);

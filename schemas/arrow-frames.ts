@@ -5,10 +5,14 @@ const CONTINUATION = -1;
 const MESSAGE = { kind: 6, header: 8, bodyBytes: 10 };
 const SCHEMA = { fields: 6, metadata: 8 };
 const FIELD = { children: 14, metadata: 16 };
-const RECORD_BATCH = { nodes: 6, buffers: 8 };
+const RECORD_BATCH = { length: 4, nodes: 6, buffers: 8 };
 const FOOTER = { schema: 6, dictionaries: 8, batches: 10 };
 /** Of a batch's place in a footer: where its message begins, how long that is, and how long its body */
 const BLOCK_BYTES = 24;
+/** Before a message: its mark and its length */
+const FRAME_BYTES = 8;
+/** Of a column in a batch, and of a buffer: two numbers of 8 bytes each */
+const NODE_BYTES = 16;
 const KIND = { schema: 1, recordBatch: 3 };
 
 /**
@@ -34,8 +38,7 @@ export function assertArrowFrames(bytes: Uint8Array): void {
 }
 
 /**
- * The same of an Arrow IPC file, whose footer lies in [footerStart, footerEnd): it says what columns there are, and where batches are. Batches themselves are
- * not looked at.
+ * The same of an Arrow IPC file, whose footer lies in [footerStart, footerEnd): it says what columns there are, and where batches are.
  */
 export function assertArrowFooter(bytes: Uint8Array, footerStart: number, footerEnd: number): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset + footerStart, footerEnd - footerStart);
@@ -45,6 +48,39 @@ export function assertArrowFooter(bytes: Uint8Array, footerStart: number, footer
   assertColumns(view, schemaAt + view.getUint32(schemaAt, true));
   vectorAt(view, footer, FOOTER.dictionaries, BLOCK_BYTES);
   vectorAt(view, footer, FOOTER.batches, BLOCK_BYTES);
+}
+
+/** The same of the batches of an Arrow IPC file that is there whole, whose footer has been looked at. */
+export function assertArrowBatches(bytes: Uint8Array, footerStart: number, footerEnd: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + footerStart, footerEnd - footerStart);
+  const { start, end } = vectorAt(view, view.getUint32(0, true), FOOTER.batches, BLOCK_BYTES);
+  for (let at = start; at < end; at += BLOCK_BYTES) {
+    const from = Number(view.getBigInt64(at, true)) + FRAME_BYTES;
+    const metadataBytes = view.getInt32(at + 8, true) - FRAME_BYTES;
+    assertWithin(from, footerStart);
+    assertWithin(metadataBytes, footerStart - from);
+    const message = new DataView(bytes.buffer, bytes.byteOffset + from, metadataBytes);
+    const bodyBytes = bodyBytesOf(message);
+    assertWithin(bodyBytes, footerStart - from - metadataBytes);
+    assertBatch(message, bodyBytes);
+  }
+}
+
+/** A batch's rows take a bit each at least, and what it says of its columns lies in its body. */
+function assertBatch(view: DataView, bodyBytes: number): void {
+  const headerAt = memberAt(view, view.getUint32(0, true), MESSAGE.header)!;
+  const batch = headerAt + view.getUint32(headerAt, true);
+  const lengthAt = memberAt(view, batch, RECORD_BATCH.length);
+  if (lengthAt !== null) assertWithin(Number(view.getBigInt64(lengthAt, true)), 8 * bodyBytes);
+  const nodes = vectorAt(view, batch, RECORD_BATCH.nodes, NODE_BYTES);
+  for (let at = nodes.start; at < nodes.end; at += NODE_BYTES)
+    assertWithin(Number(view.getBigInt64(at, true)), 8 * bodyBytes);
+  const buffers = vectorAt(view, batch, RECORD_BATCH.buffers, NODE_BYTES);
+  for (let at = buffers.start; at < buffers.end; at += NODE_BYTES) {
+    const offset = Number(view.getBigInt64(at, true));
+    assertWithin(offset, bodyBytes);
+    assertWithin(Number(view.getBigInt64(at + 8, true)), bodyBytes - offset);
+  }
 }
 
 /** Of one message, once its lists were looked at. */
@@ -57,8 +93,8 @@ function bodyBytesOf(view: DataView): number {
   const header = headerAt + view.getUint32(headerAt, true);
   if (kind === KIND.schema) assertColumns(view, header);
   else if (kind === KIND.recordBatch) {
-    vectorAt(view, header, RECORD_BATCH.nodes, 16);
-    vectorAt(view, header, RECORD_BATCH.buffers, 16);
+    vectorAt(view, header, RECORD_BATCH.nodes, NODE_BYTES);
+    vectorAt(view, header, RECORD_BATCH.buffers, NODE_BYTES);
   } else throw new TypeError(`a message of kind ${kind}, not a schema or a record batch`);
   const bodyAt = memberAt(view, message, MESSAGE.bodyBytes);
   return bodyAt === null ? 0 : Number(view.getBigInt64(bodyAt, true));

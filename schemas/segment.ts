@@ -1,4 +1,4 @@
-import { assertArrowFooter } from "./arrow-frames.js";
+import { assertArrowBatches, assertArrowFooter } from "./arrow-frames.js";
 import { counted } from "./counted.js";
 import { crc32 } from "node:zlib";
 import { RecordBatchFileWriter, RecordBatchReader, Table, type RecordBatch } from "apache-arrow";
@@ -133,6 +133,7 @@ export function decodeSegment(bytes: Uint8Array, key: string): Segment {
     const [, written] = checksumsIn(held.subarray(start));
     if (crcDigits(crc32(held.subarray(0, start))) !== written)
       throw new TypeError("its rows are not those that were written");
+    assertArrowBatches(bytes, start, bytes.length - TRAILER_BYTES);
     const reader = RecordBatchReader.from(bytes).open();
     const header = parseHeader(reader.schema.metadata.get(METADATA.header));
     const only = reader.next().value as RecordBatch | undefined;

@@ -21,7 +21,9 @@ export interface Packs {
 }
 
 export async function packsOf(shape: Shape): Promise<Packs> {
-  const folder = await cachedArchive(`publish-from-packs-${Object.values(shape).join("-")}`, (made) => makePacks(made, shape));
+  const folder = await cachedArchive(`publish-from-packs-${Object.values(shape).join("-")}`, (made) =>
+    makePacks(made, shape),
+  );
   const startOf = ({ shard }: Wanted): number => shard * shape.members;
   const store = await openFilesystemStore(join(folder, "store"));
   return { store, shape, of: (one) => packText({ chain: CHAIN, start: startOf(one), attempt: ATTEMPT }) };

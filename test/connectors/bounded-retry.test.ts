@@ -95,3 +95,19 @@ test("closing ends the waiting with the failure", async () => {
   );
   await assert.rejects(trying, (error) => error === failure);
 });
+
+test("settles what had failed as done where the server answers, be it with a refusal, and as given up where it stays away", async () => {
+  for (const [last, how] of [
+    [new SluiceError("E_STORE_MISSING", "There is none."), "done"],
+    [away(), "given up"],
+  ] as const) {
+    const settled: string[] = [];
+    let calls = 0;
+    const onSettled = (doing: string, as: string): number => settled.push(`${doing}: ${as}`);
+    const trying = withRetries(policy({ patienceMs: 30, onSettled }), "read k", async () => {
+      throw ++calls === 1 ? away() : last;
+    });
+    await assert.rejects(trying, (error) => isSluiceError(error, last.code));
+    assert.deepEqual(settled, [`read k: ${how}`]);
+  }
+});

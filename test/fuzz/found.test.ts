@@ -8,6 +8,7 @@ import { ROOT } from "../architecture/repository.js";
 import { temporaryFolder } from "../fixtures/temporary-folder.js";
 import { uniform } from "../fixtures/seeded-weights.js";
 import { mutateBytes, mutateJson } from "./mutate.js";
+import { ARROW } from "./targets/arrow.js";
 import { KAFKA_RECORDS } from "./targets/records.js";
 
 /** Inputs that ended a process, or kept it for ever, when they were found */
@@ -22,6 +23,13 @@ test("records that ended a reader are refused: a body of negative length, which 
   const inputs = found("kafka-records");
   assert.ok(inputs.length > 0);
   for (const input of inputs) await orNull(run(input), "E_RECORD_SCHEMA");
+});
+
+test("a segment whose batch says lengths beyond its bytes is refused, which Arrow reads without end", async () => {
+  const inputs = found("arrow");
+  assert.ok(inputs.length > 0);
+  const { run } = await ARROW.prepare("");
+  for (const input of inputs) await assert.rejects(run(input), (error) => isSluiceError(error, "E_SEGMENT_CORRUPT"));
 });
 
 test("a Parquet file of labels whose lengths never end is given up, and the process goes on", async () => {

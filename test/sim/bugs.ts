@@ -336,7 +336,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "writer-does-not-look-at-runs",
-    likelySeed: 259,
+    likelySeed: 285,
     what: "a scorer that comes late takes its segment for the chain's, where a run has another",
     install: () => replace(ChainRuns.prototype, "assertNoneBeyond", () => ({ value: () => Promise.resolve() })),
   },

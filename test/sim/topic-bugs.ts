@@ -185,7 +185,7 @@ export const TOPIC_BUGS: readonly Bug[] = (
     },
     {
       name: "bytes-left-out-by-nobody",
-      likelySeed: 34,
+      likelySeed: 38,
       what: "a segment does not say by which checkpoint's thresholds it left out bytes",
       install: () =>
         replace(ThresholdBoard.prototype, "keepers", (old) => ({

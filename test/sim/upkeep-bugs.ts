@@ -85,7 +85,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "collector-deletes-where-packs-lie",
-    likelySeed: 218,
+    likelySeed: 226,
     what: "a collector deletes the generation before the one that it has written, so that its number is free again",
     collectorStore: (store) => ({
       ...store,
