@@ -2,11 +2,11 @@
 const CONTINUATION = -1;
 
 /** Where members of a table stand in its list of places, bytes. Source: Arrow's Message.fbs and Schema.fbs. */
-const MESSAGE = { kind: 6, header: 8, bodyBytes: 10 };
+const MESSAGE = { kind: 6, header: 8, bodyBytes: 10, metadata: 12 };
 const SCHEMA = { fields: 6, metadata: 8 };
 const FIELD = { children: 14, metadata: 16 };
-const RECORD_BATCH = { length: 4, nodes: 6, buffers: 8 };
-const FOOTER = { schema: 6, dictionaries: 8, batches: 10 };
+const RECORD_BATCH = { length: 4, nodes: 6, buffers: 8, buffersOfViews: 12 };
+const FOOTER = { schema: 6, dictionaries: 8, batches: 10, metadata: 12 };
 /** Of a batch's place in a footer: where its message begins, how long that is, and how long its body */
 const BLOCK_BYTES = 24;
 /** Before a message: its mark and its length */
@@ -42,23 +42,27 @@ export function assertArrowFrames(bytes: Uint8Array): void {
  */
 export function assertArrowFooter(bytes: Uint8Array, footerStart: number, footerEnd: number): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset + footerStart, footerEnd - footerStart);
-  const footer = view.getUint32(0, true);
+  const footer = view.getInt32(0, true);
   const schemaAt = memberAt(view, footer, FOOTER.schema);
   if (schemaAt === null) throw new TypeError("a footer without columns");
-  assertColumns(view, schemaAt + view.getUint32(schemaAt, true));
+  assertColumns(view, schemaAt + view.getInt32(schemaAt, true));
   vectorAt(view, footer, FOOTER.dictionaries, BLOCK_BYTES);
   vectorAt(view, footer, FOOTER.batches, BLOCK_BYTES);
+  vectorAt(view, footer, FOOTER.metadata, 4);
 }
 
 /** The same of the batches of an Arrow IPC file that is there whole, whose footer has been looked at. */
 export function assertArrowBatches(bytes: Uint8Array, footerStart: number, footerEnd: number): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset + footerStart, footerEnd - footerStart);
-  const { start, end } = vectorAt(view, view.getUint32(0, true), FOOTER.batches, BLOCK_BYTES);
+  const { start, end } = vectorAt(view, view.getInt32(0, true), FOOTER.batches, BLOCK_BYTES);
   for (let at = start; at < end; at += BLOCK_BYTES) {
     const from = Number(view.getBigInt64(at, true)) + FRAME_BYTES;
     const metadataBytes = view.getInt32(at + 8, true) - FRAME_BYTES;
     assertWithin(from, footerStart);
     assertWithin(metadataBytes, footerStart - from);
+    const frame = new DataView(bytes.buffer, bytes.byteOffset + from - FRAME_BYTES, FRAME_BYTES);
+    if (frame.getInt32(0, true) !== CONTINUATION || frame.getInt32(4, true) !== metadataBytes)
+      throw new TypeError("a footer that names a place where no message begins");
     const message = new DataView(bytes.buffer, bytes.byteOffset + from, metadataBytes);
     const bodyBytes = bodyBytesOf(message);
     assertWithin(bodyBytes, footerStart - from - metadataBytes);
@@ -66,10 +70,14 @@ export function assertArrowBatches(bytes: Uint8Array, footerStart: number, foote
   }
 }
 
-/** A batch's rows take a bit each at least, and what it says of its columns lies in its body. */
+/** Where a footer points at another message, Arrow's reader reads that one for ever. A batch's rows take a bit each at least; its columns lie in its body. */
 function assertBatch(view: DataView, bodyBytes: number): void {
-  const headerAt = memberAt(view, view.getUint32(0, true), MESSAGE.header)!;
-  const batch = headerAt + view.getUint32(headerAt, true);
+  const message = view.getInt32(0, true);
+  const kindAt = memberAt(view, message, MESSAGE.kind);
+  if (kindAt === null || view.getUint8(kindAt) !== KIND.recordBatch)
+    throw new TypeError("a footer that names something else for a batch");
+  const headerAt = memberAt(view, message, MESSAGE.header)!;
+  const batch = headerAt + view.getInt32(headerAt, true);
   const lengthAt = memberAt(view, batch, RECORD_BATCH.length);
   if (lengthAt !== null) assertWithin(Number(view.getBigInt64(lengthAt, true)), 8 * bodyBytes);
   const nodes = vectorAt(view, batch, RECORD_BATCH.nodes, NODE_BYTES);
@@ -85,16 +93,18 @@ function assertBatch(view: DataView, bodyBytes: number): void {
 
 /** Of one message, once its lists were looked at. */
 function bodyBytesOf(view: DataView): number {
-  const message = view.getUint32(0, true);
+  const message = view.getInt32(0, true);
   const kindAt = memberAt(view, message, MESSAGE.kind);
   const kind = kindAt === null ? 0 : view.getUint8(kindAt);
   const headerAt = memberAt(view, message, MESSAGE.header);
   if (headerAt === null) throw new TypeError("a message without its header");
-  const header = headerAt + view.getUint32(headerAt, true);
+  const header = headerAt + view.getInt32(headerAt, true);
+  vectorAt(view, message, MESSAGE.metadata, 4);
   if (kind === KIND.schema) assertColumns(view, header);
   else if (kind === KIND.recordBatch) {
     vectorAt(view, header, RECORD_BATCH.nodes, NODE_BYTES);
     vectorAt(view, header, RECORD_BATCH.buffers, NODE_BYTES);
+    vectorAt(view, header, RECORD_BATCH.buffersOfViews, 8);
   } else throw new TypeError(`a message of kind ${kind}, not a schema or a record batch`);
   const bodyAt = memberAt(view, message, MESSAGE.bodyBytes);
   return bodyAt === null ? 0 : Number(view.getBigInt64(bodyAt, true));
@@ -105,7 +115,7 @@ function assertColumns(view: DataView, schema: number): void {
   vectorAt(view, schema, SCHEMA.metadata, 4);
   const fields = vectorAt(view, schema, SCHEMA.fields, 4);
   for (let at = fields.start; at < fields.end; at += 4) {
-    for (const within of childrenOf(view, at + view.getUint32(at, true))) {
+    for (const within of childrenOf(view, at + view.getInt32(at, true))) {
       if (childrenOf(view, within).length > 0) throw new TypeError("columns deeper than they are written");
     }
   }
@@ -115,13 +125,14 @@ function assertColumns(view: DataView, schema: number): void {
 function childrenOf(view: DataView, field: number): number[] {
   vectorAt(view, field, FIELD.metadata, 4);
   const { start, end } = vectorAt(view, field, FIELD.children, 4);
-  return Array.from({ length: (end - start) / 4 }, (_, at) => start + 4 * at + view.getUint32(start + 4 * at, true));
+  return Array.from({ length: (end - start) / 4 }, (_, at) => start + 4 * at + view.getInt32(start + 4 * at, true));
 }
 
 /** Where a member of a table lies; null where the table leaves it out. */
 function memberAt(view: DataView, table: number, member: number): number | null {
   const places = table - view.getInt32(table, true);
-  const place = member < view.getUint16(places, true) ? view.getUint16(places + member, true) : 0;
+  // Signed, as Arrow's reader takes them.
+  const place = member < view.getInt16(places, true) ? view.getInt16(places + member, true) : 0;
   return place === 0 ? null : table + place;
 }
 
@@ -129,9 +140,9 @@ function memberAt(view: DataView, table: number, member: number): number | null 
 function vectorAt(view: DataView, table: number, member: number, entryBytes: number): { start: number; end: number } {
   const at = memberAt(view, table, member);
   if (at === null) return { start: 0, end: 0 };
-  const vector = at + view.getUint32(at, true);
+  const vector = at + view.getInt32(at, true);
   const start = vector + 4;
-  const end = start + view.getUint32(vector, true) * entryBytes;
+  const end = start + view.getInt32(vector, true) * entryBytes;
   assertWithin(end - start, view.byteLength - start);
   return { start, end };
 }

@@ -25,7 +25,7 @@ test("records that ended a reader are refused: a body of negative length, which 
   for (const input of inputs) await orNull(run(input), "E_RECORD_SCHEMA");
 });
 
-test("a segment whose batch says lengths beyond its bytes is refused, which Arrow reads without end", async () => {
+test("a segment whose batch says lengths beyond its bytes, or is none, is refused: Arrow reads it without end", async () => {
   const inputs = found("arrow");
   assert.ok(inputs.length > 0);
   const { run } = await ARROW.prepare("");
