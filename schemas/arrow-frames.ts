@@ -30,10 +30,11 @@ export function assertArrowFrames(bytes: Uint8Array): void {
     }
     if (length === 0) return;
     assertWithin(length, bytes.length - at);
-    const bodyBytes = bodyBytesOf(new DataView(bytes.buffer, bytes.byteOffset + at, length));
-    at += length;
-    assertWithin(bodyBytes, bytes.length - at);
-    at += bodyBytes;
+    const { bodyBytes } = messageOf(
+      new DataView(bytes.buffer, bytes.byteOffset + at, length),
+      bytes.length - at - length,
+    );
+    at += length + bodyBytes;
   }
 }
 
@@ -56,7 +57,7 @@ export function assertArrowBatches(bytes: Uint8Array, footerStart: number, foote
   const view = new DataView(bytes.buffer, bytes.byteOffset + footerStart, footerEnd - footerStart);
   const { start, end } = vectorAt(view, view.getInt32(0, true), FOOTER.batches, BLOCK_BYTES);
   for (let at = start; at < end; at += BLOCK_BYTES) {
-    const from = Number(view.getBigInt64(at, true)) + FRAME_BYTES;
+    const from = longAt(view, at) + FRAME_BYTES;
     const metadataBytes = view.getInt32(at + 8, true) - FRAME_BYTES;
     assertWithin(from, footerStart);
     assertWithin(metadataBytes, footerStart - from);
@@ -64,35 +65,14 @@ export function assertArrowBatches(bytes: Uint8Array, footerStart: number, foote
     if (frame.getInt32(0, true) !== CONTINUATION || frame.getInt32(4, true) !== metadataBytes)
       throw new TypeError("a footer that names a place where no message begins");
     const message = new DataView(bytes.buffer, bytes.byteOffset + from, metadataBytes);
-    const bodyBytes = bodyBytesOf(message);
-    assertWithin(bodyBytes, footerStart - from - metadataBytes);
-    assertBatch(message, bodyBytes);
+    // Where a footer points at another message, Arrow's reader reads that one for ever.
+    if (messageOf(message, footerStart - from - metadataBytes).kind !== KIND.recordBatch)
+      throw new TypeError("a footer that names something else for a batch");
   }
 }
 
-/** Where a footer points at another message, Arrow's reader reads that one for ever. A batch's rows take a bit each at least; its columns lie in its body. */
-function assertBatch(view: DataView, bodyBytes: number): void {
-  const message = view.getInt32(0, true);
-  const kindAt = memberAt(view, message, MESSAGE.kind);
-  if (kindAt === null || view.getUint8(kindAt) !== KIND.recordBatch)
-    throw new TypeError("a footer that names something else for a batch");
-  const headerAt = memberAt(view, message, MESSAGE.header)!;
-  const batch = headerAt + view.getInt32(headerAt, true);
-  const lengthAt = memberAt(view, batch, RECORD_BATCH.length);
-  if (lengthAt !== null) assertWithin(Number(view.getBigInt64(lengthAt, true)), 8 * bodyBytes);
-  const nodes = vectorAt(view, batch, RECORD_BATCH.nodes, NODE_BYTES);
-  for (let at = nodes.start; at < nodes.end; at += NODE_BYTES)
-    assertWithin(Number(view.getBigInt64(at, true)), 8 * bodyBytes);
-  const buffers = vectorAt(view, batch, RECORD_BATCH.buffers, NODE_BYTES);
-  for (let at = buffers.start; at < buffers.end; at += NODE_BYTES) {
-    const offset = Number(view.getBigInt64(at, true));
-    assertWithin(offset, bodyBytes);
-    assertWithin(Number(view.getBigInt64(at + 8, true)), bodyBytes - offset);
-  }
-}
-
-/** Of one message, once its lists were looked at. */
-function bodyBytesOf(view: DataView): number {
+/** What one message is and how long its body, once all lengths in it were looked at; `left` bytes stand behind it. */
+function messageOf(view: DataView, left: number): { readonly kind: number; readonly bodyBytes: number } {
   const message = view.getInt32(0, true);
   const kindAt = memberAt(view, message, MESSAGE.kind);
   const kind = kindAt === null ? 0 : view.getUint8(kindAt);
@@ -100,14 +80,26 @@ function bodyBytesOf(view: DataView): number {
   if (headerAt === null) throw new TypeError("a message without its header");
   const header = headerAt + view.getInt32(headerAt, true);
   vectorAt(view, message, MESSAGE.metadata, 4);
+  const bodyBytes = longAt(view, memberAt(view, message, MESSAGE.bodyBytes));
+  assertWithin(bodyBytes, left);
   if (kind === KIND.schema) assertColumns(view, header);
-  else if (kind === KIND.recordBatch) {
-    vectorAt(view, header, RECORD_BATCH.nodes, NODE_BYTES);
-    vectorAt(view, header, RECORD_BATCH.buffers, NODE_BYTES);
-    vectorAt(view, header, RECORD_BATCH.buffersOfViews, 8);
-  } else throw new TypeError(`a message of kind ${kind}, not a schema or a record batch`);
-  const bodyAt = memberAt(view, message, MESSAGE.bodyBytes);
-  return bodyAt === null ? 0 : Number(view.getBigInt64(bodyAt, true));
+  else if (kind === KIND.recordBatch) assertBatch(view, header, bodyBytes);
+  else throw new TypeError(`a message of kind ${kind}, not a schema or a record batch`);
+  return { kind, bodyBytes };
+}
+
+/** A batch's rows take a bit each at least; its columns lie in its body. */
+function assertBatch(view: DataView, batch: number, bodyBytes: number): void {
+  assertWithin(longAt(view, memberAt(view, batch, RECORD_BATCH.length)), 8 * bodyBytes);
+  const nodes = vectorAt(view, batch, RECORD_BATCH.nodes, NODE_BYTES);
+  for (let at = nodes.start; at < nodes.end; at += NODE_BYTES) assertWithin(longAt(view, at), 8 * bodyBytes);
+  const buffers = vectorAt(view, batch, RECORD_BATCH.buffers, NODE_BYTES);
+  for (let at = buffers.start; at < buffers.end; at += NODE_BYTES) {
+    const offset = longAt(view, at);
+    assertWithin(offset, bodyBytes);
+    assertWithin(longAt(view, at + 8), bodyBytes - offset);
+  }
+  vectorAt(view, batch, RECORD_BATCH.buffersOfViews, 8);
 }
 
 /** Columns of columns are one deep here: a list's values have none themselves. */
@@ -126,6 +118,11 @@ function childrenOf(view: DataView, field: number): number[] {
   vectorAt(view, field, FIELD.metadata, 4);
   const { start, end } = vectorAt(view, field, FIELD.children, 4);
   return Array.from({ length: (end - start) / 4 }, (_, at) => start + 4 * at + view.getInt32(start + 4 * at, true));
+}
+
+/** 0 where a table leaves it out */
+function longAt(view: DataView, at: number | null): number {
+  return at === null ? 0 : Number(view.getBigInt64(at, true));
 }
 
 /** Where a member of a table lies; null where the table leaves it out. */
