@@ -1,3 +1,5 @@
+import { escaped } from "../../pipelines/svg-parts.js";
+
 /** A line of a chart: points of x and y, both above 0 */
 export interface Line {
   readonly name: string;
@@ -64,8 +66,4 @@ ${drawn.join("\n")}
 
 function label(decade: number): string {
   return decade >= 0 && decade < 6 ? (10 ** decade).toLocaleString("en-US") : `1e${decade}`;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

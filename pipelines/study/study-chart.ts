@@ -1,10 +1,8 @@
 import type { MeanInterval } from "../../operators/training/student-interval.js";
+import { coordinate as at, escaped, legend, LEGEND_ROW, lineColour, lineStroke } from "../svg-parts.js";
 import { percentText, type StudyRow } from "./study-summary.js";
 
 const SIZE = { width: 860, left: 64, right: 24, top: 24, plot: 300 } as const;
-/** Colours that stay apart for most kinds of colour blindness (Okabe and Ito). */
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a7d00"];
-const DASHES = ["", "6 3", "2 3"];
 const LEGEND_COLUMNS = 3;
 
 /** Numbers so unequal are drawn on a scale of equal ratios */
@@ -20,7 +18,7 @@ export function studyChart(rows: readonly StudyRow[], axis: string): string {
   const series = [...new Set(drawn.map((row) => row.series))];
   const bottom = SIZE.top + SIZE.plot;
   const legendTop = bottom + 64;
-  const height = legendTop + Math.ceil(series.length / LEGEND_COLUMNS) * 22;
+  const height = legendTop + Math.ceil(series.length / LEGEND_COLUMNS) * LEGEND_ROW;
   const place = placesOf(drawn);
   const scale = scaleOf(drawn);
   const y = (share: number): number => bottom - ((share - scale.low) / (scale.high - scale.low)) * SIZE.plot;
@@ -45,11 +43,7 @@ export function studyChart(rows: readonly StudyRow[], axis: string): string {
         y,
       ),
     ),
-    ...series.map((name, index) => {
-      const x = SIZE.left + (index % LEGEND_COLUMNS) * 264;
-      const top = legendTop + Math.floor(index / LEGEND_COLUMNS) * 22;
-      return `<line x1="${x}" y1="${top}" x2="${x + 28}" y2="${top}" ${stroke(index)}/><text x="${x + 36}" y="${top + 4}">${escaped(name)}</text>`;
-    }),
+    ...legend(series, { left: SIZE.left, top: legendTop, columns: LEGEND_COLUMNS, width: 264 }),
     "</svg>",
     "",
   ].join("\n");
@@ -61,7 +55,7 @@ function seriesText(
   x: (row: Drawn) => number,
   y: (share: number) => number,
 ): string {
-  const colour = COLOURS[index % COLOURS.length]!;
+  const colour = lineColour(index);
   const level = rows.find((row) => row.x === null);
   if (level !== undefined) {
     const top = at(y(level.accuracy.mean));
@@ -75,7 +69,7 @@ function seriesText(
       : `<line x1="${at(x(row))}" y1="${at(y(mean - halfWidth))}" x2="${at(x(row))}" y2="${at(y(mean + halfWidth))}" stroke="${colour}"/>`;
     return `${bar}<circle cx="${at(x(row))}" cy="${at(y(mean))}" r="3.5" fill="${colour}"><title>${titleOf(row)}</title></circle>`;
   });
-  return `<polyline points="${points.join(" ")}" fill="none" ${stroke(index)}/>${marks.join("")}`;
+  return `<polyline points="${points.join(" ")}" fill="none" ${lineStroke(index)}/>${marks.join("")}`;
 }
 
 function titleOf({ label, accuracy }: Drawn): string {
@@ -120,15 +114,4 @@ function scaleOf(rows: readonly Drawn[]): { low: number; high: number; ticks: nu
     high: low + steps * step,
     ticks: Array.from({ length: steps + 1 }, (_, index) => low + index * step),
   };
-}
-
-function stroke(index: number): string {
-  const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length]!;
-  return `stroke="${COLOURS[index % COLOURS.length]}" stroke-width="2"${dash === "" ? "" : ` stroke-dasharray="${dash}"`}`;
-}
-
-const at = (value: number): string => String(Number(value.toFixed(2)));
-
-export function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

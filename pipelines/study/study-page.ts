@@ -1,6 +1,7 @@
 import { counted } from "../../schemas/counted.js";
 import type { StudyResults } from "./run-study.js";
-import { escaped, studyChart } from "./study-chart.js";
+import { escaped } from "../svg-parts.js";
+import { studyChart } from "./study-chart.js";
 import { percentText, studyRows, type StudyRow } from "./study-summary.js";
 
 /** What was studied, for the page's head */

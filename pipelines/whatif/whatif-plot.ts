@@ -1,11 +1,9 @@
+import { coordinate as round, escaped, legend, LEGEND_ROW, lineColour, lineStroke } from "../svg-parts.js";
 import type { RefusedSetting, Whatif } from "../whatif.js";
 import type { SettingAnswer } from "./whatif-answer.js";
 
 const WIDTH = 1080;
 const PANEL = { width: 280, height: 220, left: 64, gap: 72, top: 56 };
-/** Colours that stay apart for most kinds of colour blindness (Okabe and Ito). */
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a7d00"];
-const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
 
 interface Curve {
   readonly name: string;
@@ -42,7 +40,7 @@ export function whatifPlot({ answers }: Pick<Whatif, "answers">): string {
   const ks = curves.flatMap(({ answers: list }) => list.map(({ k }) => Number(k)));
   const legendTop = PANEL.top + PANEL.height + 64;
   const columns = 4;
-  const height = legendTop + Math.max(1, Math.ceil(curves.length / columns)) * 22 + 16;
+  const height = legendTop + Math.max(1, Math.ceil(curves.length / columns)) * LEGEND_ROW + 16;
   const least = Math.min(...ks);
   const most = Math.max(...ks);
   return [
@@ -51,11 +49,10 @@ export function whatifPlot({ answers }: Pick<Whatif, "answers">): string {
     ...(ks.length === 0
       ? [`<text x="${PANEL.left}" y="${PANEL.top}">No setting could be answered.</text>`]
       : PANELS.map((panel, index) => panelText(panel, index, curves, { least, most }))),
-    ...curves.map(({ name }, index) => {
-      const x = PANEL.left + (index % columns) * 240;
-      const y = legendTop + Math.floor(index / columns) * 22;
-      return `<line x1="${x}" y1="${y}" x2="${x + 28}" y2="${y}" ${strokeOf(index)}/><text x="${x + 36}" y="${y + 4}">${escaped(name)}</text>`;
-    }),
+    ...legend(
+      curves.map(({ name }) => name),
+      { left: PANEL.left, top: legendTop, columns, width: 240 },
+    ),
     "</svg>",
     "",
   ].join("\n");
@@ -92,9 +89,9 @@ function panelText(
     });
     const dots = points.map((point) => {
       const [cx, cy] = point.split(",");
-      return `<circle cx="${cx}" cy="${cy}" r="2.5" fill="${COLOURS[curve % COLOURS.length]}"/>`;
+      return `<circle cx="${cx}" cy="${cy}" r="2.5" fill="${lineColour(curve)}"/>`;
     });
-    return `<polyline points="${points.join(" ")}" fill="none" ${strokeOf(curve)}/>${dots.join("")}`;
+    return `<polyline points="${points.join(" ")}" fill="none" ${lineStroke(curve)}/>${dots.join("")}`;
   });
   return [
     `<text x="${left}" y="${PANEL.top - 20}" font-weight="bold">${escaped(title)}</text>`,
@@ -151,15 +148,4 @@ function shortNumber(value: number): string {
   if (value >= 1e6) return `${Number((value / 1e6).toPrecision(3))} M`;
   if (value >= 1e4) return `${Number((value / 1e3).toPrecision(3))} k`;
   return String(Number(value.toPrecision(4)));
-}
-
-function strokeOf(index: number): string {
-  const dash = DASHES[Math.floor(index / COLOURS.length) % DASHES.length]!;
-  return `stroke="${COLOURS[index % COLOURS.length]}" stroke-width="2"${dash === "" ? "" : ` stroke-dasharray="${dash}"`}`;
-}
-
-const round = (value: number): string => String(Number(value.toFixed(2)));
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
