@@ -6,7 +6,7 @@ import { labelFrontier, labelledImages } from "../operators/archive/image-labels
 import { planDecode } from "../operators/image/decode-plan.js";
 import { pdq, type Pdq } from "../operators/image/pdq.js";
 import { addGuardSet, readGuard } from "../operators/version/guard-sets.js";
-import { guardEntries, type GuardSet } from "../schemas/guard.js";
+import { guardCount, guardEntries, type GuardSet } from "../schemas/guard.js";
 import { sha256 } from "../schemas/canonical.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import { modelCardSchema } from "../schemas/model-card.js";
@@ -78,7 +78,7 @@ export async function guardImages(options: GuardOptions): Promise<Guarded> {
     );
   }
   const entries = guardEntries(images);
-  const set: GuardSet = { name, atMs, from, distance, images: entries.length / 65, entries };
+  const set: GuardSet = { name, atMs, from, distance, images: guardCount(entries), entries };
   const labels = await labelledImages(store, stream, await labelFrontier(store, stream));
   const labelled = new Set(
     images.map(({ digest }) => Buffer.from(digest).toString("hex")).filter((one) => labels.has(one)),

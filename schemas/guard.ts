@@ -77,6 +77,11 @@ export function guardDigest(sets: readonly GuardSet[]): string | null {
   return told.length === 0 ? null : sha256Hex(canonicalJson(told));
 }
 
+/** How many images entries are */
+export function guardCount(entries: Uint8Array): number {
+  return entries.length / ENTRY_BYTES;
+}
+
 export function encodeGuardSet({ name, atMs, from, distance, entries }: GuardSet): Uint8Array {
   return sealJson({ schemaVersion: 1, name, atMs, from, distance, entries: Buffer.from(entries).toString("base64") });
 }
@@ -88,7 +93,7 @@ export function decodeGuardSet(bytes: Uint8Array, key: string): GuardSet {
     const entries = Buffer.from(text, "base64");
     if (entries.length % ENTRY_BYTES !== 0)
       throw new TypeError(`${entries.length} bytes are no whole number of images`);
-    return { name, atMs, from, distance, images: entries.length / ENTRY_BYTES, entries };
+    return { name, atMs, from, distance, images: guardCount(entries), entries };
   } catch (cause) {
     throw new SluiceError(
       "E_STORE_CORRUPT",

@@ -82,7 +82,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config } = await declaredOrGiven(run);
       const { openStudies } = await import("../../pipelines/study/open-studies.js");
       const { plansOf } = await import("../../pipelines/study/study-plans.js");
-      const { knownArms, plannedArms, runStudies } = await import("../../pipelines/study/run-study.js");
+      const { missingArms, plannedArms, runStudies } = await import("../../pipelines/study/run-study.js");
       const { studyPage } = await import("../../pipelines/study/study-page.js");
       const { studyChart } = await import("../../pipelines/study/study-chart.js");
       const summary = await import("../../pipelines/study/study-summary.js");
@@ -116,8 +116,10 @@ export const declare: DeclareCommand = (command, invocation) => {
         const plans = plansOf(name, base);
         const planned = plannedArms(plans, seeds);
         if (flags.dryRun === true) {
-          const known = await knownArms(world, planned);
-          const estimateMs = await world.estimateMs(planned);
+          const missing = (await missingArms(world, planned)).length;
+          const known = planned.length - missing;
+          const meanMs = await world.meanMs();
+          const estimateMs = meanMs === null ? null : meanMs * missing;
           run.result(plannedText(planned, known, estimateMs), { folder, planned, known, estimateMs });
           return;
         }

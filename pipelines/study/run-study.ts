@@ -53,11 +53,11 @@ export function plannedArms(plans: readonly StudyPlan[], seeds: readonly number[
   return [...planned.values()];
 }
 
-/** Which of them have been made already, in this study or in another. */
-export async function knownArms(world: StudyWorld, planned: readonly PlannedArm[]): Promise<number> {
-  let known = 0;
-  for (const { recipe, seed } of planned) if ((await world.known(recipe, seed)) !== null) known++;
-  return known;
+/** Those of them that nobody has made yet, in this study or in another. */
+export async function missingArms(world: StudyWorld, planned: readonly PlannedArm[]): Promise<PlannedArm[]> {
+  const missing: PlannedArm[] = [];
+  for (const arm of planned) if ((await world.known(arm.recipe, arm.seed)) === null) missing.push(arm);
+  return missing;
 }
 
 /**
@@ -70,19 +70,19 @@ export async function runStudies(
   { signal, nowMs, onArm }: { signal: AbortSignal; nowMs: () => number; onArm: (done: ArmDone) => void },
 ): Promise<StudyResults[]> {
   const planned = plannedArms(plans, seeds);
-  const missing: PlannedArm[] = [];
-  for (const arm of planned) if ((await world.known(arm.recipe, arm.seed)) === null) missing.push(arm);
+  const missing = await missingArms(world, planned);
   const startedMs = nowMs();
+  const known = planned.length - missing.length;
   for (const [at, arm] of missing.entries()) {
     if (signal.aborted) {
       throw new SluiceError(
         "E_CANCELLED",
-        `Stopped on request with ${planned.length - missing.length + at} of ${planned.length} models made. The same command goes on.`,
+        `Stopped on request with ${known + at} of ${planned.length} models made. The same command goes on.`,
         { cause: signal.reason },
       );
     }
     const result = await world.result(arm.recipe, arm.seed);
-    const done = planned.length - missing.length + at + 1;
+    const done = known + at + 1;
     const remainingMs = ((nowMs() - startedMs) / (at + 1)) * (missing.length - at - 1);
     onArm({ arm, done, total: planned.length, remainingMs, result });
   }

@@ -10,7 +10,7 @@ import { canonicalJson, sha256Hex, type Json } from "../../schemas/canonical.js"
 import { configSchema, type Config } from "../../schemas/config.js";
 import { datasetSchema, type Dataset } from "../../schemas/dataset.js";
 import { orNull, SluiceError } from "../../schemas/errors.js";
-import { guardEntries } from "../../schemas/guard.js";
+import { guardCount, guardEntries } from "../../schemas/guard.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import type { OnProgress } from "../../schemas/progress.js";
@@ -178,7 +178,7 @@ function datasetOf(select: VersionRecipe["select"]): Dataset {
 function guardOfSet({ images, path }: LabelledSet, name: string, atMs: number) {
   const hash = new Uint8Array(PDQ_BYTES);
   const entries = guardEntries(images.map(({ sha256 }) => ({ digest: Buffer.from(sha256, "hex"), hash, quality: 0 })));
-  return { name, atMs, from: path, distance: 0, images: entries.length / 65, entries };
+  return { name, atMs, from: path, distance: 0, images: guardCount(entries), entries };
 }
 
 /** A name for what a value says, short enough for a folder. */

@@ -138,16 +138,14 @@ export class StudyWorld {
     return fit.reduce<number | null>((most, { k }) => Math.max(most ?? 0, Number(k)), null);
   }
 
-  /** ms that the missing ones of some arms may take, by the mean of those in the folder; null where there is none yet. */
-  async estimateMs(arms: readonly { readonly recipe: ModelRecipe; readonly seed: number }[]): Promise<number | null> {
+  /** ms that one more arm may take: the mean of those in the folder; null where there is none yet. */
+  async meanMs(): Promise<number | null> {
     const folder = join(this.#options.folder, "results");
     const names = (await orNull(readdir(folder), "ENOENT")) ?? [];
     const took: number[] = [];
     for (const name of names.filter((one) => one.endsWith(".json")))
       took.push(armResultSchema.parse(JSON.parse(await readFile(join(folder, name), "utf8"))).tookMs);
-    let missing = 0;
-    for (const { recipe, seed } of arms) if ((await this.known(recipe, seed)) === null) missing++;
-    return took.length === 0 ? null : (took.reduce((sum, ms) => sum + ms, 0) / took.length) * missing;
+    return took.length === 0 ? null : took.reduce((sum, ms) => sum + ms, 0) / took.length;
   }
 
   async #make(recipe: ModelRecipe, seed: number): Promise<StudyModel> {
