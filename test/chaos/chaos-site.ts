@@ -1,23 +1,17 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
-import { openMinioStore } from "../../connectors/store/s3/minio-store.js";
 import type { Store } from "../../connectors/store/store.js";
 import { startKafka, type LocalKafka } from "../../deploy/local/kafka.js";
 import { startMinio, type LocalObjectStore } from "../../deploy/local/minio.js";
 import { ChainReader } from "../../operators/archive/chain-reader.js";
 import { liveChains } from "../../operators/archive/chain.js";
-import { writeSmallTeacher } from "../fixtures/models.js";
-import { makePictures, Process } from "../fixtures/killed-processes.js";
+import { Process } from "../fixtures/killed-processes.js";
+import { MAIN, makeKilledStream, sluiceOf, type KilledStream } from "../fixtures/killed-stream.js";
+import { openLocalStore } from "../fixtures/local-store.js";
 import { TcpProxy } from "../fixtures/tcp-proxy.js";
-
-const MAIN = join(import.meta.dirname, "../../cli/main.js");
-export const PARTITIONS = 4;
-const SHARDS = 2;
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -31,49 +25,28 @@ export interface Victim {
   readonly process: Process;
 }
 
-type SiteParts = Pick<ChaosSite, "folder" | "kafka" | "minio" | "store" | "storeProxy"> & {
-  readonly common: NodeJS.ProcessEnv;
-  readonly digests: ReadonlySet<string>;
-};
+type SiteParts = Pick<ChaosSite, "kafka" | "minio" | "store" | "storeProxy"> & { readonly stream: KilledStream };
 
 /**
  * A stream on a real broker and a real store, with all of its processes: two scorers, top-K workers and publishers each, and a compactor. One of each reaches
  * the servers through a proxy, whose network can be cut and slowed.
  */
 export class ChaosSite {
-  readonly folder: string;
   readonly kafka: LocalKafka;
   readonly minio: LocalObjectStore;
   readonly store: Store;
   readonly storeProxy: TcpProxy;
   readonly victims: readonly Victim[];
-  readonly #common: NodeJS.ProcessEnv;
-  readonly #services: NodeJS.ProcessEnv;
-  /** SHA-256 of every picture */
-  readonly #digests: ReadonlySet<string>;
+  readonly #stream: KilledStream;
 
-  private constructor(parts: SiteParts) {
-    ({
-      folder: this.folder,
-      kafka: this.kafka,
-      minio: this.minio,
-      store: this.store,
-      storeProxy: this.storeProxy,
-    } = parts);
-    this.#common = parts.common;
-    this.#digests = parts.digests;
-    this.#services = {
-      ...parts.common,
-      ...parts.kafka.environment,
-      ...parts.minio.environment,
-      SLUICE_PARTITIONS: String(PARTITIONS),
-      SLUICE_KAFKA__SHARDS: String(SHARDS),
-    };
+  private constructor({ stream, ...parts }: SiteParts) {
+    ({ kafka: this.kafka, minio: this.minio, store: this.store, storeProxy: this.storeProxy } = parts);
+    this.#stream = stream;
     const far = { SLUICE_S3__ENDPOINT: `http://127.0.0.1:${parts.storeProxy.port}` };
     const start = (name: string, environment: NodeJS.ProcessEnv, ...args: string[]): Victim => ({
       name,
-      process: new Process(name, [MAIN, "run", ...args, "--progress", "lines"], parts.folder, {
-        ...this.#services,
+      process: new Process(name, [MAIN, "run", ...args, "--progress", "lines"], stream.folder, {
+        ...stream.services,
         ...environment,
       }),
     });
@@ -91,49 +64,15 @@ export class ChaosSite {
   static async open({ images }: ChaosOptions): Promise<ChaosSite> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-chaos-"));
     const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-    await writeSmallTeacher(join(folder, "teacher"), "onnx");
-    const digests = await makePictures(join(folder, "pictures"), images);
-    await writeFile(join(folder, "pictures", "broken.jpg"), "no image at all");
-    const dataset = {
-      name: "best",
-      window: { kind: "global" },
-      select: { k: 20, p: 3 },
-      reserve: 8,
-      trigger: { everyImages: images + 1 },
-    };
-    await writeFile(join(folder, "sluice.yaml"), JSON.stringify({ datasets: [dataset] }));
-    const common = {
-      ...process.env,
-      SLUICE_TEACHER: "teacher",
-      SLUICE_BYTES: "keep",
-      SLUICE_ENGINE__WORKERS: "1",
-      SLUICE_ARCHIVE__SEGMENT_RECORDS: "16",
-      SLUICE_CHECKPOINT__EVERY_SEGMENTS: "4",
-    };
+    const stream = await makeKilledStream(folder, { kafka, minio, images, segmentRecords: 16 });
     const storeProxy = await TcpProxy.open(minio.port);
-    const store = await openMinioStore({
-      endPoint: "127.0.0.1",
-      port: minio.port,
-      useSSL: false,
-      bucket: minio.bucket,
-      accessKey: minio.accessKey,
-      secretKey: minio.secretKey,
-    });
-    const topics = {
-      ...common,
-      ...kafka.environment,
-      ...minio.environment,
-      SLUICE_PARTITIONS: String(PARTITIONS),
-      SLUICE_KAFKA__SHARDS: String(SHARDS),
-    };
-    await promisify(execFile)(process.execPath, [MAIN, "topics", "create"], { cwd: folder, env: topics });
-    return new ChaosSite({ folder, kafka, minio, store, storeProxy, common, digests });
+    const store = await openLocalStore(minio);
+    return new ChaosSite({ stream, kafka, minio, store, storeProxy });
   }
 
   /** `sluice …` on the services, to its end; what it prints. */
-  async sluice(...args: string[]): Promise<string> {
-    return (await promisify(execFile)(process.execPath, [MAIN, ...args], { cwd: this.folder, env: this.#services }))
-      .stdout;
+  sluice(...args: string[]): Promise<string> {
+    return sluiceOf(this.#stream, this.#stream.services, ...args);
   }
 
   /** The exit code as well, and all that it says */
@@ -149,10 +88,13 @@ export class ChaosSite {
 
   /** The id that one machine gives to the same pictures. */
   async idOfOneMachine(): Promise<string> {
-    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, "ingest", "pictures", "--json"], {
-      cwd: this.folder,
-      env: { ...this.#common, SLUICE_DATA: "local" },
-    });
+    const stdout = await sluiceOf(
+      this.#stream,
+      { ...this.#stream.alone, SLUICE_DATA: "local" },
+      "ingest",
+      "pictures",
+      "--json",
+    );
     const { published } = JSON.parse(stdout) as { published: readonly { readonly id: string }[] };
     return published.at(-1)!.id;
   }
@@ -200,8 +142,8 @@ export class ChaosSite {
           found.push(Buffer.from(batch.digest.subarray(row * 32, row * 32 + 32)).toString("hex"));
       }
     }
-    if (found.length < this.#digests.size) return false;
-    assert.deepEqual(found.sort(), [...this.#digests].sort());
+    if (found.length < this.#stream.digests.size) return false;
+    assert.deepEqual(found.sort(), [...this.#stream.digests].sort());
     return true;
   }
 
@@ -215,6 +157,6 @@ export class ChaosSite {
     await Promise.all(this.victims.map(({ process }) => process.end("SIGKILL")));
     await Promise.all([this.storeProxy.close(), this.store.close()]);
     await Promise.all([this.kafka.stop(), this.minio.stop()]);
-    await rm(this.folder, { recursive: true, force: true });
+    await rm(this.#stream.folder, { recursive: true, force: true });
   }
 }

@@ -36,7 +36,7 @@ const tell = (told: Told): void => {
   process.send?.(told);
 };
 
-/** What is wrong with an input; null where it was taken or refused. */
+/** What is wrong with an input, or that it was taken or refused. Never throws. */
 async function faultOf(
   prepared: Prepared,
   input: Uint8Array,
@@ -83,7 +83,7 @@ async function smaller(prepared: Prepared, input: Uint8Array, said: string): Pro
     let found = false;
     for (let at = 0; at < least.length && left-- > 0 && Date.now() < until; at += size) {
       const candidate = Buffer.concat([least.subarray(0, at), least.subarray(at + size)]);
-      const fault = await faultOf(prepared, candidate).catch(() => "refused" as const);
+      const fault = await faultOf(prepared, candidate);
       if (typeof fault === "object" && fault.kind === "error" && signature(fault.said) === wanted) {
         least = candidate;
         found = true;

@@ -6,7 +6,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { openKafkaLog } from "../../../connectors/log/kafka/kafka-log.js";
-import { openMinioStore } from "../../../connectors/store/s3/minio-store.js";
+import { openLocalStore } from "../../fixtures/local-store.js";
 import type { Store } from "../../../connectors/store/store.js";
 import { startKafka } from "../../../deploy/local/kafka.js";
 import { startMinio } from "../../../deploy/local/minio.js";
@@ -148,15 +148,7 @@ async function openSite(
   const sluice = (...args: string[]): Promise<string> => command(services, args);
   await sluice("topics", "create");
   const log = await openKafkaLog({ brokers: [kafka.address] });
-  const store = await openMinioStore({
-    endPoint: "127.0.0.1",
-    port: minio.port,
-    useSSL: false,
-    bucket: minio.bucket,
-    accessKey: minio.accessKey,
-    secretKey: minio.secretKey,
-    prefix: stream,
-  });
+  const store = await openLocalStore(minio, stream);
   t.after(() => Promise.all([log.close(), store.close()]));
   return {
     stream,

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import { openKafkaLog, type KafkaLog } from "../../../connectors/log/kafka/kafka-log.js";
-import { openMinioStore } from "../../../connectors/store/s3/minio-store.js";
 import type { Store } from "../../../connectors/store/store.js";
 import { kafkaTool, startKafka } from "../../../deploy/local/kafka.js";
 import { startMinio } from "../../../deploy/local/minio.js";
@@ -18,27 +13,24 @@ import { decodeCandidates } from "../../../schemas/wire/candidates.js";
 import { decodePublished } from "../../../schemas/wire/published.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
+import { againWhileAway, eventually, everything, Process, seeded } from "../../fixtures/killed-processes.js";
 import {
-  againWhileAway,
-  eventually,
-  everything,
-  makePictures,
-  Process,
-  seeded,
-} from "../../fixtures/killed-processes.js";
-import { writeSmallTeacher } from "../../fixtures/models.js";
+  BROKEN,
+  K,
+  MAIN,
+  makeKilledStream,
+  PARTITIONS,
+  RESERVE,
+  SHARDS,
+  sluiceOf,
+} from "../../fixtures/killed-stream.js";
+import { openLocalStore } from "../../fixtures/local-store.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
-
-const MAIN = join(import.meta.dirname, "../../../cli/main.js");
 
 /** The longer form, by hand: SLUICE_RUN_IMAGES=20000 SLUICE_RUN_KILLS=20 */
 const COUNT = Number(process.env["SLUICE_RUN_IMAGES"] ?? 800);
 const KILLS = Number(process.env["SLUICE_RUN_KILLS"] ?? 4);
 const SEED = Number(process.env["SLUICE_RUN_SEED"] ?? 1);
-const PARTITIONS = 4;
-const SHARDS = 2;
-const K = 20;
-const RESERVE = 8;
 const WITHIN_MS = 60_000 + COUNT * 10 + KILLS * 10_000;
 
 test(
@@ -49,48 +41,13 @@ test(
     t.after(() => Promise.all([kafka.stop(), minio.stop()]));
     const folder = await temporaryFolder(t);
     const random = seeded(SEED);
-    await writeSmallTeacher(join(folder, "teacher"), "onnx");
-    const digests = await makePictures(join(folder, "pictures"), COUNT);
-    const broken = Buffer.from("no image at all");
-    await writeFile(join(folder, "pictures", "broken.jpg"), broken);
-
-    // One version, when the last record is in.
-    const dataset = {
-      name: "best",
-      window: { kind: "global" },
-      select: { k: K, p: 3 },
-      reserve: RESERVE,
-      trigger: { everyImages: COUNT + 1 },
-    };
-    await writeFile(join(folder, "sluice.yaml"), JSON.stringify({ datasets: [dataset] }));
-    const common = {
-      ...process.env,
-      SLUICE_TEACHER: "teacher",
-      SLUICE_BYTES: "keep",
-      SLUICE_ENGINE__WORKERS: "1",
-      SLUICE_ARCHIVE__SEGMENT_RECORDS: "64",
-      SLUICE_CHECKPOINT__EVERY_SEGMENTS: "4",
-    };
-    const services = {
-      ...common,
-      ...kafka.environment,
-      ...minio.environment,
-      SLUICE_PARTITIONS: String(PARTITIONS),
-      SLUICE_KAFKA__SHARDS: String(SHARDS),
-    };
-    const sluice = async (environment: NodeJS.ProcessEnv, ...args: string[]): Promise<string> =>
-      (await promisify(execFile)(process.execPath, [MAIN, ...args], { cwd: folder, env: environment })).stdout;
-    await sluice(services, "topics", "create");
+    const stream = await makeKilledStream(folder, { kafka, minio, images: COUNT, segmentRecords: 64 });
+    const { digests, alone, services } = stream;
+    const sluice = (environment: NodeJS.ProcessEnv, ...args: string[]): Promise<string> =>
+      sluiceOf(stream, environment, ...args);
 
     const log = await openKafkaLog({ brokers: [kafka.address] });
-    const store = await openMinioStore({
-      endPoint: "127.0.0.1",
-      port: minio.port,
-      useSSL: false,
-      bucket: minio.bucket,
-      accessKey: minio.accessKey,
-      secretKey: minio.secretKey,
-    });
+    const store = await openLocalStore(minio);
     t.after(() => Promise.all([log.close(), store.close()]));
 
     const start = (name: string, ...args: string[]): Process => {
@@ -147,7 +104,7 @@ test(
 
     const chain = await archived(store, teacher);
     assert.deepEqual(chain.images, [...digests].sort());
-    assert.deepEqual(chain.rejected, [sha256Hex(broken)]);
+    assert.deepEqual(chain.rejected, [sha256Hex(BROKEN)]);
     const ends = (await log.ends("images")).map(({ end }) => end);
     assert.deepEqual(chain.ends, ends);
     const pruned = await assertForwarded(log, chain);
@@ -155,7 +112,7 @@ test(
     assert.equal(published.at(-1)!.id, version.id);
     await sluice(services, "versions", "verify", "latest", "--data", "check");
 
-    const local = JSON.parse(await sluice({ ...common, SLUICE_DATA: "local" }, "ingest", "pictures", "--json")) as {
+    const local = JSON.parse(await sluice({ ...alone, SLUICE_DATA: "local" }, "ingest", "pictures", "--json")) as {
       published: { id: string }[];
     };
     assert.equal(version.id, local.published.at(-1)!.id);
