@@ -52,6 +52,8 @@ export class Invocation {
   exitCode = 0;
   /** The command goes on until it is stopped: its lines say when */
   goesOn = false;
+  /** What runs, such as `train student`, and the options of its own that were given */
+  action: { readonly name: string; readonly flags: object } = { name: "", flags: {} };
 
   constructor(terminal: Terminal, options: GlobalOptions) {
     this.terminal = terminal;

@@ -38,6 +38,43 @@ export function observedWork<Done>(
   return work.run.work((context) => observed(work, context, (observing, inner) => body({ ...inner, observing })));
 }
 
+/** Long work that is one thing: as `observedWork`, ready once the settings have been read. Throws E_CONFIG. */
+export async function longWork<Done>(
+  run: Invocation,
+  body: (context: WorkContext & { readonly observing: Observing }) => Promise<Done>,
+): Promise<Done> {
+  const { name, flags } = run.action;
+  const { location } = await run.given(metricsSettings(flags as MetricsFlags));
+  return observedWork({ run, config: location, command: name, loops: ["work"] }, (context) => {
+    isReady(context.observing);
+    return body(context);
+  });
+}
+
+/** The same of work that ends at once when it is told to: it has signals and lines of its own. */
+export function longLook<Done>(
+  run: Invocation,
+  config: Pick<Config, "metrics">,
+  body: () => Promise<Done>,
+): Promise<Done> {
+  const work: ObservedWork = { run, config, command: run.action.name, loops: ["work"] };
+  const note = (line: string): void => {
+    run.note(line);
+  };
+  const warn = (line: string, code?: string): void => {
+    run.warn(line, code);
+  };
+  const context = { onProgress: () => undefined, stop: new AbortController().signal, note, warn };
+  return observed(work, context, (observing) => {
+    isReady(observing);
+    return body();
+  });
+}
+
+function isReady({ observer }: Observing): void {
+  observer?.take({ event: "loop.ready", loop: "work" });
+}
+
 /** Runs long work under the metrics that were asked for: its progress and its warnings are counted as well. */
 export async function observed<Done>(
   { run, config, command, loops }: ObservedWork,

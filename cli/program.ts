@@ -239,6 +239,9 @@ export async function buildProgram(
       outputError: () => undefined,
     })
     .exitOverride()
+    .hook("preAction", (_, command) => {
+      invocation().action = { name: nameOf(command), flags: command.opts() };
+    })
     .addHelpText("after", afterHelp());
   for (const entry of COMMANDS) {
     // `command` hands the settings above down to the new command.
@@ -249,6 +252,12 @@ export async function buildProgram(
     if (load === entry.name || load === "all") (await entry.load()).declare(command, invocation);
   }
   return program;
+}
+
+/** Without the program's own: `train student` */
+function nameOf(command: Command): string {
+  const above = command.parent?.parent == null ? "" : `${nameOf(command.parent)} `;
+  return `${above}${command.name()}`;
 }
 
 function globalOptions(program: Command): Command {

@@ -6,15 +6,18 @@ import type { Config } from "../schemas/config.js";
 import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import { decodeImageRecord, type StoredRecord } from "../schemas/image-record.js";
 import { decodeCandidates } from "../schemas/wire/candidates.js";
+import { decodeThresholds } from "../schemas/wire/thresholds.js";
 import type { Segment } from "../schemas/segment.js";
 import { ArchiveFollower } from "./flow/archive-follower.js";
 import { sleepUntil } from "./flow/sleep-until.js";
+import { labelsSince } from "./tap/new-labels.js";
+import { checkpointedThresholds, thresholdsTold } from "./tap/new-thresholds.js";
 import { versionsSince } from "./tap/new-versions.js";
 import { candidatesOf, candidatesTold, quarantinedOf, scoresOf, type Labels, type Tapped } from "./tap/tapped.js";
 
 export type { Tapped } from "./tap/tapped.js";
 
-export const TAP_STAGES = ["images", "scores", "candidates", "quarantine", "versions"] as const;
+export const TAP_STAGES = ["images", "scores", "candidates", "quarantine", "labels", "thresholds", "versions"] as const;
 export type TapStage = (typeof TAP_STAGES)[number];
 
 export interface TapOptions {
@@ -49,12 +52,28 @@ export async function* tap(options: TapOptions): AsyncGenerator<Tapped, void, un
         return;
       }
       const topic = config.kafka.topics.candidates;
-      const labels = new Map([...(await readCards(options.store))].map(([digest, card]) => [digest, card.labels]));
+      const labels = await labelsOf(options.store);
       yield* records(options, topic, (record, partition) =>
         candidatesTold(decodeCandidates(record, { topic, partition }), labels),
       );
       return;
     }
+    case "thresholds": {
+      if (config.kafka === undefined) {
+        yield* checkpointedThresholds(options, LOOK_MS);
+        return;
+      }
+      const topic = config.kafka.topics.thresholds;
+      const labels = await labelsOf(options.store);
+      yield* records(options, topic, (record, partition) => {
+        const told = decodeThresholds(record, { topic, partition });
+        return told === null ? [] : [thresholdsTold(told, labels)];
+      });
+      return;
+    }
+    case "labels":
+      yield* labelsSince(options, LOOK_MS);
+      return;
     case "scores":
       yield* segments(options, scoresOf);
       return;
@@ -64,6 +83,11 @@ export async function* tap(options: TapOptions): AsyncGenerator<Tapped, void, un
     case "versions":
       yield* versionsSince(options, LOOK_MS);
   }
+}
+
+/** Each teacher's classes by its digest */
+async function labelsOf(store: Store): Promise<Map<string, Labels>> {
+  return new Map([...(await readCards(store))].map(([digest, { labels }]) => [digest, labels]));
 }
 
 /** What a topic has, looked at every now and then. */

@@ -23,12 +23,13 @@ const named = {
 
 /**
  * What somebody says of an image. `is`: of that class and of no other one; `not`: not of that class; `none`: of no class
- * at all; `withdrawn`: nothing that was said before holds any more.
+ * at all; `duplicate`: another image stands for it, whatever it shows; `withdrawn`: nothing that was said before holds any more.
  */
 const opinions = [
   z.strictObject({ verdict: z.literal("is"), ...named, ...said }),
   z.strictObject({ verdict: z.literal("not"), ...named, ...said }),
   z.strictObject({ verdict: z.literal("none"), ...said }),
+  z.strictObject({ verdict: z.literal("duplicate"), ...said }),
   z.strictObject({ verdict: z.literal("withdrawn"), ...said }),
 ] as const;
 

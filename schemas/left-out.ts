@@ -4,7 +4,7 @@ import { messageOf, SluiceError } from "./errors.js";
 const sha256Text = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** An image that would have stood in a class, and does not. */
-const leftOutSchema = z.strictObject({
+export const leftOutSchema = z.strictObject({
   sha256: sha256Text,
   /** `near`: a near duplicate of a better image; `guard`: of an image of a guarded set, or that image */
   by: z.enum(["near", "guard"]),

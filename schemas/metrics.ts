@@ -8,7 +8,7 @@ export const METRIC_LABELS = {
   code: "the [error codes](errors.md)",
   dataset: "the declared datasets",
   op: "the store's operations: `get`, `range`, `put`, `create`, `stream`, `list`, `head`, `delete`",
-  loop: "the parts of a process: `score`, `topk`, `publish`, `compact`, `produce`, `rebuild`, `serve`",
+  loop: "the parts of a process: `score`, `topk`, `publish`, `compact`, `produce`, `rebuild`, `serve`; `work` of all other commands",
   phase: "what long work says that it does: `append`, `score`, `cut`, `publish`, `compact`, `train` and the like",
   version: "one, this release's",
   command: "one, the running command",

@@ -3,8 +3,8 @@ import type { RecordCounts } from "./segment.js";
 import type { Stage } from "./stage-shares.js";
 import type { TraceContext } from "./trace.js";
 
-/** The loops that a process may have in it. */
-export const LOOPS = ["score", "topk", "publish", "compact", "produce", "rebuild", "serve"] as const;
+/** The loops that a process may have in it; `work` is what other commands do. */
+export const LOOPS = ["score", "topk", "publish", "compact", "produce", "rebuild", "serve", "work"] as const;
 export type Loop = (typeof LOOPS)[number];
 
 export interface ArchivedSegment {

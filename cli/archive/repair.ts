@@ -3,6 +3,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { repairedText } from "../report/archive.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface Flags extends ScoringFlags {
   readonly dryRun?: boolean;
@@ -11,7 +12,7 @@ interface Flags extends ScoringFlags {
 
 /** `archive repair` */
 export const declareRepair: DeclareCommand = (command, invocation) => {
-  declareScoringFlags(command.command("repair"))
+  declareMetricsFlags(declareScoringFlags(command.command("repair")))
     .summary("make again what of the archive's rows is damaged")
     .description(
       "Makes damaged segments and runs again and puts them in their place. What lies beside the rows of a run is made from the rows; rows come from segments that still lie there, else the log's " +
@@ -46,7 +47,7 @@ export const declareRepair: DeclareCommand = (command, invocation) => {
       const { nowMs } = run.terminal;
       const attempt = (): string => randomBytes(6).toString("hex");
       try {
-        await run.work(async ({ stop, note }) => {
+        await longWork(run, async ({ stop, note }) => {
           const datasets = [
             ...new Set([...config.datasets.map(({ name }) => name), ...(await publishedDatasets(store))]),
           ];

@@ -4,6 +4,7 @@ import { openDeclared } from "../declared-config.js";
 import { archiveText, declaredLostText } from "../report/archive.js";
 import { userName } from "../user-name.js";
 import { declareRepair } from "../archive/repair.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface DeclareLostFlags {
   readonly reason: string;
@@ -30,8 +31,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       ]),
     );
 
-  command
-    .command("verify")
+  declareMetricsFlags(command.command("verify"))
     .summary("whether all that is archived is as it was written")
     .description(
       "Reads everything that is archived and compares each part with its checksum: segments, runs, kept images, claims, labels, checkpoints, declarations, relocations and manifests. Names what " +
@@ -50,7 +50,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { publishedDatasets } = await import("../../pipelines/versions/versions.js");
       const { config, store } = await openDeclared(run);
       try {
-        await run.work(async ({ onProgress, stop }) => {
+        await longWork(run, async ({ onProgress, stop }) => {
           const report = await verifyArchive({
             store,
             stream: flags.stream ?? config.stream,
@@ -69,8 +69,7 @@ export const declare: DeclareCommand = (command, invocation) => {
 
   declareRepair(command, invocation);
 
-  command
-    .command("declare-lost")
+  declareMetricsFlags(command.command("declare-lost"))
     .summary("give up what of the archive is damaged and has no copy")
     .description(
       "Takes offsets whose scores are damaged or gone as lost, for ever: their records count as lost, and cuts, scoring and compaction go on without their rows. Only what cannot be read " +
@@ -104,7 +103,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config, store } = await openDeclared(run);
       const dryRun = flags.dryRun === true || flags.yes !== true;
       try {
-        await run.work(async ({ stop }) => {
+        await longWork(run, async ({ stop }) => {
           const declared = await declareLost({
             store,
             stream: config.stream,

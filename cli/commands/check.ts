@@ -1,12 +1,13 @@
 import type { CheckLine } from "../../pipelines/check.js";
-import { EXIT, isSluiceError } from "../../schemas/errors.js";
+import { EXIT, isSluiceError, orNull } from "../../schemas/errors.js";
 import { checkDeclared } from "../check-declared.js";
 import { exampleText, type DeclareCommand } from "../command.js";
+import { declareMetricsFlags, longLook, metricsSettings, type MetricsFlags } from "../metrics-flags.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { counted } from "../../schemas/counted.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareScoringFlags(command)
+  declareMetricsFlags(declareScoringFlags(command))
     .option("--offline", "do not try the brokers, the bucket and the places of sources.allow")
     .addHelpText(
       "after",
@@ -16,7 +17,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice check --teacher model.onnx", "whether that model can be a teacher: loads it and scores a trial batch"],
       ]),
     )
-    .action(async ({ offline, ...flags }: ScoringFlags & { readonly offline?: true }) => {
+    .action(async ({ offline, ...flags }: ScoringFlags & MetricsFlags & { readonly offline?: true }) => {
       const run = invocation();
       const lines: CheckLine[] = [];
       const add = (line: CheckLine): void => {
@@ -26,33 +27,39 @@ export const declare: DeclareCommand = (command, invocation) => {
       };
       const { configSchema } = await import("../../schemas/config.js");
       const { check } = await import("../../pipelines/check.js");
-      let config = configSchema.parse({});
-      let isUsable = true;
-      try {
-        const given = await run.given(scoringSettings(flags));
-        const seen = await checkDeclared(given);
-        config = seen.config;
-        const where = given.file ?? "no sluice.yaml: the defaults, the environment and flags";
-        add({ subject: "configuration", state: "ok", message: where });
-        for (const line of seen.lines) add(line);
-      } catch (error) {
-        if (!isSluiceError(error, "E_CONFIG")) throw error;
-        isUsable = false;
-        add({ subject: "configuration", state: "fail", message: error.message, code: error.code });
-      }
-      // A configuration that is wrong still lets one see what the machine has.
-      for await (const line of check(isUsable ? config : null)) add(line);
-      if (isUsable && offline !== true) {
-        const { checkServices } = await import("../../pipelines/check-services.js");
-        for await (const line of checkServices(config, run.terminal.nowMs)) add(line);
-      }
+      const settings = [...scoringSettings(flags), ...metricsSettings(flags)];
+      // What is wrong with them is a line of its own.
+      const place = (await orNull(run.given(settings), "E_CONFIG"))?.location ?? configSchema.parse({});
+      await longLook(run, place, async () => {
+        let config = configSchema.parse({});
+        let isUsable = true;
+        try {
+          const given = await run.given(settings);
+          const seen = await checkDeclared(given);
+          config = seen.config;
+          const where = given.file ?? "no sluice.yaml: the defaults, the environment and flags";
+          add({ subject: "configuration", state: "ok", message: where });
+          for (const line of seen.lines) add(line);
+        } catch (error) {
+          if (!isSluiceError(error, "E_CONFIG")) throw error;
+          isUsable = false;
+          add({ subject: "configuration", state: "fail", message: error.message, code: error.code });
+        }
+        // A configuration that is wrong still lets one see what the machine has.
+        for await (const line of check(isUsable ? config : null)) add(line);
+        if (isUsable && offline !== true) {
+          const { checkServices } = await import("../../pipelines/check-services.js");
+          for await (const line of checkServices(config, run.terminal.nowMs)) add(line);
+        }
 
-      const failed = lines.filter(({ state }) => state === "fail").length;
-      run.exitCode = failed === 0 ? EXIT.ok : isUsable ? EXIT.failed : EXIT.usage;
-      const warned = lines.filter(({ state }) => state === "warn").length;
-      const warnings = warned === 0 ? "" : `, ${counted(warned, "warning")}`;
-      const verdict = failed === 0 ? `Nothing to mend${warnings}.` : `${counted(failed, "thing")} to mend${warnings}.`;
-      run.result(verdict, { ok: failed === 0, lines });
+        const failed = lines.filter(({ state }) => state === "fail").length;
+        run.exitCode = failed === 0 ? EXIT.ok : isUsable ? EXIT.failed : EXIT.usage;
+        const warned = lines.filter(({ state }) => state === "warn").length;
+        const warnings = warned === 0 ? "" : `, ${counted(warned, "warning")}`;
+        const verdict =
+          failed === 0 ? `Nothing to mend${warnings}.` : `${counted(failed, "thing")} to mend${warnings}.`;
+        run.result(verdict, { ok: failed === 0, lines });
+      });
     });
 };
 

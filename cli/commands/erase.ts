@@ -8,6 +8,7 @@ import { openDeclared } from "../declared-config.js";
 import type { Invocation } from "../invocation.js";
 import { erasedObject, erasedText } from "../report/erased.js";
 import { versionNamed } from "../version-name.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface Flags {
   readonly from?: string;
@@ -21,7 +22,7 @@ interface Flags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "Erases images for ever: records that each is erased, then takes its bytes, uri and embedding out of packs, archive, versions and log. Digest, scores and perceptual hash stay, so " +
         "that every version keeps its id; later versions leave the image out, and it is not stored when it comes again. Says what that is, and does it with --yes. Cannot be undone. " +
@@ -53,7 +54,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const named = [...given, ...(flags.from === undefined ? [] : await linesOf(run, flags.from))];
       const isChange = flags.yes === true && flags.dryRun !== true;
       const { eraseImages } = await import("../../pipelines/erase.js");
-      await run.work(async ({ onProgress, stop }) => {
+      await longWork(run, async ({ onProgress, stop }) => {
         const { config, store } = await openDeclared(run);
         try {
           const done = await eraseImages({

@@ -4,6 +4,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven } from "../declared-config.js";
 import { declareGateFlags, gateRule, type GateFlags } from "../gate-flags.js";
 import { evaluatedText } from "../report/evaluated.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface EvaluateFlags extends GateFlags {
   readonly test: string;
@@ -13,7 +14,7 @@ interface EvaluateFlags extends GateFlags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  declareGateFlags(command)
+  declareMetricsFlags(declareGateFlags(command))
     .description(
       "Scores labelled test images with a model: accuracy, recall of each class and of the tail, calibration, confusion. Compared with a teacher on the same images, it says " +
         "whether the model may take its place, and exits with 1 where not. An image that is trained on and tested with is refused.",
@@ -43,7 +44,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         return pathOf(await namedTeacher(config, declared.settings?.teacher ?? null));
       };
       const against = await againstPath();
-      await run.work(async ({ onProgress, stop }) => {
+      await longWork(run, async ({ onProgress, stop }) => {
         const evaluation = await evaluateModel({
           model: at(model),
           against,

@@ -3,6 +3,7 @@ import { EXIT } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { collectedObject, collectedText } from "../report/collected.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface Flags {
   readonly stream?: string;
@@ -11,7 +12,7 @@ interface Flags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "Frees what nobody needs: kept images that are no dataset's best, in no version and without a label; packs of segments that never came to be; files of attempts to " +
         "publish that lost; states of what is no longer declared. Says what that is, and does it with --yes. Scoring, publishing and reading go on meanwhile: what is left " +
@@ -32,7 +33,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { collect } = await import("../../pipelines/collect.js");
       const { nowMs } = run.terminal;
       const isChange = flags.yes === true && flags.dryRun !== true;
-      await run.work(async ({ onProgress, stop }) => {
+      await longWork(run, async ({ onProgress, stop }) => {
         const { config, store } = await openDeclared(run);
         try {
           const found = await collect({

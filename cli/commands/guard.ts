@@ -7,6 +7,7 @@ import { openDeclared } from "../declared-config.js";
 import { wholeNumber } from "../number-argument.js";
 import { sourceArgument } from "../source-argument.js";
 import { tableText } from "../wording.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   command.addHelpText(
@@ -21,8 +22,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     ]),
   );
 
-  command
-    .command("add")
+  declareMetricsFlags(command.command("add"))
     .summary("keep an evaluation set's images out of every version")
     .description(
       "Reads the images of a test set and writes down their digests and perceptual hashes. No version that is cut from then on has one of them, or an image that is like one. " +
@@ -51,7 +51,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { withOwnSource } = await import("../../pipelines/open/source-places.js");
       const { guardImages } = await import("../../pipelines/guard.js");
       const paths = sources.map((source) => sourceArgument(run.terminal.folder, source));
-      await run.work(async ({ onProgress, stop, warn }) => {
+      await longWork(run, async ({ onProgress, stop, warn }) => {
         const { config, store } = await openDeclared(run);
         try {
           const done = await guardImages({

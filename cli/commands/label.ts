@@ -42,7 +42,7 @@ export const declare: DeclareCommand = (command, invocation) => {
 
   const say = (
     name: string,
-    verdict: "is" | "not" | "none" | "withdrawn",
+    verdict: "is" | "not" | "none" | "duplicate" | "withdrawn",
     [summary, description]: readonly [string, string],
   ): void => {
     const named = verdict === "is" || verdict === "not";
@@ -80,6 +80,10 @@ export const declare: DeclareCommand = (command, invocation) => {
   say("is", "is", ["images are of this class and of no other", "Takes images out of all classes but one."]);
   say("not", "not", ["images are not of this class", "Takes images out of one class."]);
   say("none", "none", ["images are of no class at all", "Takes images out of every class."]);
+  say("duplicate", "duplicate", [
+    "images are duplicates: others stand for them",
+    "Takes images out of every class, without saying what they show: audits do not count them.",
+  ]);
   say("withdraw", "withdrawn", ["nothing said of images holds any more", "Withdraws all that was said of images."]);
 
   declareLabelImport(command, invocation, append);

@@ -12,6 +12,7 @@ import { declareGateFlags, gateRule, type GateFlags } from "../gate-flags.js";
 import { positiveFraction, positiveNumber, wholeNumber } from "../number-argument.js";
 import { declareTrainerFlags, type TrainerFlags } from "../trainer-flags.js";
 import { generationText, generationsText } from "../report/generations.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface LoopFlags extends GateFlags, TrainerFlags {
   readonly test: string;
@@ -30,7 +31,7 @@ interface LoopFlags extends GateFlags, TrainerFlags {
 
 export const declare: DeclareCommand = (command, invocation) => {
   declareTrainerFlags(
-    declareGateFlags(command)
+    declareGateFlags(declareMetricsFlags(command))
       .description(
         "Makes a version by the teacher that stands, pre-trains a student on it and fine-tunes it on labelled pictures, compares it with the teacher, and where it passes the gate, lets it take over and " +
           "score what the log has; then the next generation. Each step is recorded: killed anywhere, the same command goes on, and nothing is trained twice from the same inputs. Images come in meanwhile (`sluice ingest --follow`, `sluice run`).",
@@ -69,7 +70,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { sleepUntil } = await import("../../pipelines/flow/sleep-until.js");
       const { studentTrainer } = await import("../../pipelines/training/student-trainer.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
-      await run.work(async ({ onProgress, stop, note, warn }) => {
+      await longWork(run, async ({ onProgress, stop, note, warn }) => {
         const { config, store } = await openDeclared(run);
         try {
           const dataset = datasetNamed(config, flags.dataset);

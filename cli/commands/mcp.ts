@@ -1,8 +1,9 @@
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredNow, openDeclared } from "../declared-config.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "Answers an agent over the Model Context Protocol, on its standard input and output: what the console's API reads, as tools. Writes nothing to the store, " +
         "and reaches nothing but it. Goes on until its input ends.",
@@ -17,7 +18,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .action(async () => {
       const run = invocation();
       const { serveMcp } = await import("../../web/server/mcp/serve-lines.js");
-      await run.work(async ({ stop, warn }) => {
+      await longWork(run, async ({ stop, warn }) => {
         const { config, declared, store } = await openDeclared(run, [], { say: true });
         try {
           let first: { config: typeof config; declared: typeof declared } | null = { config, declared };

@@ -18,6 +18,7 @@ import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } fr
 import { countText, counted } from "../../schemas/counted.js";
 import { labelsRefused, refusedLabelsText } from "../refused-labels.js";
 import { tableText } from "../wording.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface Filter {
   readonly code?: readonly string[];
@@ -115,7 +116,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       }
     });
 
-  declareAllowanceFlags(declareScoringFlags(command.command("retry")))
+  declareMetricsFlags(declareAllowanceFlags(declareScoringFlags(command.command("retry"))))
     .summary("take quarantined images up again")
     .description(
       "Appends quarantined images to the stream again, scores them, and publishes where any could be used now. On Kafka it appends them and no more: " +
@@ -156,7 +157,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { openWorkspace } = await import("../../pipelines/open/workspace.js");
       const { teacherDigest } = await import("../../schemas/model-card.js");
       const teacher = await callTeacher(run, config, declared, namesTeacher);
-      await run.work(async ({ onProgress, stop, note, warn }) => {
+      await longWork(run, async ({ onProgress, stop, note, warn }) => {
         const workspace = await openWorkspace(config, "sluice quarantine retry");
         try {
           const scoring = await openScoring(config, note, {

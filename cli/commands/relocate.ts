@@ -6,6 +6,7 @@ import { openExistingStore } from "../existing-store.js";
 import { sourceArgument } from "../source-argument.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { tableText } from "../wording.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface Flags {
   readonly list?: boolean;
@@ -13,7 +14,7 @@ interface Flags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "Writes down that what lay below <old> lies below <new> now: folders, shards, or prefixes of buckets. Versions, retries, replays and scorers look there for an image " +
         "that is no longer where it was seen. Archived rows stay as they are. <new> must have at least one of the images that were seen below <old>.",
@@ -55,7 +56,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { relocate } = await import("../../pipelines/relocate.js");
       const [from, to] = [before, after].map((place) => sourceArgument(run.terminal.folder, place)) as [string, string];
       const { opener } = publishingParts(config);
-      await run.work(async ({ stop }) => {
+      await longWork(run, async ({ stop }) => {
         const store = await openExistingStore(config);
         try {
           const done = await relocate({

@@ -3,9 +3,10 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { reproducedObject, reproducedText } from "../report/reproduced.js";
 import { versionNamed } from "../version-name.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "Cuts a version again from the archived scores alone, at its own frontier, with its own selection and teacher, and compares the ids. " +
         `Publishes nothing. Exits with ${EXIT.verification} where the ids differ.`,
@@ -25,7 +26,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
-        await run.work(async ({ onProgress, stop }) => {
+        await longWork(run, async ({ onProgress, stop }) => {
           const made = await reproduce({
             store,
             dataset,

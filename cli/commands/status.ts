@@ -11,6 +11,7 @@ import { openDeclared } from "../declared-config.js";
 import { durationArgument } from "../duration-argument.js";
 import { openExistingStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
+import { declareMetricsFlags, longLook, metricsSettings, type MetricsFlags } from "../metrics-flags.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
 import type { StandingControl } from "../../schemas/flow-control.js";
 import { controlText } from "../report/flow-control.js";
@@ -19,14 +20,14 @@ import { stageSharesText } from "../report/stage-shares.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { bytesText, durationText } from "../wording.js";
 
-interface StatusFlags {
+interface StatusFlags extends MetricsFlags {
   readonly storage?: boolean;
   readonly watch?: true;
   readonly interval: number;
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .option("--watch", "the whole screen, again and again, until q; without a terminal a line each time")
     .addOption(
       new Option("--interval <duration>", "with --watch: look this often")
@@ -46,9 +47,9 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option("--storage", "what the store takes, too: it is listed whole for that")
     .action(async (flags: StatusFlags) => {
       const run = invocation();
-      const { config } = await statusSettings(run);
+      const { config } = await statusSettings(run, flags);
       if (flags.watch === true) {
-        await watch(run, config, flags.interval);
+        await longLook(run, config, () => watch(run, config, flags.interval));
         return;
       }
       const { holderOf } = await import("../../pipelines/open/folder-holder.js");
@@ -118,14 +119,14 @@ async function orDamaged(holder: Promise<FolderHolder | null>): Promise<FolderHo
 }
 
 /** Of a store that does not answer nothing is known of what is declared. */
-async function statusSettings(run: Invocation): Promise<{ readonly config: Config }> {
+async function statusSettings(run: Invocation, flags: MetricsFlags): Promise<{ readonly config: Config }> {
   try {
-    const { config, store } = await openDeclared(run, [], { say: true });
+    const { config, store } = await openDeclared(run, metricsSettings(flags), { say: true });
     await store.close();
     return { config };
   } catch (error) {
     if (!isSluiceError(error, "E_STORE_IO")) throw error;
-    return run.loadConfig();
+    return run.loadConfig(metricsSettings(flags));
   }
 }
 

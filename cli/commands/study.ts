@@ -7,6 +7,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven } from "../declared-config.js";
 import { positiveNumber, wholeNumber } from "../number-argument.js";
 import { armText, plannedText, studiesText } from "../report/study.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface StudyFlags {
   readonly test: string;
@@ -32,7 +33,7 @@ interface StudyFlags {
 const USUAL_SHARE = 0.13;
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "Runs one of the method's studies on pictures of your own: a grid of models, each with several seeds, judged on the test pictures. Every model is trained and every version cut as `sluice train` and `sluice rebuild` do. A model is made once, " +
         "in however many studies it is, and never again; killed anywhere, the same command goes on. Nothing of it enters the stream's own store.",
@@ -88,7 +89,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const summary = await import("../../pipelines/study/study-summary.js");
       const folder = flags.folder === undefined ? join(resolve(config.data), "studies") : at(flags.folder);
       const seeds = Array.from({ length: flags.seeds }, (_, index) => flags.firstSeed + index);
-      await run.work(async ({ onProgress, stop, note }) => {
+      await longWork(run, async ({ onProgress, stop, note }) => {
         const opened = await openStudies({
           folder,
           config,

@@ -9,6 +9,7 @@ import { positiveNumber } from "../number-argument.js";
 import { addedText, calibratedText } from "../report/teacher.js";
 import { declareTeacherChanges } from "../teacher/changes.js";
 import { declareTeacherLooks } from "../teacher/looks.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface AddFlags extends CardFlags {
   readonly try?: string;
@@ -33,9 +34,10 @@ export const declare: DeclareCommand = (command, invocation) => {
 
   declareTrials(
     declareCardFlags(
-      command
-        .command("add")
-        .argument("<model>", "an .onnx file, a model.json, or a folder with one or with a SavedModel"),
+      declareMetricsFlags(command.command("add")).argument(
+        "<model>",
+        "an .onnx file, a model.json, or a folder with one or with a SavedModel",
+      ),
     ),
   )
     .summary("inspect a model, try it, and write its card")
@@ -67,7 +69,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       if (flags.take !== undefined && flags.on === undefined) {
         throw new SluiceError("E_USAGE", "Expected --on with --take best: labelled images tell which reading is best.");
       }
-      await run.work(async ({ stop, onProgress }) => {
+      await longWork(run, async ({ stop, onProgress }) => {
         const added = await addTeacher({
           model: at(model),
           choices,
@@ -88,8 +90,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 
-  command
-    .command("calibrate")
+  declareMetricsFlags(command.command("calibrate"))
     .summary("fit a teacher's temperature on labelled images")
     .description(
       "Fits the temperature of a teacher on labelled images that it was not trained on, prints likelihood and calibration error before and after, and writes it into the card.",
@@ -117,7 +118,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           "Expected a teacher, found none given and none declared. Name it: `sluice teacher calibrate <teacher> --on <set>`.",
         );
       }
-      await run.work(async ({ onProgress, stop }) => {
+      await longWork(run, async ({ onProgress, stop }) => {
         const write = flags.dryRun !== true;
         const calibrated = await calibrateTeacher({
           teacher,

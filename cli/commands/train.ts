@@ -8,6 +8,7 @@ import { positiveFraction, positiveNumber, wholeNumber } from "../number-argumen
 import { declareTrainerFlags, type TrainerFlags } from "../trainer-flags.js";
 import { versionNamed } from "../version-name.js";
 import { countText, counted } from "../../schemas/counted.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface TrainFlags {
   readonly out: string;
@@ -49,7 +50,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const at = (path: string): string => resolve(run.terminal.folder, path);
       const { trainTeacherRun } = await import("../../pipelines/training/train-teacher.js");
       const { openTraining } = await import("../../pipelines/open/open-training.js");
-      await run.work(async ({ onProgress, stop }) => {
+      await longWork(run, async ({ onProgress, stop }) => {
         const side = flags.side ?? 32;
         const { card, evaluation, trainingCounts, isNew, skipped } = await trainTeacherRun({
           ...(await openTraining(config, flags.backend)),
@@ -120,7 +121,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, flags.on);
-        await run.work(async ({ onProgress, stop }) => {
+        await longWork(run, async ({ onProgress, stop }) => {
           const manifest = await readManifest(store, dataset, version);
           const trained = await trainStudentRun({
             ...(flags.command === undefined
@@ -217,7 +218,7 @@ function scheduleOf(steps: number | undefined, learningRate: number | undefined)
 }
 
 function declareTraining(command: Command): Command {
-  return command
+  return declareMetricsFlags(command)
     .argument("<labelled>", "a folder with one subfolder of pictures a class, named after it")
     .requiredOption("--out <folder>", "where the model and its card go")
     .option("--test <folder>", "labelled pictures of the same form, to evaluate with; never trained on")

@@ -13,6 +13,7 @@ import { declareSheet } from "../versions/sheet.js";
 import { declareKeep } from "../versions/keep.js";
 import { declareTags } from "../versions/tags.js";
 import { VERSION } from "../versions/version-argument.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 export const declare: DeclareCommand = (command, invocation) => {
   command.addHelpText(
@@ -111,8 +112,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       }
     });
 
-  command
-    .command("verify")
+  declareMetricsFlags(command.command("verify"))
     .summary("whether a version is what it says")
     .description(
       `Reads a version whole, and what the archive says of its records, and reports all that is not as it must be. Exits with ${EXIT.verification} then.`,
@@ -133,7 +133,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { config, store } = await openDeclared(run);
       try {
         const { dataset, version } = await versionNamed(store, config, text);
-        await run.work(async ({ onProgress, stop, warn }) => {
+        await longWork(run, async ({ onProgress, stop, warn }) => {
           const counts = { scored: 0, copied: 0, quarantined: 0 };
           const report = await verifyVersion(store, dataset, version, {
             lostRanges: (manifest) => lostRangesOf(store, manifest),

@@ -8,6 +8,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { datasetNamed } from "../existing-store.js";
 import { whatifText } from "../report/whatif.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface Flags {
   readonly k?: number[];
@@ -20,7 +21,7 @@ interface Flags {
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
-  command
+  declareMetricsFlags(command)
     .description(
       "What versions would be under other parameters, from the archived scores alone: every combination of the lists given. Nothing is written.",
     )
@@ -61,7 +62,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const { memoryLimit } = await import("../../pipelines/flow/memory-estimate.js");
       const { whatif } = await import("../../pipelines/whatif.js");
       const { whatifPlot } = await import("../../pipelines/whatif/whatif-plot.js");
-      await run.work(async ({ onProgress, stop }) => {
+      await longWork(run, async ({ onProgress, stop }) => {
         const { config, declared, store } = await openDeclared(run, [], { say: true });
         try {
           const standing = datasetNamed(config, name);

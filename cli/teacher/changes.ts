@@ -6,6 +6,7 @@ import { declareGateFlags, gateRule, type GateFlags } from "../gate-flags.js";
 import { openDeclared } from "../declared-config.js";
 import { positiveNumber } from "../number-argument.js";
 import { comparedText } from "../report/evaluated.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 interface PromoteFlags extends GateFlags {
   readonly test?: string;
@@ -17,7 +18,7 @@ interface PromoteFlags extends GateFlags {
 
 /** `teacher promote` and `rollback` */
 export const declareTeacherChanges: DeclareCommand = (command, invocation) => {
-  declareGateFlags(command.command("promote"))
+  declareMetricsFlags(declareGateFlags(command.command("promote")))
     .summary("put a better teacher in the place of the one that stands")
     .description(
       "Says that a model is to follow the teacher that stands. It scores what the log has, beside the one that stands, which goes on to publish; once it has all, it stands. Scorers that run do so; " +
@@ -48,7 +49,7 @@ export const declareTeacherChanges: DeclareCommand = (command, invocation) => {
       const { named } = await import("../../pipelines/teachers/change-teacher.js");
       const { trainedModel } = await import("../../pipelines/training/train-once.js");
       const { promotionGate } = await import("../../pipelines/teachers/promotion-gate.js");
-      await run.work(async ({ onProgress, stop, note, warn }) => {
+      await longWork(run, async ({ onProgress, stop, note, warn }) => {
         const { config, declared, store } = await openDeclared(run);
         try {
           const evaluation = await promotionGate({
@@ -83,8 +84,7 @@ export const declareTeacherChanges: DeclareCommand = (command, invocation) => {
       });
     });
 
-  command
-    .command("rollback")
+  declareMetricsFlags(command.command("rollback"))
     .summary("take a promotion back")
     .description(
       "While a teacher is to follow, that is taken back at once. Later, the one that stood before is to follow again: it first scores what came since it stopped.",
@@ -98,7 +98,7 @@ export const declareTeacherChanges: DeclareCommand = (command, invocation) => {
       const { bringIn } = await import("../../pipelines/teachers/bring-in.js");
       const { named, streamTeachers, withdrawTeacher } = await import("../../pipelines/teachers/change-teacher.js");
       const { lagOf } = await import("../../pipelines/teachers/teacher-lag.js");
-      await run.work(async ({ onProgress, stop, note, warn }) => {
+      await longWork(run, async ({ onProgress, stop, note, warn }) => {
         const { config, store } = await openDeclared(run);
         const by = "sluice teacher rollback";
         try {

@@ -3,6 +3,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { declareReplayRange, replayThrough, type ReplayFlags } from "../commands/replay.js";
 import { openDeclared } from "../declared-config.js";
 import { comparedTeachersText, teacherListText } from "../report/teachers.js";
+import { declareMetricsFlags } from "../metrics-flags.js";
 import { declareScoringFlags } from "../setting-flags.js";
 
 /** `teacher list`, `shadow` and `compare` */
@@ -24,7 +25,9 @@ export const declareTeacherLooks: DeclareCommand = (command, invocation) => {
       }
     });
 
-  declareReplayRange(declareScoringFlags(command.command("shadow").argument("<model>", "a model with its card")))
+  declareReplayRange(
+    declareMetricsFlags(declareScoringFlags(command.command("shadow"))).argument("<model>", "a model with its card"),
+  )
     .summary("score with another teacher beside the one that stands")
     .description(
       "Scores what the log has, or a part of it, with another teacher: `sluice replay` with that teacher. Nothing is published, and nothing of the one that stands changes.",

@@ -6,11 +6,11 @@ import { openDeclared } from "../declared-config.js";
 import { sourceArgument } from "../source-argument.js";
 import { versionNamed } from "../version-name.js";
 import { VERSION } from "./version-argument.js";
+import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
 /** `versions export` */
 export const declareExport: DeclareCommand = (command, invocation) => {
-  command
-    .command("export")
+  declareMetricsFlags(command.command("export"))
     .summary("writes a version for other programs, with a dataset card")
     .description(
       "Writes a version into an empty folder or bucket: `folder` (images in a folder a class), `hf` (for Hugging Face's hub and `datasets`), `webdataset`, `tfrecord`, or `csv` (rows without images). A file gets its name once it is whole; an export that was stopped goes on by the same command.",
@@ -35,7 +35,7 @@ export const declareExport: DeclareCommand = (command, invocation) => {
         const { dataset, version } = await versionNamed(store, config, text);
         const manifest = await readManifest(store, dataset, version);
         const name = flags.to ?? `${dataset}-${manifest.number}-${flags.as}`;
-        await run.work(async ({ onProgress, stop }) => {
+        await longWork(run, async ({ onProgress, stop }) => {
           const target = await openExportTarget(sourceArgument(run.terminal.folder, name), config.s3);
           try {
             const done = await exportVersion(store, manifest, target, { as: flags.as, onProgress, signal: stop });

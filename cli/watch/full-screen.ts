@@ -11,6 +11,9 @@ const SIZE = { columns: 80, rows: 24 };
 export class FullScreen {
   readonly #stream: OutputStream;
   #open = true;
+  #lines: readonly string[] = [];
+  /** The first line that is shown */
+  #first = 0;
 
   constructor(stream: OutputStream) {
     this.#stream = stream;
@@ -23,12 +26,28 @@ export class FullScreen {
     return { columns: sizeOr(columns, SIZE.columns), rows: sizeOr(rows, SIZE.rows) };
   }
 
-  /** Lines past the last row are left out, and those that are too long are cut. */
+  /** Lines that are too long are cut; where there are more than rows, the last row says which are shown. */
   draw(lines: readonly string[]): void {
     if (!this.#open) return;
+    this.#lines = lines;
     const { columns, rows } = this.size;
-    const shown = lines.slice(0, rows).map((line) => `${cut(line, columns)}${ESC}K`);
+    const shown = this.#inView(rows).map((line) => `${cut(line, columns)}${ESC}K`);
     this.#stream.write(`${ESC}H${shown.join("\r\n")}${ESC}J`);
+  }
+
+  /** Moves what is shown down by so many lines, as far as there are any. */
+  scroll(by: number): void {
+    this.#first += by;
+    this.draw(this.#lines);
+  }
+
+  #inView(rows: number): readonly string[] {
+    const lines = this.#lines;
+    const room = rows - 1;
+    this.#first = lines.length <= rows ? 0 : Math.max(0, Math.min(this.#first, lines.length - room));
+    if (lines.length <= rows) return lines;
+    const end = this.#first + room;
+    return [...lines.slice(this.#first, end), `lines ${this.#first + 1} to ${end} of ${lines.length}  ↑ ↓ move`];
   }
 
   close(): void {

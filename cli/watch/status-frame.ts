@@ -4,6 +4,7 @@ import type { DatasetStatus } from "../../pipelines/status.js";
 import { countText, counted } from "../../schemas/counted.js";
 import type { RunRecord } from "../../schemas/run-record.js";
 import { stageAdvice } from "../../schemas/stage-advice.js";
+import { controlText } from "../report/flow-control.js";
 import { durationText } from "../wording.js";
 
 /** One look at what goes on. */
@@ -28,6 +29,7 @@ export function statusFrame(seen: WatchedStatus, columns: number): string[] {
   const writes = holder === null ? "nobody writes" : `${holder.command}, pid ${holder.pid}`;
   return [
     `sluice  ${new Date(atMs).toISOString().slice(11, 19)} UTC  q quits  ${folder}  stream ${stream}  ${writes}`,
+    ...controlLines(seen),
     "",
     `rate        ${rateText(seen)}`,
     `archived    ${countText(archived)}`,
@@ -98,6 +100,10 @@ function stageLines(run: RunRecord | null, atMs: number, columns: number): strin
     ),
     ...(advice === null ? [] : [advice]),
   ];
+}
+
+function controlLines({ control }: StatusSeen): string[] {
+  return control?.want === "pause" || control?.want === "drain" ? [controlText(control)] : [];
 }
 
 function awayLines({ storeAway, logDamage, kafka }: StatusSeen): string[] {

@@ -12,6 +12,9 @@ export interface WatchOptions {
 /** Keys that end it: q, and Ctrl-C and Ctrl-D, which a terminal in raw mode gives as letters */
 const QUIT: ReadonlySet<string> = new Set(["q", "Q", "\u0003", "\u0004"]);
 
+/** Lines that a key moves the screen by: arrows and pages, as terminals send them */
+const MOVES: Readonly<Record<string, number>> = { "\u001b[A": -1, "\u001b[B": 1, "\u001b[5~": -10, "\u001b[6~": 10 };
+
 /**
  * Looks again and again until q, Ctrl-C or SIGTERM: on a terminal the whole screen, which is as it was afterwards; elsewhere a line
  * (with `--json` an object) each time.
@@ -22,12 +25,14 @@ export async function watchStatus({ run, intervalMs, look }: WatchOptions): Prom
   const quit = (): void => {
     stop.abort();
   };
+  const screen = stdout.isTTY === true && !run.json ? new FullScreen(stdout) : null;
   const onKey = (key: Buffer | string): void => {
+    const by = MOVES[key.toString()];
+    if (by !== undefined) screen?.scroll(by);
     if (Array.from(key.toString()).some((letter) => QUIT.has(letter))) quit();
   };
   signals.on("SIGINT", quit);
   signals.on("SIGTERM", quit);
-  const screen = stdout.isTTY === true && !run.json ? new FullScreen(stdout) : null;
   // Asked for only where there is a screen: it would keep the process.
   const keys = screen !== null && run.terminal.stdin.isTTY === true ? run.terminal.stdin : null;
   keys?.setRawMode?.(true);

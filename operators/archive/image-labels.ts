@@ -113,14 +113,24 @@ export async function lastLabelSegment(store: Store, stream: string, partition: 
   return last;
 }
 
-/** Segments over [0, until), as far as the log goes where `until` is infinite. */
+/** Segments of a partition over [from, end); both are boundaries of segments. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT. */
+export function labelSegments(
+  store: Store,
+  stream: string,
+  { partition, from, end }: { readonly partition: number; readonly from: number; readonly end: number },
+): AsyncGenerator<LabelSegment, void, undefined> {
+  return follow(store, stream, partition, end, from);
+}
+
+/** Segments over [from, until), as far as the log goes where `until` is infinite. */
 async function* follow(
   store: Store,
   stream: string,
   partition: number,
   until: number,
+  from = 0,
 ): AsyncGenerator<LabelSegment, void, undefined> {
-  for (let at = 0; at < until;) {
+  for (let at = from; at < until;) {
     const segment = await readSegment(store, stream, partition, at);
     if (segment === null) {
       if (until === Number.POSITIVE_INFINITY) return;

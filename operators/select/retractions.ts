@@ -56,6 +56,7 @@ export class LabelledImages {
       case "is":
         return only != null && isSameName(only, label) && not.length === 0;
       case "none":
+      case "duplicate":
         return only === null && not.length === 0;
       case "withdrawn":
         return only === undefined && not.length === 0;
@@ -91,6 +92,7 @@ export class LabelledImages {
         standing.not = [];
         return;
       case "none":
+      case "duplicate":
         standing.only = null;
         standing.not = [];
         return;

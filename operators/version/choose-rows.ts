@@ -136,10 +136,10 @@ function deepPlaces(places: Int32Array, kept: number): Uint8Array | undefined {
  * The first `most` images of a class: those that people placed there, then its rows whose images are neither retracted nor placed, with their places among
  * the class's rows.
  */
-function standingList(
+export function standingList(
   all: TopkRows,
   classIndex: number,
-  { retractions, placed }: ChooseOptions,
+  { retractions, placed }: Pick<ChooseOptions, "retractions" | "placed">,
   most: number,
 ): { readonly rows: TopkRows; readonly places: Int32Array } {
   const first = placed?.of(classIndex) ?? null;

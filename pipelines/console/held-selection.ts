@@ -2,23 +2,37 @@ import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { labelledImages } from "../../operators/archive/image-labels.js";
 import { selectedClasses } from "../../operators/select/class-map.js";
+import { LeftOutRows, type RowHashes } from "../../operators/select/left-out-rows.js";
+import type { PlacedClass, PlacedRows } from "../../operators/select/placed-rows.js";
 import { quota } from "../../operators/select/quota.js";
 import { ranking, type Ranking } from "../../operators/select/ranking.js";
-import type { Retractions } from "../../operators/select/retractions.js";
+import { LabelledImages, type Retractions } from "../../operators/select/retractions.js";
+import { leaveOutOf, placementsOf } from "../../operators/state/cut.js";
 import { restoreSpan } from "../../operators/state/checkpoint.js";
 import { SpanState } from "../../operators/topk/dataset-state.js";
 import type { TopkRows } from "../../operators/topk/topk.js";
 import { estimateTopkBytes } from "../../operators/topk/topk-size.js";
+import type { RowPlaces } from "../../operators/version/archived-rows.js";
+import { standingList } from "../../operators/version/choose-rows.js";
+import { readGuard, type StandingGuard } from "../../operators/version/guard-sets.js";
 import { newestManifest } from "../../operators/version/manifests.js";
+import { placedImages } from "../../operators/version/placed-images.js";
+import { rowHashes } from "../../operators/version/row-hashes.js";
 import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import type { LabelFrontier } from "../../schemas/image-label.js";
+import type { LeftOut } from "../../schemas/left-out.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import type { ClassNames } from "../../schemas/class-names.js";
+import { HeldAnswers } from "../versions/held-answers.js";
 import { classKeys, versionRows } from "../whatif/whatif-overlap.js";
 import { KCurve } from "./k-curve.js";
+
+let made = 0;
+/** Classes whose left-out images are held, of one ranking */
+const CLASSES_HELD = 64;
 
 export interface HeldOptions {
   readonly store: Store;
@@ -31,13 +45,18 @@ export interface HeldOptions {
   readonly maxStateBytes: number;
 }
 
-/** How a class is ranked now: its standing rows, best first, and where each is in the state's list. */
+/** How a class is ranked now: what people placed in it, then what the teacher ranks and nobody has taken out. */
 export interface StandingRows {
+  /** Best first; the keys of placed rows are above all others */
   readonly rows: TopkRows;
-  /** Places in `rows` of those that people have not taken out, [n] */
-  readonly places: Int32Array;
+  /** The first rows that people placed, by what the teacher gives them; null: none */
+  readonly placed: PlacedClass | null;
   /** Rows that people have taken out */
   readonly retracted: number;
+  /** Near duplicates and guarded images, which give their places to the next; in the order of their ranks */
+  readonly leftOut: readonly { readonly at: number; readonly why: LeftOut }[];
+  /** Places in `rows` of those that a version would have, as far as K goes, [n] */
+  readonly places: Int32Array;
 }
 
 /**
@@ -45,6 +64,8 @@ export interface StandingRows {
  * growth and what people say. Holds 32 bytes a row.
  */
 export class HeldSelection {
+  /** No other one of this process is called so */
+  readonly name = String(++made);
   readonly dataset: Dataset;
   readonly ranked: Ranking;
   readonly depth: number | undefined;
@@ -53,18 +74,24 @@ export class HeldSelection {
   #state: SpanState;
   #frontier: Frontier = [];
   #labels: LabelFrontier = [];
+  #said = new LabelledImages();
   #retractions: Retractions;
+  #placed: PlacedRows | null = null;
+  #guard: StandingGuard = { objects: 0, sets: [], by: null };
   #newest: Manifest | null = null;
   #curve: Promise<KCurve> | null = null;
+  /** Counts up where anything differs that a wall shows */
+  #generation = 0;
+  readonly #leftOut = new HeldAnswers<StandingRows["leftOut"]>(CLASSES_HELD);
 
-  private constructor(options: HeldOptions, state: SpanState, retractions: Retractions) {
+  private constructor(options: HeldOptions, state: SpanState) {
     this.#options = options;
     this.dataset = options.dataset;
     this.depth = options.depth;
     this.ranked = ranking(options.dataset.select, options.card);
     this.#archive = new ArchiveReader(options.store, { teacher: teacherDigest(options.card), stream: options.stream });
     this.#state = state;
-    this.#retractions = retractions;
+    this.#retractions = this.#said.retractions(selectedClasses(options.dataset.select, options.card), options.card);
   }
 
   /** Throws E_SELECTION, E_MEMORY, and what reading the archive throws. `onSegment` is told how many were read. */
@@ -87,9 +114,7 @@ export class HeldSelection {
             undefined,
             new Int32Array(ranking(dataset.select, card).labels.length).fill(depth),
           );
-    const images = await labelledImages(store, stream, labels);
-    const held = new HeldSelection(options, state, images.retractions(selectedClasses(dataset.select, card), card));
-    held.#labels = labels;
+    const held = new HeldSelection(options, state);
     await held.follow(frontier, labels, onSegment, signal);
     return held;
   }
@@ -101,28 +126,52 @@ export class HeldSelection {
     onSegment: (done: number) => void = () => undefined,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { store, stream, card, dataset } = this.#options;
+    const { store, stream, card, dataset, span } = this.#options;
     let done = 0;
+    let isChanged = false;
     for (const { end, ...place } of frontier) {
       const from = this.#state.coverage.endIn(place);
       for await (const segment of this.#archive.segments(place, from, end)) {
         if (signal?.aborted === true) throw new SluiceError("E_CANCELLED", "Nobody waits for the ranking any more.");
-        if (this.#state.apply(segment)) this.#curve = null;
+        isChanged = this.#state.apply(segment) || isChanged;
         onSegment(++done);
       }
     }
     this.#frontier = frontier;
-    if (JSON.stringify(labels) !== JSON.stringify(this.#labels)) {
-      const images = await labelledImages(store, stream, labels);
-      this.#retractions = images.retractions(selectedClasses(dataset.select, card), card);
+    const isSaid = JSON.stringify(labels) !== JSON.stringify(this.#labels);
+    if (isSaid) {
+      this.#said = await labelledImages(store, stream, labels);
+      this.#retractions = this.#said.retractions(selectedClasses(dataset.select, card), card);
       this.#labels = labels;
-      this.#curve = null;
     }
+    // An image that was placed before it was seen may have come.
+    if (isSaid || isChanged) {
+      const placements = placementsOf(dataset, this.#said, card);
+      const report = { span, ranking: this.ranked, onGap: () => undefined };
+      this.#placed = await placedImages(this.#places, report, placements);
+    }
+    const guard = await readGuard(store);
     const newest = await newestManifest(store, dataset.name);
-    if (newest?.id !== this.#newest?.id || newest?.number !== this.#newest?.number) {
-      this.#newest = newest;
-      this.#curve = null;
-    }
+    const isOther = newest?.id !== this.#newest?.id || newest?.number !== this.#newest?.number;
+    if (!isChanged && !isSaid && !isOther && guard.objects === this.#guard.objects) return;
+    this.#guard = guard;
+    this.#newest = newest;
+    this.#curve = null;
+    this.#generation++;
+  }
+
+  get #places(): RowPlaces {
+    return { archive: this.#archive, stream: this.#options.stream, frontier: this.#frontier };
+  }
+
+  /** Whether images are left out for what they are like: then what another K gives is not looked up. */
+  get leavesOut(): boolean {
+    return this.dataset.select.near !== undefined || this.#guard.by !== null;
+  }
+
+  /** Another number where anything differs that a wall shows */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** The version that the overlap is with */
@@ -143,14 +192,47 @@ export class HeldSelection {
     return this.#archive;
   }
 
-  /** How a class is ranked now. */
-  standing(classIndex: number): StandingRows {
-    const rows = this.#state.topk.rows(classIndex);
-    const places: number[] = [];
-    for (let row = 0; row < rows.count; row++) {
-      if (!this.#retractions.has(classIndex, rows.identity, 4 * row)) places.push(row);
+  /** How a class is ranked now. Where images are left out, their hashes are read from the archive. */
+  async standing(classIndex: number): Promise<StandingRows> {
+    const all = this.#state.topk.rows(classIndex);
+    const { rows } = this.#list(classIndex, all);
+    const placed = this.#placed?.of(classIndex) ?? null;
+    let retracted = 0;
+    for (let row = 0; row < all.count; row++) {
+      const isPlaced = placed?.has(all.identity, 4 * row) === true;
+      if (!isPlaced && this.#retractions.has(classIndex, all.identity, 4 * row)) retracted++;
     }
-    return { rows, places: Int32Array.from(places), retracted: rows.count - places.length };
+    const leftOut = await this.#leftOut.get(`${this.#generation}/${classIndex}`, 1, () => this.#leftOutOf(rows));
+    const out = new Set(leftOut.map(({ at }) => at));
+    const places = Int32Array.from({ length: rows.count }, (_, at) => at).filter((at) => !out.has(at));
+    return { rows, placed, retracted, leftOut, places };
+  }
+
+  /** Those of its rows that nobody has taken out, behind those that people placed. */
+  #list(classIndex: number, all: TopkRows): { readonly rows: TopkRows } {
+    const rules = { retractions: this.#retractions, placed: this.#placed };
+    return standingList(all, classIndex, rules, Number.POSITIVE_INFINITY);
+  }
+
+  /** What of one class is left out. Near duplicates within a whole version depend on its other classes: of these a version alone tells. */
+  async #leftOutOf(rows: TopkRows): Promise<StandingRows["leftOut"]> {
+    const { near } = this.dataset.select;
+    const own = near?.within === "version" ? {} : { near };
+    const rules = leaveOutOf(own, this.#guard, this.#places);
+    if (rules === null) return [];
+    const [hashes] = await rules.hashes([rows]);
+    const out = new LeftOutRows([hashes!], rules, [rows.count]);
+    const found: { at: number; why: LeftOut }[] = [];
+    for (let at = 0; at < rows.count; at++) {
+      if (out.isOut(0, at)) found.push({ at, why: out.found[0]!.at(-1)! });
+      else out.take(0, at);
+    }
+    return found;
+  }
+
+  /** Hashes of a class's standing rows, to tell what is like what. */
+  async hashesOf(rows: TopkRows): Promise<RowHashes> {
+    return (await rowHashes(this.#places, [rows]))[0]!;
   }
 
   /** Whether a class's list is all that ever came, down to the floor. */
@@ -178,7 +260,7 @@ export class HeldSelection {
     return KCurve.make({
       state: this.#state,
       ranked: this.ranked,
-      retractions: this.#retractions,
+      listOf: (index) => this.#list(index, this.#state.topk.rows(index)).rows,
       keys: classKeys(select, card, byNumber),
       before: newest === null ? null : await versionRows(store, newest, byNumber),
       p: select.p,

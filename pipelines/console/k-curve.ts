@@ -1,7 +1,7 @@
 import { DigestSet } from "../../operators/topk/digest-set.js";
 import type { SpanState } from "../../operators/topk/dataset-state.js";
 import type { Ranking } from "../../operators/select/ranking.js";
-import type { Retractions } from "../../operators/select/retractions.js";
+import type { TopkRows } from "../../operators/topk/topk.js";
 import type { SettingAnswer } from "../whatif/whatif-answer.js";
 import type { VersionRows } from "../whatif/whatif-overlap.js";
 
@@ -17,7 +17,8 @@ interface Totals {
 export interface CurveOptions {
   readonly state: SpanState;
   readonly ranked: Ranking;
-  readonly retractions: Retractions;
+  /** A class's standing rows; keys of those that people placed are infinite */
+  readonly listOf: (classIndex: number) => TopkRows;
   /** What each class is known by to the newest version, [L] */
   readonly keys: readonly string[];
   readonly before: VersionRows | null;
@@ -51,22 +52,17 @@ export class KCurve {
   }
 
   static async make(options: CurveOptions): Promise<KCurve> {
-    const { state, retractions, keys: names, before } = options;
+    const { state, listOf, keys: names, before } = options;
     const kept = state.topk.kept;
-    const classes = [...state.topk.counts()].map((count, index) => {
-      const rows = state.topk.rows(index);
-      const places: number[] = [];
-      for (let row = 0; row < rows.count; row++) {
-        if (!retractions.has(index, rows.identity, 4 * row)) places.push(row);
-      }
-      const digests = new Uint8Array(16 * places.length);
+    const classes = [...state.topk.counts()].map((known, index) => {
+      const { count, identity, keys } = listOf(index);
+      const digests = new Uint8Array(16 * count);
       const view = new DataView(digests.buffer);
-      places.forEach((row, at) => {
-        for (let word = 0; word < 4; word++) view.setUint32(16 * at + 4 * word, rows.identity[4 * row + word]!);
+      identity.subarray(0, 4 * count).forEach((word, at) => {
+        view.setUint32(4 * at, word);
       });
       const has = before?.of(names[index]!);
-      const keys = Float64Array.from(places, (row) => rows.keys[row]!);
-      return { digests, keys, has, complete: count < kept[index]! };
+      return { digests, keys: keys.subarray(0, count), has, complete: known < kept[index]! };
     });
     const exactTo = classes.reduce(
       (least, { keys, complete }) => (complete ? least : Math.min(least, keys.length)),
@@ -109,7 +105,8 @@ export class KCurve {
     this.#keys.forEach((keys, index) => {
       const count = Math.min(k, keys.length);
       if (count < k) starving.push({ label: ranked.labels[index]!, rows: count });
-      if (count > 0) last.push(Math.exp(keys[count - 1]!));
+      // Of a class that people alone filled there is no cut-off.
+      if (count > 0 && Number.isFinite(keys[count - 1]!)) last.push(Math.exp(keys[count - 1]!));
     });
     last.sort((a, b) => a - b);
     return {

@@ -1,5 +1,6 @@
 import type { Config } from "../../schemas/config.js";
 import type { ErrorCode } from "../../schemas/errors.js";
+import type { ImageLabel } from "../../schemas/image-label.js";
 import type { Segment } from "../../schemas/segment.js";
 import type { CandidatesMessage } from "../../schemas/wire/candidates.js";
 
@@ -49,6 +50,30 @@ export type Tapped =
       readonly code: ErrorCode;
       readonly reason: string;
       readonly uri: string;
+    }
+  | {
+      readonly stage: "labels";
+      readonly partition: number;
+      readonly sha256: string;
+      readonly verdict: ImageLabel["verdict"];
+      /** null where no class is named */
+      readonly class: string | null;
+      readonly timeMs: number;
+      readonly by: string | null;
+    }
+  | {
+      /** What a class shard needs of candidates from then on */
+      readonly stage: "thresholds";
+      readonly dataset: string;
+      readonly teacher: string;
+      /** Where the window starts, ms; null: the global one */
+      readonly windowMs: number | null;
+      readonly shard: number;
+      readonly shards: number;
+      /** Records that it knows of */
+      readonly records: number;
+      /** `least`: below it nothing enters the class, e to the rank key; null: all do. `images`: distinct ones, at most K + R */
+      readonly classes: readonly { readonly class: string; readonly least: number | null; readonly images: number }[];
     }
   | {
       readonly stage: "versions";

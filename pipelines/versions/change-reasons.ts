@@ -195,6 +195,7 @@ export function saidText(label: ImageLabel): string {
   if (label.verdict === "is") return `${who} said that it is ${label.class}`;
   if (label.verdict === "not") return `${who} said that it is not ${label.class}`;
   if (label.verdict === "erased") return `${who} erased it`;
+  if (label.verdict === "duplicate") return `${who} said that it is a duplicate`;
   return label.verdict === "none" ? `${who} said that it is of no class` : `${who} withdrew what was said of it`;
 }
 

@@ -12,7 +12,7 @@ import { sayOnTopic, type LabelTopic } from "../kafka/take-in-labels.js";
 
 /** What is said, before it is known of which images, when and by whom. */
 export type Statement =
-  { readonly verdict: "is" | "not"; readonly class: string } | { readonly verdict: "none" | "withdrawn" };
+  { readonly verdict: "is" | "not"; readonly class: string } | { readonly verdict: "none" | "duplicate" | "withdrawn" };
 
 export interface Saying {
   readonly timeMs: number;

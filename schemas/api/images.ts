@@ -71,6 +71,7 @@ export const labelBodySchema = z.discriminatedUnion("verdict", [
   z.strictObject({ verdict: z.literal("is"), class: z.string().min(1), ...saying }),
   z.strictObject({ verdict: z.literal("not"), class: z.string().min(1), ...saying }),
   z.strictObject({ verdict: z.literal("none"), ...saying }),
+  z.strictObject({ verdict: z.literal("duplicate"), ...saying }),
   z.strictObject({ verdict: z.literal("withdrawn"), ...saying }),
 ]);
 export type LabelBody = z.infer<typeof labelBodySchema>;

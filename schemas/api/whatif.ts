@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { selectionSchema } from "../dataset.js";
+import { leftOutSchema } from "../left-out.js";
 import { count, numberText, pendingSchema, rowSchema, sha256Text } from "./shared.js";
 
 /** What differs from the declared selection. */
@@ -73,6 +74,37 @@ export const curveSchema = z.strictObject({
 });
 export type CurveAnswered = z.infer<typeof curveSchema>;
 
+/** What of a class a wall shows. */
+export const wallFilterQuery = {
+  source: z.string().max(2000).optional().describe("only images from there: a folder, an archive, a topic"),
+  day: z
+    .string()
+    .regex(/^\d{4}-\d\d-\d\d$/, "expected YYYY-MM-DD")
+    .optional()
+    .describe("only images of that day, UTC"),
+  licence: z.string().max(2000).optional().describe("only images under it; an empty one: those without any"),
+  show: z
+    .enum(["all", "left-out", "like", "disagree"])
+    .default("all")
+    .describe(
+      "left-out: near duplicates and guarded images; like: images that look the same, together; disagree: those that another teacher takes for another class",
+    ),
+  other: sha256Text
+    .optional()
+    .describe("with disagree: which teacher; by default the one that scored most beside ours"),
+};
+
+const facetSchema = z.array(z.strictObject({ value: z.string(), count })).readonly();
+export const facetsSchema = z.strictObject({
+  sources: facetSchema,
+  /** YYYY-MM-DD, UTC */
+  days: facetSchema,
+  /** An empty one: those without */
+  licences: facetSchema,
+  others: z.array(z.strictObject({ digest: sha256Text, name: z.string() })).readonly(),
+});
+export type Facets = z.infer<typeof facetsSchema>;
+
 /** A place on a class's wall: a row of the version, or one that the archive ranks and the version has not. */
 export const wallRowSchema = z.strictObject({
   /** Place in the ranking as it is now, from 0 */
@@ -82,6 +114,14 @@ export const wallRowSchema = z.strictObject({
   /** How often something was said of the image */
   seen: count,
   row: rowSchema.omit({ rank: true, shard: true, label: true, class: true }),
+  /** Why no version would have it, or the version that is compared with has not: what it is like. null: it would */
+  leftOut: leftOutSchema.nullable(),
+  /** How many images are left out because they are like it */
+  like: count,
+  /** With show=like: the place of the best of the images that are like it */
+  group: count.nullable(),
+  /** With show=disagree: what the other teacher takes it for */
+  other: z.strictObject({ label: z.string(), probability: z.number() }).nullable(),
 });
 export type WallRow = z.infer<typeof wallRowSchema>;
 
@@ -98,6 +138,13 @@ export const wallSchema = z.strictObject({
   /** Images that are ranked, and of those the first K */
   total: count,
   kept: count,
+  /** Images that the filter shows, which `from` counts, and those of them that are kept */
+  shown: count,
+  shownKept: count,
+  /** Near duplicates and guarded images, which are not ranked */
+  leftOut: count,
+  /** What the filter goes by, or cannot tell; null: nothing to say */
+  note: z.string().nullable(),
   /** Where the first row that is not kept would stand: probability of the last kept one, and in the version */
   cutoff: z.number().nullable(),
   cutoffBefore: z.number().nullable(),

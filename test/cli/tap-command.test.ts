@@ -8,10 +8,18 @@ import { recordedTerminal } from "./recorded-terminal.js";
 interface Shown {
   readonly offset: number;
   readonly class?: string;
-  readonly classes?: readonly { readonly class: string; readonly probability: number }[];
+  readonly classes?: readonly {
+    readonly class: string;
+    readonly probability: number;
+    readonly least?: number | null;
+    readonly images?: number;
+  }[];
   readonly code?: string;
   readonly number?: number;
   readonly rows?: number;
+  readonly dataset?: string;
+  readonly verdict?: string;
+  readonly by?: string | null;
 }
 
 describe("sluice tap", () => {
@@ -56,15 +64,41 @@ describe("sluice tap", () => {
     const [version] = await shown("versions", "--limit", "1");
     assert.equal(version!.number, 1);
 
+    const [thresholds] = await shown("thresholds", "--limit", "1");
+    assert.deepEqual([thresholds!.classes!.length, thresholds!.dataset], [10, "default"]);
+    const ranked = thresholds!.classes!.map((one) => one.images!);
+    assert.equal(
+      ranked.reduce((sum, one) => sum + one, 0),
+      2 * 12,
+      "each image in its two best classes",
+    );
+    for (const one of thresholds!.classes!) assert.equal(one.least !== null, one.images === 12, "K and a reserve of 8");
+
     const name = scores[0]!.classes![0]!.class;
     const candidates = await shown("candidates", "--limit", "1", "--class", name);
     assert.deepEqual([candidates[0]!.class, candidates[0]!.offset], [name, scores[0]!.offset]);
   });
 
+  test("shows what people said, as versions come to heed it", async () => {
+    const name = (await shown("scores", "--limit", "1"))[0]!.classes![0]!.class;
+    assert.equal((await place.sluice("label", "not", name, "ab".repeat(32), "--by", "anna")).code, 0);
+    assert.equal((await place.sluice("label", "duplicate", "cd".repeat(32))).code, 0);
+    const said = await shown("labels", "--limit", "2");
+    assert.deepEqual(
+      said.map(({ verdict, class: of, by }) => [verdict, of, by]),
+      [
+        ["not", name, "anna"],
+        ["duplicate", null, null],
+      ],
+    );
+    const { out } = await place.sluice("tap", "labels", "--from-start", "--limit", "1", "--class", name);
+    assert.match(out, new RegExp(`anna: not ${name}  (ab){32}`));
+  });
+
   test("a stage or class that there is not is said with what there is", async () => {
     const stage = await place.sluice("tap", "scroes");
     assert.equal(stage.code, 2);
-    assert.match(stage.err, /images, scores, candidates, quarantine, versions/);
+    assert.match(stage.err, /images, scores, candidates, quarantine, labels, thresholds, versions/);
     const unknown = await place.sluice("tap", "scores", "--class", "unicorn");
     assert.equal(unknown.code, 2);
     assert.match(unknown.err, /E_USAGE: Expected a class that a teacher has, found "unicorn"\. There are /);

@@ -134,7 +134,7 @@ export function standing(
     .flatMap((segment) => segment.labels)
     .map((label) => ({
       image: label.sha256,
-      verdict: label.verdict === "erased" ? ("none" as const) : label.verdict,
+      verdict: label.verdict === "erased" || label.verdict === "duplicate" ? ("none" as const) : label.verdict,
       class: "class" in label ? classNames.indexOf(label.class) : -1,
     }));
   const all = below.flatMap((segment) => segment.labels);

@@ -1,5 +1,5 @@
 import type { ClassDrift } from "../../pipelines/console/class-shares.js";
-import type { ClassWalls } from "../../pipelines/console/class-wall.js";
+import type { ClassWalls } from "../../pipelines/console/wall/class-wall.js";
 import type { HeldSelections } from "../../pipelines/console/held-selections.js";
 import type { HeldManifests } from "../../pipelines/console/held-manifests.js";
 import type { ImageFinder } from "../../pipelines/console/image/image-finder.js";

@@ -1,5 +1,5 @@
 import { ClassDrift } from "../../pipelines/console/class-shares.js";
-import { ClassWalls } from "../../pipelines/console/class-wall.js";
+import { ClassWalls } from "../../pipelines/console/wall/class-wall.js";
 import { HeldManifests } from "../../pipelines/console/held-manifests.js";
 import { HeldSelections } from "../../pipelines/console/held-selections.js";
 import { ImageFinder } from "../../pipelines/console/image/image-finder.js";
@@ -45,7 +45,7 @@ export async function openConsole(options: OpenConsoleOptions): Promise<Console>
     manifests: new HeldManifests(store, nowMs),
     groups,
     drawn: new DrawnRows(groups),
-    walls: new ClassWalls(groups, stream),
+    walls: new ClassWalls(store, groups, stream),
     held: new HeldSelections({
       store,
       // Half for rankings; the other half for rows that are looked at, and for what else runs here.

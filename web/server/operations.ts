@@ -12,7 +12,7 @@ import { retry, review } from "./operations/review.js";
 import { promote, teachers, withdraw } from "./operations/teachers.js";
 import { flow, kept, overview, status } from "./operations/overview.js";
 import { classes, classRows, diff, diffRows, rows, tags, verify, version, versions } from "./operations/versions.js";
-import { curve, wall, whatif, whatifRows } from "./operations/walls.js";
+import { curve, facets, wall, whatif, whatifRows } from "./operations/walls.js";
 
 /** All that the server answers, in the order of its document. */
 export function consoleOperations(events: EventStreams): Operation[] {
@@ -32,6 +32,7 @@ export function consoleOperations(events: EventStreams): Operation[] {
     diff,
     diffRows,
     wall,
+    facets,
     whatif,
     curve,
     whatifRows,

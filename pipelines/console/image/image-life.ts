@@ -198,7 +198,7 @@ function missed(
 function takesOut(label: ImageLabel, className: string): boolean {
   if (label.verdict === "is") return label.class !== className;
   if (label.verdict === "not") return label.class === className;
-  return label.verdict === "none";
+  return label.verdict === "none" || label.verdict === "duplicate";
 }
 
 function isCovered({ provenance }: Manifest, batch: ScoredBatch): boolean {

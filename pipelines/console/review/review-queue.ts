@@ -165,7 +165,7 @@ function itemOf(manifest: Manifest, row: IndexRow, said: Said, why: string): Rev
 /** Whether people said that an image is of a class; null where they said nothing that tells. */
 export function isRight(labels: readonly ImageLabel[] | undefined, label: string): boolean | null {
   const last = labels?.at(-1);
-  if (last === undefined || last.verdict === "withdrawn") return null;
+  if (last === undefined || last.verdict === "withdrawn" || last.verdict === "duplicate") return null;
   if (last.verdict === "is") return last.class === label;
   if (last.verdict === "not") return last.class === label ? false : null;
   return false;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { OutputStream } from "../../../cli/terminal.js";
+import { FullScreen } from "../../../cli/watch/full-screen.js";
 import { statusFrame, statusLine, type WatchedStatus } from "../../../cli/watch/status-frame.js";
 
 const SEEN: WatchedStatus = {
@@ -84,4 +86,30 @@ test("a run that has ended, or says nothing any more, limits nothing; a store th
   assert.match(text, /no run in this data folder just now/);
   assert.match(text, /store: cannot be read\. It does not answer\./);
   assert.doesNotMatch(statusLine(silent), /limits/);
+});
+
+test("a pause is said, by whom and why", () => {
+  const control = { number: 3, want: "pause", by: "anna", reason: "disk is full", atMs: 0 } as const;
+  const text = statusFrame({ ...SEEN, control }, 100).join("\n");
+  assert.match(text, /^Paused by anna at 1970-01-01T00:00:00\.000Z: disk is full\.$/m);
+});
+
+test("where there are more lines than rows, the last row says which are shown, and keys move them", () => {
+  let said = "";
+  const screen = new FullScreen({
+    rows: 4,
+    columns: 40,
+    write: (text: string) => (said = text),
+  } as unknown as OutputStream);
+  const lines = ["one", "two", "three", "four", "five", "six"];
+  const shown = (): string[] => said.replace(/\u001b\[\??\d*[A-Za-z]/g, "").split("\r\n");
+  screen.draw(lines);
+  assert.deepEqual(shown(), ["one", "two", "three", "lines 1 to 3 of 6  ↑ ↓ move"]);
+  screen.scroll(2);
+  assert.deepEqual(shown(), ["three", "four", "five", "lines 3 to 5 of 6  ↑ ↓ move"]);
+  screen.scroll(99);
+  assert.deepEqual(shown().slice(0, 3), ["four", "five", "six"]);
+  screen.scroll(-99);
+  screen.draw(lines.slice(0, 4));
+  assert.deepEqual(shown(), ["one", "two", "three", "four"]);
 });

@@ -3,7 +3,7 @@ import type { ImageLabel } from "../../../schemas/image-label.ts";
 import { CallError, post } from "../calls.ts";
 import { noteChange } from "../live.ts";
 
-export type Verdict = "is" | "not" | "none";
+export type Verdict = "is" | "not" | "none" | "duplicate";
 
 /** Whose name stands on what is said: kept in this browser; null takes the server's. */
 const AUTHOR = "sluice-author";
@@ -28,7 +28,7 @@ const byWhom = (): { readonly by?: string } => {
   return by === null ? {} : { by };
 };
 
-const VERDICT_TEXT = { is: "is", not: "is not", none: "is of no class" } as const;
+const VERDICT_TEXT = { is: "is", not: "is not", none: "is of no class", duplicate: "is a duplicate" } as const;
 
 /** Says it of an image of a class. `seen`: how often something had been said of it when it was shown. */
 export async function say(
@@ -37,11 +37,15 @@ export async function say(
   label: string,
 ): Promise<Said> {
   const { sha256, seen } = image;
-  const about = verdict === "none" ? { verdict } : { verdict, class: label };
+  const about = isOfClass(verdict) ? { verdict, class: label } : { verdict };
   const { images } = await post<Labelled>("/api/labels", { ...about, sha256: [sha256], seen, ...byWhom() });
   noteChange();
-  const text = `${VERDICT_TEXT[verdict]}${verdict === "none" ? "" : ` ${label}`}`;
+  const text = `${VERDICT_TEXT[verdict]}${isOfClass(verdict) ? ` ${label}` : ""}`;
   return { sha256, text, seen: images[0]?.seen ?? seen + 1 };
+}
+
+function isOfClass(verdict: Verdict): verdict is "is" | "not" {
+  return verdict === "is" || verdict === "not";
 }
 
 export async function takeBack({ sha256, seen }: Said): Promise<void> {
@@ -63,10 +67,12 @@ export function saidText(label: ImageLabel): string {
   const who = label.by ?? "Somebody";
   if (label.verdict === "is") return `${who} said: is ${label.class}`;
   if (label.verdict === "not") return `${who} said: is not ${label.class}`;
+  if (label.verdict === "duplicate") return `${who} said: a duplicate`;
   return label.verdict === "none" ? `${who} said: of no class` : `${who} withdrew what was said`;
 }
 
 /** The verdict that a key stands for. */
 export function verdictOf(key: string): Verdict | null {
-  return key === "1" ? "is" : key === "2" ? "not" : key === "3" ? "none" : null;
+  const verdicts: Readonly<Record<string, Verdict>> = { 1: "is", 2: "not", 3: "none", d: "duplicate", D: "duplicate" };
+  return verdicts[key] ?? null;
 }

@@ -12,7 +12,7 @@ import { flow, kept, overview, status } from "../operations/overview.js";
 import { review } from "../operations/review.js";
 import { teachers } from "../operations/teachers.js";
 import { classes, classRows, diff, diffRows, tags, verify, version, versions } from "../operations/versions.js";
-import { curve, wall, whatif } from "../operations/walls.js";
+import { curve, facets, wall, whatif } from "../operations/walls.js";
 import { Refusal } from "../refusal.js";
 
 /** A part of an answer: text (JSON), or a picture in base64. */
@@ -49,6 +49,7 @@ export const READING: Readonly<Record<string, Operation>> = {
   diff,
   diff_rows: diffRows,
   wall,
+  wall_filters: facets,
   whatif,
   whatif_curve: curve,
   image: life,

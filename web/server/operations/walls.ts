@@ -2,7 +2,7 @@ import { counted } from "../../../schemas/counted.js";
 import { z } from "zod";
 import { cut } from "../../../pipelines/console/what-if-cut.js";
 import { exportedRows, groupsOfCut, ROW_FORMATS, ROW_TYPES } from "../../../pipelines/console/exported-rows.js";
-import type { WallPage } from "../../../pipelines/console/class-wall.js";
+import type { WallPage } from "../../../pipelines/console/wall/class-wall.js";
 import type { HeldSelection } from "../../../pipelines/console/held-selection.js";
 import type { AskedSelection, HeldAnswer } from "../../../pipelines/console/held-selections.js";
 import { archivedTeacher } from "../../../pipelines/rebuild.js";
@@ -13,7 +13,9 @@ import type { Manifest } from "../../../schemas/manifest.js";
 import { classPath, datasetPath, pageQuery, versionPath, type Pending } from "../../../schemas/api/shared.js";
 import {
   curveSchema,
+  facetsSchema,
   settingQuery,
+  wallFilterQuery,
   wallSchema,
   whatifSchema,
   type Answer,
@@ -41,10 +43,13 @@ export const wall = answering(
         .enum(["archive", "version"])
         .default("archive")
         .describe("version: its own rows, as they were published"),
+      ...wallFilterQuery,
     },
     answer: wallSchema,
   },
   async ({ console, path, query }) => {
+    const { source, day, licence, show, other } = query;
+    const filter = { source, day, licence, show, other };
     const manifest = await versionOrNone(console, path.dataset, query.version);
     const dataset = await declaredDataset(console, path.dataset);
     const asked: HeldAnswer =
@@ -63,9 +68,7 @@ export const wall = answering(
     }
     const labels = held?.ranked.labels ?? manifest?.classes.map(({ label }) => label) ?? [];
     if (labels.length > 0 && path.class >= labels.length) {
-      throw new Refusal(404, "E_USAGE", `Expected a class from 0 to ${labels.length - 1}, found ${path.class}.`, {
-        field: "class",
-      });
+      throw noSuchClass(labels.length, path.class);
     }
     const label = labels[path.class] ?? "";
     const versionClass = manifest === null ? -1 : sameClass(manifest, path.class, label);
@@ -83,7 +86,10 @@ export const wall = answering(
     if (held !== null) {
       const against = manifest === null || inVersion === undefined ? null : { manifest, versionClass };
       const { from, limit } = query;
-      const page = await seenOf(console, await console.walls.ofArchive(held, path.class, against, { from, limit, k }));
+      const page = await seenOf(
+        console,
+        await filtered(console.walls.ofArchive(held, path.class, against, { from, limit, k, filter })),
+      );
       remember(
         console,
         page.rows.map(({ row }) => row),
@@ -98,13 +104,21 @@ export const wall = answering(
         basis: "version" as const,
         why: "being read",
         total: 0,
+        shown: 0,
+        shownKept: 0,
+        leftOut: 0,
         kept: 0,
         cutoff: null,
         retracted: 0,
+        note: null,
         rows: [],
       };
     }
-    const page = await seenOf(console, await console.walls.ofVersion(manifest, versionClass, query.from, query.limit));
+    const { from, limit } = query;
+    const page = await seenOf(
+      console,
+      await console.walls.ofVersion(manifest, versionClass, { from, limit, k, filter }),
+    );
     remember(
       console,
       page.rows.map(({ row }) => row),
@@ -113,6 +127,43 @@ export const wall = answering(
     return { ...frame, ...page, basis: "version" as const, why, kept: page.total };
   },
 );
+
+/** A selection that the other teacher's classes do not have is the caller's matter. */
+async function filtered(page: Promise<WallPage>): Promise<WallPage> {
+  try {
+    return await page;
+  } catch (error) {
+    if (!isSluiceError(error, "E_SELECTION")) throw error;
+    throw new Refusal(400, error.code, error.message, { field: "show" });
+  }
+}
+
+export const facets = answering(
+  {
+    route: "/api/datasets/{dataset}/classes/{class}/facets",
+    summary:
+      "what a class's wall can be filtered by: sources, days, licences, other teachers; how many images each has",
+    path: { ...datasetPath, ...classPath },
+    answer: facetsSchema,
+  },
+  async ({ console, path }) => {
+    const manifest = await versionOrNone(console, path.dataset, "latest");
+    const dataset = await declaredDataset(console, path.dataset);
+    const { held } = dataset === null ? { held: null } : await ask(console, dataset);
+    const labels = held?.ranked.labels ?? manifest?.classes.map(({ label }) => label) ?? [];
+    const label = labels[path.class];
+    if (label === undefined) throw noSuchClass(labels.length, path.class);
+    const versionClass = manifest === null ? -1 : sameClass(manifest, path.class, label);
+    const against = manifest?.classes[versionClass] === undefined ? null : { manifest, versionClass };
+    if (held !== null) return console.walls.facets(held, path.class, against);
+    if (against === null) return { sources: [], days: [], licences: [], others: [] };
+    return { ...(await console.walls.facetsOfVersion(against.manifest, versionClass)), others: [] };
+  },
+);
+
+function noSuchClass(classes: number, found: number): Refusal {
+  return new Refusal(404, "E_USAGE", `Expected a class from 0 to ${classes - 1}, found ${found}.`, { field: "class" });
+}
 
 export const whatif = answering(
   {
@@ -134,8 +185,9 @@ export const whatif = answering(
     const dataset = await withSetting(console, path.dataset, query);
     const k = query.k ?? numericK(dataset);
     const asked = await ask(console, dataset, k);
-    const found = asked.held === null ? null : (await asked.held.curve()).at(k);
-    const pending = found === null ? pendingOf(asked) : null;
+    const leavesOut = asked.held?.leavesOut === true;
+    const found = asked.held === null || leavesOut ? null : (await asked.held.curve()).at(k);
+    const pending = found === null && !leavesOut ? pendingOf(asked) : null;
     const newest = asked.held?.newest ?? (await versionOrNone(console, path.dataset, "latest"));
     const named = newest === null ? null : { number: newest.number, id: newest.id };
     if (found !== null)
@@ -144,11 +196,13 @@ export const whatif = answering(
     return {
       answer: within,
       pending,
-      refused: within === null && pending === null ? (asked.refused ?? REFUSED) : null,
+      refused: within === null && pending === null ? (asked.refused ?? (leavesOut ? LEAVES_OUT : REFUSED)) : null,
     };
   },
 );
 
+const LEAVES_OUT =
+  "near duplicates or guarded images are left out, which one by one must be compared for that: `sluice whatif` answers";
 const REFUSED = "the archive cannot be ranked for this at the moment; `sluice whatif` says more";
 
 export const curve = answering(
@@ -163,6 +217,7 @@ export const curve = answering(
     const dataset = await withSetting(console, path.dataset, query);
     const asked = await ask(console, dataset, query.k);
     if (asked.held === null) return { curve: null, pending: pendingOf(asked), refused: asked.refused };
+    if (asked.held.leavesOut) return { curve: null, pending: null, refused: LEAVES_OUT };
     const made = await asked.held.curve();
     const points = made.samples(CURVE_POINTS).flatMap((at) => {
       const answer = made.at(at);
