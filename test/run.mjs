@@ -2,16 +2,12 @@
 // `*.test.ts` are unit tests (no network, server or GPU), `*.integration.ts` start the real services themselves, `*.browser.ts` a Chromium. `*.native.ts` need a
 // native TensorFlow.js and are run by engines.ts; unit tests do without it where it is built, so that they are the same everywhere.
 //
-// Unit tests of one folder share a process: loading the libraries takes longer than most tests do. A process to itself has a file with
-// hooks of its own outside any `describe`, one that says so with a reason, and one that lies in no folder.
+// Unit tests of one folder share a process: loading the libraries takes longer than most tests do. Each file is a suite of its own there, so that its hooks
+// are called around its own tests alone. A process to itself has a file that lies in no folder.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { pathToFileURL } from "node:url";
-
-const ALONE = /^\/\/ Runs in a process of its own: \S/m;
-const OWN_HOOKS = /^(before|after|beforeEach|afterEach)\(/m;
 
 const root = join(import.meta.dirname, "..");
 const built = process.env.SLUICE_BUILD ?? join(root, "dist");
@@ -28,11 +24,23 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+/** A module of one suite a file. A suite takes what is registered while it is called: none of the files may await outside its tests. */
+function suites(members) {
+  const lines = members.map((file) => {
+    const path = JSON.stringify(join(built, "test", file));
+    return `describe(${JSON.stringify(sourceOf(file))}, () => void require(${path}));\n`;
+  });
+  return [
+    'import { createRequire } from "node:module";\nimport { describe } from "node:test";\n',
+    "const require = createRequire(import.meta.url);\n",
+    ...lines,
+  ].join("");
+}
+
 /** Files that share a process, by a name for it */
 const groups = new Map();
 for (const file of files) {
-  const text = readFileSync(sourceOf(file), "utf8");
-  const isAlone = kind !== "unit" || dirname(file) === "." || ALONE.test(text) || OWN_HOOKS.test(text);
+  const isAlone = kind !== "unit" || dirname(file) === ".";
   const name = isAlone ? file : dirname(file).split("/").slice(0, 2).join("-");
   groups.set(name, [...(groups.get(name) ?? []), file]);
 }
@@ -41,8 +49,7 @@ try {
   const entries = [...groups].map(([name, members]) => {
     if (members.length === 1) return relative(process.cwd(), join(built, "test", members[0]));
     const entry = join(folder, `${name}.mjs`);
-    const urls = members.map((file) => pathToFileURL(join(built, "test", file)).href);
-    writeFileSync(entry, urls.map((url) => `await import(${JSON.stringify(url)});\n`).join(""));
+    writeFileSync(entry, suites(members));
     return entry;
   });
   const run = spawnSync(

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -14,7 +15,7 @@ import { temporaryFolder } from "../../../fixtures/temporary-folder.js";
 const WRITER = { exclusive: true, command: "test" } as const;
 const APPEND_PROGRAM = fileURLToPath(new URL("./append-program.js", import.meta.url));
 
-const shared = await mkdtemp(join(tmpdir(), "sluice-log-"));
+const shared = mkdtempSync(join(tmpdir(), "sluice-log-"));
 logConformance({
   name: "embedded",
   open: () => openEmbeddedLog(shared, WRITER),

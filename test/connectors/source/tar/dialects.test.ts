@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -22,7 +23,7 @@ interface PythonMember {
   readonly mtimeMs: number;
 }
 
-const expected = JSON.parse(await readFile(join(TARS, "expected.json"), "utf8")) as Record<string, PythonMember[]>;
+const expected = JSON.parse(readFileSync(join(TARS, "expected.json"), "utf8")) as Record<string, PythonMember[]>;
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 for (const [name, members] of Object.entries(expected)) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { existsSync, mkdtempSync } from "node:fs";
+import { mkdir, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ import { LineProcess } from "../../../fixtures/line-process.js";
 import { mountedFolder } from "../../../fixtures/mounted-folder.js";
 import { temporaryFolder } from "../../../fixtures/temporary-folder.js";
 
-const shared = await mkdtemp(join(tmpdir(), "sluice-store-"));
+const shared = mkdtempSync(join(tmpdir(), "sluice-store-"));
 storeConformance({
   name: "filesystem",
   open: () => openFilesystemStore(shared),
