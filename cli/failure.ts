@@ -74,6 +74,7 @@ export const EXIT_TEXT: readonly (readonly [code: number, meaning: string])[] = 
   [EXIT.usage, "the command line or the configuration is wrong; nothing was done"],
   [EXIT.verification, "a version does not verify"],
   [EXIT.locked, "another process works on this data folder"],
+  [EXIT.budget, "the time given with --budget is used up; the same command goes on from there"],
   [EXIT.interrupted, "stopped by Ctrl-C or SIGTERM; the same command goes on from there"],
   [143, "ended by SIGTERM before its work began"],
 ];

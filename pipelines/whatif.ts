@@ -3,6 +3,8 @@ import { selectedClasses } from "../operators/select/class-map.js";
 import { SpanState } from "../operators/topk/dataset-state.js";
 import { quota } from "../operators/select/quota.js";
 import { ranking } from "../operators/select/ranking.js";
+import { rowTest, type ConditionName } from "../operators/select/row-conditions.js";
+import { isIn } from "../operators/select/windows.js";
 import { estimateTopkBytes } from "../operators/topk/topk-size.js";
 import { ArchiveReader } from "../operators/archive/archive-reader.js";
 import { leaveOutOf, placementsOf } from "../operators/state/cut.js";
@@ -45,10 +47,18 @@ export interface WhatifSettings {
   readonly temperature: readonly (number | null)[];
 }
 
+/** How many archived rows of the window a condition of `select.where` leaves out, the first that a row does not meet. */
+export interface LeftOutByCondition {
+  readonly condition: ConditionName;
+  readonly rows: number;
+}
+
 export interface Whatif {
   /** What the overlap is with; null where nothing is published */
   readonly newest: { readonly number: number; readonly id: string } | null;
   readonly segments: number;
+  /** The same for all settings; none where nothing is asked of rows */
+  readonly where: readonly LeftOutByCondition[];
   readonly answers: readonly (SettingAnswer | RefusedSetting)[];
 }
 
@@ -89,9 +99,16 @@ async function whatifPinned(options: WhatifOptions): Promise<Whatif> {
   const temperatures = settings.temperature.length === 0 ? [null] : settings.temperature;
   const groups = temperatures.flatMap((temperature) => settings.p.map((p) => groupOf(options, p, temperature)));
   assertMemory(groups, options);
+  const leavesOut = rowTest(dataset.select.where);
+  const leftOut = new Map<ConditionName, number>();
   let segments = 0;
   await eachSegment(options, (segment) => {
     segments++;
+    for (let row = 0; leavesOut !== null && row < segment.batch.count; row++) {
+      if (!isIn(options.span, Number(segment.batch.eventTimeMs[row]!))) continue;
+      const condition = leavesOut(segment.batch, row);
+      if (condition !== null) leftOut.set(condition, (leftOut.get(condition) ?? 0) + 1);
+    }
     for (const group of groups) take(group, segment);
   });
   const images = await labelledImages(store, options.stream, await labelFrontier(store, options.stream));
@@ -134,7 +151,8 @@ async function whatifPinned(options: WhatifOptions): Promise<Whatif> {
     }
     group.state = null;
   }
-  return { newest: newest === null ? null : { number: newest.number, id: newest.id }, segments, answers };
+  const where = [...leftOut].map(([condition, rows]) => ({ condition, rows }));
+  return { newest: newest === null ? null : { number: newest.number, id: newest.id }, segments, where, answers };
 }
 
 function groupOf(options: WhatifOptions, p: number, temperature: number | null): Group {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { triggerSchema } from "./trigger.js";
 import { keepSchema } from "./keep-rule.js";
 import { canonicalJson, type Json } from "./canonical.js";
+import { canonicalWhere, whereFaults, whereSchema } from "./where.js";
 
 const kOfClass = z.int().positive();
 
@@ -79,6 +80,11 @@ export const selectionSchema = z.strictObject({
     })
     .optional()
     .describe("near duplicates of better images are left out, and the next ones move up"),
+  where: whereSchema
+    .optional()
+    .describe(
+      "what an image must be to be chosen from at all: a row that does not meet it is as if it had never been scored",
+    ),
 });
 export type Selection = z.infer<typeof selectionSchema>;
 
@@ -88,7 +94,7 @@ export function selectionFaults(selection: Selection): { path: string[]; message
   const refuse = (condition: boolean, path: string[], message: string): void => {
     if (condition) faults.push({ path, message });
   };
-  const { k, decay, order, seed, balanced, overlap, repeat, labels } = selection;
+  const { k, decay, order, seed, balanced, overlap, repeat, labels, where } = selection;
   const random = order === "random";
   refuse(random && seed === undefined, ["order"], "expected a seed with order: random, found none");
   refuse(!random && seed !== undefined, ["seed"], "expected order: random with a seed, found order: ranked");
@@ -104,6 +110,7 @@ export function selectionFaults(selection: Selection): { path: string[]; message
     ["k"],
     "expected one K with balanced: false: the rank is over all classes",
   );
+  faults.push(...whereFaults(where ?? {}).map(({ path, message }) => ({ path: ["where", ...path], message })));
   const taken = new Map<string, string>();
   for (const [label, members] of Object.entries(labels ?? {})) {
     for (const [at, member] of members.entries()) {
@@ -214,6 +221,12 @@ export const datasetSchema = z.strictObject({
     .describe(
       "an image that somebody says is of a class stands in it, before the teacher's rows (place, the default); or what people say only takes images out (retract)",
     ),
+  deltas: z
+    .boolean()
+    .optional()
+    .describe(
+      "beside each version an object with the rows that entered and left since the one before; the versions topic names it",
+    ),
   keep: keepSchema
     .optional()
     .describe("which versions `sluice gc` leaves; by default all. Those that a tag, a loop or a model names stay, too"),
@@ -243,7 +256,8 @@ export function reserveOf(dataset: Dataset): number {
 export function canonicalSelection(selection: Selection): Json {
   const defaults = selectionSchema.parse({});
   const members: Record<string, Json> = { k: selection.k, p: selection.p };
-  for (const [name, value] of Object.entries(selection)) {
+  for (const [name, given] of Object.entries(selection)) {
+    const value = name === "where" ? canonicalWhere(selection.where) : given;
     if (value === undefined) continue;
     const byDefault = defaults[name as keyof Selection];
     if (byDefault === undefined || canonicalJson(value) !== canonicalJson(byDefault)) members[name] = value;

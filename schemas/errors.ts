@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   E_FILE_HANDLES: "The shell or the machine allows no more open files; `ulimit -n 1024` does.",
   E_LOCKED: "Another process works on this data folder; its pid is in the message.",
   E_CANCELLED: "The work was stopped on request; it resumes where it stopped.",
+  E_BUDGET: "The time that was given is used up; what was scored is archived, and the same command goes on from there.",
   E_SERVICE:
     "A local server (Kafka, object store) or the native TensorFlow.js cannot be built or started; the message says what is missing.",
   E_INTERNAL: "An invariant of Sluice itself is broken: please report it.",
@@ -93,7 +94,7 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** What a process exits with. Documented in `sluice --help`. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, verification: 3, locked: 4, interrupted: 130 } as const;
+export const EXIT = { ok: 0, failed: 1, usage: 2, verification: 3, locked: 4, budget: 5, interrupted: 130 } as const;
 
 const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_USAGE",
@@ -133,6 +134,7 @@ export class SluiceError extends Error {
     if (USAGE_CODES.has(this.code)) return EXIT.usage;
     if (this.code === "E_LOCKED") return EXIT.locked;
     if (this.code === "E_VERSION_CORRUPT") return EXIT.verification;
+    if (this.code === "E_BUDGET") return EXIT.budget;
     if (this.code === "E_CANCELLED") return EXIT.interrupted;
     return EXIT.failed;
   }

@@ -133,6 +133,8 @@ export const keys = {
   /** What was erased from a version, as one of a row of objects numbered from 1. */
   redaction: (dataset: string, number: number, redaction: number): string =>
     `versions/${dataset}/${number}/redactions/${digits(redaction)}.json`,
+  /** What makes the version before it into this one; a cache, made where the dataset asks for it. */
+  delta: (dataset: string, number: number): string => `versions/${dataset}/${number}/delta.parquet`,
   /** That a version was let go, or is kept again, as one of a row of objects numbered from 1: they take turns. */
   retirement: (dataset: string, number: number, turn: number): string =>
     `versions/${dataset}/${number}/retirements/${digits(turn)}.json`,

@@ -19,13 +19,15 @@ import { followTeachers, withTeachers } from "../follow-teachers.js";
 import { declareCall, selectedSource } from "../declare-call.js";
 import type { SettingFlag } from "../invocation.js";
 import { openControl } from "../flow-control.js";
+import { durationArgument } from "../duration-argument.js";
 import { positiveNumber } from "../number-argument.js";
+import { planText } from "../report/ingest-plan.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { ingestCounts, lateText } from "../report/ingest-counts.js";
 import { throwRefused } from "../report/refused.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { stageSharesText } from "../report/stage-shares.js";
-import { bytesText } from "../wording.js";
+import { bytesText, durationText } from "../wording.js";
 import { sourceArgument } from "../source-argument.js";
 import { declareSourceFlags, type SourceFlags } from "../source-flags.js";
 import { declareMetricsFlags, metricsSettings, observedWork, type MetricsFlags } from "../metrics-flags.js";
@@ -37,6 +39,9 @@ interface IngestFlags extends ScoringFlags, SourceFlags, AllowanceFlags, Metrics
   readonly publish: boolean;
   readonly follow?: boolean;
   readonly rescan: number;
+  readonly plan?: boolean;
+  readonly sample: number;
+  readonly budget?: number;
 }
 
 /** How often triggers are looked at, ms */
@@ -61,9 +66,21 @@ export const declare: DeclareCommand = (command, invocation) => {
       positiveNumber,
       10,
     )
+    .option("--plan", "score a sample, say what all would take, and archive and publish nothing")
+    .option("--sample <n>", "with --plan: images that are drawn at random and scored", positiveNumber, 500)
+    .option(
+      "--budget <duration>",
+      "stop in order after 90s, 30m, 2h …; the same command goes on from there",
+      durationArgument,
+    )
     .addHelpText(
       "after",
       exampleText([
+        [
+          "sluice ingest photographs/ --plan --teacher model.onnx",
+          "time, engine hours, bytes and fill of each class beforehand",
+        ],
+        ["sluice ingest photographs/ --budget 2h", "stops after two hours, and exits with 5 where there is more to do"],
         ["sluice ingest photographs/ --teacher model.onnx", "scores every picture below the folder, and publishes"],
         [
           "sluice ingest photographs/",
@@ -122,6 +139,22 @@ export const declare: DeclareCommand = (command, invocation) => {
         if (selected?.isNew === true && !mayBeEmpty) await assertNotEmpty(config, paths, openingOf(selected.source));
         const source =
           selected === null ? null : await openSource(config, paths, { ...openingOf(selected.source), mayBeEmpty });
+        if (flags.plan === true) {
+          if (selected === null || flags.follow === true || flags.budget !== undefined) throw planAlone();
+          const { planIngest } = await import("../../pipelines/ingest-plan.js");
+          const looked = await openSource(config, paths, { ...openingOf(selected.source), kept: null });
+          const scoring = await openScoring(withOwnSource(config, selected.source), note, { teacher: first.teacher });
+          try {
+            const begunMs = process.uptime() * 1000;
+            const asked = { ...scoring, config, source: looked, images: flags.sample, seed: 1, begunMs };
+            const plan = await planIngest({ ...asked, stop, onProgress });
+            run.result(planText(plan, paths.join(", ")), plan);
+          } finally {
+            await scoring.close();
+          }
+          return;
+        }
+        const spent = budgetOf(flags);
         const workspace = await openWorkspace(config, "sluice ingest", observing);
         /** With one teacher, until it ends or another one stands; then this returns that one with what is declared by then. */
         const ingestBy = async (
@@ -163,9 +196,9 @@ export const declare: DeclareCommand = (command, invocation) => {
                 observer: observing.observer,
                 onWarning: warn,
               }).finally(() => control.close());
-            const { result, changed } = await withTeachers(follow, stop, ingesting);
+            const { result, changed } = await withTeachers(follow, AbortSignal.any([stop, spent]), ingesting);
             const { counts, stopped, engine, frontier, published, refused, late, stages } = result;
-            if (changed && !stop.aborted) {
+            if (changed && !stop.aborted && !spent.aborted) {
               note(ingestCounts(counts));
               return true;
             }
@@ -183,7 +216,14 @@ export const declare: DeclareCommand = (command, invocation) => {
               refused: refused.map(({ dataset, error }) => ({ dataset, code: error.code, message: error.message })),
               late,
             };
-            if (stopped && flags.follow !== true) {
+            if (stopped && !stop.aborted && published.length === 0 && flags.follow !== true) {
+              throw new SluiceError(
+                "E_BUDGET",
+                `Stopped after ${durationText(flags.budget ?? 0)}, as --budget says. ${ingestCounts(counts)} What was scored is archived; nothing was published. The same command goes on from there.`,
+                object,
+              );
+            }
+            if (stop.aborted && flags.follow !== true) {
               throw new SluiceError(
                 "E_CANCELLED",
                 `Stopped on request. ${ingestCounts(counts)} The same command goes on from there.`,
@@ -220,6 +260,18 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
+
+/** Aborts when the time that was given is over; never where none was. */
+function budgetOf({ budget }: IngestFlags): AbortSignal {
+  return budget === undefined ? new AbortController().signal : AbortSignal.timeout(budget);
+}
+
+function planAlone(): SluiceError {
+  return new SluiceError(
+    "E_USAGE",
+    "Expected --plan with a source, and without --follow and --budget: it scores a sample of the source, and takes nothing in.",
+  );
+}
 
 function memoryText({ stateBytes, memoryBytes }: MemoryEstimate): string {
   return `memory: top-K states come to ${bytesText(stateBytes)} when every class is full, of ${bytesText(memoryBytes)}`;

@@ -5,6 +5,7 @@ import type { Selection } from "../../schemas/dataset.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { CLASS_LIST, classListArgument } from "../class-list-argument.js";
 import { exampleText, type DeclareCommand } from "../command.js";
+import { assignedDataset } from "../dataset-assignments.js";
 import { openDeclared } from "../declared-config.js";
 import { datasetNamed } from "../existing-store.js";
 import { whatifText } from "../report/whatif.js";
@@ -15,6 +16,7 @@ interface Flags {
   readonly p?: number[];
   readonly temperature?: number[];
   readonly floor?: number;
+  readonly where?: string;
   readonly classes?: string[];
   readonly teacherDigest?: string;
   readonly plot?: string;
@@ -34,6 +36,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option("--p <list>", "P: classes that an image stands for, such as 1,5,10", numbers(1, 2 ** 29, true))
     .option("--temperature <list>", "temperatures, such as 1,2; the card's is exact from the top M classes", numbers(0))
     .option("--floor <probability>", "least probability of a chosen row", (text) => numbers(0)(text)[0]!)
+    .option("--where <conditions>", "what an image must be, such as '{licence: [CC0], width: {least: 224}}'")
     .option("--classes <list>", CLASS_LIST, classListArgument)
     .option(
       "--teacher-digest <digest>",
@@ -52,6 +55,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           "sluice whatif --classes cat,dog --p 1 --floor 0.5",
           "two classes only, and only of images that are likely theirs",
         ],
+        ["sluice whatif --where '{licence: [CC0, CC-BY-4.0]}'", "only images that the licence allows"],
       ]),
     )
     .action(async (name: string | undefined, flags: Flags) => {
@@ -66,8 +70,12 @@ export const declare: DeclareCommand = (command, invocation) => {
         const { config, declared, store } = await openDeclared(run, [], { say: true });
         try {
           const standing = datasetNamed(config, name);
+          const asked =
+            flags.where === undefined
+              ? standing
+              : assignedDataset(standing.name, standing, [`where=${flags.where}`], config.archive).dataset;
           const whole: Selection = {
-            ...standing.select,
+            ...asked.select,
             ...(flags.floor === undefined ? {} : { floor: floorOf(flags.floor) }),
           };
           const { digest, card } = await archivedTeacher(store, flags.teacherDigest, declared.settings?.teacher);

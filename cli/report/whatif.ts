@@ -7,7 +7,7 @@ import { tableText } from "../wording.js";
 const NAMED = 3;
 
 /** One line a setting; the reasons of those that cannot be answered below. */
-export function whatifText({ answers, newest, segments }: Whatif, plot: string | null): string {
+export function whatifText({ answers, newest, segments, where }: Whatif, plot: string | null): string {
   const reasons = [...new Set(answers.flatMap((one) => ("refused" in one ? [one.refused] : [])))];
   return [
     tableText(
@@ -59,6 +59,11 @@ export function whatifText({ answers, newest, segments }: Whatif, plot: string |
     newest === null
       ? "Overlap is with the newest version, and there is none yet."
       : `Overlap: share of the setting's rows that version ${newest.number} (${newest.id.slice(0, 12)}) has as well.`,
+    ...(where.length === 0
+      ? []
+      : [
+          `Left out by where: ${where.map(({ condition, rows }) => `${condition} ${counted(rows, "row")}`).join(", ")}.`,
+        ]),
     `${counted(segments, "segment")} read; nothing was written${plot === null ? "" : ` but ${plot}`}.`,
   ].join("\n");
 }

@@ -207,9 +207,16 @@ function oneRow({ origin, scores }: ScoredRow): RankableBatch {
     partition: new Int32Array(1),
     offset: new BigInt64Array(1),
     eventTimeMs: BigInt64Array.of(BigInt(origin.eventTimeMs)),
+    sizeBytes: Uint32Array.of(origin.sizeBytes),
+    width: Uint32Array.of(scores.width),
+    height: Uint32Array.of(scores.height),
+    licence: { get: () => origin.licence },
+    origin: { get: () => origin.origin },
+    notes: { get: () => scores.notes },
     classes: scores.classes,
     keys: scores.keys,
     logits: scores.logits,
+    logSumExp: Float64Array.of(scores.logSumExp),
     allLogits: scores.allLogits,
   };
 }

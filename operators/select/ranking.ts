@@ -6,6 +6,7 @@ import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { selectedClasses, selectedNames, type ClassMap } from "./class-map.js";
 import { MappedScores } from "./mapped-scores.js";
 import { randomRank } from "./random-rank.js";
+import { rowTest, type ConditionColumns, type RowTest } from "./row-conditions.js";
 
 /** The class of a place where the image has no further class at or above the floor; its key is 0. */
 export const EMPTY_PLACE = -0x80000000;
@@ -17,7 +18,9 @@ export type ArchivedScores = Pick<ScoredBatch, "count" | "topM" | "classes" | "k
 export type ClassScores = Pick<ScoredBatch, "count" | "topM" | "classes" | "keys">;
 
 /** What of an archived row its rank is made of. */
-export type RankableBatch = ArchivedScores & Pick<ScoredBatch, "digest" | "partition" | "offset" | "eventTimeMs">;
+export type RankableBatch = ArchivedScores &
+  Pick<ScoredBatch, "digest" | "partition" | "offset" | "logSumExp"> &
+  Omit<ConditionColumns, "topM" | "keys" | "logSumExp">;
 
 /** What candidates are made of: `keys` are rank keys, best first. */
 export type RankedBatch = Pick<ScoredBatch, "count" | "topM" | "digest" | "partition" | "offset" | "classes" | "keys">;
@@ -37,7 +40,12 @@ export interface Ranking extends ClassNames {
    * where they are the archive's. Throws E_SELECTION where the archive has too little to tell, saying what.
    */
   scores(batch: ArchivedScores): ClassScores;
-  /** The same with the selection's rank keys and floor. The batch itself where nothing is set. Throws as `scores`. */
+  /** Which condition of `select.where` an archived row does not meet; null: it is chosen from */
+  readonly leavesOut: RowTest;
+  /**
+   * The same with the selection's rank keys and floor; a row that a condition leaves out has no class. The batch itself where nothing is set.
+   * Throws as `scores`.
+   */
   rank(batch: RankableBatch): RankedBatch;
   /** An image's rank key in one of the version's classes, whatever its others and the floor; null where the archive has no score of it there. */
   scoreIn(batch: RankableBatch, row: number, classIndex: number): { key: number; probability: number } | null;
@@ -74,9 +82,11 @@ export function ranking(selection: Selection, card: RankedCard): Ranking {
           const bonus = decayBonus(decay!, Number(batch.eventTimeMs[row]!));
           return (logProbability) => logProbability + bonus;
         };
+  const leavesOut = rowTest(selection.where);
   return {
     ...scored,
     ...selectedNames(selection, card),
+    leavesOut: leavesOut ?? (() => null),
     byProbability,
     floorKey: byProbability ? floorKey : Number.NEGATIVE_INFINITY,
     scoreIn(batch, row, classIndex) {
@@ -86,25 +96,50 @@ export function ranking(selection: Selection, card: RankedCard): Ranking {
       return { key, probability: Math.exp(logProbability) };
     },
     rank(batch) {
-      const scores = scored.scores(batch);
-      if (byProbability) return scores === batch ? batch : { ...placesOf(batch), ...scores };
-      const width = Math.min(p, scores.topM);
-      const classes = new Int32Array(batch.count * width);
-      const keys = new Float64Array(batch.count * width);
-      for (let row = 0; row < batch.count; row++) {
-        const rankKey = keyOf(batch, row);
-        for (let place = 0; place < width; place++) {
-          const from = row * scores.topM + place;
-          const to = row * width + place;
-          const key = scores.keys[from]!;
-          classes[to] = key < floorKey ? EMPTY_PLACE : scores.classes[from]!;
-          // What is no finite number stays none, for the candidates to refuse.
-          keys[to] = Number.isFinite(key) || classes[to] === EMPTY_PLACE ? rankKey(key) : Number.NaN;
-        }
-      }
-      return { ...placesOf(batch), topM: width, classes, keys };
+      const ranked = rankAll(batch);
+      return leavesOut === null ? ranked : withoutRows(ranked, batch, p, leavesOut);
     },
   };
+
+  function rankAll(batch: RankableBatch): RankedBatch {
+    const scores = scored.scores(batch);
+    if (byProbability) return scores === batch ? batch : { ...placesOf(batch), ...scores };
+    const width = Math.min(p, scores.topM);
+    const classes = new Int32Array(batch.count * width);
+    const keys = new Float64Array(batch.count * width);
+    for (let row = 0; row < batch.count; row++) {
+      const rankKey = keyOf(batch, row);
+      for (let place = 0; place < width; place++) {
+        const from = row * scores.topM + place;
+        const to = row * width + place;
+        const key = scores.keys[from]!;
+        classes[to] = key < floorKey ? EMPTY_PLACE : scores.classes[from]!;
+        // What is no finite number stays none, for the candidates to refuse.
+        keys[to] = Number.isFinite(key) || classes[to] === EMPTY_PLACE ? rankKey(key) : Number.NaN;
+      }
+    }
+    return { ...placesOf(batch), topM: width, classes, keys };
+  }
+}
+
+/** The batch with no class in the rows that a condition leaves out; itself where none is. */
+function withoutRows(ranked: RankedBatch, batch: RankableBatch, p: number, leavesOut: RowTest): RankedBatch {
+  const out: number[] = [];
+  for (let row = 0; row < batch.count; row++) if (leavesOut(batch, row) !== null) out.push(row);
+  if (out.length === 0) return ranked;
+  const width = Math.min(p, ranked.topM);
+  const classes = new Int32Array(ranked.count * width);
+  const keys = new Float64Array(ranked.count * width);
+  for (let row = 0; row < ranked.count; row++) {
+    const from = row * ranked.topM;
+    classes.set(ranked.classes.subarray(from, from + width), row * width);
+    keys.set(ranked.keys.subarray(from, from + width), row * width);
+  }
+  for (const row of out) {
+    classes.fill(EMPTY_PLACE, row * width, (row + 1) * width);
+    keys.fill(0, row * width, (row + 1) * width);
+  }
+  return { ...placesOf(ranked), topM: width, classes, keys };
 }
 
 /** What forward decay adds to a log-probability: ln 2 a half-life. It is the same for all classes of an image. */
@@ -112,7 +147,7 @@ export function decayBonus(decay: NonNullable<Selection["decay"]>, eventTimeMs: 
   return ((eventTimeMs - decay.landmarkMs) * Math.LN2) / decay.halfLifeMs;
 }
 
-function placesOf({ count, digest, partition, offset }: RankableBatch) {
+function placesOf({ count, digest, partition, offset }: RankedBatch) {
   return { count, digest, partition, offset };
 }
 

@@ -16,7 +16,7 @@ export interface IndexOptions {
 }
 
 /** Without the logical type, readers disagree whether the time is UTC or of no zone. */
-const UTC_MILLISECONDS: SchemaElement = {
+export const UTC_MILLISECONDS: SchemaElement = {
   name: "event_time",
   type: "INT64",
   repetition_type: "REQUIRED",

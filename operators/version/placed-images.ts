@@ -23,7 +23,7 @@ export async function placedImages(
   const classOf = new Map(placements.map((one) => [one.sha256, one.class]));
   const found = new Map<string, PlacedRow>();
   for await (const { sha256, batch } of rowsOfImages(archive, classOf.keys(), { frontier, onGap: onGap ?? null })) {
-    if (!isIn(span, Number(batch.eventTimeMs[0]!))) continue;
+    if (!isIn(span, Number(batch.eventTimeMs[0]!)) || ranking.leavesOut(batch, 0) !== null) continue;
     const index = classOf.get(sha256)!;
     const score = ranking.scoreIn(batch, 0, index);
     const row: PlacedRow = {

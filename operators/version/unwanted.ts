@@ -2,6 +2,7 @@ import { countText, counted } from "../../schemas/counted.js";
 import type { Allowance } from "../../schemas/allowance.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { Manifest } from "../../schemas/manifest.js";
+import { conditionWords } from "../select/row-conditions.js";
 
 /** The codes that a version is refused with, so that a process which goes on knows them. */
 export const UNWANTED_CODES = ["E_PUBLISH_EMPTY", "E_PUBLISH_ABSENT", "E_PUBLISH_STARVING"] as const;
@@ -16,10 +17,11 @@ type Told = Pick<Manifest, "dataset" | "select"> & {
 export function refuseUnwantedRows({ dataset, select, classes, rows, records }: Told, allow: Allowance): void {
   const { scored, copied, quarantined } = records;
   if (rows === 0 && !allow.empty) {
+    const asked = conditionWords(select.where);
     throw new SluiceError(
       "E_PUBLISH_EMPTY",
       `Expected rows for a version of "${dataset}", found none: ${scored + copied === 1 ? "1 image is" : `${countText(scored + copied)} images are`} scored, ${countText(quarantined)} quarantined. Nothing was published. ` +
-        `${quarantined === 0 ? "" : "`sluice quarantine list` says what was refused, "}\`sluice status\` how full the classes are. To publish it all the same: --allow-empty.`,
+        `${quarantined === 0 ? "" : "`sluice quarantine list` says what was refused, "}\`sluice status\` how full the classes are. ${asked.length === 0 ? "" : `The dataset asks for images with ${asked.join("; ")}: \`sluice whatif\` says how many rows each condition leaves out. `}To publish it all the same: --allow-empty.`,
       { dataset, records },
     );
   }

@@ -135,5 +135,7 @@ async function filesOf(store: Store, dataset: string, number: number): Promise<{
   const files: { key: string; sizeBytes: number }[] = [];
   for (const folder of folders)
     for await (const { key, sizeBytes } of store.list(folder)) files.push({ key, sizeBytes });
+  const delta = await store.head(keys.delta(dataset, number));
+  if (delta !== null) files.push(delta);
   return files;
 }

@@ -4,6 +4,7 @@ import { readableManifest, versionNumbers } from "../../operators/version/manife
 import type { Dataset } from "../../schemas/dataset.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
+import { writeDelta } from "../versions/version-delta.js";
 import { decodePublished, encodePublished, type Published } from "../../schemas/wire/published.js";
 
 export interface VersionNoticesOptions {
@@ -42,13 +43,14 @@ export class VersionNotices {
   async send(): Promise<number> {
     const { log, topic, store, datasets } = this.#options;
     let sent = 0;
-    for (const { name } of datasets) {
+    for (const { name, deltas } of datasets) {
       for (const number of await versionNumbers(store, name)) {
         if (this.#told.has(`${name}/${number}`)) continue;
         // One that cannot be read is told of when it has been restored.
         const manifest = await readableManifest(store, name, number, () => undefined);
         if (manifest === null) continue;
-        await log.append(topic, 0, [encodePublished(noticeOf(manifest))]);
+        const delta = deltas === true ? await writeDelta(store, manifest) : null;
+        await log.append(topic, 0, [encodePublished({ ...noticeOf(manifest), ...(delta === null ? {} : { delta }) })]);
         this.#told.add(`${name}/${number}`);
         sent++;
       }

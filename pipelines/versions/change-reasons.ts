@@ -1,5 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { archivedLabels } from "../../operators/archive/image-labels.js";
+import { rowTest, type ConditionColumns, type RowTest } from "../../operators/select/row-conditions.js";
 import type { DiffReason } from "../../schemas/api/versions.js";
 import { canonicalJson } from "../../schemas/canonical.js";
 import type { Frontier } from "../../schemas/frontier.js";
@@ -16,6 +17,8 @@ export interface ChangedImage {
   readonly probability: number | null;
   readonly partition: number;
   readonly offset: number;
+  /** What conditions are on; undefined where neither version has any */
+  readonly facts?: ConditionColumns | undefined;
 }
 
 export interface Because {
@@ -44,6 +47,9 @@ export class ChangeReasons {
   /** What each of them left out, by class and digest */
   readonly #outBefore: ReadonlyMap<string, LeftOut>;
   readonly #outAfter: ReadonlyMap<string, LeftOut>;
+  /** Which condition leaves a row out of each of them */
+  readonly #conditionBefore: RowTest | null;
+  readonly #conditionAfter: RowTest | null;
   /** Parameters of the selection that differ, but for K */
   readonly #parameters: string;
 
@@ -58,6 +64,8 @@ export class ChangeReasons {
     this.#before = before;
     this.#after = after;
     this.#said = said;
+    this.#conditionBefore = rowTest(before.select.where);
+    this.#conditionAfter = rowTest(after.select.where);
     this.#sameTeacher = before.teacher.digest === after.teacher.digest;
     this.#parameters = otherParameters(before, after).join(", ");
   }
@@ -79,6 +87,8 @@ export class ChangeReasons {
     if (!isCovered(this.#before.provenance.frontier, row)) {
       return { reason: "new", because: `came after version ${this.#before.number} was cut` };
     }
+    const unmet = row.facts && this.#conditionBefore?.(row.facts, 0);
+    if (unmet != null) return leftOutByWhere(unmet, this.#before);
     const { cutoffBefore, kBefore, kAfter } = pair;
     if (kBefore !== null && kAfter !== null && kBefore < kAfter && row.rank > kBefore) {
       return { reason: "parameters", because: `K is ${kAfter}, and was ${kBefore}` };
@@ -103,6 +113,8 @@ export class ChangeReasons {
     if (!isCovered(this.#after.provenance.frontier, row)) {
       return { reason: "new", because: `came after version ${this.#after.number} was cut` };
     }
+    const unmet = row.facts && this.#conditionAfter?.(row.facts, 0);
+    if (unmet != null) return leftOutByWhere(unmet, this.#after);
     const { cutoffAfter, kBefore, kAfter } = pair;
     if (kBefore !== null && kAfter !== null && kAfter < kBefore && row.rank > kAfter) {
       return { reason: "parameters", because: `K is ${kAfter}, and was ${kBefore}` };
@@ -140,6 +152,10 @@ export class ChangeReasons {
 
 function reasonOf({ by }: LeftOut): DiffReason {
   return by === "near" ? "duplicate" : "guard";
+}
+
+function leftOutByWhere(condition: string, { number }: Manifest): Because {
+  return { reason: "parameters", because: `left out by where of version ${number}: ${condition}` };
 }
 
 function ofLabel(label: ImageLabel): Because {

@@ -5,8 +5,15 @@ import { canonicalJson, type Json } from "../../schemas/canonical.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { versionLabels, type Manifest } from "../../schemas/manifest.js";
 import type { DiffReason, ReasonCounts } from "../../schemas/api/versions.js";
+import { ClassReader } from "./class-reader.js";
 import { ChangeReasons, type Because, type ChangedImage, type ComparedClass } from "./change-reasons.js";
-import { readSomeColumns, type IndexColumns } from "./index-reader.js";
+import {
+  CONDITION_COLUMNS,
+  conditionColumns,
+  readSomeColumns,
+  type ConditionFacts,
+  type IndexColumns,
+} from "./index-reader.js";
 
 export interface ClassDiff {
   /** Its number in the later version; null where only the earlier one has it */
@@ -32,7 +39,7 @@ export interface ClassDiff {
 
 /** Columns of the index that tell what changed, and why */
 const COMPARED = ["class", "sha256", "rank", "probability", "partition", "offset", "repeat"] as const;
-type Compared = Pick<IndexColumns, (typeof COMPARED)[number] | "count">;
+type Compared = Pick<IndexColumns, (typeof COMPARED)[number] | "count"> & Partial<ConditionFacts>;
 
 /** A row that entered, left or moved. */
 export interface Change extends Because {
@@ -73,8 +80,9 @@ export async function diffVersions(
         `${after.dataset} ${after.number} (${after.classes.length}). Compare versions of the same classes.`,
     );
   }
-  const older = classReader(store, before);
-  const newer = classReader(store, after);
+  const hasConditions = before.select.where !== undefined || after.select.where !== undefined;
+  const older = classReader(store, before, hasConditions);
+  const newer = classReader(store, after, hasConditions);
   const why = await ChangeReasons.between(store, before, after);
   const totals = { added: 0, removed: 0, moved: 0, kept: 0 };
   const classes: ClassDiff[] = [];
@@ -158,7 +166,7 @@ function countsOf(changes: readonly Change[], wanted: Change["what"]): ReasonCou
 }
 
 /** Numbers of the classes that are the same: of the earlier and of the later version, null where one lacks it. In the later one's order. */
-function pairedClasses(before: Manifest, after: Manifest): (readonly [number | null, number | null])[] {
+export function pairedClasses(before: Manifest, after: Manifest): (readonly [number | null, number | null])[] {
   const [old, young] = [versionLabels(before), versionLabels(after)];
   const counterpart = sameOutputs(before, after) ? young.map((_, index) => index) : byName(old, young);
   const taken = new Set(counterpart);
@@ -183,38 +191,11 @@ function byName(old: readonly string[], young: readonly string[]): (number | nul
   return young.map((label) => free.get(label)?.shift() ?? null);
 }
 
-/** Reads an index forwards; what is passed on the way to a class is held until it is asked for. */
-function classReader(store: Store, manifest: Manifest) {
-  const groups = readSomeColumns(store, manifest, COMPARED);
-  const held = new Map<number, Map<string, ChangedImage>>();
-  let columns: Compared | null = null;
-  let row = 0;
-  const readUpTo = async (last: number): Promise<void> => {
-    for (;;) {
-      for (; columns !== null && row < columns.count; row++) {
-        const index = columns.class[row]!;
-        if (index > last) return;
-        const images = held.get(index) ?? new Map<string, ChangedImage>();
-        held.set(index, images);
-        if (columns.repeat[row] === 0) images.set(columns.sha256[row]!, imageAt(columns, row));
-      }
-      const group = await groups.next();
-      if (group.done === true) return;
-      columns = group.value;
-      row = 0;
-    }
-  };
-  return {
-    /** Its images by digest, best first; none for null. */
-    async read(classIndex: number | null): Promise<Map<string, ChangedImage>> {
-      if (classIndex === null) return new Map();
-      await readUpTo(classIndex);
-      const images = held.get(classIndex) ?? new Map<string, ChangedImage>();
-      held.delete(classIndex);
-      return images;
-    },
-    close: () => groups.return(undefined),
-  };
+function classReader(store: Store, manifest: Manifest, withConditions: boolean): ClassReader<Compared, ChangedImage> {
+  const groups: AsyncGenerator<Compared> = withConditions
+    ? readSomeColumns(store, manifest, [...COMPARED, ...CONDITION_COLUMNS])
+    : readSomeColumns(store, manifest, COMPARED);
+  return new ClassReader(groups, imageAt);
 }
 
 function imageAt(columns: Compared, row: number): ChangedImage {
@@ -224,7 +205,12 @@ function imageAt(columns: Compared, row: number): ChangedImage {
     probability: columns.probability[row] ?? null,
     partition: columns.partition[row]!,
     offset: Number(columns.offset[row]!),
+    ...(hasConditions(columns) ? { facts: conditionColumns(columns, row) } : {}),
   };
+}
+
+function hasConditions(columns: Compared): columns is Compared & ConditionFacts {
+  return columns.licence !== undefined;
 }
 
 function changedParameters(before: Manifest, after: Manifest): VersionDiff["parameters"] {

@@ -1,4 +1,5 @@
 import { parquetMetadataAsync, parquetRead } from "hyparquet";
+import type { ConditionColumns } from "../../operators/select/row-conditions.js";
 import type { Store } from "../../connectors/store/store.js";
 import { countText, counted } from "../../schemas/counted.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
@@ -32,6 +33,45 @@ export interface IndexColumns {
 }
 
 type IndexColumn = Exclude<keyof IndexColumns, "count">;
+
+/** Columns of the index that conditions on rows are on */
+export const CONDITION_COLUMNS = [
+  "event_time",
+  "size_bytes",
+  "width",
+  "height",
+  "licence",
+  "origin",
+  "notes",
+] as const satisfies readonly IndexColumn[];
+export type ConditionFacts = Pick<IndexColumns, (typeof CONDITION_COLUMNS)[number]>;
+
+/** What conditions are on of one row of an index, as of a row of the archive. */
+export function conditionColumns(columns: ConditionFacts, row: number): ConditionColumns {
+  const { licence, origin, notes } = columns;
+  return {
+    eventTimeMs: BigInt64Array.of(BigInt(columns.event_time[row]!.getTime())),
+    sizeBytes: Uint32Array.of(Number(columns.size_bytes[row]!)),
+    width: Uint32Array.of(columns.width[row]!),
+    height: Uint32Array.of(columns.height[row]!),
+    licence: { get: () => licence[row] ?? null },
+    origin: { get: () => origin[row] ?? null },
+    notes: { get: () => notes[row] ?? null },
+  };
+}
+
+/** The same of a row that was read whole. */
+export function rowConditions(row: IndexRow): ConditionColumns {
+  return {
+    eventTimeMs: BigInt64Array.of(BigInt(row.eventTimeMs)),
+    sizeBytes: Uint32Array.of(row.sizeBytes),
+    width: Uint32Array.of(row.width),
+    height: Uint32Array.of(row.height),
+    licence: { get: () => row.licence },
+    origin: { get: () => row.origin },
+    notes: { get: () => row.notes },
+  };
+}
 
 /** A version's index, a Parquet row group at a time. Throws E_VERSION_CORRUPT, E_STORE_MISSING, E_STORE_IO. */
 export async function* readIndexColumns(store: Store, manifest: Manifest): AsyncGenerator<IndexColumns> {

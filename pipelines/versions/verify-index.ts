@@ -102,6 +102,7 @@ export class IndexAudit {
           `${key}, ${sha256}`,
         );
       }
+      this.#check.conditions(at, columns, row);
       if (by === "teacher")
         this.#check.row(at, key!, columns.probability[row]!, sha256, columns.event_time[row]!.getTime());
       else if (repeat === 0) this.#labelled[classIndex] = this.#labelled[classIndex]! + 1;

@@ -1,7 +1,9 @@
 import { decayBonus } from "../../operators/select/ranking.js";
 import { randomRank } from "../../operators/select/random-rank.js";
+import { rowTest, type RowTest } from "../../operators/select/row-conditions.js";
 import type { Selection } from "../../schemas/dataset.js";
 import type { Findings } from "./findings.js";
+import { conditionColumns, type ConditionFacts } from "./index-reader.js";
 
 /** A log-probability that went through a probability and back is as near as this, relative to what it is added to. */
 const NEARLY = 1e-9;
@@ -13,11 +15,19 @@ export class RowCheck {
   readonly #select: Selection;
   readonly #findings: Findings;
   readonly #floorKey: number;
+  readonly #leavesOut: RowTest | null;
 
   constructor(select: Selection, findings: Findings) {
     this.#select = select;
     this.#findings = findings;
     this.#floorKey = select.floor > 0 ? Math.log(select.floor) : Number.NEGATIVE_INFINITY;
+    this.#leavesOut = rowTest(select.where);
+  }
+
+  /** Every row meets the selection's conditions, whoever placed it. */
+  conditions(at: string, columns: ConditionFacts, row: number): void {
+    const condition = this.#leavesOut?.(conditionColumns(columns, row), 0) ?? null;
+    if (condition !== null) this.#findings.add(`${at}: ${condition}`, "what `select.where` asks for", "another value");
   }
 
   row(at: string, key: number, probability: number, sha256: string, eventTimeMs: number): void {

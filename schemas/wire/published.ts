@@ -3,7 +3,9 @@ import { canonicalJson } from "../canonical.js";
 import type { LogRecord, StoredRecord } from "../image-record.js";
 import { jsonOf, readVersioned, VERSION_HEADER, type RecordPlace } from "./format-version.js";
 
+/** Version 2 is for versions that have a delta. */
 export const PUBLISHED_VERSION = "1";
+export const WITH_DELTA_VERSION = "2";
 
 const count = z.int().nonnegative();
 
@@ -22,19 +24,26 @@ const publishedSchema = z.strictObject({
   images: count,
   createdAtMs: count,
 });
-export type Published = z.infer<typeof publishedSchema>;
+const withDeltaSchema = publishedSchema.extend({
+  /** Where the object lies that makes the version numbered `since` into this one */
+  delta: z.strictObject({ key: z.string(), since: z.int().positive() }),
+});
+export type Published = z.infer<typeof publishedSchema> & Partial<Pick<z.infer<typeof withDeltaSchema>, "delta">>;
 
 /** Keyed by dataset and number: a version that is told twice is the same record twice. The topic has one partition, so that they stay in order. */
 export function encodePublished(published: Published): LogRecord {
   return {
     key: Buffer.from(`${published.dataset}/${published.number}`),
     value: Buffer.from(canonicalJson(published)),
-    headers: { [VERSION_HEADER]: PUBLISHED_VERSION },
+    headers: { [VERSION_HEADER]: published.delta === undefined ? PUBLISHED_VERSION : WITH_DELTA_VERSION },
     timestampMs: published.createdAtMs,
   };
 }
 
 /** Throws E_RECORD_SCHEMA. */
 export function decodePublished(record: StoredRecord, place: RecordPlace): Published {
-  return readVersioned(record, place, "versions", { "1": (one) => publishedSchema.parse(jsonOf(one)) });
+  return readVersioned(record, place, "versions", {
+    "1": (one) => publishedSchema.parse(jsonOf(one)),
+    "2": (one) => withDeltaSchema.parse(jsonOf(one)),
+  });
 }

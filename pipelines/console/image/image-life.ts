@@ -3,6 +3,7 @@ import { ArchiveReader } from "../../../operators/archive/archive-reader.js";
 import { rowsOfImages } from "../../../operators/archive/rows-of-images.js";
 import { readCards, type ArchivedCard } from "../../../operators/archive/teacher-registry.js";
 import { ranking } from "../../../operators/select/ranking.js";
+import { rowTest, type ConditionColumns, type ConditionName } from "../../../operators/select/row-conditions.js";
 import { isIn } from "../../../operators/select/windows.js";
 import { versionLabels, type Manifest } from "../../../schemas/manifest.js";
 import type { Fate, ImageLife, Sighting } from "../../../schemas/api/images.js";
@@ -106,7 +107,9 @@ async function fatesIn(
   sha256: string,
 ): Promise<Fate[]> {
   const own = scored.filter(({ teacher }) => teacher === manifest.teacher.digest);
-  const seen = own.find(({ batch }) => isCovered(manifest, batch)) ?? own[0];
+  const covered = own.filter(({ batch }) => isCovered(manifest, batch));
+  // Of several occurrences one that is chosen from, where there is one.
+  const seen = covered.find((one) => leftOutBy(manifest, one) === null) ?? covered[0] ?? own[0];
   if (seen === undefined) return [];
   const ranked = classesOf(manifest, seen);
   if (ranked === null) return [];
@@ -182,6 +185,8 @@ function missed(
   if (!isIn(span, Number(batch.eventTimeMs[0]!))) return `its time is outside the window of version ${number}`;
   const label = labels.findLast(({ timeMs }) => timeMs <= Date.parse(provenance.createdAt));
   if (label !== undefined && takesOut(label, standing.label)) return saidText(label);
+  const condition = leftOutBy(manifest, known.seen);
+  if (condition !== null) return `left out by where: ${condition}`;
   if (out !== undefined) return leftOutText(out);
   if (probability === null || place >= select.p) return `is not among its ${select.p} best classes (P)`;
   if (probability < select.floor)
@@ -192,6 +197,18 @@ function missed(
     return `${near} the cut-off of version ${number}`;
   }
   return "the same picture was seen before, or another rule of the selection left it out";
+}
+
+/** Which condition of a version's selection an occurrence does not meet. */
+function leftOutBy({ select }: Manifest, { batch, sighting }: Scored): ConditionName | null {
+  const { licence, origin, notes } = sighting;
+  const columns: ConditionColumns = {
+    ...batch,
+    licence: { get: () => licence },
+    origin: { get: () => origin },
+    notes: { get: () => notes.join(",") },
+  };
+  return rowTest(select.where)?.(columns, 0) ?? null;
 }
 
 /** Whether what was said takes an image out of a class. */

@@ -12,6 +12,7 @@ import type { ChosenRows } from "../../../schemas/chosen-rows.js";
 import { datasetSchema, selectionFaults, selectionSchema, type Selection } from "../../../schemas/dataset.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import type { ChainName } from "../../../schemas/keys.js";
+import type { Where } from "../../../schemas/where.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
 import { imageDigest, testCard, testSegment } from "../../fixtures/archive.js";
 import { openMemoryStore, type MemoryStore } from "../../fixtures/memory-store.js";
@@ -51,6 +52,17 @@ const labelMaps = fc.constantFrom<Record<string, string[]>[]>(
 const optional = <T>(name: string, value: fc.Arbitrary<T>) =>
   fc.option(value, { nil: undefined }).map((one) => (one === undefined ? {} : { [name]: one }));
 
+const conditions = fc.constantFrom<Where[]>(
+  { licence: ["CC0"] },
+  { licence: { not: ["CC0"] } },
+  { licence: [null], notes: { any: ["cmyk"] } },
+  { sizeBytes: { least: 14, most: 36 } },
+  { notes: { none: ["cmyk"] }, eventTime: { from: 500, until: 4500 } },
+  { origin: ["crawl-*"] },
+  { confidence: { least: 0.55 } },
+  { logSumExp: { least: 3 }, licence: ["CC0"] },
+);
+
 const selections: fc.Arbitrary<Selection> = fc
   .tuple(
     fc.record({
@@ -68,6 +80,7 @@ const selections: fc.Arbitrary<Selection> = fc
     optional("labels", labelMaps),
     optional("decay", fc.record({ halfLifeMs: fc.constantFrom(100, 4000), landmarkMs: fc.constantFrom(0, 2000) })),
     optional("order", fc.constant("random")),
+    fc.option(conditions, { nil: undefined, freq: 1 }).map((where) => (where === undefined ? {} : { where })),
   )
   .map(([base, ...more]) => Object.assign({}, base, ...more) as Record<string, unknown>)
   .map((one) => selectionSchema.parse(one["order"] === "random" ? { ...one, seed: 7 } : one))

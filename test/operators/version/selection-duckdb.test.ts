@@ -13,7 +13,12 @@ import { openMemoryStore } from "../../fixtures/memory-store.js";
 const CLASSES = 6;
 const IMAGES = 200;
 
-test("DuckDB, from the logits, computes merged classes under another temperature and with decay", async () => {
+/** Licence, notes and size as `testSegment` gives them to the record at an offset, in SQL */
+function factsOf(image: number): string {
+  return `${image % 2 === 0 ? "'CC0'" : "null"}, '${image % 3 === 0 ? "wrong-extension,cmyk" : ""}', ${10 + image}`;
+}
+
+test("DuckDB, from the logits, computes merged classes under another temperature, with decay, and of the images that conditions ask for", async () => {
   const card = testCard(CLASSES);
   const chain: ChainName = { teacher: teacherDigest(card), stream: "images", partition: 0, origin: 0 };
   const store = openMemoryStore();
@@ -35,6 +40,7 @@ test("DuckDB, from the logits, computes merged classes under another temperature
     temperature: 2,
     labels: { two: ["class 4", "class 1"], one: ["class 0", "class 5"], three: ["class 2"] },
     decay: { halfLifeMs: 50, landmarkMs: 1000 },
+    where: { licence: ["CC-BY", "CC0"], notes: { none: ["cmyk"] }, sizeBytes: { most: 170 } },
   };
   const dataset = datasetSchema.parse({ name: "d", select });
   const frontier = [{ partition: 0, origin: 0, end: IMAGES }];
@@ -49,18 +55,20 @@ test("DuckDB, from the logits, computes merged classes under another temperature
   }
   const values = records.flatMap(({ image, logits }) =>
     logits.map(
-      (logit, at) => `('${Buffer.from(imageDigest(image)).toString("hex")}', ${1000 + image}, ${at}, ${logit}::double)`,
+      (logit, at) =>
+        `('${Buffer.from(imageDigest(image)).toString("hex")}', ${1000 + image}, ${factsOf(image)}, ${at}, ${logit}::double)`,
     ),
   );
   const database = await DuckDBInstance.create();
   const connection = await database.connect();
   try {
     const result = await connection.runAndReadAll(`
-      with logits(sha256, time, class, logit) as (values ${values.join(",")}),
+      with logits(sha256, time, licence, notes, size, class, logit) as (values ${values.join(",")}),
       map(teacher, class) as (values (0, 0), (5, 0), (1, 1), (4, 1), (2, 2)),
       softmax as (select *, exp(logit / 2) / sum(exp(logit / 2)) over (partition by sha256) as share from logits),
       merged as (select sha256, time, map.class, sum(share) as probability
-        from softmax join map on map.teacher = softmax.class group by all),
+        from softmax join map on map.teacher = softmax.class
+        where licence in ('CC0', 'CC-BY') and not contains(notes, 'cmyk') and size <= 170 group by all),
       best as (select *, row_number() over (partition by sha256 order by probability desc) as place from merged),
       ranked as (select class, sha256, probability, row_number() over (
           partition by class order by ln(probability) + (time - 1000) / 50.0 * ln(2) desc, sha256) as rank

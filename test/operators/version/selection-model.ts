@@ -99,6 +99,31 @@ function probabilityOf(members: readonly number[], logits: readonly number[], te
   return members.reduce((sum, member) => sum + shares[member]!, 0) / shares.reduce((sum, share) => sum + share, 0);
 }
 
+/** Whether an occurrence is what `where` asks for, by what `testSegment` says of the record at its offset. */
+function isAskedFor({ where }: Selection, { image, offset, timeMs, logits }: ModelImage): boolean {
+  if (where === undefined) return true;
+  const licence = offset % 2 === 0 ? "CC0" : null;
+  const noted = offset % 3 === 0 ? ["wrong-extension", "cmyk"] : [];
+  const { licence: licences, origin, sizeBytes, eventTime, notes, confidence, logSumExp } = where;
+  if (
+    licences !== undefined &&
+    (Array.isArray(licences) ? !licences.includes(licence) : licences.not.includes(licence))
+  )
+    return false;
+  // No made record has an origin.
+  if (origin !== undefined && Array.isArray(origin) && !origin.includes(null)) return false;
+  if (10 + image < (sizeBytes?.least ?? 0) || 10 + image > (sizeBytes?.most ?? Number.POSITIVE_INFINITY)) return false;
+  if (timeMs < Number(eventTime?.from ?? 0) || timeMs >= Number(eventTime?.until ?? Number.POSITIVE_INFINITY))
+    return false;
+  if (confidence !== undefined || logSumExp !== undefined) {
+    const sum = logits.reduce((all, logit) => all + Math.exp(logit), 0);
+    if (Math.exp(Math.max(...logits)) / sum < (confidence?.least ?? 0)) return false;
+    if (Math.log(sum) < (logSumExp?.least ?? Number.NEGATIVE_INFINITY)) return false;
+  }
+  if (notes?.none?.some((note) => noted.includes(note)) === true) return false;
+  return notes?.any === undefined || notes.any.some((note) => noted.includes(note));
+}
+
 /** Every row of every class sorted, and gone through by the rules as they are documented. */
 export function modelRows(
   images: readonly ModelImage[],
@@ -109,7 +134,8 @@ export function modelRows(
   { archived = Number.POSITIVE_INFINITY, places = true }: { archived?: number; places?: boolean } = {},
 ): ModelRow[] {
   const temperature = select.temperature ?? cardTemperature;
-  const occurrences = images.flatMap(({ image, logits, timeMs, offset }): ModelRow[] => {
+  const asked = images.filter((one) => isAskedFor(select, one));
+  const occurrences = asked.flatMap(({ image, logits, timeMs, offset }): ModelRow[] => {
     const digest = imageDigest(image);
     const left = classesLeft(image, said, logits.length);
     const sha256 = Buffer.from(digest).toString("hex");
@@ -135,7 +161,8 @@ export function modelRows(
       .filter((row) => members[row.class]!.some((member) => left.has(member)))
       .map((row) => ({ ...row, sha256, offset, key: keyOf(row.probability), repeat: 0, by: "teacher" as const }));
   });
-  occurrences.sort((a, b) => (a.key !== b.key && !Number.isNaN(a.key) ? b.key - a.key : a.offset - b.offset));
+  const order = ({ key }: ModelRow): number => (Number.isNaN(key) ? -Number.MAX_VALUE : key);
+  occurrences.sort((a, b) => order(b) - order(a) || a.offset - b.offset);
   const best = [...new Map(occurrences.toReversed().map((row) => [`${row.class} ${row.sha256}`, row])).values()];
   const placed = best.filter(({ by }) => by === "label").sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
   const rows: ModelRow[] = best.filter(({ by }) => by === "teacher");

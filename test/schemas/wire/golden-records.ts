@@ -80,6 +80,11 @@ export const PUBLISHED: Published = {
   createdAtMs: NOW_MS,
 };
 
+export const PUBLISHED_WITH_DELTA: Published = {
+  ...PUBLISHED,
+  delta: { key: "versions/d/12/delta.parquet", since: 11 },
+};
+
 export const QUARANTINED: Quarantined = {
   teacher: TEACHER,
   stream: "images",
@@ -120,5 +125,6 @@ export function goldenRecords(): Readonly<Record<string, LogRecord>> {
     "quarantine-1": encodeQuarantined(QUARANTINED, NOW_MS),
     "thresholds-1": encodeThresholds(THRESHOLDS, NOW_MS),
     "versions-1": encodePublished(PUBLISHED),
+    "versions-2": encodePublished(PUBLISHED_WITH_DELTA),
   };
 }

@@ -18,6 +18,7 @@ import {
   LABEL,
   NO_CANDIDATES,
   PUBLISHED,
+  PUBLISHED_WITH_DELTA,
   QUARANTINED,
   THRESHOLDS,
 } from "./golden-records.js";
@@ -52,6 +53,7 @@ const EXPECTED: Readonly<Record<string, unknown>> = {
   "quarantine-1": QUARANTINED,
   "thresholds-1": THRESHOLDS,
   "versions-1": PUBLISHED,
+  "versions-2": PUBLISHED_WITH_DELTA,
 };
 
 interface GoldenFile {

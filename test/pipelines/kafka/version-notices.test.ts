@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openEmbeddedLog } from "../../../connectors/log/embedded/embedded-log.js";
+import { publish } from "../../../operators/version/publish.js";
+import { VersionNotices } from "../../../pipelines/kafka/version-notices.js";
+import { datasetSchema } from "../../../schemas/dataset.js";
+import { keys } from "../../../schemas/keys.js";
+import { decodePublished } from "../../../schemas/wire/published.js";
+import { chosenRows, madeCut, madeImage } from "../../fixtures/cuts.js";
+import { openMemoryStore } from "../../fixtures/memory-store.js";
+import { publishOptions } from "../../fixtures/publishing.js";
+import { temporaryFolder } from "../../fixtures/temporary-folder.js";
+
+test("a dataset that asks for deltas has one beside each version but the first, named on the topic; another has none", async (t) => {
+  const log = await openEmbeddedLog(await temporaryFolder(t), { exclusive: true, command: "test" });
+  t.after(() => log.close());
+  const topic = "versions";
+  await log.ensureTopic(topic, 1);
+  const store = openMemoryStore();
+  const publishNames = async (names: readonly string[]): Promise<void> => {
+    const rows = names.map((name, row) => ({ image: madeImage(name), key: -1 - row }));
+    await publish(madeCut([chosenRows(0, rows)], { k: 9 }), publishOptions(new Map(), { store }));
+  };
+  const told = async () => {
+    const { end } = (await log.ends(topic))[0]!;
+    const records = await log.fetch(
+      topic,
+      0,
+      Array.from({ length: end }, (_, at) => at),
+    );
+    return records.map((record) => ({
+      schema: record.headers["sluice-schema"],
+      delta: decodePublished(record, { topic, partition: 0 }).delta,
+    }));
+  };
+  const withDeltas = [datasetSchema.parse({ name: "wild", deltas: true })];
+  const notices = await VersionNotices.open({ log, topic, store, datasets: withDeltas });
+  await publishNames(["a", "b"]);
+  await publishNames(["a", "c"]);
+  assert.equal(await notices.send(), 2);
+  const key = keys.delta("wild", 2);
+  assert.deepEqual(await told(), [
+    { schema: "1", delta: undefined },
+    { schema: "2", delta: { key, since: 1 } },
+  ]);
+  assert.ok((await store.get(key)).length > 0);
+  // Another teller finds it there, and makes no other.
+  const without = await VersionNotices.open({ log, topic, store, datasets: [datasetSchema.parse({ name: "wild" })] });
+  await publishNames(["c"]);
+  assert.equal(await without.send(), 1);
+  assert.deepEqual((await told()).at(-1), { schema: "1", delta: undefined });
+  assert.equal(await store.head(keys.delta("wild", 3)), null);
+});
