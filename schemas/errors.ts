@@ -24,7 +24,8 @@ export const ERROR_CODES = {
   E_IMAGE_ANIMATED: "The image has more than one frame.",
   E_IMAGE_CMYK: "The image is in CMYK.",
   E_IMAGE_DEPTH: "The image has more than 8 bits a channel.",
-  E_IMAGE_CHROMA: "The image stores colours at half size, in a format of which they come out otherwise than in Python.",
+  E_IMAGE_CHROMA:
+    "An AVIF stores colours at half size, in a way of which the pixels that Python makes of it are not known.",
   E_IMAGE_TINY: "The image is smaller than the least side that decoding accepts.",
   E_IMAGE_PIXELS: "The image's header announces more pixels than the limit; it was not decoded.",
   E_IMAGE_SIZE: "The image has more bytes than the limit; it was not read.",

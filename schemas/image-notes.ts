@@ -8,7 +8,6 @@ export const IMAGE_NOTES = {
   alpha: "transparent pixels were put on black",
   profile: "the colours of the embedded profile were converted to sRGB",
   "profile-ignored": "the colours of an embedded profile other than sRGB were taken for sRGB, as Pillow does",
-  chroma: "colours that AVIF stores at half size were brought to full size otherwise than Pillow does",
   turned: "the picture was turned as its EXIF orientation says",
   "no-end": "the file lacks its last bytes, and none of its pixels",
 } as const;

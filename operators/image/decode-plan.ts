@@ -100,13 +100,6 @@ export function refuseDecoded(notes: readonly ImageNote[], config: DecodeConfig)
       "decode.strict: false",
     );
   }
-  if (notes.includes("chroma")) {
-    return refusal(
-      "E_IMAGE_CHROMA",
-      "The AVIF stores colours at half size, and they come out otherwise than in Python",
-      "decode.strict: false",
-    );
-  }
   return null;
 }
 

@@ -1,8 +1,9 @@
 import sharp from "sharp";
 import type { ImageHeader } from "../../../schemas/decode-plan.js";
-import { SluiceError } from "../../../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
 import { isWholeBmp, readBmpHeader } from "./bmp-header.js";
-import { ByteReader, truncated } from "./byte-reader.js";
+import { storedPicture } from "./avif-as-stored.js";
+import { ByteReader, corrupt, truncated } from "./byte-reader.js";
 import { isWholeGif, readGifHeader } from "./gif-header.js";
 import { isWholeIsoMedia } from "./iso-media-end.js";
 import { isWholeJpeg, readJpegHeader } from "./jpeg-header.js";
@@ -80,18 +81,22 @@ const BITS: Readonly<Record<string, number>> = { uchar: 8, char: 8, ushort: 16, 
 
 async function libvipsHeader(bytes: Uint8Array, format: Format): Promise<ImageHeader> {
   try {
-    const found = await sharp(bytes, { limitInputPixels: false, failOn: "truncated" }).metadata();
+    // EXIF inside an AVIF turns nothing: boxes do. Source: ISO/IEC 23008-12, 6.5.10.
+    const stored = storedPicture(new ByteReader(bytes, format));
+    if (stored === null) throw corrupt(format, "boxes that turn it in a way that no orientation says");
+    const found = await sharp(stored.bytes, { limitInputPixels: false, failOn: "truncated" }).metadata();
     return {
       format,
       width: found.width,
       height: found.height,
-      frames: found.pages ?? 1,
+      frames: stored.frames,
       colourSpace: found.space === "grey16" ? "b-w" : found.space === "rgb16" ? "srgb" : found.space,
       bitsPerChannel: found.bitsPerSample ?? BITS[found.depth] ?? 32,
-      orientation: found.orientation ?? 1,
+      orientation: stored.orientation,
       colourProfile: found.icc ?? null,
     };
   } catch (error) {
+    if (isSluiceError(error)) throw error;
     throw isWhole(bytes, format) ? refusalOfLibvips(error, format) : truncated(format, bytes.length);
   }
 }

@@ -1,18 +1,34 @@
 import sharp, { type SharpOptions } from "sharp";
 import type { DecodePlan, ImageHeader } from "../../../schemas/decode-plan.js";
 import { countText } from "../../../schemas/counted.js";
-import { messageOf, type SluiceError } from "../../../schemas/errors.js";
+import { messageOf, SluiceError } from "../../../schemas/errors.js";
 import type { ImageNote } from "../../../schemas/image-notes.js";
-import { corrupt } from "../headers/byte-reader.js";
+import { asStored, storedPicture } from "../headers/avif-as-stored.js";
+import { ByteReader, corrupt } from "../headers/byte-reader.js";
 import { share } from "../headers/channels.js";
 import { fillScreen } from "../headers/gif-screen.js";
+import { codeBehind, withFullColours } from "../headers/halved-colours.js";
 import { hasHalvedColours } from "../headers/iso-media-end.js";
 import { isHarmless, refusalOfLibvips } from "./errors.js";
 import type { StoredPixels } from "./stored-pixels.js";
 import { conversionOf } from "./to-srgb.js";
 
-/** The whole image as libvips decodes it: nothing is scaled or turned there. Throws E_IMAGE_CORRUPT. */
-export async function decodeByLibvips(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<StoredPixels> {
+/** The whole image as libvips decodes it: nothing is scaled or turned there. Throws E_IMAGE_CORRUPT, E_IMAGE_CHROMA. */
+export async function decodeByLibvips(file: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<StoredPixels> {
+  if (header.format !== "avif") {
+    const found = await decodeWhole(file, header, plan);
+    const colours = coloursOf(found, header, plan, found.data);
+    if (header.format === "gif") fillScreen(file, colours.pixels, found);
+    return { width: found.width, height: found.height, ...colours };
+  }
+  const bytes = storedPicture(new ByteReader(file, "avif"))?.bytes ?? file;
+  const found = hasHalvedColours(bytes)
+    ? await withColoursMadeWhole(bytes, header, plan)
+    : await decodeWhole(bytes, header, plan);
+  return { width: found.width, height: found.height, ...coloursOf(found, header, plan, found.data) };
+}
+
+async function decodeWhole(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<Decoded> {
   // The policies have judged the header; a file that turns out larger than it is refused when opened.
   const limitInputPixels = Math.max(1, header.width * header.height);
   let found: Decoded;
@@ -27,14 +43,37 @@ export async function decodeByLibvips(bytes: Uint8Array, header: ImageHeader, pl
       throw refusalOfLibvips(second, header.format);
     }
   }
-  const { data, width, height } = found;
+  const { width, height } = found;
   if (width !== header.width || height !== header.height) {
     throw corrupt(header.format, `${width} x ${height} px where the header promised another size`);
   }
-  const colours = coloursOf(found, header, plan, data);
-  if (header.format === "gif") fillScreen(bytes, colours.pixels, found);
-  const notes: readonly ImageNote[] = header.format === "avif" && hasHalvedColours(bytes) ? ["chroma"] : [];
-  return { width, height, ...colours, notes: [...colours.notes, ...notes] };
+  return found;
+}
+
+/**
+ * libheif repeats each colour of an AVIF over the pixels that share it, where Python's decoder goes over gradually. So the picture is decoded as it is stored, and made
+ * RGB here. Throws E_IMAGE_CHROMA where that cannot be done: other pixels than Python's are never given.
+ */
+async function withColoursMadeWhole(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<Decoded> {
+  const told = asStored(new ByteReader(bytes, "avif"));
+  if (told === null) throw otherColours("boxes that say in two ways how colours become RGB, or more than one picture");
+  const found = await decodeWhole(told.bytes, header, plan);
+  const { channels } = found;
+  if (channels < 3) return found;
+  const stored = { ...found, channels: channels === 4 ? 4 : 3 } as const;
+  const code = told.code ?? codeBehind((await decodeWhole(bytes, header, plan)).data, stored);
+  const data = code === null ? null : withFullColours(stored, code);
+  if (data !== null) return { ...found, data };
+  throw otherColours(
+    code === null ? "a matrix that is not known here" : `matrix ${code.matrix}, or colours that are stored otherwise`,
+  );
+}
+
+function otherColours(found: string): SluiceError {
+  return new SluiceError(
+    "E_IMAGE_CHROMA",
+    `Expected an AVIF with colours at half size of which the pixels that Python makes are known, found ${found}. Convert it to PNG or WebP, then ingest that.`,
+  );
 }
 
 /** Of what libvips calls its pixel limit: the policies have accepted the size that the header says. */

@@ -93,8 +93,6 @@ describe("refuse", () => {
     }
     assert.equal(refuseDecoded(["no-end"], wild), null);
     assert.equal(refuseDecoded(["no-end"], config)?.code, "E_IMAGE_TRUNCATED");
-    assert.equal(refuseDecoded(["chroma"], wild), null);
-    assert.equal(refuseDecoded(["chroma"], config)?.code, "E_IMAGE_CHROMA");
     assert.equal(refuseDecoded(["alpha"], config), null);
   });
 
