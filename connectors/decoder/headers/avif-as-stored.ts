@@ -71,7 +71,7 @@ function replaced(reader: ByteReader, said: readonly Box[]): AsStored | null {
   }));
   const [code] = codes;
   if (codes.some((one) => one.matrix !== code!.matrix || one.isFullRange !== code!.isFullRange)) return null;
-  const bytes = reader.bytes.slice();
+  const bytes = new Uint8Array(reader.bytes);
   for (const { start, end } of said) bytes.set(NCLX.subarray(0, end - start), start);
   return { bytes, code: code! };
 }
@@ -114,7 +114,7 @@ const ORIENTATIONS: readonly (readonly number[])[] = [
  */
 export function storedPicture(reader: ByteReader): StoredPicture | null {
   const top = boxesIn(reader, 0, reader.length);
-  const bytes = reader.bytes.slice();
+  const bytes = new Uint8Array(reader.bytes);
   // A decoder for stills takes no file that calls itself a sequence first.
   if (reader.text(8, 4) === "avis") bytes.set(Buffer.from("avif"), 8);
   const frames = framesIn(reader, find(top, "moov"));

@@ -15,13 +15,22 @@ export interface StoredColours {
 export function withFullColours(stored: StoredColours, code: ColourCode): Uint8Array | null {
   const weights = weightsOf(code);
   if (weights === null || !isHalved(stored, "across")) return null;
-  const { data, width, height, channels } = stored;
   // Colours may be halved across alone (4:2:2).
   const isHalvedDown = isHalved(stored, "down");
-  const reds = smoothed(stored, 0, isHalvedDown);
-  const blues = smoothed(stored, 2, isHalvedDown);
+  return mixed(stored, weights, smoothed(stored, 0, isHalvedDown), smoothed(stored, 2, isHalvedDown));
+}
+
+/** The same of colours at full size, by a code that `codeBehind` has found. */
+export function withColours(stored: StoredColours, code: ColourCode): Uint8Array {
+  const only = (channel: number): Uint8Array =>
+    Uint8Array.from({ length: stored.width * stored.height }, (_, at) => stored.data[at * stored.channels + channel]!);
+  return mixed(stored, weightsOf(code)!, only(0), only(2));
+}
+
+/** `reds`, `blues`: one value a pixel, at full size */
+function mixed({ data, channels }: StoredColours, weights: Weights, reds: Uint8Array, blues: Uint8Array): Uint8Array {
   const out = new Uint8ClampedArray(data.length);
-  for (let pixel = 0, at = 0; pixel < width * height; pixel++, at += channels) {
+  for (let pixel = 0, at = 0; pixel < reds.length; pixel++, at += channels) {
     mix(weights, data[at + 1]!, blues[pixel]!, reds[pixel]!, out, at);
     if (channels === 4) out[at + 3] = data[at + 3]!;
   }
@@ -36,13 +45,18 @@ const CANDIDATES: readonly ColourCode[] = [6, 1, 9].flatMap((matrix) =>
   [true, false].map((isFullRange) => ({ matrix, isFullRange })),
 );
 
-/** The code by which a decoder has made `rgb`, of as many channels, of the same picture; null where it is none of those known here. */
-export function codeBehind(rgb: Uint8Array, { data, width, height, channels }: StoredColours): ColourCode | null {
+/** The code by which a decoder has made `rgb`, of as many channels, of the same picture; null where it is not the one that is `told`, or none of those known here. */
+export function codeBehind(
+  rgb: Uint8Array,
+  { data, width, height, channels }: StoredColours,
+  told: ColourCode | null,
+): ColourCode | null {
   const step = Math.max(1, Math.floor((width * height) / COMPARED)) * channels;
   const made = new Uint8ClampedArray(3);
   let best: { readonly code: ColourCode; readonly mean: number } | null = null;
-  for (const code of CANDIDATES) {
-    const weights = weightsOf(code)!;
+  for (const code of told === null ? CANDIDATES : [told]) {
+    const weights = weightsOf(code);
+    if (weights === null) continue;
     let [sum, count] = [0, 0];
     for (let at = 0; at < data.length; at += step, count += 3) {
       mix(weights, data[at + 1]!, data[at + 2]!, data[at]!, made, 0);

@@ -7,7 +7,7 @@ import { asStored, storedPicture } from "../headers/avif-as-stored.js";
 import { ByteReader, corrupt } from "../headers/byte-reader.js";
 import { share } from "../headers/channels.js";
 import { fillScreen } from "../headers/gif-screen.js";
-import { codeBehind, withFullColours } from "../headers/halved-colours.js";
+import { codeBehind, withColours, withFullColours } from "../headers/halved-colours.js";
 import { hasHalvedColours } from "../headers/iso-media-end.js";
 import { isHarmless, refusalOfLibvips } from "./errors.js";
 import type { StoredPixels } from "./stored-pixels.js";
@@ -22,9 +22,8 @@ export async function decodeByLibvips(file: Uint8Array, header: ImageHeader, pla
     return { width: found.width, height: found.height, ...colours };
   }
   const bytes = storedPicture(new ByteReader(file, "avif"))?.bytes ?? file;
-  const found = hasHalvedColours(bytes)
-    ? await withColoursMadeWhole(bytes, header, plan)
-    : await decodeWhole(bytes, header, plan);
+  const found =
+    header.colourSpace === "b-w" ? await decodeWhole(bytes, header, plan) : await decodeAvif(bytes, header, plan);
   return { width: found.width, height: found.height, ...coloursOf(found, header, plan, found.data) };
 }
 
@@ -51,22 +50,36 @@ async function decodeWhole(bytes: Uint8Array, header: ImageHeader, plan: DecodeP
 }
 
 /**
- * libheif repeats each colour of an AVIF over the pixels that share it, where Python's decoder goes over gradually. So the picture is decoded as it is stored, and made
- * RGB here. Throws E_IMAGE_CHROMA where that cannot be done: other pixels than Python's are never given.
+ * libheif repeats each colour that an AVIF stores at half the size over the pixels that share it, where Python's decoder goes over gradually; and it rounds otherwise. So
+ * the picture is decoded as it is stored, and made RGB here. Throws E_IMAGE_CHROMA where colours at half the size cannot be: other pixels than Python's are never given.
  */
-async function withColoursMadeWhole(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<Decoded> {
+async function decodeAvif(bytes: Uint8Array, header: ImageHeader, plan: DecodePlan): Promise<Decoded> {
+  const isHalved = hasHalvedColours(bytes);
+  const plain = (): Promise<Decoded> => decodeWhole(bytes, header, plan);
+  if (isConvertedByLibvips(header, plan)) {
+    if (!isHalved) return plain();
+    throw otherColours("a profile that takes a colour management system, which the teacher's card asks for");
+  }
   const told = asStored(new ByteReader(bytes, "avif"));
-  if (told === null) throw otherColours("boxes that say in two ways how colours become RGB, or more than one picture");
+  if (told === null) {
+    if (!isHalved) return plain();
+    throw otherColours("boxes that say in two ways how colours become RGB, or more than one picture");
+  }
   const found = await decodeWhole(told.bytes, header, plan);
-  const { channels } = found;
-  if (channels < 3) return found;
-  const stored = { ...found, channels: channels === 4 ? 4 : 3 } as const;
-  const code = told.code ?? codeBehind((await decodeWhole(bytes, header, plan)).data, stored);
+  const stored = { ...found, channels: found.channels === 4 ? 4 : 3 } as const;
+  if (isHalved && told.code !== null) {
+    const data = withFullColours(stored, told.code);
+    if (data !== null) return { ...found, data };
+    throw otherColours(`matrix ${told.code.matrix}, or colours that are stored otherwise`);
+  }
+  // Nothing else shows whether the decoder has heeded what it was told: so its own RGB is compared.
+  const own = await plain();
+  const code = codeBehind(own.data, stored, told.code);
+  if (code !== null && !isHalved) return { ...found, data: withColours(stored, code) };
+  if (!isHalved) return own;
   const data = code === null ? null : withFullColours(stored, code);
   if (data !== null) return { ...found, data };
-  throw otherColours(
-    code === null ? "a matrix that is not known here" : `matrix ${code.matrix}, or colours that are stored otherwise`,
-  );
+  throw otherColours("a matrix that is not known here, or colours that are stored otherwise");
 }
 
 function otherColours(found: string): SluiceError {
