@@ -95,6 +95,16 @@ export class Invocation {
     return ["sluice", ...words].map(shellWord).join(" ");
   }
 
+  /** The words with which another command of this call's places begins. */
+  placeWords(): string[] {
+    const { config, data, set } = this.#options;
+    return [
+      ...(config === undefined ? [] : ["--config", config]),
+      ...(data === undefined ? [] : ["--data", data]),
+      ...set.flatMap((assignment) => ["--set", assignment]),
+    ];
+  }
+
   /** A message whose hints name the places that this call was given. */
   placed(text: string): string {
     const { config, data, set } = this.#options;

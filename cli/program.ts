@@ -76,6 +76,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/erase.js"),
   },
   {
+    name: "schedules",
+    summary: "commands that run at their times: list, run",
+    load: () => import("./commands/schedules.js"),
+  },
+  {
     name: "archive",
     summary: "whether all that is archived is as it was written",
     load: () => import("./commands/archive.js"),

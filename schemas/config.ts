@@ -3,6 +3,7 @@ import { datasetFaults, datasetSchema } from "./dataset.js";
 import { kafkaSchema, withTopicNames, type KafkaConfig } from "./kafka-config.js";
 import type { DeclaredSource } from "./declared-source.js";
 import { s3Schema } from "./s3-config.js";
+import { schedulesSchema } from "./schedule.js";
 import { sourcesSchema } from "./source-config.js";
 
 /** How images are read and decoded, and which are refused. */
@@ -177,6 +178,7 @@ export const settingsSchema = z.strictObject({
     .min(1)
     .default([datasetSchema.parse({ name: "default" })])
     .describe("the selections made over the stream; each has its versions"),
+  schedules: schedulesSchema.describe("commands that `sluice schedules run` runs at their times"),
 });
 
 type Settings = z.infer<typeof settingsSchema>;

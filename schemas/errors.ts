@@ -89,6 +89,7 @@ export const ERROR_CODES = {
   E_TRAIN_DIVERGED: "The loss of a training ran away, or no learning rate makes it fall.",
   E_TRAIN_OVERLAP: "Images that a model is tested with are among those that it is trained on.",
   E_TRAIN_COMMAND: "The command that trains failed, hung, or wrote no model that can be used.",
+  E_SCHEDULE: "A scheduled command failed; its next firing runs it again.",
   E_TEACHER_CHANGE: "A teacher cannot take another's place: the gate does not pass, or another change is under way.",
 } as const;
 

@@ -28,6 +28,7 @@ export const STORE_FOLDERS = [
   "tags/",
   "controls/",
   "guards/",
+  "schedules/",
   "probe-conditional/",
 ] as const;
 
@@ -191,6 +192,14 @@ export const keys = {
   loops: (dataset: string): string => `loops/${dataset}/`,
   loopStep: (dataset: string, generation: number, step: string): string =>
     `${keys.loops(dataset)}${digits(generation)}/${step}.json`,
+
+  /** A schedule's run, as one of a row of objects numbered from 0; then what became of it, and meanwhile that its process lives. */
+  scheduled: (stream: string, schedule: string, number: number): string =>
+    `schedules/${stream}/${schedule}/${digits(number)}.json`,
+  scheduledEnd: (stream: string, schedule: string, number: number): string =>
+    `schedules/${stream}/${schedule}/${digits(number)}.ended.json`,
+  scheduledHold: (stream: string, schedule: string, number: number): string =>
+    `schedules/${stream}/${schedule}/${digits(number)}.held.json`,
 
   teacher: (teacher: string): string => `teachers/${teacher}/model-card.json`,
   /** What a teacher's classes are called after the names in its card, from number 1 on: the highest stands. */

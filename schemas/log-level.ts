@@ -30,5 +30,7 @@ export function levelOf(observed: Observed): LogLevel | null {
       return observed.outcome === "created" ? "info" : "debug";
     case "archive.compacted":
       return observed.segments > 0 ? "info" : "debug";
+    case "schedule.ended":
+      return observed.exitCode === 0 ? "info" : "error";
   }
 }

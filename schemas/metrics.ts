@@ -3,10 +3,12 @@ import { STAGES } from "./stage-shares.js";
 /** Labels, each with what bounds the number of its values. */
 export const METRIC_LABELS = {
   partition: "the images topic's partitions that this process scores",
-  outcome: "`scored`, `copied`, `quarantined`, `lost`; of requests `ok`, `absent`, `exists`, `failed`",
+  outcome:
+    "`scored`, `copied`, `quarantined`, `lost`; of requests `ok`, `absent`, `exists`, `failed`; of scheduled commands `ok`, `failed`",
   stage: STAGES.map((stage) => `\`${stage}\``).join(", "),
   code: "the [error codes](errors.md)",
   dataset: "the declared datasets",
+  schedule: "the schedules of sluice.yaml",
   op: "the store's operations: `get`, `range`, `put`, `create`, `stream`, `list`, `head`, `delete`",
   loop: "the parts of a process: `score`, `topk`, `publish`, `compact`, `produce`, `rebuild`, `serve`; `work` of all other commands",
   phase: "what long work says that it does: `append`, `score`, `cut`, `publish`, `compact`, `train` and the like",
@@ -240,6 +242,25 @@ export const METRICS = {
     help: "When this process last looked at what is to be compacted",
     unit: "seconds since the epoch",
     labels: [],
+  },
+  sluice_scheduled_runs_total: {
+    type: "counter",
+    help: "Scheduled commands that this process ran to their end",
+    unit: "runs",
+    labels: ["schedule", "outcome"],
+  },
+  sluice_scheduled_run_seconds: {
+    type: "histogram",
+    help: "How long scheduled commands took",
+    unit: "seconds",
+    labels: ["schedule"],
+    buckets: SLOW_S,
+  },
+  sluice_scheduled_run_timestamp_seconds: {
+    type: "gauge",
+    help: "When this process last ran a scheduled command that succeeded",
+    unit: "seconds since the epoch",
+    labels: ["schedule"],
   },
   sluice_store_request_seconds: {
     type: "histogram",

@@ -83,7 +83,9 @@ export type Observed =
   | CutVersion
   | { readonly event: "version.refused"; readonly dataset: string; readonly code: string }
   | EndedSpan
-  | { readonly event: "archive.compacted"; readonly segments: number; readonly sizeBytes: number };
+  | { readonly event: "archive.compacted"; readonly segments: number; readonly sizeBytes: number }
+  /** A scheduled command has ended */
+  | { readonly event: "schedule.ended"; readonly schedule: string; readonly exitCode: number; readonly tookMs: number };
 
 /** What may be looked at at any moment, of all partitions that a process scores. */
 export interface ScoringGauges {

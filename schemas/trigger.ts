@@ -15,7 +15,7 @@ export type Trigger =
   | { readonly any: readonly Trigger[] }
   | { readonly all: readonly Trigger[] };
 
-const cronLine = z
+export const cronLine = z
   .string()
   .describe("a cron line, in UTC: minute hour day month weekday")
   .superRefine((line, context) => {
@@ -51,7 +51,7 @@ export const triggerSchema: z.ZodType<Trigger> = z.lazy(() =>
   ]),
 );
 
-/** The first time after `afterMs` that a cron line fires, ms, in UTC; null where it never does. Throws for no cron line. */
-export function cronAfter(line: string, afterMs: number): number | null {
-  return new Cron(line, { timezone: "UTC", paused: true }).nextRun(new Date(afterMs))?.getTime() ?? null;
+/** The first time after `afterMs` that a cron line fires in a time zone, ms; null where it never does. Throws for no cron line. */
+export function cronAfter(line: string, afterMs: number, timeZone = "UTC"): number | null {
+  return new Cron(line, { timezone: timeZone, paused: true }).nextRun(new Date(afterMs))?.getTime() ?? null;
 }

@@ -100,6 +100,13 @@ export class RunMetrics {
       case "archive.compacted":
         registry.add("sluice_compacted_segments_total", {}, event.segments);
         break;
+      case "schedule.ended": {
+        const { schedule, exitCode } = event;
+        registry.add("sluice_scheduled_runs_total", { schedule, outcome: exitCode === 0 ? "ok" : "failed" });
+        registry.time("sluice_scheduled_run_seconds", { schedule }, event.tookMs / 1000);
+        if (exitCode === 0) registry.set("sluice_scheduled_run_timestamp_seconds", { schedule }, this.#nowMs() / 1000);
+        break;
+      }
       case "loop.ready":
       case "loop.idle":
       case "span.ended":

@@ -19,7 +19,7 @@ test("what the compose file and the units call is in the code", async () => {
     compose.map(({ place }) => place.split(" ")[1]),
     ["topics", "scorer", "topk", "publisher", "compactor", "console", "produce"],
   );
-  const units = ["sluice.service", "console.service"];
+  const units = ["sluice.service", "console.service", "schedules.service"];
   const calls = [
     ...compose,
     ...(await Promise.all(units.map(async (unit) => unitCall(await textOf(`deploy/systemd/${unit}`), unit)))),
