@@ -17,7 +17,7 @@ test("what the compose file and the units call is in the code", async () => {
   const compose = composeCalls(await textOf("deploy/compose/compose.yaml"), "compose.yaml");
   assert.deepEqual(
     compose.map(({ place }) => place.split(" ")[1]),
-    ["topics", "scorer", "topk", "publisher", "compactor", "console", "produce"],
+    ["topics", "scorer", "topk", "publisher", "compactor", "schedules", "console", "produce"],
   );
   const units = ["sluice.service", "console.service", "schedules.service"];
   const calls = [

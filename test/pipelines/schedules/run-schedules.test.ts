@@ -20,7 +20,10 @@ class MadeTime {
 
   sleep = (delayMs: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
-      if (signal.aborted) return void resolve();
+      if (signal.aborted) {
+        resolve();
+        return;
+      }
       const one = {
         atMs: this.nowMs + delayMs,
         wake: () => {
