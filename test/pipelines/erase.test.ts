@@ -21,6 +21,7 @@ import { writeSmallTeacher } from "../fixtures/models.js";
 import { FAILURES, failingStore } from "../fixtures/failing-store.js";
 import { openMemoryStore, type MemoryStore } from "../fixtures/memory-store.js";
 import { writePictures } from "../fixtures/pictures.js";
+import { keys } from "../../schemas/keys.js";
 import { collect } from "../fixtures/publishing.js";
 import { runIngest } from "../fixtures/run-ingest.js";
 
@@ -45,6 +46,8 @@ before(async () => {
   await runIngest({ data, pictures, teacher, config });
   for await (const { key } of store.list("")) site.objects.set(key, await store.get(key));
   await store.close();
+  // A delta that tells of the image, as a dataset with `deltas: true` has it.
+  site.objects.set(keys.delta("d", 1), Buffer.from(image.uri));
   const files = (await readdir(pictures, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
   const all = await Promise.all(files.map((one) => readFile(join(one.parentPath, one.name))));
   const own = await readFile(new URL(image.uri));

@@ -1,6 +1,7 @@
 """Where each sample of a version's tar shards lies, and its bytes."""
 
 import glob
+import hashlib
 import http.client
 import json
 import os
@@ -12,11 +13,13 @@ BLOCK = 512
 class Shards:
     """Tar shards of a version: paths, or http(s) URLs of a server that answers ranges (a presigned URL does).
 
-    `cache`: a file that keeps where the samples lie, so that shards over HTTP are read through once only.
+    `cache`: a file that keeps where the samples lie, so that shards over HTTP are read through once only. `digests`: the shards' SHA-256 by their
+    names, as a version's manifest has them, compared as shards are read through. `check`: compare each image with its sample's SHA-256 as it is read.
     """
 
-    def __init__(self, shards, cache=None):
+    def __init__(self, shards, cache=None, digests=None, check=True):
         self.shards = list(shards)
+        self.digests, self.check = digests or {}, check
         self._open = {}
         self._pid = os.getpid()
         known = _cached(cache, self.shards)
@@ -31,12 +34,12 @@ class Shards:
             os.replace(beside, cache)
 
     @classmethod
-    def folder(cls, folder, cache=None):
+    def folder(cls, folder, cache=None, digests=None, check=True):
         """The shards of a version's folder, or of what `sluice versions export --as webdataset` wrote."""
         found = sorted(glob.glob(os.path.join(glob.escape(folder), "shards", "*.tar")))
         if not found:
             raise FileNotFoundError(f"expected shards/*.tar in {folder}, found none")
-        return cls(found, cache)
+        return cls(found, cache, digests, check)
 
     def read(self, at):
         """One sample: `__key__`, `jpg` (the image's bytes, of whatever format), `cls` (a number) and `json`."""
@@ -47,11 +50,17 @@ class Shards:
             sample[entry[len(name) + 1 :]] = content[begin : begin + size]
         sample["cls"] = int(sample["cls"])
         sample["json"] = json.loads(sample["json"])
+        expected = sample["json"].get("sha256") if self.check else None
+        if expected is not None and hashlib.sha256(sample["jpg"]).hexdigest() != expected:
+            raise OSError(f"expected the image of SHA-256 {expected} in sample {name} of {_without_query(self.shards[shard])}, found other bytes: restore the shard")
         return sample
 
     def _scan(self, shard):
         where = self.shards[shard]
         content = self._whole(shard)
+        expected = self.digests.get(_name_of(where))
+        if expected is not None and hashlib.sha256(content).hexdigest() != expected:
+            raise OSError(f"expected a shard of SHA-256 {expected} at {_without_query(where)}, found other bytes: restore it from a copy")
         name, start, end = None, 0, 0
         for entry, begin, size in _entries(content, where):
             own = entry.split(".", 1)[0]
@@ -141,6 +150,10 @@ def _cached(cache, shards):
     if known["shards"] != [_without_query(shard) for shard in shards]:
         raise ValueError(f"expected in {cache} where the samples of these shards lie, found those of others: name another file")
     return known["samples"]
+
+
+def _name_of(where):
+    return _without_query(where).replace(os.sep, "/").rsplit("/", 1)[-1]
 
 
 def _is_url(where):

@@ -26,7 +26,7 @@ def write_shards(folder, shards):
         with tarfile.open(os.path.join(folder, "shards", f"{shard:06}.tar"), "w", format=tarfile.USTAR_FORMAT) as archive:
             for number in range(shard, SAMPLES, shards):
                 name = f"{number % 7:06}-{number:08}"
-                about = json.dumps({"class": number % 7, "rank": number}).encode()
+                about = json.dumps({"class": number % 7, "rank": number, "sha256": hashlib.sha256(picture(number)).hexdigest()}).encode()
                 for extension, content in [("jpg", picture(number)), ("cls", str(number % 7).encode()), ("json", about)]:
                     member = tarfile.TarInfo(f"{name}.{extension}")
                     member.size = len(content)
@@ -125,6 +125,22 @@ class LoaderTest(unittest.TestCase):
         finally:
             server.shutdown()
             server.server_close()
+
+    def test_a_flipped_bit_of_an_image_or_of_a_shard_is_found_and_named(self):
+        with open(self.shards.shards[0], "rb") as file:
+            digests = {"000000.tar": hashlib.sha256(file.read()).hexdigest()}
+        self.assertEqual(len(Shards.folder(self.folder.name, digests=digests).samples), SAMPLES)
+        name, shard, start, end = next(place for place in self.shards.samples if place[1] == 0 and place[3] - place[2] > 4000)
+        with open(self.shards.shards[shard], "r+b") as file:
+            file.seek(start + 512 + 40)
+            byte = file.read(1)
+            file.seek(start + 512 + 40)
+            file.write(bytes([byte[0] ^ 4]))
+        with self.assertRaisesRegex(OSError, f"in sample {name} of .*000000.tar, found other bytes"):
+            list(Loader(Shards.folder(self.folder.name)))
+        self.assertEqual(len(list(Loader(Shards.folder(self.folder.name, check=False)))), SAMPLES)
+        with self.assertRaisesRegex(OSError, "expected a shard of SHA-256"):
+            Shards.folder(self.folder.name, digests=digests)
 
     def test_what_is_wrong_is_said(self):
         with self.assertRaisesRegex(FileNotFoundError, "found none"):

@@ -61,10 +61,15 @@ interface Rules {
   readonly near: NonNullable<Selection["near"]> | undefined;
   readonly guarded: readonly number[];
   readonly guardDistance: number;
+  /** `where` asks for images of no higher number */
+  readonly last?: number | undefined;
 }
 
 /** The obvious way: everything sorted, gone down by hand, each row compared with all that were taken. */
-function expectedRows(partitions: readonly TestRecord[][], { k, p, near, guarded, guardDistance }: Rules) {
+function expectedRows(all: readonly TestRecord[][], { k, p, near, guarded, guardDistance, last }: Rules) {
+  const partitions = all.map((list) =>
+    list.filter((one) => "image" in one && one.image <= (last ?? Number.POSITIVE_INFINITY)),
+  );
   const images = new Map(
     partitions.flat().flatMap((record) => ("image" in record ? [[hex(record.image), record.image] as const] : [])),
   );
@@ -112,8 +117,10 @@ async function cutOf(partitions: readonly TestRecord[][], lengths: readonly numb
     await archiveRecords(store, chain, list, lengths, TOP_M, { pdqOf });
   }
   if (rules.guarded.length > 0) await addGuardSet(store, guardOf(rules.guarded, rules.guardDistance));
-  const { k, p, near } = rules;
-  const dataset = datasetSchema.parse({ name: "d", select: { k, p, near }, reserve });
+  const { k, p, near, last } = rules;
+  // `testSegment` gives an image 10 bytes and its number's.
+  const where = last === undefined ? undefined : { sizeBytes: { most: 10 + last } };
+  const dataset = datasetSchema.parse({ name: "d", select: { k, p, near, where }, reserve });
   const frontier = await currentFrontier(store, { teacher, stream });
   return () => cut({ store, dataset, card, stream, frontier, trigger: "test" });
 }
@@ -134,6 +141,7 @@ const rules: fc.Arbitrary<Rules> = fc.record({
   ),
   guarded: fc.uniqueArray(fc.integer({ min: 0, max: 60 }), { maxLength: 5 }),
   guardDistance: fc.integer({ min: 0, max: 12 }),
+  last: fc.option(fc.integer({ min: 5, max: 60 }), { nil: undefined, freq: 1 }),
 });
 
 test("a cut leaves out what going down the ranks by hand leaves out, whatever the reserve and the segments", async () => {
