@@ -12,6 +12,7 @@ import type { ChainClaim } from "../schemas/chain-claim.js";
 import type { Judgement } from "../operators/select/triggers.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset, Span } from "../schemas/dataset.js";
+import { driftedMeasures, type Drift } from "../schemas/drift.js";
 import { archivedOffsets, endIn, unreadOffsets, type Frontier } from "../schemas/frontier.js";
 import { recordsLost, type LostRange } from "../schemas/lost-range.js";
 import type { Manifest } from "../schemas/manifest.js";
@@ -63,6 +64,8 @@ export interface DatasetStatus {
   /** Images that came too late for the newest version of the last window that has ended; null where none has one */
   readonly late: { readonly version: number; readonly images: number } | null;
   readonly newest: { readonly number: number; readonly id: string; readonly createdAt: string } | null;
+  /** Of the newest version, where the dataset asks for it; `beyond`: the measures that are above its limits */
+  readonly drift: (Drift & { readonly beyond: readonly ("psi" | "ks")[] }) | null;
   /** What is said of manifests that cannot be read, those behind the newest that can */
   readonly damaged: readonly string[];
 }
@@ -117,6 +120,7 @@ export async function status(
         engines: state.coverage.value.engines,
         newest:
           newest === null ? null : { number: newest.number, id: newest.id, createdAt: newest.provenance.createdAt },
+        drift: driftSeen(dataset, newest),
         damaged,
       });
     }
@@ -129,6 +133,12 @@ export async function status(
     all.push({ digest, name: card.name, waiting, frontier, ...account, quarantined, lost, datasets });
   }
   return all;
+}
+
+function driftSeen({ drift: limits }: Dataset, newest: Manifest | null): DatasetStatus["drift"] {
+  const drift = newest?.provenance.drift;
+  if (limits === undefined || drift === undefined) return null;
+  return { ...drift, beyond: driftedMeasures(drift, limits) };
 }
 
 /** Records of the log that chains are to have and have not: of live chains up to the log's end, of replays up to theirs. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { triggerSchema } from "./trigger.js";
 import { keepSchema } from "./keep-rule.js";
+import { driftLimitsSchema } from "./drift.js";
 import { canonicalJson, type Json } from "./canonical.js";
 import { canonicalWhere, whereFaults, whereSchema } from "./where.js";
 
@@ -220,6 +221,11 @@ export const datasetSchema = z.strictObject({
     .optional()
     .describe(
       "an image that somebody says is of a class stands in it, before the teacher's rows (place, the default); or what people say only takes images out (retract)",
+    ),
+  drift: driftLimitsSchema
+    .optional()
+    .describe(
+      "each version says how what came since the one before differs from what came until then; `status` and metrics warn above these limits",
     ),
   deltas: z
     .boolean()

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { z } from "zod";
 import { canonicalJson, type Json } from "./canonical.js";
+import { driftSchema } from "./drift.js";
 import { datasetNameSchema, selectionSchema, spanSchema, type Span } from "./dataset.js";
 import { frontierSchema } from "./frontier.js";
 import { guardedBySchema } from "./guard.js";
@@ -83,6 +84,8 @@ export const manifestSchema = z.strictObject({
         }),
       )
       .default([]),
+    /** Where the dataset asks for it and there is a version before: how what came since differs */
+    drift: driftSchema.optional(),
     /** Times that the cut read the archive for deeper lists than states keep: bytes of such rows may be absent */
     readDeeper: count.optional(),
     /** engines seen in the segments read */

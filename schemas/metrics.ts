@@ -205,6 +205,18 @@ export const METRICS = {
     labels: ["dataset"],
   },
   sluice_version_rows: { type: "gauge", help: "Its rows", unit: "rows", labels: ["dataset"] },
+  sluice_drift_psi: {
+    type: "gauge",
+    help: "How the classes' shares differ from before the version before: population stability index beyond chance, of datasets with `drift`",
+    unit: "index",
+    labels: ["dataset"],
+  },
+  sluice_drift_ks: {
+    type: "gauge",
+    help: "How the best classes' probabilities differ from before: distance of Kolmogorov and Smirnov",
+    unit: "distance",
+    labels: ["dataset"],
+  },
   sluice_version_timestamp_seconds: {
     type: "gauge",
     help: "When this process last published one",

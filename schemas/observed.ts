@@ -1,3 +1,4 @@
+import type { Drift } from "./drift.js";
 import type { ErrorCode } from "./errors.js";
 import type { RecordCounts } from "./segment.js";
 import type { Stage } from "./stage-shares.js";
@@ -30,6 +31,7 @@ export interface CutVersion {
   readonly id: string;
   readonly outcome: "created" | "unchanged" | "exists";
   readonly rows: number;
+  readonly drift: Pick<Drift, "psi" | "psiByChance" | "ks"> | null;
   /** From the frontier to the rows, and from them to the manifest */
   readonly cutMs: number;
   readonly publishMs: number;

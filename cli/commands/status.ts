@@ -14,6 +14,7 @@ import type { Invocation } from "../invocation.js";
 import { declareMetricsFlags, longLook, metricsSettings, type MetricsFlags } from "../metrics-flags.js";
 import type { StageShares } from "../../schemas/stage-shares.js";
 import type { StandingControl } from "../../schemas/flow-control.js";
+import { driftLine } from "../report/drift.js";
 import { controlText } from "../report/flow-control.js";
 import { offsetLines } from "../report/offsets.js";
 import { stageSharesText } from "../report/stage-shares.js";
@@ -267,6 +268,7 @@ function datasetLines({
   damaged,
   trigger,
   late,
+  drift,
 }: DatasetStatus): string[] {
   const named = starving.slice(0, NAMED).map(({ label, count }) => `${label} ${countText(count)}`);
   const more = starving.length > NAMED ? `, and ${countText(starving.length - NAMED)} more` : "";
@@ -279,6 +281,7 @@ function datasetLines({
       ? "    no version yet"
       : `    newest     version ${newest.number} of ${newest.createdAt}, id ${newest.id.slice(0, 12)}`,
     ...damaged.map((message) => `    damaged    ${message}`),
+    ...driftLines(drift),
     ...(late === null || late.images === 0
       ? []
       : [
@@ -286,4 +289,8 @@ function datasetLines({
         ]),
     `    trigger    ${trigger.fired ? "due" : "not yet"}: ${trigger.why}`,
   ];
+}
+
+function driftLines(drift: DatasetStatus["drift"]): string[] {
+  return drift === null ? [] : [`    drift      ${driftLine(drift, drift.beyond)}`];
 }

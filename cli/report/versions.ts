@@ -1,3 +1,4 @@
+import { driftLine } from "./drift.js";
 import type { VersionList } from "../../schemas/api/versions.js";
 import type { LateRecord } from "../../pipelines/versions/late.js";
 import type { VerifyReport } from "../../pipelines/versions/versions.js";
@@ -75,13 +76,15 @@ export function manifestText(manifest: Manifest, place: string, limit: number): 
   ].join("\n");
 }
 
-/** What was kept out, and that deeper rows stand in the places; nothing where nothing was. */
+/** How the stream drifted, what was kept out, and that deeper rows stand in the places; nothing where nothing was. */
 function leftOutLines({ classes, guard, provenance }: Manifest): string[] {
   const sum = (name: "near" | "guarded"): number => classes.reduce((all, one) => all + (one[name] ?? 0), 0);
   const [near, guarded] = [sum("near"), sum("guarded")];
   const sets = (guard?.sets ?? []).map(({ name, images }) => `${name} (${counted(images, "image")})`).join(", ");
   const deeper = provenance.readDeeper ?? 0;
+  const { drift } = provenance;
   return [
+    ...(drift === undefined ? [] : [`  drift       ${driftLine(drift)}`]),
     ...(near === 0 ? [] : [`  near        ${counted(near, "near duplicate")} of better images left out`]),
     ...(sets === "" ? [] : [`  guard       ${sets}: ${counted(guarded, "image")} kept out`]),
     ...(deeper === 0

@@ -3,6 +3,7 @@ import { putHashed, type Store } from "../../connectors/store/store.js";
 import type { Allowance } from "../../schemas/allowance.js";
 import type { ChosenRows, Cut } from "../../schemas/chosen-rows.js";
 import { isSluiceError } from "../../schemas/errors.js";
+import type { Drift } from "../../schemas/drift.js";
 import { keys } from "../../schemas/keys.js";
 import { LEFT_OUT_FILE, leftOutLine } from "../../schemas/left-out.js";
 import { sameNames } from "../../schemas/class-names.js";
@@ -55,6 +56,8 @@ export interface PublishOptions extends CommitPolicy {
   readonly parent?: Manifest | undefined;
   /** What may be published although nobody could want it; by default all: who publishes on somebody's behalf says */
   readonly allow?: Allowance;
+  /** For the manifest */
+  readonly drift?: Drift | null;
   /** Absences that `read` has met, for the message */
   readonly absences?: readonly Absence[];
   readonly onProgress?: (progress: PublishProgress) => void;
@@ -261,6 +264,7 @@ async function writeFiles(
       ...provenanceOf(cut),
       lost: [...cut.lost],
       ...((cut.read?.deeper ?? 0) === 0 ? {} : { readDeeper: cut.read!.deeper }),
+      ...(options.drift == null ? {} : { drift: options.drift }),
       engines: [...cut.engines],
       incomplete: cut.incomplete,
       codeVersion: options.codeVersion,

@@ -169,12 +169,16 @@ export class RunMetrics {
     if (given !== undefined) given.archived = end;
   }
 
-  #version({ dataset, number, rows, outcome, cutMs, publishMs }: CutVersion): void {
+  #version({ dataset, number, rows, drift, outcome, cutMs, publishMs }: CutVersion): void {
     const registry = this.#registry;
     registry.time("sluice_cut_seconds", { dataset }, cutMs / 1000);
     registry.time("sluice_publish_seconds", { dataset }, publishMs / 1000);
     registry.set("sluice_version_number", { dataset }, number);
     registry.set("sluice_version_rows", { dataset }, rows);
+    if (drift !== null) {
+      registry.set("sluice_drift_psi", { dataset }, Math.max(0, drift.psi - drift.psiByChance));
+      registry.set("sluice_drift_ks", { dataset }, drift.ks);
+    }
     if (outcome !== "created") return;
     registry.add("sluice_versions_total", { dataset });
     registry.set("sluice_version_timestamp_seconds", { dataset }, this.#nowMs() / 1000);

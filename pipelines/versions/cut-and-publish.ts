@@ -18,6 +18,10 @@ import type { Observer } from "../../schemas/observed.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { TracedImages } from "../flow/traced-images.js";
 import { TracedRows } from "./traced-rows.js";
+import { driftSince } from "./version-drift.js";
+import { newestManifest } from "../../operators/version/manifests.js";
+import type { Cut } from "../../schemas/chosen-rows.js";
+import type { Drift } from "../../schemas/drift.js";
 
 export interface CutAndPublishOptions extends CutOptions {
   readonly store: Store;
@@ -78,8 +82,10 @@ async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<Publi
     archive: { teacher: made.teacher.digest, stream: made.stream },
   });
   const traced = new TracedRows(options.traced?.due(options.dataset.name, options.frontier) ?? []);
+  const drift = await driftOf(options, made);
   const published = await publish(traced.of(made), {
     store,
+    drift,
     read,
     expect,
     absences,
@@ -108,6 +114,7 @@ async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<Publi
     id,
     outcome: published.outcome,
     rows: totals.rows,
+    drift: published.manifest.provenance.drift ?? null,
     cutMs,
     publishMs: nowMs() - beganMs - cutMs,
   });
@@ -116,6 +123,14 @@ async function cutAndPublishPinned(options: CutAndPublishOptions): Promise<Publi
   }
   if (options.sweep !== false) await sweepOldAttempts(store, options.dataset.name, nowMs());
   return { ...published, absences };
+}
+
+/** null where the dataset does not ask for it, or has no version before. */
+async function driftOf({ store, card, dataset, parent }: CutAndPublishOptions, made: Cut): Promise<Drift | null> {
+  if (dataset.drift === undefined) return null;
+  const since = parent ?? (await newestManifest(store, dataset.name));
+  const { stream, frontier } = made;
+  return since === null ? null : driftSince({ store, card, stream, select: made.dataset.select, frontier }, since);
 }
 
 /** Removes what attempts of a day ago and more left behind. */
