@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import sharp, { type Sharp } from "sharp";
 import type { Diff } from "../../schemas/api/versions.js";
 import type { ImageLife } from "../../schemas/api/images.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { CommandFolder, type Ran } from "../fixtures/command-folder.js";
-import { randomWords } from "../fixtures/random.js";
+import { photograph } from "../fixtures/photograph.js";
 
 const PICTURES = 12;
 /** Each picture once more, as a smaller JPEG and mirrored: what the web does to pictures */
@@ -50,26 +49,6 @@ before(async () => {
 });
 
 after(() => place.remove());
-
-/** Light and dark places of four sizes, as photographs have them; no two numbers share any. */
-async function photograph(number: number): Promise<Sharp> {
-  const words = randomWords(number * 7919 + 5);
-  for (let passed = 0; passed < 16; passed++) words();
-  const [width, height, channels] = [160, 120, 3] as const;
-  const sum = new Float64Array(width * height * channels);
-  for (const [cells, share] of [
-    [5, 0.4],
-    [11, 0.25],
-    [23, 0.2],
-    [40, 0.15],
-  ] as const) {
-    const grid = { width: cells, height: Math.ceil(0.75 * cells), channels };
-    const raw = Uint8Array.from({ length: grid.width * grid.height * channels }, () => words() >>> 24);
-    const layer = sharp(raw, { raw: grid }).resize(width, height, { kernel: "cubic", fit: "fill" }).raw();
-    (await layer.toBuffer()).forEach((value, at) => (sum[at]! += share * value));
-  }
-  return sharp(Uint8Array.from(sum, Math.round), { raw: { width, height, channels } });
-}
 
 const sluice = (...args: string[]): Promise<Ran> => place.sluice(...args);
 const json = <T>(...args: string[]): Promise<T> => place.json<T>(...args);

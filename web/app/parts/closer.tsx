@@ -1,7 +1,8 @@
 import type { Wall, WallRow } from "../../../schemas/api/whatif.ts";
-import { bytesText, probabilityText, timeText } from "../wording.ts";
+import { bytesText, plural, probabilityText, timeText } from "../wording.ts";
 import { Picture } from "./picture.tsx";
 import type { Verdict } from "./verdicts.ts";
+import { leftOutText } from "./wall-tile.tsx";
 
 interface CloserProps {
   readonly row: WallRow;
@@ -15,7 +16,7 @@ interface CloserProps {
 
 /** One image of a wall, large, with what its row says. */
 export function Closer({ row, wall, place, isKept, isReadOnly, judge, close }: CloserProps) {
-  const { row: image, versionRank } = row;
+  const { row: image, versionRank, leftOut, like, other } = row;
   return (
     <aside class="closer" aria-label={`Rank ${place + 1} of ${wall.label}`}>
       <div class="closer-head">
@@ -32,6 +33,20 @@ export function Closer({ row, wall, place, isKept, isReadOnly, judge, close }: C
         <Picture sha256={image.sha256} side={1024} alt={`Rank ${place + 1} of ${wall.label}`} />
       </div>
       {isReadOnly ? null : <VerdictButtons label={wall.label} judge={judge} />}
+      {image.by === "label" ? (
+        <p class="fine">Somebody said that it is of this class: it stands before what the teacher chose.</p>
+      ) : null}
+      {leftOut === null ? null : (
+        <p class="fine">
+          {capital(leftOutText(leftOut))}. <a href={`/image/${leftOut.partner}`}>Look at that one</a>
+        </p>
+      )}
+      {like === 0 ? null : <p class="fine">{plural(like, "image")} like it left out.</p>}
+      {other === null ? null : (
+        <p class="fine">
+          Another teacher says <strong>{other.label}</strong>, {probabilityText(other.probability)}.
+        </p>
+      )}
       <dl class="facts-list">
         <dt>probability</dt>
         <dd>{probabilityText(image.probability)}</dd>
@@ -58,6 +73,8 @@ export function Closer({ row, wall, place, isKept, isReadOnly, judge, close }: C
     </aside>
   );
 }
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 export function VerdictButtons({
   label,
@@ -95,6 +112,14 @@ export function VerdictButtons({
         }}
       >
         <kbd>3</kbd> no class
+      </button>
+      <button
+        type="button"
+        onClick={() => {
+          judge("duplicate");
+        }}
+      >
+        <kbd>D</kbd> duplicate
       </button>
       {pick === undefined ? null : (
         <button type="button" onClick={pick}>

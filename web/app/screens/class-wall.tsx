@@ -6,12 +6,13 @@ import { withQuery } from "../calls.ts";
 import { PAGE, usePages } from "../pages.ts";
 import { Closer } from "../parts/closer.tsx";
 import { CutLine } from "../parts/cut-line.tsx";
-import { Picture } from "../parts/picture.tsx";
 import { useScrolled } from "../parts/place.ts";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
 import { toast } from "../parts/toast.ts";
 import { failureText, say, takeBack, verdictOf, type Said, type Verdict } from "../parts/verdicts.ts";
-import { countText, probabilityText } from "../wording.ts";
+import { type FilterQuery, filterOf, isFiltered, isInOrder, WallFilters } from "../parts/wall-filters.tsx";
+import { WallTile } from "../parts/wall-tile.tsx";
+import { countText } from "../wording.ts";
 import { WallHead } from "./wall-head.tsx";
 
 const GAP = 6;
@@ -27,10 +28,13 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
   const index = Number(address.steps[1] ?? 0);
   const version = address.query["version"];
   const askedK = address.query["k"] === undefined ? null : Number(address.query["k"]);
-  const path = withQuery(`/api/datasets/${encodeURIComponent(dataset.name)}/classes/${index}/wall`, {
+  const filter = filterOf(address.query);
+  const isWhole = !isFiltered(filter);
+  const base = withQuery(`/api/datasets/${encodeURIComponent(dataset.name)}/classes/${index}/wall`, {
     version,
     k: askedK ?? undefined,
   });
+  const path = withFilter(base, filter);
   const pages = usePages<Wall>(path, watched.changes);
   const wall = pages.newest;
   const [cut, setCut] = useState<number | null>(askedK);
@@ -40,8 +44,10 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
   const last = useRef<Said | null>(null);
   const list = useRef<HTMLDivElement>(null);
   const { box, ref, seen } = useScrolled<HTMLDivElement>();
-  const total = wall?.total ?? 0;
-  const k = Math.min(cut ?? wall?.k ?? 0, total);
+  const total = wall?.shown ?? 0;
+  const kept = cut ?? wall?.k ?? 0;
+  // Of images that are shown by themselves, the first so many stand before the cut-off.
+  const k = isWhole ? Math.min(kept, total) : isInOrder(filter) ? (wall?.shownKept ?? 0) : total;
   const columns = Math.max(1, Math.floor((seen.width - 2 * EDGE + GAP) / (size + GAP)));
   // Tiles take all of the width: no edge of another size than the gaps.
   const tile = Math.max(size, Math.floor((seen.width - 2 * EDGE + GAP) / columns) - GAP);
@@ -83,7 +89,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
       const undo = (): void => void back();
       toast({
         kind: "done",
-        text: `Image at rank ${focus + 1} ${said.text}.${verdict === "is" ? "" : " The next one moves up."}`,
+        text: `Image at rank ${row.place + 1} ${said.text}.${verdict === "is" ? "" : " The next one moves up."}`,
         undo,
       });
     } catch (error) {
@@ -140,7 +146,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
       <WallHead
         wall={wall}
         dataset={dataset.name}
-        k={cut ?? wall.k}
+        k={kept}
         isMoved={cut !== null}
         changes={watched.changes}
         place={(next) => {
@@ -148,10 +154,10 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
         }}
         reset={() => {
           setCut(null);
-          go(withQuery(`/class/${index}`, { dataset: dataset.name, version }));
+          go(withQuery(`/class/${index}`, { dataset: dataset.name, version, ...filter }));
         }}
         deepen={(next) => {
-          go(withQuery(`/class/${index}`, { dataset: dataset.name, version, k: next }));
+          go(withQuery(`/class/${index}`, { dataset: dataset.name, version, k: next, ...filter }));
           setCut(next);
         }}
       />
@@ -198,6 +204,16 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
             }}
           />
         </label>
+        <WallFilters
+          wall={wall}
+          filter={filter}
+          put={(next) => {
+            setFocus(0);
+            box.current?.scrollTo({ top: 0 });
+            const address = withQuery(`/class/${index}`, { dataset: dataset.name, version, k: askedK ?? undefined });
+            go(withFilter(address, next));
+          }}
+        />
         <span class="fine keys">
           <kbd>←↑↓→</kbd> move <kbd>space</kbd> closer
           {overview.readOnly ? (
@@ -205,7 +221,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
           ) : (
             <>
               {" "}
-              <kbd>1</kbd> right <kbd>2</kbd> not this class <kbd>3</kbd> none <kbd>U</kbd> undo
+              <kbd>1</kbd> right <kbd>2</kbd> not this class <kbd>3</kbd> none <kbd>D</kbd> duplicate <kbd>U</kbd> undo
             </>
           )}
         </span>
@@ -225,47 +241,34 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
               {shown.map((at) => {
                 const one = rowAt(at);
                 return (
-                  <div
+                  <WallTile
                     key={one?.row.sha256 ?? `place-${at}`}
-                    id={`place-${at}`}
-                    class={`tile${at >= k ? " outside" : ""}${at === focus ? " focus" : ""}${one !== undefined && one.versionRank === null && at < k ? " entering" : ""}`}
-                    role="option"
-                    aria-selected={at === focus}
-                    style={{
-                      width: `${tile}px`,
-                      height: `${tile}px`,
-                      transform: `translate(${leftOf(at)}px, ${topOf(at)}px)`,
-                    }}
-                    title={one === undefined ? "" : `rank ${at + 1} · ${probabilityText(one.row.probability)}`}
-                    aria-label={
-                      one === undefined
-                        ? `rank ${at + 1}, coming`
-                        : `rank ${at + 1}, ${probabilityText(one.row.probability)}${at >= k ? ", outside" : ""}`
-                    }
-                    onClick={() => {
+                    at={at}
+                    one={one}
+                    isOutside={isWhole ? at >= k : one !== undefined && (one.leftOut !== null || one.place >= kept)}
+                    isFocus={at === focus}
+                    side={tile}
+                    left={leftOf(at)}
+                    top={topOf(at)}
+                    focus={() => {
                       setFocus(at);
                       list.current?.focus();
                     }}
-                    onDblClick={() => {
+                    look={() => {
                       setClose(true);
                     }}
-                  >
-                    {one === undefined ? (
-                      <span class="bone" />
-                    ) : (
-                      <Picture sha256={one.row.sha256} side={tile > 100 ? 384 : 192} alt="" />
-                    )}
-                    {one !== undefined && one.seen > 0 ? (
-                      <span class="said" aria-label="something was said of it" />
-                    ) : null}
-                    <span class="caption">
-                      {at + 1} · {one === undefined ? "" : probabilityText(one.row.probability)}
-                    </span>
-                  </div>
+                  />
                 );
               })}
             </div>
-            {total === 0 ? null : (
+            {total === 0 || !isInOrder(filter) ? null : !isWhole ? (
+              <p class="cut fixed" style={{ transform: `translateY(${keptLines * line}px)` }}>
+                <span class="cut-text">
+                  <strong>{countText(k)} kept</strong>
+                  <span class="cut-more"> of those shown · {countText(total - k)} outside</span>
+                </span>
+              </p>
+            ) : (
               <CutLine
                 top={keptLines * line}
                 wall={wall}
@@ -281,11 +284,21 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
             )}
           </div>
           {total === 0 ? (
-            <Empty title={wall.pending === null ? "No image of this class yet" : "Reading the archive"}>
+            <Empty
+              title={
+                wall.pending !== null
+                  ? "Reading the archive"
+                  : isWhole
+                    ? "No image of this class yet"
+                    : "Nothing to show"
+              }
+            >
               <p>
-                {wall.pending === null
-                  ? `Nothing that was scored ranks in ${wall.label}. Images come with \`sluice ingest\`.`
-                  : `${wall.pending.what}: ${countText(wall.pending.done)} segments read`}
+                {!isWhole && wall.pending === null
+                  ? `No image of ${wall.label} is so.`
+                  : wall.pending === null
+                    ? `Nothing that was scored ranks in ${wall.label}. Images come with \`sluice ingest\`.`
+                    : `${wall.pending.what}: ${countText(wall.pending.done)} segments read`}
               </p>
             </Empty>
           ) : null}
@@ -294,8 +307,8 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
           <Closer
             row={row}
             wall={wall}
-            place={focus}
-            isKept={focus < k}
+            place={row.place}
+            isKept={row.leftOut === null && row.place < kept}
             isReadOnly={overview.readOnly}
             judge={(verdict) => void judge(verdict)}
             close={() => {
@@ -307,6 +320,12 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
       </div>
     </section>
   );
+}
+
+/** Also an empty licence is one that is asked for. */
+function withFilter(path: string, filter: FilterQuery): string {
+  const text = new URLSearchParams(filter as Record<string, string>).toString();
+  return text === "" ? path : `${path}${path.includes("?") ? "&" : "?"}${text}`;
 }
 
 /** The line of images that a height is in. */

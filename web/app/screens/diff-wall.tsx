@@ -31,7 +31,8 @@ export function DiffWall({ address, dataset }: ScreenProps) {
   const classes = (diff.value?.classes ?? [])
     .map((one, at) => ({ ...one, at, changed: one.added + one.removed + one.moved }))
     .toSorted((a, b) => b.added + b.removed - a.added - a.removed || b.changed - a.changed || a.at - b.at);
-  const shown = chosen === undefined ? classes[0]?.at : Number(chosen);
+  const named = classes.find(({ label }) => label === address.query["label"]) ?? classes[0];
+  const shown = chosen === undefined ? named?.at : Number(chosen);
   const put = (next: Record<string, string | number>): void => {
     go(withQuery("/diff", { ...pair, class: shown, ...next }), { replace: true });
   };

@@ -38,6 +38,9 @@ export function WallHead({ wall, dataset, k, isMoved, changes, place, reset, dee
           </span>
           {wall.retracted > 0 ? <span>{countText(wall.retracted)} taken out by people</span> : null}
           <span class="badge">{wall.basis === "archive" ? "as of now" : `version ${wall.version ?? ""}`}</span>
+          {wall.version !== null && wall.version > 1 ? (
+            <a href={withQuery("/diff", { dataset, after: wall.version, label: wall.label })}>what changed</a>
+          ) : null}
           <span class="fine">
             {wall.pending === null ? wall.why : `${wall.pending.what}: ${countText(wall.pending.done)} segments`}
           </span>
