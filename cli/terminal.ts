@@ -1,3 +1,4 @@
+import { constants, setPriority } from "node:os";
 import type { SignalSource } from "./stop.js";
 
 export interface OutputStream extends NodeJS.WritableStream {
@@ -28,6 +29,8 @@ export interface Terminal {
   readonly nowMs: () => number;
   readonly signals: SignalSource;
   readonly exit: (code: number) => void;
+  /** Leaves the machine to other processes where they want it */
+  readonly stepBack?: () => void;
 }
 
 export function processTerminal(): Terminal {
@@ -43,5 +46,8 @@ export function processTerminal(): Terminal {
     nowMs: Date.now,
     signals: process,
     exit: (code) => process.exit(code),
+    stepBack: () => {
+      setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+    },
   };
 }

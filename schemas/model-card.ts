@@ -7,6 +7,17 @@ export const MODEL_CARD_FILE = "model-card.json";
 
 const sha256Text = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 lower-case hexadecimal digits");
 
+/** What labelled images said of a model when it was taken up. It changes no score. */
+export const cardCheckSchema = z.strictObject({
+  images: z.int().positive(),
+  /** Share that was right as the card reads the model, and what naming the commonest class every time would be right on */
+  accuracy: z.number().min(0).max(1),
+  chance: z.number().min(0).max(1),
+  /** The other ways to read it that its files left open; null where one does not run */
+  readings: z.array(z.strictObject({ name: z.string(), accuracy: z.number().min(0).max(1).nullable() })),
+});
+export type CardCheck = z.infer<typeof cardCheckSchema>;
+
 export const modelCardSchema = z.strictObject({
   schemaVersion: z.literal(1),
   name: z.string().min(1),
@@ -65,6 +76,8 @@ export const modelCardSchema = z.strictObject({
   labels: z.array(z.string()).min(2),
   /** logits are divided by it before ranking */
   temperature: z.number().positive().default(1),
+  /** By `sluice teacher add --on` */
+  checked: cardCheckSchema.optional(),
 });
 
 export type ModelCard = z.infer<typeof modelCardSchema>;

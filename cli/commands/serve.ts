@@ -45,6 +45,8 @@ export const declare: DeclareCommand = (command, invocation) => {
       run.goesOn = true;
       const { serve } = await import("../../web/server/serve.js");
       const token = await tokenOf(run, flags);
+      // Who looks on does not hold up who scores.
+      run.terminal.stepBack?.();
       await run.work(async (context) => {
         const { config, declared, store } = await openDeclared(run, metricsSettings(flags), { say: true });
         const serveAll = async (observing: Observing, { stop, note, warn }: WorkContext): Promise<void> => {

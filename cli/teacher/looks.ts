@@ -4,7 +4,11 @@ import { declareReplayRange, replayThrough, type ReplayFlags } from "../commands
 import { openDeclared } from "../declared-config.js";
 import { comparedTeachersText, teacherListText } from "../report/teachers.js";
 import { declareMetricsFlags } from "../metrics-flags.js";
+import { writeOutput } from "../versions/output-file.js";
 import { declareScoringFlags } from "../setting-flags.js";
+
+/** Images a class on either side of a page */
+const IMAGES_SHOWN = 24;
 
 /** `teacher list`, `shadow` and `compare` */
 export const declareTeacherLooks: DeclareCommand = (command, invocation) => {
@@ -48,8 +52,18 @@ export const declareTeacherLooks: DeclareCommand = (command, invocation) => {
       "Compares the best classes that a teacher and the one that stands give to the records that both have scored: class by class, how many came and went.",
     )
     .argument("<model>", "a model with its card, or the first digits of a digest that `teacher list` has")
-    .addHelpText("after", exampleText([["sluice teacher compare student/", "after `sluice teacher shadow student/`"]]))
-    .action(async (model: string) => {
+    .option("--html <file>", "write one page with pictures of what came and went in each class")
+    .addHelpText(
+      "after",
+      exampleText([
+        ["sluice teacher compare student/", "after `sluice teacher shadow student/`"],
+        [
+          "sluice teacher compare student/ --html compared.html",
+          "with sheets of what it sees otherwise, class by class",
+        ],
+      ]),
+    )
+    .action(async (model: string, flags: { html?: string }) => {
       const run = invocation();
       const { compareTeachers } = await import("../../pipelines/teachers/compare-teachers.js");
       const { archivedTeacher } = await import("../../pipelines/rebuild.js");
@@ -66,9 +80,21 @@ export const declareTeacherLooks: DeclareCommand = (command, invocation) => {
           );
         }
         const pair = { first: stands.digest, second: other, classCount: card.labels.length };
-        const comparison = await compareTeachers(store, config.stream, pair);
+        const images = flags.html === undefined ? 0 : IMAGES_SHOWN;
+        const comparison = await compareTeachers(store, config.stream, { ...pair, images });
         const names = { first: stands.card.name, second: card.name, labels: stands.card.labels };
-        run.result(comparedTeachersText(comparison, names), { ...pair, ...names, ...comparison });
+        const text = comparedTeachersText(comparison, names);
+        if (flags.html === undefined) {
+          run.result(text, { ...pair, ...names, ...comparison });
+          return;
+        }
+        const { comparisonPage } = await import("../../pipelines/teachers/comparison-page.js");
+        const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
+        const { opener } = publishingParts(config);
+        const { nowMs } = run.terminal;
+        const page = await comparisonPage(comparison, names, { store, stream: config.stream, opener, nowMs });
+        const html = await writeOutput(run, flags.html, page);
+        run.result(`${text}\n\nPictures of it: ${html}`, { ...pair, ...names, ...comparison, html });
       } finally {
         await store.close();
       }

@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError } from "../../schemas/errors.js";
-import { sortFrontier, type Frontier } from "../../schemas/frontier.js";
+import { endIn, sortFrontier, type Frontier } from "../../schemas/frontier.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { LostRange } from "../../schemas/lost-range.js";
 import type { Segment, SegmentHeader } from "../../schemas/segment.js";
@@ -26,6 +26,8 @@ export interface FrontierOptions {
   readonly onGap?: ((gap: ChainGap) => void) | undefined;
   /** Is told of segments that the store has and no chain leads to */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** What was known before: chains only grow, so that they are followed from there on */
+  readonly from?: Frontier | undefined;
 }
 
 /** Looks for what was archived while the chains were followed, at most: scorers that are faster are not waited for. */
@@ -94,7 +96,7 @@ export class ArchiveReader {
    * Where the chains end now, live ones and replays: all of them at one moment, so that no chain lies below a checkpoint by
    * whose thresholds bytes of another were left out. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT.
    */
-  async frontier({ onGap, onWarning }: FrontierOptions = {}): Promise<Frontier> {
+  async frontier({ onGap, onWarning, from: known = [] }: FrontierOptions = {}): Promise<Frontier> {
     const ends = new Map<ChainName, number>();
     const follow = async (chain: ChainName, from: number): Promise<void> => {
       const report =
@@ -105,7 +107,7 @@ export class ArchiveReader {
       ends.set(chain, await this.chain(chain).end(from, report));
     };
     for (const chain of await this.chains()) {
-      await follow(chain, chain.origin);
+      await follow(chain, endIn(known, chain));
       if (onWarning !== undefined) for await (const { message } of this.repeats(chain)) onWarning(message);
     }
     // Where no chain has grown since it was followed, each ended there when the first was looked at again.

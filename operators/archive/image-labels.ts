@@ -17,8 +17,8 @@ import { LabelledImages } from "../select/retractions.js";
  * offset 0 of each partition on. Nothing is ever removed from it.
  */
 
-/** Where a labelled stream's archived labels end now, by partition. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT. */
-export async function labelFrontier(store: Store, stream: string): Promise<LabelFrontier> {
+/** Where a labelled stream's archived labels end now, by partition; `known`: where they ended before. Throws E_CHAIN_GAP, E_SEGMENT_CORRUPT. */
+export async function labelFrontier(store: Store, stream: string, known: LabelFrontier = []): Promise<LabelFrontier> {
   const starts = new Map<number, number[]>();
   for await (const { key } of store.list(keys.labels(stream))) {
     const place = labelPlace(key);
@@ -27,8 +27,8 @@ export async function labelFrontier(store: Store, stream: string): Promise<Label
   const partitions = [...starts.keys()].sort((a, b) => a - b);
   const ends: LabelFrontier = [];
   for (const partition of partitions) {
-    let end = 0;
-    for await (const segment of follow(store, stream, partition, Number.POSITIVE_INFINITY)) end = segment.end;
+    let end = known.find((one) => one.partition === partition)?.end ?? 0;
+    for await (const segment of follow(store, stream, partition, Number.POSITIVE_INFINITY, end)) end = segment.end;
     // Written since the listing or not: what is listed behind the end does not follow on it.
     const behind = starts.get(partition)!.find((start) => start > end);
     if (behind !== undefined) throw missing(stream, partition, end, `and the next ones at ${behind}`);

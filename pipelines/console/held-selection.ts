@@ -15,7 +15,7 @@ import { estimateTopkBytes } from "../../operators/topk/topk-size.js";
 import type { RowPlaces } from "../../operators/version/archived-rows.js";
 import { standingList } from "../../operators/version/choose-rows.js";
 import { readGuard, type StandingGuard } from "../../operators/version/guard-sets.js";
-import { newestManifest } from "../../operators/version/manifests.js";
+import { newestManifest, versionNumbers } from "../../operators/version/manifests.js";
 import { placedImages } from "../../operators/version/placed-images.js";
 import { rowHashes } from "../../operators/version/row-hashes.js";
 import { reserveOf, type Dataset, type Span } from "../../schemas/dataset.js";
@@ -151,7 +151,8 @@ export class HeldSelection {
       this.#placed = await placedImages(this.#places, report, placements);
     }
     const guard = await readGuard(store);
-    const newest = await newestManifest(store, dataset.name);
+    const number = (await versionNumbers(store, dataset.name)).at(-1);
+    const newest = number === this.#newest?.number ? this.#newest : await newestManifest(store, dataset.name);
     const isOther = newest?.id !== this.#newest?.id || newest?.number !== this.#newest?.number;
     if (!isChanged && !isSaid && !isOther && guard.objects === this.#guard.objects) return;
     this.#guard = guard;
@@ -181,6 +182,10 @@ export class HeldSelection {
 
   get frontier(): Frontier {
     return this.#frontier;
+  }
+
+  get labels(): LabelFrontier {
+    return this.#labels;
   }
 
   /** K of each class as declared, as of what is archived, [L] */

@@ -162,9 +162,8 @@ export class HeldSelections {
     const must = entry.lookedMs === Number.NEGATIVE_INFINITY;
     entry.lookedMs = nowMs();
     const following = (async () => {
-      const archive = { teacher: teacherDigest(asked.card), stream: asked.stream };
-      const { frontier } = await rebuildPlace(store, archive, asked.dataset, {}, {});
-      await held.follow(frontier, await labelFrontier(store, asked.stream));
+      const frontier = await held.archive.frontier({ from: held.frontier });
+      await held.follow(frontier, await labelFrontier(store, asked.stream, held.labels));
     })();
     entry.looking = following;
     following.catch((error: unknown) => {

@@ -64,6 +64,7 @@ export async function listTeachers(
       isStored: model !== undefined,
       training: model?.training == null ? null : trainingOf(model.training),
       evaluation: model?.evaluation == null ? null : evaluationOf(model.evaluation),
+      checked: card.checked ?? null,
       format: card.format,
       weights: {
         sha256: card.weights.sha256,

@@ -2,9 +2,10 @@ import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { versionNumbers } from "../../operators/version/manifests.js";
-import type { Flow, Live } from "../../schemas/api/flow.js";
+import type { Flow, FlowMoment, Live } from "../../schemas/api/flow.js";
 import type { Config } from "../../schemas/config.js";
 import { isSluiceError, messageOf, orNull } from "../../schemas/errors.js";
+import type { Frontier } from "../../schemas/frontier.js";
 import { keys } from "../../schemas/keys.js";
 import { stageAdvice } from "../../schemas/stage-advice.js";
 import { holderOf, type FolderHolder } from "../open/folder-holder.js";
@@ -19,6 +20,8 @@ const SLOW_MS = 5000;
 const RATE_MS = 30_000;
 /** Looks kept: an hour of them */
 const HISTORY = 3600;
+/** Looks whose stages are kept: some minutes of them */
+const MOMENTS = 180;
 /** A run that has written nothing for so long does not run any more, ms */
 const SILENT_MS = 30_000;
 
@@ -52,6 +55,8 @@ export class LiveFigures {
   readonly #watchers = new Set<(live: Live) => void>();
   readonly #looks: Looked[] = [];
   readonly #rates: [number, number][] = [];
+  readonly #frontiers = new Map<string, Frontier>();
+  readonly #moments: FlowMoment[] = [];
   readonly #readers = new Map<string, ArchiveReader>();
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<Live> | null = null;
@@ -79,7 +84,7 @@ export class LiveFigures {
   }
 
   async flow(): Promise<Flow> {
-    return { now: await this.look(), history: this.#rates.slice() };
+    return { now: await this.look(), history: this.#rates.slice(), stages: this.#moments.slice() };
   }
 
   /** What is going on now; a look that is under way is everybody's. */
@@ -95,6 +100,11 @@ export class LiveFigures {
   async #look(): Promise<Live> {
     const live = await this.#found();
     this.#last = live;
+    const { atMs, stages, waiting } = live;
+    if (stages !== null && live.run?.ended === false) {
+      this.#moments.push({ ...stages.shares, atMs, waiting });
+      if (this.#moments.length > MOMENTS) this.#moments.shift();
+    }
     for (const watcher of this.#watchers) watcher(live);
     return live;
   }
@@ -142,7 +152,7 @@ export class LiveFigures {
     const slow = await this.#slowly(atMs);
     let archived = 0;
     for (const teacher of slow.teachers) {
-      const frontier = await this.#reader(teacher).frontier({ onGap: () => undefined });
+      const frontier = await this.#frontierOf(teacher);
       archived += frontier.reduce((sum, { origin, end }) => sum + end - origin, 0);
     }
     const versions: Record<string, number> = {};
@@ -160,11 +170,23 @@ export class LiveFigures {
     let watermarkMs: number | null = null;
     for (const teacher of teachers) {
       const reader = this.#reader(teacher);
-      const totals = await reader.totalsAt(await reader.frontier({ onGap: () => undefined }), () => undefined);
+      const totals = await reader.totalsAt(await this.#frontierOf(teacher, true), () => undefined);
       if (totals.watermarkMs !== null) watermarkMs = Math.max(watermarkMs ?? totals.watermarkMs, totals.watermarkMs);
     }
     this.#slow = { atMs, holder: await orNull(holderOf(config()), "E_LOG_CORRUPT"), watermarkMs, teachers };
     return this.#slow;
+  }
+
+  /** Chains only grow: what is new of them is looked for, and at times whether there are others. */
+  async #frontierOf(teacher: string, isListed = false): Promise<Frontier> {
+    const from = this.#frontiers.get(teacher);
+    const reader = this.#reader(teacher);
+    const grown = async (): Promise<Frontier> =>
+      Promise.all(from!.map(async (one) => ({ ...one, end: await reader.chain(one).end(one.end, () => undefined) })));
+    const frontier =
+      from === undefined || isListed ? await reader.frontier({ onGap: () => undefined, from }) : await grown();
+    this.#frontiers.set(teacher, frontier);
+    return frontier;
   }
 
   #reader(teacher: string): ArchiveReader {

@@ -12,7 +12,7 @@ import { SeededRandom } from "../../operators/training/seeded-random.js";
 import type { EncodedExample, SkippedExample } from "../../operators/training/read-examples.js";
 import type { DecodeConfig, EngineConfig } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
-import { isMultiLabel, MODEL_CARD_FILE, type ModelCard } from "../../schemas/model-card.js";
+import { isMultiLabel, MODEL_CARD_FILE, type CardCheck, type ModelCard } from "../../schemas/model-card.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { EngineInfo } from "../../schemas/segment.js";
@@ -76,7 +76,8 @@ export async function addTeacher(run: AddTeacherRun): Promise<AddedTeacher> {
     );
   }
   const { inferred, check, written } = await checked(run);
-  const { card, folder, assumptions } = inferred;
+  const { folder, assumptions } = inferred;
+  const card = check === null ? inferred.card : { ...inferred.card, checked: cardCheck(check, run) };
   if (!written) return { card, cardPath, assumptions, written, check, engine: null, tried: [], skipped: [] };
   const engine = await openEngine({ card, folder }, { ...run.engine, workers: run.engine.workers ?? 1 });
   try {
@@ -89,6 +90,18 @@ export async function addTeacher(run: AddTeacherRun): Promise<AddedTeacher> {
   } finally {
     await engine.close();
   }
+}
+
+/** What of a check the card keeps: how right it is as it is read, and by other readings. */
+function cardCheck({ images, accuracy, chance, questions }: ReadingsCheck, { checkOn }: AddTeacherRun): CardCheck {
+  const readings = questions.flatMap((question) => question.readings);
+  const taken = checkOn?.takeBest === true ? accuracy.best : (accuracy.assumed ?? accuracy.best);
+  return {
+    images,
+    accuracy: taken,
+    chance,
+    readings: readings.map(({ name, accuracy: right }) => ({ name, accuracy: right })),
+  };
 }
 
 interface Checked {

@@ -37,5 +37,10 @@ export const flowSchema = z.strictObject({
   now: liveSchema,
   /** Archived records a second, oldest first: [ms since the epoch, records a second] */
   history: z.array(z.tuple([z.number(), z.number()])).readonly(),
+  /** How busy each stage was over the last minutes, oldest first; `waiting`: records in the log */
+  stages: z
+    .array(z.strictObject({ atMs: z.int(), ...stageSharesSchema.shape.shares.shape, waiting: count.nullable() }))
+    .readonly(),
 });
+export type FlowMoment = Flow["stages"][number];
 export type Flow = z.infer<typeof flowSchema>;

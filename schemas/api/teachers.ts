@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { count, precisionSchema, sha256Text } from "./shared.js";
+import { cardCheckSchema } from "../model-card.js";
+import { count, pendingSchema, precisionSchema, sha256Text } from "./shared.js";
 
 const share = z.number().min(0).max(1);
 const intervalSchema = z.strictObject({ low: z.number(), high: z.number() });
@@ -52,6 +53,8 @@ const teacherSchema = z.strictObject({
     })
     .nullable(),
   evaluation: evaluatedSchema.nullable(),
+  /** How often each way to read it was right on labelled images when it was taken up; null: nobody tried */
+  checked: cardCheckSchema.nullable(),
   format: z.string(),
   weights: z.strictObject({ sha256: sha256Text, files: count, sizeBytes: count }),
   input: z.strictObject({ width: count, height: count, colour: z.string() }),
@@ -118,3 +121,34 @@ export const teacherChangeSchema = z.strictObject({
   path: z.string().nullable(),
 });
 export type TeacherChange = z.infer<typeof teacherChangeSchema>;
+
+const changedImages = z.array(z.strictObject({ sha256: sha256Text, probability: share, other: z.string() })).readonly();
+
+/** As `sluice teacher compare --json`, the classes that changed most first, with images. */
+export const teacherComparisonSchema = z.strictObject({
+  stream: z.string(),
+  /** The one that stands, and the other */
+  first: z.strictObject({ digest: sha256Text, name: z.string() }),
+  second: z.strictObject({ digest: sha256Text, name: z.string() }),
+  /** Records that both have scored, and of these those of one best class */
+  both: count,
+  same: count,
+  /** Classes in which any differs */
+  changed: count,
+  classes: z
+    .array(
+      z.strictObject({
+        class: count,
+        label: z.string(),
+        first: count,
+        second: count,
+        both: count,
+        /** That only the second takes for it, and only the first, the surest; `other`: what the other one says */
+        came: changedImages,
+        went: changedImages,
+      }),
+    )
+    .readonly(),
+  pending: pendingSchema.nullable(),
+});
+export type TeacherCompared = z.infer<typeof teacherComparisonSchema>;

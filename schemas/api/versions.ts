@@ -68,9 +68,14 @@ export const versionClassSchema = z.strictObject({
   /** Of the parent: its rows and the probability of its last one; null without a parent, or where it has no such class */
   countBefore: count.nullable(),
   worstBefore: z.number().nullable(),
-  /** Of the images that came since the parent, and of those before: how many have it as their best class. null where that is not known */
+  /**
+   * Of the images that came since the parent, and of those before: how many have it as their best class. Without a parent to compare with, of all
+   * that came, and null. null where that is not known
+   */
   share: z.number().nullable(),
   shareBefore: z.number().nullable(),
+  /** The same of consecutive parts of the stream up to the version's frontier, the oldest first; null of those of which nothing is known */
+  shares: z.array(z.number().nullable()).readonly().nullable(),
 });
 export type VersionClass = z.infer<typeof versionClassSchema>;
 

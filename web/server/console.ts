@@ -1,3 +1,4 @@
+import type { ComparedTeachers } from "../../pipelines/console/compared-teachers.js";
 import type { ClassDrift } from "../../pipelines/console/class-shares.js";
 import type { ClassWalls } from "../../pipelines/console/wall/class-wall.js";
 import type { HeldSelections } from "../../pipelines/console/held-selections.js";
@@ -38,6 +39,7 @@ export interface Console {
   readonly live: LiveFigures;
   readonly said: SaidLabels;
   readonly drift: ClassDrift;
+  readonly compared: ComparedTeachers;
   readonly unsure: LowConfidenceQueues;
   readonly kept: KeptBytes;
   /** Whose name stands on what is said here, unless the page gives another */

@@ -32,14 +32,23 @@ export class EventStreams {
   }
 
   send(event: string, value: unknown): void {
-    const text = `event: ${event}\ndata: ${JSON.stringify(value)}\n\n`;
+    const text = textOf(event, value);
     for (const response of this.#open) {
       // A page that does not take what it is sent misses a moment; the next one is whole.
       if (response.writableLength < 65_536) response.write(text);
     }
   }
 
+  /** The same to one page, which has just come. */
+  sendTo(response: ServerResponse, event: string, value: unknown): void {
+    if (this.#open.has(response)) response.write(textOf(event, value));
+  }
+
   close(): void {
     for (const response of this.#open) response.end();
   }
+}
+
+function textOf(event: string, value: unknown): string {
+  return `event: ${event}\ndata: ${JSON.stringify(value)}\n\n`;
 }

@@ -1,3 +1,4 @@
+import { ComparedTeachers } from "../../pipelines/console/compared-teachers.js";
 import { ClassDrift } from "../../pipelines/console/class-shares.js";
 import { ClassWalls } from "../../pipelines/console/wall/class-wall.js";
 import { HeldManifests } from "../../pipelines/console/held-manifests.js";
@@ -58,6 +59,7 @@ export async function openConsole(options: OpenConsoleOptions): Promise<Console>
     live: new LiveFigures({ config: () => standing.config, store, nowMs, onFault }),
     said: new SaidLabels(store, stream),
     drift: new ClassDrift(store),
+    compared: new ComparedTeachers({ store, stream, nowMs, signal }),
     unsure: new LowConfidenceQueues(store, nowMs),
     kept: new KeptBytes(store, nowMs),
   };

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { Live } from "../../schemas/api/flow.js";
 import { openApi } from "./open-api.js";
 import { answering, streaming, type Operation } from "./operation.js";
 import type { EventStreams } from "./events.js";
@@ -9,19 +8,21 @@ import { control } from "./operations/control.js";
 import { label, labels, undo } from "./operations/labels.js";
 import { publish } from "./operations/publish.js";
 import { retry, review } from "./operations/review.js";
-import { promote, teachers, withdraw } from "./operations/teachers.js";
+import { compare, promote, teachers, withdraw } from "./operations/teachers.js";
 import { flow, kept, overview, status } from "./operations/overview.js";
 import { classes, classRows, diff, diffRows, rows, tags, verify, version, versions } from "./operations/versions.js";
 import { curve, facets, wall, whatif, whatifRows } from "./operations/walls.js";
 
 /** All that the server answers, in the order of its document. */
 export function consoleOperations(events: EventStreams): Operation[] {
+  let stopWatching: (() => void) | null = null;
   const listed: Operation[] = [
     overview,
     status,
     flow,
     kept,
     teachers,
+    compare,
     versions,
     tags,
     version,
@@ -59,12 +60,18 @@ export function consoleOperations(events: EventStreams): Operation[] {
         if (!events.add(response)) {
           throw new Refusal(503, "E_USAGE", "Expected at most 200 pages that watch at once, found more. Close some.");
         }
-        const send = (live: Live): void => {
-          response.write(`event: live\ndata: ${JSON.stringify(live)}\n\n`);
-        };
-        const stop = console.live.watch(send);
-        response.on("close", stop);
-        return console.live.look().then(send);
+        // One look and one text for all pages that watch.
+        stopWatching ??= console.live.watch((live) => {
+          events.send("live", live);
+        });
+        response.on("close", () => {
+          if (events.count > 0) return;
+          stopWatching?.();
+          stopWatching = null;
+        });
+        return console.live.look().then((live) => {
+          events.sendTo(response, "live", live);
+        });
       },
     ),
   ];

@@ -11,6 +11,9 @@ const MOST_BODY = 256 * 1024;
 interface Route {
   readonly operation: Operation;
   readonly steps: readonly string[];
+  /** Of the path and of the query: made once, since making them compiles */
+  readonly path: z.ZodType;
+  readonly query: z.ZodType;
 }
 
 /** Finds the operation of a call, validates what it is given, runs it, and sends the answer. */
@@ -18,7 +21,12 @@ export class Router {
   readonly #routes: readonly Route[];
 
   constructor(operations: readonly Operation[]) {
-    this.#routes = operations.map((operation) => ({ operation, steps: operation.route.split("/") }));
+    this.#routes = operations.map((operation) => ({
+      operation,
+      steps: operation.route.split("/"),
+      path: z.object(operation.path),
+      query: z.object(operation.query),
+    }));
   }
 
   async answer(console: Console, request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
@@ -42,8 +50,8 @@ export class Router {
       );
     }
     const { operation, values } = match;
-    const path = validated(operation.path, values);
-    const query = validated(operation.query, queryOf(url, operation));
+    const path = checked(match.path, values) as Record<string, unknown>;
+    const query = checked(match.query, queryOf(url, operation)) as Record<string, unknown>;
     const body = operation.body === null ? undefined : checked(operation.body, await bodyOf(request));
     const gone = new AbortController();
     response.on("close", () => {
@@ -54,9 +62,10 @@ export class Router {
     sendJson(response, 200, made);
   }
 
-  #find(pathname: string): { operation: Operation; values: Record<string, string> }[] {
+  #find(pathname: string): (Route & { readonly values: Record<string, string> })[] {
     const given = pathname.split("/");
-    return this.#routes.flatMap(({ operation, steps }) => {
+    return this.#routes.flatMap((route) => {
+      const { steps } = route;
       if (steps.length !== given.length) return [];
       const values: Record<string, string> = {};
       for (const [at, step] of steps.entries()) {
@@ -70,7 +79,7 @@ export class Router {
           values[name] = decoded;
         }
       }
-      return [{ operation, values }];
+      return [{ ...route, values }];
     });
   }
 }
@@ -110,10 +119,6 @@ function queryOf(url: URL, operation: Operation): Record<string, string> {
     values[name] = value;
   }
   return values;
-}
-
-function validated(shape: Operation["query"], values: Record<string, string>): Record<string, unknown> {
-  return checked(z.object(shape), values) as Record<string, unknown>;
 }
 
 /** Throws a refusal that names the field. */

@@ -70,7 +70,8 @@ describe("what the console answers", () => {
     };
     let checked = 0;
     for (const { method, route, answer } of operations) {
-      if (method !== "GET" || !isSchema(answer)) continue;
+      // Of another teacher than the one that stands: see wall.test.ts.
+      if (method !== "GET" || !isSchema(answer) || route.includes("{digest}")) continue;
       const path = route.replace(/\{(\w+)\}/g, (_, name: string) => values[name]!);
       const json = await site.get(path + (queries[route] ?? ""));
       const parsed = answer.safeParse(json);

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import type { TeacherComparison } from "../../../pipelines/teachers/compare-teachers.js";
 import type { ApiError } from "../../../schemas/api/shared.js";
+import { teacherComparisonSchema } from "../../../schemas/api/teachers.js";
 import type { ImageLife } from "../../../schemas/api/images.js";
 import type { ClassRows } from "../../../schemas/api/versions.js";
 import type { Answer, CurveAnswered, Facets, Wall, WhatifAnswered } from "../../../schemas/api/whatif.js";
+import { teacherDigest } from "../../../schemas/model-card.js";
 import { CommandFolder } from "../../fixtures/command-folder.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { photograph } from "../../fixtures/photograph.js";
@@ -141,7 +144,8 @@ describe("a wall", () => {
   test("shows where another teacher disagrees, as the images' lives do", async () => {
     const none = await wallOf("flowers", 2, "&show=disagree");
     assert.deepEqual([none.shown, none.note], [0, "no other teacher has scored this stream"]);
-    const other = (await writeSmallTeacher(join(place.path, "other"), "onnx", { seed: 9 })).card.name;
+    const { card } = await writeSmallTeacher(join(place.path, "other"), "onnx", { seed: 9 });
+    const [other, digest] = [card.name, teacherDigest(card)];
     assert.equal(await site.apart(["replay", "--teacher", "other"]), 0);
     const whole = await wallOf("flowers", 2);
     const { teachers } = (await site.told("teacher", "list")) as {
@@ -160,6 +164,20 @@ describe("a wall", () => {
       shown.rows.map(({ row, other: opinion }) => [row.sha256, opinion!.label, opinion!.probability]),
       expected,
     );
+    const told = (await site.told("teacher", "compare", "other")) as TeacherComparison;
+    const compared = teacherComparisonSchema.parse(await site.settled(`/api/teachers/${digest}/compare?limit=500`));
+    assert.deepEqual([compared.both, compared.same], [told.both, told.same]);
+    for (const one of compared.classes) {
+      const { first, second, both } = told.classes[one.class]!;
+      assert.deepEqual([one.first, one.second, one.both], [first, second, both]);
+      assert.deepEqual([one.came.length, one.went.length], [Math.min(12, second - both), Math.min(12, first - both)]);
+    }
+    const [most] = compared.classes;
+    assert.ok(most!.came.every(({ other: label }) => label !== most!.label));
+    assert.equal((await site.call(`/api/teachers/${stands}/compare`)).status, 404, "itself");
+    const page = join(place.path, "compared.html");
+    assert.equal((await site.sluice(["teacher", "compare", "other", "--html", "compared.html"])).code, 0);
+    assert.match(await readFile(page, "utf8"), /<img alt="[0-9a-f]{12}" src="data:image/);
     const { others } = (await site.get("/api/datasets/flowers/classes/2/facets")) as Facets;
     assert.deepEqual(
       others.map(({ name }) => name),

@@ -7,6 +7,7 @@ import { PAGE, usePages } from "../pages.ts";
 import { Fill } from "../parts/fill.tsx";
 import { Picture } from "../parts/picture.tsx";
 import { useScrolled } from "../parts/place.ts";
+import { Spark } from "../parts/spark.tsx";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
 import { countText, plural, probabilityText, shareText } from "../wording.ts";
 
@@ -84,7 +85,7 @@ export function Classes({ address, watched, dataset, overview }: ScreenProps) {
         <span>class</span>
         <span>fill</span>
         <span>cut-off</span>
-        <span title="How many of the images that came have it as their best class: since the version before, and before that">
+        <span title="How many of the images that came have it as their best class: over the stream, since the version before, and before that">
           of what comes
         </span>
         <span>best, and at the cut-off</span>
@@ -158,16 +159,29 @@ function ClassRow({
 }
 
 /** How often it comes, beside how often it came before the version before. */
-function Share({ one: { share, shareBefore } }: { readonly one: VersionClass }) {
-  if (share === null || shareBefore === null) return <span class="share fine">–</span>;
+function Share({ one: { share, shareBefore, shares } }: { readonly one: VersionClass }) {
+  if (share === null) return <span class="share fine">–</span>;
+  const line =
+    shares === null ? null : <Spark values={shares} label={`its share of what came, ${shareText(share)} now`} />;
+  if (shareBefore === null) {
+    return (
+      <span class="share">
+        {line}
+        <span>{shareText(share)}</span>
+      </span>
+    );
+  }
   const ratio = shareBefore === 0 ? null : share / shareBefore;
   const isOther = ratio === null ? share > 0 : ratio > 1.25 || ratio < 0.8;
   return (
     <span class="share">
-      {shareText(share)}
-      <span class={`fine ${isOther ? (share > shareBefore ? "up-change" : "down-change") : ""}`}>
-        {" "}
-        {share === shareBefore ? "as before" : `${share > shareBefore ? "▲" : "▼"} from ${shareText(shareBefore)}`}
+      {line}
+      <span>
+        {shareText(share)}
+        <span class={`fine ${isOther ? (share > shareBefore ? "up-change" : "down-change") : ""}`}>
+          {" "}
+          {share === shareBefore ? "as before" : `${share > shareBefore ? "▲" : "▼"} from ${shareText(shareBefore)}`}
+        </span>
       </span>
     </span>
   );

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { Flow, Live } from "../../../schemas/api/flow.ts";
+import type { Flow, FlowMoment, Live } from "../../../schemas/api/flow.ts";
 import type { StageShares } from "../../../schemas/stage-shares.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
@@ -9,6 +9,7 @@ import { Asked } from "../parts/asked.tsx";
 import { Costs } from "../parts/costs.tsx";
 import { Publish } from "../parts/publish.tsx";
 import { Fill } from "../parts/fill.tsx";
+import { Spark } from "../parts/spark.tsx";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
 import { agoText, bytesText, countText, plural, rateText, shareText, timeText } from "../wording.ts";
 
@@ -23,7 +24,7 @@ interface Status {
       readonly name: string;
       readonly fill: { readonly full: number; readonly starving: number; readonly classes: number };
       readonly starving: readonly { readonly label: string; readonly count: number }[];
-      readonly trigger: { readonly due?: boolean; readonly reason?: string };
+      readonly trigger: { readonly fired: boolean; readonly why: string };
       readonly records: {
         readonly in: number;
         readonly scored: number;
@@ -47,6 +48,8 @@ interface Status {
 }
 
 const STAGES = ["fetch", "decode", "score", "archive"] as const;
+/** Moments of a run that are drawn, one a second */
+const MOMENTS = 180;
 /** How often the status is asked for, ms: it reads more than what is sent every second */
 const STATUS_MS = 10_000;
 const SPANS = { "1 min": 60, "10 min": 600, "1 h": 3600 } as const;
@@ -57,6 +60,7 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
   const [turn, setTurn] = useState(0);
   const [span, setSpan] = useState<keyof typeof SPANS>("10 min");
   const [rates, setRates] = useState<readonly (readonly [number, number])[]>([]);
+  const [moments, setMoments] = useState<readonly FlowMoment[]>([]);
   const flow = useAnswer<Flow>("/api/flow");
   const status = useAnswer<Status>("/api/status", turn + watched.changes);
   useEffect(() => {
@@ -68,8 +72,18 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
     };
   }, []);
   useEffect(() => {
-    if (flow.value !== null) setRates(flow.value.history);
+    if (flow.value === null) return;
+    setRates(flow.value.history);
+    setMoments(flow.value.stages);
   }, [flow.value]);
+  useEffect(() => {
+    if (live?.stages == null || live.run?.ended !== false) return;
+    const { atMs, waiting, stages } = live;
+    setMoments((before) => [
+      ...before.filter((one) => one.atMs < atMs).slice(-MOMENTS),
+      { ...stages.shares, atMs, waiting },
+    ]);
+  }, [live]);
   useEffect(() => {
     if (live === null || live.perSecond === null) return;
     const point = [live.atMs, live.perSecond] as const;
@@ -90,7 +104,7 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
         </p>
       </header>
       <Asked now={now} isReadOnly={overview.readOnly} />
-      <Pipeline now={now} status={status.value} />
+      <Pipeline now={now} status={status.value} moments={moments} />
       <Costs now={now} turn={turn} />
       <article class="card">
         <div class="card-head">
@@ -171,7 +185,7 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
                       version {dataset.newest.number}
                     </a>
                   )}
-                  {dataset.trigger.reason === undefined ? "" : `: ${dataset.trigger.reason}`}
+                  {`; ${dataset.trigger.fired ? "the next one is due" : "the trigger waits"}: ${dataset.trigger.why}`}
                 </p>
                 <Publish
                   dataset={
@@ -225,7 +239,13 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
 
 const STAGE_TEXT = { fetch: "Fetch", decode: "Decode", score: "Score", archive: "Archive" } as const;
 
-function Pipeline({ now, status }: { readonly now: Live; readonly status: Status | null }) {
+interface PipelineProps {
+  readonly now: Live;
+  readonly status: Status | null;
+  readonly moments: readonly FlowMoment[];
+}
+
+function Pipeline({ now, status, moments }: PipelineProps) {
   const { run, stages, advice } = now;
   const isRunning = run !== null && !run.ended && now.holder !== null;
   const quarantined = Object.values(status?.teachers[0]?.quarantined ?? {}).reduce((sum, one) => sum + one, 0);
@@ -246,9 +266,15 @@ function Pipeline({ now, status }: { readonly now: Live; readonly status: Status
           <span class="stage-name">Source</span>
           <strong>{run === null ? "–" : countText(run.counts.appended)}</strong>
           <span class="fine">put into the log</span>
+          {moments.length < 2 ? null : (
+            <Spark
+              values={moments.map(({ waiting }) => waiting)}
+              label={`records waiting in the log, ${now.waiting === null ? "unknown" : countText(now.waiting)} now`}
+            />
+          )}
         </li>
         {STAGES.map((name) => (
-          <Stage key={name} name={name} stages={stages} />
+          <Stage key={name} name={name} stages={stages} moments={moments} />
         ))}
         <li class="end">
           <span class="stage-name">Archived</span>
@@ -278,7 +304,13 @@ function Pipeline({ now, status }: { readonly now: Live; readonly status: Status
   );
 }
 
-function Stage({ name, stages }: { readonly name: (typeof STAGES)[number]; readonly stages: StageShares | null }) {
+interface StageProps {
+  readonly name: (typeof STAGES)[number];
+  readonly stages: StageShares | null;
+  readonly moments: readonly FlowMoment[];
+}
+
+function Stage({ name, stages, moments }: StageProps) {
   const share = stages?.shares[name] ?? 0;
   const limits = stages?.limits === name;
   return (
@@ -292,6 +324,13 @@ function Stage({ name, stages }: { readonly name: (typeof STAGES)[number]; reado
       <span class="pipe" aria-hidden="true">
         <span style={{ width: `${100 * share}%` }} />
       </span>
+      {moments.length < 2 ? null : (
+        <Spark
+          values={moments.map((one) => one[name])}
+          most={1}
+          label={`${STAGE_TEXT[name]}: how busy over the last minutes, ${shareText(share)} now`}
+        />
+      )}
     </li>
   );
 }

@@ -4,11 +4,12 @@ import type { ListedGeneration, ListedTeacher, TeacherList } from "../../../sche
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
+import { Compared } from "../parts/compared.tsx";
 import { Evaluation } from "../parts/evaluation.tsx";
 import { Interval } from "../parts/interval.tsx";
 import { Promote } from "../parts/promote.tsx";
 import { Command, Empty, Failed, Loading } from "../parts/states.tsx";
-import { bytesText, countText, plural, timeText } from "../wording.ts";
+import { bytesText, countText, plural, shareText, timeText } from "../wording.ts";
 
 /** Versions that are drawn of a teacher; the others are counted */
 const DRAWN = 24;
@@ -22,7 +23,7 @@ const STATES = {
 } as const;
 
 /** Teachers and trained models: what they are, how right they are, what they scored, and what was made by them. */
-export function Models({ watched, overview }: ScreenProps) {
+export function Models({ address, watched, overview }: ScreenProps) {
   const [changed, setChanged] = useState(0);
   const found = useAnswer<TeacherList>("/api/teachers", watched.changes + changed);
   if (found.error !== null && found.value === null) return <Failed error={found.error} />;
@@ -47,7 +48,13 @@ export function Models({ watched, overview }: ScreenProps) {
       ) : (
         <ol class="generations">
           {teachers.map((one) => (
-            <Teacher key={one.digest} one={one}>
+            <Teacher
+              key={one.digest}
+              one={one}
+              isCompared={address.query["compare"] === one.digest}
+              isOther={stands !== undefined && one.digest !== stands.digest && one.streams.length > 0}
+              changes={watched.changes}
+            >
               {overview.readOnly ? null : (
                 <Promote
                   one={one}
@@ -118,10 +125,14 @@ function Generations({ all }: { readonly all: readonly ListedGeneration[] }) {
 
 interface TeacherProps {
   readonly one: ListedTeacher;
+  /** It has scored what the one that stands has scored */
+  readonly isOther: boolean;
+  readonly isCompared: boolean;
+  readonly changes: number;
   readonly children: ComponentChildren;
 }
 
-function Teacher({ one, children }: TeacherProps) {
+function Teacher({ one, isOther, isCompared, changes, children }: TeacherProps) {
   const datasets = [...new Set(one.versions.map(({ dataset }) => dataset))];
   const short = one.digest.slice(0, 12);
   return (
@@ -131,6 +142,11 @@ function Teacher({ one, children }: TeacherProps) {
           {one.name} <code>{short}</code>
         </h2>
         <span class="badge">{STATES[one.state]}</span>
+        {isOther ? (
+          <a class="button" href={isCompared ? "/models" : withQuery("/models", { compare: one.digest })}>
+            {isCompared ? "Close the comparison" : "What it sees otherwise"}
+          </a>
+        ) : null}
         {children}
       </div>
       <div class="generation-body">
@@ -171,6 +187,26 @@ function Teacher({ one, children }: TeacherProps) {
                   </>
                 )}
                 {plural(one.training.labelled, "labelled image")}, {timeText(Date.parse(one.training.trainedAt))}
+              </dd>
+            </>
+          )}
+          {one.checked === null ? null : (
+            <>
+              <dt>checked</dt>
+              <dd>
+                <strong>{shareText(one.checked.accuracy)}</strong> right on{" "}
+                {plural(one.checked.images, "labelled image")}{" "}
+                <span class="fine">(guessing: {shareText(one.checked.chance)})</span>
+                {one.checked.readings.length < 2 ? null : (
+                  <span class="line fine">
+                    read as{" "}
+                    {one.checked.readings
+                      .map(
+                        ({ name, accuracy }) => `${name} ${accuracy === null ? "does not run" : shareText(accuracy)}`,
+                      )
+                      .join(", ")}
+                  </span>
+                )}
               </dd>
             </>
           )}
@@ -231,6 +267,7 @@ function Teacher({ one, children }: TeacherProps) {
           )}
         </div>
       </div>
+      {isCompared ? <Compared digest={one.digest} changes={changes} /> : null}
     </li>
   );
 }

@@ -10,7 +10,7 @@ import { life, search } from "../operations/images.js";
 import { labels } from "../operations/labels.js";
 import { flow, kept, overview, status } from "../operations/overview.js";
 import { review } from "../operations/review.js";
-import { teachers } from "../operations/teachers.js";
+import { compare, teachers } from "../operations/teachers.js";
 import { classes, classRows, diff, diffRows, tags, verify, version, versions } from "../operations/versions.js";
 import { curve, facets, wall, whatif } from "../operations/walls.js";
 import { Refusal } from "../refusal.js";
@@ -40,6 +40,7 @@ export const READING: Readonly<Record<string, Operation>> = {
   flow,
   storage: kept,
   teachers,
+  teacher_compare: compare,
   versions,
   tags,
   version,

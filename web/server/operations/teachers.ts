@@ -1,18 +1,24 @@
 import { listTeachers } from "../../../pipelines/console/listed-teachers.js";
+import { z } from "zod";
+import { readCards } from "../../../operators/archive/teacher-registry.js";
+import { archivedTeacher } from "../../../pipelines/rebuild.js";
+import type { ChangedImage, ComparedClass } from "../../../pipelines/teachers/compare-teachers.js";
 import { fetchedModelFolder } from "../../../pipelines/open/open-scoring.js";
 import { announceTeacher, named, streamTeachers, withdrawTeacher } from "../../../pipelines/teachers/change-teacher.js";
 import { fetchModel, storedModel } from "../../../pipelines/teachers/stored-models.js";
 import { publishedDatasets } from "../../../pipelines/versions/versions.js";
-import { sha256Text } from "../../../schemas/api/shared.js";
+import { MOST_PAGE, numberText, sha256Text } from "../../../schemas/api/shared.js";
 import {
   teacherChangeBody,
   teacherChangeSchema,
+  teacherComparisonSchema,
   teacherListSchema,
   type ListedGeneration,
 } from "../../../schemas/api/teachers.js";
 import { assertMayWrite, type Console } from "../console.js";
 import { answering } from "../operation.js";
 import { Refusal } from "../refusal.js";
+import { remember } from "./versions.js";
 
 export const teachers = answering(
   {
@@ -56,6 +62,64 @@ async function generationsOf({ store, settings }: Console): Promise<ListedGenera
     }
   }
   return listed;
+}
+
+export const compare = answering(
+  {
+    route: "/api/teachers/{digest}/compare",
+    summary:
+      "how differently a teacher sees what the one that stands has scored too, as `sluice teacher compare`: class by class, with images of what came and went",
+    path: { digest: sha256Text.describe("the other teacher's digest") },
+    query: {
+      limit: numberText(z.int().positive().max(MOST_PAGE)).default(50).describe("classes, those that changed most"),
+    },
+    answer: teacherComparisonSchema,
+  },
+  async ({ console, path, query }) => {
+    const { declared, config } = await console.settings();
+    const stands = await archivedTeacher(console.store, "", declared.settings?.teacher ?? null);
+    const cards = await readCards(console.store);
+    const card = cards.get(path.digest);
+    if (card === undefined || path.digest === stands.digest) {
+      const message = `Expected a teacher that has scored beside ${stands.card.name}, found ${card === undefined ? "one that has scored nothing" : "that one itself"}. \`sluice teacher shadow\` scores with another.`;
+      throw new Refusal(404, "E_TEACHER_CARD", message, { field: "digest" });
+    }
+    const { labels } = stands.card;
+    if (card.labels.length !== labels.length) {
+      const message = `Expected two teachers of ${labels.length} classes, found ${card.labels.length} of ${card.name}: they cannot be compared class by class.`;
+      throw new Refusal(409, "E_TEACHER_LABELS", message);
+    }
+    const pair = { first: stands.digest, second: path.digest, classCount: labels.length };
+    const { found, done } = await console.compared.of(pair);
+    const pending = found === null ? { pending: true as const, what: "comparing", done, total: null } : null;
+    const classes = (found?.classes ?? [])
+      .map((one, at) => ({ class: at, label: labels[at]!, ...one }))
+      .sort((a, b) => changedOf(b) - changedOf(a) || a.class - b.class)
+      .slice(0, query.limit);
+    for (const { came, went } of classes)
+      remember(
+        console,
+        [...came, ...went].map((one) => ({ ...one, bytes: "" })),
+      );
+    const named = ({ sha256, probability, other }: ChangedImage) => {
+      return { sha256, probability, other: labels[other] ?? String(other) };
+    };
+    return {
+      stream: config.stream,
+      first: { digest: stands.digest, name: stands.card.name },
+      second: { digest: path.digest, name: card.name },
+      both: found?.both ?? 0,
+      same: found?.same ?? 0,
+      changed: (found?.classes ?? []).filter((one) => changedOf(one) > 0).length,
+      classes: classes.map((one) => ({ ...one, came: one.came.map(named), went: one.went.map(named) })),
+      pending,
+    };
+  },
+);
+
+/** Images that only one of the two takes for it */
+function changedOf({ first, second, both }: Pick<ComparedClass, "first" | "second" | "both">): number {
+  return first + second - 2 * both;
 }
 
 export const promote = answering(

@@ -90,7 +90,8 @@ export const classes = answering(
         countBefore: before?.count ?? null,
         worstBefore: before?.worst ?? null,
         share: shares?.now[one.class] ?? null,
-        shareBefore: shares?.before[one.class] ?? null,
+        shareBefore: shares?.before?.[one.class] ?? null,
+        shares: shares?.parts.map((part) => part?.[one.class] ?? null) ?? null,
       };
     });
     const wanted = query.search.trim().toLowerCase();
@@ -107,7 +108,9 @@ export const classes = answering(
       classes: all.length,
       full: all.filter(({ starving }) => !starving).length,
       drift:
-        shares === null ? null : { rowsNow: shares.rowsNow, rowsBefore: shares.rowsBefore, isWhole: shares.isWhole },
+        shares?.before == null
+          ? null
+          : { rowsNow: shares.rowsNow, rowsBefore: shares.rowsBefore, isWhole: shares.isWhole },
       pending:
         drift === "pending"
           ? { pending: true as const, what: "how often each class comes", done: 0, total: null }
