@@ -61,8 +61,8 @@ export class ComparedTeachers {
     };
     const found = compareTeachers(store, stream, { ...pair, images: IMAGES, onRecords, signal });
     const comparing: Comparing = { name, beganMs: nowMs(), done: 0, found };
-    // The next one who asks is told.
-    found.catch(() => undefined);
+    // The next one who asks is told what became of it.
+    void Promise.allSettled([found]);
     return comparing;
   }
 }

@@ -6,6 +6,8 @@ import { after, before, describe, test } from "node:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import type { Answer, Wall } from "../../schemas/api/whatif.js";
 import type { ClassRows } from "../../schemas/api/versions.js";
+import { teacherDigest } from "../../schemas/model-card.js";
+import { writeSmallTeacher } from "../fixtures/models.js";
 import { writePictures } from "../fixtures/pictures.js";
 import { launch, noBrowser, pictureFolder, seriousFaults } from "./chromium.js";
 import { ConsoleSite } from "./console-site.js";
@@ -23,6 +25,7 @@ describe("the page", { skip: noBrowser() }, () => {
   let browser: Browser;
   let context: BrowserContext;
   let page: Page;
+  let other: string;
   /** What the page's own code threw */
   const thrown: string[] = [];
   const at = (path: string): string => `http://localhost:${site.port}${path}`;
@@ -34,6 +37,10 @@ describe("the page", { skip: noBrowser() }, () => {
     assert.equal((await site.sluice(["rebuild"])).code, 0);
     await putStudent(site.folder, false);
     await putStudent(site.folder);
+    // Another teacher that has scored beside the one that stands
+    const { card } = await writeSmallTeacher(join(site.folder, "other"), "onnx", { seed: 9 });
+    other = teacherDigest(card);
+    assert.equal(await site.apart(["replay", "--teacher", "other"]), 0);
     await site.serve();
     context = await browser.newContext({ viewport: SIZES[1] });
     page = await opened(context);
@@ -73,16 +80,18 @@ describe("the page", { skip: noBrowser() }, () => {
     const folder = await pictureFolder();
     const [row] = await rowsOf(2);
     const screens = {
-      classes: ["/classes", ".class-row"],
+      classes: ["/classes", ".class-row .fill"],
       wall: ["/class/2", ".tile img:not(.coming)"],
+      filtered: ["/class/2?show=like", ".filters select"],
       diff: ["/diff?before=1&after=2", ".changed img"],
-      review: ["/review?kind=doubtful", ".one img"],
+      review: ["/review?kind=doubtful", ".nine img"],
       unsure: ["/review?kind=unsure", ".one img"],
       audit: ["/review?kind=audit", ".one img"],
       quarantine: ["/review?kind=quarantine", ".refused li"],
       image: [`/image/${row!.sha256}`, ".timeline .bars"],
       flow: ["/flow", ".stages"],
       models: ["/models", ".gate.passes"],
+      compared: ["/models?compare=OTHER", ".compared .sheet img"],
       versions: ["/versions", "td a"],
       version: ["/version/flowers/2", ".facts-list"],
       whatif: ["/whatif?k=4", ".panels canvas"],
@@ -94,9 +103,15 @@ describe("the page", { skip: noBrowser() }, () => {
         const look = await browser.newContext({ viewport, colorScheme });
         const seen = await opened(look);
         for (const [name, [path, shows]] of Object.entries(screens)) {
-          await seen.goto(at(path));
+          await seen.goto(at(path.replace("OTHER", other)));
           await seen.waitForSelector(shows);
+          // What a phone has no room for is not waited for.
+          if (name === "classes" && viewport.width > 760) await seen.waitForSelector(".thumb img");
           await seen.waitForFunction(() => document.querySelector(".picture.coming") === null);
+          if (name === "compared")
+            await seen.$eval(".compared", (sheet) => {
+              sheet.scrollIntoView();
+            });
           await seen.screenshot({ path: join(folder, `${name}-${viewport.width}-${colorScheme}.png`) });
           const wide = await seen.evaluate(
             () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -202,6 +217,66 @@ describe("the page", { skip: noBrowser() }, () => {
     assert.deepEqual(await tiles(), before);
   });
 
+  test("takes D for a duplicate, which no audit counts, and U takes it back", async () => {
+    await page.goto(at("/class/4"));
+    await page.waitForSelector(".tile img:not(.coming)");
+    const before = await tiles();
+    await page.focus(".ranked");
+    await page.keyboard.press("d");
+    await page.waitForSelector("text=is a duplicate");
+    await page.waitForFunction((gone) => document.querySelector(`.tile img[src*="${gone}"]`) === null, before[0]!);
+    const { labels } = (await site.told("label", "list")) as { readonly labels: readonly { verdict: string }[] };
+    assert.equal(labels.at(-1)!.verdict, "duplicate");
+    await page.keyboard.press("u");
+    await page.waitForSelector(`.tile img[src*="${before[0]!}"]`);
+  });
+
+  test("filters a wall by what its images are like and where they are from; the address holds it, and Back leads away", async () => {
+    await page.goto(at("/class/5"));
+    await page.waitForSelector(".tile img:not(.coming)");
+    await page.click("text=Filter …");
+    const source = page.locator(".filters select").first();
+    await page.waitForFunction(() => document.querySelectorAll(".filters select")[0]!.children.length > 1);
+    const chosen = await source.locator("option").nth(1).getAttribute("value");
+    await source.selectOption(chosen!);
+    await page.waitForURL(/source=/);
+    const wall = await site.settled<Wall>(
+      `/api/datasets/flowers/classes/5/wall?source=${encodeURIComponent(chosen!.slice(1))}`,
+    );
+    await page.waitForSelector(`.filters :text("${wall.shown} of ${wall.total}")`);
+    await page.waitForFunction((count) => document.querySelectorAll(".tile").length === count, wall.shown);
+    await page.locator('.filters select:has(option[value="=disagree"])').selectOption("=disagree");
+    await page.waitForURL(/show=disagree/);
+    await page.waitForFunction(
+      () => document.querySelectorAll(".tile").length === document.querySelectorAll(".mark.other").length,
+    );
+    await page.goBack();
+    await page.waitForFunction(() => !window.location.search.includes("disagree"));
+    await page.click("text=Show all");
+    await page.waitForSelector(".cut[role=slider]");
+    await page.reload();
+    await page.waitForSelector(".tile img:not(.coming)");
+  });
+
+  test("shows an image that was erased as gone, with what is left to say", async () => {
+    const [row] = (await rowsOf(6)).slice(-1);
+    const { sha256 } = row!;
+    assert.equal((await site.sluice(["erase", sha256, "--reason", "asked", "--by", "carl", "--yes"])).code, 0);
+    // The server holds pictures and ranks; both are read anew.
+    await site.stop();
+    await site.serve();
+    const fresh = await browser.newContext({ viewport: SIZES[1] });
+    const seen = await opened(fresh);
+    await seen.goto(at(`/image/${sha256}`));
+    await seen.waitForSelector(".picture.gone");
+    await seen.waitForSelector("text=/carl/");
+    await seen.goto(at("/class/6"));
+    await seen.waitForSelector(".tile img:not(.coming)");
+    assert.equal(await seen.$(`.tile img[src*="${sha256}"]`), null);
+    await seen.screenshot({ path: join(await pictureFolder(), "erased-1280-light.png") });
+    await fresh.close();
+  });
+
   test("reviews one image after the other, and says what another tab said meanwhile", async () => {
     await page.goto(at("/review?kind=audit"));
     await page.waitForSelector(".one img");
@@ -242,6 +317,7 @@ describe("the page", { skip: noBrowser() }, () => {
     );
     assert.equal(await ingest, 0);
     await page.waitForSelector("text=/last run ended/");
+    await page.waitForSelector("text=/the trigger waits|the next one is due/");
     await page.waitForSelector('.trigger a:text("version 3")');
     await page.goto(at("/diff?before=2&after=3"));
     await page.waitForSelector(".diff-classes");

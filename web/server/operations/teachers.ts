@@ -1,6 +1,5 @@
 import { listTeachers } from "../../../pipelines/console/listed-teachers.js";
 import { z } from "zod";
-import { readCards } from "../../../operators/archive/teacher-registry.js";
 import { archivedTeacher } from "../../../pipelines/rebuild.js";
 import type { ChangedImage, ComparedClass } from "../../../pipelines/teachers/compare-teachers.js";
 import { fetchedModelFolder } from "../../../pipelines/open/open-scoring.js";
@@ -78,12 +77,11 @@ export const compare = answering(
   async ({ console, path, query }) => {
     const { declared, config } = await console.settings();
     const stands = await archivedTeacher(console.store, "", declared.settings?.teacher ?? null);
-    const cards = await readCards(console.store);
-    const card = cards.get(path.digest);
-    if (card === undefined || path.digest === stands.digest) {
-      const message = `Expected a teacher that has scored beside ${stands.card.name}, found ${card === undefined ? "one that has scored nothing" : "that one itself"}. \`sluice teacher shadow\` scores with another.`;
+    if (path.digest === stands.digest) {
+      const message = `Expected a teacher that has scored beside ${stands.card.name}, found that one itself. \`sluice teacher shadow\` scores with another.`;
       throw new Refusal(404, "E_TEACHER_CARD", message, { field: "digest" });
     }
+    const { card } = await archivedTeacher(console.store, path.digest);
     const { labels } = stands.card;
     if (card.labels.length !== labels.length) {
       const message = `Expected two teachers of ${labels.length} classes, found ${card.labels.length} of ${card.name}: they cannot be compared class by class.`;
