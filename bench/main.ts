@@ -69,6 +69,14 @@ const BENCHES: Readonly<Record<string, { readonly shows: string; readonly load: 
     shows: "reading the images of a version from shards, files and a bucket against one sequential read of them",
     load: () => import("./publish-from.js"),
   },
+  publish: {
+    shows: "a version of image files, written with its index, against tar writing the same bytes on this disk",
+    load: () => import("./publish.js"),
+  },
+  feed: {
+    shows: "samples/s of python/sluice_loader against webdataset on the same shards",
+    load: () => import("./feed.js"),
+  },
   observe: {
     shows:
       "what it costs an ingest to be looked at: metrics scraped every second, 50 clients of a console, against without",

@@ -16,9 +16,7 @@ import { missingPrograms } from "../deploy/local/command.js";
 import { imageBytes } from "../operators/image/image-bytes.js";
 import { publish } from "../operators/version/publish.js";
 import { openBucket, openImageBuckets } from "../pipelines/open/open-bucket.js";
-import type { ChosenRows, Cut } from "../schemas/chosen-rows.js";
-import { datasetSchema } from "../schemas/dataset.js";
-import { BYTES } from "../schemas/scored-batch.js";
+import { madeCut } from "./publish-from/made-cut.js";
 import { packsOf, readPacks, type Packs } from "./publish-from/packs.js";
 import { cached } from "./cache.js";
 import { interleave, type Bench, type Entrant, type Measures } from "./harness.js";
@@ -145,7 +143,8 @@ async function version(
   uriOf: (one: Wanted) => string,
   { buckets, packs }: From,
 ): Promise<Measures> {
-  const cut = cutOf(shape, wanted, uriOf, packs);
+  const records = shape.shards * shape.members;
+  const cut = madeCut({ ...shape, records }, wanted, uriOf, packs);
   return inNewStore(async (store) => {
     const { manifest } = await publish(cut, {
       store,
@@ -199,57 +198,6 @@ async function inNewStore(run: (store: Store) => Promise<number>): Promise<Measu
     await store.close();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** The images in rank order, class after class. */
-function cutOf(shape: Shape, wanted: readonly Wanted[], uriOf: (one: Wanted) => string, packs?: Packs): Cut {
-  const { classes, rows, imageBytes: sizeBytes } = shape;
-  const labels = Array.from({ length: classes }, (_, index) => `class ${index}`);
-  const chosen = labels.map((_, index): ChosenRows => {
-    const own = wanted.slice(index * rows, (index + 1) * rows);
-    const all = <T>(value: T): T[] => new Array<T>(rows).fill(value);
-    return {
-      class: index,
-      count: rows,
-      keys: Float64Array.from(own, (__, rank) => -rank / rows),
-      probability: Float64Array.from(own, (__, rank) => Math.exp(-rank / rows)),
-      repeat: new Uint32Array(rows),
-      digest: Buffer.concat(own.map(({ digest: one }) => one)),
-      partition: new Int32Array(rows),
-      offset: Float64Array.from(own, ({ number }) => number),
-      eventTimeMs: new Float64Array(rows),
-      sizeBytes: new Uint32Array(rows).fill(sizeBytes),
-      width: new Uint32Array(rows).fill(1),
-      height: new Uint32Array(rows).fill(1),
-      uri: own.map(uriOf),
-      licence: all(null),
-      origin: all(null),
-      notes: all(null),
-      bytes: new Uint8Array(rows).fill(BYTES.refer),
-      pack: own.map((one) => packs?.of(one) ?? null),
-    };
-  });
-  const total = { in: shape.shards * shape.members, scored: shape.shards * shape.members };
-  return {
-    dataset: datasetSchema.parse({ name: "wild", select: { k: rows } }),
-    teacher: { digest: "ab".repeat(32), name: "teacher", labels, temperature: 1 },
-    labels,
-    quota: new Int32Array(classes).fill(rows),
-    stream: "images",
-    frontier: [{ partition: 0, origin: 0, end: total.in }],
-    labelFrontier: [],
-    span: { startMs: null, endMs: null },
-    lost: [],
-    engines: [],
-    records: { ...total, copied: 0, quarantined: 0, lost: 0 },
-    incomplete: false,
-    trigger: "hand",
-    classes: {
-      async *[Symbol.asyncIterator]() {
-        yield* chosen;
-      },
-    },
-  };
 }
 
 async function readInPlace(folder: string, byPlace: readonly Wanted[], sizeBytes: number): Promise<void> {
