@@ -19,6 +19,7 @@ export interface CardFlags {
   readonly kernel?: ModelCard["resize"]["kernel"];
   readonly shortSide?: number;
   readonly antialias: boolean;
+  readonly oddRest?: ModelCard["resize"]["oddRest"];
   readonly orientation?: ModelCard["resize"]["orientation"];
   readonly alpha?: ModelCard["resize"]["alpha"];
   readonly colourProfile?: ModelCard["resize"]["colourProfile"];
@@ -67,6 +68,12 @@ export function declareCardFlags(command: Command): Command {
       ]),
     )
     .option("--short-side <px>", "with crop: the short side before the crop (default: 256 for 224)", positiveNumber)
+    .addOption(
+      new Option(
+        "--odd-rest <offset>",
+        "with a crop: where it lies if an odd number of pixels is left over (default: even, as torchvision's; transformers': lower)",
+      ).choices(["even", "lower"]),
+    )
     .option("--no-antialias", "resampling to a smaller size looks at few pixels only, as OpenCV's and TensorFlow's do")
     .addOption(
       new Option(
@@ -126,6 +133,7 @@ export async function choicesOf(flags: CardFlags, at: (path: string) => string):
       ...(kernel === undefined ? {} : { kernel }),
       ...(shortSide === undefined ? {} : { shortSide }),
       ...(flags.antialias ? {} : { antialias: false }),
+      ...(flags.oddRest === undefined ? {} : { oddRest: flags.oddRest }),
       ...(orientation === undefined ? {} : { orientation }),
       ...(alpha === undefined ? {} : { alpha }),
       ...(colourProfile === undefined ? {} : { colourProfile }),

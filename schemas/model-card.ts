@@ -49,6 +49,8 @@ export const modelCardSchema = z.strictObject({
     mode: z.enum(["crop", "stretch", "pad"]).default("crop"),
     /** px; not for `pad`; by default the least at which the image fills the input */
     shortSide: z.int().positive().optional(),
+    /** Where a centre crop lies that leaves an odd rest: at the even offset (default, torchvision's CenterCrop), or at the lower one (transformers') */
+    oddRest: z.enum(["even", "lower"]).optional(),
     /** Whether JPEG may be decoded at 1/2, 1/4, 1/8 size first: faster, other pixels. */
     shrinkOnLoad: z.boolean().default(false),
     /** Whether a picture is turned as its EXIF orientation says (default), or taken as it is stored, as torchvision's own loader does */

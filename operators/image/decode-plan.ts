@@ -133,7 +133,7 @@ function extensionOf(uri: string): string {
 /**
  * How to make the teacher's input of an image. Sizes are those after EXIF orientation.
  *
- * `crop` is torchvision's Resize(short side) and CenterCrop: the long side is truncated, an odd remainder goes to the even offset, what the
+ * `crop` is torchvision's Resize(short side) and CenterCrop: the long side is truncated, an odd remainder goes to the even offset (or the lower one, where the card says so), what the
  * scaled image does not fill is black. Without a short side, the image is scaled until it just covers the input. `stretch` scales both
  * sides freely, to the input or to what is cropped to it. `pad` is Pillow's ImageOps.pad: the whole image scaled into the input, rounded, in the middle.
  */
@@ -144,8 +144,8 @@ export function planDecode(header: ImageHeader, card: Pick<ModelCard, "input" | 
   const width = turned ? header.height : header.width;
   const height = turned ? header.width : header.height;
   const scaled = scaledSize(width, height, input, resize);
-  const across = middle(scaled.width, input.width);
-  const down = middle(scaled.height, input.height);
+  const across = middle(scaled.width, input.width, resize.oddRest);
+  const down = middle(scaled.height, input.height, resize.oddRest);
   return {
     output: { width: input.width, height: input.height, channels: channelsOf(input) },
     kernel: resize.kernel,
@@ -198,9 +198,17 @@ function shortTo(width: number, height: number, shortSide: number): Size {
 }
 
 /** The middle of `scaled` pixels that `wanted` takes in, and where they come to lie. */
-function middle(scaled: number, wanted: number): { from: number; size: number; to: number } {
+function middle(
+  scaled: number,
+  wanted: number,
+  oddRest: ModelCard["resize"]["oddRest"],
+): { from: number; size: number; to: number } {
   return scaled >= wanted
-    ? { from: halfToEven(scaled - wanted), size: wanted, to: 0 }
+    ? {
+        from: oddRest === "lower" ? Math.floor((scaled - wanted) / 2) : halfToEven(scaled - wanted),
+        size: wanted,
+        to: 0,
+      }
     : { from: 0, size: scaled, to: Math.floor((wanted - scaled) / 2) };
 }
 

@@ -63,7 +63,7 @@ test("every member of a card has its flag", async () => {
   const { code, err, out } = await sluice(
     ...["teacher", "add", "model.onnx", "--overwrite", "--normalise", "unit", "--name", "mine", "--no-antialias"],
     ...["--orientation", "ignore", "--alpha", "drop", "--colour-profile", "convert", "--shrink-on-load"],
-    ...["--short-side", "20", "--fixed-batch", "4", "--temperature", "1.7"],
+    ...["--odd-rest", "lower", "--short-side", "20", "--fixed-batch", "4", "--temperature", "1.7"],
   );
   assert.equal(code, 0, err);
   assert.match(out, /Pictures are not turned by EXIF, and transparency is dropped \(as said\)\./);
@@ -74,6 +74,7 @@ test("every member of a card has its flag", async () => {
     shortSide: 20,
     shrinkOnLoad: true,
     antialias: false,
+    oddRest: "lower",
     orientation: "ignore",
     alpha: "drop",
     colourProfile: "convert",

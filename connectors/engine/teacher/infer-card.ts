@@ -287,6 +287,7 @@ function resizeFor({ path, choices, cards }: Sources, input: ModelCard["input"])
     kernel: own.kernel ?? "linear",
     mode,
     ...(shortSide === undefined ? {} : { shortSide }),
+    ...(own.oddRest === undefined ? {} : { oddRest: own.oddRest }),
     shrinkOnLoad: false,
     ...opening?.value,
     ...choices.resize,

@@ -164,6 +164,9 @@ describe("planDecode", () => {
         assert.deepEqual([plan.scaled.width, plan.scaled.height], expected);
         assert.equal(plan.crop.left, pythonRound((expected[0]! - input) / 2));
         assert.equal(plan.crop.top, pythonRound((expected[1]! - input) / 2));
+        // transformers.image_transforms: center_crop
+        const { crop } = planDecode({ ...HEADER, width, height }, card(input, input, { shortSide, oddRest: "lower" }));
+        assert.deepEqual([crop.left, crop.top], [(expected[0]! - input) >> 1, (expected[1]! - input) >> 1]);
       }),
       { seed: 1 },
     );

@@ -32,7 +32,7 @@ export function readPreprocessing(json: JsonObject, from: string): ToldCard | nu
     ...("size" in made ? { size: made.size } : {}),
     ...(config["do_flip_channel_order"] === true ? { colour: "bgr" as const } : {}),
     ...normaliseOf(config, type),
-    resize: () => ("refused" in made ? { refused: made.refused } : made.resize),
+    resize: () => ("refused" in made ? { refused: made.refused } : withOddRest(made.resize)),
     // Its `load_image` turns pictures by EXIF, then converts to RGB with Pillow.
     opening: { alpha: "drop" },
   };
@@ -106,6 +106,11 @@ function geometryOf(config: JsonObject, type: string): Geometry {
   if (size.width !== size.height || crop.width !== crop.height)
     return { refused: `size ${JSON.stringify(size)} before a crop of another shape` };
   return { size: crop, resize: { mode: "stretch", kernel, shortSide } };
+}
+
+/** Its center_crop rounds an odd rest down, where torchvision's rounds it to even. */
+function withOddRest(resize: Partial<ModelCard["resize"]>): Partial<ModelCard["resize"]> {
+  return resize.shortSide === undefined ? resize : { ...resize, oddRest: "lower" };
 }
 
 function convNext(side: number, said: unknown, kernel: ModelCard["resize"]["kernel"]): Geometry {

@@ -91,13 +91,13 @@ describe("transformers' preprocessor_config.json", () => {
         resample: 3,
       },
       square(224),
-      { mode: "stretch", kernel: "cubic", shortSide: 256 },
+      { mode: "stretch", kernel: "cubic", shortSide: 256, oddRest: "lower" },
     ],
     [
       "ConvNext below 384 px",
       { image_processor_type: "ConvNextImageProcessor", size: { shortest_edge: 224 }, crop_pct: 0.875, resample: 3 },
       square(224),
-      { mode: "crop", kernel: "cubic", shortSide: 256 },
+      { mode: "crop", kernel: "cubic", shortSide: 256, oddRest: "lower" },
     ],
     [
       "ConvNext of 384 px",
@@ -109,7 +109,7 @@ describe("transformers' preprocessor_config.json", () => {
       "ConvNext, an old file",
       { feature_extractor_type: "ConvNextFeatureExtractor", size: 224, crop_pct: 0.875, resample: 3 },
       square(224),
-      { mode: "crop", kernel: "cubic", shortSide: 256 },
+      { mode: "crop", kernel: "cubic", shortSide: 256, oddRest: "lower" },
     ],
     [
       "MobileNet",
@@ -121,13 +121,13 @@ describe("transformers' preprocessor_config.json", () => {
         resample: 2,
       },
       square(224),
-      { mode: "crop", kernel: "linear", shortSide: 256 },
+      { mode: "crop", kernel: "linear", shortSide: 256, oddRest: "lower" },
     ],
     [
       "CLIP, numbers",
       { feature_extractor_type: "CLIPFeatureExtractor", size: 224, do_center_crop: true, crop_size: 224, resample: 3 },
       square(224),
-      { mode: "crop", kernel: "cubic", shortSide: 224 },
+      { mode: "crop", kernel: "cubic", shortSide: 224, oddRest: "lower" },
     ],
     [
       "LeViT",
@@ -139,7 +139,7 @@ describe("transformers' preprocessor_config.json", () => {
         resample: 3,
       },
       square(224),
-      { mode: "crop", kernel: "cubic", shortSide: 256 },
+      { mode: "crop", kernel: "cubic", shortSide: 256, oddRest: "lower" },
     ],
   ];
   for (const [name, json, size, resize] of cases) {
