@@ -151,6 +151,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/produce.js"),
   },
   {
+    name: "gateway",
+    summary: "take images by HTTP into the stream",
+    load: () => import("./commands/gateway.js"),
+  },
+  {
     name: "topics",
     summary: "create and check the topics on Kafka",
     load: () => import("./commands/topics.js"),

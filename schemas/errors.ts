@@ -35,6 +35,9 @@ export const ERROR_CODES = {
   E_IMAGE_ERASED: "The image was erased with `sluice erase`; it is not stored again.",
   E_IMAGE_SCORES: "The teacher gave this image a score that is not a finite number.",
 
+  E_GATEWAY_KEY: "The sender's key stands for another image already: nothing was taken in its place.",
+  E_GATEWAY_BUSY: "The gateway has as much in hand as it may: send the same again after `Retry-After`.",
+
   E_RECORD_SCHEMA: "A record of a topic does not follow its documented format.",
   E_RECORD_FUTURE: "A record's event time lies further in the future than the accepted skew.",
 

@@ -154,6 +154,7 @@ export const kafkaSchema = z.strictObject({
       quarantine: ownName.describe("what could not be used"),
       store: ownName.describe("which store the stream's archive lies in"),
       cursors: ownName.describe("up to where producers have read their sources"),
+      events: ownName.describe("what buckets tell of what is uploaded, for `sluice run watch`; it is made elsewhere"),
     })
     .prefault({})
     .describe(
@@ -163,10 +164,13 @@ export const kafkaSchema = z.strictObject({
 type KafkaSettings = z.infer<typeof kafkaSchema>;
 
 /** The settings, with every topic's name. */
-export type KafkaConfig = Omit<KafkaSettings, "topics"> & { readonly topics: Readonly<Record<TopicRole, string>> };
+export type KafkaConfig = Omit<KafkaSettings, "topics"> & {
+  readonly topics: Readonly<Record<TopicRole | "events", string>>;
+};
 
 /** Topics that nobody has named are called after the stream. */
 export function withTopicNames(kafka: KafkaSettings, stream: string): KafkaConfig {
-  const names = TOPIC_ROLES.map((role) => [role, kafka.topics[role] ?? topicName(kafka.prefix, stream, role)] as const);
-  return { ...kafka, topics: Object.fromEntries(names) as Record<TopicRole, string> };
+  const roles = [...TOPIC_ROLES, "events"] as const;
+  const names = roles.map((role) => [role, kafka.topics[role] ?? topicName(kafka.prefix, stream, role)] as const);
+  return { ...kafka, topics: Object.fromEntries(names) as KafkaConfig["topics"] };
 }

@@ -11,7 +11,11 @@ export const TOPIC_ROLES = [
 export type TopicRole = (typeof TOPIC_ROLES)[number];
 
 /** What a group's members do. */
-export type GroupRole = "score" | "replay" | "topk" | "publish" | "labels";
+export type GroupRole = "score" | "replay" | "topk" | "publish" | "labels" | "watch";
+
+/** Groups of the stream itself, whatever teachers it has */
+export const STREAM_GROUPS = ["labels", "watch"] as const satisfies readonly GroupRole[];
+type StreamGroup = (typeof STREAM_GROUPS)[number];
 
 export const DEFAULT_PREFIX = "sluice-";
 
@@ -22,7 +26,7 @@ export interface GroupPlace {
   readonly kafka?: { readonly prefix: string } | undefined;
 }
 
-export function topicName(prefix: string, stream: string, role: TopicRole): string {
+export function topicName(prefix: string, stream: string, role: TopicRole | "events"): string {
   return `${prefix}${stream}-${role}`;
 }
 
@@ -31,7 +35,7 @@ export function groupPrefix({ stream, kafka }: GroupPlace, role: GroupRole): str
   return `${kafka?.prefix ?? DEFAULT_PREFIX}${stream}-${role}`;
 }
 
-/** A teacher's group; `labels` is a stream's own, of all teachers. */
-export function groupName(place: GroupPlace, role: Exclude<GroupRole, "labels">, teacher: string): string {
+/** A teacher's group */
+export function groupName(place: GroupPlace, role: Exclude<GroupRole, StreamGroup>, teacher: string): string {
   return `${groupPrefix(place, role)}-${teacher.slice(0, 16)}`;
 }

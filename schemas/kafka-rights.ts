@@ -1,4 +1,4 @@
-import { groupPrefix, type GroupRole } from "./kafka-names.js";
+import { groupPrefix, STREAM_GROUPS, type GroupRole } from "./kafka-names.js";
 import type { KafkaConfig } from "./kafka-config.js";
 
 /** Kafka's names of what a client may be allowed to do. Read and Write bring Describe with them. */
@@ -15,6 +15,7 @@ export interface KafkaRight {
 
 export const KAFKA_ROLES = [
   "producer",
+  "watcher",
   "scorer",
   "topk",
   "publisher",
@@ -56,7 +57,12 @@ const PUBLISHER = {
 const SEEN = ["Read", "DescribeConfigs"] as const;
 
 const ROLES: Readonly<Record<KafkaRole, RoleRights>> = {
-  producer: { runs: "sluice produce", topics: { images: ["Write"], cursors: ["Read", "Write"] } },
+  producer: { runs: "sluice produce, gateway", topics: { images: ["Write"], cursors: ["Read", "Write"] } },
+  watcher: {
+    runs: "sluice run watch",
+    topics: { events: ["Read"], images: ["Write"], quarantine: ["Write"] },
+    groups: { watch: "Read" },
+  },
   scorer: { runs: "sluice run score", topics: SCORER, groups: { score: "Read" } },
   topk: { runs: "sluice run topk", topics: TOPK, groups: { topk: "Read" } },
   publisher: { runs: "sluice run publish", topics: PUBLISHER, groups: { publish: "Read", labels: "Read" } },
@@ -133,8 +139,8 @@ export function rightsOf(
   });
   const ofGroups = Object.entries(groups).map(([group, operation]): KafkaRight => {
     const name = groupPrefix(place, group as GroupRole);
-    // The labels group is the stream's own; the others are followed by a teacher's digest.
-    return group === "labels"
+    // The stream's own stand as they are; the others are followed by a teacher's digest.
+    return STREAM_GROUPS.some((own) => own === group)
       ? { operation, resource: "group", name, pattern: "literal" }
       : { operation, resource: "group", name: `${name}-`, pattern: "prefixed" };
   });

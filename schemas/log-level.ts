@@ -14,12 +14,15 @@ export function levelOf(observed: Observed): LogLevel | null {
     case "span.ended":
       return null;
     case "log.appended":
+    case "images.sent":
     case "checkpoint.written":
       return "debug";
     case "loop.ready":
     case "partition.given":
     case "partition.left":
       return "info";
+    case "notices.read":
+      return observed.refused > 0 ? "warn" : "debug";
     case "loop.away":
     case "log.retried":
     case "version.refused":

@@ -4,13 +4,14 @@ import { STAGES } from "./stage-shares.js";
 export const METRIC_LABELS = {
   partition: "the images topic's partitions that this process scores",
   outcome:
-    "`scored`, `copied`, `quarantined`, `lost`; of requests `ok`, `absent`, `exists`, `failed`; of scheduled commands `ok`, `failed`",
+    "`scored`, `copied`, `quarantined`, `lost`; of requests `ok`, `absent`, `exists`, `failed`; of scheduled commands `ok`, `failed`; of notices `taken`, `passedOver`, `refused`",
+  status: "HTTP's statuses that the gateway answers with",
   stage: STAGES.map((stage) => `\`${stage}\``).join(", "),
   code: "the [error codes](errors.md)",
   dataset: "the declared datasets",
   schedule: "the schedules of sluice.yaml",
   op: "the store's operations: `get`, `range`, `put`, `create`, `stream`, `list`, `head`, `delete`",
-  loop: "the parts of a process: `score`, `topk`, `publish`, `compact`, `produce`, `rebuild`, `serve`; `work` of all other commands",
+  loop: "the parts of a process: `score`, `topk`, `publish`, `compact`, `produce`, `watch`, `gateway`, `rebuild`, `serve`; `work` of all other commands",
   phase: "what long work says that it does: `append`, `score`, `cut`, `publish`, `compact`, `train` and the like",
   version: "one, this release's",
   command: "one, the running command",
@@ -75,6 +76,19 @@ export const METRICS = {
     labels: [],
   },
   sluice_appended_total: { type: "counter", help: "Records put into the log", unit: "records", labels: [] },
+  sluice_notices_total: {
+    type: "counter",
+    help: "What buckets have told of, by what became of it",
+    unit: "notices",
+    labels: ["outcome"],
+  },
+  sluice_gateway_seconds: {
+    type: "histogram",
+    help: "Requests that sent images, from their first byte to the answer",
+    unit: "seconds",
+    labels: ["status"],
+    buckets: QUICK_S,
+  },
   sluice_segments_total: {
     type: "counter",
     help: "Segments archived",

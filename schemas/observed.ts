@@ -5,7 +5,18 @@ import type { Stage } from "./stage-shares.js";
 import type { TraceContext } from "./trace.js";
 
 /** The loops that a process may have in it; `work` is what other commands do. */
-export const LOOPS = ["score", "topk", "publish", "compact", "produce", "rebuild", "serve", "work"] as const;
+export const LOOPS = [
+  "score",
+  "topk",
+  "publish",
+  "compact",
+  "produce",
+  "watch",
+  "gateway",
+  "rebuild",
+  "serve",
+  "work",
+] as const;
 export type Loop = (typeof LOOPS)[number];
 
 export interface ArchivedSegment {
@@ -76,6 +87,10 @@ export type Observed =
   | { readonly event: "partition.given"; readonly partition: number; readonly end: number; readonly follows: boolean }
   | { readonly event: "partition.left"; readonly partition: number }
   | { readonly event: "log.appended"; readonly records: number }
+  /** Of a bucket's notifications, what became of them */
+  | { readonly event: "notices.read"; readonly taken: number; readonly passedOver: number; readonly refused: number }
+  /** A request that sent images */
+  | { readonly event: "images.sent"; readonly status: number; readonly taken: number; readonly tookMs: number }
   | { readonly event: "log.retried"; readonly doing: string; readonly failure: string }
   | { readonly event: "batch.scored"; readonly images: number; readonly tookMs: number }
   | ArchivedSegment

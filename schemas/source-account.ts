@@ -17,6 +17,11 @@ export const PASSED_OVER = {
   store: "of the store itself",
   folderMark: ["empty object that stands for a folder", "empty objects that stand for folders"],
   notFile: ["member that is no file", "members that are no files"],
+  removed: ["notice that an object was removed", "notices that objects were removed"],
+  elsewhere: ["notice of an object in another place", "notices of objects in other places"],
+  otherNotice: ["notice of something else", "notices of something else"],
+  testNotice: ["message that tries the way", "messages that try the way"],
+  refused: ["refused, with its reason", "refused, each with its reason"],
 } as const satisfies Record<string, string | readonly [string, string]>;
 
 export type PassedOverReason = keyof typeof PASSED_OVER;

@@ -16,12 +16,15 @@ import {
 import type { SettledSettings } from "../config/given-settings.js";
 import type { OpenedStore } from "../existing-store.js";
 import { followTeachers, withTeachers } from "../follow-teachers.js";
+import { assertGatewayFollows, openGatewayBeside, type GatewayBeside } from "../gateway-beside.js";
+import { mostWaitingOption, TOKEN_VARIABLE } from "../gateway-flags.js";
 import { declareCall, selectedSource } from "../declare-call.js";
 import type { SettingFlag } from "../invocation.js";
 import { openControl } from "../flow-control.js";
 import { durationArgument } from "../duration-argument.js";
 import { positiveNumber } from "../number-argument.js";
 import { planText } from "../report/ingest-plan.js";
+import { portArgument } from "../port-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { ingestCounts, lateText } from "../report/ingest-counts.js";
 import { throwRefused } from "../report/refused.js";
@@ -42,6 +45,10 @@ interface IngestFlags extends ScoringFlags, SourceFlags, AllowanceFlags, Metrics
   readonly plan?: boolean;
   readonly sample: number;
   readonly budget?: number;
+  readonly gatewayPort?: number;
+  readonly gatewayHost: string;
+  readonly gatewayTokenFile?: string;
+  readonly mostWaiting: number;
 }
 
 /** How often triggers are looked at, ms */
@@ -73,6 +80,14 @@ export const declare: DeclareCommand = (command, invocation) => {
       "stop in order after 90s, 30m, 2h …; the same command goes on from there",
       durationArgument,
     )
+    .option(
+      "--gateway-port <n>",
+      "with --follow: take images by HTTP as well, as `sluice gateway`; 0: any that is free",
+      portArgument,
+    )
+    .option("--gateway-host <address>", "the address for that", "127.0.0.1")
+    .option("--gateway-token-file <file>", `a file with the senders' token; by default ${TOKEN_VARIABLE}`)
+    .addOption(mostWaitingOption())
     .addHelpText(
       "after",
       exampleText([
@@ -90,12 +105,14 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice ingest s3://crawl/2026/", "takes the objects below a prefix of a bucket, on s3.endpoint"],
         ["sluice ingest photographs/ --follow", "goes on; versions as `trigger` in sluice.yaml says"],
         ["sluice ingest photographs/ --follow --metrics-port 9464", "the same, with figures for Prometheus"],
+        ["sluice ingest --follow --gateway-port 4748", "scores what is sent to http://localhost:4748/images"],
         ["sluice ingest photographs/ --include '**/*.jpg' --k 500", "leaves other files out; 500 images a class"],
       ]),
     )
     .action(async (inputs: string[], flags: IngestFlags) => {
       const run = invocation();
       run.goesOn = flags.follow === true;
+      assertGatewayFollows(flags);
       const given = await run.given([
         ...scoringSettings(flags),
         ...selectionSettings(flags),
@@ -156,6 +173,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         }
         const spent = budgetOf(flags);
         const workspace = await openWorkspace(config, "sluice ingest", observing);
+        let gateway: GatewayBeside | null = null;
         /** With one teacher, until it ends or another one stands; then this returns that one with what is declared by then. */
         const ingestBy = async (
           { teacher, config }: Awaited<ReturnType<typeof teacherOf>>,
@@ -247,6 +265,17 @@ export const declare: DeclareCommand = (command, invocation) => {
           }
         };
         try {
+          if (flags.gatewayPort !== undefined)
+            gateway = await openGatewayBeside({
+              run,
+              workspace,
+              flags,
+              port: flags.gatewayPort,
+              observing,
+              note,
+              warn,
+              stop,
+            });
           let by = { ...first, config };
           let stands = declared;
           while (await ingestBy(by, stands)) {
@@ -255,6 +284,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             by = await teacherOf({ ...again, namesTeacher: false }, stands, workspace.store);
           }
         } finally {
+          await gateway?.close();
           await workspace.close();
         }
       });

@@ -16,7 +16,7 @@ import { throwRefused } from "../report/refused.js";
 import { publishedObject, publishedText } from "../report/published.js";
 import { collected, declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { countText, counted } from "../../schemas/counted.js";
-import { labelsRefused, refusedLabelsText } from "../refused-labels.js";
+import { recordsRefused, refusedRecordsText } from "../refused-records.js";
 import { tableText } from "../wording.js";
 import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
@@ -38,7 +38,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .command("list")
     .summary("what is in quarantine, and why")
     .description(
-      "Lists the images that could not be used, and were not since: neither taken up again, nor seen whole in the same place by a later `ingest`. On Kafka also what was refused on the labels topic.",
+      "Lists the images that could not be used, and were not since: neither taken up again, nor seen whole in the same place by a later `ingest`. On Kafka also what was refused on the topics of labels and of notifications.",
     )
     .option("--code <code>", "only this reason; repeatable", collected)
     .option("--match <text>", "only the image with this digest or uri")
@@ -56,7 +56,9 @@ export const declare: DeclareCommand = (command, invocation) => {
         const entries = [];
         const place = { teacher: digest, stream: config.stream };
         for await (const entry of listQuarantine(store, place, filterOf(flags))) entries.push(entry);
-        const labels = (await labelsRefused(run, config)).filter(
+        const refused = await recordsRefused(
+          run,
+          config,
           ({ code }) => flags.match === undefined && (flags.code === undefined || flags.code.includes(code)),
         );
         const byCode: Record<string, number> = {};
@@ -66,7 +68,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           .map(({ partition, offset, code, uri, reason }) => [`${partition}/${offset}`, code, uri, reason]);
         const images =
           entries.length === 0
-            ? labels.length === 0
+            ? refused.labels.length + refused.notices.length === 0
               ? "Nothing is in quarantine."
               : "No image is in quarantine."
             : [
@@ -76,11 +78,11 @@ export const declare: DeclareCommand = (command, invocation) => {
                 tableText(["offset", "code", "uri", "reason"], rows),
                 ...(entries.length > limit ? [`… and ${countText(entries.length - limit)} more (--limit)`] : []),
               ].join("\n");
-        run.result([images, ...refusedLabelsText(labels, limit)].join("\n"), {
+        run.result([images, ...refusedRecordsText(refused, limit)].join("\n"), {
           count: entries.length,
           byCode,
           entries,
-          labels,
+          ...refused,
         });
       } finally {
         await store.close();

@@ -26,7 +26,9 @@ import { durationArgument } from "../duration-argument.js";
 import type { OpenedStore } from "../existing-store.js";
 import type { Invocation, WorkContext } from "../invocation.js";
 import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
-import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run-parts.js";
+import { endsSoon } from "../run/ends-soon.js";
+import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run/parts.js";
+import { declareWatch } from "../run/watch.js";
 import { followTeachers } from "../follow-teachers.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { kafkaOf } from "../topics/kafka-of.js";
@@ -49,8 +51,6 @@ interface WantedParts {
   readonly compact?: true;
 }
 
-/** How long what is left of a Kafka client may keep the process, ms */
-const LINGER_MS = 2000;
 const MINUTE_MS = 60_000;
 
 export const declare: DeclareCommand = (command, invocation) => {
@@ -64,6 +64,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       ["sluice run publish --teacher model.onnx", "makes the versions that are due"],
       ["sluice run all --teacher model.onnx --metrics-port 9464", "with figures for Prometheus, and health"],
       ["sluice run compact", "writes archived scores into larger files as they come"],
+      ["sluice run watch s3://crawl/2026/", "takes what is uploaded there, by the bucket's notifications"],
     ]),
   );
   const one = (name: string, summary: string, description: string): Command =>
@@ -109,6 +110,8 @@ export const declare: DeclareCommand = (command, invocation) => {
     "Writes archived scores into larger Parquet files, as `sluice compact`, again and again.",
   );
   compacting(compact).action((flags: RunFlags) => runParts(invocation(), flags, { compact: true }));
+
+  declareWatch(declareMetricsFlags(command.command("watch")), invocation);
 
   const all = one(
     "all",
@@ -170,10 +173,7 @@ async function runParts(run: Invocation, flags: RunFlags, parts: WantedParts): P
       throw error;
     } finally {
       for (const one of opened.reverse()) await one.close();
-      // Everything is closed; but a group's member that could not be told to leave, since it was joining, goes on trying.
-      setTimeout(() => {
-        run.terminal.exit(exitCode);
-      }, LINGER_MS).unref();
+      endsSoon(run.terminal, exitCode);
     }
   });
 }

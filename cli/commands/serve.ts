@@ -1,13 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import type { Observing } from "../../pipelines/observe/observing.js";
-import { messageOf, SluiceError } from "../../schemas/errors.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredNow, openDeclared } from "../declared-config.js";
-import type { Invocation, WorkContext } from "../invocation.js";
+import type { WorkContext } from "../invocation.js";
 import { withLabelTopic } from "../label-topic.js";
 import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
 import { portArgument } from "../port-argument.js";
+import { tokenOf } from "../token.js";
 import { userName } from "../user-name.js";
 
 interface Flags extends MetricsFlags {
@@ -44,7 +42,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       run.goesOn = true;
       const { serve } = await import("../../web/server/serve.js");
-      const token = await tokenOf(run, flags);
+      const token = await tokenOf(run, "SLUICE_SERVE_TOKEN", flags.tokenFile);
       // Who looks on does not hold up who scores.
       run.terminal.stepBack?.();
       await run.work(async (context) => {
@@ -91,13 +89,3 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
-
-async function tokenOf(run: Invocation, { tokenFile }: Flags): Promise<string | null> {
-  if (tokenFile === undefined) return run.terminal.environment["SLUICE_SERVE_TOKEN"] ?? null;
-  const path = resolve(run.terminal.folder, tokenFile);
-  try {
-    return (await readFile(path, "utf8")).trim();
-  } catch (cause) {
-    throw new SluiceError("E_USAGE", `Expected a file with a token at ${path}: ${messageOf(cause)}.`, { cause });
-  }
-}

@@ -8,7 +8,7 @@ export function metricsPage(): string {
     "",
     "# Metrics, health, logs",
     "",
-    "Every command that works for long (`sluice ingest`, `run …`, `replay`, `rebuild`, `compact`, `produce`, `serve`, `loop`, `train …`, `study`, `gc`, `check`, `tap` and the like) answers three paths while it runs, where it is told a port:",
+    "Every command that works for long (`sluice ingest`, `run …`, `replay`, `rebuild`, `compact`, `produce`, `gateway`, `serve`, `loop`, `train …`, `study`, `gc`, `check`, `tap` and the like) answers three paths while it runs, where it is told a port:",
     "",
     "```sh",
     "sluice run all --teacher model.onnx --metrics-port 9464",

@@ -1,9 +1,7 @@
-import type { ImageRecord } from "../../schemas/image-record.js";
 import type { PassedOverReason } from "../../schemas/source-account.js";
 import { Account } from "./account.js";
-import { bytePath, percentEncode, shownPath, type BytePath } from "./byte-path.js";
-import { isShardName, isSidecar } from "./file-kinds.js";
-import { includes } from "./include.js";
+import { objectReasons, objectRecord } from "./bucket-object.js";
+import { bytePath, shownPath, type BytePath } from "./byte-path.js";
 import type { Taken } from "./listing.js";
 import { formatMark, parseMark, type Mark } from "./mark.js";
 import { nothingFound } from "./nothing-found.js";
@@ -34,15 +32,14 @@ const LAST = "\u{10ffff}";
 
 /**
  * The objects below a prefix of a bucket as images by reference (`s3://bucket/key`, percent-encoded), in the order of
- * their keys' UTF-8 bytes. Event time is when an object was last modified. Passed over are names that begin with a dot, sidecars (they are not
- * read: licence and origin stay unknown), tar shards, and empty objects that stand for folders (`x/`).
+ * their keys' UTF-8 bytes. What is passed over `objectReasons` says.
  * Errors: E_SOURCE_MISSING where there is no such bucket; E_SOURCE_READ; E_SOURCE_EMPTY where there is nothing to take.
  */
 export async function openBucketSource(options: BucketSourceOptions): Promise<Source> {
   const { buckets, bucket, prefix, include, skip = [], listings, mayBeEmpty = false } = options;
   const place = `s3://${bucket}/${prefix}`;
   const name = sourceName("bucket", bytePath(place.slice("s3://".length)));
-  const isIncluded = includes(include);
+  const reasonAgainst = objectReasons(include);
   const account = new Account();
   if (!(await buckets.hasAny(bucket, prefix)) && !mayBeEmpty) throw nothingFound(place, account.read(), include);
 
@@ -138,28 +135,12 @@ export async function openBucketSource(options: BucketSourceOptions): Promise<So
   }
 
   function item({ path, mtimeMs }: Found, mark: Mark): SourceItem {
-    const record: ImageRecord = {
-      uri: `s3://${bucket}/${percentEncode(bytePath(prefix) + path)}`,
-      bytes: null,
-      eventTimeMs: Math.max(0, Math.floor(mtimeMs)),
-      licence: null,
-      origin: null,
-      retryOf: null,
-    };
-    return { record, cursor: formatMark(mark) };
+    return { record: objectRecord(bucket, prefix + shownPath(path), mtimeMs), cursor: formatMark(mark) };
   }
 
   function count(key: string, reason: PassedOverReason | null): void {
     account.give();
     if (reason !== null) account.passOver(reason, `s3://${bucket}/${key}`);
-  }
-
-  /** `path` is that below the prefix. */
-  function reasonAgainst(path: string): PassedOverReason | null {
-    if (path === "" || path.endsWith("/")) return "folderMark";
-    if (/(?:^|\/)\./.test(path)) return "hidden";
-    if (include !== undefined) return isIncluded(path) ? null : isSidecar(path) ? "sidecar" : "excluded";
-    return isSidecar(path) ? "sidecar" : isShardName(path) ? "shard" : null;
   }
 }
 

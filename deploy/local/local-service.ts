@@ -30,6 +30,8 @@ export interface StartOptions {
   readonly folder?: string;
   /** Default: a free one. */
   readonly port?: number;
+  /** Settings of the server itself, beside those that it is always given */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly report?: Report;
 }
 

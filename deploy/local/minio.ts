@@ -51,6 +51,7 @@ export async function startMinio(options: StartOptions = {}): Promise<LocalObjec
         MINIO_ROOT_PASSWORD: keys.secretKey,
         MINIO_BROWSER: "off",
         MINIO_UPDATE: "off",
+        ...options.environment,
       },
       folder,
       // Alive, and past the 503 of a server that still looks at its disks.

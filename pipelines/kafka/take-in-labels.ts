@@ -10,7 +10,7 @@ import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
 import { presentName } from "../versions/present-name.js";
 import { assertSameLabels } from "./same-labels.js";
 import { ANY_CLASS_HEADER, decodeLabel, encodeLabel } from "../../schemas/wire/labels.js";
-import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
+import { tellRefused } from "./told-quarantine.js";
 
 export interface LabelTopic {
   readonly log: Log;
@@ -65,19 +65,7 @@ export async function takeIn(
     } catch (error) {
       if (!isSluiceError(error, "E_RECORD_SCHEMA") && !isSluiceError(error, "E_SELECTION")) throw error;
       onWarning(error.message);
-      const quarantined = {
-        teacher: "",
-        stream: topics.labels,
-        partition,
-        offset: record.offset,
-        code: error.code,
-        reason: error.message,
-        sha256: null,
-        uri: `log://${topics.labels}/${partition}/${record.offset}`,
-        eventTimeMs: record.timestampMs,
-        retryOf: null,
-      };
-      await log.append(topics.quarantine, 0, [encodeQuarantined(quarantined, nowMs())]);
+      await tellRefused(record, place, error, { log, topic: topics.quarantine, nowMs });
     }
   }
   let at = from;

@@ -5,6 +5,9 @@ import { ChainReader } from "../../operators/archive/chain-reader.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { Segment } from "../../schemas/segment.js";
 import type { TracedImage } from "../../schemas/trace.js";
+import type { SluiceError } from "../../schemas/errors.js";
+import type { StoredRecord } from "../../schemas/image-record.js";
+import type { RecordPlace } from "../../schemas/wire/format-version.js";
 import { encodeQuarantined } from "../../schemas/wire/quarantined.js";
 import type { Downstream, Fill } from "../flow/downstream.js";
 
@@ -25,6 +28,19 @@ export async function tellQuarantined(
   if (rejected.length === 0) return;
   const records = rejected.map((one) => encodeQuarantined({ teacher, stream, partition, ...one }, nowMs()));
   await log.append(topic, 0, records);
+}
+
+/** Tells the quarantine topic of a record that is no image: one of a topic that other programs write, and that does not read. */
+export async function tellRefused(
+  { offset, timestampMs }: StoredRecord,
+  { topic: stream, partition }: RecordPlace,
+  { code, message: reason }: SluiceError,
+  { log, topic, nowMs }: Pick<ToldQuarantineOptions, "log" | "topic" | "nowMs">,
+): Promise<void> {
+  const uri = `log://${stream}/${partition}/${offset}`;
+  const place = { teacher: "", stream, partition, offset };
+  const told = { ...place, code, reason, sha256: null, uri, eventTimeMs: timestampMs, retryOf: null };
+  await log.append(topic, 0, [encodeQuarantined(told, nowMs())]);
 }
 
 /** States in this process, and beside them the quarantine topic, which is told of each segment before it is committed. */

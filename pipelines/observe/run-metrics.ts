@@ -68,6 +68,13 @@ export class RunMetrics {
       case "log.appended":
         registry.add("sluice_appended_total", {}, event.records);
         break;
+      case "notices.read":
+        for (const outcome of ["taken", "passedOver", "refused"] as const)
+          registry.add("sluice_notices_total", { outcome }, event[outcome]);
+        break;
+      case "images.sent":
+        registry.time("sluice_gateway_seconds", { status: event.status }, event.tookMs / 1000);
+        break;
       case "log.retried":
         registry.add("sluice_kafka_retries_total", {});
         break;

@@ -89,9 +89,14 @@ async function openBucketOf(
         "s3.secretKey of its server, and s3.bucket, where the store will lie (SLUICE_S3__ENDPOINT …).",
     );
   }
+  return openBucketSource({ ...options, buckets, bucket, prefix, skip: storePrefixes(s3, bucket) });
+}
+
+/** What keys begin with that are the store's own in a bucket; none where it lies elsewhere. */
+export function storePrefixes(s3: Config["s3"], bucket: string): string[] {
+  if (s3?.bucket !== bucket) return [];
   const root = (s3.prefix ?? "").split("/").filter((part) => part !== "");
-  const skip = s3.bucket === bucket ? STORE_FOLDERS.map((folder) => [...root, folder].join("/")) : [];
-  return openBucketSource({ ...options, buckets, bucket, prefix, skip });
+  return STORE_FOLDERS.map((folder) => [...root, folder].join("/"));
 }
 
 function notOne(inputs: readonly string[]): SluiceError {

@@ -20,6 +20,7 @@ export const FOLDERS = {
   listings: "listings",
   produced: "produced",
   stages: "stages",
+  gateway: "gateway",
 } as const;
 
 /** Everything that one process on one machine works on, under one data folder. */

@@ -3,7 +3,11 @@ import { isPure } from "./pure-files.js";
 import type { SourceFile, Violation } from "./source-file.js";
 
 /** What commands start of the web's part */
-const STARTED: readonly string[] = ["web/server/serve.ts", "web/server/mcp/serve-lines.ts"];
+const STARTED: readonly string[] = [
+  "web/server/serve.ts",
+  "web/server/gateway/open-gateway.ts",
+  "web/server/mcp/serve-lines.ts",
+];
 
 /** A part of the tree (DESIGN, "The parts") and what it may import, itself always included. */
 interface Part {
@@ -75,7 +79,7 @@ const PARTS: readonly Part[] = [
     name: "cli",
     holds: below("cli"),
     mayImport: (target) => below("schemas", "pipelines", "cli")(target) || STARTED.includes(target),
-    said: "cli/ imports pipelines/ and schemas/, and starts the servers by web/server/serve.ts and web/server/mcp/serve-lines.ts",
+    said: "cli/ imports pipelines/ and schemas/, and starts the servers by what STARTED names",
   },
   {
     name: "bench",

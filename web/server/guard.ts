@@ -10,14 +10,16 @@ const LEAST_TOKEN = 16;
 export interface GuardOptions {
   readonly host: string;
   readonly token: string | null;
+  /** What is served, for messages */
+  readonly command?: "serve" | "gateway";
 }
 
 /** Throws E_USAGE where the server would be open to others without a token, or with one that can be guessed. */
-export function assertGuarded({ host, token }: GuardOptions): void {
+export function assertGuarded({ host, token, command = "serve" }: GuardOptions): void {
   if (!isLoopback(host) && token === null) {
     throw new SluiceError(
       "E_USAGE",
-      `Expected a token to serve on ${host}, where others can reach it, found none. Give one of at least ${LEAST_TOKEN} characters with SLUICE_SERVE_TOKEN or --token-file, or serve on 127.0.0.1.`,
+      `Expected a token to serve on ${host}, where others can reach it, found none. Give one of at least ${LEAST_TOKEN} characters with SLUICE_${command.toUpperCase()}_TOKEN or --token-file, or serve on 127.0.0.1.`,
     );
   }
   if (token !== null && !/^[\x21-\x7e]*$/.test(token)) {
@@ -42,7 +44,7 @@ export function isLoopback(host: string): boolean {
  * Lets a request in, or throws: the name that it was addressed to must be ours (a foreign page may have its own name point here),
  * what comes from another site is refused, and where there is a token, so is what does not have it.
  */
-export function admit(request: IncomingMessage, { host, token }: GuardOptions): void {
+export function admit(request: IncomingMessage, { host, token, command = "serve" }: GuardOptions): void {
   const { headers, method } = request;
   const addressed = headers.host ?? "";
   const name = addressed.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
@@ -50,7 +52,7 @@ export function admit(request: IncomingMessage, { host, token }: GuardOptions): 
     throw new Refusal(
       421,
       "E_USAGE",
-      `Expected to be addressed as localhost, found the host "${shown(name)}". Open the address that \`sluice serve\` printed.`,
+      `Expected to be addressed as localhost, found the host "${shown(name)}". Use the address that \`sluice ${command}\` printed.`,
     );
   }
   if (token !== null && !isLoopback(host) && name === "") {
@@ -69,7 +71,7 @@ export function admit(request: IncomingMessage, { host, token }: GuardOptions): 
     throw new Refusal(
       401,
       "E_USAGE",
-      "Expected the token that the server was started with. Open the page as /?token=…, or send it as `Authorization: Bearer …`.",
+      `Expected the token that the server was started with. ${command === "serve" ? "Open the page as /?token=…, or send" : "Send"} it as \`Authorization: Bearer …\`.`,
     );
   }
 }

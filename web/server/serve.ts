@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import { join } from "node:path";
-import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { messageOf } from "../../schemas/errors.js";
 import { BuiltPage } from "./built-page.js";
 import { EventStreams } from "./events.js";
 import {
@@ -13,6 +13,7 @@ import {
   TOKEN_COOKIE,
   type GuardOptions,
 } from "./guard.js";
+import { listening, shownHost } from "./listening.js";
 import { openConsole, type OpenConsoleOptions } from "./open-console.js";
 import { consoleOperations } from "./operations.js";
 import { refusalOf } from "./refusal.js";
@@ -78,8 +79,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       }),
     );
   })();
-  const shown = host.includes(":") ? `[${host}]` : isLoopback(host) ? "localhost" : host;
-  return { url: `http://${shown}:${port}/`, port, isBuilt: page.isBuilt, ended };
+  return { url: `http://${shownHost(host, isLoopback(host))}:${port}/`, port, isBuilt: page.isBuilt, ended };
 }
 
 /** Takes the token of an address into a cookie, and leads to the same address without it. */
@@ -95,21 +95,4 @@ function tookToken(url: URL, request: IncomingMessage, response: ServerResponse,
   });
   response.end();
   return true;
-}
-
-async function listening(server: Server, host: string, port: number): Promise<number> {
-  server.listen(port, host);
-  try {
-    await once(server, "listening");
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? "";
-    const found = code === "EADDRINUSE" ? "that another process has it" : code;
-    throw new SluiceError(
-      "E_USAGE",
-      `Expected to listen on ${host}:${port}, found ${found}. Name another port with --port, or 0 for any.`,
-      { cause },
-    );
-  }
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : port;
 }

@@ -82,6 +82,11 @@ export class KafkaClient {
     return this.#closed.signal;
   }
 
+  /** A topic that is made now may not be known to its brokers at once: it is waited for. */
+  expect(topic: string): void {
+    this.#topics.add(topic);
+  }
+
   /**
    * Tries within bounds; what it throws is a SluiceError. A `topic` that was there before is expected to come back: a
    * broker that has just been started may not have heard of it yet. `needs`: the right that is missing where Kafka refuses.

@@ -46,11 +46,12 @@ export async function ensureTopic(
   let found = await partitionsOf(client, topic);
   if (found === null) {
     const configEntries = Object.entries({ ...DEFAULTS, ...settings }).map(([name, value]) => ({ name, value }));
+    client.expect(topic);
     const created = await client.administer(
       `create topic "${topic}"`,
       (admin) =>
         admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries }] }),
-      { needs: { operation: "Create", resource: "topic", name: topic } },
+      { topic, needs: { operation: "Create", resource: "topic", name: topic } },
     );
     if (created) return;
     found = (await topicEnds(client, topic)).length;

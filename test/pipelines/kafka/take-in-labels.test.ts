@@ -9,14 +9,14 @@ import { isSluiceError } from "../../../schemas/errors.js";
 import type { ImageLabel } from "../../../schemas/image-label.js";
 import type { LogRecord } from "../../../schemas/image-record.js";
 import { saveCard } from "../../../operators/archive/teacher-registry.js";
-import { refusedLabels } from "../../../pipelines/kafka/refused-labels.js";
+import { refusedRecords } from "../../../pipelines/kafka/refused-records.js";
 import { encodeLabel } from "../../../schemas/wire/labels.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { openMemoryStore } from "../../fixtures/memory-store.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
-const topics = { labels: "said", quarantine: "refused" };
+const topics = { labels: "said", events: "told", quarantine: "refused" };
 const BROKEN: LogRecord = { key: null, value: Buffer.from("?"), headers: { "sluice-schema": "1" }, timestampMs: 1 };
 
 function labelOf(number: number): ImageLabel {
@@ -138,7 +138,7 @@ test("a class that no teacher has is refused as `sluice label` refuses it, in on
   ]);
   await takeInAll(topic);
   assert.deepEqual(await times(topic), [0, 1, 3]);
-  const refused = await refusedLabels(log, topics);
+  const { labels: refused } = await refusedRecords(log, topics);
   assert.deepEqual(
     refused.map(({ offset, code }) => `${offset} ${code}`),
     ["2 E_SELECTION", "4 E_RECORD_SCHEMA"],

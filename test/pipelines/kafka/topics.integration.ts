@@ -16,6 +16,7 @@ import { picture } from "../../fixtures/make-images.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { pageExample, withConsoleProducer } from "../../fixtures/page-example.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
+import { alterTopic } from "../../fixtures/topic-settings.js";
 
 const execute = promisify(execFile);
 const MAIN = join(import.meta.dirname, "../../../cli/main.js");
@@ -98,27 +99,7 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
     return ran(process.execPath, [MAIN, ...args], environment, folder);
   }
 
-  /** As `kafka-configs --alter --add-config` does; the client's own request replaces all of a topic's settings. */
-  async function alter(topic: string, ...changes: string[]): Promise<void> {
-    const admin = new kafkajs.Kafka({ brokers: [broker.address], logLevel: kafkajs.logLevel.NOTHING }).admin();
-    await admin.connect();
-    try {
-      const configNames = ["cleanup.policy", "retention.ms", "max.message.bytes"];
-      const resource = { type: kafkajs.ConfigResourceTypes.TOPIC, name: topic };
-      const { resources } = await admin.describeConfigs({
-        includeSynonyms: false,
-        resources: [{ ...resource, configNames }],
-      });
-      const before = resources[0]!.configEntries.map(
-        ({ configName, configValue }) => [configName, configValue] as const,
-      );
-      const after = new Map([...before, ...changes.map((change) => change.split("=") as [string, string])]);
-      const configEntries = [...after].map(([name, value]) => ({ name, value }));
-      await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries }] });
-    } finally {
-      await admin.disconnect();
-    }
-  }
+  const alter = (topic: string, ...changes: string[]): Promise<void> => alterTopic(broker.address, topic, ...changes);
 
   async function photographs(folder: string, seeds: readonly number[]): Promise<string[]> {
     await mkdir(folder, { recursive: true });

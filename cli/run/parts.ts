@@ -1,17 +1,17 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import type { FlowControl } from "../pipelines/flow/flow-control.js";
-import type { RunScoreResult } from "../pipelines/kafka/run-score.js";
-import type { RunTopkOptions, RunTopkResult } from "../pipelines/kafka/run-topk.js";
-import type { PublishedCut } from "../pipelines/versions/cut-and-publish.js";
-import type { ScoringParts } from "../pipelines/open/open-scoring.js";
-import type { Workspace } from "../pipelines/open/workspace.js";
-import type { Allowance } from "../schemas/allowance.js";
-import type { ModelCard } from "../schemas/model-card.js";
-import type { OnProgress } from "../schemas/progress.js";
-import { compactedText } from "./report/compacted.js";
-import { ingestCounts } from "./report/ingest-counts.js";
-import { publishedObject, publishedText } from "./report/published.js";
-import { counted } from "../schemas/counted.js";
+import type { FlowControl } from "../../pipelines/flow/flow-control.js";
+import type { RunScoreResult } from "../../pipelines/kafka/run-score.js";
+import type { RunTopkOptions, RunTopkResult } from "../../pipelines/kafka/run-topk.js";
+import type { PublishedCut } from "../../pipelines/versions/cut-and-publish.js";
+import type { ScoringParts } from "../../pipelines/open/open-scoring.js";
+import type { Workspace } from "../../pipelines/open/workspace.js";
+import type { Allowance } from "../../schemas/allowance.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import type { OnProgress } from "../../schemas/progress.js";
+import { compactedText } from "../report/compacted.js";
+import { ingestCounts } from "../report/ingest-counts.js";
+import { publishedObject, publishedText } from "../report/published.js";
+import { counted } from "../../schemas/counted.js";
 
 /** One of the processes that a `sluice run` may have in it. */
 export interface Part {
@@ -41,7 +41,7 @@ export async function scorePart(
     readonly onProgress: OnProgress;
   },
 ): Promise<Part> {
-  const { runScore } = await import("../pipelines/kafka/run-score.js");
+  const { runScore } = await import("../../pipelines/kafka/run-score.js");
   let done: RunScoreResult | null = null as RunScoreResult | null;
   return {
     work: runScore({ ...context, ...own }).then((result) => (done = result)),
@@ -55,8 +55,8 @@ export async function topkPart(
   context: PartContext,
   own: { readonly card: ModelCard; readonly checkpointMs: number },
 ): Promise<Part> {
-  const { runTopk } = await import("../pipelines/kafka/run-topk.js");
-  const { assertFits } = await import("../pipelines/flow/memory-estimate.js");
+  const { runTopk } = await import("../../pipelines/kafka/run-topk.js");
+  const { assertFits } = await import("../../pipelines/flow/memory-estimate.js");
   assertFits(context.config, own.card);
   let done: RunTopkResult | null = null as RunTopkResult | null;
   const work = runTopk({
@@ -79,10 +79,10 @@ export async function publishPart(
   context: PartContext,
   own: { readonly card: ModelCard; readonly judgeMs: number; readonly allow: Allowance },
 ): Promise<Part> {
-  const { runPublish } = await import("../pipelines/kafka/run-publish.js");
-  const { runLabels } = await import("../pipelines/kafka/run-labels.js");
-  const { publishingParts } = await import("../pipelines/open/open-scoring.js");
-  const { declarationWatch } = await import("../pipelines/open/declare.js");
+  const { runPublish } = await import("../../pipelines/kafka/run-publish.js");
+  const { runLabels } = await import("../../pipelines/kafka/run-labels.js");
+  const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
+  const { declarationWatch } = await import("../../pipelines/open/declare.js");
   const { config, store, note } = context;
   const mayPublish = await declarationWatch(store, config.stream);
   const published: PublishedCut[] = [];
@@ -105,7 +105,7 @@ export async function compactPart(
   context: PartContext,
   own: { readonly everyMs: number; readonly olderThanMs: number },
 ): Promise<Part> {
-  const { runCompact } = await import("../pipelines/kafka/run-compact.js");
+  const { runCompact } = await import("../../pipelines/kafka/run-compact.js");
   const { stream } = context.config;
   let segments = 0;
   const work = runCompact({

@@ -1,0 +1,33 @@
+import { createHash } from "node:crypto";
+
+/** What became of the image that was sent under a key. */
+export interface SentPlace {
+  readonly partition: number;
+  readonly offset: number;
+  /** See `contentOf` */
+  readonly content: Uint8Array;
+}
+
+const CONTENT_BYTES = 16;
+
+/** Keys are of any length; their digests stand for them. */
+export function keyDigest(key: string): Uint8Array {
+  return createHash("sha256").update(key).digest();
+}
+
+export function encodeSentPlace({ partition, offset, content }: SentPlace): Uint8Array {
+  const bytes = Buffer.alloc(CONTENT_BYTES + 12);
+  bytes.set(content);
+  bytes.writeUInt32LE(partition, CONTENT_BYTES);
+  bytes.writeDoubleLE(offset, CONTENT_BYTES + 4);
+  return bytes;
+}
+
+export function decodeSentPlace(bytes: Uint8Array): SentPlace {
+  const buffer = Buffer.from(bytes);
+  return {
+    content: buffer.subarray(0, CONTENT_BYTES),
+    partition: buffer.readUInt32LE(CONTENT_BYTES),
+    offset: buffer.readDoubleLE(CONTENT_BYTES + 4),
+  };
+}
