@@ -104,7 +104,9 @@ describe(
         new Set(await uris(site)).size >= sent.size && watcher.said.includes("E_RECORD_SCHEMA") ? true : null,
       );
       assert.equal(await watcher.end("SIGTERM"), 0, watcher.said);
-      const { source } = JSON.parse(/\{.*\}$/m.exec(watcher.said)![0]) as { source: { passedOver: object } };
+      const printed = watcher.said.split("\n").find((line) => line.includes('"appended"'));
+      assert.ok(printed !== undefined, watcher.said);
+      const { source } = JSON.parse(printed) as { source: { passedOver: object } };
       assert.ok("refused" in source.passedOver, watcher.said);
       // At least once: a watcher that is killed may tell of an upload again.
       assert.deepEqual(new Set(await uris(site)), sent);
