@@ -47,8 +47,21 @@ export async function rebuild(options: RebuildOptions): Promise<PublishedCut> {
   const same = await newestOfSpan(store, dataset.name, digest, span, onDamaged);
   const labels = options.at?.provenance.labels;
   const guard = options.at === undefined ? undefined : (options.at.guard?.objects ?? 0);
+  const scores = options.at?.provenance.scores;
   const clock = { nowMs, newId };
-  return cutAndPublish({ ...options, ...clock, card, frontier, labels, guard, span, same, trigger, automatic: false });
+  return cutAndPublish({
+    ...options,
+    ...clock,
+    card,
+    frontier,
+    labels,
+    guard,
+    scores,
+    span,
+    same,
+    trigger,
+    automatic: false,
+  });
 }
 
 /** The newest version of a span under a teacher: what a rebuild of it may repeat. */

@@ -69,6 +69,7 @@ async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: Mod
     frontier: provenance.frontier,
     labels: provenance.labels,
     guard: manifest.guard?.objects ?? 0,
+    scores: manifest.provenance.scores,
     span,
     trigger: provenance.trigger,
     checkpoints: false,

@@ -9,6 +9,7 @@ import { estimateTopkBytes } from "../operators/topk/topk-size.js";
 import { ArchiveReader } from "../operators/archive/archive-reader.js";
 import { leaveOutOf, placementsOf } from "../operators/state/cut.js";
 import { readGuard } from "../operators/version/guard-sets.js";
+import { otherScores } from "../operators/version/other-scores.js";
 import { placedImages } from "../operators/version/placed-images.js";
 import { chooseRows } from "../operators/version/choose-rows.js";
 import { labelFrontier, labelledImages } from "../operators/archive/image-labels.js";
@@ -135,7 +136,8 @@ async function whatifPinned(options: WhatifOptions): Promise<Whatif> {
       };
       const retractions = images.retractions(selectedClasses(select, card), card);
       const places = { archive, frontier: options.frontier, stream: options.stream };
-      const leaveOut = leaveOutOf(select, guard, places);
+      const others = await otherScores(store, options.stream, select.where);
+      const leaveOut = leaveOutOf(select, guard, places, others);
       const said = placementsOf({ ...dataset, select }, images, card);
       const placed = await placedImages(places, { span: options.span, ranking: ranked }, said);
       const chosen = await chooseRows(group.state, {

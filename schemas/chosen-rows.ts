@@ -64,6 +64,8 @@ export interface Cut {
   readonly records: Manifest["totals"]["records"];
   /** Ranges were left out on request because their segments are missing or corrupt */
   readonly incomplete: boolean;
+  /** Up to where scores of other teachers were heeded; none where the selection asks for none */
+  readonly scores?: readonly { readonly teacher: string; readonly frontier: Frontier }[];
   /** The evaluation sets whose images were kept out; null where nothing is guarded */
   readonly guard?: GuardedBy | null | undefined;
   /** Times that the archive was read for deeper lists than states keep; final when `classes` has ended */

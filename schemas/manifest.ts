@@ -84,6 +84,8 @@ export const manifestSchema = z.strictObject({
         }),
       )
       .default([]),
+    /** Up to where scores of other teachers were heeded, where the selection asks for them */
+    scores: z.array(z.strictObject({ teacher: sha256Text, frontier: frontierSchema })).optional(),
     /** Where the dataset asks for it and there is a version before: how what came since differs */
     drift: driftSchema.optional(),
     /** Times that the cut read the archive for deeper lists than states keep: bytes of such rows may be absent */

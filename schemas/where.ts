@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Json } from "./canonical.js";
+import { canonicalJson, type Json } from "./canonical.js";
 import { IMAGE_NOTES, type ImageNote } from "./image-notes.js";
 
 const NOTES = Object.keys(IMAGE_NOTES) as [ImageNote, ...ImageNote[]];
@@ -42,6 +42,22 @@ const instant = z.union([
 
 const notes = z.array(z.enum(NOTES)).min(1);
 
+const probability = z.number().min(0).max(1);
+
+export const scoreConditionSchema = z.strictObject({
+  teacher: z
+    .string()
+    .regex(
+      /^[0-9a-f]{64}$/,
+      "expected a teacher's whole digest, 64 hexadecimal digits: `sluice teacher list --json` has it",
+    )
+    .describe("digest of another teacher"),
+  class: z.int().nonnegative().describe("number of one of its classes"),
+  least: probability.optional().describe("least probability that it gives the class"),
+  most: probability.optional().describe("greatest"),
+});
+export type ScoreCondition = z.infer<typeof scoreConditionSchema>;
+
 /** Conditions on archived rows: a row that does not meet all of them is as if it had never been scored for the dataset. */
 export const whereSchema = z.strictObject({
   licence: textCondition("licence"),
@@ -75,6 +91,13 @@ export const whereSchema = z.strictObject({
     .describe(
       "ln of the sum of exp(logit / temperature) over all classes: the energy gate of open sets (Liu et al. 2020)",
     ),
+  scores: z
+    .array(scoreConditionSchema)
+    .min(1)
+    .optional()
+    .describe(
+      "what other teachers that have scored the stream think of the image; one that a teacher has not scored is left out",
+    ),
 });
 export type Where = z.infer<typeof whereSchema>;
 
@@ -94,6 +117,12 @@ export function whereFaults(where: Where): { path: string[]; message: string }[]
   const { from, until } = where.eventTime ?? {};
   if (from !== undefined && until !== undefined && instantMs(from) >= instantMs(until))
     faults.push({ path: ["eventTime", "from"], message: `expected a time before \`until\` (${until}), found ${from}` });
+  for (const [at, { least = 0, most = 1 }] of (where.scores ?? []).entries())
+    if (least > most)
+      faults.push({
+        path: ["scores", String(at), "least"],
+        message: `expected at most ${most}, which \`most\` says, found ${least}`,
+      });
   const { any = [], none = [] } = where.notes ?? {};
   const both = any.find((note) => none.includes(note));
   if (both !== undefined)
@@ -126,8 +155,16 @@ export function canonicalWhere(where: Where | undefined): Json | undefined {
     }),
     confidence: where.confidence,
     logSumExp: where.logSumExp,
+    scores: where.scores && sortedScores(where.scores),
   };
   return stated(members);
+}
+
+function sortedScores(scores: readonly ScoreCondition[]): Json {
+  const texts = scores.map(({ least, most, ...of }) =>
+    canonicalJson({ ...of, ...(stated({ least, most }) as object) }),
+  );
+  return [...new Set(texts)].sort().map((text) => JSON.parse(text) as Json);
 }
 
 /** undefined where no member says anything */

@@ -17,6 +17,8 @@ export interface RowHashes {
 export interface LeavingOut {
   readonly near: NonNullable<Selection["near"]> | null;
   readonly guard: GuardedImages | null;
+  /** Whether an image meets what is asked of other teachers' scores, by its SHA-256; null: nothing is asked */
+  readonly meets?: ((sha256: string) => boolean) | null;
 }
 
 /** A taken row, as a partner of what is left out. */
@@ -60,6 +62,8 @@ export class LeftOutRows {
     const { near, guard } = this.#rules;
     const { words, quality } = this.#hashes[list]!;
     const sha256 = this.#digestAt(list, place);
+    // Most of all images may be so: they are not listed.
+    if (this.#rules.meets?.(sha256) === false) return true;
     const guarded = guard?.partnerOf(sha256, words, place, quality[place]!) ?? null;
     if (guarded !== null) {
       const { set, sha256: partner, distance } = guarded;

@@ -108,6 +108,10 @@ export function conditionWords(where: Where | undefined): string[] {
     ...(notes?.any === undefined ? [] : [`notes with ${notes.any.join(" or ")}`]),
     ...(notes?.none === undefined ? [] : [`notes without ${notes.none.join(", ")}`]),
     ...(confidence === undefined ? [] : [`a best class of probability ${confidence.least} or more`]),
+    ...(where.scores ?? []).map(
+      ({ teacher, class: index, least = 0, most = 1 }) =>
+        `class #${index} of teacher ${teacher.slice(0, 12)} at a probability of ${least} to ${most}`,
+    ),
     ...(logSumExp === undefined ? [] : [`a log-sum-exp of the logits of ${logSumExp.least} or more`]),
   ];
 }

@@ -22,6 +22,7 @@ import { chooseRows, type LeaveOut } from "../version/choose-rows.js";
 import type { RowPlaces } from "../version/archived-rows.js";
 import { rowsOfClasses } from "../version/rows-of-classes.js";
 import { readGuard, type StandingGuard } from "../version/guard-sets.js";
+import { otherScores, type HeededScores, type OtherScores } from "../version/other-scores.js";
 import { rowHashes } from "../version/row-hashes.js";
 import type { LabelledImages, Placement } from "../select/retractions.js";
 import { placedImages } from "../version/placed-images.js";
@@ -38,6 +39,8 @@ export interface CutOptions {
   readonly labels?: LabelFrontier | undefined;
   /** Of the row of objects that says which sets are guarded, how many are heeded; by default all */
   readonly guard?: number | undefined;
+  /** Up to where other teachers' scores count, where the selection asks for them; by default all that are archived now */
+  readonly scores?: readonly HeededScores[] | undefined;
   /** Event times to choose from; all of a global window's where left out */
   readonly span?: Span;
   readonly trigger: string;
@@ -99,6 +102,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const { coverage } = state;
   const k = state.quota;
   const guard = await readGuard(store, options.guard);
+  const others = await otherScores(store, stream, dataset.select.where, options.scores);
   const read = { deeper: 0 };
   const deeper = async (depth: Int32Array): Promise<SpanState> => {
     read.deeper++;
@@ -122,6 +126,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
     records: coverage.records,
     incomplete,
     guard: guard.by,
+    scores: others?.heeded ?? [],
     read,
     trigger: options.trigger,
     classes: rowsOfClasses({ archive, frontier, ranking: ranked, stream }, async () =>
@@ -135,7 +140,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
           placementsOf(dataset, images, card),
         ),
         deeper,
-        leaveOut: leaveOutOf(dataset.select, guard, { archive, frontier, stream }),
+        leaveOut: leaveOutOf(dataset.select, guard, { archive, frontier, stream }, others),
       }),
     ),
   };
@@ -155,9 +160,11 @@ export function leaveOutOf(
   { near }: Pick<Selection, "near">,
   guard: Pick<StandingGuard, "by" | "sets">,
   places: RowPlaces,
+  others: OtherScores | null,
 ): LeaveOut | null {
-  if (near === undefined && guard.by === null) return null;
+  if (near === undefined && guard.by === null && others === null) return null;
   return {
+    meeting: others?.meeting ?? null,
     near: near ?? null,
     guard: guard.by === null ? null : new GuardedImages(guard.sets),
     hashes: (lists) => rowHashes(places, lists),

@@ -6,6 +6,8 @@ import type { Retractions } from "../select/retractions.js";
 import { choose, choosesByClass, repeated, type Policy, type RankedList } from "../select/selection.js";
 import type { TopkRows } from "../topk/topk.js";
 import type { ClassEntries } from "./chosen-rows.js";
+import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
+import type { MeetingImages } from "./other-scores.js";
 
 export interface ChooseOptions {
   readonly policy: Policy & { readonly repeat: boolean };
@@ -21,7 +23,9 @@ export interface ChooseOptions {
 }
 
 /** Near duplicates and guarded images, and how the hashes of ranked images are read. */
-export interface LeaveOut extends LeavingOut {
+export interface LeaveOut extends Omit<LeavingOut, "meets"> {
+  /** Which images meet what is asked of other teachers' scores; null: nothing is asked */
+  readonly meeting: MeetingImages | null;
   readonly hashes: (lists: readonly TopkRows[]) => Promise<readonly RowHashes[]>;
 }
 
@@ -103,7 +107,7 @@ async function chooseFromLists({ topk }: SpanState, options: ChooseOptions, kept
     return { ...standingList(all, index, options, Number.POSITIVE_INFINITY), complete };
   });
   const lists = standing.map(({ rows, complete }) => ({ ...rows, complete })) satisfies RankedList[];
-  const leftOut = leaveOut === null ? null : new LeftOutRows(await leaveOut.hashes(lists), leaveOut, k);
+  const leftOut = leaveOut === null ? null : await leftOutRows(lists, leaveOut, k);
   const { rows, short } = choose(lists, k, policy, leftOut);
   if (rows === null) return { short, deeper: (index) => Math.min(DEEPEST, topk.kept[index]! * DEEPER) };
   const chosen = rows.map((places, index) => {
@@ -121,6 +125,16 @@ async function chooseFromLists({ topk }: SpanState, options: ChooseOptions, kept
     return chosenClass(of, places, () => lists[index]!);
   });
   return { chosen, short: null };
+}
+
+async function leftOutRows(lists: readonly TopkRows[], leaveOut: LeaveOut, k: Int32Array): Promise<LeftOutRows> {
+  const hashes = await leaveOut.hashes(lists);
+  if (leaveOut.meeting === null) return new LeftOutRows(hashes, leaveOut, k);
+  const digests = new Set<string>();
+  for (const { digest } of hashes)
+    for (let at = 0; at < digest.length; at += DIGEST_BYTES)
+      digests.add(Buffer.from(digest.buffer, digest.byteOffset + at, DIGEST_BYTES).toString("hex"));
+  return new LeftOutRows(hashes, { ...leaveOut, meets: await leaveOut.meeting(digests) }, k);
 }
 
 /** The place of an image that people placed: it may be in no list */

@@ -6,8 +6,10 @@ import type { Described } from "./version-readme.js";
 const CONTEXT = {
   "@language": "en",
   "@vocab": "https://schema.org/",
+  arrayShape: "cr:arrayShape",
   citeAs: "cr:citeAs",
   column: "cr:column",
+  containedIn: "cr:containedIn",
   conformsTo: "dct:conformsTo",
   cr: "http://mlcommons.org/croissant/",
   rai: "http://mlcommons.org/croissant/RAI/",
@@ -23,6 +25,7 @@ const CONTEXT = {
   fileSet: "cr:fileSet",
   format: "cr:format",
   includes: "cr:includes",
+  isArray: "cr:isArray",
   isLiveDataset: "cr:isLiveDataset",
   jsonPath: "cr:jsonPath",
   key: "cr:key",
@@ -74,9 +77,9 @@ const ABOUT: Record<(typeof INDEX_COLUMNS)[number]["name"], string> = {
 };
 
 /**
- * A version as MLCommons Croissant 1.0 metadata: index files with their digests, the index as a record set, the shards as
+ * A version as MLCommons Croissant 1.1 metadata: index files with their digests, the index as a record set, the shards as
  * a file set. Paths are relative to the metadata's own folder, `folder`. Without a time, as the README.
- * Source: http://mlcommons.org/croissant/1.0
+ * Source: http://mlcommons.org/croissant/1.1
  */
 export function croissant(version: Described, folder: string, files: readonly ManifestFile[]): string {
   const path = (file: ManifestFile): string => file.key.slice(folder.length);
@@ -84,7 +87,7 @@ export function croissant(version: Described, folder: string, files: readonly Ma
   const document = {
     "@context": CONTEXT,
     "@type": "sc:Dataset",
-    conformsTo: "http://mlcommons.org/croissant/1.0",
+    conformsTo: "http://mlcommons.org/croissant/1.1",
     name: version.dataset,
     description:
       selectionWords(

@@ -264,6 +264,9 @@ async function writeFiles(
       ...provenanceOf(cut),
       lost: [...cut.lost],
       ...((cut.read?.deeper ?? 0) === 0 ? {} : { readDeeper: cut.read!.deeper }),
+      ...((cut.scores?.length ?? 0) === 0
+        ? {}
+        : { scores: cut.scores!.map((one) => ({ ...one, frontier: [...one.frontier] })) }),
       ...(options.drift == null ? {} : { drift: options.drift }),
       engines: [...cut.engines],
       incomplete: cut.incomplete,

@@ -33,7 +33,7 @@ ${totalsTable(version)}
 ## Files
 - \`index/*.parquet\`: one row per (class, image), ordered by class and rank. \`bytes\` says whether the image is in a shard.
 - \`shards/*.tar\` (${files.shards}): WebDataset shards; a sample is \`.jpg\` (the image as it was found: of any format, which loaders tell from its bytes; \`format\` in the \`.json\` says which), \`.cls\` (class index) and \`.json\`. Shuffled over classes and ranks.
-- \`croissant.json\`: the same description for machines (MLCommons Croissant 1.0).${
+- \`croissant.json\`: the same description for machines (MLCommons Croissant 1.1).${
     files.sheets > 0
       ? `\n- \`${SHEETS}/<class>.webp\`: best, median and worst images of each class, with rank and the first digits of the SHA-256. Loaders pass over them.`
       : ""

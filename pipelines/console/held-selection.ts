@@ -104,6 +104,12 @@ export class HeldSelection {
   ): Promise<HeldSelection> {
     const { store, dataset, card, stream, span, depth } = options;
     assertFits(options);
+    if (dataset.select.where?.scores !== undefined) {
+      throw new SluiceError(
+        "E_SELECTION",
+        `Expected a dataset without conditions on other teachers' scores, found them in "${dataset.name}": each look would read their archives. \`sluice whatif ${dataset.name}\` answers.`,
+      );
+    }
     const stateOptions = { dataset, teacher: teacherDigest(card), stream, card };
     const state =
       depth === undefined
@@ -223,7 +229,7 @@ export class HeldSelection {
   async #leftOutOf(rows: TopkRows): Promise<StandingRows["leftOut"]> {
     const { near } = this.dataset.select;
     const own = near?.within === "version" ? {} : { near };
-    const rules = leaveOutOf(own, this.#guard, this.#places);
+    const rules = leaveOutOf(own, this.#guard, this.#places, null);
     if (rules === null) return [];
     const [hashes] = await rules.hashes([rows]);
     const out = new LeftOutRows([hashes!], rules, [rows.count]);

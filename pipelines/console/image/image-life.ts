@@ -3,6 +3,9 @@ import { ArchiveReader } from "../../../operators/archive/archive-reader.js";
 import { rowsOfImages } from "../../../operators/archive/rows-of-images.js";
 import { readCards, type ArchivedCard } from "../../../operators/archive/teacher-registry.js";
 import { ranking } from "../../../operators/select/ranking.js";
+import { scoreOf, teachersOwn } from "../../../operators/version/other-scores.js";
+import type { Frontier } from "../../../schemas/frontier.js";
+import type { ScoreCondition } from "../../../schemas/where.js";
 import { rowTest, type ConditionColumns, type ConditionName } from "../../../operators/select/row-conditions.js";
 import { isIn } from "../../../operators/select/windows.js";
 import { versionLabels, type Manifest } from "../../../schemas/manifest.js";
@@ -144,7 +147,7 @@ async function fatesIn(
       cutoff: standing.worst,
       because:
         rank === null
-          ? missed(manifest, index, place, probability, { seen, labels, out: out.get(`${index} ${sha256}`) })
+          ? missed(manifest, index, place, probability, { seen, scored, labels, out: out.get(`${index} ${sha256}`) })
           : `rank ${rank} of ${standing.count}${own?.by === "label" ? ", because somebody said that it is of this class" : ""}`,
     });
   }
@@ -173,6 +176,7 @@ function missed(
   probability: number | null,
   known: {
     readonly seen: Scored;
+    readonly scored: readonly Scored[];
     readonly labels: readonly ImageLabel[];
     readonly out: LeftOut | undefined;
   },
@@ -187,6 +191,9 @@ function missed(
   if (label !== undefined && takesOut(label, standing.label)) return saidText(label);
   const condition = leftOutBy(manifest, known.seen);
   if (condition !== null) return `left out by where: ${condition}`;
+  const other = (select.where?.scores ?? []).find((one) => !meetsScore(manifest, known.scored, one));
+  if (other !== undefined)
+    return `left out by where: scores (class #${other.class} of teacher ${other.teacher.slice(0, 12)})`;
   if (out !== undefined) return leftOutText(out);
   if (probability === null || place >= select.p) return `is not among its ${select.p} best classes (P)`;
   if (probability < select.floor)
@@ -211,6 +218,17 @@ function leftOutBy({ select }: Manifest, { batch, sighting }: Scored): Condition
   return rowTest(select.where)?.(columns, 0) ?? null;
 }
 
+/** Whether another teacher's greatest score of the image, as far as the version heeded it, is what is asked for. */
+function meetsScore({ provenance }: Manifest, scored: readonly Scored[], condition: ScoreCondition): boolean {
+  const frontier = provenance.scores?.find(({ teacher }) => teacher === condition.teacher)?.frontier ?? [];
+  const own = scored.filter(
+    ({ teacher, batch }) =>
+      teacher === condition.teacher && isBelow(frontier, batch.partition[0]!, Number(batch.offset[0]!)),
+  );
+  const most = Math.max(-1, ...own.map(({ card, batch }) => scoreOf(teachersOwn(card), batch, 0, condition)));
+  return most >= Math.max(0, condition.least ?? 0) && most <= (condition.most ?? 1);
+}
+
 /** Whether what was said takes an image out of a class. */
 function takesOut(label: ImageLabel, className: string): boolean {
   if (label.verdict === "is") return label.class !== className;
@@ -219,6 +237,9 @@ function takesOut(label: ImageLabel, className: string): boolean {
 }
 
 function isCovered({ provenance }: Manifest, batch: ScoredBatch): boolean {
-  const [partition, offset] = [batch.partition[0]!, Number(batch.offset[0]!)];
-  return provenance.frontier.some((one) => one.partition === partition && one.origin <= offset && offset < one.end);
+  return isBelow(provenance.frontier, batch.partition[0]!, Number(batch.offset[0]!));
+}
+
+function isBelow(frontier: Frontier, partition: number, offset: number): boolean {
+  return frontier.some((one) => one.partition === partition && one.origin <= offset && offset < one.end);
 }
