@@ -7,6 +7,8 @@ import { heldBytes } from "./published-file.js";
 
 /** A class that has one row in so many of its row group has its part decoded alone; of smaller ones the whole group is held. */
 const PART = 8;
+/** Rows that are decoded for a screen of a wall, and held: a few pages of each column */
+const SPAN_ROWS = 2048;
 /** Rows of the index that are held decoded: some 400 bytes each. */
 const ROWS_HELD = 500_000;
 /** Bytes of index files that are held: one that is read again is neither read nor hashed again. */
@@ -43,9 +45,12 @@ export class IndexGroups {
             start: Math.max(0, first - groupStart),
             end: Math.min(size, first + (manifest.classes[classIndex]?.count ?? 0) - groupStart),
           };
-          const held = part.end - part.start < size / PART ? { start: 0, end: size } : part;
-          const columns = await this.#partOf(file, opened, number, held);
-          for (let at = start; at < stop; at++) rows.push(indexRow(columns, at - groupStart - held.start));
+          const whole = part.end - part.start < size / PART ? { start: 0, end: size } : part;
+          for (const held of spansOf(whole, start - groupStart, stop - groupStart)) {
+            const columns = await this.#partOf(file, opened, number, held);
+            const [first, last] = [Math.max(start - groupStart, held.start), Math.min(stop - groupStart, held.end)];
+            for (let at = first; at < last; at++) rows.push(indexRow(columns, at - held.start));
+          }
         }
       }
       fileStart = fileEnd;
@@ -64,8 +69,21 @@ export class IndexGroups {
     part: { readonly start: number; readonly end: number },
   ): Promise<IndexColumns> {
     const { start, end } = part;
-    return this.#groups.get(`${nameOf(file)}#${number}/${start}`, end - start, () => opened.read(number, part));
+    return this.#groups.get(`${nameOf(file)}#${number}/${start}-${end}`, end - start, () => opened.read(number, part));
   }
+}
+
+/** What is decoded for rows [start, stop) of a part: spans of it, or all of it where most is asked for. */
+function spansOf(
+  part: { readonly start: number; readonly end: number },
+  start: number,
+  stop: number,
+): { readonly start: number; readonly end: number }[] {
+  if (stop - start > 2 * SPAN_ROWS || part.end - part.start <= 2 * SPAN_ROWS) return [part];
+  const spans: { start: number; end: number }[] = [];
+  for (let at = part.start + SPAN_ROWS * Math.floor((start - part.start) / SPAN_ROWS); at < stop; at += SPAN_ROWS)
+    spans.push({ start: at, end: Math.min(part.end, at + SPAN_ROWS) });
+  return spans;
 }
 
 /** An erasure writes another file at the same key. */

@@ -1,4 +1,4 @@
-import { parquetMetadataAsync, parquetRead } from "hyparquet";
+import { parquetMetadataAsync, parquetRead, type RowGroup } from "hyparquet";
 import type { ConditionColumns } from "../../operators/select/row-conditions.js";
 import type { Store } from "../../connectors/store/store.js";
 import { countText, counted } from "../../schemas/counted.js";
@@ -146,13 +146,14 @@ export async function openIndexFile(
     const rowStart = groups[group]!.start + (of?.start ?? 0);
     const rowEnd = of === undefined ? groups[group]!.end : groups[group]!.start + of.end;
     const columns = new Map<string, ArrayLike<unknown>[]>();
+    const isNull = nullColumns(metadata.row_groups[group]!);
     await readable(
       parquetRead({
         file,
         metadata,
         rowStart,
         rowEnd,
-        columns: [...wanted],
+        columns: wanted.filter((name) => !isNull.has(name)),
         onChunk: ({ columnName, columnData, rowStart: first, rowEnd: end }) => {
           // The reader gives pages whole.
           const cut = [Math.max(0, rowStart - first), Math.min(end, rowEnd) - first] as const;
@@ -165,6 +166,7 @@ export async function openIndexFile(
     );
     const count = rowEnd - rowStart;
     const whole = wanted.map((name) => {
+      if (isNull.has(name)) return [name, new Array<null>(count).fill(null)] as const;
       const pages = columns.get(name) ?? [];
       const column = pages.length === 1 ? pages[0]! : pages.flatMap((page) => Array.from(page));
       if (column.length !== count) {
@@ -179,6 +181,14 @@ export async function openIndexFile(
     return { count, ...Object.fromEntries(whole) } as unknown as IndexColumns;
   };
   return { groups, read };
+}
+
+/** Columns that have nothing in a row group, as it says of itself: of these nothing needs to be decoded. */
+function nullColumns({ columns, num_rows: rows }: RowGroup): ReadonlySet<string> {
+  const names = columns.flatMap(({ meta_data: chunk }) =>
+    chunk?.statistics?.null_count === rows ? [chunk.path_in_schema.join(".")] : [],
+  );
+  return new Set(names);
 }
 
 /** One row of a row group. */

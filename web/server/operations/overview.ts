@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { publishedDatasets, readManifest, versionNumbers } from "../../../pipelines/versions/versions.js";
+import { publishedDatasets, versionNumbers } from "../../../pipelines/versions/versions.js";
 import { statusSeen } from "../../../pipelines/status-seen.js";
 import { lastStageShares } from "../../../pipelines/flow/stage-record.js";
 import { holderOf } from "../../../pipelines/open/folder-holder.js";
@@ -7,6 +7,7 @@ import { CODE_VERSION } from "../../../schemas/code-version.js";
 import { isSluiceError, orNull } from "../../../schemas/errors.js";
 import { flowSchema } from "../../../schemas/api/flow.js";
 import { overviewSchema, type Overview } from "../../../schemas/api/versions.js";
+import type { Console } from "../console.js";
 import { answering } from "../operation.js";
 
 export const overview = answering(
@@ -27,7 +28,7 @@ export const overview = answering(
         name,
         select: select.get(name) ?? null,
         versions,
-        newest: await newestOf(console.store, name, versions),
+        newest: await newestOf(console, name, versions),
       });
     }
     const teacher = declared.settings?.teacher ?? null;
@@ -47,13 +48,13 @@ export const overview = answering(
 
 /** The newest that can be read; what is said of the others, the list of versions says. */
 async function newestOf(
-  store: Parameters<typeof readManifest>[0],
+  { manifests }: Console,
   name: string,
   numbers: readonly number[],
 ): Promise<Overview["datasets"][number]["newest"]> {
   for (const number of numbers.toReversed()) {
     try {
-      const manifest = await readManifest(store, name, number);
+      const manifest = await manifests.of(name, number);
       return { number, id: manifest.id, createdAt: manifest.provenance.createdAt };
     } catch (error) {
       if (!isSluiceError(error, "E_VERSION_CORRUPT")) throw error;
