@@ -47,6 +47,7 @@ describe("every number on a screen is what a command prints with --json", { skip
         readonly quarantined: Readonly<Record<string, number>>;
         readonly datasets: readonly {
           readonly fill: { readonly full: number; readonly classes: number };
+          readonly trigger: { readonly why: string };
           readonly records: { readonly in: number; readonly scored: number; readonly copied: number };
         }[];
       }[];
@@ -60,6 +61,7 @@ describe("every number on a screen is what a command prints with --json", { skip
       screen,
       `${text(archived)} records archived`,
       `${text(dataset!.fill.full)} of ${text(dataset!.fill.classes)} classes full`,
+      dataset!.trigger.why,
       `${text(dataset!.records.in)} in = ${text(dataset!.records.scored)} scored + ${text(dataset!.records.copied)} copied`,
       `in ${text(status.storage.all.objects)} objects`,
       ...Object.entries(teacher!.quarantined).map(([code, count]) => `${code} ${text(count)}`),
@@ -122,6 +124,32 @@ describe("every number on a screen is what a command prints with --json", { skip
       await shown("/review?kind=quarantine", ".refused li"),
       `all ${text(count)}`,
       ...Object.entries(byCode).map(([code, refused]) => `${code} ${text(refused)}`),
+    );
+  });
+
+  test("on a class's wall and in the life of an image: versions show, explain and whatif", async () => {
+    const manifest = (await site.told("versions", "show", "latest")) as Manifest;
+    const one = manifest.classes[2]!;
+    const wall = await shown("/class/2", ".tile img:not(.coming)");
+    has(wall, `${text(one.count)} of ${text(one.k)}`, `cut-off ${one.worst!.toFixed(3)}`, `${text(one.count)} kept`);
+    const { rows } = (await site.get("/api/versions/flowers/latest/classes/2/rows")) as {
+      readonly rows: readonly { readonly sha256: string }[];
+    };
+    const life = (await site.told("versions", "explain", rows[0]!.sha256)) as {
+      readonly fates: readonly { readonly number: number; readonly label: string; readonly because: string }[];
+      readonly sightings: readonly {
+        readonly offset: number;
+        readonly scores: readonly { readonly label: string; readonly probability: number }[];
+      }[];
+    };
+    const screen = await shown(`/image/${rows[0]!.sha256}`, ".fates");
+    has(
+      screen,
+      ...life.fates.flatMap(({ number, label, because }) => [`flowers/${number}`, label, because]),
+      ...life.sightings.flatMap(({ offset, scores }) => [
+        `offset ${offset}`,
+        ...scores.map(({ label, probability }) => `${label} ${(100 * probability).toFixed(1)} %`),
+      ]),
     );
   });
 });
