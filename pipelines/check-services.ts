@@ -8,7 +8,7 @@ import type { S3Config } from "../schemas/s3-config.js";
 import { counted } from "../schemas/counted.js";
 import type { CheckLine } from "./check.js";
 import { checkTopics, declaredTopics } from "./kafka/topics.js";
-import { bucketAccount, openBucket } from "./open/open-bucket.js";
+import { openBucket, serverPlace } from "./open/open-bucket.js";
 import { openKafka } from "./open/open-kafka.js";
 
 /** S3 refuses requests from a clock that is 15 minutes off; event times and retention are wrong long before. */
@@ -52,7 +52,7 @@ async function* bucketLines(s3: S3Config, nowMs: () => number): AsyncGenerator<C
   const subject = "bucket";
   const askedMs = nowMs();
   const { serverTimeMs } = await import("../connectors/store/s3/server-clock.js");
-  const toldMs = await serverTimeMs(bucketAccount(s3));
+  const toldMs = await serverTimeMs(serverPlace(s3));
   if (toldMs !== null) yield clockLine(toldMs, askedMs, nowMs());
   try {
     const store = await openBucket(s3);

@@ -39,22 +39,87 @@ export const s3Schema = z
       .describe(
         "PEM file of the authority that signed the store's certificate, relative to this file; by default those that Node knows",
       ),
-    accessKey: z.string().min(1).describe("better in the environment: SLUICE_S3__ACCESS_KEY, or AWS_ACCESS_KEY_ID"),
-    secretKey: z.string().min(1).describe("better in the environment: SLUICE_S3__SECRET_KEY, or AWS_SECRET_ACCESS_KEY"),
+    accessKey: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "better in the environment: SLUICE_S3__ACCESS_KEY, or AWS_ACCESS_KEY_ID; or role, profile or instanceMetadata",
+      ),
+    secretKey: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("better in the environment: SLUICE_S3__SECRET_KEY, or AWS_SECRET_ACCESS_KEY"),
     sessionToken: z
       .string()
       .min(1)
       .optional()
       .describe("with temporary keys, in the environment: SLUICE_S3__SESSION_TOKEN, or AWS_SESSION_TOKEN"),
+    role: z
+      .strictObject({
+        arn: z.string().min(1).optional().describe("the role; or AWS_ROLE_ARN. MinIO needs none"),
+        tokenFile: z
+          .string()
+          .min(1)
+          .optional()
+          .describe(
+            "an identity provider's token, read each time; or AWS_WEB_IDENTITY_TOKEN_FILE. Without it the keys take on the role",
+          ),
+        session: z.string().min(1).optional().describe("or AWS_ROLE_SESSION_NAME; by default sluice"),
+        sts: z
+          .string()
+          .min(1)
+          .optional()
+          .describe("where keys are asked for; or AWS_ENDPOINT_URL_STS, by default Amazon's, else the store"),
+      })
+      .optional()
+      .describe("temporary keys of a role, by STS; they are asked for again before they end"),
+    profile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("a profile of AWS's shared files, read again as they change; or AWS_PROFILE"),
+    credentialsFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("or AWS_SHARED_CREDENTIALS_FILE; by default ~/.aws/credentials"),
+    configFile: z.string().min(1).optional().describe("or AWS_CONFIG_FILE; by default ~/.aws/config"),
+    instanceMetadata: z
+      .boolean()
+      .optional()
+      .describe(
+        "the keys of the instance's role, by its metadata service: nobody else is asked for them unless this says so",
+      ),
+    instanceEndpoint: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("that service; or AWS_EC2_METADATA_SERVICE_ENDPOINT, by default http://169.254.169.254"),
+    kmsKey: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("SSE-KMS: the store encrypts what is written with this key; aws/s3 for the account's own"),
   })
-  .superRefine(({ endpoint, bucket, accessKey, sessionToken }, context) => {
+  .superRefine((s3, context) => {
+    const { endpoint, bucket, accessKey, secretKey, sessionToken } = s3;
+    const given = s3.profile !== undefined || s3.role?.tokenFile !== undefined || s3.instanceMetadata === true;
+    for (const name of ["accessKey", "secretKey"] as const) {
+      const isHalf = (accessKey === undefined) !== (secretKey === undefined);
+      if (s3[name] !== undefined || (given && !isHalf)) continue;
+      const message =
+        "expected the store's keys, or a role with tokenFile, a profile, or instanceMetadata, found nothing";
+      context.addIssue({ code: "custom", path: [name], message });
+    }
     const host = URL.canParse(endpoint) ? new URL(endpoint).host : "";
     if (host.startsWith(`${bucket.toLowerCase()}.`)) {
       const server = endpoint.replace(/^(https?:\/\/)[^.]+\./i, "$1");
       const message = `expected the server without the bucket, ${server}, found ${endpoint}: s3.bucket names the bucket`;
       context.addIssue({ code: "custom", path: ["endpoint"], message });
     }
-    if (accessKey.startsWith("ASIA") && sessionToken === undefined) {
+    if (accessKey?.startsWith("ASIA") === true && sessionToken === undefined) {
       const message = "expected the session token that belongs to a temporary key (ASIA…), found none";
       context.addIssue({ code: "custom", path: ["sessionToken"], message });
     }

@@ -52,12 +52,13 @@ export function progressLine({ event, perSecond, remainingMs }: ProgressView): s
 
 function countsText(event: ProgressEvent, separator: string): string {
   const { scored, copied, kept, quarantined } = event;
+  // Without a checkpoint nobody knows what is kept: of 0 nothing is said.
   const hasImages = scored + copied + quarantined > 0;
   return joined(
     [
       hasImages ? `scored ${countText(scored)}` : "",
       copied === 0 ? "" : `copied ${countText(copied)}`,
-      kept === 0 && (!hasImages || event.fill !== undefined) ? "" : `kept ${countText(kept)}`,
+      kept === 0 ? "" : `kept ${countText(kept)}`,
       hasImages ? `quarantined ${countText(quarantined)}` : "",
       event.loss === undefined ? "" : `loss ${event.loss.toPrecision(3)}`,
       event.accuracy === undefined ? "" : `right ${(event.accuracy * 100).toFixed(1)} %`,

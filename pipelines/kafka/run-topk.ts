@@ -108,7 +108,7 @@ class ShardKeeper {
   }
 
   async run(): Promise<void> {
-    const { log, kafka, observer, nowMs } = this.#options;
+    const { log, kafka, observer, onWarning, nowMs } = this.#options;
     const startedMs = nowMs();
     const topic = kafka.topics.candidates;
     // Read before the archive is: what is told by then is in it.
@@ -116,6 +116,12 @@ class ShardKeeper {
     const committed = await this.#assignment.committed();
     this.#taken = committed === null || committed < start || committed > end ? start : committed;
     this.#committed = committed ?? -1;
+    if (committed !== null && committed > end) {
+      onWarning(
+        `Expected ${topic}/${this.#shard.index} to reach offset ${committed}, where this shard's worker was, found its end at ${end}: the topic was deleted and made anew. ` +
+          "Nothing is lost: the states are restored from checkpoints and the archive.",
+      );
+    }
     this.#settledMs = startedMs;
     const { live, clock } = await this.#restore(startedMs);
     const halt = new AbortController();

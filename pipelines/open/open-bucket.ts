@@ -1,5 +1,6 @@
 import type { ImageBuckets } from "../../connectors/source/source.js";
 import type { MinioStore, MinioStoreOptions } from "../../connectors/store/s3/minio-store.js";
+import { bucketKeys, hasFixedKeys } from "./bucket-keys.js";
 import { pemFile } from "./settings-file.js";
 import type { S3Config } from "../../schemas/s3-config.js";
 
@@ -10,7 +11,7 @@ export type WaitForStore = Pick<MinioStoreOptions, "openPatienceMs" | "onRetry" 
 export async function openBucket(s3: S3Config, how: WaitForStore = {}): Promise<MinioStore> {
   const { bucket, prefix } = s3;
   const { openMinioStore } = await import("../../connectors/store/s3/minio-store.js");
-  return openMinioStore({ ...bucketAccount(s3), bucket, ...(prefix === undefined ? {} : { prefix }), ...how });
+  return openMinioStore({ ...(await bucketAccount(s3)), bucket, ...(prefix === undefined ? {} : { prefix }), ...how });
 }
 
 /**
@@ -19,10 +20,8 @@ export async function openBucket(s3: S3Config, how: WaitForStore = {}): Promise<
  */
 export function openImageBuckets(s3: S3Config | undefined): ImageBuckets | undefined {
   if (s3 === undefined) return undefined;
-  const options = bucketAccount(s3);
   let opened: Promise<ImageBuckets> | undefined;
-  const buckets = (): Promise<ImageBuckets> =>
-    (opened ??= import("../../connectors/store/s3/images.js").then(({ imageBuckets }) => imageBuckets(options)));
+  const buckets = (): Promise<ImageBuckets> => (opened ??= openBuckets(s3));
   return {
     hasAny: async (...asked) => (await buckets()).hasAny(...asked),
     async *pages(...asked) {
@@ -32,18 +31,28 @@ export function openImageBuckets(s3: S3Config | undefined): ImageBuckets | undef
   };
 }
 
+async function openBuckets(s3: S3Config): Promise<ImageBuckets> {
+  const { imageBuckets } = await import("../../connectors/store/s3/images.js");
+  return imageBuckets(await bucketAccount(s3));
+}
+
 /** Where the bucket is, and who asks for it */
-export function bucketAccount({ endpoint, region, accessKey, secretKey, sessionToken, ca }: S3Config) {
+export async function bucketAccount(s3: S3Config) {
+  const { region, accessKey, secretKey, sessionToken, kmsKey } = s3;
+  const keys = hasFixedKeys(s3)
+    ? { accessKey, secretKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
+    : { keySource: await bucketKeys(s3) };
+  return { ...serverPlace(s3), ...keys, kmsKey, ...(region === undefined ? {} : { region }) };
+}
+
+/** Where the server is, and whom it is to be trusted by */
+export function serverPlace({ endpoint, ca }: S3Config) {
   const { hostname, port, protocol } = new URL(endpoint);
   const useSSL = protocol === "https:";
   return {
     endPoint: hostname,
     port: port === "" ? (useSSL ? 443 : 80) : Number(port),
     useSSL,
-    accessKey,
-    secretKey,
-    ...(region === undefined ? {} : { region }),
     ...(ca === undefined ? {} : { ca: pemFile("s3.ca", ca) }),
-    ...(sessionToken === undefined ? {} : { sessionToken }),
   };
 }

@@ -5,7 +5,9 @@ import { Client } from "minio";
 import { SluiceError } from "../../../schemas/errors.js";
 import { withRetries, type RetryEvent, type RetryPolicy, type Settled } from "../../bounded-retry.js";
 import { checkPrefix } from "../object-key.js";
-import { s3Failure, type StoreAction } from "./errors.js";
+import { s3Code, s3Failure, type StoreAction } from "./errors.js";
+import type { KeySource } from "./keys/key-source.js";
+import { sourceProvider } from "./keys/source-provider.js";
 import { s3Transport } from "./transport.js";
 
 export interface S3BucketOptions {
@@ -15,9 +17,13 @@ export interface S3BucketOptions {
   readonly useSSL: boolean;
   /** PEM of the authorities to trust. Default: those that Node knows. */
   readonly ca?: string;
-  readonly accessKey: string;
-  readonly secretKey: string;
+  readonly accessKey?: string | undefined;
+  readonly secretKey?: string | undefined;
   readonly sessionToken?: string;
+  /** Keys that change while this is open, in place of those above */
+  readonly keySource?: KeySource | undefined;
+  /** SSE-KMS: what is written is encrypted with this key; `aws/s3`: with the account's own */
+  readonly kmsKey?: string | undefined;
   readonly bucket: string;
   /** Every key lies below it, for example "team/sluice". Default: none. */
   readonly prefix?: string;
@@ -41,6 +47,21 @@ const LARGEST_PUT = 5 * 1024 ** 3;
 /** Stores may have older buckets with capitals or underscores. */
 const BUCKET_NAME = /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/i;
 
+/** What S3 says of temporary keys that are over */
+const ENDED: ReadonlySet<string> = new Set([
+  "ExpiredToken",
+  "ExpiredTokenException",
+  "InvalidToken",
+  "InvalidAccessKeyId",
+  "InvalidTokenId",
+]);
+
+function encryptionOf(kmsKey: string | undefined): Readonly<Record<string, string>> {
+  if (kmsKey === undefined) return {};
+  const header = { "x-amz-server-side-encryption": "aws:kms" };
+  return kmsKey === "aws/s3" ? header : { ...header, "x-amz-server-side-encryption-aws-kms-key-id": kmsKey };
+}
+
 /** A bucket, or what lies below a prefix in it, and how requests to it are tried. */
 export class S3Bucket {
   readonly client: Client;
@@ -51,6 +72,9 @@ export class S3Bucket {
   readonly #agent: http.Agent;
   readonly #closed = new AbortController();
   readonly #patienceMs: number;
+  readonly #keySource: KeySource | undefined;
+  /** What every write of an object says of its encryption */
+  readonly encryption: Readonly<Record<string, string>>;
   readonly #told: Pick<RetryPolicy, "onRetry" | "onSettled">;
 
   constructor(options: S3BucketOptions) {
@@ -73,6 +97,8 @@ export class S3Bucket {
     setMaxListeners(0, this.#closed.signal);
     // Without the last slash: messages put a key behind one.
     this.place = `${useSSL ? "https" : "http"}://${endPoint}:${port}/${bucket}/${this.prefix}`.slice(0, -1);
+    this.#keySource = options.keySource;
+    this.encryption = encryptionOf(options.kmsKey);
     this.#patienceMs = options.patienceMs ?? 120_000;
     const { onRetry, onSettled } = options;
     this.#told = { ...(onRetry === undefined ? {} : { onRetry }), ...(onSettled === undefined ? {} : { onSettled }) };
@@ -84,8 +110,9 @@ export class S3Bucket {
       endPoint,
       port,
       useSSL,
-      accessKey: options.accessKey,
-      secretKey: options.secretKey,
+      ...(options.accessKey === undefined ? {} : { accessKey: options.accessKey }),
+      ...(options.secretKey === undefined ? {} : { secretKey: options.secretKey }),
+      ...(options.keySource === undefined ? {} : { credentialsProvider: sourceProvider(options.keySource) }),
       ...(options.sessionToken === undefined ? {} : { sessionToken: options.sessionToken }),
       ...(options.region === undefined ? {} : { region: options.region }),
       partSize: LARGEST_PUT,
@@ -111,9 +138,16 @@ export class S3Bucket {
       try {
         return await attempt();
       } catch (error) {
-        throw this.failure(error, action, key);
+        throw this.#renewed(error, this.failure(error, action, key));
       }
     });
+  }
+
+  /** Keys that the store takes no longer are read again: new ones may lie there already. */
+  #renewed(error: unknown, failure: SluiceError): SluiceError {
+    if (this.#keySource === undefined || !ENDED.has(s3Code(error))) return failure;
+    this.#keySource.forget();
+    return new SluiceError(failure.code, failure.message, { ...failure.context, cause: error, retryable: true });
   }
 
   policy(): RetryPolicy {

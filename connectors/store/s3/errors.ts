@@ -57,6 +57,8 @@ export function isNotFound(error: unknown): boolean {
 /** Any error of the client as the store reports it. An error of ours stays what it is. */
 export function s3Failure(error: unknown, action: StoreAction, key: string, place: string): SluiceError {
   if (error instanceof SluiceError) return error;
+  // The client wraps what is wrong with keys that it asks for.
+  if (error instanceof Error && error.cause instanceof SluiceError) return error.cause;
   const code = s3Code(error);
   if (isNotFound(error)) return missing(key, place, error);
   if (code === "NoSuchBucket") {

@@ -88,7 +88,10 @@ class BucketStore implements MinioStore {
     const prefix = `probe-conditional/${randomUUID()}/`;
     const put = async (key: string, bytes: Buffer): Promise<"created" | "exists" | "unknown"> => {
       try {
-        await client.putObject(bucket, this.#bucket.name(key), bytes, bytes.length, { "If-None-Match": "*" });
+        await client.putObject(bucket, this.#bucket.name(key), bytes, bytes.length, {
+          ...this.#bucket.encryption,
+          "If-None-Match": "*",
+        });
         return "created";
       } catch (error) {
         if (isPreconditionFailed(error) || s3Code(error) === "ConditionalRequestConflict") return "exists";
@@ -169,7 +172,7 @@ class BucketStore implements MinioStore {
   /** A PUT whose ETag is the MD5 of what was sent has stored that; where ETags are something else, the object is read back. */
   async #putOnce(key: string, body: Buffer, attempt: string, conditions: Record<string, string>): Promise<void> {
     const { client, bucket } = this.#bucket;
-    const headers = { ...conditions, [ATTEMPT_HEADER]: attempt };
+    const headers = { ...this.#bucket.encryption, ...conditions, [ATTEMPT_HEADER]: attempt };
     const { etag } = await client.putObject(bucket, this.#bucket.name(key), body, body.length, headers);
     if (etag !== md5(body).toString("hex")) await this.#readBack(key, body, attempt);
   }
@@ -208,14 +211,17 @@ class BucketStore implements MinioStore {
     return {
       put: async (bytes) => {
         const isSigned = await this.#signatureTells();
-        const headers = { [ATTEMPT_HEADER]: attempt };
+        const headers = { ...this.#bucket.encryption, [ATTEMPT_HEADER]: attempt };
         return writing(async () => {
           if (!isSigned) return this.#putOnce(key, bytes, attempt, {});
           const request = { method: "PUT", bucketName: bucket, objectName: name, headers };
           (await client.makeRequestAsync(request, bytes)).resume();
         });
       },
-      begin: () => writing(() => client.initiateNewMultipartUpload(bucket, name, { [ATTEMPT_HEADER]: attempt })),
+      begin: () =>
+        writing(() =>
+          client.initiateNewMultipartUpload(bucket, name, { ...this.#bucket.encryption, [ATTEMPT_HEADER]: attempt }),
+        ),
       part: async (uploadID, partNumber, bytes) => {
         const sum = (await this.#signatureTells()) ? null : md5(bytes);
         const headers = sum === null ? {} : { "Content-MD5": sum.toString("base64") };

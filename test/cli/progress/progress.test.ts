@@ -41,6 +41,15 @@ test("a line says how far, how fast, how long still, what became of the images a
   );
 });
 
+test("without a checkpoint nobody knows what is kept, and nothing is said of it; full classes are said with what they keep", () => {
+  const line = (more: Partial<ProgressEvent>): string =>
+    progressLine({ event: event("score", 800, more), perSecond: null, remainingMs: null });
+  assert.equal(line({}), "score 800 of 30,000 (2 %); scored 800, quarantined 0");
+  const fill = { full: 10, starving: 0, classes: 10 };
+  assert.match(line({ kept: 50, fill }), /; scored 800, kept 50, quarantined 0; 10 of 10 classes full$/);
+  assert.doesNotMatch(line({ fill: { full: 0, starving: 10, classes: 10 } }), /kept/);
+});
+
 test("99.99 % is not yet done, and an empty total is", () => {
   const at = (done: number, total: number): string =>
     progressLine({ event: event("cut", done, { total, scored: 0 }), perSecond: null, remainingMs: null });

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import kafkajs from "kafkajs";
+import { getIfThere } from "../../../connectors/store/store.js";
 import { startKafka } from "../../../deploy/local/kafka.js";
 import { startMinio } from "../../../deploy/local/minio.js";
 import type { Frontier } from "../../../schemas/frontier.js";
+import { keys } from "../../../schemas/keys.js";
+import { decodePublished, type Published } from "../../../schemas/wire/published.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { imageRecord, jpeg, KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { imageRecord, jpeg, KafkaSite, MAIN, RunProcess, type Services } from "../../fixtures/kafka-site.js";
 import { administered, alterTopic } from "../../fixtures/topic-settings.js";
 
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
@@ -112,7 +117,7 @@ describe(
       const refused = await site.sluice("ingest", "--json");
       const scorer = site.scorer("scorer-1");
       assert.equal(await scorer.exit(), 1);
-      for (const said of [refused.stderr, scorer.said]) {
+      for (const said of [refused.stdout + refused.stderr, scorer.said]) {
         assert.match(said, /E_LOG_IO/);
         assert.match(said, /expected cleanup\.policy=delete, found compact/);
       }
@@ -164,11 +169,65 @@ describe(
         const { stdout } = await site.sluice("status");
         return words.test(stdout) ? null : true;
       });
+      // What comes behind the mark of its end.
+      await site.put(0, seeds(21, 1));
       await site.sluice("ingest", "--no-publish");
       const [teacher] = (await status(site)).teachers;
       const { records, emptyOffsets } = teacher!;
       // The record that was taken back, and the mark of that.
-      assert.deepEqual([records.in, records.lost, emptyOffsets], [7, 0, 2]);
+      assert.deepEqual([records.in, records.lost, emptyOffsets], [8, 0, 2]);
+    });
+
+    test("a version whose maker was killed between publishing and telling is told by the next one, in order; repeats are identical", async (t) => {
+      const site = await KafkaSite.open(t, services, { partitions: 1 });
+      await site.put(0, seeds(1, 12));
+      const score = async (): Promise<void> => {
+        const scored = await site.sluice("ingest", "--no-publish");
+        assert.equal(scored.code, 0, scored.stderr);
+      };
+      await score();
+      // Brokers that take a connection and say nothing: what is published waits to be told.
+      const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+      await once(silent, "listening");
+      t.after(() => silent.close());
+      const { port } = silent.address() as AddressInfo;
+      const brokers = { SLUICE_KAFKA__BROKERS: `127.0.0.1:${port}` };
+      const killed = new RunProcess([MAIN, "rebuild"], site.folder, { ...site.environment, ...brokers });
+      t.after(() => killed.end("SIGKILL"));
+      await site.until("the version to be published", async () =>
+        (await getIfThere(site.store, keys.manifest("best", 1))) === null ? null : true,
+      );
+      assert.equal(killed.ended, null, "it has not told yet");
+      await killed.end("SIGKILL");
+      const told = async (): Promise<Published[]> => {
+        const place = { topic: site.topic("versions"), partition: 0 };
+        return (await site.everything(place.topic, 0)).map((record) => decodePublished(record, place));
+      };
+      assert.deepEqual(await told(), []);
+
+      await site.put(0, seeds(101, 12));
+      await score();
+      // Two makers at once: each tells of what it finds untold.
+      const made = await Promise.all([site.sluice("rebuild"), site.sluice("rebuild")]);
+      assert.ok(
+        made.some(({ code }) => code === 0),
+        made.map(({ stderr }) => stderr).join("\n"),
+      );
+      const all = await told();
+      const first = all.filter(({ number }, at) => all.findIndex((one) => one.number === number) === at);
+      assert.deepEqual(
+        first.map(({ dataset, number }) => `${dataset}/${number}`),
+        ["best/1", "best/2"],
+      );
+      for (const one of all)
+        assert.deepEqual(
+          one,
+          first.find(({ number }) => number === one.number),
+        );
+      for (const { number, id } of first) {
+        const shown = await site.sluice("versions", "show", `best/${number}`, "--json");
+        assert.equal((JSON.parse(shown.stdout) as { id: string }).id, id);
+      }
     });
   },
 );

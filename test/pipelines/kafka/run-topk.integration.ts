@@ -108,6 +108,7 @@ describe("top-K workers", { skip: (await cannotStart("kafka")) || (await cannotS
     }
     await site.put(1, seeds(200, 30));
     await site.until("a checkpoint of all", async () => ((await checkpointed(site)) === 90 ? true : null));
+    assert.match(worker.said, /was deleted and made anew|Its states are restored from checkpoints and the archive/);
     await assertExact(site);
   });
 
