@@ -161,14 +161,12 @@ export function canonicalWhere(where: Where | undefined): Json | undefined {
 }
 
 function sortedScores(scores: readonly ScoreCondition[]): Json {
-  const texts = scores.map(({ least, most, ...of }) =>
-    canonicalJson({ ...of, ...(stated({ least, most }) as object) }),
-  );
+  const texts = scores.map(({ least, most, ...of }) => canonicalJson({ ...of, ...(stated({ least, most }) as object) }));
   return [...new Set(texts)].sort().map((text) => JSON.parse(text) as Json);
 }
 
 /** undefined where no member says anything */
 function stated(members: Readonly<Record<string, Json | undefined>> | RangeCondition | undefined): Json | undefined {
   const said = Object.entries(members ?? {}).filter(([, value]) => value !== undefined);
-  return said.length === 0 ? undefined : (Object.fromEntries(said) as Json);
+  return said.length === 0 ? undefined : Object.fromEntries(said);
 }

@@ -39,7 +39,7 @@ export class ClassReader<C extends ClassColumns, T> {
         const index = columns.class[this.#row]!;
         if (index > last) return;
         let images = this.#held.get(index);
-        if (images === undefined) this.#held.set(index, (images = new Map()));
+        if (images === undefined) this.#held.set(index, (images = new Map<string, T>()));
         if (columns.repeat[this.#row] === 0) images.set(columns.sha256[this.#row]!, this.#make(columns, this.#row));
       }
       const group = await this.#groups.next();

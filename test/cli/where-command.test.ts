@@ -151,7 +151,7 @@ test("each delta, applied to the version before it, gives the next version's row
       );
       assert.deepEqual(other.getRowObjectsJS(), [], `version ${number}`);
       const found = await connection.runAndReadAll(`select change, reason, because from ${delta}`);
-      for (const row of found.getRowObjectsJS()) reasons.add(`${String(row["change"])} ${String(row["reason"])}`);
+      for (const row of found.getRowObjectsJS()) reasons.add(`${row["change"] as string} ${row["reason"] as string}`);
       assert.equal(found.getRowObjectsJS().filter((row) => row["change"] === "entered").length, told.entered);
     }
   } finally {
