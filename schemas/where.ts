@@ -161,7 +161,9 @@ export function canonicalWhere(where: Where | undefined): Json | undefined {
 }
 
 function sortedScores(scores: readonly ScoreCondition[]): Json {
-  const texts = scores.map(({ least, most, ...of }) => canonicalJson({ ...of, ...(stated({ least, most }) as object) }));
+  const texts = scores.map(({ least, most, ...of }) =>
+    canonicalJson({ ...of, ...(stated({ least, most }) as object) }),
+  );
   return [...new Set(texts)].sort().map((text) => JSON.parse(text) as Json);
 }
 
