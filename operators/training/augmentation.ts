@@ -10,6 +10,8 @@ export interface Augmentation {
   readonly shift: number;
   /** Greatest slant: 0.3 moves the top edge by 0.15 of the height against the middle */
   readonly shear: number;
+  /** Of images in colour, greatest change of each channel for itself: 0.3 is 70 % to 130 % of its contrast, and as large a share of 128 up or down */
+  readonly tint: number;
 }
 
 /** u8 images of one size, [height x width x channels] each. */
@@ -20,7 +22,7 @@ export interface ImageShape {
 }
 
 /**
- * Writes a turned, scaled, slanted and shifted copy of image `row` of `source` as image `to` of `target` (bilinear;
+ * Writes a turned, scaled, slanted, shifted and (in colour) tinted copy of image `row` of `source` as image `to` of `target` (bilinear;
  * outside the image is black).
  */
 export function augmentInto(
@@ -41,6 +43,10 @@ export function augmentInto(
   const shiftY = random.between(-1, 1) * augmentation.shift * height;
   const cos = Math.cos(angle) / scale;
   const sin = Math.sin(angle) / scale;
+  const tints = Array.from({ length: channels === 1 ? 0 : channels }, () => ({
+    gain: 1 + random.between(-1, 1) * augmentation.tint,
+    lift: 128 * random.between(-1, 1) * augmentation.tint,
+  }));
   const [centreX, centreY] = [(width - 1) / 2, (height - 1) / 2];
   let at = to * size;
   for (let y = 0; y < height; y++) {
@@ -51,10 +57,16 @@ export function augmentInto(
       const fromX = cos * dx + sin * dy + shear * dy + centreX;
       const fromY = cos * dy - sin * dx + centreY;
       for (let channel = 0; channel < channels; channel++) {
-        target[at++] = bilinear(source, row * size + channel, shape, fromX, fromY);
+        const value = bilinear(source, row * size + channel, shape, fromX, fromY);
+        const tint = tints[channel];
+        target[at++] = tint === undefined ? value : tinted(value, tint);
       }
     }
   }
+}
+
+function tinted(value: number, { gain, lift }: { readonly gain: number; readonly lift: number }): number {
+  return Math.max(0, Math.min(255, Math.round((value - 128) * gain + 128 + lift)));
 }
 
 /** `first` is the index of the channel's value at the image's top left. */

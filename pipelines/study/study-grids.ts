@@ -223,8 +223,14 @@ function students(base: StudyBase): { readonly name: string; readonly architectu
 function movedBy(base: StudyBase, share: number): StudyBase["schedules"]["pretrain"]["augmentation"] {
   const moved = base.schedules.pretrain.augmentation;
   if (share === 0 || moved === null) return null;
-  const { rotateDegrees, scale, shift, shear } = moved;
-  return { rotateDegrees: rotateDegrees * share, scale: scale * share, shift: shift * share, shear: shear * share };
+  const { rotateDegrees, scale, shift, shear, tint } = moved;
+  return {
+    rotateDegrees: rotateDegrees * share,
+    scale: scale * share,
+    shift: shift * share,
+    shear: shear * share,
+    tint: tint * share,
+  };
 }
 
 /** Two of the same kind that began with other weights; each is pre-trained on what the other has chosen, round after round. */

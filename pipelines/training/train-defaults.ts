@@ -11,20 +11,20 @@ const FINE_SIDE = 40;
 /** Convolutions follow one another until this few rows are left */
 const LAST_ROWS = 3;
 
-/** Up to so many values an image (32 x 32 grey), a student has dense layers only */
+/** Up to so many values a grey image (32 x 32), a student has dense layers only */
 const DENSE_VALUES = 1024;
 
 /**
- * A student's network. On the smallest images one hidden layer gains most from a version (docs/training.md), in a quarter of
- * the time; on larger ones it has too many weights for what it can tell apart.
+ * A student's network. On the smallest grey images one hidden layer gains most from a version (docs/training.md), in a quarter of
+ * the time; on larger ones, and in colour, it has too many weights for what it can tell apart.
  */
 export function studentFor(input: {
   readonly width: number;
   readonly height: number;
   readonly colour: "rgb" | "bgr" | "grey";
 }): Architecture {
-  const values = input.width * input.height * (input.colour === "grey" ? 1 : 3);
-  return values <= DENSE_VALUES ? { kind: "mlp", hidden: [64] } : networkFor(input);
+  const isSmall = input.width * input.height <= DENSE_VALUES;
+  return isSmall && input.colour === "grey" ? { kind: "mlp", hidden: [64] } : networkFor(input);
 }
 
 /** A teacher's network, and that of a student of larger images: from 14 to 128 px it ends in 2 to 3 rows and columns. */
@@ -40,8 +40,11 @@ export function networkFor({ width, height }: { readonly width: number; readonly
   return { kind: "patch-conv", channels: CHANNELS.slice(0, convolutions), patch };
 }
 
-/** The same in every phase, for the student without a version as well: no phase owes its result to movements alone. */
-const MOVED: Augmentation = { rotateDegrees: 14, scale: 0.15, shift: 0.085, shear: 0.2 };
+/**
+ * The same in every phase, for the student without a version as well: no phase owes its result to movements alone. Without tints, a model in colour learns its few
+ * labelled images by their colours.
+ */
+const MOVED: Augmentation = { rotateDegrees: 14, scale: 0.15, shift: 0.085, shear: 0.2, tint: 0.5 };
 
 const COMMON = { weightDecay: 2e-3, classBalanced: true, augmentation: MOVED } as const;
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { augmentInto, type Augmentation, type ImageShape } from "../../../operators/training/augmentation.js";
 import { SeededRandom } from "../../../operators/training/seeded-random.js";
 
-const STILL: Augmentation = { rotateDegrees: 0, scale: 0, shift: 0, shear: 0 };
+const STILL: Augmentation = { rotateDegrees: 0, scale: 0, shift: 0, shear: 0, tint: 0 };
 
 function augmented(source: Uint8Array, shape: ImageShape, augmentation: Augmentation, seed = 1): Uint8Array {
   const target = new Uint8Array(source.length);
@@ -74,7 +74,28 @@ test("channels move together", () => {
   const grey = new SeededRandom(9);
   const plane = Uint8Array.from({ length: 144 }, () => grey.below(256));
   const source = Uint8Array.from({ length: 432 }, (_, at) => plane[Math.floor(at / 3)]!);
-  const image = augmented(source, shape, { rotateDegrees: 30, scale: 0.3, shift: 0.2, shear: 0.3 });
+  const image = augmented(source, shape, { rotateDegrees: 30, scale: 0.3, shift: 0.2, shear: 0.3, tint: 0 });
   assert.notDeepEqual(image, source);
   for (let at = 0; at < 432; at += 3) assert.ok(image[at] === image[at + 1] && image[at] === image[at + 2]);
+});
+
+test("a tint changes each channel for itself, within its share, and grey not at all", () => {
+  const shape = { width: 2, height: 1, channels: 3 };
+  const source = Uint8Array.of(128, 128, 128, 228, 228, 228);
+  const lifts: number[] = [];
+  for (let seed = 0; seed < 40; seed++) {
+    const image = augmented(source, shape, { ...STILL, tint: 0.25 }, seed);
+    const own = [0, 1, 2].map((channel) => {
+      const lift = image[channel]! - 128;
+      assert.ok(Math.abs(lift) <= 32, `${lift}`);
+      const gain = (image[channel + 3]! - image[channel]!) / 100;
+      assert.ok(image[channel + 3] === 255 || (gain >= 0.74 && gain <= 1.26), `${gain}`);
+      return lift;
+    });
+    lifts.push(...own);
+    assert.ok(new Set(own).size > 1, "channels differ");
+  }
+  assert.ok(Math.max(...lifts) > 20 && Math.min(...lifts) < -20, "both ways");
+  const grey = Uint8Array.of(3, 128, 250, 9);
+  assert.deepEqual(augmented(grey, { width: 2, height: 2, channels: 1 }, { ...STILL, tint: 0.5 }), grey);
 });
