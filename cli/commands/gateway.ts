@@ -60,7 +60,13 @@ export const declare: DeclareCommand = (command, invocation) => {
           return made;
         };
         try {
-          const told = { observer, nowMs, onAppended: (records: number) => onProgress(progressOf(records)) };
+          const told = {
+            observer,
+            nowMs,
+            onAppended: (records: number) => {
+              onProgress(progressOf(records));
+            },
+          };
           let opened: OpenedIntake;
           let control: FlowControl | null = null;
           if (config.kafka !== undefined) {

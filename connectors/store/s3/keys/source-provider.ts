@@ -6,15 +6,14 @@ type Provider = NonNullable<ClientOptions["credentialsProvider"]>;
 /** Gives the client, before each request, the keys to sign it with. */
 export function sourceProvider(source: KeySource): Provider {
   // The client asks for nothing else of what its own package does not export.
-  const provider: Pick<Provider, "getCredentials"> = {
+  const provider: unknown = {
     async getCredentials() {
       const { accessKey, secretKey, sessionToken } = await source.keys();
-      const given = {
+      return {
         getAccessKey: () => accessKey,
         getSecretKey: () => secretKey,
         getSessionToken: () => sessionToken,
       };
-      return given as Awaited<ReturnType<Provider["getCredentials"]>>;
     },
   };
   return provider as Provider;
