@@ -39,7 +39,7 @@ test("every picture of the documents is made anew on the quickstart's data", { s
         .webp({ quality: 82, effort: 6 })
         .toFile(join(process.cwd(), "docs", `console-${name}.webp`));
     };
-    await shown("classes", "/classes", ".thumb img");
+    await shown("classes", "/classes", ".share .spark");
     await shown("wall", "/class/3", ".tile img:not(.coming)", async () => {
       await page.waitForSelector("text=as of now");
       await page.click("text=Most doubtful");

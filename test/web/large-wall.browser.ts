@@ -128,13 +128,13 @@ describe(`a wall of ${CLASSES} classes with ${ROWS} rows each`, { skip: noBrowse
   /** From end to end; the greatest number of tiles that there were at once. */
   async function scrolled(): Promise<number> {
     let most = 0;
-    for (let step = 0; step <= 20; step++) {
+    for (let step = 0; step <= 12; step++) {
       await page.$eval(
         ".tiles",
         (box, share) => {
           box.scrollTop = box.scrollHeight * share;
         },
-        step / 20,
+        step / 12,
       );
       await page.waitForTimeout(40);
       most = Math.max(most, await page.$$eval(".tile", (all) => all.length));
