@@ -6,6 +6,7 @@ import type { Engine, TeacherFiles } from "../connectors/engine/engine.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { ImageOpener, Source } from "../connectors/source/source.js";
 import { ErasedImages } from "../operators/archive/erased-images.js";
+import type { ImageDecoding } from "../operators/image/decode.js";
 import { OutputSigns, SIGN_CODE, type SeenSign } from "../operators/image/output-signs.js";
 import type { Frontier } from "../schemas/frontier.js";
 import { teacherDigest } from "../schemas/model-card.js";
@@ -43,6 +44,8 @@ export interface IngestOptions {
   readonly teacher: TeacherFiles;
   readonly engine: Engine;
   readonly decoder: Decoder;
+  /** Where images are decoded; by default by `decoder`, in this thread */
+  readonly decoding?: ImageDecoding | undefined;
   readonly opener: ImageOpener;
   readonly sheets: SheetRenderer | null;
   /** Absent: only what the log already has is scored */

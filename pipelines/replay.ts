@@ -29,7 +29,8 @@ export interface ReplayOptions {
   /** Its local tables are this process's alone */
   readonly workspace: Workspace;
   readonly log: Log;
-  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
+  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener"> &
+    Partial<Pick<ScoringParts, "decoding">>;
   readonly ask: ReplayAsk;
   readonly perS?: number | undefined;
   /** Wait while live scorers are behind */

@@ -19,7 +19,8 @@ export interface ScoreAgainParts {
   readonly log: Pick<Log, "ends" | "fetch">;
   /** Takes the packs of images that are kept; no segment */
   readonly store: Store;
-  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
+  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener"> &
+    Partial<Pick<ScoringParts, "decoding">>;
   readonly attempt: () => string;
   readonly nowMs: () => number;
 }

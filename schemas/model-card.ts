@@ -100,11 +100,6 @@ export function isMultiLabel({ output }: Pick<RankedCard, "output">): boolean {
   return output?.kind === "sigmoid" || output?.kind === "sigmoid-logits";
 }
 
-/** Channels of the model's input: 1 or 3. */
-export function channelsOf(input: ModelCard["input"]): 1 | 3 {
-  return input.colour === "grey" ? 1 : 3;
-}
-
 /**
  * Raised whenever one card and one file make other pixels than before: rows that older code scored are rows of another teacher, and
  * are never mixed with new ones.

@@ -1,4 +1,4 @@
-import { channelsOf, type ModelCard } from "./model-card.js";
+import type { ModelCard } from "./model-card.js";
 
 /** A whole picture: u8, [height x width x channels], grey or RGB. */
 export interface Picture {
@@ -12,6 +12,11 @@ export interface Picture {
 export interface PixelBatch {
   readonly count: number;
   readonly pixels: Uint8Array;
+}
+
+/** Channels of the model's input: 1 or 3. */
+export function channelsOf(input: ModelCard["input"]): 1 | 3 {
+  return input.colour === "grey" ? 1 : 3;
 }
 
 /** Bytes of one image's pixels at the model's input size. */

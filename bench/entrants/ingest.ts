@@ -9,6 +9,7 @@ import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import { openFolderSource } from "../../connectors/source/folder.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import { ingest } from "../../pipelines/ingest.js";
+import { DecodePool } from "../../pipelines/flow/decode-pool.js";
 import { openObserving } from "../../pipelines/observe/observing.js";
 import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { configSchema } from "../../schemas/config.js";
@@ -41,13 +42,16 @@ if (looked === "console") console.error(`data at ${data}`);
 const workspace = await openWorkspace(config, "bench", observing);
 const teacher = await loadTeacher(teacherPath);
 const engine = await openEngine(teacher, config.engine);
+const decoder = openSharpDecoder();
+const decoding = new DecodePool({ decoder, card: teacher.card, config: config.decode });
 const cpuBefore = process.cpuUsage();
 const started = performance.now();
 const { counts } = await ingest({
   workspace,
   teacher,
   engine,
-  decoder: openSharpDecoder(),
+  decoder,
+  decoding,
   opener: openUri(),
   sheets: null,
   source: await openFolderSource(images),
@@ -58,7 +62,7 @@ const { counts } = await ingest({
 });
 const seconds = (performance.now() - started) / 1000;
 const spent = process.cpuUsage(cpuBefore);
-await engine.close();
+await Promise.all([engine.close(), decoding.close()]);
 await workspace.close();
 await observing.close();
 await rm(data, { recursive: true });

@@ -10,6 +10,7 @@ import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import { runScore } from "../../pipelines/kafka/run-score.js";
 import { openKafka } from "../../pipelines/open/open-kafka.js";
+import { DecodePool } from "../../pipelines/flow/decode-pool.js";
 import { openWorkspace } from "../../pipelines/open/workspace.js";
 import { configSchema } from "../../schemas/config.js";
 import { madeUpDecoder, madeUpEngine, madeUpTeacher } from "../../test/fixtures/made-up-teacher.js";
@@ -65,7 +66,15 @@ await runScore({
   workspace,
   log: sayingWhatIsGiven(log),
   kafka,
-  scoring: { teacher, engine, decoder: watched, opener: openUri() },
+  scoring: {
+    teacher,
+    engine,
+    decoder: watched,
+    ...("path" in of
+      ? { decoding: new DecodePool({ decoder: watched, card: teacher.card, config: config.decode }) }
+      : {}),
+    opener: openUri(),
+  },
   onSegment: ({ header: { partition, end, counts } }) => {
     say("segment", { partition, end, images: counts.scored, others: counts.in - counts.scored });
   },

@@ -1,6 +1,6 @@
 import { initializers, layers, sequential, type Sequential } from "@tensorflow/tfjs-layers";
 import { SluiceError } from "../../schemas/errors.js";
-import { channelsOf } from "../../schemas/model-card.js";
+import { channelsOf } from "../../schemas/pixels.js";
 import { normalisation } from "./layer-normalisation.js";
 import type { Architecture, Preparation } from "./trainer.js";
 

@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { loadLayersModel, type LayersModel } from "@tensorflow/tfjs-layers";
 import { SluiceError } from "../../schemas/errors.js";
-import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
-import { pixelBytes, toTensor, type PixelBatch } from "../../schemas/pixels.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import { channelsOf, pixelBytes, toTensor, type PixelBatch } from "../../schemas/pixels.js";
 import { MODEL_FILES, savingTo } from "./layers-files.js";
 import { packTensors, unpackTensors } from "./packed-tensors.js";
 import type { Preparation, TrainableModel } from "./trainer.js";

@@ -3,7 +3,8 @@ import { counted, countText } from "../../schemas/counted.js";
 import type { DecodePlan, ImageHeader } from "../../schemas/decode-plan.js";
 import type { ErrorCode } from "../../schemas/errors.js";
 import type { ImageNote } from "../../schemas/image-notes.js";
-import { channelsOf, type ModelCard } from "../../schemas/model-card.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import { channelsOf } from "../../schemas/pixels.js";
 
 export interface Refusal {
   readonly code: ErrorCode;

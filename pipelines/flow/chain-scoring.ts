@@ -8,6 +8,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { archiveHole, archiveLoss, type ArchiveOptions, type ChainPosition } from "../../operators/archive/archive.js";
 import { ChainRuns } from "../../operators/archive/chain-runs.js";
 import { ErasedImages } from "../../operators/archive/erased-images.js";
+import type { ImageDecoding } from "../../operators/image/decode.js";
 import { Dedupe } from "../../operators/image/dedupe.js";
 import { KeptAgain } from "../../operators/pack/kept-again.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
@@ -37,6 +38,8 @@ export interface ChainScoringOptions {
   readonly card: ModelCard;
   readonly engine: Engine;
   readonly decoder: Decoder;
+  /** Where images are decoded; by default by `decoder`, in this thread */
+  readonly decoding?: ImageDecoding | undefined;
   readonly opener: ImageOpener;
   /** Knows the archived digests; follows the archive */
   readonly index: LocalScoreIndex;

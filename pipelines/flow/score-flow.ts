@@ -9,7 +9,7 @@ import {
   type ChainPosition,
 } from "../../operators/archive/archive.js";
 import type { ErasedImages } from "../../operators/archive/erased-images.js";
-import { decodeImage } from "../../operators/image/decode.js";
+import { decodeImage, decodingHere, type ImageDecoding } from "../../operators/image/decode.js";
 import type { Dedupe, FlowDedupe } from "../../operators/image/dedupe.js";
 import { fetchImage } from "../../operators/image/fetch.js";
 import { hexDigest, type Outcome, type Scorable } from "../../operators/image/image-in-flight.js";
@@ -33,6 +33,8 @@ export interface ScoreFlowOptions {
   readonly card: ModelCard;
   readonly engine: Engine;
   readonly decoder: Decoder;
+  /** Where images are decoded; by default by `decoder`, in this thread */
+  readonly decoding?: ImageDecoding | undefined;
   readonly opener: ImageOpener;
   readonly dedupe: Dedupe;
   /** Shared by all partitions of this process */
@@ -85,7 +87,8 @@ export async function* scoreFlow(
     isErased: (sha256: string) => options.erased?.has(sha256) === true,
   };
   const settle = dedupe.settle.bind(dedupe);
-  const decodeOptions = { decoder, card, config: config.decode, settle };
+  const decoding = options.decoding ?? decodingHere({ decoder, card, config: config.decode });
+  const decodeOptions = { decoding, settle };
   const scoreOptions = {
     scorer: new BisectingScorer(engine, pixelBytes(card.input), outputWidth(card)),
     card,
@@ -97,9 +100,11 @@ export async function* scoreFlow(
     settle,
   };
 
-  const fetchConcurrency = options.decodeConcurrency * 2;
+  const decodeConcurrency = Math.max(options.decodeConcurrency, decoding.parallelism ?? 0);
+  const fetchConcurrency = decodeConcurrency * 2;
   stages.setPlaces({
     fetch: fetchConcurrency,
+    // What waits for a thread is not at work.
     decode: options.decodeConcurrency,
     // Half of the batches that an engine takes at once wait behind the others: a worker with one is at work.
     score: Math.max(1, engine.parallelism / 2),
@@ -121,7 +126,7 @@ export async function* scoreFlow(
     () => budget.admit(),
   );
   const unseen = mapOrdered(fetched, 1, (image) => Promise.resolve(dedupe.onImage(image)));
-  const decoded = mapOrdered(unseen, options.decodeConcurrency, async (image): Promise<Scorable> => {
+  const decoded = mapOrdered(unseen, decodeConcurrency, async (image): Promise<Scorable> => {
     return image.kind === "fetched" ? orFail(stages.run("decode", () => decodeImage(image, decodeOptions))) : image;
   });
   const { batch } = config.engine;

@@ -22,7 +22,8 @@ export interface RunScoreOptions {
   readonly workspace: Workspace;
   readonly log: TopicLog;
   readonly kafka: KafkaConfig;
-  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener">;
+  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener"> &
+    Partial<Pick<ScoringParts, "decoding">>;
   /** What is asked of this process while it runs; absent: nothing can be */
   readonly control?: FlowControl | undefined;
   readonly onSegment?: (segment: Segment) => void;

@@ -10,11 +10,13 @@ import { openUri } from "../../connectors/source/open-uri.js";
 import type { ImageOpener } from "../../connectors/source/source.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Renaming } from "../../operators/archive/teacher-registry.js";
+import type { ImageDecoding } from "../../operators/image/decode.js";
 import type { Config } from "../../schemas/config.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import { isSluiceError, orNull, SluiceError } from "../../schemas/errors.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import { assertAnswerable } from "../flow/answerable.js";
+import { DecodePool } from "../flow/decode-pool.js";
 import { assertFits } from "../flow/memory-estimate.js";
 import { withStoredNames, type NamedTeacher } from "../flow/named-classes.js";
 import { fetchModel, storedModel } from "../teachers/stored-models.js";
@@ -26,6 +28,8 @@ export interface ScoringParts {
   readonly teacher: NamedTeacher;
   readonly engine: Engine;
   readonly decoder: Decoder;
+  /** In threads of its own, once there is much to decode */
+  readonly decoding: ImageDecoding;
   readonly opener: ImageOpener;
   readonly sheets: SheetRenderer;
   close(): Promise<void>;
@@ -57,7 +61,12 @@ export async function openScoring(
   const engine = await openEngine(teacher, config.engine, { onNote });
   const { name, version, backend, device, batch } = engine.info;
   onNote(`engine: ${name} ${version} on ${backend} (${device}), batch ${batch}`);
-  return { teacher, engine, ...publishingParts(config), close: () => engine.close() };
+  const parts = publishingParts(config);
+  const decoding = new DecodePool({ decoder: parts.decoder, card: teacher.card, config: config.decode });
+  const close = async (): Promise<void> => {
+    await Promise.all([engine.close(), decoding.close()]);
+  };
+  return { teacher, engine, decoding, ...parts, close };
 }
 
 /**

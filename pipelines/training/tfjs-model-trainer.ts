@@ -10,7 +10,7 @@ import { readExamples, type EncodedExample, type ReadExamples } from "../../oper
 import type { Json } from "../../schemas/canonical.js";
 import type { DecodeConfig } from "../../schemas/config.js";
 import { orNull } from "../../schemas/errors.js";
-import { channelsOf } from "../../schemas/model-card.js";
+import { channelsOf } from "../../schemas/pixels.js";
 import { CURVES_FILE, TRAINING_LOG_FILE } from "../../schemas/model-record.js";
 import { readSamples } from "../versions/shard-reader.js";
 import {

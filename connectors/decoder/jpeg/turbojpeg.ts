@@ -5,8 +5,8 @@ import { dirname, join } from "node:path";
 export interface Turbojpeg {
   /** Where it comes from, with its version */
   readonly name: string;
-  /** A decoder for one image at a time. Holds native memory until the process ends: keep it and use it again. */
-  open(): JpegDecoder;
+  /** A decoder for one image at a time. Holds native memory until the process ends: keep it and use it again. `ownThread`: it decodes in the caller's thread. */
+  open(ownThread: boolean): JpegDecoder;
 }
 
 export interface JpegDecoder {
@@ -14,7 +14,7 @@ export interface JpegDecoder {
   header(bytes: Uint8Array): JpegFrame | null;
   /**
    * Decodes a part of the image whose header was just read, at 1, 1/2, 1/4 or 1/8 of its size (rounded up), into RGB: u8,
-   * [region.height x region.width x 3]. Runs in a thread of libuv's pool; `bytes` and `into` must not change meanwhile. False where
+   * [region.height x region.width x 3]. Runs in a thread of libuv's pool, unless the caller's is its own; `bytes` and `into` must not change meanwhile. False where
    * anything at all was wrong with the file: `into` holds part of a picture then.
    */
   decode(bytes: Uint8Array, shrink: Shrink, region: JpegRegion, into: Uint8Array): Promise<boolean>;
@@ -119,7 +119,7 @@ function bind(koffi: Koffi, library: Library, name: string): Turbojpeg {
 
   return {
     name,
-    open() {
+    open(ownThread) {
       const handle = tj3Init(TJINIT_DECOMPRESS);
       tj3Set(handle, TJPARAM.stopOnWarning, 1);
       tj3Set(handle, TJPARAM.scanLimit, MOST_SCANS);
@@ -141,6 +141,7 @@ function bind(koffi: Koffi, library: Library, name: string): Turbojpeg {
           const scaling = tj3SetScalingFactor(handle, { num: 1, denom: shrink });
           const cropping = tj3SetCroppingRegion(handle, { x: left, y: top, w: width, h: height });
           if (scaling !== 0 || cropping !== 0) return false;
+          if (ownThread) return tj3Decompress8(handle, bytes, bytes.length, into, 0, TJPF_RGB) === 0;
           held = [bytes, into];
           return new Promise((resolve) => {
             tj3Decompress8.async(handle, bytes, bytes.length, into, 0, TJPF_RGB, (error: unknown, code: number) => {

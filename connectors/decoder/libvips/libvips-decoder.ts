@@ -13,6 +13,7 @@ import { withEnd } from "../headers/jpeg-end.js";
 import { decodeByLibvips, isConvertedByLibvips } from "./pixels.js";
 import { turnedUpright } from "../headers/orientation.js";
 import { loadPlainJpeg } from "../jpeg/plain-jpeg.js";
+import type { PixelRoom } from "../pixel-room.js";
 import { Resampler } from "../resample/resampler.js";
 import { isGreyedFirst, isOneSided, pickPixels, scalingOf } from "../scaling.js";
 import { decodeSmallPng } from "./small-png.js";
@@ -23,6 +24,10 @@ import { turbojpeg, type JpegDecoder } from "../jpeg/turbojpeg.js";
 export interface SharpDecoderOptions {
   /** Images decoded at once; by default the number of cores. More calls wait their turn. */
   readonly concurrency?: number | undefined;
+  /** Shared with decoders in other threads. By default only this one's images are bounded */
+  readonly room?: PixelRoom | undefined;
+  /** The caller's thread does nothing but decode: it waits for libjpeg-turbo, and no other thread is woken */
+  readonly ownThread?: boolean;
   /** `auto`: ordinary JPEGs go through libjpeg-turbo where it is here. `off`: libvips decodes them all. */
   readonly turbojpeg?: "auto" | "off" | undefined;
 }
@@ -47,6 +52,7 @@ export function openSharpDecoder(options: SharpDecoderOptions = {}): Decoder {
   const turns = new Turns(options.concurrency ?? availableParallelism());
   const turbo = options.turbojpeg === "off" ? null : turbojpeg();
   const name = `sharp ${sharp.versions.sharp} (libvips ${sharp.versions.vips})`;
+  const { room, ownThread = false } = options;
   const idle: Place[] = [];
 
   return {
@@ -55,11 +61,13 @@ export function openSharpDecoder(options: SharpDecoderOptions = {}): Decoder {
     async decode(bytes, header, plan, onlooker) {
       const pixels = Math.min(header.width * header.height, MOST_PIXELS_TOGETHER);
       await turns.take(pixels);
-      const place = idle.pop() ?? { jpeg: turbo?.open() ?? null, resampler: new Resampler() };
+      room?.take(pixels, MOST_PIXELS_TOGETHER);
+      const place = idle.pop() ?? { jpeg: turbo?.open(ownThread) ?? null, resampler: new Resampler() };
       try {
         return await decode(bytes, header, plan, place, onlooker);
       } finally {
         idle.push(place);
+        room?.give(pixels);
         turns.give(pixels);
       }
     },
