@@ -44,7 +44,7 @@ export async function longWork<Done>(
   body: (context: WorkContext & { readonly observing: Observing }) => Promise<Done>,
 ): Promise<Done> {
   const { name, flags } = run.action;
-  const { location } = await run.given(metricsSettings(flags as MetricsFlags));
+  const { location } = await run.given(metricsSettings(flags));
   return observedWork({ run, config: location, command: name, loops: ["work"] }, (context) => {
     isReady(context.observing);
     return body(context);

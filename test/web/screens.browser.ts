@@ -238,7 +238,7 @@ describe("the page", { skip: noBrowser() }, () => {
     const source = page.locator(".filters select").first();
     await page.waitForFunction(() => document.querySelectorAll(".filters select")[0]!.children.length > 1);
     const chosen = await source.locator("option").nth(1).getAttribute("value");
-    await source.selectOption(chosen!);
+    await source.selectOption(chosen);
     await page.waitForURL(/source=/);
     const wall = await site.settled<Wall>(
       `/api/datasets/flowers/classes/5/wall?source=${encodeURIComponent(chosen!.slice(1))}`,

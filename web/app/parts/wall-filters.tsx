@@ -30,8 +30,8 @@ export function WallFilters({ wall, filter, put }: FiltersProps) {
   const base = `/api/datasets/${encodeURIComponent(wall.dataset)}/classes/${wall.class}/facets`;
   const facets = useAnswer<Facets>(isOpen ? base : null).value;
   const change = (name: (typeof NAMES)[number], value: string | undefined): void => {
-    const next = { ...filter, [name]: value };
-    put(Object.fromEntries(Object.entries(next).filter(([, one]) => one !== undefined)));
+    const others = Object.entries(filter).filter(([other]) => other !== name);
+    put(Object.fromEntries(value === undefined ? others : [...others, [name, value]]));
   };
   if (!isOpen) {
     return (

@@ -324,7 +324,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
 
 /** Also an empty licence is one that is asked for. */
 function withFilter(path: string, filter: FilterQuery): string {
-  const text = new URLSearchParams(filter as Record<string, string>).toString();
+  const text = new URLSearchParams(filter).toString();
   return text === "" ? path : `${path}${path.includes("?") ? "&" : "?"}${text}`;
 }
 
