@@ -16,7 +16,7 @@ const SHORT = new Set([
   ...["versions list", "versions show", "versions diff", "versions explain", "versions sheet", "versions tag"],
   ...["versions tags", "versions keep", "versions late"],
   ...["label is", "label not", "label none", "label duplicate", "label withdraw", "label list"],
-  ...["topics adopt", "topics acls", "topics create", "topics check"],
+  ...["topics adopt", "topics acls", "topics create", "topics check", "schedules list"],
 ]);
 
 test("every command that works long answers Prometheus where it is told a port", async () => {

@@ -85,7 +85,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "manifest-replaced",
-    likelySeed: 0,
+    likelySeed: 1,
     what: "a manifest is put, not created only if absent",
     store: overwriting(isManifest),
   },
