@@ -97,7 +97,8 @@ async function commandRunner(run: Invocation, note: (line: string) => void) {
     signal: AbortSignal,
   ): ReturnType<typeof runCommandProcess> =>
     runCommandProcess({
-      words: [MAIN, ...run.placeWords(), "--no-progress", ...words],
+      // This process has the metrics' port.
+      words: [MAIN, ...run.placeWords(), "--set", "metrics.port=0", "--no-progress", ...words],
       folder,
       environment,
       signal,

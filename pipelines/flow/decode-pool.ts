@@ -11,7 +11,14 @@ import {
 } from "../../operators/image/decode.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { pixelBytes } from "../../schemas/pixels.js";
-import { HASH_BYTES, type DecodeAnswer, type DecodeRequest, type DecodeThreadSetup } from "./decode-protocol.js";
+import {
+  END,
+  HASH_BYTES,
+  LOADED,
+  type DecodeAnswer,
+  type DecodeRequest,
+  type DecodeThreadSetup,
+} from "./decode-protocol.js";
 
 /** So many images are decoded in the caller's thread before others are started: a thread costs as much as a hundred images. */
 const BEFORE_THREADS = 200;
@@ -113,6 +120,8 @@ class DecodeThread {
   readonly #size: number;
   /** In the order in which they are answered */
   readonly #groups: (readonly Waiting[])[] = [];
+  readonly #loaded: Promise<void>;
+  readonly #gone: Promise<void>;
   #failure: SluiceError | null = null;
 
   constructor(setup: DecodeThreadSetup, memory: ImageMemory, onAnswer: () => void) {
@@ -123,15 +132,24 @@ class DecodeThread {
       workerData: setup,
       resourceLimits: { maxYoungGenerationSizeMb: 4 },
     });
-    this.#worker.on("message", (answer: DecodeAnswer) => {
-      this.#take(answer);
-      onAnswer();
+    this.#gone = new Promise((resolve) => {
+      this.#worker.once("exit", (code) => {
+        this.#fail(`exited with code ${code}`);
+        resolve();
+        onAnswer();
+      });
+    });
+    this.#loaded = new Promise((resolve) => {
+      this.#worker.on("message", (answer: DecodeAnswer | typeof LOADED) => {
+        if (answer === LOADED) resolve();
+        else {
+          this.#take(answer);
+          onAnswer();
+        }
+      });
     });
     this.#worker.on("error", (error) => {
       this.#fail(`failed: ${error.message}`, error);
-    });
-    this.#worker.on("exit", (code) => {
-      this.#fail(`exited with code ${code}`);
     });
     // A thread that has nothing to do keeps no process.
     this.#worker.unref();
@@ -165,15 +183,18 @@ class DecodeThread {
   }
 
   async close(): Promise<void> {
-    this.#failure ??= closed();
+    this.#fail("was closed", closed());
     this.#worker.ref();
-    await this.#worker.terminate();
-    this.#fail("was closed");
+    await Promise.race([this.#loaded, this.#gone]);
+    this.#worker.postMessage(END);
+    await this.#gone;
   }
 
   #take({ memory, pixels, hashes, images }: DecodeAnswer): void {
     this.#memory.give(memory);
-    const group = this.#groups.shift()!;
+    const group = this.#groups.shift();
+    // Of a pool that was closed nobody waits any more.
+    if (group === undefined) return;
     if (this.#groups.length === 0) this.#worker.unref();
     for (const [at, { resolve, reject }] of group.entries()) {
       const image = images[at]!;
@@ -188,9 +209,10 @@ class DecodeThread {
   }
 
   #fail(how: string, cause?: Error): void {
-    this.#failure ??= new SluiceError("E_INTERNAL", `Expected a decoding thread to go on, found that it ${how}.`, {
-      cause,
-    });
+    this.#failure ??=
+      cause instanceof SluiceError
+        ? cause
+        : new SluiceError("E_INTERNAL", `Expected a decoding thread to go on, found that it ${how}.`, { cause });
     for (const { reject } of this.#groups.splice(0).flat()) reject(this.#failure);
   }
 }

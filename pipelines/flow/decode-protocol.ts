@@ -7,6 +7,11 @@ export interface DecodeThreadSetup extends Pick<DecodingOptions, "card" | "confi
   readonly room: SharedArrayBuffer;
 }
 
+/** What a thread says once it is loaded. Ended before that, a native library in it would take the whole process with it. */
+export const LOADED = "loaded";
+/** Asks a thread to end behind what it was given. */
+export const END = "end";
+
 /** Images for a thread, one behind the other. The memory comes back with the answer, and is used again. */
 export interface DecodeRequest {
   readonly memory: ArrayBuffer;

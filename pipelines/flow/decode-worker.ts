@@ -6,7 +6,9 @@ import { toPlainError } from "../../connectors/engine/pool/worker-protocol.js";
 import { decodingHere } from "../../operators/image/decode.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import {
+  END,
   HASH_BYTES,
+  LOADED,
   type DecodeAnswer,
   type DecodedImageAnswer,
   type DecodeRequest,
@@ -21,9 +23,13 @@ const port = parentPort!;
 
 /** One after the other: they are answered in the order in which they came. */
 let last = Promise.resolve();
-port.on("message", (request: DecodeRequest) => {
-  last = last.then(() => decodeAll(request));
+port.on("message", (request: DecodeRequest | typeof END) => {
+  last = last.then(() => {
+    if (request !== END) return decodeAll(request);
+    port.close();
+  });
 });
+port.postMessage(LOADED);
 
 async function decodeAll({ memory, images }: DecodeRequest): Promise<void> {
   const pixels = new Uint8Array(images.length * size);

@@ -13,6 +13,11 @@ const RENEW_MS = 20_000;
 /** A machine may sleep, and another process may be done: looked at this often at least, ms */
 const LOOK_MS = 30_000;
 
+/** The last moment that a date can be */
+const NEVER_MS = 8.64e15;
+/** Clocks of machines differ by less, ms */
+const SKEW_MS = 3_600_000;
+
 /** What a command did. `stopped`: it was asked to end before it was done. */
 export interface RanCommand {
   readonly exitCode: number;
@@ -49,6 +54,7 @@ export async function runSchedules(options: RunSchedulesOptions): Promise<void> 
 
 async function follow(schedule: Schedule, book: RunBook, options: RunSchedulesOptions): Promise<void> {
   const { nowMs, sleep = sleepUntil, signal, by } = options;
+  const sinceMs = nowMs();
   let saidMs: number | null = null;
   while (!signal.aborted) {
     const newest = await book.newest();
@@ -56,10 +62,13 @@ async function follow(schedule: Schedule, book: RunBook, options: RunSchedulesOp
       await book.claim(firstSight(nowMs(), by));
       continue;
     }
-    const due = dueRun(schedule, newest, nowMs());
+    const due = dueRun(schedule, newest, { sinceMs, nowMs: nowMs() });
     if (typeof due === "number") {
       if (newest.end !== null || newest.claim.number === 0) {
-        if (due !== saidMs) options.onNote?.(`${schedule.name}: next at ${new Date(due).toISOString()}`);
+        if (due !== saidMs)
+          options.onNote?.(
+            `${schedule.name}: ${due === NEVER_MS ? "never fires again" : `next at ${new Date(due).toISOString()}`}`,
+          );
         saidMs = due;
       }
       await sleep(Math.min(Math.max(due - nowMs(), 1), LOOK_MS), signal);
@@ -80,17 +89,18 @@ async function follow(schedule: Schedule, book: RunBook, options: RunSchedulesOp
 function dueRun(
   schedule: Schedule,
   { claim, end, heldUntilMs }: NewestRun,
-  nowMs: number,
+  { sinceMs, nowMs }: { readonly sinceMs: number; readonly nowMs: number },
 ): Pick<ClaimedRun, "firesMs" | "missed" | "again"> | number {
   if (claim.number > 0 && end === null) {
     // Claimed a moment ago, and not yet held: its process gets the time that a hold would give it.
-    const untilMs = heldUntilMs ?? claim.claimedMs + HOLD_MS;
+    const untilMs = Math.min(heldUntilMs ?? claim.claimedMs + HOLD_MS, nowMs + HOLD_MS + SKEW_MS);
     return untilMs > nowMs ? untilMs : { firesMs: claim.firesMs, missed: claim.missed, again: true };
   }
-  const last = lastFiring(schedule, claim.firesMs, nowMs);
+  // One of a machine whose clock was far ahead says nothing of firings until then.
+  const last = lastFiring(schedule, claim.firesMs > nowMs + SKEW_MS ? sinceMs : claim.firesMs, nowMs);
   if (last !== null) return { ...last, again: false };
   // A line that never fires again was refused where it was read, but for one that lies in the past.
-  return cronAfter(schedule.cron, nowMs, schedule.timeZone) ?? Number.MAX_SAFE_INTEGER;
+  return cronAfter(schedule.cron, nowMs, schedule.timeZone) ?? NEVER_MS;
 }
 
 async function run(

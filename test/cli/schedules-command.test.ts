@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { freePort } from "../../deploy/local/server-process.js";
 import { CommandFolder } from "../fixtures/command-folder.js";
 
 const MAIN = join(import.meta.dirname, "..", "..", "cli", "main.js");
@@ -38,9 +39,11 @@ test("scheduled commands run at their times, are listed with what became of them
     (await place.sluice("schedules", "list")).out,
     /yearly {4}gc --yes .* 03:00 Europe\/Berlin {2}none: nobody has worked by it yet/,
   );
+  // The port is the scheduler's own: its commands have another.
+  const port = String(await freePort());
   const running = spawn(process.execPath, [MAIN, "schedules", "run"], {
     cwd: place.path,
-    env: { PATH: process.env["PATH"], HOME: place.path },
+    env: { PATH: process.env["PATH"], HOME: place.path, SLUICE_METRICS__PORT: port },
     stdio: ["ignore", "ignore", "pipe"],
   });
   t.after(() => running.kill("SIGKILL"));

@@ -114,6 +114,28 @@ test("a fault that is not the image's ends in an error, and a pool that is close
   await assert.rejects(pool.decode(bytes, "a.jpg"), (error) => isSluiceError(error, "E_CANCELLED"));
 });
 
+test("where every thread has gone, all that wait are answered", async (t) => {
+  const { bytes } = (await pictures())[0]!;
+  // No memory is as large as what this teacher would see.
+  const input = { ...OPTIONS.card.input, width: 1_000_000, height: 1_000_000 };
+  const pool = new DecodePool({ ...OPTIONS, card: { ...OPTIONS.card, input }, threads: 1, beforeThreads: 0 });
+  t.after(() => pool.close());
+  const settled = await Promise.allSettled(Array.from({ length: 40 }, () => pool.decode(bytes, "a.jpg")));
+  for (const one of settled) assert.ok(one.status === "rejected" && isSluiceError(one.reason, "E_INTERNAL"));
+});
+
+test("threads that are closed while they load end in order", async () => {
+  const { bytes } = (await pictures())[0]!;
+  for (let round = 0; round < 4; round++) {
+    const pool = new DecodePool({ ...OPTIONS, threads: 2, beforeThreads: 0 });
+    const settled = Promise.allSettled([pool.decode(bytes, "a.jpg"), pool.decode(bytes, "b.jpg")]);
+    await new Promise(setImmediate);
+    await new Promise((resolve) => setTimeout(resolve, round * 40));
+    await pool.close();
+    for (const one of await settled) assert.ok(one.status === "fulfilled" || isSluiceError(one.reason, "E_CANCELLED"));
+  }
+});
+
 test("a thread waits for room that others take, and an image beyond all of it is decoded alone", async (t) => {
   const memory = PixelRoom.memory();
   const room = new PixelRoom(memory);

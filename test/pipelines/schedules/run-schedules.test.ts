@@ -61,7 +61,15 @@ class Process {
   readonly ended: Promise<void>;
   isDead = false;
 
-  constructor(by: string, store: MemoryStore, time: MadeTime, runs: Run[], tookMs: () => number, exitCode = 0) {
+  constructor(
+    by: string,
+    store: MemoryStore,
+    time: MadeTime,
+    runs: Run[],
+    tookMs: () => number,
+    exitCode = 0,
+    schedules = [schedule],
+  ) {
     this.#time = time;
     const mortal = <Result>(act: () => Promise<Result>): Promise<Result> =>
       this.isDead ? new Promise<never>(() => undefined) : act();
@@ -87,7 +95,7 @@ class Process {
     this.ended = runSchedules({
       store: guarded,
       stream: "images",
-      schedules: [schedule],
+      schedules,
       runCommand,
       by,
       nowMs: () => time.nowMs,
@@ -245,6 +253,26 @@ test("with processes that come, die and stop at any moment no two run at once, a
     assert.ok(time.nowMs - all.at(-1)!.firesMs < 25 * MINUTE, `seed ${seed}: it still goes on`);
     for (const one of living) await one.stop();
   }
+});
+
+test("a line that fires once ends nothing, and a clock that was far ahead silences nothing", async () => {
+  const [store, time, runs] = [openMemoryStore(), new MadeTime(), [] as Run[]];
+  const once = scheduleSchema.parse({ ...schedule, name: "once", cron: "2026-11-30T00:07:00" });
+  const first = new Process("a", store, time, runs, () => MINUTE, 0, [once, schedule]);
+  await time.passTo(START + 26 * MINUTE);
+  assert.deepEqual(
+    runs.map(({ fromMs }) => (fromMs - START) / MINUTE),
+    [2, 5, 15, 25],
+  );
+  await first.stop();
+  const claim = { ...(await claims(store)).at(-1)!, number: 4, firesMs: START + 1e9 };
+  const book = new RunBook(store, "images", "nightly");
+  await book.claim(claim);
+  await book.end(4, { schemaVersion: 1, endedMs: START, exitCode: 0, said: "" });
+  const second = new Process("b", store, time, runs, () => MINUTE);
+  await time.passTo(START + 36 * MINUTE);
+  assert.equal(runs.length, 5, "the next firing after it began");
+  await second.stop();
 });
 
 test("a record that was damaged is named with what to do", async () => {
