@@ -2,11 +2,11 @@
 // `*.test.ts` are unit tests (no network, server or GPU), `*.integration.ts` start the real services themselves, `*.browser.ts` a Chromium. `*.native.ts` need a
 // native TensorFlow.js and are run by engines.ts; unit tests do without it where it is built, so that they are the same everywhere.
 //
-// Unit tests of one folder share a process: loading the libraries takes longer than most tests do. Each file is a suite of its own there, so that its hooks
+// Unit tests of one folder share processes, some files each: loading the libraries takes longer than most tests do. Each file is a suite of its own there, so that its hooks
 // are called around its own tests alone. A process to itself has a file that lies in no folder.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 
 const root = join(import.meta.dirname, "..");
@@ -37,12 +37,20 @@ function suites(members) {
   ].join("");
 }
 
+/** Files of one process at most: those of a large folder do not wait for each other on one core */
+const MOST_FILES = 10;
 /** Files that share a process, by a name for it */
 const groups = new Map();
 for (const file of files) {
   const isAlone = kind !== "unit" || dirname(file) === ".";
-  const name = isAlone ? file : dirname(file).split("/").slice(0, 2).join("-");
-  groups.set(name, [...(groups.get(name) ?? []), file]);
+  const folder = dirname(file).split("/").slice(0, 2).join("-");
+  for (let part = 1; ; part++) {
+    const name = isAlone ? file : `${folder}-${part}`;
+    const members = groups.get(name) ?? [];
+    if (members.length >= MOST_FILES) continue;
+    groups.set(name, [...members, file]);
+    break;
+  }
 }
 const folder = mkdtempSync(join(tmpdir(), "sluice-tests-"));
 try {
@@ -58,7 +66,8 @@ try {
       "--enable-source-maps",
       "--test",
       "--test-reporter=spec",
-      `--test-concurrency=${kind === "web" ? 1 : 2}`,
+      // Unit tests wait for disks and threads more than half of the time.
+      `--test-concurrency=${{ web: 1, integration: 2 }[kind] ?? Math.max(3, availableParallelism())}`,
       ...entries,
     ],
     { stdio: "inherit", env: kind === "unit" ? { SLUICE_TFJS_NATIVE: "none", ...process.env } : process.env },
