@@ -83,6 +83,8 @@ export interface IngestResult {
   readonly published: readonly PublishedCut[];
   /** Versions that were due at the end and that nobody could want */
   readonly refused: readonly Refusal[];
+  /** Versions that were due, and that the stop kept from being made */
+  readonly leftDue: number;
   /** Images that came after their window had ended and had its version */
   readonly late: readonly { readonly dataset: string; readonly images: number }[];
   /** How busy each stage of scoring was */
@@ -117,7 +119,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   void all.begin(judgeAll(run));
   await all.ended();
   const { frontier, shares } = await scored;
-  const refused = await publishLast(run, frontier);
+  const { refused, leftDue } = await publishLast(run, frontier);
   return {
     counts: run.progress.counts,
     stopped: stop.aborted,
@@ -125,6 +127,7 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
     engine: options.engine.info,
     published: run.published,
     refused,
+    leftDue,
     late: run.live?.scheduler.late() ?? [],
     stages: shares,
   };
@@ -298,7 +301,7 @@ async function openLive(options: Run["options"], frontier: Frontier): Promise<Li
 
 /** Publishes what triggers ask for, as long as images are followed. */
 async function judgeAll(run: Run): Promise<void> {
-  const { follow, publish, nowMs, stop, control, workspace } = run.options;
+  const { follow, publish, nowMs, stop, control } = run.options;
   // What is due when all is scored is published at the end.
   const end = endOfTaking(run.halt, control);
   while (follow !== undefined && publish !== false && !end.aborted) {
@@ -308,26 +311,33 @@ async function judgeAll(run: Run): Promise<void> {
     if (live !== null && due.length > 0) {
       const made = await live.publisher.publish(due, await live.datasets.checkpoint(), stop);
       run.published.push(...made.published);
-      if (made.published.length > 0) await tellVersions(workspace.config, workspace.store, workspace.cluster);
+      if (made.published.length > 0) await tell(run.options);
     }
     await sleepUntil(follow.judgeMs, end);
   }
 }
 
-/** Publishes what is due when all is scored, or at the stop that a following run has waited for. Returns what nobody could want. */
-async function publishLast({ options, progress, published, live }: Run, frontier: Frontier): Promise<Refusal[]> {
+/** Publishes what is due when all is scored, or at the stop that a following run has waited for. Returns what nobody could want, and how much is due still. */
+async function publishLast(
+  { options, progress, published, live }: Run,
+  frontier: Frontier,
+): Promise<{ readonly refused: readonly Refusal[]; readonly leftDue: number }> {
   const { publish, follow, stop } = options;
   const { counts } = progress;
   const publishes = publish === "if-scored" ? counts.scored + counts.copied > 0 : publish;
-  if (!publishes || live === null || (follow === undefined && stop.aborted)) return [];
+  if (!publishes || live === null || (follow === undefined && stop.aborted)) return { refused: [], leftDue: 0 };
   const { scheduler, publisher } = live;
   const made =
     follow === undefined
       ? await publisher.publish(scheduler.dueAtEnd(), frontier, stop)
       : await publisher.publish([...dueSince(options, scheduler), ...scheduler.dueAtStop()], frontier);
   published.push(...made.published);
-  await tellVersions(options.workspace.config, options.workspace.store, options.workspace.cluster);
-  return [...made.refused];
+  await tell(options);
+  return made;
+}
+
+async function tell({ workspace: { config, store, cluster }, onWarning }: IngestOptions): Promise<void> {
+  await tellVersions(config, store, { opened: cluster, onWarning });
 }
 
 /** What has come due since triggers were looked at last, of a run that was asked to drain. */

@@ -111,7 +111,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           };
           if (flags.schedule === undefined) {
             report(await rebuild(options));
-            await tellVersions(config, store);
+            await tellVersions(config, store, { onWarning: warn });
             return;
           }
           const waitUntil = async (timeMs: number): Promise<void> => {
@@ -126,7 +126,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           const scheduled = { ...options, schedule: flags.schedule, nowMs, waitUntil, onWaiting, signal: stop };
           for await (const published of rebuildOnSchedule(scheduled)) {
             report(published);
-            await tellOrWarn(() => tellVersions(config, store), warn);
+            await tellOrWarn(() => tellVersions(config, store, { onWarning: warn }), warn);
           }
         };
         try {

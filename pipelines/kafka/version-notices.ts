@@ -3,8 +3,9 @@ import type { Store } from "../../connectors/store/store.js";
 import { readableManifest, versionNumbers } from "../../operators/version/manifests.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import { keys } from "../../schemas/keys.js";
+import { isSluiceError } from "../../schemas/errors.js";
 import type { Manifest } from "../../schemas/manifest.js";
-import { writeDelta } from "../versions/version-delta.js";
+import { writeDelta, type WrittenDelta } from "../versions/version-delta.js";
 import { decodePublished, encodePublished, type Published } from "../../schemas/wire/published.js";
 
 export interface VersionNoticesOptions {
@@ -13,6 +14,7 @@ export interface VersionNoticesOptions {
   readonly topic: string;
   readonly store: Store;
   readonly datasets: readonly Dataset[];
+  readonly onWarning?: ((message: string, code?: string) => void) | undefined;
 }
 
 /**
@@ -49,13 +51,26 @@ export class VersionNotices {
         // One that cannot be read is told of when it has been restored.
         const manifest = await readableManifest(store, name, number, () => undefined);
         if (manifest === null) continue;
-        const delta = deltas === true ? await writeDelta(store, manifest) : null;
+        const delta = deltas === true ? await this.#deltaOf(manifest) : null;
         await log.append(topic, 0, [encodePublished({ ...noticeOf(manifest), ...(delta === null ? {} : { delta }) })]);
         this.#told.add(`${name}/${number}`);
         sent++;
       }
     }
     return sent;
+  }
+
+  /** null where there is none, or a file that it is made of cannot be read: a version is told of all the same. */
+  async #deltaOf(manifest: Manifest): Promise<WrittenDelta | null> {
+    const { store, onWarning } = this.#options;
+    try {
+      return await writeDelta(store, manifest);
+    } catch (error) {
+      if (!isSluiceError(error, "E_VERSION_CORRUPT") && !isSluiceError(error, "E_STORE_MISSING")) throw error;
+      const version = `${manifest.dataset}/${manifest.number}`;
+      onWarning?.(`Version ${version} is told of without its delta: ${error.message}`, error.code);
+      return null;
+    }
   }
 }
 

@@ -60,15 +60,26 @@ export class DuePublisher {
     due: readonly DueCut[],
     frontier: Frontier,
     signal?: AbortSignal,
-  ): Promise<{ readonly published: readonly PublishedCut[]; readonly refused: readonly Refusal[] }> {
+  ): Promise<{
+    readonly published: readonly PublishedCut[];
+    readonly refused: readonly Refusal[];
+    /** Versions that were due, and that `signal` kept from being made */
+    readonly leftDue: number;
+  }> {
     const { scheduler, mayPublish, onPublished, onWarning, onRefused, nowMs } = this.#options;
     const published: PublishedCut[] = [];
     const refused: Refusal[] = [];
+    let leftDue = 0;
+    const isStopped = (): boolean => signal?.aborted === true;
     // Looking for a dataset's newest version reads the names of all, and what old attempts left is looked for among all files: once each.
     const newest = new Map<string, Manifest>();
     for (const cut of due) {
       const place = `${cut.dataset.name} ${cut.span.startMs}..${cut.span.endMs}`;
       if (this.#isSettled(place, frontier)) continue;
+      if (isStopped()) {
+        leftDue++;
+        continue;
+      }
       await mayPublish?.();
       try {
         const made = await cutAndPublish({
@@ -89,8 +100,8 @@ export class DuePublisher {
           onPublished?.(made);
         } else this.#unchanged.set(place, { frontier: frontierName(frontier), atMs: nowMs() });
       } catch (error) {
-        if (signal?.aborted === true && isSluiceError(error, "E_CANCELLED")) break;
-        if (isUnwanted(error)) {
+        if (isStopped() && isSluiceError(error, "E_CANCELLED")) leftDue++;
+        else if (isUnwanted(error)) {
           const refusal = { dataset: cut.dataset.name, error };
           const { code } = error;
           this.#options.observer?.take({ event: "version.refused", dataset: cut.dataset.name, code });
@@ -109,7 +120,7 @@ export class DuePublisher {
       for (const dataset of new Set(due.map((cut) => cut.dataset.name)))
         await sweepOldAttempts(this.#options.store, dataset, nowMs());
     }
-    return { published, refused };
+    return { published, refused, leftDue };
   }
 
   #isSettled(place: string, frontier: Frontier): boolean {

@@ -11,6 +11,49 @@ import { openMemoryStore } from "../../fixtures/memory-store.js";
 import { publishOptions } from "../../fixtures/publishing.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
+test("a version is told of without its delta where an index is damaged or gone, with a warning, and the next one with", async (t) => {
+  const log = await openEmbeddedLog(await temporaryFolder(t), { exclusive: true, command: "test" });
+  t.after(() => log.close());
+  const topic = "versions";
+  await log.ensureTopic(topic, 1);
+  const store = openMemoryStore();
+  const indexes: string[] = [];
+  for (const names of [["a"], ["b"], ["c"], ["d"], ["e"]]) {
+    const rows = names.map((name, row) => ({ image: madeImage(name), key: -1 - row }));
+    const { manifest } = await publish(madeCut([chosenRows(0, rows)], { k: 9 }), publishOptions(new Map(), { store }));
+    indexes.push(manifest.files.find((file) => file.key.endsWith(".parquet"))!.key);
+  }
+  store.objects.delete(indexes[0]!);
+  const damaged = store.objects.get(indexes[2]!)!;
+  store.objects.set(indexes[2]!, damaged.subarray(0, damaged.length / 2));
+  const warnings: string[] = [];
+  const onWarning = (message: string, code?: string): void => {
+    warnings.push(`${code} ${message}`);
+  };
+  const datasets = [datasetSchema.parse({ name: "wild", deltas: true })];
+  const notices = await VersionNotices.open({ log, topic, store, datasets, onWarning });
+  assert.equal(await notices.send(), 5);
+  const records = await log.fetch(topic, 0, [0, 1, 2, 3, 4]);
+  const told = records.map((record) => decodePublished(record, { topic, partition: 0 }));
+  assert.deepEqual(
+    told.map(({ number, delta }) => [number, delta?.since]),
+    [
+      [1, undefined],
+      [2, undefined],
+      [3, undefined],
+      [4, undefined],
+      [5, 4],
+    ],
+  );
+  assert.equal(warnings.length, 3);
+  for (const [at, warning] of warnings.entries())
+    assert.match(
+      warning,
+      new RegExp(`^E_(VERSION_CORRUPT|STORE_MISSING) Version wild/${at + 2} is told of without its delta: `),
+    );
+  assert.equal(await notices.send(), 0);
+});
+
 test("a dataset that asks for deltas has one beside each version but the first, named on the topic; another has none", async (t) => {
   const log = await openEmbeddedLog(await temporaryFolder(t), { exclusive: true, command: "test" });
   t.after(() => log.close());

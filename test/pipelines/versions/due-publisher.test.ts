@@ -17,7 +17,7 @@ import { tiedLogits } from "../../fixtures/sorted-rows.js";
 const CLASSES = 4;
 const DAY_MS = 5;
 
-test("windows that are due together are versions one after the other, and each costs no look at all that are there", async () => {
+async function windowsDue() {
   const listed: string[] = [];
   const memory = openMemoryStore();
   const store = {
@@ -45,12 +45,17 @@ test("windows that are due together are versions one after the other, and each c
   let ids = 0;
   const newId = (): string => `id${ids++}`;
   const options = { store, card, stream: "images", scheduler, opener: openUri(), sheets: null, allow: ALL_ALLOWED };
-  const publisher = new DuePublisher({ ...options, nowMs, newId });
   const due = scheduler.dueAtEnd();
   assert.ok(due.length >= 6);
+  return { listed, store, options: { ...options, nowMs, newId }, due, frontier };
+}
+
+test("windows that are due together are versions one after the other, and each costs no look at all that are there", async () => {
+  const { listed, store, options, due, frontier } = await windowsDue();
+  const publisher = new DuePublisher(options);
   listed.length = 0;
-  const { published, refused } = await publisher.publish(due, frontier);
-  assert.deepEqual(refused, []);
+  const { published, refused, leftDue } = await publisher.publish(due, frontier);
+  assert.deepEqual([refused, leftDue], [[], 0]);
   assert.deepEqual(
     published.map(({ manifest }) => [
       manifest.number,
@@ -67,4 +72,16 @@ test("windows that are due together are versions one after the other, and each c
   const stored: number[] = [];
   for await (const manifest of listVersions(store, "days")) stored.push(manifest.number);
   assert.equal(stored.length, due.length);
+});
+
+test("a stop between two versions leaves the rest due, and says how many; the next call makes them", async () => {
+  const { options, due, frontier } = await windowsDue();
+  const stopping = new AbortController();
+  const onPublished = (): void => {
+    stopping.abort();
+  };
+  const made = await new DuePublisher({ ...options, onPublished }).publish(due, frontier, stopping.signal);
+  assert.deepEqual([made.published.length, made.leftDue], [1, due.length - 1]);
+  const rest = await new DuePublisher(options).publish(due.slice(1), frontier, new AbortController().signal);
+  assert.deepEqual([rest.published.length, rest.leftDue], [due.length - 1, 0]);
 });
