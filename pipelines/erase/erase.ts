@@ -15,6 +15,7 @@ import type { ImageLabel } from "../../schemas/image-label.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { freeRetired } from "../collect/retire-versions.js";
+import { deleteDeltas } from "./delete-deltas.js";
 import { redactVersion, type RedactedVersion } from "./redact-version.js";
 
 const STOPPED = "The erasure was stopped. What is recorded as erased stays so; run `sluice erase` again to go on.";
@@ -153,6 +154,8 @@ export async function erase(options: EraseOptions): Promise<Erased> {
         refused.push(error);
       }
     }
+    // Behind the files, for a publisher may have written one meanwhile.
+    if (!dryRun && all.size > 0) await deleteDeltas(store, dataset);
   }
   const known = new Set(records.map(({ sha256 }) => sha256));
   const images = [...new Set(digests)].map((sha256) => ({

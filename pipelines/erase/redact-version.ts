@@ -104,8 +104,6 @@ export async function redactVersion(options: RedactOptions): Promise<RedactedVer
     anew.push(one);
     sized.set(file.key, await measured(one));
   }
-  // Deltas that tell of the images' rows are caches: who follows the dataset reads this version whole.
-  for (const one of [number, number + 1]) await store.delete(keys.delta(dataset, one));
   await say(options, manifest, [...sized.values()], found.absent);
   // What was measured is what is written: the sources are the same until the last of them.
   for (const { file, chunks } of [...anew, ...written])

@@ -86,7 +86,7 @@ export interface WrittenDelta {
 }
 
 /**
- * Writes a version's delta where there is none. null: there is no version before it that can be read. Throws what the store and reading the
+ * Writes a version's delta where there is none. null: there is no version before it that can be read, or an erasure is at work. Throws what the store and reading the
  * version's index throw.
  */
 export async function writeDelta(store: Store, after: Manifest): Promise<WrittenDelta | null> {
@@ -100,7 +100,14 @@ export async function writeDelta(store: Store, after: Manifest): Promise<Written
   const chunks: Uint8Array[] = [];
   for await (const chunk of deltaFile(deltaRows(store, before, after))) chunks.push(chunk);
   await store.putIfAbsent(key, Buffer.concat(chunks));
-  return delta;
+  // An erasure that began meanwhile may have deleted the deltas by now, and this one has rows that it was to take out.
+  const isAsRead = async (one: Manifest): Promise<boolean> => {
+    const now = await standingVersion(store, one.dataset, one.number);
+    return JSON.stringify(now?.files) === JSON.stringify(one.files);
+  };
+  if ((await isAsRead(before)) && (await isAsRead(after))) return delta;
+  await store.delete(key);
+  return null;
 }
 
 async function standingVersion(store: Store, dataset: string, number: number): Promise<Manifest | null> {

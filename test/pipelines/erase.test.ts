@@ -48,6 +48,8 @@ before(async () => {
   await store.close();
   // A delta that tells of the image, as a dataset with `deltas: true` has it.
   site.objects.set(keys.delta("d", 1), Buffer.from(image.uri));
+  // One says that it left, and the version that had it is no more.
+  site.objects.set(keys.delta("d", 7), Buffer.from(image.uri));
   const files = (await readdir(pictures, { recursive: true, withFileTypes: true })).filter((one) => one.isFile());
   const all = await Promise.all(files.map((one) => readFile(join(one.parentPath, one.name))));
   const own = await readFile(new URL(image.uri));
