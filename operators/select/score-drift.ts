@@ -21,13 +21,13 @@ export function scoreDrift(
     number,
   ];
   if (rowsNow === 0 || rowsBefore === 0) return null;
+  const seen = labels.flatMap((_, index) => (now[index]!.length + before[index]!.length > 0 ? [index] : []));
   // Half an image each, so that a class that is new or gone counts, and not without bound.
-  const share = (count: number, rows: number): number => (count + 0.5) / (rows + 0.5 * labels.length);
-  const moves = labels.map((_, index) => {
+  const share = (count: number, rows: number): number => (count + 0.5) / (rows + 0.5 * seen.length);
+  const moves = seen.map((index) => {
     const [p, q] = [share(now[index]!.length, rowsNow), share(before[index]!.length, rowsBefore)];
     return { index, move: (p - q) * Math.log(p / q) };
   });
-  const seen = labels.filter((_, index) => now[index]!.length + before[index]!.length > 0).length;
   const classes = [...moves]
     .sort((a, b) => b.move - a.move || a.index - b.index)
     .slice(0, NAMED)
@@ -47,7 +47,7 @@ export function scoreDrift(
     rowsBefore,
     psi: moves.reduce((sum, { move }) => sum + move, 0),
     // The index is about a chi-squared of seen - 1 degrees, times this.
-    psiByChance: Math.max(0, seen - 1) * eitherSide,
+    psiByChance: Math.max(0, seen.length - 1) * eitherSide,
     ks: kolmogorovSmirnov(now.flat(), before.flat()),
     ksByChance: RARELY * Math.sqrt(eitherSide),
     classes,

@@ -45,6 +45,15 @@ test("samples of the same stream are not called drifted, of few and of many clas
   }
 });
 
+test("equal shares are no drift where hardly any class of many has images, and few images came", () => {
+  const seen = (count: number): number[][] =>
+    names(1000).map((_, index) => Array<number>(index < 10 ? count : 0).fill(0.5));
+  const drift = scoreDrift(seen(100), seen(2000), names(1000))!;
+  assert.deepEqual([drift.rowsNow, drift.rowsBefore], [1000, 20_000]);
+  assert.ok(drift.psi < 0.05, `PSI ${drift.psi}`);
+  assert.ok(drift.classes.every(({ now }) => now === 0.1));
+});
+
 test("another share of a class is found by PSI, other scores by KS, and the class that moved most is named first", () => {
   const before = drawn(1, 5000, 10);
   const shifted = scoreDrift(drawn(2, 3000, 10, { lean: 9 }), before, names(10))!;
