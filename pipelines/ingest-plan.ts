@@ -44,7 +44,7 @@ export async function planIngest(options: IngestPlanOptions): Promise<IngestPlan
   const folder = await mkdtemp(join(tmpdir(), "sluice-plan-"));
   try {
     const workspace = await openWorkspace(
-      { ...config, data: folder, kafka: undefined, s3: undefined },
+      { ...config, datasets: config.datasets.map(foreseen), data: folder, kafka: undefined, s3: undefined },
       "sluice ingest --plan",
     );
     try {
@@ -71,6 +71,13 @@ export async function planIngest(options: IngestPlanOptions): Promise<IngestPlan
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A dataset without what a sample in a folder of its own cannot tell: what other teachers think of the images. */
+function foreseen(dataset: Dataset): Dataset {
+  const { where } = dataset.select;
+  if (where?.scores === undefined) return dataset;
+  return { ...dataset, select: { ...dataset.select, where: { ...where, scores: undefined } } };
 }
 
 /** Draws images at random, each with the same chance, and puts them into a random order. Returns how many there are, too. */
@@ -164,7 +171,7 @@ async function planOf(
   const times = images / drawn;
   const datasets: PlannedDataset[] = [];
   let keptImages = 0;
-  for (const dataset of config.datasets) {
+  for (const dataset of options.config.datasets) {
     const expected = await expectedRows(options, store, dataset, { images, drawn });
     datasets.push(expected.planned);
     keptImages = Math.max(keptImages, expected.kept);
@@ -237,6 +244,7 @@ async function expectedRows(
       dataset: dataset.name,
       rows: classes.reduce((sum, one) => sum + one.rows, 0),
       full: classes.filter((one) => one.rows >= one.k).length,
+      notForeseen: dataset.select.where?.scores === undefined ? [] : ["select.where.scores"],
       classes,
     },
     // An image stands in several classes.

@@ -31,6 +31,8 @@ export interface PlannedDataset {
   readonly rows: number;
   /** Classes that are expected to have K */
   readonly full: number;
+  /** Conditions that the plan leaves out: they take images away of which it does not know */
+  readonly notForeseen: readonly string[];
   readonly classes: readonly PlannedClass[];
 }
 

@@ -1,6 +1,8 @@
+import { InvalidArgumentError } from "commander";
 import type { Declarations } from "../../pipelines/open/declare.js";
 import type { MemoryEstimate } from "../../pipelines/flow/memory-estimate.js";
 import type { Config } from "../../schemas/config.js";
+import { counted } from "../../schemas/counted.js";
 import type { Dataset } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
@@ -78,7 +80,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option(
       "--budget <duration>",
       "stop in order after 90s, 30m, 2h …; the same command goes on from there",
-      durationArgument,
+      budgetArgument,
     )
     .option(
       "--gateway-port <n>",
@@ -160,7 +162,11 @@ export const declare: DeclareCommand = (command, invocation) => {
           if (selected === null || flags.follow === true || flags.budget !== undefined) throw planAlone();
           const { planIngest } = await import("../../pipelines/ingest-plan.js");
           const looked = await openSource(config, paths, { ...openingOf(selected.source), kept: null });
-          const scoring = await openScoring(withOwnSource(config, selected.source), note, { teacher: first.teacher });
+          const scoring = await openScoring(withOwnSource(config, selected.source), note, {
+            teacher: first.teacher,
+            // Its rate is that of the long run.
+            beforeThreads: 0,
+          });
           try {
             const begunMs = process.uptime() * 1000;
             const asked = { ...scoring, config, source: looked, images: flags.sample, seed: 1, begunMs };
@@ -215,7 +221,7 @@ export const declare: DeclareCommand = (command, invocation) => {
                 onWarning: warn,
               }).finally(() => control.close());
             const { result, changed } = await withTeachers(follow, AbortSignal.any([stop, spent]), ingesting);
-            const { counts, stopped, engine, frontier, published, refused, late, stages } = result;
+            const { counts, stopped, engine, frontier, published, refused, leftDue, late, stages } = result;
             if (changed && !stop.aborted && !spent.aborted) {
               note(ingestCounts(counts));
               return true;
@@ -234,11 +240,17 @@ export const declare: DeclareCommand = (command, invocation) => {
               refused: refused.map(({ dataset, error }) => ({ dataset, code: error.code, message: error.message })),
               late,
             };
-            if (stopped && !stop.aborted && published.length === 0 && flags.follow !== true) {
+            const isCut = published.length === 0 || leftDue > 0;
+            if (stopped && !stop.aborted && isCut && flags.follow !== true) {
+              const made = published.map(({ manifest: { dataset, number } }) => `${dataset}/${number}`);
+              const told =
+                made.length === 0
+                  ? "nothing was published"
+                  : `of what was due, ${made.join(", ")} ${made.length === 1 ? "was" : "were"} published, and ${counted(leftDue, "more version is", "more versions are")} due`;
               throw new SluiceError(
                 "E_BUDGET",
-                `Stopped after ${durationText(flags.budget ?? 0)}, as --budget says. ${ingestCounts(counts)} What was scored is archived; nothing was published. The same command goes on from there.`,
-                object,
+                `Stopped after ${durationText(flags.budget ?? 0)}, as --budget says. ${ingestCounts(counts)} What was scored is archived; ${told}. The same command goes on from there.`,
+                { ...object, leftDue },
               );
             }
             if (stop.aborted && flags.follow !== true) {
@@ -290,6 +302,16 @@ export const declare: DeclareCommand = (command, invocation) => {
       });
     });
 };
+
+/** Node's timers reach no further than some 24.8 days: a later one would fire at once. */
+const MOST_BUDGET_MS = 24 * 86_400_000;
+
+/** For commander. */
+function budgetArgument(text: string): number {
+  const budgetMs = durationArgument(text);
+  if (budgetMs <= MOST_BUDGET_MS) return budgetMs;
+  throw new InvalidArgumentError("Expected 24d at most; without --budget nothing ends a run but its source.");
+}
 
 /** Aborts when the time that was given is over; never where none was. */
 function budgetOf({ budget }: IngestFlags): AbortSignal {

@@ -20,11 +20,12 @@ export function planText(plan: IngestPlan, source: string): string {
   ].join("\n");
 }
 
-function datasetLines({ dataset, rows, full, classes }: PlannedDataset): string[] {
+function datasetLines({ dataset, rows, full, notForeseen, classes }: PlannedDataset): string[] {
   const emptiest = [...classes].sort((a, b) => a.rows / a.k - b.rows / b.k).slice(0, CLASSES_PRINTED);
   return [
     "",
     `Dataset ${dataset}: ${counted(rows, "row")} expected, ${countText(full)} of ${counted(classes.length, "class", "classes")} full`,
+    ...notForeseen.map((one) => `  not foreseen: ${one}, by which there may be fewer`),
     tableText(
       ["class", "label", "rows", "from", "to", "K"],
       emptiest.map((one) => [String(one.class), one.label, one.rows, one.least, one.most, one.k]),

@@ -40,6 +40,8 @@ export interface OpenScoringOptions {
   readonly teacher?: LoadedTeacher;
   /** Whether the datasets' states are kept in this process. Default true. */
   readonly keepsStates?: boolean;
+  /** Images that are decoded in the caller's thread before others are started */
+  readonly beforeThreads?: number | undefined;
   /** Where it is remembered what classes are called; by default they are called as the card says */
   readonly names?: { readonly store: Store; readonly renaming: Renaming };
 }
@@ -52,7 +54,7 @@ export interface OpenScoringOptions {
 export async function openScoring(
   config: Config,
   onNote: (line: string) => void = () => undefined,
-  { keepsStates = true, names, teacher: given }: OpenScoringOptions = {},
+  { keepsStates = true, names, teacher: given, beforeThreads }: OpenScoringOptions = {},
 ): Promise<ScoringParts> {
   const loaded = given ?? (await namedTeacher(config));
   const teacher = names === undefined ? loaded : await withStoredNames(names.store, loaded, names.renaming, onNote);
@@ -62,7 +64,12 @@ export async function openScoring(
   const { name, version, backend, device, batch } = engine.info;
   onNote(`engine: ${name} ${version} on ${backend} (${device}), batch ${batch}`);
   const parts = publishingParts(config);
-  const decoding = new DecodePool({ decoder: parts.decoder, card: teacher.card, config: config.decode });
+  const decoding = new DecodePool({
+    decoder: parts.decoder,
+    card: teacher.card,
+    config: config.decode,
+    ...(beforeThreads === undefined ? {} : { beforeThreads }),
+  });
   const close = async (): Promise<void> => {
     await Promise.all([engine.close(), decoding.close()]);
   };

@@ -49,6 +49,26 @@ test("a small sample gives the same plan each time, with ranges; a plan of nothi
   assert.equal((await place.sluice("ingest", "--teacher", "teacher", "--plan")).code, 2);
 });
 
+test("a plan leaves out conditions on other teachers' scores, and says so", async (t) => {
+  const scores = `[{ teacher: "${"ab".repeat(32)}", class: 0, least: 0.5 }]`;
+  const datasets = `[{ name: agreed, select: { k: 5, p: 2, where: { scores: ${scores} } } }, { name: other, select: { k: 5, p: 2 } }]`;
+  const place = await CommandFolder.make({ images: 20, datasets }, t);
+  const plan = await place.json<IngestPlan>("ingest", "pictures", "--plan");
+  const [agreed, other] = plan.datasets;
+  assert.deepEqual([agreed!.notForeseen, other!.notForeseen], [["select.where.scores"], []]);
+  assert.deepEqual(agreed!.classes, other!.classes);
+  assert.match((await place.sluice("ingest", "pictures", "--plan")).out, /^ {2}not foreseen: select\.where\.scores/m);
+});
+
+test("a budget beyond what a timer holds is refused", async (t) => {
+  const place = await CommandFolder.make({ images: 1 }, t);
+  for (const budget of ["25d", "4w"]) {
+    const { code, err } = await place.sluice("ingest", "pictures", "--teacher", "teacher", "--budget", budget);
+    assert.equal(code, 2, err);
+    assert.match(err, /E_USAGE.*24d at most/);
+  }
+});
+
 test("a budget that is used up ends the run in order, with a code of its own; the same command goes on and publishes", async (t) => {
   const place = await CommandFolder.make({ images: 60 }, t);
   const call = ["ingest", "pictures", "--teacher", "teacher", "--k", "5", ...ENGINE];
