@@ -24,7 +24,7 @@ export interface DriftOptions {
 
 /**
  * How what was archived between a version's frontier and a later one differs from what was archived before. null where they cannot be compared: another teacher or
- * stream, nothing on one side, or an archive that has too little to tell the best class. Throws E_STORE_IO.
+ * stream, nothing before, or an archive that has too little to tell the best class. Throws E_STORE_IO.
  */
 export async function driftSince(
   { store, card, stream, select, frontier }: DriftOptions,
@@ -38,8 +38,13 @@ export async function driftSince(
     if (from > origin) before!.push({ partition, origin, from: origin, end: from });
     if (end > from) now!.push({ partition, origin, from, end });
   }
-  const archive = new ArchiveReader(store, { teacher, stream });
   const ranked = ranking(select, card);
+  // Nothing has come since: what was found of the same images holds still.
+  if (now!.length === 0) {
+    const { drift } = since.provenance;
+    return drift?.classes.every((one) => ranked.labels[one.class] === one.label) === true ? drift : null;
+  }
+  const archive = new ArchiveReader(store, { teacher, stream });
   const best = async (ranges: readonly SampledRange[]): Promise<number[][]> => {
     const found: number[][] = ranked.labels.map(() => []);
     await sampleArchive(archive, ranges, MOST_READ, (batch) => {

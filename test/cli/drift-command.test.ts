@@ -48,6 +48,11 @@ test("a version says how what came since the one before differs, and status warn
     /^ {4}drift +warning: PSI \d\.\d\d, KS \d\.\d\d of 80 looked at since version 1, PSI.* beyond the dataset's limits: \S.* to \d+\.\d %/m,
   );
   assert.match((await place.sluice("versions", "show", "watched/latest")).out, /^ {2}drift +PSI/m);
+  // Another version of the same images tells of the same drift.
+  await place.sluice("datasets", "set", "watched", "k=7");
+  assert.equal((await place.json<{ outcome: string }>("rebuild", "watched")).outcome, "created");
+  assert.deepEqual((await manifest("watched")).provenance.drift, drift);
+  assert.ok((await place.json<Seen>("status")).teachers[0]!.datasets[0]!.drift!.beyond.includes("psi"));
   // The limits are no part of what a version is.
   await place.sluice("datasets", "set", "watched", "drift={psi: 9, ks: 1}");
   assert.equal((await place.json<{ outcome: string }>("rebuild", "watched")).outcome, "unchanged");
