@@ -46,7 +46,7 @@ export async function openConsole(options: OpenConsoleOptions): Promise<Console>
     manifests: new HeldManifests(store, nowMs),
     groups,
     drawn: new DrawnRows(groups),
-    walls: new ClassWalls(store, groups, stream),
+    walls: new ClassWalls(store, groups, stream, nowMs),
     held: new HeldSelections({
       store,
       // Half for rankings; the other half for rows that are looked at, and for what else runs here.

@@ -63,6 +63,9 @@ const CLASSES_HELD = 4;
 /** Images that another teacher is asked of at once: an archive's runs are looked into one by one */
 const MOST_ASKED = 4000;
 
+/** How long another teacher's opinions stand while its archive grows, ms */
+const OPINIONS_STAND_MS = 30_000;
+
 /** What is shown, before its rows are read. */
 interface Item {
   /** In the class's list */
@@ -73,6 +76,13 @@ interface Item {
   readonly other?: OtherOpinion;
 }
 
+/** In its order */
+interface Shown {
+  readonly items: readonly Item[];
+  /** As a page's */
+  readonly note: string | null;
+}
+
 /** Reads walls: a class as the archive ranks it now, its rows taken from the version's index where that has them. */
 export class ClassWalls {
   readonly #store: Store;
@@ -80,9 +90,13 @@ export class ClassWalls {
   readonly #stream: string;
   readonly #byIdentity = new HeldAnswers<KnownRows>(CLASSES_HELD);
   readonly #images = new HeldAnswers<readonly WallImage[]>(CLASSES_HELD);
+  readonly #compared = new HeldAnswers<Shown>(CLASSES_HELD);
   readonly #outOfVersion = new HeldAnswers<ReadonlyMap<string, LeftOut>>(CLASSES_HELD);
 
-  constructor(store: Store, groups: IndexGroups, stream: string) {
+  readonly #nowMs: () => number;
+
+  constructor(store: Store, groups: IndexGroups, stream: string, nowMs: () => number) {
+    this.#nowMs = nowMs;
     this.#store = store;
     this.#groups = groups;
     this.#stream = stream;
@@ -194,22 +208,14 @@ export class ClassWalls {
     return { held, stream: this.#stream, classIndex, standing: await held.standing(classIndex), known };
   }
 
-  async #shown(
-    ranked: RankedClass,
-    filter: WallFilter,
-    k: number,
-  ): Promise<{ readonly items: readonly Item[]; readonly shownKept: number; readonly note: string | null }> {
+  async #shown(ranked: RankedClass, filter: WallFilter, k: number): Promise<Shown & { readonly shownKept: number }> {
     const { items, note } = await this.#items(ranked, filter, k);
     return { items, note, shownKept: items.filter((item) => item.leftOut === undefined && item.place < k).length };
   }
 
-  /** What is shown, in its order. */
-  async #items(
-    ranked: RankedClass,
-    filter: WallFilter,
-    k: number,
-  ): Promise<{ readonly items: readonly Item[]; readonly note: string | null }> {
-    const { standing, held, classIndex } = ranked;
+  /** What is shown. That for which hashes or another archive are read is worked out once for all its pages. */
+  async #items(ranked: RankedClass, filter: WallFilter, k: number): Promise<Shown> {
+    const { standing, held } = ranked;
     if (filter.show === "left-out") {
       const before = (at: number): number => standing.places.findIndex((place) => place > at);
       const items = standing.leftOut.map(({ at, why }) => {
@@ -224,19 +230,19 @@ export class ClassWalls {
       items = items.filter(({ at }) => isShown(all[at]!, filter));
     }
     if (filter.show === "all") return { items, note: null };
-    const hashes = await held.hashesOf(standing.rows);
-    if (filter.show === "like") {
-      const placeOf = new Map(items.map(({ at, place }) => [at, place]));
-      const distance = held.dataset.select.near?.distance ?? LIKE_DISTANCE;
-      const groups = likeImages(hashes, [...placeOf.keys()], distance);
-      const together = groups.flatMap((group) =>
-        group.map((at) => ({ at, place: placeOf.get(at)!, group: placeOf.get(group[0]!)! })),
-      );
-      return { items: together, note: `${distance} of 256 bits apart at most` };
-    }
+    const name = [held.name, held.generation, ranked.classIndex, k, JSON.stringify(filter)].join("/");
+    if (filter.show === "like") return this.#compared.get(name, 1, () => likeItems(ranked, items));
     const others = await otherTeachers(this.#store, this.#stream, held.archive.archive.teacher);
     const other = others.find(({ digest }) => digest === (filter.other ?? digest));
     if (other === undefined) return { items: [], note: "no other teacher has scored this stream" };
+    const turn = Math.floor(this.#nowMs() / OPINIONS_STAND_MS);
+    return this.#compared.get(`${name}/${other.digest}/${turn}`, 1, () => this.#differing(ranked, items, k, other));
+  }
+
+  /** Those of items that another teacher takes for something else. */
+  async #differing(ranked: RankedClass, items: readonly Item[], k: number, other: OtherTeacher): Promise<Shown> {
+    const { standing, held, classIndex } = ranked;
+    const hashes = await held.hashesOf(standing.rows);
     // Those around the cut-off, where a second opinion is worth most.
     const near = items.toSorted((a, b) => Math.abs(a.place - k) - Math.abs(b.place - k)).slice(0, MOST_ASKED);
     const digestOf = (at: number): string => digestText(hashes, at);
@@ -281,6 +287,18 @@ export class ClassWalls {
     const mine = [...out].filter(([name]) => name.startsWith(`${classIndex} `));
     return new Map(mine.map(([, one]) => [one.sha256, one]));
   }
+}
+
+/** Items that look the same, together. */
+async function likeItems({ standing, held }: RankedClass, items: readonly Item[]): Promise<Shown> {
+  const hashes = await held.hashesOf(standing.rows);
+  const placeOf = new Map(items.map(({ at, place }) => [at, place]));
+  const distance = held.dataset.select.near?.distance ?? LIKE_DISTANCE;
+  const groups = likeImages(hashes, [...placeOf.keys()], distance);
+  const together = groups.flatMap((group) =>
+    group.map((at) => ({ at, place: placeOf.get(at)!, group: placeOf.get(group[0]!)! })),
+  );
+  return { items: together, note: `${distance} of 256 bits apart at most` };
 }
 
 /** How many were left out for each image that they are like. */
