@@ -3,9 +3,9 @@ export function withAwsDefaults(
   root: Record<string, unknown>,
   environment: Readonly<Record<string, string | undefined>>,
 ): Record<string, unknown> {
-  const s3 = root["s3"];
-  if (typeof s3 !== "object" || s3 === null || Array.isArray(s3)) return root;
-  const settings = { ...s3 } as Record<string, unknown>;
+  const s3 = objectOf(root["s3"]);
+  if (s3 === null) return root;
+  const settings = { ...s3 };
   const set = (name: string, ...variables: readonly (string | undefined)[]): void => {
     const value = variables.find((one) => one !== undefined && one !== "");
     if (value !== undefined) settings[name] ??= value;
@@ -27,9 +27,11 @@ export function withAwsDefaults(
     AWS_CONFIG_FILE: configFile,
     AWS_EC2_METADATA_SERVICE_ENDPOINT: instanceEndpoint,
   } = environment;
-  const isSaid = ["accessKey", "secretKey", "role", "profile", "instanceMetadata"].some(
-    (name) => settings[name] !== undefined,
-  );
+  // A role without a token says what is taken on, and not by whose keys.
+  const isSaid =
+    ["accessKey", "secretKey", "profile"].some((name) => settings[name] !== undefined) ||
+    settings["instanceMetadata"] === true ||
+    objectOf(settings["role"])?.["tokenFile"] !== undefined;
   // A token belongs to its key: none is put to a key that was said elsewhere.
   if (!isSaid) {
     set("accessKey", id);
@@ -38,10 +40,11 @@ export function withAwsDefaults(
   }
   // As for AWS's own tools keys come first, then a web identity, then a profile.
   const isWithoutKeys = !isSaid && settings["accessKey"] === undefined;
-  if (isWithoutKeys && tokenFile !== undefined && tokenFile !== "") settings["role"] = { tokenFile };
+  if (isWithoutKeys && tokenFile !== undefined && tokenFile !== "")
+    settings["role"] = { ...objectOf(settings["role"]), tokenFile };
   else if (isWithoutKeys) set("profile", profile);
-  const role = settings["role"];
-  if (typeof role === "object" && role !== null && !Array.isArray(role)) {
+  const role = objectOf(settings["role"]);
+  if (role !== null) {
     const known = Object.entries({ arn, session, sts }).filter(([, value]) => value !== undefined && value !== "");
     settings["role"] = { ...Object.fromEntries(known), ...role };
   }
@@ -52,4 +55,8 @@ export function withAwsDefaults(
   const own = settings["region"];
   set("endpoint", ofS3, ofAll, typeof own === "string" ? `https://s3.${own}.amazonaws.com` : undefined);
   return { ...root, s3: settings };
+}
+
+function objectOf(value: unknown): Record<string, unknown> | null {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
 }

@@ -74,10 +74,12 @@ async function ofRole(
 }
 
 /** STS is Amazon's by the region, and otherwise the store's own: MinIO answers for both. */
-function stsRole(s3: S3Config, arn: string | undefined, session = "sluice") {
+export function stsRole(s3: S3Config, arn: string | undefined, session = "sluice") {
   const { endpoint, role, region, ca } = s3;
-  const isAmazons = /\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname);
-  const own = isAmazons ? `https://sts.${region ?? "us-east-1"}.amazonaws.com` : endpoint;
-  const trusted = ca === undefined || isAmazons ? {} : { ca: pemFile("s3.ca", ca) };
+  // China's servers have a domain of their own, and no others know their roles.
+  const amazons = /\.(amazonaws\.com(?:\.cn)?)$/.exec(new URL(endpoint).hostname)?.[1];
+  const usual = amazons === "amazonaws.com.cn" ? "cn-north-1" : "us-east-1";
+  const own = amazons === undefined ? endpoint : `https://sts.${region ?? usual}.${amazons}`;
+  const trusted = ca === undefined || amazons !== undefined ? {} : { ca: pemFile("s3.ca", ca) };
   return { arn, endpoint: role?.sts ?? own, session, ...trusted };
 }

@@ -127,8 +127,9 @@ export class S3Bucket {
     return this.prefix + key;
   }
 
+  /** What a request of any kind failed with; one that the store refused for keys that are over may be tried again. */
   failure(error: unknown, action: StoreAction, key: string): SluiceError {
-    return s3Failure(error, action, key, this.place);
+    return this.#renewed(error, s3Failure(error, action, key, this.place));
   }
 
   /** Tries within bounds; what it throws is a SluiceError. */
@@ -138,7 +139,7 @@ export class S3Bucket {
       try {
         return await attempt();
       } catch (error) {
-        throw this.#renewed(error, this.failure(error, action, key));
+        throw this.failure(error, action, key);
       }
     });
   }

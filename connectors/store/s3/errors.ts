@@ -13,7 +13,9 @@ const ACCESS: ReadonlySet<string> = new Set([
   "XAdminUserNotFound",
   "SignatureDoesNotMatch",
   "InvalidToken",
+  "InvalidTokenId",
   "ExpiredToken",
+  "ExpiredTokenException",
   "AuthorizationHeaderMalformed",
   "RequestTimeTooSkewed",
 ]);

@@ -19,10 +19,12 @@ export interface KeySource {
 const LEFT_MS = 5 * 60_000;
 /** Those that do not say when they end: a file may be written anew at any time, ms */
 const READ_AGAIN_MS = 30_000;
+/** Where nobody gave new ones, those that are held are used for so long before the next look, ms */
+const LOOK_AGAIN_MS = 15_000;
 
 /** Reads keys when they are first needed, and again before they end; calls at the same time share a read. */
 export function renewedKeys(read: () => Promise<S3Keys>, nowMs: () => number): KeySource {
-  let known: { readonly keys: S3Keys; readonly renewMs: number } | null = null;
+  let known: { readonly keys: S3Keys; renewMs: number } | null = null;
   let reading: Promise<S3Keys> | null = null;
   const readNow = async (): Promise<S3Keys> => {
     const readMs = nowMs();
@@ -43,9 +45,10 @@ export function renewedKeys(read: () => Promise<S3Keys>, nowMs: () => number): K
       try {
         return await reading;
       } catch (error) {
-        // Who gives keys may be away for a moment: those that are held still open the store.
-        if (held !== null && held.keys.expiresMs !== null && nowMs() < held.keys.expiresMs) return held.keys;
-        throw error;
+        // Who gives keys may be away, or a file be half written: those that are held still open the store, until it refuses them.
+        if (held === null || known !== held || nowMs() >= (held.keys.expiresMs ?? Infinity)) throw error;
+        held.renewMs = nowMs() + LOOK_AGAIN_MS;
+        return held.keys;
       }
     },
     forget() {
