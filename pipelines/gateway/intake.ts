@@ -27,6 +27,8 @@ export interface IntakeLog {
 
 export interface IntakeOptions {
   readonly log: IntakeLog;
+  /** What the senders' keys hold in: the stream, and the log that has it */
+  readonly scope: string;
   readonly partitions: number;
   /** Records that are appended together have about so many bytes at most: one batch of the log */
   readonly maxBatchBytes: number;
@@ -97,7 +99,7 @@ export class Intake {
     const taken =
       image.key === null
         ? await this.#appendNew({ record, key: null, content })
-        : await this.#takeKeyed(image.key, { record, key: keyDigest(image.key), content });
+        : await this.#takeKeyed(image.key, { record, key: keyDigest(this.#options.scope, image.key), content });
     this.#account.give();
     if (taken.known) this.#account.know();
     else this.#account.take();
@@ -121,7 +123,9 @@ export class Intake {
 
   async #takeKeyed(name: string, keyed: KeyedRecord & { readonly key: Uint8Array }): Promise<TakenImage> {
     const id = Buffer.from(keyed.key).toString("hex");
-    const before = (await this.#underWay.get(id)) ?? this.#options.log.sent(keyed.key);
+    // Nothing is waited for between a look that finds nothing and the note that it is under way.
+    const underWay = this.#underWay.get(id);
+    const before = underWay === undefined ? this.#options.log.sent(keyed.key) : await underWay;
     if (before !== null) {
       if (Buffer.compare(before.content, keyed.content) !== 0) throw otherImage(name, before);
       return { partition: before.partition, offset: before.offset, known: true };

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { EmbeddedLog } from "../../connectors/log/embedded/embedded-log.js";
+import type { EmbeddedTable } from "../../connectors/log/embedded/embedded-table.js";
 import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import { ErasedImages } from "../../operators/archive/erased-images.js";
@@ -37,8 +38,9 @@ export async function openFolderIntake(
   const { stream, decode } = config;
   await log.ensureTopic(stream, config.partitions);
   const keys = log.table(KEYS);
+  const { scope, sent } = await sentIn(log, stream, keys);
   const into: IntakeLog = {
-    sent: (key) => placeIn(keys.get(key)),
+    sent,
     append: (partition, records) =>
       log.transaction((transaction) => {
         const appended = records.map(({ record }) => record);
@@ -53,6 +55,7 @@ export async function openFolderIntake(
   const intake = new Intake({
     ...told,
     log: into,
+    scope,
     partitions,
     maxBatchBytes: 8 * BATCH_BYTES,
     maxImageBytes: decode.maxBytes,
@@ -91,8 +94,9 @@ export async function openTopicIntake(
     log = opened;
     const partitions = (await opened.ends(stream)).length;
     const keys = remembered.table(KEYS);
+    const { scope, sent } = await sentIn(opened, stream, keys);
     const into: IntakeLog = {
-      sent: (key) => placeIn(keys.get(key)),
+      sent,
       append: async (partition, records) => {
         const appended = records.map(({ record }) => record);
         const first = await opened.append(stream, partition, appended);
@@ -108,6 +112,7 @@ export async function openTopicIntake(
     const intake = new Intake({
       ...told,
       log: into,
+      scope,
       partitions,
       maxBatchBytes,
       maxImageBytes,
@@ -121,6 +126,18 @@ export async function openTopicIntake(
   }
 }
 
-function placeIn(bytes: Uint8Array | undefined): ReturnType<IntakeLog["sent"]> {
-  return bytes === undefined ? null : decodeSentPlace(bytes);
+/** Which of the keys are of this log: one that was made anew knows nothing of what was sent into the old one. */
+async function sentIn(
+  log: Pick<KafkaLog | EmbeddedLog, "identity">,
+  stream: string,
+  keys: EmbeddedTable,
+): Promise<Pick<IntakeLog, "sent"> & { readonly scope: string }> {
+  const { id } = await log.identity(stream);
+  return {
+    scope: `${stream}\0${id ?? ""}`,
+    sent: (key) => {
+      const bytes = keys.get(key);
+      return bytes === undefined ? null : decodeSentPlace(bytes);
+    },
+  };
 }

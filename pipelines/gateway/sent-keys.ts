@@ -10,9 +10,9 @@ export interface SentPlace {
 
 const CONTENT_BYTES = 16;
 
-/** Keys are of any length; their digests stand for them. */
-export function keyDigest(key: string): Uint8Array {
-  return createHash("sha256").update(key).digest();
+/** Keys are of any length; their digests stand for them. The same key in another stream, or another log, is another one. */
+export function keyDigest(scope: string, key: string): Uint8Array {
+  return createHash("sha256").update(`${scope}\0${key}`).digest();
 }
 
 export function encodeSentPlace({ partition, offset, content }: SentPlace): Uint8Array {

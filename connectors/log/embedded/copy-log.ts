@@ -16,6 +16,8 @@ export type ChangeRecord = (record: StoredRecord, place: RecordPlace | null) => 
 
 /** What is written at once */
 const AT_ONCE = { entries: 1000, sizeBytes: 8 * 1024 * 1024 };
+/** What senders' keys are remembered by: see `EmbeddedLog.table` */
+const SENT_KEYS = "table gateway keys";
 /** Every key is behind it */
 const FIRST_KEY = Buffer.from([0]);
 
@@ -33,7 +35,7 @@ export async function copyLog(from: LmdbFolder, folder: string, change: ChangeRe
   }
   const to = LmdbFolder.open(folder, false);
   try {
-    for (const name of ["meta", "records", "arrivals", "spared"]) {
+    for (const name of ["meta", "records", "arrivals", "spared", SENT_KEYS]) {
       const [source, target] = [from.table(name), to.table(name)];
       if (source === null || target === null) continue;
       const hasRecords = name === "records" || name === "spared";

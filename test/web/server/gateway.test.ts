@@ -5,6 +5,7 @@ import { test, type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
 import { openFolderIntake } from "../../../pipelines/gateway/open-intake.js";
 import { Intake, type IntakeLog, type KeyedRecord } from "../../../pipelines/gateway/intake.js";
+import type { ErasedImages } from "../../../operators/archive/erased-images.js";
 import { openWorkspace, type Workspace } from "../../../pipelines/open/workspace.js";
 import { configSchema } from "../../../schemas/config.js";
 import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
@@ -255,14 +256,15 @@ class HeldLog implements IntakeLog {
   }
 }
 
-function heldIntake(log: IntakeLog): Intake {
+function heldIntake(log: IntakeLog, erased: ErasedImages | null = null): Intake {
   return new Intake({
     log,
+    scope: "images",
     partitions: 1,
     maxBatchBytes: 1024 * 1024,
     maxImageBytes: MAX_BYTES,
     mayRefer: () => true,
-    erased: null,
+    erased,
     onAppended: () => undefined,
     nowMs: () => 77,
   });
@@ -352,4 +354,35 @@ test("a sender that asks first is told before it sends; one that goes away costs
   leaving.destroy();
   assert.equal((await senderTo(open)(bytesOf(2))).status, 200);
   assert.equal((await logged(workspace)).length, 1);
+});
+
+test("of one key that is sent twice at once one image is appended, and the other sending is told its place", async () => {
+  const log = new HeldLog();
+  const latch: (() => void)[] = [];
+  const erased = { size: 0, has: () => false, look: () => new Promise<void>((resolve) => latch.push(resolve)) };
+  const intake = heldIntake(log, erased as unknown as ErasedImages);
+  const image = { key: "a", bytes: bytesOf(1), uri: null, eventTimeMs: null, licence: null, origin: null };
+  const taking = [1, 2].map(() => intake.take({ ...image, traceparent: null }));
+  for (const go of latch) go();
+  await log.turn();
+  const taken = await Promise.all(taking);
+  assert.deepEqual(
+    taken.map(({ offset, known }) => [offset, known]),
+    [
+      [0, false],
+      [0, true],
+    ],
+  );
+  assert.equal(log.appends.flat().length, 1);
+});
+
+test("keys hold in one stream of one log: in another stream nothing is known under them", async (t) => {
+  const { workspace, config, send } = await site(t);
+  const headers = { "idempotency-key": "a" };
+  assert.equal((await send(bytesOf(1), headers)).body.taken, 1);
+  assert.equal((await send(bytesOf(1), headers)).body.known, 1);
+  const other = { store: workspace.store, config: { ...config, stream: "others" } };
+  const told = { nowMs: () => 77, onAppended: () => undefined };
+  const { intake } = await openFolderIntake(other, workspace.embedded!, told);
+  assert.equal((await senderTo(await gatewayTo(t, intake))(bytesOf(1), headers)).body.taken, 1);
 });
