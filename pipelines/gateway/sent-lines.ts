@@ -2,15 +2,21 @@ import { z } from "zod";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { SentImage } from "./sent-image.js";
 
+/** Characters that a sender's key, and what it says beside an image, may have */
+export const MOST_CHARACTERS = 1000;
+const MOST_OF_URI = 4096;
+/** Of what is wrong with a line so many characters are told */
+const FAULT_CHARACTERS = 300;
+
 /** One line: where the image lies, or its bytes in base64. */
 const lineSchema = z
   .strictObject({
-    key: z.string().min(1).optional(),
+    key: z.string().min(1).max(MOST_CHARACTERS).optional(),
     bytes: z.base64().optional(),
-    uri: z.string().min(1).optional(),
+    uri: z.string().min(1).max(MOST_OF_URI).optional(),
     eventTimeMs: z.int().nonnegative().optional(),
-    licence: z.string().optional(),
-    origin: z.string().optional(),
+    licence: z.string().max(MOST_CHARACTERS).optional(),
+    origin: z.string().max(MOST_CHARACTERS).optional(),
   })
   .refine(({ bytes, uri }) => bytes !== undefined || uri !== undefined, "expected bytes (base64), or a uri, or both");
 
@@ -75,7 +81,12 @@ function lineOf(text: string, number: number): SentImage | SluiceError | null {
     };
   } catch (cause) {
     const fault = cause instanceof z.ZodError ? z.prettifyError(cause) : messageOf(cause);
-    return refused("E_RECORD_SCHEMA", number, "an image as JSON", fault.replaceAll(/\s+/g, " "));
+    return refused(
+      "E_RECORD_SCHEMA",
+      number,
+      "an image as JSON",
+      fault.slice(0, FAULT_CHARACTERS).replaceAll(/\s+/g, " "),
+    );
   }
 }
 

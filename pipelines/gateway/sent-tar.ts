@@ -7,6 +7,7 @@ import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { PassedOverReason } from "../../schemas/source-account.js";
 import { tooLarge } from "./intake.js";
 import type { SentImage } from "./sent-image.js";
+import { MOST_CHARACTERS } from "./sent-lines.js";
 
 /** A member that is no image of a source */
 export interface PassedMember {
@@ -31,16 +32,22 @@ export async function* membersOf(
     for (let member = await members.next(); member !== null; member = await members.next()) {
       const name = shownPath(member.name).replace(/^(?:\.\/+)+/, "");
       const reason = member.kind === "file" ? reasonAgainst(name) : member.kind === "folder" ? "folderMark" : "notFile";
+      const key = common.key === null ? null : `${common.key}/${name}`;
       if (reason !== null) {
         // A folder of a tar is a mark, and nothing of the sender's.
         if (reason !== "folderMark") yield { passedOver: reason, name };
       } else if (member.sizeBytes > maxImageBytes) {
         const { code, message } = tooLarge(member.sizeBytes, maxImageBytes);
-        yield new SluiceError(code, `${message} It is ${name}.`, { name });
+        yield new SluiceError(code, `${message} It is ${name.slice(0, 300)}.`, { name });
+      } else if (key !== null && key.length > MOST_CHARACTERS) {
+        yield new SluiceError(
+          "E_RECORD_SCHEMA",
+          `Expected an Idempotency-Key and a member's name of together at most ${MOST_CHARACTERS} characters, found ${key.length} with ${name.slice(0, 100)}….`,
+        );
       } else {
         yield {
           ...common,
-          key: common.key === null ? null : `${common.key}/${name}`,
+          key,
           bytes: await members.read(),
           eventTimeMs: common.eventTimeMs ?? (member.mtimeMs > 0 ? Math.floor(member.mtimeMs) : null),
           uri: null,

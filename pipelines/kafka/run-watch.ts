@@ -102,10 +102,10 @@ class Watcher {
     const { log, stream, observer, onAppended } = this.#options;
     const partitions = (await log.ends(stream)).length;
     const images = new Map<number, LogRecord[]>();
-    const before = this.#totals();
+    const counts: (() => void)[] = [];
     for (const record of records) {
-      for (const notice of await this.#noticesOf(partition, record)) {
-        const image = this.#imageOf(notice);
+      for (const notice of await this.#noticesOf(partition, record, counts)) {
+        const image = this.#imageOf(notice, counts);
         if (image === null) continue;
         // An object's own partition: a notice that comes twice is known there by one scorer.
         const to = partitionOfKey(Buffer.from(image.headers["sluice-uri"] ?? ""), partitions);
@@ -118,6 +118,9 @@ class Watcher {
       observer?.take({ event: "log.appended", records: group.length });
       onAppended(this.#appended);
     }
+    // Notices whose append fails are read again, and counted then.
+    const before = this.#totals();
+    for (const count of counts) count();
     const after = this.#totals();
     observer?.take({
       event: "notices.read",
@@ -134,31 +137,35 @@ class Watcher {
     return { taken, passedOver: all - refused, refused };
   }
 
-  async #noticesOf(partition: number, record: StoredRecord): Promise<readonly BucketNotice[]> {
+  /** Puts into `counts` what is to be counted once the notices' images are appended. */
+  async #noticesOf(partition: number, record: StoredRecord, counts: (() => void)[]): Promise<readonly BucketNotice[]> {
     const { log, kafka, account, onWarning, nowMs } = this.#options;
     const topic = kafka.topics.events;
     const place = `${topic}/${partition}/${record.offset}`;
     try {
       const notices = decodeBucketNotices(record, { topic, partition });
       if (notices.length === 0) {
-        account.give();
-        account.passOver("testNotice", place);
+        counts.push(() => {
+          account.give();
+          account.passOver("testNotice", place);
+        });
       }
       return notices;
     } catch (error) {
       if (!isSluiceError(error, "E_RECORD_SCHEMA")) throw error;
       onWarning(error.message, error.code);
-      account.give();
-      account.passOver("refused", place);
+      counts.push(() => {
+        account.give();
+        account.passOver("refused", place);
+      });
       await tellRefused(record, { topic, partition }, error, { log, topic: kafka.topics.quarantine, nowMs });
       return [];
     }
   }
 
   /** null where the notice is of no image of the run, which is counted */
-  #imageOf({ what, bucket, key, timeMs, event }: BucketNotice): LogRecord | null {
+  #imageOf({ what, bucket, key, timeMs, event }: BucketNotice, counts: (() => void)[]): LogRecord | null {
     const { places, account, isStores } = this.#options;
-    account.give();
     const reason = this.#reasonOf(
       what,
       places.find((one) => one.bucket === bucket && key.startsWith(one.prefix)),
@@ -166,10 +173,16 @@ class Watcher {
       () => isStores(bucket, key),
     );
     if (reason !== null) {
-      account.passOver(reason, `s3://${bucket}/${key}${reason === "otherNotice" ? ` (${event})` : ""}`);
+      counts.push(() => {
+        account.give();
+        account.passOver(reason, `s3://${bucket}/${key}${reason === "otherNotice" ? ` (${event})` : ""}`);
+      });
       return null;
     }
-    account.take();
+    counts.push(() => {
+      account.give();
+      account.take();
+    });
     return encodeImageRecord(objectRecord(bucket, key, timeMs));
   }
 

@@ -10,6 +10,7 @@ import { openWorkspace, type Workspace } from "../../../pipelines/open/workspace
 import { configSchema } from "../../../schemas/config.js";
 import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
 import { decodeImageRecord, type StoredRecord } from "../../../schemas/image-record.js";
+import type { Observed } from "../../../schemas/observed.js";
 import { openGateway, type Gateway, type GatewayOptions } from "../../../web/server/gateway/open-gateway.js";
 import { tarOf } from "../../fixtures/tar-archive.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
@@ -385,4 +386,58 @@ test("keys hold in one stream of one log: in another stream nothing is known und
   const told = { nowMs: () => 77, onAppended: () => undefined };
   const { intake } = await openFolderIntake(other, workspace.embedded!, told);
   assert.equal((await senderTo(await gatewayTo(t, intake))(bytesOf(1), headers)).body.taken, 1);
+});
+
+test("a packed tar takes as much room as it may unpack to; long names and faults are refused and told in short", async (t) => {
+  const log = new HeldLog();
+  const gateway = await gatewayTo(t, heldIntake(log), { maxInFlightBytes: 3 * MAX_BYTES });
+  const send = senderTo(gateway);
+  const packed = gzipSync(await tarOf([{ name: "a.jpg", content: bytesOf(1, MAX_BYTES) }]));
+  const first = send(packed, TAR);
+  while (log.appends.length === 0) await new Promise(setImmediate);
+  const second = await send(packed, TAR);
+  assert.deepEqual([second.status, second.body.error!.code], [429, "E_GATEWAY_BUSY"]);
+  await log.turn();
+  assert.equal((await first).body.taken, 1);
+
+  const long = "x".repeat(1001);
+  const bytes = bytesOf(1).toString("base64");
+  const lines = [{ key: long }, { origin: long }, { licence: long }, { uri: `made://${"x".repeat(4096)}` }];
+  const unknown = { bytes, ["y".repeat(50_000)]: 1 };
+  const told = await send(
+    [...lines.map((one) => ({ bytes, ...one })), unknown].map((one) => JSON.stringify(one)).join("\n"),
+    LINES,
+  );
+  assert.deepEqual([told.body.taken, told.body.refused], [0, 5]);
+  assert.ok(JSON.stringify(told.body).length < 5000);
+  const tar = await tarOf([{ name: "a.jpg", content: bytesOf(1) }]);
+  const composed = await send(tar, { ...TAR, "idempotency-key": "k".repeat(999) });
+  assert.deepEqual(
+    composed.body.refusals!.map(({ code }) => code),
+    ["E_RECORD_SCHEMA"],
+  );
+});
+
+test("what was taken before a request was refused is told as taken, and a sender that went away as 499", async (t) => {
+  const { intake } = await site(t);
+  const seen: Observed[] = [];
+  const observer = { take: (event: Observed) => seen.push(event), watch: () => undefined };
+  const gateway = await gatewayTo(t, intake, { observer });
+  const tar = await tarOf([
+    { name: "a.jpg", content: bytesOf(1) },
+    { name: "b.jpg", content: bytesOf(2) },
+  ]);
+  assert.equal((await senderTo(gateway)(tar.subarray(0, 1300), TAR)).status, 422);
+  const leaving = request({ port: gateway.port, path: "/images", method: "POST", headers: { "content-length": "9" } });
+  leaving.on("error", () => undefined);
+  await new Promise<unknown>((resolve) => leaving.write(bytesOf(1, 5), resolve));
+  leaving.destroy();
+  while (seen.length < 2) await new Promise(setImmediate);
+  assert.deepEqual(
+    seen.map((event) => (event.event === "images.sent" ? [event.status, event.taken] : event)),
+    [
+      [422, 1],
+      [499, 0],
+    ],
+  );
 });

@@ -55,10 +55,10 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     let taken = 0;
     try {
       admit(request, guard);
-      const made = await door.take(request, () => {
+      const goOn = (): void => {
         if (isAsking) response.writeContinue();
-      });
-      taken = made.taken;
+      };
+      const made = await door.take(request, goOn, (count) => (taken = count));
       sendJson(response, made.status, made.body);
     } catch (error) {
       await refuse(request, response, error, options);
@@ -101,7 +101,8 @@ class Door {
     this.#budget = new Budget(options.maxInFlightBytes);
   }
 
-  async take(request: IncomingMessage, goOn: () => void): Promise<GatewayAnswer> {
+  /** `onTaken` hears how many images are in the log, also where the request is refused after them. */
+  async take(request: IncomingMessage, goOn: () => void, onTaken: (count: number) => void): Promise<GatewayAnswer> {
     const { method, url = "/" } = request;
     if (url.split("?")[0] !== "/images")
       throw new Refusal(404, "E_USAGE", `Expected POST /images, found ${url.slice(0, 200)}.`);
@@ -115,7 +116,7 @@ class Door {
       throw new Refusal(
         429,
         "E_GATEWAY_BUSY",
-        `Expected room for ${sizeBytes} bytes beside the ${this.#budget.heldBytes} in hand, found that only ${this.#options.maxInFlightBytes} may be (maxInFlightBytes): the log is slower than the senders. Send it again in a second.`,
+        `Expected room for ${sizeBytes} bytes beside the ${this.#budget.heldBytes} in hand, found that only ${this.#options.maxInFlightBytes} may be (maxInFlightBytes): other requests hold the rest, each of many images as much as two of the largest (decode.maxBytes), until it is answered. Send it again in a second.`,
       );
     }
     const sent = new SentTally(intake);
@@ -125,6 +126,7 @@ class Door {
       return await sent.answer(kind === "image");
     } finally {
       await sent.settled();
+      onTaken(sent.taken);
       giveBack();
     }
   }
@@ -152,6 +154,8 @@ class Door {
   }
 }
 
+/** What a request counts as whose sender went away */
+const GONE = 499;
 /** How long a sender waits before it tries again, s */
 const RETRY_AFTER_S: Readonly<Record<number, number>> = { 429: 1, 503: 5 };
 
@@ -163,6 +167,7 @@ async function refuse(
 ): Promise<void> {
   // Nobody is there to be answered.
   if (request.destroyed && !request.complete) {
+    response.statusCode = GONE;
     response.destroy();
     return;
   }

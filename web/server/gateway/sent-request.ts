@@ -32,11 +32,11 @@ export function bodyKind({ headers }: IncomingMessage): BodyKind {
   );
 }
 
-/** How many bytes of a request are held at a time: an image whole, of many one and what is being appended. */
+/** How many bytes of a request are held at a time: an image whole, of many one and what is being appended. What is packed may be longer than it says. */
 export function heldBytes({ headers }: IncomingMessage, kind: BodyKind, maxImageBytes: number): number {
   const said = Number(headers["content-length"] ?? Number.NaN);
   const most = kind === "image" ? maxImageBytes : 2 * maxImageBytes;
-  return Number.isSafeInteger(said) ? Math.min(said, most) : most;
+  return kind !== "tar" && Number.isSafeInteger(said) ? Math.min(said, most) : most;
 }
 
 /** What a request sends, one by one, as they come. */

@@ -11,7 +11,6 @@ const LISTED = 1000;
 /** What a request is answered. */
 export interface GatewayAnswer {
   readonly status: number;
-  readonly taken: number;
   readonly body: object;
 }
 
@@ -41,6 +40,10 @@ export class SentTally {
 
   constructor(intake: Intake) {
     this.#intake = intake;
+  }
+
+  get taken(): number {
+    return this.#taken;
   }
 
   async add(one: SentImage | PassedMember | SluiceError): Promise<void> {
@@ -103,7 +106,7 @@ export class SentTally {
       images: this.#images,
       refusals: this.#refused,
     };
-    return { status: this.#refusals > 0 ? 422 : 200, taken: this.#taken, body };
+    return { status: this.#refusals > 0 ? 422 : 200, body };
   }
 }
 

@@ -239,8 +239,10 @@ test("a role without a token, and an instance that is not asked, leave the keys 
 
 test("STS is asked where the store's servers are: Amazon's by the region, China's in their own domain, others themselves", () => {
   const of = (endpoint: string, region?: string): string =>
-    stsRole(config({ endpoint, accessKey: "a", secretKey: "s", ...(region === undefined ? {} : { region }) }), undefined)
-      .endpoint;
+    stsRole(
+      config({ endpoint, accessKey: "a", secretKey: "s", ...(region === undefined ? {} : { region }) }),
+      undefined,
+    ).endpoint;
   assert.equal(of("https://s3.eu-central-1.amazonaws.com", "eu-central-1"), "https://sts.eu-central-1.amazonaws.com");
   assert.equal(of("https://s3.amazonaws.com"), "https://sts.us-east-1.amazonaws.com");
   assert.equal(
