@@ -22,11 +22,11 @@ const SENDERS = 8;
 class KilledGateway {
   readonly #folder: string;
   #child: ChildProcess | null = null;
-  url: Promise<string> = Promise.reject(new Error("not started"));
+  /** Settles once it listens; anew at each start */
+  url: Promise<string> = new Promise(() => undefined);
 
   constructor(t: TestContext, folder: string) {
     this.#folder = folder;
-    this.url.catch(() => undefined);
     t.after(() => this.kill());
   }
 

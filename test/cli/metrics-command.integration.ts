@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { startKafka } from "../../deploy/local/kafka.js";
-import { startMinio } from "../../deploy/local/minio.js";
+import { describe, test } from "node:test";
 import { cannotStart } from "../deploy/local/require-service.js";
-import { imageRecord, jpeg, KafkaSite, type Services } from "../fixtures/kafka-site.js";
+import { imageRecord, jpeg, KafkaSite } from "../fixtures/kafka-site.js";
+import { startedServices } from "../fixtures/started-services.js";
 import { openTraceCollector } from "../fixtures/trace-collector.js";
 import { scrape, valueOf } from "../fixtures/scraped.js";
 
 const COUNT = 30;
 
 describe("metrics of processes", { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) }, () => {
-  let services: Services;
-  before(async () => {
-    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-    services = { kafka, minio };
-  });
-  after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+  const services = startedServices();
 
   test("run all says what the archive has, is ready and healthy, and counts the version that its trigger makes", async (t) => {
     const site = await KafkaSite.open(t, services, { partitions: 2, dataset: { trigger: { everyImages: COUNT } } });

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import kafkajs from "kafkajs";
 import { getIfThere } from "../../../connectors/store/store.js";
-import { startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
 import type { Frontier } from "../../../schemas/frontier.js";
 import { keys } from "../../../schemas/keys.js";
 import { decodePublished, type Published } from "../../../schemas/wire/published.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { imageRecord, jpeg, KafkaSite, MAIN, RunProcess, type Services } from "../../fixtures/kafka-site.js";
+import { imageRecord, jpeg, KafkaSite, MAIN, RunProcess } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 import { administered, alterTopic } from "../../fixtures/topic-settings.js";
 
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
@@ -33,12 +32,7 @@ describe(
   "accounts of what a topic has and has not",
   { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) },
   () => {
-    let services: Services;
-    before(async () => {
-      const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-      services = { kafka, minio };
-    });
-    after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+    const services = startedServices();
 
     const status = async (site: KafkaSite): Promise<Status> => {
       const { code, stdout, stderr } = await site.sluice("status", "--json");

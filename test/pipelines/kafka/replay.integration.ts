@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, before, describe, test, type TestContext } from "node:test";
+import { describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import kafkajs from "kafkajs";
-import { startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
 import { archivedChains } from "../../../operators/archive/chain.js";
 import { ChainReader } from "../../../operators/archive/chain-reader.js";
 import { readClaims } from "../../../operators/archive/chain-claims.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { jpeg, KafkaSite, RunProcess, type Services } from "../../fixtures/kafka-site.js";
+import { jpeg, KafkaSite, RunProcess } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 
 const MAIN = join(import.meta.dirname, "../../../cli/main.js");
@@ -20,12 +19,7 @@ const BEFORE = 60;
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
 
 describe("replays on kafka and minio", { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) }, () => {
-  let services: Services;
-  before(async () => {
-    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-    services = { kafka, minio };
-  });
-  after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+  const services = startedServices();
 
   function replaying(t: TestContext, site: KafkaSite, name: string, ...args: string[]): RunProcess {
     const line = [MAIN, "replay", "--teacher", "b", "--data", name, "--progress", "lines", ...args];

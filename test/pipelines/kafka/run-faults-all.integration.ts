@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { KafkaSite } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 
 const COUNT = 40;
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
 
 describe("all parts in one process", { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) }, () => {
-  let services: Services;
-  before(async () => {
-    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-    services = { kafka, minio };
-  });
-  after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+  const services = startedServices();
 
   interface Shown {
     readonly number: number;

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startKafka } from "../../../deploy/local/kafka.js";
 import type { LocalService } from "../../../deploy/local/local-service.js";
-import { startMinio } from "../../../deploy/local/minio.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { imageRecord, jpeg, KafkaSite, type RunProcess, type Services } from "../../fixtures/kafka-site.js";
+import { imageRecord, jpeg, KafkaSite, type RunProcess } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 import { TcpProxy } from "../../fixtures/tcp-proxy.js";
 
 /** How long the broker and the store are away. By hand: SLUICE_OUTAGE_S=60, and SLUICE_OUTAGE_SIGNAL=SIGSTOP: they hang. */
@@ -37,12 +36,7 @@ describe(
   "when the broker or the store is away",
   { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) },
   () => {
-    let services: Services;
-    before(async () => {
-      const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-      services = { kafka, minio };
-    });
-    after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+    const services = startedServices();
 
     async function residentBytes({ pid }: RunProcess): Promise<number> {
       const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, "utf8")) ?? [];

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import kafkajs from "kafkajs";
-import { startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
 import { sha256Hex } from "../../../schemas/canonical.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { jpeg, KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { jpeg, KafkaSite } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 
 /** What a producer sends, and what becomes of it; null: it is scored. */
 interface Sent {
@@ -18,12 +17,7 @@ interface Sent {
 }
 
 describe("what nobody can use", { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) }, () => {
-  let services: Services;
-  before(async () => {
-    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-    services = { kafka, minio };
-  });
-  after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+  const services = startedServices();
 
   test("poison on every partition goes to the quarantine with its offset, and the partition moves on", async (t) => {
     const site = await KafkaSite.open(t, services, { settings: { SLUICE_DECODE__MAX_BYTES: "20000" } });

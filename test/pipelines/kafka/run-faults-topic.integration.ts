@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import kafkajs from "kafkajs";
-import { kafkaTool, startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
+import { kafkaTool } from "../../../deploy/local/kafka.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
 import { keys } from "../../../schemas/keys.js";
 import { encodeStreamLog } from "../../../schemas/stream-log.js";
-import { KafkaSite, type ArchivedPartition, type Services } from "../../fixtures/kafka-site.js";
+import { KafkaSite, type ArchivedPartition } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
 const rowsAt = (digests: readonly string[], from = 0): string[] =>
@@ -17,12 +17,7 @@ describe(
   "what happens to the images topic",
   { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) },
   () => {
-    let services: Services;
-    before(async () => {
-      const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-      services = { kafka, minio };
-    });
-    after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+    const services = startedServices();
 
     async function administer<T>(work: (admin: kafkajs.Admin) => Promise<T>): Promise<T> {
       const brokers = [services.kafka.address];

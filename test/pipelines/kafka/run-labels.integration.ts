@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { promisify } from "node:util";
-import { kafkaTool, startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
+import { kafkaTool } from "../../../deploy/local/kafka.js";
 import { archivedLabels, labelFrontier } from "../../../operators/archive/image-labels.js";
 import { groupPrefix } from "../../../schemas/kafka-names.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { imageRecord, jpeg, KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { imageRecord, jpeg, KafkaSite } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 import { pageExample, withConsoleProducer } from "../../fixtures/page-example.js";
 
 const COUNT = 40;
@@ -21,12 +21,7 @@ interface Published {
 }
 
 describe("labels through their topic", { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) }, () => {
-  let services: Services;
-  before(async () => {
-    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-    services = { kafka, minio };
-  });
-  after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+  const services = startedServices();
 
   /** As anybody may: with Kafka's own console producer, one record a line. */
   async function produce(site: KafkaSite, lines: readonly string[]): Promise<void> {

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
+import { describe, test } from "node:test";
 import { cannotStart } from "../../deploy/local/require-service.js";
 import { decodeQuarantined } from "../../../schemas/wire/quarantined.js";
-import { imageRecord, KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { imageRecord, KafkaSite } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { join } from "node:path";
 
@@ -15,12 +14,7 @@ describe(
   "several streams on one cluster",
   { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) },
   () => {
-    let services: Services;
-    before(async () => {
-      const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-      services = { kafka, minio };
-    });
-    after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+    const services = startedServices();
 
     test("two streams by one teacher both flow, and so do two replays by another", async (t) => {
       const sites = [];

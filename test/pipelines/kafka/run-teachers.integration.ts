@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
+import { describe, test } from "node:test";
 import { currentFrontier } from "../../../operators/archive/archive-reader.js";
 import { streamTeachers } from "../../../pipelines/teachers/change-teacher.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { KafkaSite } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
@@ -16,12 +15,7 @@ describe(
   "changing the teacher on Kafka",
   { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) },
   () => {
-    let services: Services;
-    before(async () => {
-      const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-      services = { kafka, minio };
-    });
-    after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+    const services = startedServices();
 
     test("running scorers follow a promotion and a rollback; each teacher has scored all before it stands", async (t) => {
       const site = await KafkaSite.open(t, services, { partitions: 2 });

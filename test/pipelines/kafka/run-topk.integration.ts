@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import kafkajs from "kafkajs";
-import { startKafka } from "../../../deploy/local/kafka.js";
-import { startMinio } from "../../../deploy/local/minio.js";
 import { Coverage } from "../../../operators/state/coverage.js";
 import { newestCoverage } from "../../../operators/state/checkpoint.js";
 import { currentFrontier } from "../../../operators/archive/archive-reader.js";
@@ -10,7 +8,8 @@ import { parametersDigest } from "../../../operators/select/numbered-selection.j
 import { datasetSchema } from "../../../schemas/dataset.js";
 import { decodeThresholds, type Thresholds } from "../../../schemas/wire/thresholds.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
-import { KafkaSite, type Services } from "../../fixtures/kafka-site.js";
+import { KafkaSite } from "../../fixtures/kafka-site.js";
+import { startedServices } from "../../fixtures/started-services.js";
 
 const seeds = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
 const SHARDS = 2;
@@ -22,12 +21,7 @@ const OPTIONS = {
 const WORKER = ["topk", "--checkpoint-every", "1s"];
 
 describe("top-K workers", { skip: (await cannotStart("kafka")) || (await cannotStart("minio")) }, () => {
-  let services: Services;
-  before(async () => {
-    const [kafka, minio] = await Promise.all([startKafka(), startMinio()]);
-    services = { kafka, minio };
-  });
-  after(() => Promise.all([services.kafka.stop(), services.minio.stop()]));
+  const services = startedServices();
 
   /** Records that the checkpoints of all shards cover, the furthest of them; 0 while a shard has none */
   async function checkpointed(site: KafkaSite): Promise<number> {
