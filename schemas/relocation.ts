@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { messageOf, SluiceError } from "./errors.js";
-import { openSealedJson, sealJson } from "./sealed-json.js";
+import { readSealed, sealJson } from "./sealed-json.js";
 
 /** Where images lie: `/absolute/path` of files and shards, or `s3://bucket/prefix`; percent-encoded, without a closing slash. */
 const place = z.string().regex(/^(\/|s3:\/\/[^/])/, "expected /absolute/path or s3://bucket/prefix");
@@ -22,17 +21,6 @@ export function encodeRelocation(relocation: Relocation): Uint8Array {
 
 /** Throws E_STORE_CORRUPT. */
 export function decodeRelocation(bytes: Uint8Array, key: string): Relocation {
-  try {
-    const { from, to, atMs } = relocationSchema.parse(openSealedJson(bytes));
-    return { from, to, atMs };
-  } catch (cause) {
-    throw new SluiceError(
-      "E_STORE_CORRUPT",
-      `Expected a relocation at ${key}, found: ${messageOf(cause)}. Restore it.`,
-      {
-        cause,
-        key,
-      },
-    );
-  }
+  const { from, to, atMs } = readSealed(relocationSchema, bytes, { key, what: "a relocation", repair: "Restore it." });
+  return { from, to, atMs };
 }

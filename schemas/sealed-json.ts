@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { z } from "zod";
+import { messageOf, SluiceError } from "./errors.js";
 
 /** The last member of a sealed object: 8 hexadecimal digits, taken as zeros when the checksum is made. */
 const MEMBER = '"crc32":';
@@ -28,6 +29,22 @@ export function openSealedJson(bytes: Uint8Array): unknown {
     throw new TypeError(`its checksum is ${found}, the one written with it ${JSON.stringify(written)}`);
   const members = z.record(z.string(), z.unknown()).parse(JSON.parse(copy.toString()));
   return Object.fromEntries(Object.entries(members).filter(([name]) => name !== "crc32"));
+}
+
+/** What was sealed, by its schema. Throws E_STORE_CORRUPT: `what` was expected at the key, and `repair` says what to do. */
+export function readSealed<T>(
+  schema: z.ZodType<T>,
+  bytes: Uint8Array,
+  { key, what, repair }: { readonly key: string; readonly what: string; readonly repair: string },
+): T {
+  try {
+    return schema.parse(openSealedJson(bytes));
+  } catch (cause) {
+    throw new SluiceError("E_STORE_CORRUPT", `Expected ${what} at ${key}, found: ${messageOf(cause)}. ${repair}`, {
+      cause,
+      key,
+    });
+  }
 }
 
 export function crcDigits(crc: number): string {

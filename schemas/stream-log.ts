@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { messageOf, SluiceError } from "./errors.js";
-import { openSealedJson, sealJson } from "./sealed-json.js";
+import { readSealed, sealJson } from "./sealed-json.js";
 
 /** A topic of a log as it was made once: one that is made anew under its name is another. */
 export const logIdentitySchema = z.strictObject({
@@ -20,15 +19,7 @@ export function encodeStreamLog(log: LogIdentity): Uint8Array {
 
 /** Throws E_STORE_CORRUPT. */
 export function decodeStreamLog(bytes: Uint8Array, key: string): LogIdentity {
-  try {
-    return streamLogSchema.parse(openSealedJson(bytes)).log;
-  } catch (cause) {
-    throw new SluiceError(
-      "E_STORE_CORRUPT",
-      `Expected the identity of a stream's log at ${key}, found: ${messageOf(cause)}. Restore it.`,
-      { cause, key },
-    );
-  }
+  return readSealed(streamLogSchema, bytes, { key, what: "the identity of a stream's log", repair: "Restore it." }).log;
 }
 
 export function isSameLog(a: LogIdentity, b: LogIdentity): boolean {

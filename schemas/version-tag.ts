@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { messageOf, SluiceError } from "./errors.js";
-import { openSealedJson, sealJson } from "./sealed-json.js";
+import { readSealed, sealJson } from "./sealed-json.js";
 
 /** What a version may be called beside its number: it never looks like a number, and is not `latest`. */
 export const tagNameSchema = z
@@ -24,14 +23,7 @@ export function encodeTag({ number, atMs }: VersionTag): Uint8Array {
 
 /** Throws E_STORE_CORRUPT. */
 export function decodeTag(bytes: Uint8Array, key: string): VersionTag {
-  try {
-    const { number, atMs } = versionTagSchema.parse(openSealedJson(bytes));
-    return { number, atMs };
-  } catch (cause) {
-    throw new SluiceError(
-      "E_STORE_CORRUPT",
-      `Expected a version's tag at ${key}, found: ${messageOf(cause)}. Restore the object from a copy.`,
-      { cause, key },
-    );
-  }
+  const repair = "Restore the object from a copy.";
+  const { number, atMs } = readSealed(versionTagSchema, bytes, { key, what: "a version's tag", repair });
+  return { number, atMs };
 }

@@ -1,5 +1,4 @@
 import { getIfThere, type Store } from "../../connectors/store/store.js";
-import { SluiceError, messageOf } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import {
   claimedRunSchema,
@@ -8,7 +7,7 @@ import {
   type ClaimedRun,
   type EndedRun,
 } from "../../schemas/schedule.js";
-import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
+import { readSealed, sealJson } from "../../schemas/sealed-json.js";
 import type { z } from "zod";
 
 /** The newest run of a schedule. */
@@ -84,14 +83,8 @@ export class RunBook {
   async #read<One>(key: string, schema: z.ZodType<One>): Promise<One | null> {
     const bytes = await getIfThere(this.#store, key);
     if (bytes === null) return null;
-    try {
-      return schema.parse(openSealedJson(bytes));
-    } catch (error) {
-      throw new SluiceError(
-        "E_STORE_CORRUPT",
-        `Expected a record of the schedule ${this.#name} at ${key}, found: ${messageOf(error)}. Delete the object: the run that it tells of is run once more.`,
-        { cause: error, key },
-      );
-    }
+    const what = `a record of the schedule ${this.#name}`;
+    const repair = "Delete the object: the run that it tells of is run once more.";
+    return readSealed(schema, bytes, { key, what, repair });
   }
 }
