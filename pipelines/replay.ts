@@ -13,7 +13,7 @@ import { chainScoring, frontierOf, scoreChain, type OpenChain } from "./flow/cha
 import type { RunCounts } from "./flow/ingest-progress.js";
 import { keepRunning } from "./flow/keep-running.js";
 import { LiveDatasets } from "./flow/live-datasets.js";
-import type { ScoringParts } from "./open/open-scoring.js";
+import type { ImageScoring } from "./open/open-scoring.js";
 import { PacedRead, type Pace } from "./flow/paced-read.js";
 import { Together } from "./flow/together.js";
 import { ReplayTracker } from "./kafka/replay-tracker.js";
@@ -29,8 +29,7 @@ export interface ReplayOptions {
   /** Its local tables are this process's alone */
   readonly workspace: Workspace;
   readonly log: Log;
-  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener"> &
-    Partial<Pick<ScoringParts, "decoding">>;
+  readonly scoring: ImageScoring;
   readonly ask: ReplayAsk;
   readonly perS?: number | undefined;
   /** Wait while live scorers are behind */

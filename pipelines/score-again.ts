@@ -11,7 +11,7 @@ import { teacherDigest } from "../schemas/model-card.js";
 import type { Segment } from "../schemas/segment.js";
 import { ByteBudget } from "./flow/flow.js";
 import { scoreFlow } from "./flow/score-flow.js";
-import type { ScoringParts } from "./open/open-scoring.js";
+import type { ImageScoring } from "./open/open-scoring.js";
 import { relocatedOpener } from "./open/relocated-opener.js";
 
 export interface ScoreAgainParts {
@@ -19,8 +19,7 @@ export interface ScoreAgainParts {
   readonly log: Pick<Log, "ends" | "fetch">;
   /** Takes the packs of images that are kept; no segment */
   readonly store: Store;
-  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener"> &
-    Partial<Pick<ScoringParts, "decoding">>;
+  readonly scoring: ImageScoring;
   readonly attempt: () => string;
   readonly nowMs: () => number;
 }

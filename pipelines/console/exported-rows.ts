@@ -13,11 +13,10 @@ import {
   vectorFromArray,
   type DataType,
 } from "apache-arrow";
-import { digestText } from "../../operators/version/fetched-images.js";
 import { IndexFile } from "../../operators/version/index-writer.js";
 import type { Cut } from "../../schemas/chosen-rows.js";
 import { INDEX_COLUMNS, type IndexRow } from "../../schemas/index-row.js";
-import { BYTES } from "../../schemas/scored-batch.js";
+import { chosenImage } from "./chosen-image.js";
 import { indexRow, type IndexColumns } from "../versions/index-reader.js";
 
 export const ROW_FORMATS = ["json", "arrow", "parquet"] as const;
@@ -41,20 +40,7 @@ export async function* groupsOfCut(made: Cut): AsyncGenerator<IndexRow[]> {
       class: rows.class,
       label: made.labels[rows.class]!,
       rank: row + 1,
-      sha256: digestText(rows, row),
-      key: Number.isNaN(rows.keys[row]!) ? null : rows.keys[row]!,
-      probability: Number.isNaN(rows.probability[row]!) ? null : rows.probability[row]!,
-      uri: rows.uri[row]!,
-      partition: rows.partition[row]!,
-      offset: rows.offset[row]!,
-      eventTimeMs: rows.eventTimeMs[row]!,
-      sizeBytes: rows.sizeBytes[row]!,
-      width: rows.width[row]!,
-      height: rows.height[row]!,
-      licence: rows.licence[row] ?? null,
-      origin: rows.origin[row] ?? null,
-      notes: rows.notes[row] ?? null,
-      bytes: rows.bytes[row] === BYTES.absent ? "absent" : "shard",
+      ...chosenImage(rows, row),
       shard: null,
       repeat: rows.repeat[row]!,
       by: rows.byLabel?.[row] === 1 ? "label" : "teacher",

@@ -72,7 +72,7 @@ export class DecodePool implements ImageDecoding {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ bytes, uri, resolve, reject });
       if (this.#isDue) return;
-      // What else comes in this turn goes along.
+      // The pool gives what else it is asked for in this turn in the same message.
       this.#isDue = true;
       setImmediate(() => {
         this.#isDue = false;

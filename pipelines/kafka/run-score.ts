@@ -8,7 +8,7 @@ import type { Segment } from "../../schemas/segment.js";
 import type { FlowControl } from "../flow/flow-control.js";
 import { IngestProgress, type RunCounts } from "../flow/ingest-progress.js";
 import { keepRunning } from "../flow/keep-running.js";
-import type { ScoringParts } from "../open/open-scoring.js";
+import type { ImageScoring } from "../open/open-scoring.js";
 import { openScoreIndex } from "../flow/score-index.js";
 import { TopicDownstream } from "./topic-downstream.js";
 import type { TopicLog } from "./topic-log.js";
@@ -22,8 +22,7 @@ export interface RunScoreOptions {
   readonly workspace: Workspace;
   readonly log: TopicLog;
   readonly kafka: KafkaConfig;
-  readonly scoring: Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener"> &
-    Partial<Pick<ScoringParts, "decoding">>;
+  readonly scoring: ImageScoring;
   /** What is asked of this process while it runs; absent: nothing can be */
   readonly control?: FlowControl | undefined;
   readonly onSegment?: (segment: Segment) => void;

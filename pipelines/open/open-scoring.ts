@@ -35,6 +35,10 @@ export interface ScoringParts {
   close(): Promise<void>;
 }
 
+/** What those take who score images and publish nothing. */
+export type ImageScoring = Pick<ScoringParts, "teacher" | "engine" | "decoder" | "opener"> &
+  Partial<Pick<ScoringParts, "decoding">>;
+
 export interface OpenScoringOptions {
   /** The configured teacher, where it is loaded already */
   readonly teacher?: LoadedTeacher;

@@ -24,7 +24,7 @@ export class RowCheck {
     this.#leavesOut = rowTest(select.where);
   }
 
-  /** Every row meets the selection's conditions, whoever placed it. */
+  /** Every row meets the selection's conditions, those too that people placed. */
   conditions(at: string, columns: ConditionFacts, row: number): void {
     const condition = this.#leavesOut?.(conditionColumns(columns, row), 0) ?? null;
     if (condition !== null) this.#findings.add(`${at}: ${condition}`, "what `select.where` asks for", "another value");

@@ -1,9 +1,8 @@
 import { identityOf } from "../../../operators/select/retractions.js";
 import { rowsAt } from "../../../operators/version/choose-rows.js";
-import { digestText } from "../../../operators/version/fetched-images.js";
 import { rowsOfEntries } from "../../../operators/version/rows-of-classes.js";
 import type { IndexRow } from "../../../schemas/index-row.js";
-import { BYTES } from "../../../schemas/scored-batch.js";
+import { chosenImage } from "../chosen-image.js";
 import type { HeldSelection, StandingRows } from "../held-selection.js";
 
 /** An image on a wall: what is shown of its row. */
@@ -78,20 +77,7 @@ async function fromArchive(
     places.map((place, at): [number, WallImage] => [
       place,
       {
-        sha256: digestText(chosen, at),
-        key: numberOr(chosen.keys[at]!),
-        probability: numberOr(chosen.probability[at]!),
-        uri: chosen.uri[at]!,
-        partition: chosen.partition[at]!,
-        offset: chosen.offset[at]!,
-        eventTimeMs: chosen.eventTimeMs[at]!,
-        sizeBytes: chosen.sizeBytes[at]!,
-        width: chosen.width[at]!,
-        height: chosen.height[at]!,
-        licence: chosen.licence[at]!,
-        origin: chosen.origin[at]!,
-        notes: chosen.notes[at]!,
-        bytes: chosen.bytes[at] === BYTES.absent ? "absent" : "shard",
+        ...chosenImage(chosen, at),
         repeat: 0,
         by: byOf(standing, place),
       },
@@ -102,9 +88,6 @@ async function fromArchive(
 function byOf({ placed }: StandingRows, at: number): WallImage["by"] {
   return at < (placed?.count ?? 0) ? "label" : "teacher";
 }
-
-/** NaN: the teacher did not archive the image in the class */
-const numberOr = (value: number): number | null => (Number.isNaN(value) ? null : value);
 
 /** An identity as text: four numbers. */
 function identityText(identity: Uint32Array, at: number): string {
