@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
+import type { Writable } from "node:stream";
 import type { Measures } from "./harness.js";
 
 const SAMPLE_MS = 20;
@@ -7,15 +8,16 @@ const SAMPLE_MS = 20;
 /**
  * Runs a command whose last line of output is a JSON object of measures, and adds `peakAnonBytes`: the greatest sum of
  * RssAnon over the process and its children, sampled every 20 ms. The measure is left out where /proc is missing.
- * Throws with the end of what the command wrote if it fails. `onLine` is given what it writes to standard error.
+ * Throws with the end of what the command wrote if it fails. `onLine` is given what it writes to standard error, and can write to its input.
  */
 export async function measureProcess(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  onLine?: (line: string) => void,
+  onLine?: (line: string, input: Writable) => void,
 ): Promise<Measures> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+  const child = spawn(command, args, { stdio: "pipe", env: { ...process.env, ...env } });
+  if (onLine === undefined) child.stdin.end();
   let output = "";
   let complaints = "";
   /** Up to where `onLine` has been given them */
@@ -24,7 +26,7 @@ export async function measureProcess(
   child.stderr.on("data", (chunk: Buffer) => {
     complaints += chunk.toString();
     for (let end = complaints.indexOf("\n", told); end >= 0; end = complaints.indexOf("\n", told)) {
-      onLine?.(complaints.slice(told, end));
+      onLine?.(complaints.slice(told, end), child.stdin);
       told = end + 1;
     }
   });

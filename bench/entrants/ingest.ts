@@ -1,8 +1,9 @@
 // `node ingest.js <teacher> <folder of images> [engine settings as JSON] [metrics|console]`: one ingest into a new data folder; prints its measures as
-// JSON, and on standard error where the metrics, or the data folder, are to be found.
+// JSON, and on standard error where the metrics, or the data folder, are to be found. With one of the last words it begins once its input ends.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { finished } from "node:stream/promises";
 import { openSharpDecoder } from "../../connectors/decoder/libvips/libvips-decoder.js";
 import { openEngine } from "../../connectors/engine/open.js";
 import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
@@ -44,6 +45,8 @@ const teacher = await loadTeacher(teacherPath);
 const engine = await openEngine(teacher, config.engine);
 const decoder = openSharpDecoder();
 const decoding = new DecodePool({ decoder, card: teacher.card, config: config.decode });
+// What looks on has begun before what is measured does.
+if (looked !== undefined) await finished(process.stdin.resume());
 const cpuBefore = process.cpuUsage();
 const started = performance.now();
 const { counts } = await ingest({

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BenchOptions } from "../harness.js";
 import type { Looking } from "../observe.js";
-import { lookedAt } from "./looked-at.js";
+import { lookedAt, type LookedPlace } from "./looked-at.js";
 
 /** A page hears every second what goes on, and asks for a wall and its pictures so often, ms */
 const LOOK_MS = 30_000;
@@ -21,10 +21,7 @@ export async function consoleCost({ tiny, print }: BenchOptions): Promise<Lookin
   const clients = tiny ? 5 : 50;
   print(`${images} JPEGs of 48 x 36, a small net of 10 classes; ${clients} clients of a console`);
   const calls = { made: 0, refused: 0 };
-  const look = async (
-    line: string,
-    place: { readonly teacher: string; readonly signal: AbortSignal },
-  ): Promise<void> => {
+  const look = async (line: string, place: LookedPlace): Promise<void> => {
     const data = /^data at (.+)$/.exec(line)?.[1];
     if (data !== undefined) await watched(data, place, { clients, calls });
   };
@@ -44,7 +41,7 @@ interface Clients {
 /** Serves a data folder until the signal aborts, and looks at it. */
 async function watched(
   data: string,
-  { teacher, signal }: { readonly teacher: string; readonly signal: AbortSignal },
+  { teacher, begin, signal }: LookedPlace,
   { clients, calls }: Clients,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-bench-console-"));
@@ -60,6 +57,7 @@ async function watched(
   const ended = once(server, "close");
   try {
     const port = await portOf(server);
+    begin();
     await Promise.all(
       Array.from({ length: clients }, (_, at) => client(`http://127.0.0.1:${port}`, at, calls, signal)),
     );
@@ -90,7 +88,7 @@ async function client(url: string, at: number, calls: Clients["calls"], signal: 
   };
   const looks = async (): Promise<void> => {
     // Not all at once.
-    await sleep(((at * 997) % LOOK_MS) % 5000, undefined, { signal });
+    await sleep((at * 997) % LOOK_MS, undefined, { signal });
     for (;;) {
       await (await get("/api/flow")).arrayBuffer();
       const wall = await get(`/api/datasets/bench/classes/${at % CLASSES}/wall?limit=60`);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { writeSmallTeacher } from "../../test/fixtures/models.js";
 import { cached } from "../cache.js";
 import { interleave, type BenchOptions, type Measures } from "../harness.js";
@@ -7,6 +8,13 @@ import { meanInterval as interval } from "../../operators/training/student-inter
 import { makeSmallPictures } from "../small-pictures.js";
 import type { Looking } from "../observe.js";
 
+export interface LookedPlace {
+  readonly teacher: string;
+  /** The ingest begins */
+  readonly begin: () => void;
+  readonly signal: AbortSignal;
+}
+
 export interface LookedAt {
   /** What it is, such as `metrics`; a word that the entrant knows */
   readonly by: "metrics" | "console";
@@ -14,8 +22,8 @@ export interface LookedAt {
   readonly rounds: number;
   /** The least ratio of images/s that is promised */
   readonly least: number;
-  /** Is given what the ingest writes; looks on until the signal aborts */
-  readonly look: (line: string, place: { readonly teacher: string; readonly signal: AbortSignal }) => Promise<void>;
+  /** Is given what the ingest writes, says when it looks on, and does until the signal aborts */
+  readonly look: (line: string, place: LookedPlace) => Promise<void>;
 }
 
 /** Pairs of ingests of small pictures through a small net, somebody looking on and not: what is counted or asked is the most beside what is done an image. */
@@ -35,11 +43,12 @@ export async function lookedAt(
     run: async (): Promise<Measures> => {
       const stop = new AbortController();
       const looking: Promise<void>[] = [];
-      const onLine = (line: string): void => {
-        if (more.length > 0) looking.push(look(line, { teacher, signal: stop.signal }));
+      const onLine = (line: string, input: Writable): void => {
+        const begin = (): void => void input.end();
+        looking.push(look(line, { teacher, begin, signal: stop.signal }));
       };
       const args = [script, teacher, pictures, "{}", ...more];
-      const measured = await measureProcess(process.execPath, args, {}, onLine);
+      const measured = await measureProcess(process.execPath, args, {}, more.length > 0 ? onLine : undefined);
       stop.abort();
       await Promise.all(looking);
       pairs[name]!.push(measured);

@@ -1,6 +1,6 @@
 import type { BenchOptions } from "../harness.js";
 import type { Looking } from "../observe.js";
-import { lookedAt } from "./looked-at.js";
+import { lookedAt, type LookedPlace } from "./looked-at.js";
 
 /** How often Prometheus asks: fifteen times as often as it does by default. */
 const SCRAPE_MS = 1000;
@@ -9,11 +9,13 @@ const SCRAPE_MS = 1000;
 export async function metricsCost({ tiny, print }: BenchOptions): Promise<Looking> {
   const images = tiny ? 300 : 10_000;
   print(`${images} JPEGs of 48 x 36, a small net of 10 classes; scraped every ${SCRAPE_MS} ms`);
-  const look = async (line: string, { signal }: { readonly signal: AbortSignal }): Promise<void> => {
+  const look = async (line: string, { begin, signal }: LookedPlace): Promise<void> => {
     const url = /^metrics at (\S+)/.exec(line)?.[1];
-    if (url !== undefined) await scrape(url, signal);
+    if (url === undefined) return;
+    begin();
+    await scrape(url, signal);
   };
-  return lookedAt({ by: "metrics", images, rounds: tiny ? 1 : 10, least: 0.98, look }, print);
+  return lookedAt({ by: "metrics", images, rounds: tiny ? 1 : 20, least: 0.98, look }, print);
 }
 
 /** Until the process has ended. */
