@@ -25,6 +25,8 @@ test("a store of this release has nothing to migrate; one of a newer release is 
     ["versions", "list"],
     ["gc", "--yes"],
     ["compact"],
+    ["serve", "--port", "0"],
+    ["mcp"],
   ]) {
     const { code, err } = await folder.sluice(...args);
     assert.equal(code, 1, args.join(" "));

@@ -5,6 +5,7 @@ import { streamTeachers } from "../../pipelines/teachers/change-teacher.js";
 import { readManifest } from "../../pipelines/versions/versions.js";
 import { keys } from "../../schemas/keys.js";
 import { encodeLoopStep } from "../../schemas/loop-step.js";
+import type { CardCheck } from "../../schemas/model-card.js";
 import { trainingDigest, type EvaluationRecord, type TrainingInputs } from "../../schemas/model-record.js";
 import { writeSmallTeacher } from "../fixtures/models.js";
 
@@ -32,10 +33,21 @@ function metricsOf(right: number): EvaluationRecord["model"]["metrics"] {
   };
 }
 
+/** What `teacher add --on` wrote into its card. */
+export const CHECKED: CardCheck = {
+  images: 400,
+  accuracy: 0.8125,
+  chance: 0.1,
+  readings: [
+    { name: "imagenet", accuracy: 0.4175 },
+    { name: "symmetric", accuracy: null },
+  ],
+};
+
 /** Puts a student of version 1 of `flowers` into a data folder's store, better than the teacher that stands, and the loop's round that made it. Returns its digest. */
 export async function putStudent(folder: string, passes = true): Promise<string> {
   const made = await writeSmallTeacher(join(folder, passes ? "student" : "worse"), "onnx", { seed: passes ? 77 : 78 });
-  const { card } = made;
+  const card = { ...made.card, checked: CHECKED };
   const store = await openStore({ data: join(folder, "sluice-data") });
   const { stands } = await streamTeachers(store, "images");
   const version = await readManifest(store, "flowers", 1);

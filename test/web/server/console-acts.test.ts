@@ -8,7 +8,7 @@ import type { ClassPage, VersionList } from "../../../schemas/api/versions.js";
 import type { EvaluationRecord } from "../../../schemas/model-record.js";
 import { writePictures } from "../../fixtures/pictures.js";
 import { ConsoleSite } from "../console-site.js";
-import { putStudent } from "../stored-student.js";
+import { CHECKED, putStudent } from "../stored-student.js";
 
 describe("what a console does beside showing", () => {
   let site: ConsoleSite;
@@ -134,6 +134,7 @@ describe("what a console does beside showing", () => {
     assert.equal(shown.evaluation!.model.accuracy, said.model.metrics.accuracy);
     assert.equal(shown.evaluation!.difference!.value, said.comparison!.difference);
     assert.deepEqual(shown.evaluation!.verdict, said.verdict);
+    assert.deepEqual(shown.checked, CHECKED);
     assert.deepEqual([shown.evaluation!.confused.length, shown.evaluation!.confused[0]!.count], [5, 4]);
     assert.deepEqual([shown.training!.version!.number, shown.training!.labelled], [1, 120]);
     assert.deepEqual(
