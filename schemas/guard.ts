@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { canonicalJson, sha256Hex } from "./canonical.js";
 import { messageOf, SluiceError } from "./errors.js";
-import { DIGEST_BYTES, PDQ_BYTES } from "./scored-batch.js";
+import { PDQ_BYTES } from "./pdq-hash.js";
+import { DIGEST_BYTES } from "./scored-batch.js";
 import { openSealedJson, sealJson } from "./sealed-json.js";
 
 /** What the reference takes for the same picture: fewer than 32 bits of 256 */

@@ -84,11 +84,6 @@ export const modelCardSchema = z.strictObject({
 
 export type ModelCard = z.infer<typeof modelCardSchema>;
 
-/** Values an image that an engine gives: C logits, then those of the embedding, if the card names one. */
-export function outputWidth({ labels, output }: Pick<ModelCard, "labels" | "output">): number {
-  return labels.length + (output.embedding?.size ?? 0);
-}
-
 /** What ranking needs of a teacher. */
 export type RankedCard = ClassNames &
   Pick<ModelCard, "temperature"> & {

@@ -1,4 +1,5 @@
-import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch, type TextColumn, type Utf8Values } from "./scored-batch.js";
+import { PDQ_BYTES } from "./pdq-hash.js";
+import { DIGEST_BYTES, type ScoredBatch, type TextColumn, type Utf8Values } from "./scored-batch.js";
 import type { RowGroupPlace } from "./run.js";
 
 /** How a column's values lie in a run's file: as Parquet's PLAIN encoding has them, little-endian. */

@@ -18,15 +18,13 @@ import {
   type DataType,
   type Data,
 } from "apache-arrow";
+import { PDQ_BYTES } from "./pdq-hash.js";
 
 /** Where an image's bytes were when its row was archived. */
 export const BYTES = { absent: 0, kept: 1, refer: 2 } as const;
 export type BytesState = (typeof BYTES)[keyof typeof BYTES];
 
 export const DIGEST_BYTES = 32;
-
-/** 256 bits */
-export const PDQ_BYTES = 32;
 
 /** A column of text, one value a row; an Arrow vector is one. */
 export interface TextColumn {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { catchViolations } from "./architecture/catch-rules.js";
 import { dependencyViolations, type Package } from "./architecture/dependency-rules.js";
 import { importViolations } from "./architecture/import-rules.js";
+import { packagesLoadedBy } from "./architecture/loaded-packages.js";
 import { listedPureFiles } from "./architecture/pure-files.js";
 import { purityViolations } from "./architecture/purity-rules.js";
 import { documents, sourceFiles, textOf } from "./architecture/repository.js";
@@ -167,4 +168,10 @@ test("the dependency rule finds what is undeclared, unused, undecided or only fo
     "package.json: declares fast-check, which has no line in docs/decisions/001-dependencies.md",
     "package.json: declares @types/idle-typed, which nothing uses",
   ]);
+});
+
+test("threads that an ingest starts load what they work with alone", () => {
+  // Each costs a start, and libraries of columns and of checks cost more than all else that a thread loads.
+  assert.deepEqual(packagesLoadedBy("pipelines/flow/decode-worker.ts"), ["sharp"]);
+  assert.deepEqual(packagesLoadedBy("connectors/engine/pool/worker.ts"), []);
 });

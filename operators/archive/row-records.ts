@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
-import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { PDQ_BYTES } from "../../schemas/pdq-hash.js";
+import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import type { RowGroupPlace } from "../../schemas/run.js";
 import { rowScores, type RowScores } from "./segment-builder.js";
 

@@ -1,6 +1,7 @@
 import { SluiceError } from "../../schemas/errors.js";
 import type { BytesState, ScoredBatch } from "../../schemas/scored-batch.js";
-import { DIGEST_BYTES, PDQ_BYTES } from "../../schemas/scored-batch.js";
+import { PDQ_BYTES } from "../../schemas/pdq-hash.js";
+import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import type { Rejected } from "../../schemas/segment.js";
 import type { Pdq } from "../image/pdq.js";
 

@@ -1,5 +1,6 @@
 import type { Window } from "../../schemas/dataset.js";
-import { DIGEST_BYTES, PDQ_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
+import { PDQ_BYTES } from "../../schemas/pdq-hash.js";
+import { DIGEST_BYTES, type ScoredBatch } from "../../schemas/scored-batch.js";
 import { paneOf } from "../select/windows.js";
 
 /** The batch with only the given rows, in their order. */

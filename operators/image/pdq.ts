@@ -1,6 +1,6 @@
 import { turnOf } from "../../schemas/orientation.js";
 import type { Picture } from "../../schemas/pixels.js";
-import { PDQ_BYTES } from "../../schemas/scored-batch.js";
+import { PDQ_BYTES } from "../../schemas/pdq-hash.js";
 
 export interface Pdq {
   /** 256 bits, one for each of 16 x 16 frequencies, the highest first: in hexadecimal it reads as the reference writes it */

@@ -1,4 +1,5 @@
-import { DIGEST_BYTES, PDQ_BYTES } from "../../schemas/scored-batch.js";
+import { PDQ_BYTES } from "../../schemas/pdq-hash.js";
+import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { hashWords } from "../select/near-index.js";
 import type { RowHashes } from "../select/left-out-rows.js";
 import type { TopkRows } from "../topk/topk.js";

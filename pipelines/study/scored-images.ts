@@ -14,7 +14,7 @@ import { guardCount, guardEntries } from "../../schemas/guard.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import type { OnProgress } from "../../schemas/progress.js";
-import { PDQ_BYTES } from "../../schemas/scored-batch.js";
+import { PDQ_BYTES } from "../../schemas/pdq-hash.js";
 import type { VersionRecipe } from "../../schemas/study.js";
 import { memoryLimit } from "../flow/memory-estimate.js";
 import { ingest } from "../ingest.js";

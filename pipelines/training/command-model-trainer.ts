@@ -17,7 +17,7 @@ import { sha256Hex, type Json } from "../../schemas/canonical.js";
 import { messageOf, orNull, SluiceError } from "../../schemas/errors.js";
 import type { EngineConfig } from "../../schemas/config.js";
 import type { Manifest, ManifestFile } from "../../schemas/manifest.js";
-import { outputWidth } from "../../schemas/model-card.js";
+import { outputWidth } from "../../schemas/output-width.js";
 import { CURVES_FILE, TRAINING_LOG_FILE } from "../../schemas/model-record.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import { NOTHING_SCORED } from "../train.js";

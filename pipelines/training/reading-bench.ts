@@ -12,7 +12,8 @@ import {
 import type { DecodeConfig, EngineConfig } from "../../schemas/config.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { ImageNote } from "../../schemas/image-notes.js";
-import { outputWidth, type ModelCard } from "../../schemas/model-card.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import { outputWidth } from "../../schemas/output-width.js";
 import { pixelBytes } from "../../schemas/pixels.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { NOTHING_SCORED } from "../train.js";

@@ -4,7 +4,8 @@ import { decodeExample, type EncodedExample, type SkippedExample } from "../../o
 import type { DecodeConfig } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { pixelBytes } from "../../schemas/pixels.js";
-import { outputWidth, type ModelCard } from "../../schemas/model-card.js";
+import type { ModelCard } from "../../schemas/model-card.js";
+import { outputWidth } from "../../schemas/output-width.js";
 
 export interface ScoreExamplesOptions {
   readonly engine: Engine;

@@ -1,6 +1,7 @@
 import { counted } from "../../../schemas/counted.js";
 import { SluiceError } from "../../../schemas/errors.js";
-import { outputWidth, type ModelCard } from "../../../schemas/model-card.js";
+import type { ModelCard } from "../../../schemas/model-card.js";
+import { outputWidth } from "../../../schemas/output-width.js";
 import { channelsOf } from "../../../schemas/pixels.js";
 
 /** What a worker needs to load a model. Crosses threads and processes: plain values only. */

@@ -1,5 +1,5 @@
 import { parentPort } from "node:worker_threads";
-import { outputWidth } from "../../../schemas/model-card.js";
+import { outputWidth } from "../../../schemas/output-width.js";
 import { pixelBytes, toTensor } from "../../../schemas/pixels.js";
 import { checkOutput, writeScores, type ModelRunner, type RunnerSetup } from "./model-runner.js";
 import { toPlainError, type FromWorker, type RunRequest, type ToWorker } from "./worker-protocol.js";
