@@ -21,7 +21,7 @@ export interface CsvRow {
 }
 
 /**
- * The rows of a CSV text, blank ones left out. A cell in double quotes may hold the separator, line ends, and quotes written twice; other cells, and blanks
+ * The rows of a CSV text, those without any words left out, and of each the empty cells at its end: spreadsheets write as many as they please. A cell in double quotes may hold the separator, line ends, and quotes written twice; other cells, and blanks
  * around quotes, are trimmed. Null where a quote is never closed, or something follows a closed one.
  */
 export function csvRows(text: string, separator: string): CsvRow[] | null {
@@ -50,7 +50,8 @@ export function csvRows(text: string, separator: string): CsvRow[] | null {
       at++;
       continue;
     }
-    if (cells.length > 1 || cells[0] !== "") rows.push({ line: began, cells });
+    while (cells.at(-1) === "") cells.pop();
+    if (cells.length > 0) rows.push({ line: began, cells });
     cells = [];
     at += text[at] === "\r" && text[at + 1] === "\n" ? 2 : 1;
     line++;

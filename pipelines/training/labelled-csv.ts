@@ -12,7 +12,8 @@ const SEPARATORS = [",", ";", "\t"] as const;
 
 /**
  * Labelled images as a CSV file of `path,label` lines, paths relative to it. A head that names the two columns chooses them among others; without one
- * there are two, or three of which the first only numbers the rows (what pandas writes). Cells may be quoted, and have semicolons or tabs between.
+ * there are two, or three of which the first only numbers the rows (what pandas writes). Cells may be quoted, and have semicolons or tabs between; paths may be
+ * written as Windows has them.
  * Labels that are all numbers, and not the names of classes, are class numbers from 0.
  * Throws E_SOURCE_READ, E_TRAIN_DATA with the line; `examples` throws E_TRAIN_DATA for a class that is not among `labels`.
  */
@@ -29,7 +30,7 @@ export async function openLabelledCsv(path: string): Promise<LabelledFolder> {
       for (const { line, file, className, isFirst } of rows) {
         const hint = isFirst ? " (no head such as path,label)" : "";
         const label = isNumbered ? Number(className) : indexOf(className, `${path}:${line}${hint}`);
-        const uri = pathToFileURL(resolve(dirname(path), file)).href;
+        const uri = pathToFileURL(placeOf(dirname(path), file)).href;
         yield { label, uri, bytes: () => opener.open(uri, maxBytes) };
       }
     },
@@ -39,8 +40,15 @@ export async function openLabelledCsv(path: string): Promise<LabelledFolder> {
 /** Whether the labels of a set are numbers of classes: all of them are, and no class is called so. */
 function areClassNumbers(classNames: readonly string[], labels: readonly string[]): boolean {
   return classNames.every(
-    (name) => /^(0|[1-9]\d{0,8})$/.test(name) && Number(name) < labels.length && !labels.includes(name),
+    (name) => /^(0|[1-9]\d{0,8})(\.0)?$/.test(name) && Number(name) < labels.length && !labels.includes(name),
   );
+}
+
+/** Where a file lies that a list names: as it is written, else as Windows would write it, or in Unicode's other normal form. */
+function placeOf(folder: string, file: string): string {
+  const plain = file.replaceAll("\\", "/");
+  const forms = [file, plain, plain.normalize("NFC"), plain.normalize("NFD")].map((form) => resolve(folder, form));
+  return forms.find((form) => existsSync(form)) ?? forms[0]!;
 }
 
 interface LabelledRow {
@@ -77,7 +85,7 @@ async function readRows(path: string): Promise<LabelledRow[]> {
   const fitting = headed.length > 0 ? headed : readings;
   // A path may hold what separates others: the reading whose first file is there is meant.
   const isThere = ({ rows: [first] }: Reading): boolean =>
-    first !== undefined && first.file !== "" && existsSync(resolve(dirname(path), first.file));
+    first !== undefined && first.file !== "" && existsSync(placeOf(dirname(path), first.file));
   const reading = fitting.find(isThere) ?? fitting[0];
   if (reading === undefined) throw notLabelled(path, text);
   const broken = reading.rows.find(({ file, className }) => file === "" || className === "");
@@ -117,11 +125,11 @@ function readingOf(text: string, separator: string, path: string): Reading | nul
 }
 
 function labelled({ line, cells }: CsvRow, path: number, label: number, width: number, isFirst: boolean): LabelledRow {
-  const isWhole = cells.length === width;
+  const isWhole = cells.length <= width;
   return {
     line,
-    file: isWhole ? cells[path]! : "",
-    className: isWhole ? cells[label]! : "",
+    file: (isWhole ? cells[path] : undefined) ?? "",
+    className: (isWhole ? cells[label] : undefined) ?? "",
     isFirst,
   };
 }

@@ -31,7 +31,7 @@ export function labelsInLines(text: string, path: string): LabelFile {
   while (all.at(-1)?.text === "") all.pop();
   if (all.length === 0) throw refusedLabels(path, null, "labels, found an empty file");
   const blank = all.find((line) => line.text === "");
-  const written = all.filter((line) => line.text !== "");
+  const written = withoutListCommas(all.filter((line) => line.text !== ""));
   const columns = fromHeadedColumns(written, path) ?? fromMarks(written, path) ?? fromColumns(written, path);
   if (columns !== null) return columns;
   if (written.length === 1) return { labels: onOneLine(written[0]!.text), head: null };
@@ -53,6 +53,14 @@ export function labelsInLines(text: string, path: string): LabelFile {
     labels: synsets ? labels.map((label) => label.replace(SYNSET, "")) : labels,
     head: hasHead ? head!.text : null,
   };
+}
+
+/** The elements of a list that was copied without its brackets: each in quotes, with a comma behind all but the last. */
+function withoutListCommas(lines: readonly Line[]): readonly Line[] {
+  const isList = lines.every(
+    ({ text }, at) => (/^"[^"]*",$|^'[^']*',$/.test(text) && lines.length > 1) || (at > 0 && at === lines.length - 1),
+  );
+  return isList ? lines.map((line) => ({ ...line, text: line.text.replace(/,$/, "") })) : lines;
 }
 
 /** A line without what cannot be seen at its ends. */

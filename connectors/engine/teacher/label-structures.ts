@@ -19,16 +19,20 @@ const NUMBER = /^(id|index|idx|(class|label|category)_?(id|index|idx))$/i;
 const NAME = /^(name|label|(class|label|category|display)_?name)$/i;
 /** YAML that names classes: a member that such files have, or nothing but a list */
 const YAML = /^(id2label|names|class_names|classes|labels|categories)[ \t]*:|^(?:[ \t]*-[ \t]+\S.*(?:\r?\n|$))+$/;
+/** A list or dict as Python's and JavaScript's source assigns it to a name */
+const ASSIGNED =
+  /^\s*(?:export\s+)?(?:(?:const|let|var)\s+)?[\w.]+(?:\s*:\s*[\w[\], <>]+)?\s*=\s*([[{].*[\]}])\s*;?\s*$/s;
 const LABEL_MAP = /^\s*item\s*\{[^{}]*\}/;
 
 /**
  * Names of classes in JSON, a line of JSON each, Python's `str` of a list or dict, YAML, or a label map of TensorFlow (`item { id: 1 name: "tench" }`): as a list, by
- * number (`{"0": "tench"}`, Keras' `{"0": ["n01440764", "tench"]}`), by name (`{"tench": 0}`), or below a member such as `id2label`. null where the text is none
+ * number (`{"0": "tench"}`, Keras' `{"0": ["n01440764", "tench"]}`), by name (`{"tench": 0}`), as source assigns it (`CLASSES = ["tench"]`), or below a member such as `id2label`. null where the text is none
  * of these. Throws E_TEACHER_LABELS.
  */
 export function namesInStructure(text: string, path: string): string[] | null {
   if (LABEL_MAP.test(text)) return namesInLabelMap(text, path);
-  if (/^\s*[[{]/.test(text)) return namesInBrackets(text, path);
+  const assigned = ASSIGNED.exec(text)?.[1];
+  if (assigned !== undefined || /^\s*[[{]/.test(text)) return namesInBrackets(assigned ?? text, path);
   const isYaml =
     text.split(/\r?\n/).some((line) => YAML.test(line) && !/^[ \t]*-/.test(line)) || YAML.test(text.trimEnd());
   if (!isYaml) return null;

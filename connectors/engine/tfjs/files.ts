@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { io } from "@tensorflow/tfjs-core";
 import { asKeras2 } from "./keras-topology.js";
+import { asLayerWeights } from "./keras-weight-names.js";
 
 const TOPOLOGY = "model.json";
 const WEIGHTS = "weights.bin";
@@ -27,7 +28,12 @@ export function tfjsFiles(path: string): io.IOHandler {
           all.set(part, at);
           at += part.length;
         }
-        return [manifest.flatMap((group) => group.weights), all.buffer];
+        const specs = manifest.flatMap((group) => group.weights);
+        const names = asLayerWeights(
+          json.modelTopology,
+          specs.map(({ name }) => name),
+        );
+        return [specs.map((spec, at) => ({ ...spec, name: names[at]! })), all.buffer];
       });
     },
     async save(artifacts) {

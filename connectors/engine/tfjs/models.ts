@@ -111,7 +111,7 @@ export async function loadTfjsModel(
 
 /** What to do about a layer that TensorFlow.js lacks; null for any other error. */
 function unknownLayer(error: unknown): Error | null {
-  const name = /^Unknown \w+: '?([\w>]+)/.exec(messageOf(error))?.[1];
+  const name = /^Unknown \w+: '?([\w>]+(?: with [\w ]+)?)/.exec(messageOf(error))?.[1];
   if (name === undefined) return null;
   return new Error(
     `TensorFlow.js has no ${name}. Make a graph model, which needs no layers: in Keras model.export("saved"), then ` +

@@ -194,6 +194,15 @@ describe("folder source", () => {
     assert.deepEqual(await (await openFolderSource(folder, { include: ["*.jpg"] })).estimate(), { items: 1 });
   });
 
+  test("takes a name that reads as a glob, and one that is written in Unicode's other form", async () => {
+    const folder = await folderOf(["a [1].jpg", "b1.jpg", "cafe\u0301.jpg"]);
+    const included = async (...include: string[]): Promise<number> =>
+      (await pathsOf(await openFolderSource(folder, { include }))).length;
+    assert.equal(await included("a [1].jpg"), 1);
+    assert.equal(await included("b[1].jpg"), 1);
+    assert.equal(await included("caf\u00e9*"), 1);
+  });
+
   test("says what is missing", async () => {
     const folder = await folderOf(["a.jpg"]);
     await assert.rejects(openFolderSource(join(folder, "none")), { code: "E_SOURCE_MISSING" });

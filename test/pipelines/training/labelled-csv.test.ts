@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -38,6 +38,9 @@ describe("labelled images as a CSV file", () => {
     "the index of pandas, without a head": '0,"a, 1.png",red\n1,c.png,blue\n',
     "other columns, in another order": 'Label,width,File Name\nred,10,"a, 1.png"\nblue,12,c.png\n',
     "class numbers": '"a, 1.png",0\nc.png,2\n',
+    "class numbers as pandas writes them where one is missing": '"a, 1.png",0.0\nc.png,2.0\n',
+    "empty cells and rows that a spreadsheet adds": 'path,label,,\r\n"a, 1.png",red,,\r\nc.png,blue\r\n,,,\r\n,\r\n',
+    "empty cells without a head": '"a, 1.png",red,\nc.png,blue,\n',
     "blank lines": '\n"a, 1.png",red\n\n\nc.png,blue\n\n',
   };
   for (const [name, content] of Object.entries(same)) {
@@ -49,6 +52,19 @@ describe("labelled images as a CSV file", () => {
   test("a path may hold separators, quotes and line ends where it is quoted", async (t) => {
     const content = 'path,label\n"b; 2.png",green\n"line\nend.png",red\n"say ""a"".png",blue\n';
     assert.deepEqual(await read(t, content), ["b; 2.png → 1", "line\nend.png → 0", 'say "a".png → 2']);
+  });
+
+  test("paths as Windows and Macs write them are those of the files that are there", async (t) => {
+    const folder = await temporaryFolder(t);
+    await mkdir(join(folder, "in"));
+    for (const name of ["in/a.png", "caf\u00e9.png", "b\\c.png"]) await writeFile(join(folder, name), "");
+    const path = join(folder, "set.csv");
+    await writeFile(path, "in\\a.png,red\ncafe\u0301.png,red\nb\\c.png,red\n");
+    const found: string[] = [];
+    for await (const { uri } of (await openLabelledCsv(path)).examples(LABELS, 1)) {
+      found.push(fileURLToPath(uri).slice(folder.length + 1));
+    }
+    assert.deepEqual(found, ["in/a.png", "caf\u00e9.png", "b\\c.png"]);
   });
 
   test("classes that are called by numbers are meant by their names", async (t) => {

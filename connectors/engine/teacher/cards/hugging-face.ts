@@ -14,18 +14,22 @@ const KERNELS: Readonly<Record<number, ModelCard["resize"]["kernel"]>> = {
 const BICUBIC = /^(Beit|CLIP|Bit|Siglip|Levit|PoolFormer|Deit|Blip|EfficientFormer|Chinese)/i;
 /** Processors to which a size of one number is a square, not the short side */
 const SQUARE = /^(ViT|Deit|Beit|Swin|DPT|Siglip|EfficientNet|Dinat|Pvt|Efficientformer)/i;
+/** Processors that crop before they resize, or give numbers of colours in place of pixels */
+const UNLIKE = /^(Perceiver|ImageGPT|Flava)/i;
 const DEFAULT_SIDE = 224;
 /** ConvNextImageProcessor's own; larger inputs than this are not cropped */
 const CONVNEXT = { cropFraction: 224 / 256, largestCropped: 384 };
 
 /** A preprocessor_config.json of transformers'. Null for anything else. */
 export function readPreprocessing(json: JsonObject, from: string): ToldCard | null {
-  const config = isObject(json["image_processor"]) ? json["image_processor"] : json;
+  const config = withoutNulls(isObject(json["image_processor"]) ? json["image_processor"] : json);
   const named = config["image_processor_type"] ?? config["feature_extractor_type"];
   const isProcessor =
     typeof named === "string" || ("image_mean" in config && "image_std" in config) || "do_normalize" in config;
   if (!isProcessor) return null;
   const type = typeof named === "string" ? named.replace(/(ImageProcessor|FeatureExtractor)(Fast|Pil)?$/, "") : "";
+  // A wrapper around timm's own `pretrained_cfg`, which timm.ts reads.
+  if (type.startsWith("TimmWrapper")) return null;
   const made = geometryOf(config, type);
   return {
     from,
@@ -48,6 +52,12 @@ export function readModelConfig(json: JsonObject, from: string): ToldCard | null
     ...(json["problem_type"] === "multi_label_classification" ? { kind: "sigmoid-logits" as const } : {}),
     ...(labels === null ? {} : { labels }),
   };
+}
+
+/** Newer processors write every member that they know of, null where it is not said. */
+function withoutNulls(config: JsonObject): JsonObject {
+  const said = Object.entries(config).filter(([, value]) => value !== null);
+  return Object.fromEntries(said.map(([key, value]) => [key, isObject(value) ? withoutNulls(value) : value]));
 }
 
 /** (u8 * factor - mean) / std, as (u8 / 255 - mean) / std */
@@ -78,6 +88,7 @@ function normaliseOf(config: JsonObject, type: string): Pick<ToldCard, "normalis
 type Geometry = { readonly size: Size; readonly resize: Partial<ModelCard["resize"]> } | { readonly refused: string };
 
 function geometryOf(config: JsonObject, type: string): Geometry {
+  if (UNLIKE.test(type)) return { refused: `the processor ${type}, which crops or counts colours otherwise` };
   const resample = isNumber(config["resample"]) ? config["resample"] : BICUBIC.test(type) ? 3 : 2;
   const kernel = KERNELS[resample];
   if (kernel === undefined) return { refused: `resample ${resample}` };

@@ -60,7 +60,9 @@ function ultralytics(keys: ReadonlyMap<string, string>): ToldCard | null {
     ...(size === null ? {} : { size }),
     ...(keys.get("channels") === "1" ? { colour: "grey" as const } : {}),
     normalise: { mean: [0], std: [1] },
-    resize: ({ width, height }) => ({ mode: "crop", kernel: "linear", shortSide: Math.min(width, height) }),
+    // Its transform stretches to a size that is not square.
+    resize: ({ width, height }) =>
+      width === height ? { mode: "crop", kernel: "linear", shortSide: width } : { mode: "stretch", kernel: "linear" },
     // It opens pictures with OpenCV in colour: turned by EXIF, their transparency left out.
     opening: { alpha: "drop" },
     ...(labels === null ? {} : { labels }),

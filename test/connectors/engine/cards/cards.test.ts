@@ -63,6 +63,13 @@ describe("timm's config.json", () => {
     assert.deepEqual(of({ crop_mode: "border" }), { refused: 'crop_mode "border"' });
     assert.deepEqual(of({ interpolation: "random" }), { refused: 'interpolation "random"' });
   });
+
+  test("an input that is not square is covered, which goes with no crop fraction", () => {
+    const of = (fraction: number): unknown =>
+      readTimm({ pretrained_cfg: { ...cfg, crop_pct: fraction } }, "c")?.resize?.({ width: 320, height: 224 });
+    assert.deepEqual(of(1), { mode: "crop", kernel: "cubic" });
+    assert.deepEqual(of(0.9), { refused: "crop_pct 0.9 of an input that is not square" });
+  });
 });
 
 describe("transformers' preprocessor_config.json", () => {
@@ -151,6 +158,31 @@ describe("transformers' preprocessor_config.json", () => {
     });
   }
 
+  test("members that are null are not said", () => {
+    const nulls = { crop_size: null, do_center_crop: null, do_pad: null, crop_pct: null, pad_size: null };
+    const card = read({
+      ...half,
+      ...nulls,
+      image_processor_type: "ConvNextImageProcessorFast",
+      size: { shortest_edge: 224, longest_edge: null },
+      resample: 3,
+    });
+    assert.deepEqual(resizeOf(card), { mode: "crop", kernel: "cubic", shortSide: 256, oddRest: "lower" });
+  });
+
+  test("timm's wrapper is timm's to read; what crops before it resizes is named", () => {
+    assert.equal(
+      read({
+        image_processor_type: "TimmWrapperImageProcessor",
+        pretrained_cfg: { crop_pct: 0.9 },
+        architecture: "vit",
+      }),
+      null,
+    );
+    const perceiver = { ...half, image_processor_type: "PerceiverImageProcessor", size: 224, crop_size: 256 };
+    assert.match(JSON.stringify(resizeOf(read(perceiver))), /Perceiver/);
+  });
+
   test("rescaling, or none, is part of the normalisation", () => {
     const vit = { image_processor_type: "ViTImageProcessor", size: 224 };
     assertNear(read({ ...vit, do_rescale: true, rescale_factor: 1 / 255, do_normalize: false }), [0], [1]);
@@ -206,6 +238,7 @@ describe("metadata of an ONNX file", () => {
     assert.deepEqual(card.size, { width: 320, height: 224 });
     assertNear(card, [0], [1]);
     assert.deepEqual(resizeOf(card), { mode: "crop", kernel: "linear", shortSide: 224 });
+    assert.deepEqual(card.resize?.({ width: 320, height: 224 }), { mode: "stretch", kernel: "linear" });
     assert.deepEqual(card.opening, { alpha: "drop" });
     assert.match(read({ task: "detect", stride: "32", names: "{0: 'person'}" })[0]?.refused ?? "", /task detect/);
   });

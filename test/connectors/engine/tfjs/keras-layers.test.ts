@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inferCard } from "../../../../connectors/engine/teacher/infer-card.js";
@@ -7,6 +7,7 @@ import { asKeras2 } from "../../../../connectors/engine/tfjs/keras-topology.js";
 import { openEngine } from "../../../../connectors/engine/open.js";
 import { engineSchema } from "../../../../schemas/config.js";
 import { isSluiceError } from "../../../../schemas/errors.js";
+import { ROOT } from "../../../architecture/repository.js";
 import { withFolder } from "../../../conformance/engine.js";
 
 const SIDE = 4;
@@ -166,5 +167,65 @@ test("a layer that nobody has is named with what to do, and weights that break o
       (error) =>
         isSluiceError(error, "E_ENGINE_LOAD") && /w\.bin of 36 bytes where the model names 68/.test(error.message),
     );
+  });
+});
+
+interface Golden {
+  readonly name: string;
+  readonly tolerance: number;
+  readonly topology: unknown;
+  readonly weights: readonly { readonly name: string; readonly shape: number[]; readonly values: number[] }[];
+  readonly pixels: readonly number[][];
+  readonly outputs: readonly number[][];
+}
+
+/** Made by keras3/make.py, beside this file's source */
+const GOLDEN = join(ROOT, "test/connectors/engine/tfjs/keras3/goldens.json");
+
+test("models that Keras 3 wrote give what Keras 3 gives", async () => {
+  const { models } = JSON.parse(await readFile(GOLDEN, "utf8")) as { models: readonly Golden[] };
+  assert.equal(models.length, 4);
+  await withFolder(async (folder) => {
+    for (const [at, { name, tolerance, topology, weights, pixels, outputs }] of models.entries()) {
+      const own = join(folder, String(at));
+      await mkdir(own);
+      await writeFile(join(own, "w.bin"), Float32Array.from(weights.flatMap(({ values }) => values)));
+      const specs = weights.map((weight) => ({ name: weight.name, shape: weight.shape, dtype: "float32" }));
+      await writeFile(
+        join(own, "model.json"),
+        JSON.stringify({ modelTopology: topology, weightsManifest: [{ paths: ["w.bin"], weights: specs }] }),
+      );
+      const { card } = await inferCard(join(own, "model.json"), { normalise: UNIT, outputKind: "logits" });
+      const engine = await openEngine({ card, folder: own }, engineSchema.parse({ workers: 1, batch: 2 }));
+      try {
+        const found = await engine.score({ count: 2, pixels: Uint8Array.from(pixels.flat()) });
+        const expected = outputs.flat();
+        assert.equal(found.length, expected.length, name);
+        expected.forEach((value, one) => {
+          const off = Math.abs(found[one]! - value) / Math.max(1, Math.abs(value));
+          assert.ok(off < tolerance, `${name}: ${found[one]} for ${value}`);
+        });
+      } finally {
+        await engine.close();
+      }
+    }
+  });
+});
+
+test("what a layer asks for and TensorFlow.js would pass over is named", async () => {
+  await withFolder(async (folder) => {
+    for (const [at, [kind, config, named]] of (
+      [
+        ["Conv2D", { filters: 3, kernel_size: [1, 1], groups: 3 }, "Conv2D with groups"],
+        ["Resizing", { height: 3, width: 3, crop_to_aspect_ratio: true }, "Resizing with crop to aspect ratio"],
+        ["Resizing", { height: 3, width: 3, interpolation: "bicubic" }, "Resizing with bicubic"],
+      ] as const
+    ).entries()) {
+      await assert.rejects(
+        logitsOf(join(folder, String(at)), [input("batch_shape"), layer(kind, config), pool, dense()], UNIT),
+        (error) =>
+          isSluiceError(error, "E_ENGINE_LOAD") && error.message.includes(`has no ${named}. Make a graph model`),
+      );
+    }
   });
 });
