@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { messageOf, SluiceError } from "./errors.js";
+import { isTimeMs, unitFault } from "./image-record.js";
 import { openSealedJson, sealJson } from "./sealed-json.js";
 
 export const LABEL_SEGMENT_VERSION = 1;
@@ -35,6 +36,17 @@ const opinions = [
 
 /** What people may say, in a file or on the labels topic. */
 export const opinionSchema = z.discriminatedUnion("verdict", [...opinions]);
+
+/** ms since the epoch before this (1973) are seconds of our days: labels are younger. */
+const LEAST_MS = 100_000_000_000;
+
+/** What is wrong with a label's time, and what to write; null for nothing. */
+export function labelTimeFault(timeMs: number): string | null {
+  const fault = unitFault(timeMs);
+  if (fault !== null) return `${timeMs}${fault}`;
+  if (!isTimeMs(timeMs)) return `${timeMs}, which is no time`;
+  return Math.abs(timeMs) < LEAST_MS ? `${timeMs}, which is ${new Date(timeMs).toISOString()}` : null;
+}
 
 /** `erased`: the image is in no version any more and is never stored again, whatever is said of it before or after. */
 export const imageLabelSchema = z.discriminatedUnion("verdict", [

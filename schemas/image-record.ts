@@ -74,6 +74,13 @@ export function decodeImageRecord(record: StoredRecord, place: { stream: string;
     }
     return value;
   };
+  const eventTime = (): number => {
+    const text = headers[HEADER.eventTime];
+    if (text === undefined) return timestampInMs(record.timestampMs, where);
+    // Nanoseconds are more than a number holds exactly; that they are so is seen all the same.
+    if (/^\d+$/.test(text)) inMs(Number(text), where, `in header ${HEADER.eventTime}`);
+    return integer(HEADER.eventTime) ?? record.timestampMs;
+  };
   const uri = headers[HEADER.uri];
   const bytes = record.value !== null && record.value.length > 0 ? record.value : null;
   if (uri === undefined && record.value === null) {
@@ -86,7 +93,7 @@ export function decodeImageRecord(record: StoredRecord, place: { stream: string;
     uri: uri ?? `log://${where}`,
     // A producer's empty value without a uri is an empty image, which decoding refuses by its own code.
     bytes: uri === undefined ? (record.value ?? new Uint8Array(0)) : bytes,
-    eventTimeMs: wholeMs(inMs(integer(HEADER.eventTime), where) ?? record.timestampMs, where),
+    eventTimeMs: wholeMs(eventTime(), where),
     licence: headers[HEADER.licence] ?? null,
     origin: headers[HEADER.origin] ?? null,
     retryOf: integer(HEADER.retryOf),
@@ -110,16 +117,38 @@ function wholeMs(timeMs: number, where: string): number {
   );
 }
 
-/** Seconds of our days, 2001 to 5138. Read as ms they lie between January 1970 and March 1973, when nobody took images for this. */
-const SECONDS_OF_OUR_DAYS = [1_000_000_000, 100_000_000_000] as const;
+/**
+ * Units that clocks give in place of ms, with what one ms has of them and their numbers of our days. Read as ms, seconds of 1973 to 5138 lie between January 1970
+ * and March 1973, when nobody took images for this; microseconds of 1973 on and nanoseconds lie thousands of years ahead.
+ */
+const UNITS = [
+  { name: "seconds", perMs: 1e-3, from: 1e8, below: 1e11 },
+  { name: "microseconds", perMs: 1e3, from: 1e14, below: 1e17 },
+  { name: "nanoseconds", perMs: 1e6, from: 1e17, below: 1e20 },
+] as const;
 
-/** Throws E_RECORD_SCHEMA for what a producer gave in seconds: the image would belong to a window of 1970. */
-function inMs(eventTime: number | null, where: string): number | null {
-  const [first, end] = SECONDS_OF_OUR_DAYS;
-  if (eventTime === null || eventTime < first || eventTime >= end) return eventTime;
+/** What a time that looks like another unit than ms would be, and what to write; null of one that does not. */
+export function unitFault(time: number): string | null {
+  const unit = UNITS.find(({ from, below }) => time >= from && time < below);
+  if (unit === undefined) return null;
+  const meantMs = Math.trunc(time / unit.perMs);
+  const read = isTimeMs(time) ? `, which is ${new Date(time).toISOString()}` : "";
+  return `${read}. It looks like ${unit.name} (${new Date(meantMs).toISOString()}): write ${meantMs}`;
+}
+
+/** Throws E_RECORD_SCHEMA for what a producer gave in another unit: the image would belong to a window of 1970, or of the far future. */
+function inMs(time: number, where: string, what: string): number {
+  const fault = unitFault(time);
+  if (fault === null) return time;
   throw new SluiceError(
     "E_RECORD_SCHEMA",
-    `Expected ms since 1970 in header ${HEADER.eventTime}, found ${eventTime} at ${where}, which is ${new Date(eventTime).toISOString()}. ` +
-      `It looks like seconds (${new Date(eventTime * 1000).toISOString()}): write ${eventTime * 1000}, and produce the image again.`,
+    `Expected ms since 1970 ${what}, found ${time} at ${where}${fault}, and produce the image again.`,
   );
+}
+
+/** A timestamp of the first days of 1970 may be one that nobody gave. */
+const LEAST_SECONDS = 1e9;
+
+function timestampInMs(time: number, where: string): number {
+  return time < LEAST_SECONDS ? time : inMs(time, where, "as the record's timestamp");
 }

@@ -27,6 +27,9 @@ function brokerFault(broker: string): string | null {
 /** A batch of records has 64 KiB of it at least, beside its headers. */
 export const LEAST_MESSAGE_BYTES = 128 * 1024;
 
+/** Brokers and their documents write them in capitals. */
+const MECHANISMS = ["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"] as const;
+
 /** Where the log is a Kafka cluster. */
 export const kafkaSchema = z.strictObject({
   brokers: z
@@ -83,8 +86,9 @@ export const kafkaSchema = z.strictObject({
   sasl: z
     .strictObject({
       mechanism: z
-        .enum(["plain", "scram-sha-256", "scram-sha-512", "oauthbearer"])
+        .enum(MECHANISMS.flatMap((name) => [name, name.toUpperCase() as Uppercase<typeof name>]))
         .default("plain")
+        .transform((name) => name.toLowerCase() as (typeof MECHANISMS)[number])
         .describe("how to log in"),
       username: z.string().min(1).optional().describe("who logs in; not with oauthbearer"),
       password: z.string().optional().describe("better in the environment: SLUICE_KAFKA__SASL__PASSWORD"),

@@ -7,6 +7,7 @@ import { openControl } from "../flow-control.js";
 import { mostWaitingOption, startGateway, TOKEN_VARIABLE } from "../gateway-flags.js";
 import { declareMetricsFlags, metricsSettings, observedWork, type MetricsFlags } from "../metrics-flags.js";
 import { portArgument } from "../port-argument.js";
+import { waitOption } from "../wait-option.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
 
 interface Flags extends MetricsFlags {
@@ -14,6 +15,7 @@ interface Flags extends MetricsFlags {
   readonly port: number;
   readonly tokenFile?: string;
   readonly mostWaiting: number;
+  readonly wait: number;
 }
 
 const PORT = 4748;
@@ -28,6 +30,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option("--port <n>", "0: any that is free", portArgument, PORT)
     .option("--token-file <file>", `a file with the senders' token; by default ${TOKEN_VARIABLE}`)
     .addOption(mostWaitingOption())
+    .addOption(waitOption("brokers or a store"))
     .addHelpText(
       "after",
       exampleText([
@@ -70,10 +73,13 @@ export const declare: DeclareCommand = (command, invocation) => {
           let opened: OpenedIntake;
           let control: FlowControl | null = null;
           if (config.kafka !== undefined) {
-            const { onRetry } = observing;
-            opened = await opening(openTopicIntake(config, config.kafka, { ...told, onRetry }));
+            const { onRetry, onSettled } = observing;
+            const waiting = { openPatienceMs: flags.wait, onRetry, onSettled, onWarning: warn };
+            opened = await opening(openTopicIntake(config, config.kafka, { ...told, ...waiting }));
           } else {
-            const workspace = await opening(openWorkspace(config, "sluice gateway", observing));
+            const workspace = await opening(
+              openWorkspace(config, "sluice gateway", observing, { openPatienceMs: flags.wait }),
+            );
             if (workspace.embedded === null) throw new TypeError("expected a log in the data folder");
             control = await opening(openControl(workspace.store, config.stream, { note, warn }));
             opened = await opening(openFolderIntake(workspace, workspace.embedded, told));

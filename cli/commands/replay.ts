@@ -170,6 +170,7 @@ async function replayAll(
           ? null
           : await opening(
               openStreamKafka({ stream: config.stream, kafka: config.kafka }, workspace.store, observing.onRetry, {
+                onSettled: observing.onSettled,
                 rights: { roles: ["replayer"], stream: config.stream, kafka: config.kafka },
               }),
             );

@@ -32,6 +32,7 @@ import { declareWatch } from "../run/watch.js";
 import { followTeachers } from "../follow-teachers.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { kafkaOf } from "../topics/kafka-of.js";
+import { waitOption } from "../wait-option.js";
 
 interface RunFlags extends ScoringFlags, AllowanceFlags, MetricsFlags {
   readonly teacherDigest?: string;
@@ -73,9 +74,7 @@ export const declare: DeclareCommand = (command, invocation) => {
         .command(name)
         .summary(summary)
         .description(`${description} Goes on until Ctrl-C; killed at any moment, it goes on where it was.`)
-        .addOption(
-          every("--wait", "wait so long for brokers and a store that are away at the start", 5 * MINUTE_MS, "5m"),
-        )
+        .addOption(waitOption("brokers and a store"))
         .option("--one-machine", "the store may lie in the data folder: all processes run here, with this one"),
     );
 
@@ -214,7 +213,6 @@ async function runAll(
   { stop, onProgress, note, warn }: WorkContext,
 ): Promise<boolean> {
   const { given, flags, parts: wanted, opened, observing } = running;
-  const { OutageVoice } = await import("../../pipelines/observe/outage-voice.js");
   const { Together } = await import("../../pipelines/flow/together.js");
   const { openStreamKafka } = await import("../../pipelines/open/open-kafka.js");
   const { openStore } = await import("../../pipelines/open/workspace.js");
@@ -224,23 +222,17 @@ async function runAll(
     opened.push(made);
     return made;
   };
-  // Of each server its own: one may be away while the other is not.
-  const brokersVoice = new OutageVoice(warn, run.terminal.nowMs);
-  const storeVoice = new OutageVoice(warn, run.terminal.nowMs);
-  const storeWait = { openPatienceMs: flags.wait, onRetry: storeVoice.onRetry, onSettled: storeVoice.onSettled };
+  const { onRetry, onSettled, ofStore } = observing;
+  const storeWait = { openPatienceMs: flags.wait, ...ofStore };
   const store = observing.metered(await opening(openStore(given.location, storeWait)));
   const declaredRun = await declaredForRun(run, { given, store, flags, parts: wanted });
   const { config, card: ranking, teacher, follows } = declaredRun;
   const kafka = kafkaOf(config);
-  const onRetry: typeof brokersVoice.onRetry = (event) => {
-    observing.onRetry?.(event);
-    brokersVoice.onRetry(event);
-  };
   const { teacherDigest } = await import("../../schemas/model-card.js");
   const { stream } = config;
   const group = ranking === null ? undefined : teacherDigest(ranking);
   const rights = { roles: rolesOf(wanted), stream, kafka, teacher: group };
-  const waiting = { openPatienceMs: flags.wait, onSettled: brokersVoice.onSettled, rights };
+  const waiting = { openPatienceMs: flags.wait, onSettled, rights };
   const log = await opening(openStreamKafka({ stream, kafka }, store, onRetry, waiting));
   const workspace =
     wanted.score === undefined ? null : await opening(openScorersFolder(config, wanted, observing, storeWait));
@@ -378,7 +370,7 @@ async function openScorersFolder(
   config: Config,
   { publish }: WantedParts,
   observing: Observing,
-  storeWait: WaitForStore,
+  storeWait: Pick<WaitForStore, "openPatienceMs">,
 ): Promise<Workspace> {
   const { openWorkspace } = await import("../../pipelines/open/workspace.js");
   try {

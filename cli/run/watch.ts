@@ -1,14 +1,14 @@
-import { Option, type Command } from "commander";
+import type { Command } from "commander";
 import { bucketPlace } from "../../pipelines/open/bucket-place.js";
 import { counted } from "../../schemas/counted.js";
 import { EXIT, isSluiceError } from "../../schemas/errors.js";
 import { exampleText } from "../command.js";
-import { durationArgument } from "../duration-argument.js";
 import type { Invocation } from "../invocation.js";
 import { metricsSettings, observedWork, type MetricsFlags } from "../metrics-flags.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
 import { collected } from "../setting-flags.js";
 import { kafkaOf } from "../topics/kafka-of.js";
+import { waitOption } from "../wait-option.js";
 import { endsSoon } from "./ends-soon.js";
 
 interface WatchFlags extends MetricsFlags {
@@ -31,11 +31,7 @@ export function declareWatch(command: Command, invocation: () => Invocation): vo
       "only keys below the prefix that match, whatever the letters' case; repeatable",
       collected,
     )
-    .addOption(
-      new Option("--wait <duration>", "wait so long for brokers that are away at the start")
-        .argParser(durationArgument)
-        .default(300_000, "5m"),
-    )
+    .addOption(waitOption("brokers"))
     .addHelpText(
       "after",
       exampleText([

@@ -19,17 +19,20 @@ export interface KeyedRecord {
 
 /** Where images and the senders' keys are kept. */
 export interface IntakeLog {
-  /** Appends durably, all of them together, and remembers the keys with their places, in one or after it; returns the first offset. */
+  /** What the senders' keys hold in: the stream, and the log that has it. A log that is made anew has another one. */
+  readonly scope: string;
+  readonly partitions: number;
+  /**
+   * Appends durably, all of them together, and remembers the keys with their places, in one or after it; returns the first offset. Throws E_LOG_RECREATED
+   * where the log was made anew meanwhile; from then on `scope` and `partitions` are the new one's.
+   */
   append(partition: number, records: readonly KeyedRecord[]): Promise<number>;
-  /** null where nothing was sent under the key */
-  sent(key: Uint8Array): SentPlace | null;
+  /** null where nothing was sent under the key, or the log has no such place any more */
+  sent(key: Uint8Array): SentPlace | null | Promise<SentPlace | null>;
 }
 
 export interface IntakeOptions {
   readonly log: IntakeLog;
-  /** What the senders' keys hold in: the stream, and the log that has it */
-  readonly scope: string;
-  readonly partitions: number;
   /** Records that are appended together have about so many bytes at most: one batch of the log */
   readonly maxBatchBytes: number;
   /** An image may have so many */
@@ -49,6 +52,11 @@ export interface TakenImage extends Pick<SentPlace, "partition" | "offset"> {
   readonly known: boolean;
 }
 
+interface Place {
+  readonly place: SentPlace;
+  readonly isNew: boolean;
+}
+
 interface Waiting {
   readonly keyed: KeyedRecord;
   readonly done: (offset: number) => void;
@@ -66,7 +74,7 @@ export class Intake {
   readonly #waiting = new Map<number, Waiting[]>();
   readonly #appending = new Set<number>();
   /** By key, an image on its way: the same may be sent twice at once */
-  readonly #underWay = new Map<string, Promise<SentPlace>>();
+  readonly #underWay = new Map<string, Promise<Place>>();
   #turn = 0;
   #appended = 0;
 
@@ -99,7 +107,7 @@ export class Intake {
     const taken =
       image.key === null
         ? await this.#appendNew({ record, key: null, content })
-        : await this.#takeKeyed(image.key, { record, key: keyDigest(this.#options.scope, image.key), content });
+        : await this.#takeKeyed(image.key, { record, key: keyDigest(this.#options.log.scope, image.key), content });
     this.#account.give();
     if (taken.known) this.#account.know();
     else this.#account.take();
@@ -123,28 +131,29 @@ export class Intake {
 
   async #takeKeyed(name: string, keyed: KeyedRecord & { readonly key: Uint8Array }): Promise<TakenImage> {
     const id = Buffer.from(keyed.key).toString("hex");
-    // Nothing is waited for between a look that finds nothing and the note that it is under way.
     const underWay = this.#underWay.get(id);
-    const before = underWay === undefined ? this.#options.log.sent(keyed.key) : await underWay;
-    if (before !== null) {
-      if (Buffer.compare(before.content, keyed.content) !== 0) throw otherImage(name, before);
-      return { partition: before.partition, offset: before.offset, known: true };
-    }
-    const adding = this.#appendNew(keyed).then(({ partition, offset }) => ({
-      partition,
-      offset,
-      content: keyed.content,
-    }));
-    this.#underWay.set(id, adding);
+    // The first that comes under a key notes it before anything is waited for.
+    const placing = underWay ?? this.#place(keyed);
+    if (underWay === undefined) this.#underWay.set(id, placing);
     try {
-      return { ...(await adding), known: false };
+      const { place, isNew } = await placing;
+      if (Buffer.compare(place.content, keyed.content) !== 0) throw otherImage(name, place);
+      const { partition, offset } = place;
+      return { partition, offset, known: !isNew || underWay !== undefined };
     } finally {
-      this.#underWay.delete(id);
+      if (underWay === undefined) this.#underWay.delete(id);
     }
   }
 
+  async #place(keyed: KeyedRecord & { readonly key: Uint8Array }): Promise<Place> {
+    const before = await this.#options.log.sent(keyed.key);
+    if (before !== null) return { place: before, isNew: false };
+    const { partition, offset } = await this.#appendNew(keyed);
+    return { place: { partition, offset, content: keyed.content }, isNew: true };
+  }
+
   async #appendNew(keyed: KeyedRecord): Promise<TakenImage> {
-    const { partitions } = this.#options;
+    const { partitions } = this.#options.log;
     // A key's own partition: should a repeat come through another gateway, one scorer meets both.
     const partition =
       keyed.record.key === null ? this.#turn++ % partitions : partitionOfKey(keyed.record.key, partitions);

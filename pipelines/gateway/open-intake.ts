@@ -1,19 +1,18 @@
 import { resolve } from "node:path";
 import type { EmbeddedLog } from "../../connectors/log/embedded/embedded-log.js";
-import type { EmbeddedTable } from "../../connectors/log/embedded/embedded-table.js";
-import type { KafkaLog } from "../../connectors/log/kafka/kafka-log.js";
+import type { KafkaLog, KafkaLogOptions } from "../../connectors/log/kafka/kafka-log.js";
 import { openUri } from "../../connectors/source/open-uri.js";
 import { ErasedImages } from "../../operators/archive/erased-images.js";
 import type { Config } from "../../schemas/config.js";
 import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import { furthestArchived } from "../flow/furthest-archived.js";
 import { openImageBuckets } from "../open/open-bucket.js";
-import { openKafka } from "../open/open-kafka.js";
+import { openKafka, type OpeningKafka } from "../open/open-kafka.js";
 import { guardOf } from "../open/source-places.js";
 import { FOLDERS, type Workspace } from "../open/workspace.js";
-import type { Observing } from "../observe/observing.js";
 import { Intake, type IntakeLog, type IntakeOptions } from "./intake.js";
-import { decodeSentPlace, encodeSentPlace } from "./sent-keys.js";
+import { encodeSentPlace, sentUnder } from "./sent-keys.js";
+import { standingLog, TopicIntakeLog } from "./topic-intake-log.js";
 
 /** Of a record beside the image: headers, key, and what its batch adds */
 const RECORD_BYTES = 64 * 1024;
@@ -38,9 +37,12 @@ export async function openFolderIntake(
   const { stream, decode } = config;
   await log.ensureTopic(stream, config.partitions);
   const keys = log.table(KEYS);
-  const { scope, sent } = await sentIn(log, stream, keys);
+  // Nobody makes it anew while it is open.
+  const { scope, partitions } = await standingLog(log, stream);
   const into: IntakeLog = {
-    sent,
+    scope,
+    partitions,
+    sent: (key) => sentUnder(keys, key),
     append: (partition, records) =>
       log.transaction((transaction) => {
         const appended = records.map(({ record }) => record);
@@ -50,13 +52,10 @@ export async function openFolderIntake(
         return first;
       }),
   };
-  const partitions = (await log.ends(stream)).length;
   const opener = openUri({ buckets: openImageBuckets(config.s3), guard: guardOf(config) });
   const intake = new Intake({
     ...told,
     log: into,
-    scope,
-    partitions,
     maxBatchBytes: 8 * BATCH_BYTES,
     maxImageBytes: decode.maxBytes,
     // Otherwise anybody who may send could name any file of this machine.
@@ -71,16 +70,16 @@ export async function openFolderIntake(
   return { intake, waiting, close: () => Promise.resolve() };
 }
 
-/**
- * Into the images topic, which must be there. Keys are remembered in the data folder, after the append: a gateway that is killed between the two
- * appends a repeat once more, and the scorers know it by its digest.
- */
-export async function openTopicIntake(
-  config: Config,
-  kafka: KafkaConfig,
-  told: Told & Pick<Observing, "onRetry">,
-): Promise<OpenedIntake> {
+export interface TopicTold extends Told, Pick<OpeningKafka, "openPatienceMs" | "onSettled"> {
+  readonly onRetry: KafkaLogOptions["onRetry"];
+  /** Told that the topic was made anew, while this runs or since it last did */
+  readonly onWarning: (message: string, code?: string) => void;
+}
+
+/** Into the images topic, which must be there. Keys are remembered in the data folder. */
+export async function openTopicIntake(config: Config, kafka: KafkaConfig, told: TopicTold): Promise<OpenedIntake> {
   const { stream } = config;
+  const { onRetry, onWarning, openPatienceMs, onSettled, ...how } = told;
   const { openEmbeddedLog } = await import("../../connectors/log/embedded/embedded-log.js");
   const folder = resolve(config.data, FOLDERS.gateway);
   const remembered = await openEmbeddedLog(folder, { exclusive: true, command: "sluice gateway" });
@@ -90,30 +89,17 @@ export async function openTopicIntake(
     await remembered.close();
   };
   try {
-    const opened = await openKafka(kafka, told.onRetry, { rights: { roles: ["producer"], stream, kafka } });
-    log = opened;
-    const partitions = (await opened.ends(stream)).length;
+    const rights = { roles: ["producer"], stream, kafka } as const;
+    const waiting = openPatienceMs === undefined ? {} : { openPatienceMs };
+    const settled = onSettled === undefined ? {} : { onSettled };
+    log = await openKafka(kafka, onRetry, { rights, ...waiting, ...settled });
     const keys = remembered.table(KEYS);
-    const { scope, sent } = await sentIn(opened, stream, keys);
-    const into: IntakeLog = {
-      sent,
-      append: async (partition, records) => {
-        const appended = records.map(({ record }) => record);
-        const first = await opened.append(stream, partition, appended);
-        const keyed = records.flatMap(({ key, content }, at): [Uint8Array, Uint8Array][] =>
-          key === null ? [] : [[key, encodeSentPlace({ partition, offset: first + at, content })]],
-        );
-        if (keyed.length > 0) await keys.putMany(keyed);
-        return first;
-      },
-    };
+    const into = await TopicIntakeLog.open({ log, stream, keys, onWarning, nowMs: told.nowMs });
     const maxImageBytes = Math.min(config.decode.maxBytes, kafka.maxMessageBytes - RECORD_BYTES);
     const maxBatchBytes = Math.min(BATCH_BYTES, kafka.maxMessageBytes - RECORD_BYTES);
     const intake = new Intake({
-      ...told,
+      ...how,
       log: into,
-      scope,
-      partitions,
       maxBatchBytes,
       maxImageBytes,
       mayRefer: () => true,
@@ -124,20 +110,4 @@ export async function openTopicIntake(
     await close();
     throw error;
   }
-}
-
-/** Which of the keys are of this log: one that was made anew knows nothing of what was sent into the old one. */
-async function sentIn(
-  log: Pick<KafkaLog | EmbeddedLog, "identity">,
-  stream: string,
-  keys: EmbeddedTable,
-): Promise<Pick<IntakeLog, "sent"> & { readonly scope: string }> {
-  const { id } = await log.identity(stream);
-  return {
-    scope: `${stream}\0${id ?? ""}`,
-    sent: (key) => {
-      const bytes = keys.get(key);
-      return bytes === undefined ? null : decodeSentPlace(bytes);
-    },
-  };
 }

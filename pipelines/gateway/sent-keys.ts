@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { EmbeddedTable } from "../../connectors/log/embedded/embedded-table.js";
 
 /** What became of the image that was sent under a key. */
 export interface SentPlace {
@@ -15,6 +16,12 @@ export function keyDigest(scope: string, key: string): Uint8Array {
   return createHash("sha256").update(`${scope}\0${key}`).digest();
 }
 
+/** What is remembered of a key; null: nothing. */
+export function sentUnder(keys: Pick<EmbeddedTable, "get">, key: Uint8Array): SentPlace | null {
+  const bytes = keys.get(key);
+  return bytes === undefined ? null : decodeSentPlace(bytes);
+}
+
 export function encodeSentPlace({ partition, offset, content }: SentPlace): Uint8Array {
   const bytes = Buffer.alloc(CONTENT_BYTES + 12);
   bytes.set(content);
@@ -23,7 +30,7 @@ export function encodeSentPlace({ partition, offset, content }: SentPlace): Uint
   return bytes;
 }
 
-export function decodeSentPlace(bytes: Uint8Array): SentPlace {
+function decodeSentPlace(bytes: Uint8Array): SentPlace {
   const buffer = Buffer.from(bytes);
   return {
     content: buffer.subarray(0, CONTENT_BYTES),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { decodeText } from "../../connectors/decode-text.js";
 import { messageOf, SluiceError } from "../../schemas/errors.js";
 import type { SentImage } from "./sent-image.js";
 
@@ -37,7 +38,7 @@ export async function* linesOf(
     const made =
       sizeBytes > maxLineBytes
         ? refused("E_IMAGE_SIZE", number, `at most ${maxLineBytes} bytes`, `${sizeBytes}`)
-        : lineOf(Buffer.concat(pieces).toString(), number);
+        : lineOf(Buffer.concat(pieces), number);
     pieces = [];
     sizeBytes = 0;
     return made;
@@ -66,7 +67,9 @@ export async function* linesOf(
 }
 
 /** null of an empty line */
-function lineOf(text: string, number: number): SentImage | SluiceError | null {
+function lineOf(bytes: Uint8Array, number: number): SentImage | SluiceError | null {
+  const text = decodeText(bytes);
+  if (text === null) return refused("E_RECORD_SCHEMA", number, "JSON in UTF-8", "other bytes");
   if (text.trim() === "") return null;
   try {
     const { key, bytes, uri, eventTimeMs, licence, origin } = lineSchema.parse(JSON.parse(text));

@@ -1,5 +1,5 @@
 import { objectReasons } from "../../connectors/source/bucket-object.js";
-import { shownPath } from "../../connectors/source/byte-path.js";
+import { bytePath, percentEncode, shownPath } from "../../connectors/source/byte-path.js";
 import { ChunkRun } from "../../connectors/source/tar/byte-run.js";
 import { packingOf, unpackerOf } from "../../connectors/source/tar/packing.js";
 import { TarMembers } from "../../connectors/source/tar/tar-members.js";
@@ -30,7 +30,10 @@ export async function* membersOf(
   const members = new TarMembers(run, null);
   try {
     for (let member = await members.next(); member !== null; member = await members.next()) {
-      const name = shownPath(member.name).replace(/^(?:\.\/+)+/, "");
+      const path = member.name.replace(/^(?:\.\/+)+/, "");
+      const shown = shownPath(path);
+      // Names that are no UTF-8 stay apart from each other.
+      const name = bytePath(shown) === path ? shown : percentEncode(path);
       const reason = member.kind === "file" ? reasonAgainst(name) : member.kind === "folder" ? "folderMark" : "notFile";
       const key = common.key === null ? null : `${common.key}/${name}`;
       if (reason !== null) {

@@ -23,7 +23,7 @@ export interface ProduceToKafkaOptions {
   readonly refer: boolean;
   readonly perS?: number | undefined;
   readonly onProgress: OnProgress;
-  readonly observing: Pick<Observing, "observer" | "onRetry">;
+  readonly observing: Pick<Observing, "observer" | "onRetry" | "onSettled">;
   readonly stop: AbortSignal;
 }
 
@@ -39,12 +39,12 @@ export interface ProducedToKafka {
  */
 export async function produceToKafka(options: ProduceToKafkaOptions): Promise<ProducedToKafka> {
   const { config, kafka, paths, selected, refer, perS, onProgress, observing, stop } = options;
-  const { observer, onRetry } = observing;
+  const { observer, onRetry, onSettled } = observing;
   const topic = config.stream;
   // Apart from what `ingest` remembers of its sources: both may work in one data folder.
   const source = await openSource(config, paths, { ...openingOf(selected), kept: FOLDERS.produced });
   await keepProducedSource(config, selected);
-  const log = await openKafka(kafka, onRetry, { rights: { roles: ["producer"], stream: topic, kafka } });
+  const log = await openKafka(kafka, onRetry, { onSettled, rights: { roles: ["producer"], stream: topic, kafka } });
   try {
     const partitions = (await log.ends(topic)).length;
     const isNew = (await log.cursor(`produce/${topic}/${source.name}`)) === null;

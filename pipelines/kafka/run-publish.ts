@@ -87,7 +87,7 @@ async function publishWhileGiven(
   const { config, kafka, log, store, card, judgeMs, onWarning, nowMs } = options;
   const { stream, datasets } = config;
   const teacher = teacherDigest(card);
-  const notices = await VersionNotices.open({ log, topic: kafka.topics.versions, store, datasets, onWarning });
+  const notices = await VersionNotices.open({ log, topic: kafka.topics.versions, store, stream, datasets, onWarning });
   await notices.send();
   const board = new ThresholdBoard({ ...config, ...kafka, ...options, topic: kafka.topics.thresholds, teacher });
   await board.refresh();

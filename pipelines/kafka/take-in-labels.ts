@@ -5,11 +5,12 @@ import type { Store } from "../../connectors/store/store.js";
 import { readCards, type ArchivedCard } from "../../operators/archive/teacher-registry.js";
 import { archivedTo, archiveLabels } from "../../operators/archive/image-labels.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
-import { topicLabels, type ImageLabel } from "../../schemas/image-label.js";
+import { labelTimeFault, topicLabels, type ImageLabel } from "../../schemas/image-label.js";
 import type { LogRecord, StoredRecord } from "../../schemas/image-record.js";
 import { presentName } from "../versions/present-name.js";
 import { assertSameLabels } from "./same-labels.js";
 import { ANY_CLASS_HEADER, decodeLabel, encodeLabel } from "../../schemas/wire/labels.js";
+import type { RecordPlace } from "../../schemas/wire/format-version.js";
 import { tellRefused } from "./told-quarantine.js";
 
 export interface LabelTopic {
@@ -59,7 +60,7 @@ export async function takeIn(
   let cards: readonly ArchivedCard[] | null = null;
   for (const record of records) {
     try {
-      const label = decodeLabel(record, place);
+      const label = inMs(decodeLabel(record, place), record, place);
       if ("class" in label) cards ??= [...(await readCards(store)).values()];
       labels.push({ offset: record.offset, label: withPresentName(label, record, store.place, cards ?? []) });
     } catch (error) {
@@ -75,6 +76,16 @@ export async function takeIn(
     at = (await archiveLabels(store, { stream, partition: topicLabels(partition), start, end }, rest)).end;
   }
   return at;
+}
+
+/** Throws E_RECORD_SCHEMA for a time in another unit, as `sluice label` refuses it. */
+function inMs(label: ImageLabel, { offset }: StoredRecord, { topic, partition }: RecordPlace): ImageLabel {
+  const fault = labelTimeFault(label.timeMs);
+  if (fault === null) return label;
+  throw new SluiceError(
+    "E_RECORD_SCHEMA",
+    `Expected timeMs in ms since 1970 at ${topic}/${partition}/${offset}, found ${fault}.`,
+  );
 }
 
 /** As `sluice label` records it. Before any teacher has scored nobody knows which classes there will be. Throws E_SELECTION for a class that none has. */

@@ -25,7 +25,14 @@ export async function tellVersions(
   try {
     const log = opened ?? (await openStreamKafka({ stream, kafka }, store));
     try {
-      const notices = await VersionNotices.open({ log, topic: kafka.topics.versions, store, datasets, onWarning });
+      const notices = await VersionNotices.open({
+        log,
+        topic: kafka.topics.versions,
+        store,
+        stream,
+        datasets,
+        onWarning,
+      });
       await notices.send();
     } finally {
       if (log !== opened) await log.close();

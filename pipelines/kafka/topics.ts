@@ -74,7 +74,7 @@ export function declaredTopics(config: Config, kafka: KafkaConfig): DeclaredTopi
   ];
 }
 
-const CHECKED_SETTINGS = ["cleanup.policy", "retention.ms", "max.message.bytes"];
+const CHECKED_SETTINGS = ["cleanup.policy", "retention.ms", "retention.bytes", "max.message.bytes"];
 
 /** Creates what is absent; returns the names of those topics. Those that are there are left as they are. */
 export async function createTopics(log: TopicLog, topics: readonly DeclaredTopic[]): Promise<string[]> {
@@ -161,6 +161,14 @@ export function deviations(wanted: DeclaredTopic, found: TopicDescription | null
     add(
       role === "labels" || role === "store" ? "fail" : "warn",
       `expected retention.ms=${wanted.retentionMs}, found ${retentionMs} (${daysText(retentionMs)}): ${lost}. ${alter(`retention.ms=${wanted.retentionMs}`)}${back}.`,
+    );
+  }
+  const retentionBytes = Number(found.settings["retention.bytes"] ?? -1);
+  // What the images topic's size takes before it is scored is told by how much waits.
+  if (wanted.onlyCopy && role !== "images" && retentionBytes >= 0) {
+    add(
+      "fail",
+      `expected retention.bytes=-1, found ${retentionBytes}: the oldest records go when there are more, and they are nowhere else. ${alter("retention.bytes=-1")}.`,
     );
   }
   const maxBytes = Number(found.settings["max.message.bytes"] ?? Number.POSITIVE_INFINITY);

@@ -13,6 +13,8 @@ export interface VersionNoticesOptions {
   /** The versions topic, of one partition */
   readonly topic: string;
   readonly store: Store;
+  /** Of the versions: other streams may tell the same topic of theirs, by the same names */
+  readonly stream: string;
   readonly datasets: readonly Dataset[];
   readonly onWarning?: ((message: string, code?: string) => void) | undefined;
 }
@@ -25,20 +27,25 @@ export class VersionNotices {
   readonly #options: VersionNoticesOptions;
   /** `dataset/number` */
   readonly #told: Set<string>;
+  /** The same with stream and id, of other streams' */
+  readonly #others: ReadonlySet<string>;
 
-  private constructor(options: VersionNoticesOptions, told: Set<string>) {
+  private constructor(options: VersionNoticesOptions, told: Set<string>, others: ReadonlySet<string>) {
     this.#options = options;
     this.#told = told;
+    this.#others = others;
   }
 
   /** Reads what the topic has been told. Throws E_RECORD_SCHEMA. */
   static async open(options: VersionNoticesOptions): Promise<VersionNotices> {
-    const { log, topic } = options;
+    const { log, topic, stream } = options;
     const { start, end } = (await log.ends(topic))[0] ?? { start: 0, end: 0 };
     const offsets = Array.from({ length: end - start }, (_, at) => start + at);
     const records = await log.fetch(topic, 0, offsets);
     const told = records.map((record) => decodePublished(record, { topic, partition: 0 }));
-    return new VersionNotices(options, new Set(told.map(({ dataset, number }) => `${dataset}/${number}`)));
+    const own = told.filter((one) => one.stream === stream);
+    const others = told.filter((one) => one.stream !== stream);
+    return new VersionNotices(options, new Set(own.map(nameOf)), new Set(others.map(fullNameOf)));
   }
 
   /** Tells of what has not been told yet; returns how many. */
@@ -51,8 +58,13 @@ export class VersionNotices {
         // One that cannot be read is told of when it has been restored.
         const manifest = await readableManifest(store, name, number, () => undefined);
         if (manifest === null) continue;
+        const notice = noticeOf(manifest);
+        if (this.#others.has(fullNameOf(notice))) {
+          this.#told.add(`${name}/${number}`);
+          continue;
+        }
         const delta = deltas === true ? await this.#deltaOf(manifest) : null;
-        await log.append(topic, 0, [encodePublished({ ...noticeOf(manifest), ...(delta === null ? {} : { delta }) })]);
+        await log.append(topic, 0, [encodePublished({ ...notice, ...(delta === null ? {} : { delta }) })]);
         this.#told.add(`${name}/${number}`);
         sent++;
       }
@@ -72,6 +84,14 @@ export class VersionNotices {
       return null;
     }
   }
+}
+
+function nameOf({ dataset, number }: Pick<Published, "dataset" | "number">): string {
+  return `${dataset}/${number}`;
+}
+
+function fullNameOf({ dataset, number, stream, id }: Published): string {
+  return `${dataset}/${number} ${stream} ${id}`;
 }
 
 function noticeOf({ dataset, number, id, teacher, provenance, totals }: Manifest): Published {

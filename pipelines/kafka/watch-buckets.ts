@@ -4,7 +4,6 @@ import type { KafkaConfig } from "../../schemas/kafka-config.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import type { SourceAccount } from "../../schemas/source-account.js";
 import type { Observing } from "../observe/observing.js";
-import { OutageVoice } from "../observe/outage-voice.js";
 import type { BucketPlace } from "../open/bucket-place.js";
 import { openKafka } from "../open/open-kafka.js";
 import { storePrefixes } from "../open/open-source.js";
@@ -19,7 +18,7 @@ export interface WatchBucketsOptions {
   readonly openPatienceMs: number;
   readonly onProgress: OnProgress;
   readonly onWarning: (message: string, code?: string) => void;
-  readonly observing: Pick<Observing, "observer" | "onRetry">;
+  readonly observing: Pick<Observing, "observer" | "onRetry" | "onSettled">;
   readonly stop: AbortSignal;
   readonly nowMs: () => number;
 }
@@ -32,15 +31,11 @@ export interface WatchedBuckets {
 
 /** Puts what is uploaded to buckets into the images topic, until stopped. Throws E_LOG_IO, E_LOG_ACCESS. */
 export async function watchBuckets(options: WatchBucketsOptions): Promise<WatchedBuckets> {
-  const { config, kafka, openPatienceMs, onProgress, onWarning, observing, stop, nowMs } = options;
+  const { config, kafka, openPatienceMs, onProgress, onWarning, observing, stop } = options;
   const { stream } = config;
-  const voice = new OutageVoice(onWarning, nowMs);
-  const onRetry: typeof voice.onRetry = (event) => {
-    observing.onRetry?.(event);
-    voice.onRetry(event);
-  };
+  const { onRetry, onSettled } = observing;
   const rights = { roles: ["watcher"], stream, kafka } as const;
-  const log = await openKafka(kafka, onRetry, { openPatienceMs, onSettled: voice.onSettled, rights });
+  const log = await openKafka(kafka, onRetry, { openPatienceMs, onSettled, rights });
   const account = new Account();
   let appended = 0;
   try {

@@ -6,6 +6,7 @@ import type { OnProgress } from "../../schemas/progress.js";
 import { Health } from "./health.js";
 import { openMetricsServer, type MetricsServer } from "./metrics-server.js";
 import { meteredStore } from "./metered-store.js";
+import { OutageVoice } from "./outage-voice.js";
 import { MetricsRegistry } from "./registry.js";
 import { RunMetrics } from "./run-metrics.js";
 import { openTracer, SpanExporter } from "./span-exporter.js";
@@ -21,7 +22,7 @@ export interface ObservingOptions {
   readonly onEvent: ((event: Observed) => void) | null;
   /** Says by OpenTelemetry's variables whether, and where to, images are traced */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Says once that a collector of traces is away */
+  /** Says once that a collector of traces is away, and of brokers and the store while they are */
   readonly warn: (message: string) => void;
   readonly nowMs: () => number;
 }
@@ -34,8 +35,11 @@ export interface Observing {
   metered(store: Store): Store;
   readonly onProgress: OnProgress;
   readonly onWarning: (code: string | undefined) => void;
-  /** For the log's connection */
-  readonly onRetry: ((event: RetryEvent) => void) | undefined;
+  /** For the log's connection: an outage is said while it lasts */
+  readonly onRetry: (event: RetryEvent) => void;
+  readonly onSettled: OutageVoice["onSettled"];
+  /** The same for the store's, which may be away while the brokers are not */
+  readonly ofStore: Pick<OutageVoice, "onRetry" | "onSettled">;
   close(): Promise<void>;
 }
 
@@ -66,6 +70,11 @@ export async function openObserving(options: ObservingOptions): Promise<Observin
             metrics?.watch(gauges);
           },
         };
+  const say = (line: string): void => {
+    metrics?.onWarning(undefined);
+    warn(line);
+  };
+  const brokers = new OutageVoice(say, nowMs);
   return {
     observer,
     url: server?.url ?? null,
@@ -80,12 +89,12 @@ export async function openObserving(options: ObservingOptions): Promise<Observin
       metrics?.onProgress(event);
     },
     onWarning: (code) => metrics?.onWarning(code),
-    onRetry:
-      observer === undefined
-        ? undefined
-        : ({ doing, failure }) => {
-            observer.take({ event: "log.retried", doing, failure });
-          },
+    onRetry: (event) => {
+      observer?.take({ event: "log.retried", doing: event.doing, failure: event.failure });
+      brokers.onRetry(event);
+    },
+    onSettled: brokers.onSettled,
+    ofStore: new OutageVoice(say, nowMs),
     close: async () => {
       await spans?.close();
       await server?.close();

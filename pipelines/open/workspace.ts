@@ -46,8 +46,8 @@ export interface Workspace {
 export async function openWorkspace(
   config: Config,
   command: string,
-  observing: Partial<Pick<Observing, "metered" | "onRetry">> = {},
-  waiting: WaitForStore = {},
+  observing: Partial<Pick<Observing, "metered" | "onRetry" | "onSettled" | "ofStore">> = {},
+  { openPatienceMs }: Pick<WaitForStore, "openPatienceMs"> = {},
 ): Promise<Workspace> {
   const folder = resolve(config.data);
   await makeFolder(folder);
@@ -59,11 +59,14 @@ export async function openWorkspace(
     const { openEmbeddedLog } = await import("../../connectors/log/embedded/embedded-log.js");
     const embedded = await openEmbeddedLog(resolve(folder, FOLDERS.log), { exclusive: true, command });
     opened.push(embedded);
-    const opening = await openStore(config, waiting);
+    const waiting = openPatienceMs === undefined ? {} : { openPatienceMs };
+    const { onRetry, onSettled, ofStore = {} } = observing;
+    const opening = await openStore(config, { ...ofStore, ...waiting });
     opened.push(opening);
     const store = observing.metered?.(opening) ?? opening;
     const { stream, kafka } = config;
-    const cluster = kafka === undefined ? null : await openStreamKafka({ stream, kafka }, store, observing.onRetry);
+    const how = { ...waiting, ...(onSettled === undefined ? {} : { onSettled }) };
+    const cluster = kafka === undefined ? null : await openStreamKafka({ stream, kafka }, store, onRetry, how);
     if (cluster !== null) opened.push(cluster);
     const log = { log: cluster ?? embedded, cluster, embedded: cluster === null ? embedded : null };
     return { config, folder, ...log, tables: embedded, store, close };

@@ -1,5 +1,5 @@
 import { messageOf, SluiceError } from "../../schemas/errors.js";
-import { opinionSchema, type ImageLabel } from "../../schemas/image-label.js";
+import { labelTimeFault, opinionSchema, type ImageLabel } from "../../schemas/image-label.js";
 import type { ForeignLabel } from "./label-file.js";
 import type { Saying } from "./label-images.js";
 
@@ -65,9 +65,6 @@ function noLabel(place: string, text: string, cause?: unknown): SluiceError {
   });
 }
 
-/** ms since the epoch before this (1973) are seconds of our days: labels are younger. */
-const LEAST_MS = 100_000_000_000;
-
 function labelOf(value: unknown, place: string, saying: Saying): ImageLabel {
   const given = typeof value === "object" && value !== null ? { ...saying, ...value } : null;
   const digest = given !== null && "sha256" in given ? given.sha256 : undefined;
@@ -82,12 +79,7 @@ function labelOf(value: unknown, place: string, saying: Saying): ImageLabel {
     );
   }
   const { timeMs } = label.data;
-  if (Math.abs(timeMs) < LEAST_MS && timeMs !== saying.timeMs) {
-    throw new SluiceError(
-      "E_USAGE",
-      `Expected timeMs in ms since 1970 in ${place}, found ${timeMs}, which is ${new Date(timeMs).toISOString()}. ` +
-        `If it is in seconds (${new Date(timeMs * 1000).toISOString()}), write ${timeMs * 1000}.`,
-    );
-  }
+  const fault = timeMs === saying.timeMs ? null : labelTimeFault(timeMs);
+  if (fault !== null) throw new SluiceError("E_USAGE", `Expected timeMs in ms since 1970 in ${place}, found ${fault}.`);
   return label.data;
 }

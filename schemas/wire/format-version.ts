@@ -57,6 +57,7 @@ export function valueOf({ value }: StoredRecord): Uint8Array {
   return value;
 }
 
+/** Bytes that are no UTF-8 are refused: read all the same, two names would become one. Throws TypeError, SyntaxError. */
 export function jsonOf(record: StoredRecord): unknown {
-  return JSON.parse(Buffer.from(valueOf(record)).toString());
+  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(valueOf(record)));
 }

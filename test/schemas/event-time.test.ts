@@ -14,7 +14,7 @@ describe("the event time that a producer gives", () => {
   test("is its header, else the record's timestamp, whatever that is", () => {
     assert.equal(eventTimeOf(String(NOW_MS)), NOW_MS);
     assert.equal(eventTimeOf(null, 7), 7);
-    for (const old of [0, 1000, 946_684_800, 100_000_000_000]) assert.equal(eventTimeOf(String(old)), old);
+    for (const old of [0, 1000, 8_640_000, 100_000_000_000]) assert.equal(eventTimeOf(String(old)), old);
   });
 
   test("is whole, and what is no time costs that image: an archive has no place for it", () => {
@@ -34,5 +34,21 @@ describe("the event time that a producer gives", () => {
         "It looks like seconds (2026-11-29T12:00:00.000Z): write 1795953600000, and produce the image again.",
     });
     assert.throws(() => eventTimeOf("2026-11-29T12:00:00Z"), { code: "E_RECORD_SCHEMA" });
+    // 1 January 2000
+    assert.throws(() => eventTimeOf("946684800"), { message: /It looks like seconds .*: write 946684800000,/ });
+  });
+
+  test("in microseconds or nanoseconds is told as what it looks like, and so are seconds in the record's own timestamp", () => {
+    const micros = { code: "E_RECORD_SCHEMA", message: /It looks like microseconds .*: write 1795953600000,/ };
+    assert.throws(() => eventTimeOf(`${NOW_MS}000`), micros);
+    assert.throws(() => eventTimeOf(null, NOW_MS * 1000), micros);
+    assert.throws(() => eventTimeOf(`${NOW_MS}000000`), {
+      code: "E_RECORD_SCHEMA",
+      message: /found 1795953600000000000 at odd\/0\/5\. It looks like nanoseconds .*: write 1795953600000,/,
+    });
+    assert.throws(() => eventTimeOf(null, NOW_MS / 1000), {
+      code: "E_RECORD_SCHEMA",
+      message: /as the record's timestamp, found 1795953600 .*It looks like seconds .*: write 1795953600000,/,
+    });
   });
 });

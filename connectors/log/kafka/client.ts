@@ -6,7 +6,7 @@ import { SluiceError } from "../../../schemas/errors.js";
 import { withRetries, type RetryEvent, type RetryPolicy, type Settled } from "../../bounded-retry.js";
 import { registerCodecs, type Compression } from "./codecs.js";
 import { clientsBroker, openBrokerSocket } from "./sockets.js";
-import { isUnknownTopic, kafkaFailure, typeOf, type KafkaNeed } from "./errors.js";
+import { isUnknownTopic, kafkaFailure, originOf, typeOf, type KafkaNeed } from "./errors.js";
 
 export interface KafkaConnection {
   /** host:port of some brokers; they name the others. */
@@ -49,6 +49,8 @@ export class KafkaClient {
   readonly #closed = new AbortController();
   readonly #topics = new Set<string>();
   #admin: Promise<Admin> | null = null;
+  /** Whether a broker has let this client in */
+  #isIn = false;
 
   constructor(connection: KafkaConnection) {
     registerCodecs();
@@ -100,14 +102,22 @@ export class KafkaClient {
     return withRetries(this.policy(options), `${doing} in ${this.place}`, async () => {
       try {
         const result = await attempt();
+        this.#isIn = true;
         if (topic !== undefined) this.#topics.add(topic);
         return result;
       } catch (error) {
         const failure = kafkaFailure(error, doing, this.place, needs);
-        if (!isUnknownTopic(failure) || topic === undefined || !this.#topics.has(topic)) throw failure;
+        const isComing = isUnknownTopic(failure) && topic !== undefined && this.#topics.has(topic);
+        if (!isComing && !this.#isRenewed(error)) throw failure;
         throw new SluiceError(failure.code, failure.message, { ...failure.context, cause: error, retryable: true });
       }
     });
+  }
+
+  /** A token may be over before its next one lies there; one that was never taken is wrong. */
+  #isRenewed(error: unknown): boolean {
+    const isToken = this.#connection.sasl?.mechanism === "oauthbearer";
+    return this.#isIn && isToken && originOf(error).name === "KafkaJSSASLAuthenticationError";
   }
 
   policy({ patienceMs, signal }: { patienceMs?: number; signal?: AbortSignal } = {}): RetryPolicy {

@@ -74,12 +74,18 @@ export function s3Failure(error: unknown, action: StoreAction, key: string, plac
     return failure(
       error,
       "E_STORE_ACCESS",
-      `Expected ${place} to accept the credentials, found ${code}. ${advice(code)}`,
+      `Expected ${place} to accept the credentials, found ${code}. ${advice(code, regionOf(error))}`,
     );
   }
   if (FULL.has(code)) {
     const message = `Expected room for ${key} in ${place}, found none (${code}). Nothing was written: free space and run again.`;
     return failure(error, "E_STORE_FULL", message, { key });
+  }
+  if (code === "PermanentRedirect" || code === "MovedPermanently") {
+    const region = regionOf(error);
+    const where = region === "" ? "its own region" : region;
+    const message = `Expected the bucket of ${place} on this server, found that it is in another region (${code}). Set s3.region and s3.endpoint to those of ${where}.`;
+    return failure(error, "E_STORE_IO", message, { key });
   }
   const fault = tlsFault(codeOf(error) ?? "", { ca: "s3.ca", serverName: null, own: null });
   if (fault !== null) return failure(error, "E_STORE_ACCESS", `Expected to reach ${place}, found ${fault}`);
@@ -101,12 +107,20 @@ function reasonOf(error: unknown): string {
   return messageOf(error) || "an answer without a reason";
 }
 
-function advice(code: string): string {
+/** Where the server says that the bucket is; "" where it does not. */
+function regionOf(error: unknown): string {
+  const { region, amzBucketRegion } = error as { readonly region?: unknown; readonly amzBucketRegion?: unknown };
+  return ([region, amzBucketRegion].find((one) => typeof one === "string" && one !== "") as string | undefined) ?? "";
+}
+
+function advice(code: string, region: string): string {
   switch (code) {
     case "RequestTimeTooSkewed":
       return "This machine's clock and the store's differ by more than 15 minutes: set the clock.";
     case "AuthorizationHeaderMalformed":
-      return "The bucket is probably in another region: set `region`.";
+      return region === ""
+        ? "The bucket is probably in another region: set s3.region."
+        : `The bucket is in another region: set s3.region to ${region}.`;
     case "SignatureDoesNotMatch":
       return "The secret key is not the access key's.";
     default:

@@ -10,7 +10,7 @@ import { S3Bucket, type S3BucketOptions } from "./bucket.js";
 import { isNotFound, isPreconditionFailed, s3Code } from "./errors.js";
 import { keepsOld, purgeOld } from "./old-versions.js";
 import { probeConditionalWrites } from "./probe.js";
-import { gather, listObjects, page, readObject } from "./read.js";
+import { gather, listObjects, page, readObject, stat } from "./read.js";
 import { uploadStream, type SentObject, type UploadRequests } from "./upload.js";
 import type { ListOptions, Scratch, Store, StoredObject, WrittenObject } from "../store.js";
 
@@ -180,7 +180,7 @@ class BucketStore implements MinioStore {
   /** The attempt that wrote the object, or null where there is no object or it names none. */
   async #writer(key: string): Promise<string | null> {
     try {
-      const { metaData } = await this.#bucket.client.statObject(this.#bucket.bucket, this.#bucket.name(key));
+      const { metaData } = await stat(this.#bucket, key);
       const id: unknown = (metaData as Record<string, unknown>)[ATTEMPT];
       return typeof id === "string" ? id : null;
     } catch (error) {
@@ -285,7 +285,7 @@ class BucketStore implements MinioStore {
     checkKey(key);
     return this.#bucket.retrying("read", key, async () => {
       try {
-        const { size } = await this.#bucket.client.statObject(this.#bucket.bucket, this.#bucket.name(key));
+        const { size } = await stat(this.#bucket, key);
         return { key, sizeBytes: size };
       } catch (error) {
         if (isNotFound(error)) return null;

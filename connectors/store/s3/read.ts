@@ -1,15 +1,17 @@
 import http from "node:http";
+import { S3Error, type BucketItemStat } from "minio";
 import { SluiceError } from "../../../schemas/errors.js";
 import { RetryWait } from "../../bounded-retry.js";
 import type { ListedObject } from "../../source/source.js";
 import type { S3Bucket } from "./bucket.js";
+import { s3Code } from "./errors.js";
 import type { StoredObject } from "../store.js";
 import { pageQuery, parsePage } from "./listing.js";
 
 /**
  * Bytes [start, end) of an object, or to its end. Where the connection breaks, goes on where it was if that is still the
  * same object. Throws E_STORE_MISSING, and E_STORE_IO with the cause's code `InvalidRange` where it has no byte there.
- * `onLength` hears once how many bytes will come, before they do; what it throws ends the reading.
+ * `onLength` hears once how many bytes will come, before they do (NaN: the server does not say); what it throws ends the reading.
  */
 export async function* readObject(
   bucket: S3Bucket,
@@ -23,6 +25,7 @@ export async function* readObject(
   let limit = end;
   let etag: string | null = null;
   let isLengthKnown = false;
+  let isTold = true;
   for (;;) {
     try {
       const length = limit === null ? 0 : limit - position;
@@ -37,22 +40,26 @@ export async function* readObject(
         );
       }
       etag = headers.etag ?? null;
-      limit = position + Number(headers["content-length"]);
-      if (!isLengthKnown) {
-        isLengthKnown = true;
-        try {
-          onLength?.(limit - position);
-        } catch (error) {
-          response.destroy();
-          throw error;
+      try {
+        assertRange(response, position, `${key} in ${bucket.place}`);
+        const told = headers["content-length"];
+        // Without a length it ends where the answer does.
+        isTold = told !== undefined;
+        if (told !== undefined) limit = position + Number(told);
+        if (!isLengthKnown) {
+          isLengthKnown = true;
+          onLength?.(told === undefined ? Number.NaN : Number(told));
         }
+      } catch (error) {
+        response.destroy();
+        throw error;
       }
       for await (const chunk of response as AsyncIterable<Buffer>) {
         position += chunk.length;
         wait.progress();
         yield chunk;
       }
-      if (position === limit) {
+      if (isTold ? position === limit : response.complete) {
         wait.progress();
         return;
       }
@@ -63,6 +70,30 @@ export async function* readObject(
       await wait.afterFailure(bucket.failure(error, "read", key));
     }
   }
+}
+
+/** What a HEAD answers without a body, so that nobody knows why: keys that are over, a clock that is wrong, another region */
+const UNSAID: ReadonlySet<string> = new Set(["", "AccessDenied", "MovedPermanently"]);
+
+/** An object's size and metadata, by HEAD. A refusal, which has no words, is asked for by a listing of the same key. Throws the client's error. */
+export async function stat(bucket: S3Bucket, key: string): Promise<BucketItemStat> {
+  try {
+    return await bucket.client.statObject(bucket.bucket, bucket.name(key));
+  } catch (error) {
+    if (error instanceof S3Error && UNSAID.has(s3Code(error))) await page(bucket, key, "");
+    throw error;
+  }
+}
+
+/** A server that sends all of an object where a part of it was asked for would have its bytes taken twice. Throws E_STORE_IO. */
+function assertRange({ statusCode, headers }: http.IncomingMessage, start: number, what: string): void {
+  const found = /^bytes (\d+)-/.exec(headers["content-range"] ?? "")?.[1];
+  if (start === 0 && found === undefined) return;
+  if (found !== undefined && Number(found) === start) return;
+  throw new SluiceError(
+    "E_STORE_IO",
+    `Expected ${what} from byte ${start} on (Range), found status ${statusCode ?? 0} from byte ${found ?? 0} on. Use a store that answers ranges (Amazon S3, MinIO, versitygw).`,
+  );
 }
 
 export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

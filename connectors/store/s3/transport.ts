@@ -40,8 +40,9 @@ export function s3Transport(useSSL: boolean, agent: http.Agent, stallMs: number)
       else respond(response);
     });
     sent.setTimeout(stallMs, () => {
-      // With bytes waiting to be read it is the reader who is slow, not the server.
+      // With bytes waiting to be read it is the reader who is slow, not the server: the time counts anew, for what comes behind them.
       if (answered === null || answered.readableLength === 0) sent.destroy(new Stalled(stallMs));
+      else sent.setTimeout(stallMs);
     });
     return sent;
   };

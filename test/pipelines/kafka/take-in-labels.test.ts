@@ -19,8 +19,11 @@ import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 const topics = { labels: "said", events: "told", quarantine: "refused" };
 const BROKEN: LogRecord = { key: null, value: Buffer.from("?"), headers: { "sluice-schema": "1" }, timestampMs: 1 };
 
+/** When the first was said, ms */
+const SAID_MS = 1_700_000_000_000;
+
 function labelOf(number: number): ImageLabel {
-  return { sha256: String(number).padStart(64, "0"), verdict: "none", timeMs: number, by: null };
+  return { sha256: String(number).padStart(64, "0"), verdict: "none", timeMs: SAID_MS + number, by: null };
 }
 
 function topicOn(log: LabelTopic["log"], onWarning: (message: string) => void = () => undefined): LabelTopic {
@@ -29,7 +32,8 @@ function topicOn(log: LabelTopic["log"], onWarning: (message: string) => void = 
 
 async function times({ store, stream }: LabelTopic): Promise<number[]> {
   const found: number[] = [];
-  for await (const { timeMs } of archivedLabels(store, stream, await labelFrontier(store, stream))) found.push(timeMs);
+  for await (const { timeMs } of archivedLabels(store, stream, await labelFrontier(store, stream)))
+    found.push(timeMs - SAID_MS);
   return found;
 }
 
@@ -83,7 +87,7 @@ test("what is said through the topic is archived when it returns, an image's in 
   await log.ensureTopic("said", 3);
   const topic = topicOn(log);
   await sayOnTopic(topic, [labelOf(1), labelOf(2), labelOf(3), labelOf(4)]);
-  await sayOnTopic(topic, [{ ...labelOf(2), timeMs: 20 }]);
+  await sayOnTopic(topic, [{ ...labelOf(2), timeMs: SAID_MS + 20 }]);
   const found = await times(topic);
   assert.deepEqual(
     found.toSorted((a, b) => a - b),
@@ -135,14 +139,22 @@ test("a class that no teacher has is refused as `sluice label` refuses it, in on
     encodeLabel(is(2, "clas-3")),
     encodeLabel(is(3, "another"), true),
     { ...BROKEN, value: Buffer.from(JSON.stringify({ verdict: "is", class: "class-1", timeMs: "soon" })) },
+    encodeLabel({ ...labelOf(5), timeMs: SAID_MS / 1000 }),
+    encodeLabel({ ...labelOf(6), timeMs: SAID_MS * 1000 }),
+    { ...BROKEN, value: null },
+    { ...BROKEN, value: Buffer.from(JSON.stringify({ ...labelOf(8), by: "é" }), "latin1") },
+    { ...BROKEN, value: Buffer.from(JSON.stringify({ ...labelOf(9), colour: "red" })) },
   ]);
   await takeInAll(topic);
   assert.deepEqual(await times(topic), [0, 1, 3]);
   const { labels: refused } = await refusedRecords(log, topics);
   assert.deepEqual(
     refused.map(({ offset, code }) => `${offset} ${code}`),
-    ["2 E_SELECTION", "4 E_RECORD_SCHEMA"],
+    ["2 E_SELECTION", ...[4, 5, 6, 7, 8, 9].map((at) => `${at} E_RECORD_SCHEMA`)],
   );
+  assert.match(refused[2]!.reason, /said\/0\/5, found 1700000000, .*looks like seconds .*: write 1700000000000/);
+  assert.match(refused[3]!.reason, /looks like microseconds/);
+  assert.match(refused[5]!.reason, /utf-8/);
   assert.match(refused[0]!.reason, /"clas-3".*class-3/);
   assert.match(refused[1]!.reason, /said\/0\/4.*sha256: .*; timeMs: /);
   for (const { reason } of refused) assert.ok(!reason.includes("\n"), reason);

@@ -5,7 +5,7 @@ import { publish } from "../../../operators/version/publish.js";
 import { VersionNotices } from "../../../pipelines/kafka/version-notices.js";
 import { datasetSchema } from "../../../schemas/dataset.js";
 import { keys } from "../../../schemas/keys.js";
-import { decodePublished } from "../../../schemas/wire/published.js";
+import { decodePublished, encodePublished } from "../../../schemas/wire/published.js";
 import { chosenRows, madeCut, madeImage } from "../../fixtures/cuts.js";
 import { openMemoryStore } from "../../fixtures/memory-store.js";
 import { publishOptions } from "../../fixtures/publishing.js";
@@ -31,7 +31,7 @@ test("a version is told of without its delta where an index is damaged or gone, 
     warnings.push(`${code} ${message}`);
   };
   const datasets = [datasetSchema.parse({ name: "wild", deltas: true })];
-  const notices = await VersionNotices.open({ log, topic, store, datasets, onWarning });
+  const notices = await VersionNotices.open({ log, topic, store, stream: "images", datasets, onWarning });
   assert.equal(await notices.send(), 5);
   const records = await log.fetch(topic, 0, [0, 1, 2, 3, 4]);
   const told = records.map((record) => decodePublished(record, { topic, partition: 0 }));
@@ -77,7 +77,7 @@ test("a dataset that asks for deltas has one beside each version but the first, 
     }));
   };
   const withDeltas = [datasetSchema.parse({ name: "wild", deltas: true })];
-  const notices = await VersionNotices.open({ log, topic, store, datasets: withDeltas });
+  const notices = await VersionNotices.open({ log, topic, store, stream: "images", datasets: withDeltas });
   await publishNames(["a", "b"]);
   await publishNames(["a", "c"]);
   assert.equal(await notices.send(), 2);
@@ -88,9 +88,45 @@ test("a dataset that asks for deltas has one beside each version but the first, 
   ]);
   assert.ok((await store.get(key)).length > 0);
   // Another teller finds it there, and makes no other.
-  const without = await VersionNotices.open({ log, topic, store, datasets: [datasetSchema.parse({ name: "wild" })] });
+  const without = await VersionNotices.open({
+    log,
+    topic,
+    store,
+    stream: "images",
+    datasets: [datasetSchema.parse({ name: "wild" })],
+  });
   await publishNames(["c"]);
   assert.equal(await without.send(), 1);
   assert.deepEqual((await told()).at(-1), { schema: "1", delta: undefined });
   assert.equal(await store.head(keys.delta("wild", 3)), null);
+});
+
+test("another stream's versions of the same names on the same topic are not taken for this one's; its own are told once, under whatever stream they were cut", async (t) => {
+  const log = await openEmbeddedLog(await temporaryFolder(t), { exclusive: true, command: "test" });
+  t.after(() => log.close());
+  const topic = "versions";
+  await log.ensureTopic(topic, 1);
+  const store = openMemoryStore();
+  const rows = [{ image: madeImage("a"), key: -1 }];
+  const { manifest } = await publish(madeCut([chosenRows(0, rows)], { k: 9 }), publishOptions(new Map(), { store }));
+  const datasets = [datasetSchema.parse({ name: "wild" })];
+  const open = (stream: string): Promise<VersionNotices> =>
+    VersionNotices.open({ log, topic, store, stream, datasets });
+  const notice = {
+    dataset: "wild",
+    number: 1,
+    // Staging beside production has the same images, and so the same id.
+    id: manifest.id,
+    parent: null,
+    teacher: manifest.teacher.digest,
+    stream: "staging",
+    manifest: keys.manifest("wild", 1),
+    rows: 1,
+    images: 1,
+    createdAtMs: 1,
+  };
+  await log.append(topic, 0, [encodePublished(notice)]);
+  assert.equal(await (await open("images")).send(), 1);
+  assert.equal(await (await open("images")).send(), 0);
+  assert.equal(await (await open("moved")).send(), 0);
 });

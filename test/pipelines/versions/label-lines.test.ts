@@ -29,7 +29,7 @@ test("what is no label is refused with its line, and seconds with what to write"
     [`[${line()}, 7]`, /in entry 2 of a\.jsonl, found one where/],
     [
       `${line()}\n${line({ timeMs: 1_764_417_600 })}`,
-      /in line 2 of a\.jsonl, found 1764417600, which is 1970-01-21.*seconds \(2025-11-29T12:00:00\.000Z\), write 1764417600000/,
+      /in line 2 of a\.jsonl, found 1764417600, which is 1970-01-21.*seconds \(2025-11-29T12:00:00\.000Z\): write 1764417600000/,
     ],
   ];
   for (const [text, message] of refused) {

@@ -4,69 +4,18 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
 import { openFolderIntake } from "../../../pipelines/gateway/open-intake.js";
-import { Intake, type IntakeLog, type KeyedRecord } from "../../../pipelines/gateway/intake.js";
 import type { ErasedImages } from "../../../operators/archive/erased-images.js";
 import { openWorkspace, type Workspace } from "../../../pipelines/open/workspace.js";
 import { configSchema } from "../../../schemas/config.js";
 import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
 import { decodeImageRecord, type StoredRecord } from "../../../schemas/image-record.js";
 import type { Observed } from "../../../schemas/observed.js";
-import { openGateway, type Gateway, type GatewayOptions } from "../../../web/server/gateway/open-gateway.js";
+import type { Gateway, GatewayOptions } from "../../../web/server/gateway/open-gateway.js";
+import { gatewayTo, heldIntake, HeldLog, MAX_BYTES, senderTo, type Answered } from "../../fixtures/gateway-site.js";
 import { tarOf } from "../../fixtures/tar-archive.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
 const TOKEN = "0123456789abcdef0123";
-const MAX_BYTES = 4000;
-
-interface Answered {
-  readonly status: number;
-  readonly retryAfter: string | null;
-  readonly body: {
-    readonly taken?: number;
-    readonly known?: number;
-    readonly refused?: number;
-    readonly passedOver?: Record<string, number>;
-    readonly images?: { key: string | null; partition: number; offset: number; known: boolean }[];
-    readonly refusals?: { key: string | null; code: string }[];
-    readonly error?: { code: string; message: string };
-  };
-}
-
-type Send = (body: Uint8Array | string, headers?: Readonly<Record<string, string>>) => Promise<Answered>;
-
-function senderTo({ url }: Gateway): Send {
-  return async (body, headers = {}) => {
-    const response = await fetch(url, { method: "POST", body: Buffer.from(body), headers });
-    return {
-      status: response.status,
-      retryAfter: response.headers.get("retry-after"),
-      body: (await response.json()) as Answered["body"],
-    };
-  };
-}
-
-async function gatewayTo(t: TestContext, intake: Intake, options: Partial<GatewayOptions> = {}): Promise<Gateway> {
-  const stop = new AbortController();
-  const gateway = await openGateway({
-    host: "127.0.0.1",
-    port: 0,
-    token: null,
-    intake,
-    maxInFlightBytes: 1024 * 1024,
-    mostWaiting: 100,
-    waiting: () => Promise.resolve(null),
-    held: () => null,
-    onFault: () => undefined,
-    nowMs: Date.now,
-    signal: stop.signal,
-    ...options,
-  });
-  t.after(async () => {
-    stop.abort();
-    await gateway.ended;
-  });
-  return gateway;
-}
 
 /** On the log of a data folder, as `sluice gateway` opens it */
 async function site(t: TestContext, settings: object = {}) {
@@ -232,45 +181,6 @@ test("a token, this machine alone and foreign pages: as `serve`", async (t) => {
   assert.deepEqual([soon.status, soon.body.error!.code], [400, "E_USAGE"]);
 });
 
-/** A log that appends when it is told to, and may fail */
-class HeldLog implements IntakeLog {
-  readonly appends: KeyedRecord[][] = [];
-  readonly #ready: ((failure: SluiceError | null) => void)[] = [];
-  #end = 0;
-
-  sent(): null {
-    return null;
-  }
-
-  async append(_: number, records: readonly KeyedRecord[]): Promise<number> {
-    this.appends.push([...records]);
-    const failure = await new Promise<SluiceError | null>((resolve) => this.#ready.push(resolve));
-    if (failure !== null) throw failure;
-    const first = this.#end;
-    this.#end += records.length;
-    return first;
-  }
-
-  async turn(failure: SluiceError | null = null): Promise<void> {
-    while (this.#ready.length === 0) await new Promise(setImmediate);
-    this.#ready.shift()!(failure);
-  }
-}
-
-function heldIntake(log: IntakeLog, erased: ErasedImages | null = null): Intake {
-  return new Intake({
-    log,
-    scope: "images",
-    partitions: 1,
-    maxBatchBytes: 1024 * 1024,
-    maxImageBytes: MAX_BYTES,
-    mayRefer: () => true,
-    erased,
-    onAppended: () => undefined,
-    nowMs: () => 77,
-  });
-}
-
 test("while the log is slower than the senders they are answered 429 with Retry-After, before they send; what waits is appended together", async (t) => {
   const log = new HeldLog();
   const send = senderTo(await gatewayTo(t, heldIntake(log), { maxInFlightBytes: 350 }));
@@ -390,7 +300,7 @@ test("keys hold in one stream of one log: in another stream nothing is known und
 
 test("a packed tar takes as much room as it may unpack to; long names and faults are refused and told in short", async (t) => {
   const log = new HeldLog();
-  const gateway = await gatewayTo(t, heldIntake(log), { maxInFlightBytes: 3 * MAX_BYTES });
+  const gateway = await gatewayTo(t, heldIntake(log), { maxInFlightBytes: 1.5 * MAX_BYTES });
   const send = senderTo(gateway);
   const packed = gzipSync(await tarOf([{ name: "a.jpg", content: bytesOf(1, MAX_BYTES) }]));
   const first = send(packed, TAR);

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { sleepUntil } from "../../../pipelines/flow/sleep-until.js";
 import type { Intake } from "../../../pipelines/gateway/intake.js";
 import { counted, countText } from "../../../schemas/counted.js";
 import { isSluiceError, messageOf, type ErrorCode } from "../../../schemas/errors.js";
@@ -8,8 +9,9 @@ import { admit, assertGuarded, isLoopback, type GuardOptions } from "../guard.js
 import { listening, shownHost } from "../listening.js";
 import { Refusal, refusalOf } from "../refusal.js";
 import { sendJson } from "../router.js";
+import { BodyRoom } from "./body-room.js";
 import { Budget } from "./budget.js";
-import { bodyKind, heldBytes, sentIn } from "./sent-request.js";
+import { bodyKind, imageBytes, sentIn } from "./sent-request.js";
 import { isOfTheImage, SentTally, type GatewayAnswer } from "./sent-tally.js";
 
 export interface GatewayOptions extends Omit<GuardOptions, "command"> {
@@ -39,6 +41,9 @@ export interface Gateway {
 
 /** How many images wait is asked this often at most, ms */
 const LOOK_MS = 2000;
+/** A body of many that is held back is looked at so often, and refused after so long, ms */
+const OPEN_AGAIN_MS = 200;
+const HOLD_MS = 60_000;
 /** An answer waits for a log that is away; a sender that is silent for longer is gone, ms */
 const IDLE_MS = 180_000;
 const END_MS = 10_000;
@@ -94,11 +99,13 @@ class Door {
   readonly #options: GatewayOptions;
   readonly #budget: Budget;
   #waiting: number | null = null;
+  /** How many the intake had appended when it was asked how many wait */
+  #appendedBefore = 0;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    this.#budget = new Budget(options.maxInFlightBytes);
+    this.#budget = new Budget(options.maxInFlightBytes, options.nowMs);
   }
 
   /** `onTaken` hears how many images are in the log, also where the request is refused after them. */
@@ -108,56 +115,85 @@ class Door {
       throw new Refusal(404, "E_USAGE", `Expected POST /images, found ${url.slice(0, 200)}.`);
     if (method !== "POST") throw new Refusal(405, "E_USAGE", `Expected POST of /images, found ${method ?? "?"}.`);
     const kind = bodyKind(request);
-    await this.#assertOpen();
-    const { intake } = this.#options;
-    const sizeBytes = heldBytes(request, kind, intake.maxImageBytes);
-    const giveBack = this.#budget.take(sizeBytes);
-    if (giveBack === null) {
+    const why = await this.#whyNot();
+    if (why !== null) throw why;
+    const { intake, nowMs } = this.#options;
+    const sizeBytes = imageBytes(request, kind, intake.maxImageBytes);
+    const first = this.#budget.take(sizeBytes);
+    if (first === null) {
       throw new Refusal(
         429,
         "E_GATEWAY_BUSY",
-        `Expected room for ${sizeBytes} bytes beside the ${this.#budget.heldBytes} in hand, found that only ${this.#options.maxInFlightBytes} may be (maxInFlightBytes): other requests hold the rest, each of many images as much as two of the largest (decode.maxBytes), until it is answered. Send it again in a second.`,
+        `Expected room for ${sizeBytes} bytes beside the ${this.#budget.heldBytes} in hand, found that only ${this.#options.maxInFlightBytes} may be (maxInFlightBytes): images that are read or on their way into the log hold the rest. Send it again in a second.`,
       );
     }
+    // Of many none is being read yet.
+    if (kind !== "image") first.giveBack();
     const sent = new SentTally(intake);
+    const mayGoOn = (): Promise<void> => this.#openAgain(sent);
+    const options = { budget: this.#budget, imageBytes: sizeBytes, mayGoOn, nowMs };
+    const room = new BodyRoom(options, kind === "image" ? first : null);
     try {
       goOn();
-      for await (const one of sentIn(request, kind, intake.maxImageBytes)) await sent.add(one);
+      for await (const one of sentIn(request, kind, intake.maxImageBytes, room)) await sent.add(one, room);
       return await sent.answer(kind === "image");
+    } catch (error) {
+      throw room.refusal ?? error;
     } finally {
+      room.end();
       await sent.settled();
       onTaken(sent.taken);
-      giveBack();
     }
   }
 
-  /** Throws a refusal while nothing is taken: the stream is paused, the gateway ends, or too many wait to be scored. */
-  async #assertOpen(): Promise<void> {
+  /** A body of many is not read on while nothing is taken; where that lasts, what is left of it is refused. */
+  async #openAgain(sent: SentTally): Promise<void> {
+    const { signal, nowMs } = this.#options;
+    const sinceMs = nowMs();
+    for (;;) {
+      const why = await this.#whyNot();
+      if (why === null) return;
+      if (signal.aborted || nowMs() - sinceMs > HOLD_MS) {
+        const { code, message } = why.body.error;
+        const before = `Of this request ${counted(sent.taken, "image")} went into the log before. `;
+        throw new Refusal(why.status, code, before + message);
+      }
+      await sleepUntil(OPEN_AGAIN_MS, signal);
+    }
+  }
+
+  /** Why nothing is taken now: the stream is paused, the gateway ends, or too many wait to be scored; else null. */
+  async #whyNot(): Promise<Refusal | null> {
     const { signal, held, mostWaiting } = this.#options;
-    if (signal.aborted) throw new Refusal(503, "E_GATEWAY_BUSY", "The gateway ends; send it again to the next one.");
+    if (signal.aborted) return new Refusal(503, "E_GATEWAY_BUSY", "The gateway ends; send it again to the next one.");
     const why = held();
-    if (why !== null) throw new Refusal(503, "E_GATEWAY_BUSY", why);
-    await this.#look();
-    if (this.#waiting === null || this.#waiting < mostWaiting) return;
-    throw new Refusal(
+    if (why !== null) return new Refusal(503, "E_GATEWAY_BUSY", why);
+    const waiting = await this.#look();
+    if (waiting === null || waiting < mostWaiting) return null;
+    return new Refusal(
       429,
       "E_GATEWAY_BUSY",
-      `Expected fewer than ${counted(mostWaiting, "image")} to wait to be scored (--most-waiting), found ${countText(this.#waiting)}. Send it again later; more engine workers score faster.`,
+      `Expected fewer than ${counted(mostWaiting, "image")} to wait to be scored (--most-waiting), found ${countText(waiting)}. Send it again later; more engine workers score faster.`,
     );
   }
 
-  async #look(): Promise<void> {
-    const { nowMs, waiting } = this.#options;
-    if (nowMs() - this.#lookedMs < LOOK_MS) return;
-    this.#lookedMs = nowMs();
-    this.#waiting = await waiting();
+  /** With what has been appended since it was asked. */
+  async #look(): Promise<number | null> {
+    const { nowMs, waiting, intake } = this.#options;
+    if (nowMs() - this.#lookedMs >= LOOK_MS) {
+      this.#lookedMs = nowMs();
+      const { appended } = intake;
+      this.#waiting = await waiting();
+      this.#appendedBefore = appended;
+    }
+    return this.#waiting === null ? null : this.#waiting + (intake.appended - this.#appendedBefore);
   }
 }
 
 /** What a request counts as whose sender went away */
 const GONE = 499;
 /** How long a sender waits before it tries again, s */
-const RETRY_AFTER_S: Readonly<Record<number, number>> = { 429: 1, 503: 5 };
+const RETRY_AFTER_S: Readonly<Record<number, number>> = { 408: 1, 429: 1, 503: 5 };
 
 async function refuse(
   request: IncomingMessage,
@@ -200,7 +236,12 @@ async function passed(request: IncomingMessage): Promise<void> {
 }
 
 /** What is wrong with what was sent, and with this machine */
-const STATUS: Partial<Record<ErrorCode, number>> = { E_GATEWAY_KEY: 409, E_IMAGE_SIZE: 413, E_STORE_FULL: 507 };
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  E_GATEWAY_KEY: 409,
+  E_IMAGE_SIZE: 413,
+  E_LOG_RECREATED: 503,
+  E_STORE_FULL: 507,
+};
 
 function refusedAs(error: unknown): Refusal {
   if (!isSluiceError(error)) return refusalOf(error);

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { linesOf } from "../../../pipelines/gateway/sent-lines.js";
 import { membersOf, type PassedMember } from "../../../pipelines/gateway/sent-tar.js";
@@ -5,6 +6,7 @@ import { tooLarge } from "../../../pipelines/gateway/intake.js";
 import type { SentImage } from "../../../pipelines/gateway/sent-image.js";
 import type { SluiceError } from "../../../schemas/errors.js";
 import { Refusal } from "../refusal.js";
+import type { BodyRoom } from "./body-room.js";
 
 /** What a body holds: one image, one JSON object a line, or a tar. */
 export type BodyKind = "image" | "lines" | "tar";
@@ -19,7 +21,7 @@ const KINDS: readonly (readonly [RegExp, BodyKind])[] = [
 /** Throws a refusal of what is not read. */
 export function bodyKind({ headers }: IncomingMessage): BodyKind {
   const type = (headers["content-type"] ?? "").split(";")[0]!.trim().toLowerCase();
-  const encoding = headers["content-encoding"] ?? "identity";
+  const encoding = (headers["content-encoding"] ?? "identity").toLowerCase();
   const kind = KINDS.find(([pattern]) => pattern.test(type))?.[1];
   if (kind !== undefined && encoding === "identity") return kind;
   const found =
@@ -32,11 +34,10 @@ export function bodyKind({ headers }: IncomingMessage): BodyKind {
   );
 }
 
-/** How many bytes of a request are held at a time: an image whole, of many one and what is being appended. What is packed may be longer than it says. */
-export function heldBytes({ headers }: IncomingMessage, kind: BodyKind, maxImageBytes: number): number {
+/** How many bytes an image of a request may take while it is read. What is packed may be longer than it says. */
+export function imageBytes({ headers }: IncomingMessage, kind: BodyKind, maxImageBytes: number): number {
   const said = Number(headers["content-length"] ?? Number.NaN);
-  const most = kind === "image" ? maxImageBytes : 2 * maxImageBytes;
-  return kind !== "tar" && Number.isSafeInteger(said) ? Math.min(said, most) : most;
+  return kind !== "tar" && Number.isSafeInteger(said) ? Math.min(said, maxImageBytes) : maxImageBytes;
 }
 
 /** What a request sends, one by one, as they come. */
@@ -44,17 +45,14 @@ export async function* sentIn(
   request: IncomingMessage,
   kind: BodyKind,
   maxImageBytes: number,
+  room: BodyRoom,
 ): AsyncGenerator<SentImage | PassedMember | SluiceError> {
   const common = commonOf(request);
-  const chunks = chunksOf(request);
+  // A body that is not read to its end still has an answer: the connection stays.
+  const chunks = room.chunks(request.iterator({ destroyOnReturn: false }));
   if (kind === "lines") yield* linesOf(chunks, maxImageBytes);
   else if (kind === "tar") yield* membersOf(chunks, common, maxImageBytes);
   else yield await whole(chunks, common, maxImageBytes);
-}
-
-/** A body that is not read to its end still has an answer: the connection stays. */
-async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
 }
 
 /** Reads no further than an image may go. */
@@ -77,8 +75,10 @@ async function whole(
 function commonOf({ headers }: IncomingMessage): SentImage {
   const text = (name: string): string | null => {
     const value = headers[name];
-    // Node gives bytes as characters; they are UTF-8.
-    return typeof value === "string" && value !== "" ? Buffer.from(value, "latin1").toString() : null;
+    if (typeof value !== "string" || value === "") return null;
+    // Node gives bytes as characters. Those that are no UTF-8 stay as they are: two keys must not become one.
+    const bytes = Buffer.from(value, "latin1");
+    return isUtf8(bytes) ? bytes.toString() : value;
   };
   const time = text("sluice-event-time");
   if (time !== null && !/^\d{1,16}$/.test(time))

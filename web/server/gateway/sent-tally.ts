@@ -2,6 +2,8 @@ import type { Intake, TakenImage } from "../../../pipelines/gateway/intake.js";
 import type { SentImage } from "../../../pipelines/gateway/sent-image.js";
 import type { PassedMember } from "../../../pipelines/gateway/sent-tar.js";
 import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
+import type { BodyRoom } from "./body-room.js";
+import type { Room } from "./budget.js";
 
 /** Images of one request that are on their way into the log at a time */
 const AT_ONCE = 64;
@@ -46,13 +48,27 @@ export class SentTally {
     return this.#taken;
   }
 
-  async add(one: SentImage | PassedMember | SluiceError): Promise<void> {
-    if (one instanceof SluiceError) this.#refuse(null, one);
-    else if ("passedOver" in one) {
+  /** Takes one that was read; `body` has the room that it takes. */
+  async add(one: SentImage | PassedMember | SluiceError, body: BodyRoom): Promise<void> {
+    const sizeBytes = "bytes" in one ? (one.bytes?.length ?? 0) : 0;
+    const room = await body.leave(sizeBytes);
+    try {
+      await this.#addTo(one, sizeBytes, room);
+    } catch (error) {
+      room.giveBack();
+      throw error;
+    }
+  }
+
+  async #addTo(one: SentImage | PassedMember | SluiceError, sizeBytes: number, room: Room): Promise<void> {
+    if (one instanceof SluiceError) {
+      this.#refuse(null, one);
+      room.giveBack();
+    } else if ("passedOver" in one) {
       this.#intake.passOver(one.passedOver, one.name);
       this.#passedOver[one.passedOver] = (this.#passedOver[one.passedOver] ?? 0) + 1;
+      room.giveBack();
     } else {
-      const sizeBytes = one.bytes?.length ?? 0;
       // One image is read while others are appended, of together no more than one may have.
       while (
         this.#underWay.size >= AT_ONCE ||
@@ -63,6 +79,7 @@ export class SentTally {
       this.#heldBytes += sizeBytes;
       const taking = this.#take(one).finally(() => {
         this.#heldBytes -= sizeBytes;
+        room.giveBack();
         this.#underWay.delete(taking);
       });
       this.#underWay.add(taking);

@@ -20,9 +20,18 @@ export async function keysOfInstance(endpoint: string): Promise<S3Keys> {
   const token = await ask("/latest/api/token", { method: "PUT", headers: { [`${TOKEN}-ttl-seconds`]: "300" } });
   const headers = { [TOKEN]: token };
   const role = (await ask(ROLE, { method: "GET", headers })).split("\n")[0]!.trim();
-  const given = JSON.parse(await ask(`${ROLE}${encodeURIComponent(role)}`, { method: "GET", headers })) as Partial<
-    Record<"AccessKeyId" | "SecretAccessKey" | "Token" | "Expiration", string>
-  >;
+  const text = await ask(`${ROLE}${encodeURIComponent(role)}`, { method: "GET", headers });
+  let given: Partial<Record<"AccessKeyId" | "SecretAccessKey" | "Token" | "Expiration", string>>;
+  try {
+    given = JSON.parse(text) as typeof given;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new SluiceError(
+      "E_STORE_IO",
+      `Expected the keys of role ${role} from ${what} as JSON, found something else. Check s3.instanceEndpoint.`,
+      { cause, retryable: true },
+    );
+  }
   const { AccessKeyId: accessKey, SecretAccessKey: secretKey, Token: sessionToken, Expiration: expiration } = given;
   if (accessKey === undefined || secretKey === undefined)
     throw new SluiceError("E_STORE_ACCESS", `Expected the keys of role ${role} from ${what}, found none.`);

@@ -26,7 +26,8 @@ export async function readProfile(files: ProfileFiles, name: string): Promise<Pr
     ),
   );
   const found = {
-    ...config?.get(name === "default" ? "default" : `profile ${name}`),
+    ...(name === "default" ? config?.get("default") : undefined),
+    ...config?.get(`profile ${name}`),
     ...credentials?.get(name),
   } as Partial<Record<string, string>>;
   const where = `${files.credentials} or ${files.config}`;
