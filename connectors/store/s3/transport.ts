@@ -1,5 +1,6 @@
 import http from "node:http";
 import https from "node:https";
+import type { Socket } from "node:net";
 
 /** What the `minio` client sends its requests through. */
 export type Transport = Pick<typeof http, "request">;
@@ -39,10 +40,18 @@ export function s3Transport(useSSL: boolean, agent: http.Agent, stallMs: number)
       if (TRANSIENT.has(response.statusCode ?? 0)) refuse(sent, response);
       else respond(response);
     });
-    sent.setTimeout(stallMs, () => {
+    const onSilence = (socket: Socket): void => {
       // With bytes waiting to be read it is the reader who is slow, not the server: the time counts anew, for what comes behind them.
       if (answered === null || answered.readableLength === 0) sent.destroy(new Stalled(stallMs));
-      else sent.setTimeout(stallMs);
+      else socket.setTimeout(stallMs);
+    };
+    // A request itself would hear of the first silence alone.
+    sent.once("socket", (socket) => {
+      const heard = (): void => {
+        onSilence(socket);
+      };
+      socket.setTimeout(stallMs).on("timeout", heard);
+      sent.once("close", () => socket.off("timeout", heard));
     });
     return sent;
   };

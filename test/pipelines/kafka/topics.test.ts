@@ -66,6 +66,13 @@ test("each deviation is one message that says what to do", () => {
     one(messages("labels", { "retention.ms": "604800000" })),
     /^fail: .*retention.ms=-1, found 604800000 \(7.0 days\).*nowhere else/,
   );
+  for (const role of ["labels", "store"] as const)
+    assert.match(
+      one(messages(role, { "retention.bytes": "1000000" })),
+      /^fail: .*retention.bytes=-1, found 1000000.*nowhere else.*retention.bytes=-1/,
+    );
+  for (const role of ["images", "candidates", "versions", "quarantine"] as const)
+    assert.deepEqual(messages(role, { "retention.bytes": "1000000" }), []);
   assert.match(
     one(messages("images", { "retention.ms": "3600000" })),
     /^warn: .*1.0 hours.*`kafka.imagesRetentionMs: 3600000`/,
@@ -74,6 +81,20 @@ test("each deviation is one message that says what to do", () => {
     one(messages("images", { "max.message.bytes": "1048588" })),
     /^fail: .*at least 4194304, found 1048588.*max.message.bytes=4194304.*`kafka.maxMessageBytes: 1048588`/,
   );
+});
+
+test("the advice to set kafka.maxMessageBytes to what the topics take can be followed, and then nothing is left to mend", () => {
+  for (const maxMessageBytes of [131_072, 1_048_588]) {
+    const kafka = { brokers: "a:1", maxMessageBytes };
+    const followed = configSchema.parse({ partitions: 4, kafka });
+    for (const topic of declaredTopics(followed, followed.kafka!)) {
+      const settings = { ...topic.settings, "max.message.bytes": String(maxMessageBytes) };
+      assert.deepEqual(deviations(topic, { partitions: topic.partitions, settings }), []);
+    }
+  }
+  // Less than any batch takes cannot be set, and is not advised.
+  assert.throws(() => configSchema.parse({ kafka: { brokers: "a:1", maxMessageBytes: 100_000 } }));
+  assert.doesNotMatch(messages("images", { "max.message.bytes": "100000" })[0]!, /kafka\.maxMessageBytes/);
 });
 
 test("more than is wanted is no deviation", () => {
