@@ -10,16 +10,16 @@ export interface Part {
 }
 
 /** Opening never blocks: a pipe without a writer gives its descriptor at once, and is refused for what it is. */
-const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+export const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 // Callbacks, not promises: see docs/decisions/005-decoding.md for the figures.
 /**
- * Reads a file, or a part of it. Nothing is read before its size is known to be within the limit.
+ * Reads a file, or a part of it, in libuv's threads. Nothing is read before its size is known to be within the limit.
  * Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE, E_SOURCE_READ.
  */
 export function openFile(path: BytePath, uri: string, maxBytes: number, part?: Part): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    open(fsPath(path), FLAGS, (openError, file) => {
+    open(fsPath(path), OPEN_FLAGS, (openError, file) => {
       if (openError !== null) {
         reject(refusal(openError, uri));
         return;
@@ -60,7 +60,8 @@ export function openFile(path: BytePath, uri: string, maxBytes: number, part?: P
   });
 }
 
-function unfit(stats: Stats, uri: string, maxBytes: number): SluiceError | null {
+/** Why what was opened is no image file of at most `maxBytes`; null where it is one. */
+export function unfit(stats: Stats, uri: string, maxBytes: number): SluiceError | null {
   if (stats.isDirectory()) {
     return new SluiceError(
       "E_IMAGE_UNREADABLE",

@@ -1,7 +1,8 @@
 import { SluiceError } from "../../schemas/errors.js";
 import { OPEN_PLACES, type PlaceGuard } from "./allowed-places.js";
 import { percentDecode, shownPath, type BytePath } from "./byte-path.js";
-import { openFile, tooLarge } from "./open-file.js";
+import { FileReader } from "./file-reader.js";
+import { tooLarge } from "./open-file.js";
 import { openMany } from "./open-many.js";
 import type { ImageBuckets, ImageOpener } from "./source.js";
 import { parseMemberUri, type MemberUri } from "./tar/member-uri.js";
@@ -25,7 +26,8 @@ export interface OpenUriOptions {
  * image, is short of something (open files, memory), or where the buckets' server is away.
  */
 export function openUri({ buckets, guard = OPEN_PLACES }: OpenUriOptions = {}): ImageOpener {
-  const shards = new ShardIndexes();
+  const files = new FileReader();
+  const shards = new ShardIndexes(files);
   const opener: ImageOpener = {
     openMany: (asked) => openMany(asked, opener, shards, guard),
     reaches(uri) {
@@ -36,7 +38,7 @@ export function openUri({ buckets, guard = OPEN_PLACES }: OpenUriOptions = {}): 
     },
     async open(uri, maxBytes) {
       const place = placeOf(uri);
-      if (place?.scheme === "file") return openFile(await guard.file("file", place.path, uri), uri, maxBytes);
+      if (place?.scheme === "file") return files.open(await guard.file("file", place.path, uri), uri, maxBytes);
       if (place?.scheme === "tar")
         return shards.open(await guard.file("tar", place.shard, uri), place.place, uri, maxBytes);
       if (place !== null) {

@@ -41,6 +41,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "collector-forgets-versions",
+    likelySeed: 218,
     what: "a collector does not look at what versions need",
     collectorStore: without((key) => key.startsWith("versions/")),
   },

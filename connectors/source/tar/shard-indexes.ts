@@ -1,7 +1,8 @@
 import { stat } from "node:fs/promises";
 import { messageOf, SluiceError, codeOf } from "../../../schemas/errors.js";
 import { fsPath, shownPath, type BytePath } from "../byte-path.js";
-import { openFile, refusal, tooLarge } from "../open-file.js";
+import type { FileReader } from "../file-reader.js";
+import { refusal, tooLarge } from "../open-file.js";
 import { imageOrRefusal } from "../image-or-refusal.js";
 import type { OpenedImage } from "../source.js";
 import { membersInOnePass } from "./members-in-one-pass.js";
@@ -27,12 +28,17 @@ const KEPT = 4;
 export class ShardIndexes {
   /** In the order of their last use */
   readonly #indexes = new Map<BytePath, Promise<ShardIndex>>();
+  readonly #files: FileReader;
+
+  constructor(files: FileReader) {
+    this.#files = files;
+  }
 
   /** The bytes of a member, or of the file that it links to. Errors: E_IMAGE_VANISHED, E_IMAGE_UNREADABLE, E_IMAGE_SIZE. */
   async open(shard: BytePath, place: MemberPlace, uri: string, maxBytes: number): Promise<Uint8Array> {
     const index = await this.#indexOf(shard, uri);
     const member = fileIn(index, place, uri, maxBytes);
-    if (!index.isPacked && member.sparse === null) return openFile(shard, uri, maxBytes, member);
+    if (!index.isPacked && member.sparse === null) return this.#files.open(shard, uri, maxBytes, member);
     return readAt(shard, member, uri);
   }
 
