@@ -77,8 +77,9 @@ export class Invocation {
   }
 
   async #request(flags: readonly SettingFlag[]): Promise<ConfigRequest> {
-    const { assignmentOverride, flagOverride } = await import("./config/override.js");
+    const { assertNoSecret, assignmentOverride, flagOverride } = await import("./config/override.js");
     const { config, data, set } = this.#options;
+    set.forEach(assertNoSecret);
     const given = [...flags, { flag: "--data", path: ["data"], value: data }].flatMap(
       ({ flag, path, value }): Override[] => (value === undefined ? [] : [flagOverride(flag, path, value)]),
     );

@@ -11,6 +11,7 @@ export function levelOf(observed: Observed): LogLevel | null {
     case "loop.idle":
     case "batch.scored":
     case "thresholds.read":
+    case "schedule.followed":
     case "span.ended":
       return null;
     case "log.appended":

@@ -101,6 +101,8 @@ export type Observed =
   | { readonly event: "version.refused"; readonly dataset: string; readonly code: string }
   | EndedSpan
   | { readonly event: "archive.compacted"; readonly segments: number; readonly sizeBytes: number }
+  /** From now on this process works by the schedule */
+  | { readonly event: "schedule.followed"; readonly schedule: string }
   /** A scheduled command has ended */
   | { readonly event: "schedule.ended"; readonly schedule: string; readonly exitCode: number; readonly tookMs: number };
 

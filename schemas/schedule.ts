@@ -11,7 +11,6 @@ const ENDLESS: ReadonlySet<string> = new Set([
   "schedules",
   "--follow",
   "--watch",
-  "--schedule",
 ]);
 
 const timeZone = z
@@ -25,7 +24,8 @@ const command = z
   .min(1)
   .describe("a command of sluice that ends by itself, a word an item: [gc, --yes]")
   .superRefine((words, context) => {
-    const endless = words.find((word) => ENDLESS.has(word));
+    const isLoop = words[0] === "loop" && !words.some((word) => /^--generations(=|$)/.test(word));
+    const endless = isLoop ? "loop without --generations" : words.find((word) => ENDLESS.has(word));
     if (endless !== undefined)
       context.addIssue({
         code: "custom",

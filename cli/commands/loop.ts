@@ -2,9 +2,7 @@ import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { Option } from "commander";
 import { SluiceError } from "../../schemas/errors.js";
-import { cronAfter } from "../../schemas/trigger.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { cronArgument } from "../cron-argument.js";
 import { openDeclared } from "../declared-config.js";
 import { durationArgument } from "../duration-argument.js";
 import { datasetNamed } from "../existing-store.js";
@@ -18,7 +16,6 @@ interface LoopFlags extends GateFlags, TrainerFlags {
   readonly test: string;
   readonly dataset?: string;
   readonly generations?: number;
-  readonly schedule?: string;
   readonly lookEvery: number;
   readonly pretrainSteps?: number;
   readonly fineTuneSteps?: number;
@@ -40,7 +37,6 @@ export const declare: DeclareCommand = (command, invocation) => {
       .requiredOption("--test <set>", "of the same form: never trained on, models are compared on it")
       .option("--dataset <name>", "a declared dataset; by default the first")
       .option("--generations <n>", "so many; without it, on and on", positiveNumber)
-      .option("--schedule <cron>", 'wait for it before each: a cron line in UTC, such as "0 3 * * *"', cronArgument)
       .addOption(
         new Option("--look-every <duration>", "where nothing new can be trained: look for new scores this often")
           .argParser(durationArgument)
@@ -58,7 +54,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       "after",
       exampleText([
         ["sluice loop labelled/ --test test/ --generations 3", "three generations"],
-        ['sluice loop labelled/ --test test/ --schedule "0 3 * * *"', "one a night"],
+        ["sluice loop labelled/ --test test/ --generations 1", "the next one: for `schedules` in sluice.yaml"],
         ["sluice loop labelled/ --test test.csv --command 'python train.py'", "students of your own framework's"],
       ]),
     )
@@ -103,7 +99,6 @@ export const declare: DeclareCommand = (command, invocation) => {
           const most = flags.generations ?? Number.POSITIVE_INFINITY;
           let stuck: string | null = null;
           for (let made = 0; made < most && !stop.aborted;) {
-            if (flags.schedule !== undefined) await untilScheduled(flags.schedule, { nowMs, stop, note, sleepUntil });
             throwIfStopped(stop);
             const generation = await nextGeneration(options);
             if (generation !== null) {
@@ -134,24 +129,4 @@ function throwIfStopped(stop: AbortSignal): void {
       cause: stop.reason,
     });
   }
-}
-
-async function untilScheduled(
-  cron: string,
-  {
-    nowMs,
-    stop,
-    note,
-    sleepUntil,
-  }: {
-    readonly nowMs: () => number;
-    readonly stop: AbortSignal;
-    readonly note: (line: string) => void;
-    readonly sleepUntil: (ms: number, signal: AbortSignal) => Promise<void>;
-  },
-): Promise<void> {
-  const timeMs = cronAfter(cron, nowMs())!;
-  note(`next generation at ${new Date(timeMs).toISOString()}`);
-  // A timer holds no more than 2^31 ms, and a machine may have slept.
-  while (nowMs() < timeMs && !stop.aborted) await sleepUntil(Math.min(timeMs - nowMs(), 60_000), stop);
 }

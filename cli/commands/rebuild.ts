@@ -1,11 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Observing } from "../../pipelines/observe/observing.js";
 import type { RebuildOptions } from "../../pipelines/rebuild.js";
-import type { PublishedCut } from "../../pipelines/versions/cut-and-publish.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { SluiceError } from "../../schemas/errors.js";
 import { allowanceOf, declareAllowanceFlags, type AllowanceFlags } from "../allowance-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
-import { cronArgument } from "../cron-argument.js";
 import { openDeclared } from "../declared-config.js";
 import type { WorkContext } from "../invocation.js";
 import { datasetNamed } from "../existing-store.js";
@@ -21,7 +19,7 @@ interface Flags extends AllowanceFlags, MetricsFlags {
   readonly at?: string;
   readonly until?: number;
   readonly window?: number;
-  readonly schedule?: string;
+  readonly ended?: boolean;
 }
 
 export const declare: DeclareCommand = (command, invocation) => {
@@ -42,7 +40,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .option("--window <start>", "the window that starts then", timeArgument)
     .option("--allow-gaps", "leave out what is missing or corrupt in the archive; the version is marked incomplete")
-    .option("--schedule <cron>", 'again and again, until Ctrl-C: a cron line in UTC, such as "0 3 * * *"', cronArgument)
+    .option("--ended", "of a windowed dataset, the newest window that has ended; of others no other than without it")
     .addHelpText(
       "after",
       exampleText([
@@ -50,17 +48,14 @@ export const declare: DeclareCommand = (command, invocation) => {
         ["sluice rebuild --set datasets.0.select.k=500", "the same scores, with 500 images a class"],
         ["sluice rebuild --at 12 --set datasets.0.select.p=5", "what version 12 would have been with P = 5"],
         ["sluice rebuild --until 2026-11-01", "only images from before November"],
-        ['sluice rebuild --schedule "0 3 * * *"', "every night at three"],
+        ["sluice rebuild daily --ended", "the newest window that has ended: for `schedules` in sluice.yaml"],
       ]),
     )
     .action(async (name: string | undefined, flags: Flags) => {
       refuseTogether(flags);
       const run = invocation();
-      run.goesOn = flags.schedule !== undefined;
       const { nowMs } = run.terminal;
       const { archivedTeacher, rebuild } = await import("../../pipelines/rebuild.js");
-      const { sleepUntil } = await import("../../pipelines/flow/sleep-until.js");
-      const { rebuildOnSchedule } = await import("../../pipelines/versions/rebuild-schedule.js");
       const { tellVersions } = await import("../../pipelines/kafka/tell-versions.js");
       const { readManifest } = await import("../../pipelines/versions/versions.js");
       const { assertFits } = await import("../../pipelines/flow/memory-estimate.js");
@@ -68,15 +63,9 @@ export const declare: DeclareCommand = (command, invocation) => {
       await run.work(async (context) => {
         const opened = await openDeclared(run, metricsSettings(flags), { say: true });
         const { config, declared } = opened;
-        const rebuildAll = async (
-          observing: Observing,
-          { onProgress, stop, note, warn }: WorkContext,
-        ): Promise<void> => {
+        const rebuildAll = async (observing: Observing, { onProgress, stop, warn }: WorkContext): Promise<void> => {
           const store = observing.metered(opened.store);
           observing.observer?.take({ event: "loop.ready", loop: "rebuild" });
-          const report = (published: PublishedCut): void => {
-            run.result(publishedText(published, store.place), publishedObject(published, store.place));
-          };
           const dataset = datasetNamed(config, name);
           const { digest, card } = await archivedTeacher(store, flags.teacherDigest, declared.settings?.teacher);
           assertFits({ ...config, datasets: [dataset] }, card);
@@ -91,6 +80,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             allow: allowanceOf(flags),
             ...(at === undefined ? {} : { at: await readManifest(store, at.dataset, at.version, "all") }),
             ...(flags.until === undefined ? {} : { untilMs: flags.until }),
+            ...(flags.ended === true && dataset.window.kind !== "global" ? { untilMs: nowMs() } : {}),
             ...(flags.window === undefined ? {} : { windowMs: flags.window }),
             ...(flags.allowGaps === true
               ? {
@@ -109,25 +99,9 @@ export const declare: DeclareCommand = (command, invocation) => {
             nowMs,
             newId: randomUUID,
           };
-          if (flags.schedule === undefined) {
-            report(await rebuild(options));
-            await tellVersions(config, store, { onWarning: warn });
-            return;
-          }
-          const waitUntil = async (timeMs: number): Promise<void> => {
-            while (nowMs() < timeMs && !stop.aborted) {
-              // A timer holds no more than 2^31 ms, and a machine may have slept.
-              await sleepUntil(Math.min(timeMs - nowMs(), 60_000), stop);
-            }
-          };
-          const onWaiting = (untilMs: number): void => {
-            note(`next rebuild at ${new Date(untilMs).toISOString()}`);
-          };
-          const scheduled = { ...options, schedule: flags.schedule, nowMs, waitUntil, onWaiting, signal: stop };
-          for await (const published of rebuildOnSchedule(scheduled)) {
-            report(published);
-            await tellOrWarn(() => tellVersions(config, store, { onWarning: warn }), warn);
-          }
+          const published = await rebuild(options);
+          run.result(publishedText(published, store.place), publishedObject(published, store.place));
+          await tellVersions(config, store, { onWarning: warn });
         };
         try {
           await observed({ run, config, command: "rebuild", loops: ["rebuild"] }, context, rebuildAll);
@@ -138,23 +112,12 @@ export const declare: DeclareCommand = (command, invocation) => {
     });
 };
 
-/** The next rebuild tells of it. */
-async function tellOrWarn(tell: () => Promise<void>, warn: (message: string, code?: string) => void): Promise<void> {
-  try {
-    await tell();
-  } catch (error) {
-    if (!isSluiceError(error)) throw error;
-    warn(error.message, error.code);
-  }
-}
-
-function refuseTogether({ at, until, window, schedule }: Flags): void {
+function refuseTogether({ until, window, ended }: Flags): void {
   const refuse = (first: string, second: string): never => {
     throw new SluiceError("E_USAGE", `Expected ${first} or ${second}, found both. See \`sluice rebuild --help\`.`);
   };
   if (until !== undefined && window !== undefined) refuse("--until", "--window");
-  if (schedule === undefined) return;
-  if (at !== undefined) refuse("--schedule", "--at");
-  if (until !== undefined) refuse("--schedule", "--until");
-  if (window !== undefined) refuse("--schedule", "--window");
+  if (ended !== true) return;
+  if (until !== undefined) refuse("--ended", "--until");
+  if (window !== undefined) refuse("--ended", "--window");
 }

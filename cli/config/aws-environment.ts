@@ -7,7 +7,7 @@ export function withAwsDefaults(
   if (s3 === null) return root;
   const settings = { ...s3 };
   const set = (name: string, ...variables: readonly (string | undefined)[]): void => {
-    const value = variables.find((one) => one !== undefined && one !== "");
+    const value = variables.map((one) => one?.replace(/[\r\n]+$/, "")).find((one) => one !== undefined && one !== "");
     if (value !== undefined) settings[name] ??= value;
   };
   const {

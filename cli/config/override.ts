@@ -1,6 +1,7 @@
 import { parse } from "yaml";
+import { SluiceError } from "../../schemas/errors.js";
 import { nearest } from "./nearest.js";
-import { isSecret } from "./secret-settings.js";
+import { isSecret, secretIn } from "./secret-settings.js";
 import { freeOf, itemOf, pathText, propertiesOf, shapeAt, type Path, type Shape } from "./settings-shape.js";
 
 /** One setting given by an environment variable or a flag. */
@@ -25,14 +26,14 @@ const RESERVED = /^SLUICE_(CONFIG|DEBUG|BUILD|CACHE|PYTHON|TFJS_NATIVE)$/;
 /**
  * Settings from the environment: `SLUICE_TEACHER`, `SLUICE_ENGINE__MAX_DELAY_MS`, `SLUICE_DATASETS__0__SELECT__K`.
  * Two underscores go one level down; an empty variable counts as not set, and one that resembles
- * no setting is not ours.
+ * no setting is not ours. A line's end behind a value comes of the file that it was taken from, and is left off.
  */
 export function environmentOverrides(
   environment: Readonly<Record<string, string | undefined>>,
 ): (Override | UnknownSetting)[] {
   const found: (Override | UnknownSetting)[] = [];
   for (const name of Object.keys(environment).sort()) {
-    const text = environment[name];
+    const text = environment[name]?.replace(/[\r\n]+$/, "");
     if (!name.startsWith(PREFIX) || RESERVED.test(name) || text === undefined || text === "") continue;
     const steps = name.slice(PREFIX.length).split("__");
     const { path, unknownAt } = resolve(steps, plainName);
@@ -67,6 +68,18 @@ export function assignmentOverride(assignment: string): Override | UnknownSettin
     from,
     message: `no such setting${likely === null ? `: ${knownText(path)}` : `, did you mean ${full}?`}`,
   };
+}
+
+/** Other users of a machine see its command lines. Throws E_USAGE where `--set` gives a secret. */
+export function assertNoSecret(assignment: string): void {
+  const given = assignmentOverride(assignment);
+  const path = "message" in given ? null : secretIn(given.path, given.value);
+  if (path === null) return;
+  const variable = `${PREFIX}${path.map((step) => variableName(String(step))).join("__")}`;
+  throw new SluiceError(
+    "E_USAGE",
+    `Expected no secret on the command line, which other users of this machine see, found ${pathText(path)} in --set. Give it in the environment, as ${variable}, or in sluice.yaml.`,
+  );
 }
 
 /** A flag that stands for one setting. */

@@ -11,6 +11,7 @@ const OPERATOR = { module: "github.com/prometheus-operator/prometheus-operator",
 const CUSTOM = [
   { ...KEDA, file: "config/crd/bases/keda.sh_scaledobjects.yaml" },
   { ...OPERATOR, file: "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml" },
+  { ...OPERATOR, file: "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml" },
 ];
 
 type Schema = Record<string, unknown>;
@@ -21,7 +22,7 @@ type Schema = Record<string, unknown>;
  */
 export function kubernetesSchemas(report: Report): Promise<string> {
   return cachedFolder(
-    `kubernetes-schemas-${KUBERNETES.version}-${KEDA.version}-${OPERATOR.version}-1`,
+    `kubernetes-schemas-${KUBERNETES.version}-${KEDA.version}-${OPERATOR.version}-2`,
     async (folder) => {
       await requirePrograms("fetch Kubernetes' schemas", ["go"]);
       report(`fetching the schemas of Kubernetes ${KUBERNETES.version} and KEDA ${KEDA.version} (once; some 20 s)`);

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { parse } from "yaml";
 import { packageFile } from "../../cli/package-root.js";
 import { EXIT, isSluiceError, messageOf } from "../../schemas/errors.js";
 import { run } from "../local/command.js";
@@ -11,6 +12,7 @@ import { composeCalls } from "./compose-calls.js";
 import { callFaults, configurationFaults, type DeployedCall } from "./deployed-call.js";
 import { runImageSteps } from "./image-steps.js";
 import { KUBERNETES, kubernetesSchemas } from "./kubernetes-schemas.js";
+import { objectFaults } from "./object-faults.js";
 import { SERVED, sluiceHelp } from "./served.js";
 import { COMPOSE, HELM, KUBECONFORM } from "./tools.js";
 
@@ -24,6 +26,9 @@ steps of the image are run one by one in an empty folder. Needs go and, the firs
 
   --no-image  leave out the image's steps (npm ci twice, and the build)
 `;
+
+/** As many letters as helm takes */
+const LONG_RELEASE = "a-release-with-as-long-a-name-as-helm-takes-of-53-one";
 
 const report = (line: string): void => void process.stdout.write(`  ${line}\n`);
 const deployed = (path: string): string => packageFile(join("deploy", path));
@@ -57,7 +62,14 @@ async function chartFaults(folder: string): Promise<string[]> {
   const kubeconform = await goProgram(KUBECONFORM, report);
   const schemas = await kubernetesSchemas(report);
   const chart = deployed("helm/sluice");
-  const files = (await readdir(chart)).filter((file) => /^values-.*\.yaml$/.test(file)).sort();
+  const examples = (await readdir(chart)).filter((file) => /^values-.*\.yaml$/.test(file)).sort();
+  // Values that are hard on the chart, which nobody would take for an example.
+  const hard = (await readdir(deployed("check/values"))).sort();
+  const files = [
+    ...examples.map((file) => ({ name: file, file: join(chart, file), release: "release" })),
+    ...hard.map((file) => ({ name: `check/${file}`, file: deployed(`check/values/${file}`), release: LONG_RELEASE })),
+  ];
+  const alerts = parse(await readFile(deployed("prometheus/alerts.yaml"), "utf8")) as unknown;
   const validate = (manifest: string, name: string): Promise<string> =>
     run(
       kubeconform,
@@ -69,23 +81,23 @@ async function chartFaults(folder: string): Promise<string[]> {
       { folder, doing: `validating the chart with ${name}` },
     );
   const faults: string[] = [];
-  for (const file of [null, ...files]) {
+  for (const { name, file, release } of [{ name: "values.yaml", file: null, release: "sluice" }, ...files]) {
     // Built by hand, helm does not know for which Kubernetes.
-    const values = ["--kube-version", KUBERNETES.version, ...(file === null ? [] : ["--values", join(chart, file)])];
-    const name = file ?? "values.yaml";
+    const values = ["--kube-version", KUBERNETES.version, ...(file === null ? [] : ["--values", file])];
     await run(helm, ["lint", "--strict", chart, ...values], { folder, doing: `linting the chart with ${name}` });
-    const rendered = await run(helm, ["template", "release", chart, "--namespace", "sluice", ...values], {
+    const rendered = await run(helm, ["template", release, chart, "--namespace", "sluice", ...values], {
       folder,
       doing: `rendering the chart with ${name}`,
     });
-    const manifest = join(folder, `${name}.rendered.yaml`);
+    const manifest = join(folder, `${name.replace("/", "-")}.rendered.yaml`);
     await writeFile(manifest, rendered);
     const summary = await validate(manifest, name);
     report(`${name}: ${summary.trim()}`);
     const objects = renderedObjects(rendered);
     faults.push(
       ...(await faultsOfCalls(chartCalls(objects, name))),
-      ...objects.flatMap((object) => objectFaults(object, name)),
+      ...objects.flatMap((object) => configMapFaults(object, name)),
+      ...objectFaults(objects, name, alerts),
     );
     // A validation that takes anything would pass, too.
     await writeFile(manifest, rendered.replace("maxUnavailable:", "maxUnavailables:"));
@@ -99,7 +111,7 @@ async function chartFaults(folder: string): Promise<string[]> {
 }
 
 /** What kubeconform cannot know: the configuration in the ConfigMap. */
-function objectFaults(object: Rendered, place: string): string[] {
+function configMapFaults(object: Rendered, place: string): string[] {
   if (object.kind !== "ConfigMap") return [];
   return configurationFaults(`${place} ConfigMap`, (object["data"] as Record<string, string>)["sluice.yaml"]!).faults;
 }

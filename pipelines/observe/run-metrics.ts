@@ -107,6 +107,11 @@ export class RunMetrics {
       case "archive.compacted":
         registry.add("sluice_compacted_segments_total", {}, event.segments);
         break;
+      case "schedule.followed":
+        // From the start on, so that the first failure is an increase.
+        for (const outcome of ["ok", "failed"])
+          registry.add("sluice_scheduled_runs_total", { schedule: event.schedule, outcome }, 0);
+        break;
       case "schedule.ended": {
         const { schedule, exitCode } = event;
         registry.add("sluice_scheduled_runs_total", { schedule, outcome: exitCode === 0 ? "ok" : "failed" });

@@ -55,6 +55,7 @@ export async function runSchedules(options: RunSchedulesOptions): Promise<void> 
 async function follow(schedule: Schedule, book: RunBook, options: RunSchedulesOptions): Promise<void> {
   const { nowMs, sleep = sleepUntil, signal, by } = options;
   const sinceMs = nowMs();
+  options.observer?.take({ event: "schedule.followed", schedule: schedule.name });
   let saidMs: number | null = null;
   while (!signal.aborted) {
     const newest = await book.newest();

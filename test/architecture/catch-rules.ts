@@ -8,7 +8,6 @@ const FOLDERS = ["schemas", "operators", "connectors", "pipelines", "cli", "web"
 export const CATCHES_ALL: Readonly<Record<string, string>> = {
   "cli/config/override.ts valueOf": "text that is no YAML is text; the parser has no other failure",
   "cli/replay-arguments.ts boundArgument": "its only failure says that the text is no time, and is said better here",
-  "cli/cron-argument.ts cronArgument": "the cron library has one kind of error: the line is none",
   "schemas/trigger.ts <file>": "the cron library has one kind of error: the line is none",
   "connectors/decoder/jpeg/turbojpeg.ts load":
     "koffi says in words of its own what is not here; libvips decodes everything",

@@ -59,12 +59,19 @@ test("rebuild takes a version's frontier, a time, other parameters; what cannot 
   const early = await sluice(["rebuild", "--until", "2001-01-01", "--allow-empty", "--json"]);
   assert.equal((JSON.parse(early.out) as { rows: number }).rows, 0, early.err);
 
+  const windowed = ["rebuild", "--set", "datasets.0.window={kind: tumbling, sizeMs: 864000000000}", "--json"];
+  const open = JSON.parse((await sluice(windowed)).out) as Published;
+  assert.equal(open.outcome, "created", "as far as the window has come");
+  const ended = JSON.parse((await sluice([...windowed, "--ended", "--allow-empty"])).out) as { rows: number };
+  assert.equal(ended.rows, 0, "the window before it, which has ended");
+  const whole = JSON.parse((await sluice(["rebuild", "--ended", "--json"])).out) as Published;
+  assert.equal(whole.id, first.id, "a global window has no end");
+
   for (const [args, said] of [
     [["--until", "2026-01-01", "--window", "2026-01-01"], /Expected --until or --window, found both/],
-    [["--schedule", "* * * * *", "--at", "1"], /Expected --schedule or --at, found both/],
+    [["--ended", "--until", "2026-01-01"], /Expected --ended or --until, found both/],
+    [["--ended", "--window", "2026-01-01"], /Expected --ended or --window, found both/],
     [["--until", "soon"], /Expected a date/],
-    [["--schedule", "0 0 30 2 *"], /found one that never does/],
-    [["--schedule", "often"], /Expected a cron line/],
     [["--window", "2026-01-01"], /its window is global/],
   ] as const) {
     const { code, err } = await sluice(["rebuild", ...args]);

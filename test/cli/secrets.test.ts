@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { loadConfig } from "../../cli/load-config.js";
 import { runProgram } from "../../cli/program.js";
 import { scan } from "../fixtures/byte-scan.js";
 import { CommandFolder } from "../fixtures/command-folder.js";
@@ -56,6 +57,40 @@ test("no secret is in what commands print, also where servers are away or settin
     for (const secret of SECRETS)
       assert.ok(!text.includes(secret), `sluice ${args.join(" ")} printed a secret: ${text}`);
   }
+});
+
+test("a secret on the command line is refused, since other users see it, and the message says where it belongs", async (t) => {
+  const folder = await CommandFolder.make({ images: 1 }, t);
+  for (const [assignment, variable] of [
+    [`s3.secretKey=${SECRET_KEY}`, "SLUICE_S3__SECRET_KEY"],
+    [`s3={secretKey: ${SECRET_KEY}}`, "SLUICE_S3__SECRET_KEY"],
+    [`s3.sessionToken=${SESSION_TOKEN}`, "SLUICE_S3__SESSION_TOKEN"],
+    [`kafka={sasl: {password: ${PASSWORD}}}`, "SLUICE_KAFKA__SASL__PASSWORD"],
+  ] as const) {
+    const [code, text] = await said(folder.path, ["status", "--set", assignment], {});
+    assert.equal(code, 2, text);
+    assert.match(text, new RegExp(`Expected no secret on the command line.* as ${variable}, or in sluice.yaml`));
+    for (const secret of SECRETS) assert.ok(!text.includes(secret), text);
+  }
+});
+
+test("a secret that was taken from a file with its line's end is the same secret", async () => {
+  const config = async (variables: Record<string, string>): Promise<object | undefined> =>
+    (await loadConfig({ file: null, folder: "/nowhere", environment: { ...SERVERS, ...variables }, flags: [] })).config
+      .s3;
+  const expected = await config({});
+  assert.ok(expected !== undefined);
+  assert.deepEqual(
+    await config({ SLUICE_S3__SECRET_KEY: `${SECRET_KEY}\n`, SLUICE_S3__ACCESS_KEY: "access\n" }),
+    expected,
+  );
+  const aws = {
+    AWS_ACCESS_KEY_ID: "access\n",
+    AWS_SECRET_ACCESS_KEY: `${SECRET_KEY}\n`,
+    AWS_SESSION_TOKEN: `${SESSION_TOKEN}\r\n`,
+  };
+  const none = { SLUICE_S3__ACCESS_KEY: "", SLUICE_S3__SECRET_KEY: "", SLUICE_S3__SESSION_TOKEN: "" };
+  assert.deepEqual(await config({ ...none, ...aws }), expected);
 });
 
 test("no secret is written into the data folder, the archive or a version", async (t) => {

@@ -47,7 +47,7 @@ function faults(expression: string, processNames: ReadonlySet<string>): string[]
   const { metrics, grouped } = namesIn(expression);
   const found: string[] = metrics.length === 0 ? ["names no metric"] : [];
   const labelled = new Set(SCRAPED);
-  for (const { name, labels, within } of metrics) {
+  for (const { name, labels, within, appears } of metrics) {
     const base = name.replace(/_(bucket|sum|count)$/, "");
     const own = (METRICS as Readonly<Record<string, MetricDeclaration>>)[name];
     const histogram = (METRICS as Readonly<Record<string, MetricDeclaration>>)[base];
@@ -56,7 +56,12 @@ function faults(expression: string, processNames: ReadonlySet<string>): string[]
     if (own?.type === "histogram") found.push(`${name} is a histogram: it has _bucket, _sum and _count`);
     const isCounter =
       own?.type === "counter" || declared?.type === "histogram" || (declared === undefined && name.endsWith("_total"));
-    if (isCounter !== (within === "rate" || within === "increase") && within !== "delta" && within !== "changes")
+    if (
+      isCounter !== (within === "rate" || within === "increase") &&
+      within !== "delta" &&
+      within !== "changes" &&
+      !appears
+    )
       found.push(`${name}: ${isCounter ? "a counter stands in rate or increase" : "only a counter has a rate"}`);
     for (const label of declared?.labels ?? []) labelled.add(label);
     if (name.endsWith("_bucket")) labelled.add("le");

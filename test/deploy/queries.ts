@@ -4,6 +4,8 @@ export interface QueryNames {
     readonly name: string;
     readonly labels: Readonly<Record<string, string>>;
     readonly within: string | null;
+    /** Compared with itself some time ago: whether the series is new */
+    readonly appears: boolean;
   }[];
   readonly grouped: readonly string[];
 }
@@ -18,10 +20,10 @@ export function namesIn(expression: string): QueryNames {
     grouped.push(...labels.split(",").flatMap((label) => (label.trim() === "" ? [] : [label.trim()])));
     return " ";
   });
-  const metrics: { name: string; labels: Record<string, string>; within: string | null }[] = [];
-  // A range such as [5m] or [$__range] names nothing; a selector's braces go with its metric.
+  const metrics: { name: string; labels: Record<string, string>; within: string | null; appears: boolean }[] = [];
+  // A range such as [5m] or [$__range] names nothing, nor does an offset; a selector's braces go with its metric.
   const selector = /([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(\(|\{([^{}]*)\})?/g;
-  const text = rest.replace(/\[[^\]]*\]/g, " ");
+  const text = rest.replace(/\[[^\]]*\]|\boffset\s+\d+[a-z]+/g, " ");
   for (const found of text.matchAll(selector)) {
     const [, name, opens, inner = ""] = found;
     if (opens === "(" || WORDS.has(name!.toLowerCase())) continue;
@@ -31,6 +33,7 @@ export function namesIn(expression: string): QueryNames {
       name: name!,
       labels: Object.fromEntries(labels.map(([, label, value]) => [label, value])) as Record<string, string>,
       within: /([a-z_]+)\s*\($/.exec(before)?.[1] ?? null,
+      appears: before.endsWith(" unless") || /^\s*(\{[^{}]*\})?\s*unless /.test(text.slice(found.index + name!.length)),
     });
   }
   return { metrics, grouped };

@@ -4,10 +4,9 @@ import { openUri } from "../../connectors/source/open-uri.js";
 import { writeSegment } from "../../operators/archive/segment-objects.js";
 import { readIndex } from "../../pipelines/versions/index-reader.js";
 import { rebuild, type RebuildOptions } from "../../pipelines/rebuild.js";
-import { rebuildOnSchedule } from "../../pipelines/versions/rebuild-schedule.js";
 import { ALL_ALLOWED } from "../../schemas/allowance.js";
 import { datasetSchema } from "../../schemas/dataset.js";
-import { isSluiceError, SluiceError } from "../../schemas/errors.js";
+import { isSluiceError } from "../../schemas/errors.js";
 import { keys } from "../../schemas/keys.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { archivedStream, type ArchivedStream } from "../fixtures/archived-stream.js";
@@ -140,41 +139,4 @@ test("a version under another teacher is no frontier for this one", async () => 
   await assert.rejects(rebuild(optionsOf(archive, { at: foreign })), (error: unknown) =>
     isSluiceError(error, "E_USAGE"),
   );
-});
-
-test("on a schedule: a rebuild at each firing, through a failed one, until stopped", async () => {
-  const archive = await archivedStream();
-  const controller = new AbortController();
-  let nowMs = Date.parse("2026-01-01T00:30:00Z");
-  const fired: string[] = [];
-  const warnings: string[] = [];
-  const list = archive.store.list.bind(archive.store);
-  let failing = false;
-  archive.store.list = (prefix, options) => {
-    if (failing) throw new SluiceError("E_STORE_IO", "The disk is busy.", { retryable: true });
-    return list(prefix, options);
-  };
-  const published: string[] = [];
-  const scheduled = rebuildOnSchedule({
-    ...optionsOf(archive),
-    schedule: "0 * * * *",
-    nowMs: () => nowMs,
-    waitUntil: async (timeMs) => {
-      nowMs = timeMs;
-      fired.push(new Date(timeMs).toISOString());
-      failing = fired.length === 2;
-      if (fired.length === 4) controller.abort();
-    },
-    onWarning: (message) => warnings.push(message),
-    signal: controller.signal,
-  });
-  for await (const { outcome, manifest } of scheduled) published.push(`${outcome} ${manifest.provenance.trigger}`);
-  assert.deepEqual(fired, [
-    "2026-01-01T01:00:00.000Z",
-    "2026-01-01T02:00:00.000Z",
-    "2026-01-01T03:00:00.000Z",
-    "2026-01-01T04:00:00.000Z",
-  ]);
-  assert.deepEqual(published, ["created schedule 0 * * * *", "unchanged schedule 0 * * * *"]);
-  assert.deepEqual(warnings, ["The disk is busy. The next firing tries again."]);
 });

@@ -50,6 +50,8 @@ test("what cannot be a schedule is refused with what was expected", () => {
   assert.match(refused({ cron: "0 0 30 2 *" }), /expected a cron line that fires/);
   assert.match(refused({ run: ["serve"] }), /expected a command that ends by itself, found serve/);
   assert.match(refused({ run: ["ingest", "in", "--follow"] }), /ends by itself, found --follow/);
+  assert.match(refused({ run: ["loop", "in", "--test", "t"] }), /ends by itself, found loop without --generations/);
+  assert.equal(refused({ run: ["loop", "in", "--test", "t", "--generations", "1"] }), "taken");
   assert.match(refused({ run: ["sluice", "gc"] }), /found sluice itself/);
   assert.match(refused({ name: "Nightly GC" }), /expected small letters, digits and dashes/);
   assert.match(
