@@ -140,6 +140,9 @@ function frequenciesOf(luma: Float64Array): Float64Array {
   return transformed(half, FREQUENCIES);
 }
 
+/** Every other frequency from each of these on, four of them: all 16 */
+const FIRST_OF_FOUR = [0, 1, 8, 9];
+
 /** The columns of [64 x columns] in their frequencies, transposed: [columns x 16]. */
 function transformed(values: Float64Array, columns: number): Float64Array {
   const out = new Float64Array(columns * FREQUENCIES);
@@ -152,12 +155,23 @@ function transformed(values: Float64Array, columns: number): Float64Array {
       even[at] = left + right;
       odd[at] = left - right;
     }
-    for (let frequency = 0; frequency < FREQUENCIES; frequency++) {
+    for (const frequency of FIRST_OF_FOUR) {
       // The first of them is the frequency 1, which is odd.
       const folded = frequency % 2 === 0 ? odd : even;
-      let sum = 0;
-      for (let at = 0; at < HALF; at++) sum += COSINES[frequency * HALF + at]! * folded[at]!;
-      out[column * FREQUENCIES + frequency] = sum;
+      // Four sums that do not wait for one another, each in its own order.
+      const [row, to] = [frequency * HALF, column * FREQUENCIES + frequency];
+      let [first, second, third, fourth] = [0, 0, 0, 0];
+      for (let at = 0; at < HALF; at++) {
+        const value = folded[at]!;
+        first += COSINES[row + at]! * value;
+        second += COSINES[row + 2 * HALF + at]! * value;
+        third += COSINES[row + 4 * HALF + at]! * value;
+        fourth += COSINES[row + 6 * HALF + at]! * value;
+      }
+      out[to] = first;
+      out[to + 2] = second;
+      out[to + 4] = third;
+      out[to + 6] = fourth;
     }
   }
   return out;
