@@ -41,20 +41,20 @@ export function declareLabelImport(command: Command, invocation: () => Invocatio
     )
     .action(async (path: string, flags: Flags) => {
       const run = invocation();
-      await append(run, flags, async (_config, store, saying) => {
+      await append(run, flags, async (config, store, saying) => {
         const { labelsOfForeign, parseLabelLines } = await import("../pipelines/versions/label-lines.js");
-        const { foreignLabels, labelFileOf } = await import("../pipelines/versions/label-file.js");
+        const { foreignLabels, labelFileOf, textOf } = await import("../pipelines/versions/label-file.js");
         const where = path === "-" ? "standard input" : path;
         const bytes = await readBytes(run, path);
         const as = flags.as ?? labelFileOf(path, bytes);
-        if (as === "jsonl") return parseLabelLines(Buffer.from(bytes).toString("utf8"), where, saying);
+        if (as === "jsonl") return parseLabelLines(textOf(bytes, where), where, saying);
         const { digestsOfNamed } = await import("../pipelines/versions/named-images.js");
         const { labels, empty } = await foreignLabels(bytes, as, { where, field: flags.field });
         if (empty > 0)
           run.note(
             `passed over what says nothing yet in ${where}: ${empty} of ${counted(labels.length + empty, "row")}`,
           );
-        return labelsOfForeign(labels, await digestsOfNamed(store, labels), saying);
+        return labelsOfForeign(labels, await digestsOfNamed(store, config.stream, labels), saying);
       });
     });
 }

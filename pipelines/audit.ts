@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import type { Store } from "../connectors/store/store.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { IndexRow } from "../schemas/index-row.js";
-import { drawn, isRight, saidOf, wilson } from "./console/review/review-queue.js";
+import { drawn, saidOf, wilson } from "./console/review/review-queue.js";
 import { IndexGroups } from "./versions/index-groups.js";
+import { MeantClasses } from "./versions/meant-classes.js";
 
 /** Of rows that people judged: the share that is right, and its 95 % interval (Wilson). */
 export type Precision = ReturnType<typeof wilson>;
@@ -30,6 +31,8 @@ export interface AuditedRow {
   readonly sha256: string;
   readonly uri: string;
   readonly class: string;
+  /** What a label names that class by: two classes may be called the same, or otherwise by now */
+  readonly named: string;
   readonly rank: number;
   readonly probability: number | null;
   /** Whether people said that it is of the class; null where they said nothing that tells */
@@ -52,17 +55,19 @@ export async function auditVersion(store: Store, manifest: Manifest, options: Au
   const { rows: most, perClass, seed } = options;
   const groups = new IndexGroups(store);
   const said = await saidOf(store, manifest.provenance.stream);
+  const meant = await MeantClasses.of(store, manifest);
   const places = perClass === null ? drawn(manifest, most, seed) : drawnByClass(manifest, perClass, seed);
   const sample: IndexRow[] = [];
   for (const { class: index, place } of places)
     sample.push(...(await groups.rowsOf(manifest, index, place, place + 1)));
-  const rows = sample.map(({ sha256, uri, label, rank, probability }) => ({
+  const rows = sample.map(({ sha256, uri, class: index, label, rank, probability }) => ({
     sha256,
     uri,
     class: label,
+    named: meant.nameOf(index),
     rank,
     probability,
-    right: isRight(said.get(sha256), label),
+    right: meant.isRight(said.get(sha256), index),
   }));
   const classes = new Map<number, boolean[]>();
   const counts = new Map<number, number>();
@@ -112,6 +117,6 @@ export function auditCsv({ rows }: Pick<Audited, "rows">): string {
   const cell = (text: string): string => `"${text.replaceAll('"', '""')}"`;
   const lines = rows
     .filter(({ right }) => right === null)
-    .map(({ sha256, uri, class: label }) => [sha256, cell(label), "", cell(uri)].join(","));
+    .map(({ sha256, uri, named }) => [sha256, cell(named), "", cell(uri)].join(","));
   return ["sha256,class,verdict,uri", ...lines].join("\n") + "\n";
 }

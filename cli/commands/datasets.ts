@@ -1,4 +1,5 @@
 import type { Declarations } from "../../pipelines/open/declare.js";
+import type { ClassChanges } from "../../pipelines/teachers/class-changes.js";
 import type { Config } from "../../schemas/config.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
@@ -10,6 +11,7 @@ import { declareCall } from "../declare-call.js";
 import { declaredAs, declaredAt, openDeclared, settledForChange } from "../declared-config.js";
 import { datasetNamed, openExistingStore, type OpenedStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
+import { otherClasses, otherClassesText } from "../teacher/other-classes.js";
 import { listObject, listText, showText, streamText, type VersionsOf } from "../report/datasets.js";
 
 interface ChangeFlags {
@@ -194,6 +196,17 @@ async function change(
   }
   if (card !== null) assertAnswerable(config, card);
   const call = { config, teacher, by, nowMs: run.terminal.nowMs() };
+  const before = declared.settings?.teacher ?? null;
+  const others = async (): Promise<ClassChanges | null> => {
+    if (teacher === null || card === null || before === null || teacher.digest === before.digest) return null;
+    const store = await openExistingStore(config);
+    try {
+      return await otherClasses({ config, store, before, teacher, labels: card.labels });
+    } finally {
+      await store.close();
+    }
+  };
+  const classes = await others();
   let changes: DeclarationChange[];
   if (dryRun) {
     const { streamSettingsOf } = await import("../../schemas/declaration.js");
@@ -210,7 +223,9 @@ async function change(
   }
   const head =
     changes.length === 0 ? "Nothing changes: all of it is declared already." : dryRun ? "Would declare:" : "Declared:";
-  run.result([head, ...changes.map((one) => `  ${changeText(one)}`)].join("\n"), { dryRun, changes });
+  const goesOn = { path: config.teacher ?? "", scores: false, isDeclared: !dryRun };
+  const said = classes === null ? [] : otherClassesText(run, classes, goesOn);
+  run.result([head, ...changes.map((one) => `  ${changeText(one)}`), ...said].join("\n"), { dryRun, changes, classes });
 }
 
 /** The teacher that is named, or else the declared one, by the card that the store has of it or by its files. */

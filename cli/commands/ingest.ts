@@ -25,6 +25,7 @@ import type { SettingFlag } from "../invocation.js";
 import { openControl } from "../flow-control.js";
 import { durationArgument } from "../duration-argument.js";
 import { positiveNumber } from "../number-argument.js";
+import { otherClasses, otherClassesText } from "../teacher/other-classes.js";
 import { planText } from "../report/ingest-plan.js";
 import { portArgument } from "../port-argument.js";
 import { publishedObject, publishedText } from "../report/published.js";
@@ -190,7 +191,19 @@ export const declare: DeclareCommand = (command, invocation) => {
           try {
             const asked = { config, teacher: await declaredAs(teacher, config), source: selected?.source ?? null };
             const by = { by: "sluice ingest", nowMs: run.terminal.nowMs() };
+            const classes = await otherClasses({
+              config,
+              store: workspace.store,
+              before: declared.settings?.teacher ?? null,
+              teacher: asked.teacher,
+              labels: scoring.teacher.card.labels,
+              log: workspace.log,
+            });
             const changes = await declareCall(workspace.store, declared, { ...asked, ...by }, { say: note });
+            if (classes !== null) {
+              const goesOn = { path: config.teacher ?? "", scores: !classes.hasBegun, isDeclared: true };
+              for (const line of otherClassesText(run, classes, goesOn)) note(line);
+            }
             for (const assumption of scoring.teacher.assumptions) note(`teacher: ${assumption}`);
             note(memoryText(estimateMemory(config, scoring.teacher.card)));
             const control = await openControl(workspace.store, config.stream, { note, warn });
@@ -236,6 +249,7 @@ export const declare: DeclareCommand = (command, invocation) => {
               frontier,
               stages,
               declared: changes,
+              classes,
               published: published.map((one) => publishedObject(one, workspace.store.place)),
               refused: refused.map(({ dataset, error }) => ({ dataset, code: error.code, message: error.message })),
               late,

@@ -1,6 +1,10 @@
 import { Option, type Command } from "commander";
 import { resolve } from "node:path";
+import type { Declarations } from "../../pipelines/open/declare.js";
+import type { ClassChanges } from "../../pipelines/teachers/class-changes.js";
+import type { Config } from "../../schemas/config.js";
 import { EXIT, SluiceError } from "../../schemas/errors.js";
+import type { ModelCard } from "../../schemas/model-card.js";
 import { choicesOf, declareCardFlags, type CardFlags } from "../card-flags.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven } from "../declared-config.js";
@@ -8,6 +12,8 @@ import type { SettingFlag } from "../invocation.js";
 import { positiveNumber } from "../number-argument.js";
 import { addedText, calibratedText } from "../report/teacher.js";
 import { declareTeacherChanges } from "../teacher/changes.js";
+import { openExistingStore } from "../existing-store.js";
+import { otherClasses, otherClassesText } from "../teacher/other-classes.js";
 import { declareTeacherLooks } from "../teacher/looks.js";
 import { declareMetricsFlags, longWork } from "../metrics-flags.js";
 
@@ -61,7 +67,7 @@ export const declare: DeclareCommand = (command, invocation) => {
     )
     .action(async (model: string, flags: AddFlags) => {
       const run = invocation();
-      const { config } = await declaredOrGiven(run, backendFlag(flags.backend));
+      const { config, declared } = await declaredOrGiven(run, backendFlag(flags.backend));
       const at = (path: string): string => resolve(run.terminal.folder, path);
       const { addTeacher } = await import("../../pipelines/training/add-teacher.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
@@ -86,7 +92,10 @@ export const declare: DeclareCommand = (command, invocation) => {
           onProgress,
         });
         if (!added.written) run.exitCode = EXIT.failed;
-        run.result(addedText(added), added);
+        const classes = added.written ? await besideDeclared(config, declared, added.card) : null;
+        const goesOn = { path: at(model), scores: false, isDeclared: false };
+        const said = classes === null ? [] : ["", ...otherClassesText(run, classes, goesOn)];
+        run.result([addedText(added), ...said].join("\n"), { ...added, classes });
       });
     });
 
@@ -137,6 +146,20 @@ export const declare: DeclareCommand = (command, invocation) => {
   declareTeacherLooks(command, invocation);
   declareTeacherChanges(command, invocation);
 };
+
+/** Which classes a model has that the teacher which stands lacks, and what that leaves to be scored. */
+async function besideDeclared(config: Config, declared: Declarations, card: ModelCard): Promise<ClassChanges | null> {
+  const before = declared.settings?.teacher ?? null;
+  if (before === null) return null;
+  const { teacherDigest } = await import("../../schemas/model-card.js");
+  const store = await openExistingStore(config);
+  try {
+    const teacher = { path: "", digest: teacherDigest(card), name: card.name };
+    return await otherClasses({ config, store, before, teacher, labels: card.labels });
+  } finally {
+    await store.close();
+  }
+}
 
 /** What the card is tried on. */
 function declareTrials(command: Command): Command {

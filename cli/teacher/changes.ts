@@ -7,6 +7,7 @@ import { openDeclared } from "../declared-config.js";
 import { positiveNumber } from "../number-argument.js";
 import { comparedText } from "../report/evaluated.js";
 import { declareMetricsFlags, longWork } from "../metrics-flags.js";
+import { otherClasses, otherClassesText } from "./other-classes.js";
 
 interface PromoteFlags extends GateFlags {
   readonly test?: string;
@@ -47,6 +48,7 @@ export const declareTeacherChanges: DeclareCommand = (command, invocation) => {
       const { nowMs } = run.terminal;
       const { bringIn, declarable } = await import("../../pipelines/teachers/bring-in.js");
       const { named } = await import("../../pipelines/teachers/change-teacher.js");
+      const { namedTeacher } = await import("../../pipelines/open/open-scoring.js");
       const { trainedModel } = await import("../../pipelines/training/train-once.js");
       const { promotionGate } = await import("../../pipelines/teachers/promotion-gate.js");
       await longWork(run, async ({ onProgress, stop, note, warn }) => {
@@ -68,6 +70,11 @@ export const declareTeacherChanges: DeclareCommand = (command, invocation) => {
           if (evaluation !== null) for (const line of comparedText(evaluation)) if (line !== "") note(line);
           const training = (await trainedModel(at(model)))?.record ?? null;
           const next = await declarable({ config, store }, at(model), training);
+          const { card } = await namedTeacher(config, next, store);
+          const before = declared.settings?.teacher ?? null;
+          const classes = await otherClasses({ config, store, before, teacher: next, labels: card.labels });
+          const goesOn = { path: next.path, scores: true, isDeclared: true };
+          if (classes !== null) for (const line of otherClassesText(run, classes, goesOn)) note(line);
           const by = "sluice teacher promote";
           const options = { config, store, perS: flags.rate, wait: flags.wait === true, by, onNote: note };
           const rest = { onWarning: warn, onProgress, signal: stop, nowMs };
@@ -76,7 +83,7 @@ export const declareTeacherChanges: DeclareCommand = (command, invocation) => {
             outcome === "stands"
               ? `Teacher ${named(next)} stands. \`sluice rebuild\` makes a version by it.`
               : `Teacher ${named(next)} is to follow; \`sluice teacher list\` says when it stands.`,
-            { outcome, teacher: next, evaluation },
+            { outcome, teacher: next, evaluation, classes },
           );
         } finally {
           await store.close();

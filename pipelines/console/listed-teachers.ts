@@ -3,11 +3,13 @@ import { ArchiveReader } from "../../operators/archive/archive-reader.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { declaredStreams } from "../../operators/version/declarations.js";
 import type { ListedEvaluation, ListedTeacher } from "../../schemas/api/teachers.js";
+import type { ClassNames } from "../../schemas/class-names.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import type { EvaluationRecord, TrainingRecord } from "../../schemas/model-record.js";
 import { streamTeachers, type StreamTeachers } from "../teachers/change-teacher.js";
 import { storedModels } from "../teachers/stored-models.js";
+import { MeantClasses } from "../versions/meant-classes.js";
 import { listVersions, publishedDatasets } from "../versions/versions.js";
 import type { DrawnRows } from "./review/drawn-rows.js";
 import { audit } from "./review/review-queue.js";
@@ -85,7 +87,7 @@ export async function listTeachers(
         createdAt,
         parent: parent?.number ?? null,
       })),
-      audits: await auditsOf(drawn, made, said),
+      audits: await auditsOf(drawn, made, { said, names: scorers.get(digest) }),
     });
   }
   const archivedOf = ({ streams: all }: ListedTeacher): number => all.reduce((sum, { archived }) => sum + archived, 0);
@@ -157,14 +159,18 @@ function evaluationOf({
 async function auditsOf(
   drawn: DrawnRows,
   made: readonly Manifest[],
-  said: ReadonlyMap<string, readonly ImageLabel[]>,
+  {
+    said,
+    names,
+  }: { readonly said: ReadonlyMap<string, readonly ImageLabel[]>; readonly names: ClassNames | undefined },
 ): Promise<ListedTeacher["audits"]> {
   // Nobody has said anything: nothing is read.
   if (said.size === 0) return [];
   const newest = new Map(made.map((manifest) => [manifest.dataset, manifest]));
   const audits = [];
   for (const manifest of newest.values()) {
-    const { precision } = audit(await drawn.of(manifest), manifest, said, { from: 0, limit: 0 });
+    const meant = new MeantClasses(manifest, names);
+    const { precision } = audit(await drawn.of(manifest), manifest, { said, meant }, { from: 0, limit: 0 });
     if (precision !== null) audits.push({ dataset: manifest.dataset, number: manifest.number, precision });
   }
   return audits;

@@ -93,10 +93,8 @@ async function factsOf(store: Store, manifest: Manifest): Promise<CardFacts> {
 
 /** Whether an export of the same files was begun here. Throws E_EXPORT_TARGET where the place holds anything else. */
 async function claim({ store, found }: ExportTarget, mark: string, manifest: Manifest): Promise<boolean> {
-  if (found.length === 0) {
-    await store.put(MARK, Buffer.from(`${mark}\n`));
-    return false;
-  }
+  // Of two that begin at once, one says what the place is for.
+  if (found.length === 0 && (await store.putIfAbsent(MARK, Buffer.from(`${mark}\n`))) === "created") return false;
   const bytes = await getIfThere(store, MARK);
   const said = bytes === null ? null : Buffer.from(bytes).toString("utf8").trim();
   if (said === mark) return true;

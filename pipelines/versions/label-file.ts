@@ -53,6 +53,8 @@ interface Table {
   readonly rows: readonly { readonly number: number; readonly cells: Cells }[];
 }
 
+/** By these columns a table is known to be rows of a version's index */
+const INDEX_HEADS = ["class", "label", "rank", "sha256", "key"];
 const DIGEST_HEADS = /^(sha_?256|digest)$/;
 const TIME_HEADS = /^(time_?ms|time|timestamp|labelled_at|created_at)$/;
 
@@ -66,8 +68,19 @@ function fromTable({ heads, rows }: Table, where: string, unit: string): Foreign
       { columns: heads },
     );
   };
-  const [digest, uri, className] = [headOf(DIGEST_HEADS), headOf(PATH_HEADS), headOf(LABEL_HEADS)];
-  const [verdict, time, by] = [headOf(/^verdict$/), headOf(TIME_HEADS), headOf(/^(by|annotator|author)$/)];
+  const isIndex = INDEX_HEADS.every((name) => heads.includes(name));
+  const [digest, uri, verdict] = [headOf(DIGEST_HEADS), headOf(PATH_HEADS), headOf(/^verdict$/)];
+  // An index's \`class\` is a number, and its \`by\` says who chose the row.
+  const className = isIndex ? "label" : headOf(LABEL_HEADS);
+  const [time, by] = isIndex ? [] : [headOf(TIME_HEADS), headOf(/^(by|annotator|author)$/)];
+  if (isIndex && verdict === undefined) {
+    throw new SluiceError(
+      "E_USAGE",
+      `Expected a column verdict (is, not, none, or empty) in ${where}, which has the columns of a version's index, found none: its labels are the teacher's guesses. ` +
+        "Add the column, with what people say of the rows.",
+      { columns: heads },
+    );
+  }
   if ((digest === undefined && uri === undefined) || (className === undefined && verdict === undefined)) {
     throw new SluiceError(
       "E_USAGE",
@@ -104,9 +117,12 @@ function timeOf(text: string): number {
   return date === null ? Number(text) : Date.parse(`${date[1]!}T${date[2] ?? "00:00"}${date[3] ?? "Z"}`);
 }
 
+/** pandas writes NaN where a column of numbers has nothing; a digest may be 32 bytes. */
 function cellText(cell: unknown): string {
   if (cell instanceof Date) return cell.toISOString();
+  if (cell instanceof Uint8Array) return Buffer.from(cell).toString("hex");
   if (typeof cell === "string") return cell.trim();
+  if (Number.isNaN(cell)) return "";
   return typeof cell === "number" || typeof cell === "bigint" ? String(cell) : "";
 }
 
@@ -137,14 +153,15 @@ function csvTable(whole: string, where: string): Table {
 
 async function parquetTable(bytes: Uint8Array, where: string, options: ParquetRowsOptions): Promise<Table> {
   try {
-    const rows: readonly Cells[] = await parquetRows(bytes, options);
-    return { heads: Object.keys(rows[0] ?? {}), rows: rows.map((cells, at) => ({ number: at + 1, cells })) };
+    const { heads, rows } = await parquetRows(bytes, options);
+    return { heads, rows: rows.map((cells, at) => ({ number: at + 1, cells })) };
   } catch (cause) {
     throw new SluiceError("E_USAGE", `Expected a Parquet file at ${where}, found: ${messageOf(cause)}.`, { cause });
   }
 }
 
-function textOf(bytes: Uint8Array, where: string): string {
+/** A file's text, without the mark of its encoding. Throws E_USAGE. */
+export function textOf(bytes: Uint8Array, where: string): string {
   const text = decodeText(bytes);
   if (text !== null) return text.replace(/^\uFEFF/, "");
   throw new SluiceError("E_USAGE", `Expected text in ${where}, found bytes that are none. Save it as UTF-8.`);
@@ -189,11 +206,15 @@ function labelStudio(value: unknown, where: string): ForeignLabels {
         `Expected one choice in ${place}, found ${choices.join(", ")}: an image is of one class (is), or not of one (not). Export tasks with one choice each.`,
       );
     }
-    const time = Date.parse(textIn(annotation["updated_at"]) ?? textIn(annotation["created_at"]) ?? "");
-    const author = annotation["completed_by"] ?? annotation["annotator"];
-    const by =
-      textIn(membersOf(author)["email"]) ?? (author === undefined ? undefined : `annotator ${cellText(author)}`);
-    labels.push({ image, verdict: "is", class: choices[0]!, timeMs: Number.isNaN(time) ? undefined : time, by, place });
+    const time = saidAt(annotation);
+    labels.push({
+      image,
+      verdict: "is",
+      class: choices[0]!,
+      timeMs: Number.isNaN(time) ? undefined : time,
+      by: authorOf(annotation),
+      place,
+    });
   }
   return { labels, empty };
 }
@@ -212,11 +233,25 @@ function imageOfTask(data: Members, place: string): ImageNamed {
 
 const isAddress = (value: unknown): boolean => typeof value === "string" && /^(\/|[a-z0-9]+:\/\/)/i.test(value);
 
+/** The newest; of those that do not say when, or say the same, the last. */
 function lastAnnotation(task: Members): Members | null {
-  const said = listOf(task["annotations"])
-    .map(membersOf)
-    .filter((one) => one["was_cancelled"] !== true);
-  return said.at(-1) ?? null;
+  let last: Members | null = null;
+  for (const one of listOf(task["annotations"]).map(membersOf)) {
+    if (one["was_cancelled"] !== true && !(last !== null && saidAt(one) < saidAt(last))) last = one;
+  }
+  return last;
+}
+
+/** ms since 1970; NaN where that is not said */
+function saidAt(annotation: Members): number {
+  return Date.parse(textIn(annotation["updated_at"]) ?? textIn(annotation["created_at"]) ?? "");
+}
+
+function authorOf(annotation: Members): string | undefined {
+  const author = annotation["completed_by"] ?? annotation["annotator"];
+  const { email, id } = membersOf(author);
+  const number = cellText(id ?? author);
+  return textIn(email) ?? (number === "" ? undefined : `annotator ${number}`);
 }
 
 function choicesOf(annotation: Members): string[] {
@@ -243,7 +278,14 @@ function fiftyOne(value: unknown, where: string, field: string | undefined): For
   const found: ForeignLabel[] = [];
   let empty = 0;
   for (const [name, label] of Object.entries(labels)) {
-    const given = typeof label === "number" ? names[label] : (textIn(membersOf(label)["label"]) ?? textIn(label));
+    const said = membersOf(label)["label"] ?? label;
+    const given = typeof said === "number" ? names[said] : textIn(said);
+    if (typeof said === "number" && given === undefined) {
+      throw new SluiceError(
+        "E_USAGE",
+        `Expected in labels of ${where} numbers of its ${names.length} classes, found ${said} for "${name}". Export it anew, with its classes.`,
+      );
+    }
     if (given === undefined) empty++;
     else
       found.push({

@@ -1,6 +1,6 @@
 // The thread of parquet-rows.ts.
 import { parentPort, workerData } from "node:worker_threads";
-import { parquetReadObjects } from "hyparquet";
+import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
 import { messageOf } from "../../schemas/errors.js";
 import type { ReadRows } from "./parquet-rows.js";
 
@@ -10,7 +10,9 @@ new Uint8Array(file).set(bytes);
 
 let read: ReadRows;
 try {
-  read = { rows: await parquetReadObjects({ file }) };
+  const metadata = await parquetMetadataAsync(file);
+  const heads = parquetSchema(metadata).children.map(({ element }) => element.name);
+  read = { heads, rows: await parquetReadObjects({ file, metadata }) };
 } catch (error) {
   read = { failed: messageOf(error) };
 }

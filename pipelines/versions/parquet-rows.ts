@@ -10,13 +10,13 @@ export interface ParquetRowsOptions {
 }
 
 /**
- * The rows of somebody's Parquet file, by column names. It is read in a thread of its own, which can be ended: lengths in a damaged or crafted
+ * The rows of somebody's Parquet file, by the names of its columns. It is read in a thread of its own, which can be ended: lengths in a damaged or crafted
  * file keep the reader from ever returning. Throws the reader's error, and TypeError where time or memory ran out.
  */
 export async function parquetRows(
   bytes: Uint8Array,
   { withinMs = WITHIN_MS }: ParquetRowsOptions = {},
-): Promise<Readonly<Record<string, unknown>>[]> {
+): Promise<TableRows> {
   const worker = new Worker(new URL("./parquet-rows-worker.js", import.meta.url), {
     workerData: bytes,
     // Its memory's end is a refusal of the file, not the end of this process.
@@ -29,7 +29,7 @@ export async function parquetRows(
   try {
     const [read] = (await once(worker, "message", { signal: late.signal })) as [ReadRows];
     if ("failed" in read) throw new TypeError(read.failed);
-    return read.rows;
+    return read;
   } catch (error) {
     if (late.signal.aborted) throw new TypeError(`it was not read within ${withinMs / 1000} s`, { cause: error });
     throw error;
@@ -39,5 +39,11 @@ export async function parquetRows(
   }
 }
 
+/** A file's columns, which it has also without rows, and its rows. */
+export interface TableRows {
+  readonly heads: readonly string[];
+  readonly rows: Readonly<Record<string, unknown>>[];
+}
+
 /** What the thread answers */
-export type ReadRows = { readonly rows: Readonly<Record<string, unknown>>[] } | { readonly failed: string };
+export type ReadRows = TableRows | { readonly failed: string };

@@ -76,5 +76,5 @@ test("images that a tool names by their files are found by uri or name, or refus
   await writeFile(join(place.path, "other.json"), JSON.stringify(task("/data/upload/1/nobody.jpg")));
   const { code, err } = await sluice("label", "import", "other.json");
   assert.equal(code, 2);
-  assert.match(err, /task 1 of other\.json an image that a newest version has, found "\/data\/upload\/1\/nobody\.jpg"/);
+  assert.match(err, /task 1 of other\.json an image that was seen here, found "\/data\/upload\/1\/nobody\.jpg"/);
 });

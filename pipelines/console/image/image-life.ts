@@ -16,6 +16,7 @@ import { BYTES, type ScoredBatch } from "../../../schemas/scored-batch.js";
 import { listQuarantine } from "../../quarantine/quarantine.js";
 import type { IndexGroups } from "../../versions/index-groups.js";
 import { listLabels } from "../../versions/label-images.js";
+import { MeantClasses } from "../../versions/meant-classes.js";
 import { listVersions, publishedDatasets } from "../../versions/versions.js";
 import { saidText } from "../../versions/change-reasons.js";
 import type { LeftOut } from "../../../schemas/left-out.js";
@@ -65,7 +66,9 @@ export async function imageLife(
   for (const dataset of await publishedDatasets(store)) {
     const manifests: Manifest[] = [];
     for await (const manifest of listVersions(store, dataset)) manifests.push(manifest);
-    for (const manifest of manifests.slice(-VERSIONS_TOLD))
+    // One of another stream chose among other images.
+    const own = manifests.filter(({ provenance }) => provenance.stream === stream);
+    for (const manifest of own.slice(-VERSIONS_TOLD))
       fates.push(...(await fatesIn(store, groups, manifest, scored, labels, sha256)));
   }
   return { sha256, sightings: scored.map((one) => one.sighting), quarantine, fates, labels };
@@ -116,8 +119,10 @@ async function fatesIn(
   if (seen === undefined) return [];
   const ranked = classesOf(manifest, seen);
   if (ranked === null) return [];
-  const said = labels.flatMap((label) => ("class" in label && label.verdict === "is" ? [label.class] : []));
-  const named = versionLabels(manifest).flatMap((label, index) => (said.includes(label) ? [index] : []));
+  const meant = new MeantClasses(manifest, seen.card);
+  const named = [...new Set(labels.flatMap((label) => (label.verdict === "is" ? [...meant.namedBy(label)] : [])))].sort(
+    (a, b) => a - b,
+  );
   const classes = [
     ...ranked,
     ...named
@@ -147,7 +152,13 @@ async function fatesIn(
       cutoff: standing.worst,
       because:
         rank === null
-          ? missed(manifest, index, place, probability, { seen, scored, labels, out: out.get(`${index} ${sha256}`) })
+          ? missed(manifest, index, place, probability, {
+              seen,
+              scored,
+              labels,
+              meant,
+              out: out.get(`${index} ${sha256}`),
+            })
           : `rank ${rank} of ${standing.count}${own?.by === "label" ? ", because somebody said that it is of this class" : ""}`,
     });
   }
@@ -178,17 +189,18 @@ function missed(
     readonly seen: Scored;
     readonly scored: readonly Scored[];
     readonly labels: readonly ImageLabel[];
+    readonly meant: MeantClasses;
     readonly out: LeftOut | undefined;
   },
 ): string {
-  const { labels, out } = known;
+  const { labels, meant, out } = known;
   const { batch } = known.seen;
   const { select, number, span, provenance } = manifest;
   const standing = manifest.classes[index]!;
   if (!isCovered(manifest, batch)) return `came after version ${number} was cut`;
   if (!isIn(span, Number(batch.eventTimeMs[0]!))) return `its time is outside the window of version ${number}`;
   const label = labels.findLast(({ timeMs }) => timeMs <= Date.parse(provenance.createdAt));
-  if (label !== undefined && takesOut(label, standing.label)) return saidText(label);
+  if (label !== undefined && meant.takesOut(label, index)) return saidText(label);
   const condition = leftOutBy(manifest, known.seen);
   if (condition !== null) return `left out by where: ${condition}`;
   const other = (select.where?.scores ?? []).find((one) => !meetsScore(manifest, known.scored, one));
@@ -227,13 +239,6 @@ function meetsScore({ provenance }: Manifest, scored: readonly Scored[], conditi
   );
   const most = Math.max(-1, ...own.map(({ card, batch }) => scoreOf(teachersOwn(card), batch, 0, condition)));
   return most >= Math.max(0, condition.least ?? 0) && most <= (condition.most ?? 1);
-}
-
-/** Whether what was said takes an image out of a class. */
-function takesOut(label: ImageLabel, className: string): boolean {
-  if (label.verdict === "is") return label.class !== className;
-  if (label.verdict === "not") return label.class === className;
-  return label.verdict === "none" || label.verdict === "duplicate";
 }
 
 function isCovered({ provenance }: Manifest, batch: ScoredBatch): boolean {

@@ -8,6 +8,7 @@ import type { Manifest } from "../../../schemas/manifest.js";
 import { listLabels } from "../../versions/label-images.js";
 import { listQuarantine } from "../../quarantine/quarantine.js";
 import type { IndexGroups } from "../../versions/index-groups.js";
+import type { MeantClasses } from "../../versions/meant-classes.js";
 import type { LowConfidenceQueue } from "./low-confidence.js";
 
 /** Rows of an audit: enough for an interval of some 3 % */
@@ -51,7 +52,12 @@ export async function doubtful(groups: IndexGroups, manifest: Manifest, said: Sa
 }
 
 /** Rows of a version drawn evenly, the same ones each time (`DrawnRows`): how right the version is, as far as people have judged. */
-export function audit(rows: readonly IndexRow[], manifest: Manifest, said: Said, page: Page): Review {
+export function audit(
+  rows: readonly IndexRow[],
+  manifest: Manifest,
+  { said, meant }: { readonly said: Said; readonly meant: MeantClasses },
+  page: Page,
+): Review {
   const items = rows.map((row) =>
     itemOf(
       manifest,
@@ -61,7 +67,7 @@ export function audit(rows: readonly IndexRow[], manifest: Manifest, said: Said,
     ),
   );
   const verdicts = rows.flatMap((row) => {
-    const right = isRight(said.get(row.sha256), row.label);
+    const right = meant.isRight(said.get(row.sha256), row.class);
     return right === null ? [] : [right];
   });
   const right = verdicts.filter((one) => one).length;
@@ -160,15 +166,6 @@ function itemOf(manifest: Manifest, row: IndexRow, said: Said, why: string): Rev
     seen: labels.length,
     said: labels.at(-1) ?? null,
   };
-}
-
-/** Whether people said that an image is of a class; null where they said nothing that tells. */
-export function isRight(labels: readonly ImageLabel[] | undefined, label: string): boolean | null {
-  const last = labels?.at(-1);
-  if (last === undefined || last.verdict === "withdrawn" || last.verdict === "duplicate") return null;
-  if (last.verdict === "is") return last.class === label;
-  if (last.verdict === "not") return last.class === label ? false : null;
-  return false;
 }
 
 /** Places drawn without repeats by the version's id, and a seed for another sample: everybody audits the same rows. */

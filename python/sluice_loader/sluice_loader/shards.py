@@ -8,6 +8,8 @@ import os
 import urllib.parse
 
 BLOCK = 512
+# Hops that a URL may take to where its file lies, as those of a hub do
+REDIRECTS = 5
 
 
 class Shards:
@@ -47,7 +49,10 @@ class Shards:
         content = self._range(shard, start, end)
         sample = {"__key__": name}
         for entry, begin, size in _entries(content, self.shards[shard]):
-            sample[entry[len(name) + 1 :]] = content[begin : begin + size]
+            own, _, extension = entry.partition(".")
+            if own != name:
+                raise OSError(f"expected sample {name} at byte {start} of {_without_query(self.shards[shard])}, found {own}: the shard was written anew, as an erasure does. Find the samples again, without the old cache")
+            sample[extension] = content[begin : begin + size]
         sample["cls"] = int(sample["cls"])
         sample["json"] = json.loads(sample["json"])
         expected = sample["json"].get("sha256") if self.check else None
@@ -96,6 +101,19 @@ class Shards:
         return self._open[path]
 
     def _request(self, url, headers):
+        where = url
+        for _ in range(REDIRECTS + 1):
+            answer, content = self._ask(where, headers)
+            if answer.status not in (301, 302, 303, 307, 308) or answer.getheader("Location") is None:
+                break
+            where = urllib.parse.urljoin(where, answer.getheader("Location"))
+            if not _is_url(where):
+                break
+        if answer.status != (206 if headers else 200):
+            raise OSError(f"expected {'a range' if headers else 'the file'} at {_without_query(url)}, found status {answer.status}")
+        return content
+
+    def _ask(self, url, headers):
         self._after_fork()
         parts = urllib.parse.urlsplit(url)
         server = (parts.scheme, parts.netloc)
@@ -107,16 +125,12 @@ class Shards:
             try:
                 self._open[server].request("GET", path, headers=headers)
                 answer = self._open[server].getresponse()
-                content = answer.read()
+                return answer, answer.read()
             except (http.client.HTTPException, OSError):
                 # A server closes a connection that rested; the second failure is the caller's.
                 self._open.pop(server).close()
                 if last:
                     raise
-                continue
-            if answer.status != (206 if headers else 200):
-                raise OSError(f"expected {'a range' if headers else 'the file'} at {_without_query(url)}, found status {answer.status}")
-            return content
 
     def _after_fork(self):
         """A connection belongs to one process."""

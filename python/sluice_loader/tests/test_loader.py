@@ -95,6 +95,12 @@ class LoaderTest(unittest.TestCase):
             wbufsize = 1 << 16  # head and body in one packet
 
             def do_GET(self):
+                if self.path.startswith("/hub/"):
+                    self.send_response(302)
+                    self.send_header("Location", self.path.removeprefix("/hub"))
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 with open(os.path.join(folder, self.path.split("?")[0].lstrip("/")), "rb") as file:
                     content = file.read()
                 wanted = self.headers.get("Range")
@@ -122,6 +128,8 @@ class LoaderTest(unittest.TestCase):
             self.assertEqual(asked.count(None), 5)
             with open(cache) as file:
                 self.assertNotIn("signature", file.read())
+            redirected = [url.replace("/shards/", "/hub/shards/") for url in urls]
+            self.assertEqual(list(Loader(Shards(redirected), seed=2)), first)
         finally:
             server.shutdown()
             server.server_close()
@@ -141,6 +149,31 @@ class LoaderTest(unittest.TestCase):
         self.assertEqual(len(list(Loader(Shards.folder(self.folder.name, check=False)))), SAMPLES)
         with self.assertRaisesRegex(OSError, "expected a shard of SHA-256"):
             Shards.folder(self.folder.name, digests=digests)
+
+    def test_a_cache_from_before_a_shard_was_written_anew_gives_no_other_sample(self):
+        cache = os.path.join(self.folder.name, "places.json")
+        Shards.folder(self.folder.name, cache)
+        first = self.shards.shards[0]
+        with open(first, "rb") as file:
+            content = file.read()
+        places = [place for place in self.shards.samples if place[1] == 0]
+        # Without a sample of the size of the next one: those behind it lie where others lay.
+        with open(first, "wb") as file:
+            file.write(content[: places[1][2]] + content[places[1][3] :])
+        same = [name for name, *_ in places[:1]]
+        stale = Shards.folder(self.folder.name, cache)
+        self.assertEqual(stale.read(0)["__key__"], same[0])
+        with self.assertRaisesRegex(OSError, "written anew|found other bytes|cut off"):
+            for at in range(1, len(places)):
+                stale.read(at)
+        self.assertEqual(len(Shards.folder(self.folder.name).samples), SAMPLES - 1)
+
+    def test_a_place_that_holds_another_sample_is_refused(self):
+        one, other = [place for place in self.shards.samples if place[1] == 0][1:3]
+        at = self.shards.samples.index(one)
+        self.shards.samples[at] = [one[0], *other[1:]]
+        with self.assertRaisesRegex(OSError, f"expected sample {one[0]} at byte .*found {other[0]}: the shard was written anew"):
+            self.shards.read(at)
 
     def test_what_is_wrong_is_said(self):
         with self.assertRaisesRegex(FileNotFoundError, "found none"):

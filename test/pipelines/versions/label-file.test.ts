@@ -79,6 +79,33 @@ test("Parquet: the same columns", async () => {
   await refused("no parquet", "parquet", /Expected a Parquet file/);
 });
 
+test("a table that is rows of a version's index needs verdicts: its class is a number, and `by` is no person", async () => {
+  const head = "class,label,rank,sha256,key,uri,event_time,by";
+  const rows = [
+    `0,cat,1,${A},-0.1,a.jpg,2026-01-01T00:00:00Z,teacher`,
+    `0,cat,2,${B},-0.2,b.jpg,2026-01-01T00:00:00Z,label`,
+  ];
+  const judged = [`${head},verdict`, `${rows[0]!},not`, `${rows[1]!},`].join("\n");
+  assert.deepEqual(await read(judged, "csv"), { labels: [[{ sha256: A }, "not", "cat", undefined]], empty: 1 });
+  await refused([head, ...rows].join("\n"), "csv", /Expected a column verdict .* the columns of a version's index/);
+});
+
+test("Parquet as pandas and others write it: NaN for nothing, digests as bytes, no rows at all", async () => {
+  const file = (columnData: Parameters<typeof parquetWriteBuffer>[0]["columnData"]) =>
+    foreignLabels(new Uint8Array(parquetWriteBuffer({ columnData })), "parquet", { where: "file" });
+  const { labels, empty } = await file([
+    { name: "sha256", data: [A, B], type: "STRING" },
+    { name: "class", data: ["cat", null], type: "STRING" },
+    { name: "timeMs", data: [Number.NaN, 1_700_000_000_000], type: "DOUBLE" },
+  ]);
+  assert.deepEqual([labels.map((one) => [one.class, one.timeMs]), empty], [[["cat", undefined]], 1]);
+  const nothing = await file([
+    { name: "sha256", data: [], type: "STRING" },
+    { name: "class", data: [], type: "STRING" },
+  ]);
+  assert.deepEqual(nothing, { labels: [], empty: 0 });
+});
+
 test("Label Studio: the newest annotation that was not cancelled, in JSON and JSON-MIN", async () => {
   const said = (choice: string, more: object) => ({
     completed_by: { email: "anna@example.org" },
@@ -107,6 +134,32 @@ test("Label Studio: the newest annotation that was not cancelled, in JSON and JS
   ];
   await refused(JSON.stringify(two), "label-studio", /one choice in task 1 of file, found A, B/);
   await refused("{}", "label-studio", /Expected a list of tasks/);
+});
+
+test("Label Studio: of annotations in any order the newest by its time; an author without address by number, or nobody", async () => {
+  const said = (choice: string, updated_at: string, completed_by: unknown) => ({
+    completed_by,
+    updated_at,
+    result: [{ type: "choices", value: { choices: [choice] } }],
+  });
+  const task = (...annotations: object[]) => JSON.stringify([{ id: 1, data: { image: "a.jpg" }, annotations }]);
+  const [early, late] = ["2026-01-01T00:00:00.5Z", "2026-02-01T00:00:00Z"];
+  for (const [by, expected] of [
+    [{ id: 4, first_name: "Anna" }, "annotator 4"],
+    [null, undefined],
+    [{ email: "anna@example.org", id: 4 }, "anna@example.org"],
+  ] as const) {
+    const { labels } = await read(task(said("New", late, by), said("Old", early, 2)), "label-studio");
+    assert.deepEqual(labels, [[{ uri: "a.jpg" }, "is", "New", expected]]);
+  }
+});
+
+test("FiftyOne: a number that is no class is refused, and not taken for a row that nobody has judged", async () => {
+  const labels = (one: unknown) => JSON.stringify({ classes: ["cat", "dog"], labels: { "1": one } });
+  assert.deepEqual((await read(labels({ label: 1, confidence: 0.5 }), "fiftyone")).labels[0]?.[2], "dog");
+  assert.equal((await read(labels(null), "fiftyone")).empty, 1);
+  for (const number of [2, -1, 0.5])
+    await refused(labels(number), "fiftyone", new RegExp(`numbers of its 2 classes, found ${number} for "1"`));
 });
 
 test("FiftyOne: samples.json by its field of classifications, labels.json by names or numbers", async () => {

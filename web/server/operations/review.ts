@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { audit, doubtful, quarantined, unsure } from "../../../pipelines/console/review/review-queue.js";
 import { retryRecords } from "../../../pipelines/console/review/retry-records.js";
+import { MeantClasses } from "../../../pipelines/versions/meant-classes.js";
 import { archivedTeacher } from "../../../pipelines/rebuild.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import type { Manifest } from "../../../schemas/manifest.js";
@@ -62,7 +63,8 @@ async function queueOf(console: Console, kind: ReviewKind, query: ReviewQuery): 
     }
     case "audit": {
       const manifest = await manifestOf(console, { dataset, version: "latest" });
-      return audit(await console.drawn.of(manifest), manifest, said, query);
+      const meant = await MeantClasses.of(console.store, manifest);
+      return audit(await console.drawn.of(manifest), manifest, { said, meant }, query);
     }
     case "doubtful":
       return doubtful(console.groups, await manifestOf(console, { dataset, version: "latest" }), said, query);
