@@ -87,21 +87,28 @@ export async function diffVersions(
   const totals = { added: 0, removed: 0, moved: 0, kept: 0 };
   const classes: ClassDiff[] = [];
   for (const [old, young] of pairs) {
-    const had = await older.read(old);
-    const has = await newer.read(young);
+    const [had, has] = await Promise.all([older.read(old), newer.read(young)]);
     const [was, is] = [before.classes[old ?? -1], after.classes[young ?? -1]];
     const compared = comparedClass(before, after, { class: young, classBefore: old });
     const changes: Change[] = [];
     let kept = 0;
-    for (const row of has.values()) {
-      const earlier = had.get(row.sha256);
-      if (earlier === undefined)
-        changes.push({ what: "entered", row, rankBefore: null, ...why.ofEntered(row, compared) });
-      else if (earlier.rank === row.rank) kept++;
-      else changes.push({ what: "moved", row, rankBefore: earlier.rank, ...why.ofMoved(row, earlier.rank) });
+    const stays = new Uint8Array(had.count);
+    for (const [place, placeBefore] of had.placesOf(has).entries()) {
+      if (placeBefore >= 0) stays[placeBefore] = 1;
+      const rankBefore = placeBefore < 0 ? null : had.rankAt(placeBefore);
+      if (rankBefore === has.rankAt(place)) {
+        kept++;
+        continue;
+      }
+      const row = has.at(place);
+      if (rankBefore === null) changes.push({ what: "entered", row, rankBefore, ...why.ofEntered(row, compared) });
+      else changes.push({ what: "moved", row, rankBefore, ...why.ofMoved(row, rankBefore) });
     }
-    for (const row of had.values())
-      if (!has.has(row.sha256)) changes.push({ what: "left", row, rankBefore: row.rank, ...why.ofLeft(row, compared) });
+    for (const [place, isThere] of stays.entries()) {
+      if (isThere === 1) continue;
+      const row = had.at(place);
+      changes.push({ what: "left", row, rankBefore: row.rank, ...why.ofLeft(row, compared) });
+    }
     const reasons = {
       entered: countsOf(changes, "entered"),
       left: countsOf(changes, "left"),
@@ -115,8 +122,8 @@ export async function diffVersions(
       classBefore: old,
       label: (is ?? was)!.label,
       labelBefore: (was ?? is)!.label,
-      rowsBefore: had.size,
-      rowsAfter: has.size,
+      rowsBefore: had.count,
+      rowsAfter: has.count,
       added,
       removed,
       moved,

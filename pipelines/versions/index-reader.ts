@@ -168,7 +168,7 @@ export async function openIndexFile(
     const whole = wanted.map((name) => {
       if (isNull.has(name)) return [name, new Array<null>(count).fill(null)] as const;
       const pages = columns.get(name) ?? [];
-      const column = pages.length === 1 ? pages[0]! : pages.flatMap((page) => Array.from(page));
+      const column = pages.length === 1 ? pages[0]! : joined(pages);
       if (column.length !== count) {
         throw new SluiceError(
           "E_VERSION_CORRUPT",
@@ -181,6 +181,21 @@ export async function openIndexFile(
     return { count, ...Object.fromEntries(whole) } as unknown as IndexColumns;
   };
   return { groups, read };
+}
+
+/** The pages of a column, one behind the other. */
+function joined(pages: readonly ArrayLike<unknown>[]): ArrayLike<unknown> {
+  const rows = pages.reduce((sum, { length }) => sum + length, 0);
+  if (pages.every((page) => page instanceof Int32Array)) {
+    const numbers = new Int32Array(rows);
+    let end = 0;
+    for (const page of pages) numbers.set(page, (end += page.length) - page.length);
+    return numbers;
+  }
+  const column = new Array<unknown>(rows);
+  let at = 0;
+  for (const page of pages) for (let row = 0; row < page.length; row++) column[at++] = page[row];
+  return column;
 }
 
 /** Columns that have nothing in a row group, as it says of itself: of these nothing needs to be decoded. */

@@ -30,17 +30,18 @@ export async function* deltaRows(store: Store, before: Manifest, after: Manifest
   const why = await ChangeReasons.between(store, before, after);
   try {
     for (const [old, young] of pairedClasses(before, after)) {
-      const had = await older.read(old);
-      const has = await newer.read(young);
+      const [had, has] = await Promise.all([older.read(old), newer.read(young)]);
       const compared = comparedClass(before, after, { class: young, classBefore: old });
-      for (const [sha256, row] of had) {
-        const now = has.get(sha256);
-        if (now === undefined) yield { change: "left", row, ...why.ofLeft(imageOf(row), compared) };
-        else if (old !== young) yield { change: "left", row, ...renumbered(row, now, before, after) };
+      for (const [place, now] of has.placesOf(had).entries()) {
+        if (now >= 0 && old === young) continue;
+        const row = had.at(place);
+        if (now < 0) yield { change: "left", row, ...why.ofLeft(imageOf(row), compared) };
+        else yield { change: "left", row, ...renumbered(row, has.at(now), before, after) };
       }
-      for (const [sha256, row] of has) {
-        const was = had.get(sha256);
-        if (was === undefined) yield { change: "entered", row, ...why.ofEntered(imageOf(row), compared) };
+      for (const [place, placeBefore] of had.placesOf(has).entries()) {
+        const row = has.at(place);
+        const was = placeBefore < 0 ? null : had.at(placeBefore);
+        if (was === null) yield { change: "entered", row, ...why.ofEntered(imageOf(row), compared) };
         else if (old !== young) yield { change: "entered", row, ...renumbered(was, row, before, after) };
         else {
           const changed = DELTA_COLUMNS.filter((column) => isOther(column, was, row)).map(({ name }) => name);

@@ -131,6 +131,10 @@ function breaking(store: MemoryStore, at: number): Store {
       full();
       await store.put(key, bytes);
     },
+    putIfAbsent: async (key, bytes) => {
+      full();
+      return store.putIfAbsent(key, bytes);
+    },
     putStream: async (key, chunks) => {
       full();
       return store.putStream(key, chunks);
