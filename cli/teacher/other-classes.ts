@@ -1,5 +1,4 @@
-import type { Log } from "../../connectors/log/log.js";
-import type { ClassChanges } from "../../pipelines/teachers/class-changes.js";
+import type { ClassChanges, ClassChangesOptions } from "../../pipelines/teachers/class-changes.js";
 import type { Config } from "../../schemas/config.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import type { OpenedStore } from "../existing-store.js";
@@ -15,7 +14,7 @@ export interface OtherClassesOf {
   /** What its classes are called */
   readonly labels: readonly string[];
   /** By default it is opened beside its writer */
-  readonly log?: Pick<Log, "ends">;
+  readonly log?: NonNullable<ClassChangesOptions["log"]>;
 }
 
 /** What a teacher with more classes than the one that stands leaves to be scored again; null where there is nothing to say. */
