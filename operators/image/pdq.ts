@@ -140,9 +140,6 @@ function frequenciesOf(luma: Float64Array): Float64Array {
   return transformed(half, FREQUENCIES);
 }
 
-/** Every other frequency from each of these on, four of them: all 16 */
-const FIRST_OF_FOUR = [0, 1, 8, 9];
-
 /** The columns of [64 x columns] in their frequencies, transposed: [columns x 16]. */
 function transformed(values: Float64Array, columns: number): Float64Array {
   const out = new Float64Array(columns * FREQUENCIES);
@@ -155,26 +152,34 @@ function transformed(values: Float64Array, columns: number): Float64Array {
       even[at] = left + right;
       odd[at] = left - right;
     }
-    for (const frequency of FIRST_OF_FOUR) {
-      // The first of them is the frequency 1, which is odd.
-      const folded = frequency % 2 === 0 ? odd : even;
-      // Four sums that do not wait for one another, each in its own order.
-      const [row, to] = [frequency * HALF, column * FREQUENCIES + frequency];
-      let [first, second, third, fourth] = [0, 0, 0, 0];
-      for (let at = 0; at < HALF; at++) {
-        const value = folded[at]!;
-        first += COSINES[row + at]! * value;
-        second += COSINES[row + 2 * HALF + at]! * value;
-        third += COSINES[row + 4 * HALF + at]! * value;
-        fourth += COSINES[row + 6 * HALF + at]! * value;
-      }
-      out[to] = first;
-      out[to + 2] = second;
-      out[to + 4] = third;
-      out[to + 6] = fourth;
-    }
+    // The first of them is the frequency 1, which is odd.
+    fourOf(odd, 0, out, column);
+    fourOf(even, 1, out, column);
+    fourOf(odd, 8, out, column);
+    fourOf(even, 9, out, column);
   }
   return out;
+}
+
+/** Of every other frequency from `first` on the next four: sums that do not wait for one another, each in its own order. */
+function fourOf(folded: Float64Array, first: number, out: Float64Array, column: number): void {
+  const row = first * HALF;
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  for (let at = 0; at < HALF; at++) {
+    const value = folded[at]!;
+    a += COSINES[row + at]! * value;
+    b += COSINES[row + 2 * HALF + at]! * value;
+    c += COSINES[row + 4 * HALF + at]! * value;
+    d += COSINES[row + 6 * HALF + at]! * value;
+  }
+  const to = column * FREQUENCIES + first;
+  out[to] = a;
+  out[to + 2] = b;
+  out[to + 4] = c;
+  out[to + 6] = d;
 }
 
 /** Differences below this are those of rounding: a flat picture has no frequencies, a mirrored one no odd ones. */
