@@ -73,6 +73,9 @@ export function readJpegHeader(reader: ByteReader): ImageHeader {
       `Expected a JPEG of 8 bits a channel, found ${bitsPerChannel}, which Python's libraries do not read either. Convert it to PNG, then ingest it.`,
     );
   }
+  // ITU-T T.81, B.2.5: a marker behind the first scan says it. No library reads that.
+  if (reader.u16(frame + 1) === 0)
+    throw corrupt("jpeg", "no height in its frame header, which is said behind the pixels (DNL)");
   return {
     format: "jpeg",
     width: reader.u16(frame + 3),

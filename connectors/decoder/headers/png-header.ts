@@ -28,7 +28,8 @@ export function readPngHeader(reader: ByteReader): ImageHeader {
     // Writers put these two behind the pixels, too.
     const end = at + 8 + reader.u32(at);
     if (type === "eXIf") fromExif ??= exifOrientation(reader, at + 8, end);
-    if (type === "iTXt" || type === "tEXt") fromText ??= textOrientation(reader.bytes.subarray(at + 8, end));
+    if (type === "iTXt" || type === "tEXt" || type === "zTXt")
+      fromText ??= textOrientation(reader.bytes.subarray(at + 8, end));
   }
   return {
     format: "png",
@@ -46,18 +47,32 @@ export function readPngHeader(reader: ByteReader): ImageHeader {
 const XMP_KEY = "XML:com.adobe.xmp\0";
 const EXIF_KEY = "Raw profile type exif\0";
 
-/** EXIF as hexadecimal text, as ImageMagick writes it, or XMP. */
+/** EXIF as hexadecimal text, as ImageMagick writes it, or XMP; either may be deflated. */
 function textOrientation(content: Uint8Array): number | null {
   const text = Buffer.from(content.buffer, content.byteOffset, content.length).toString("latin1");
-  if (text.startsWith(XMP_KEY)) return xmpOrientation(text);
-  if (!text.startsWith(EXIF_KEY)) return null;
+  const key = [XMP_KEY, EXIF_KEY].find((one) => text.startsWith(one));
+  if (key === undefined) return null;
+  const said = unpackedText(content.subarray(key.length)) ?? text.slice(key.length);
+  if (key === XMP_KEY) return xmpOrientation(said);
   // "\nexif\n", the length in bytes, then the bytes
-  const digits = /^\s*exif\s+\d+\s+([0-9a-f\s]*)$/i.exec(text.slice(EXIF_KEY.length))?.[1];
+  const digits = /^\s*exif\s+\d+\s+([0-9a-f\s]*)$/i.exec(said)?.[1];
   if (digits === undefined) return null;
   const exif = new ByteReader(Buffer.from(digits.replace(/\s/g, ""), "hex"), "png");
   return exifOrientation(exif, 0, exif.length);
 }
 
+/** What a text was deflated from: zlib's bytes follow after a method (zTXt), or a flag, a method and two strings (iTXt). Null for plain text. */
+function unpackedText(content: Uint8Array): string | null {
+  const plain = Buffer.from(content.buffer, content.byteOffset, content.length);
+  const isFlagged = plain[0] === 1 && plain[1] === 0;
+  if (!isFlagged && !(plain[0] === 0 && plain[1] === ZLIB)) return null;
+  const packed = isFlagged ? plain.subarray(plain.indexOf(0, plain.indexOf(0, 2) + 1) + 1) : plain.subarray(1);
+  const text = orNullNow(() => inflateSync(packed, { maxOutputLength: LARGEST_PROFILE_BYTES }), ...NOT_INFLATED);
+  return text?.toString("latin1") ?? null;
+}
+
+/** The first byte of what zlib deflated: method 8, a window of 32 KiB */
+const ZLIB = 0x78;
 /** Far above what profiles take, and a bound on what a small chunk may unpack to */
 const LARGEST_PROFILE_BYTES = 4 * 1024 * 1024;
 

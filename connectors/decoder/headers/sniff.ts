@@ -5,6 +5,32 @@ export type Sniffed =
 
 /** Enough for every signature here, an XML declaration and a comment included */
 const SNIFFED_BYTES = 512;
+const CONVERT = "convert it to JPEG or PNG";
+const UNPACK = "unpack it";
+const EXTRACT = "extract still images from it";
+/** Of other kinds: how they begin, what they are, and what to do where that is not to convert them */
+const OTHERS: readonly (readonly [RegExp, string, string?])[] = [
+  [/^(%!PS|\xc5\xd0\xd3\xc6)/, "PostScript (EPS)"],
+  [/^DDS \x7c/, "a texture (DDS)"],
+  [/^qoif/, "QOI"],
+  [/^\x76\x2f\x31\x01/, "OpenEXR"],
+  [/^#\?(RADIANCE|RGBE)/, "Radiance (HDR)"],
+  [/^(II\xbc|BPG\xfb|FLIF)/, "JPEG XR, BPG or FLIF"],
+  [/^gimp xcf/, "GIMP (XCF)"],
+  [/^\x0a[\0-\x05]\x01[\x01\x02\x04\x08]/, "PCX"],
+  [/^\x01\xda[\0\x01][\x01\x02]/, "SGI"],
+  [/^\x59\xa6\x6a\x95/, "a Sun raster"],
+  [/^SIMPLE {2}=/, "FITS"],
+  [/^.{128}DICM/s, "DICOM"],
+  [/^RIFF.{4}AVI /s, "a film (AVI)", EXTRACT],
+  [/^(\x1a\x45\xdf\xa3|FLV\x01|\0\0\x01\xba|OggS)/, "a film", EXTRACT],
+  [/^PK\x03\x04/, "a zip archive", UNPACK],
+  [/^\x1f\x8b/, "gzip", UNPACK],
+  [/^(7z\xbc\xaf|Rar!|\xfd7zXZ|BZh)/, "an archive", UNPACK],
+  [/^.{257}ustar/s, "a tar", "give it as a shard, with its name in .tar"],
+  [/^\x93NUMPY/, "an array of NumPy", "save it as PNG"],
+  [/^\x89HDF/, "HDF5", "save its images as PNG"],
+];
 const AVIF_BRANDS = new Set(["avif", "avis"]);
 const HEIC_BRANDS = new Set(["heic", "heix", "hevc", "hevx", "heim", "heis", "hevm", "hevs"]);
 
@@ -38,7 +64,8 @@ export function sniff(bytes: Uint8Array): Sniffed {
   if (text.startsWith("version https://git-lfs.")) {
     return { refused: "a pointer of Git LFS", advice: "fetch the image itself with `git lfs pull`" };
   }
-  return { unknown: true };
+  const other = OTHERS.find(([start]) => start.test(text));
+  return other === undefined ? { unknown: true } : { refused: other[1], advice: other[2] ?? CONVERT };
 }
 
 function starts(bytes: Uint8Array, ...signature: readonly number[]): boolean {
@@ -46,7 +73,7 @@ function starts(bytes: Uint8Array, ...signature: readonly number[]): boolean {
 }
 
 function refused(name: string): Sniffed {
-  return { refused: name, advice: "convert it to JPEG or PNG" };
+  return { refused: name, advice: CONVERT };
 }
 
 /** "BM" alone may start a text; a bitmap's info header has one of a few sizes. */

@@ -35,6 +35,19 @@ const PHOTOMETRIC: Readonly<Record<number, ImageHeader["colourSpace"]>> = {
   5: "cmyk",
   6: "srgb",
 };
+/** Packings that the decoder lacks */
+const OTHER_PACKINGS: Readonly<Record<number, string>> = {
+  33003: "JPEG 2000",
+  33005: "JPEG 2000",
+  34661: "JBIG",
+  34712: "JPEG 2000",
+  34887: "LERC",
+  34925: "LZMA",
+  50000: "Zstandard",
+  50001: "WebP",
+  50002: "JPEG XL",
+  52546: "JPEG XL",
+};
 const UNSIGNED = 1;
 const JPEG = 7;
 /** Directories looked at: a chain may go in circles */
@@ -50,6 +63,8 @@ export function readTiffHeader(reader: ByteReader): ImageHeader {
   if (first === undefined) throw corrupt("tiff", "no directory");
   refuseCameraRaw(file, first, others);
   const one = (tag: number, otherwise: number): number => file.numbers(first, tag)[0] ?? otherwise;
+  const packing = OTHER_PACKINGS[one(TAG.compression, 1)];
+  if (packing !== undefined) throw refused(`pixels packed by ${packing}`, "Pack it as LZW, Deflate or JPEG");
   const samples = one(TAG.samples, 1);
   const photometric = one(TAG.photometric, 1);
   const colourSpace = PHOTOMETRIC[photometric];
@@ -110,9 +125,9 @@ function refuseValues(formats: readonly number[], bits: readonly number[]): void
   );
 }
 
-function refused(found: string): SluiceError {
+function refused(found: string, advice = "Convert it to RGB"): SluiceError {
   return new SluiceError(
     "E_IMAGE_FORMAT",
-    `Expected a TIFF of grey, RGB, palette, YCbCr or CMYK, found ${found}. Convert it to RGB, then ingest it.`,
+    `Expected a TIFF of grey, RGB, palette, YCbCr or CMYK, found ${found}. ${advice}, then ingest it.`,
   );
 }

@@ -10,6 +10,7 @@ import type { DecodedImage, Decoder, Onlooker } from "../decoder.js";
 import { isWhole, readImageHeader } from "../headers/image-header.js";
 import { withGifEnd } from "../headers/gif-end.js";
 import { withEnd } from "../headers/jpeg-end.js";
+import { withPngEnd } from "../headers/png-end.js";
 import { decodeByLibvips, isConvertedByLibvips } from "./pixels.js";
 import { turnedUpright } from "../headers/orientation.js";
 import { loadPlainJpeg } from "../jpeg/plain-jpeg.js";
@@ -117,12 +118,7 @@ async function decode(
 ): Promise<DecodedImage> {
   if (isWhole(bytes, header.format)) return decodeWhole(bytes, header, plan, place, onlooker);
   const limit = Math.max(1, header.width * header.height);
-  const ended =
-    header.format === "jpeg"
-      ? await withEnd(bytes, limit)
-      : header.format === "gif"
-        ? await withGifEnd(bytes, limit)
-        : null;
+  const ended = await withItsEnd(bytes, header.format, limit);
   if (ended === null) throw truncated(header.format, bytes.length);
   try {
     const { pixels, notes } = await decodeWhole(ended, header, plan, place, onlooker);
@@ -132,6 +128,13 @@ async function decode(
     if (isSluiceError(error, "E_IMAGE_CORRUPT")) throw truncated(header.format, bytes.length);
     throw error;
   }
+}
+
+/** The bytes with the end mark that they lack; null where more is missing. */
+async function withItsEnd(bytes: Uint8Array, format: string, limitInputPixels: number): Promise<Uint8Array | null> {
+  if (format === "jpeg") return withEnd(bytes, limitInputPixels);
+  if (format === "gif") return withGifEnd(bytes, limitInputPixels);
+  return format === "png" ? withPngEnd(bytes) : null;
 }
 
 async function decodeWhole(

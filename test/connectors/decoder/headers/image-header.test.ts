@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { deflateSync } from "node:zlib";
 import fc from "fast-check";
 import sharp from "sharp";
 import { isWhole, readImageHeader } from "../../../../connectors/decoder/headers/image-header.js";
@@ -35,6 +36,10 @@ describe("image headers", () => {
       ["version https://git-lfs.github.com/spec/v1\noid sha256:0\n", /found a pointer of Git LFS: .*git lfs pull/],
       ["P6\n8 8\n255\n", /found Netpbm .*: convert it to JPEG or PNG/],
       ["\0\0\x01\0\x01\0", /found a Windows icon: convert it/],
+      ["%!PS-Adobe-3.0 EPSF-3.0\n", /found PostScript \(EPS\): convert it/],
+      ["RIFF\x24\x08\0\0AVI LIST", /found a film \(AVI\): extract still images/],
+      ["PK\x03\x04\x14\0", /found a zip archive: unpack it/],
+      [`${"\0".repeat(128)}DICM`, /found DICOM: convert it/],
       ["P.S. see you", /found bytes that begin 502e532e/],
     ] as const) {
       await assert.rejects(
@@ -43,6 +48,31 @@ describe("image headers", () => {
         text,
       );
     }
+  });
+
+  test("a PNG's orientation may be deflated, as text of EXIF or XMP", async () => {
+    const whole = await picture(40, 30).png().toBuffer();
+    const exif = Buffer.from("49492a0008000000010012010300010000000800000000000000", "hex");
+    const profile = `\nexif\n${exif.length}\n${exif.toString("hex")}\n`;
+    const xmp = '<rdf:Description tiff:Orientation="6"/>';
+    for (const [type, head, text, orientation] of [
+      ["zTXt", "Raw profile type exif\0\0", profile, 8],
+      ["iTXt", "XML:com.adobe.xmp\0\x01\0\0\0", xmp, 6],
+    ] as const) {
+      const content = Buffer.concat([Buffer.from(head, "latin1"), deflateSync(text)]);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(content.length);
+      const chunk = Buffer.concat([length, Buffer.from(type), content, Buffer.alloc(4)]);
+      const end = whole.length - 12;
+      const written = Buffer.concat([whole.subarray(0, end), chunk, whole.subarray(end)]);
+      assert.equal((await readImageHeader(written)).orientation, orientation, type);
+    }
+  });
+
+  test("a JPEG that says its height behind the pixels is refused", async () => {
+    const bytes = await picture(40, 30).jpeg().toBuffer();
+    bytes.writeUInt16BE(0, bytes.indexOf(Buffer.from([0xff, 0xc0])) + 5);
+    await assert.rejects(readImageHeader(bytes), { code: "E_IMAGE_CORRUPT", message: /no height .* \(DNL\)/ });
   });
 
   test("count the frames of an animated PNG, which libvips does not", async () => {

@@ -91,6 +91,7 @@ test("what no one scale fits is refused by its depth, other colours by their kin
   assert.match(await refusalOf([{ ...RGB, 258: [12, 12, 12] }]), /^E_IMAGE_DEPTH .*12 bits/);
   assert.match(await refusalOf([{ ...RGB, 262: [8] }]), /^E_IMAGE_FORMAT .*Lab/);
   assert.match(await refusalOf([{ ...RGB, 262: [6] }]), /^E_IMAGE_FORMAT .*YCbCr/);
+  assert.match(await refusalOf([{ ...RGB, 259: [50000] }]), /^E_IMAGE_FORMAT .*packed by Zstandard\. Pack it as LZW/);
   assert.match(await refusalOf([{ ...RGB, 277: [2], 258: [8, 8] }]), /^E_IMAGE_CORRUPT /);
 });
 
