@@ -14,6 +14,8 @@ const KERNELS: Readonly<Record<number, ModelCard["resize"]["kernel"]>> = {
 const BICUBIC = /^(Beit|CLIP|Bit|Siglip|Levit|PoolFormer|Deit|Blip|EfficientFormer|Chinese)/i;
 /** Processors to which a size of one number is a square, not the short side */
 const SQUARE = /^(ViT|Deit|Beit|Swin|DPT|Siglip|EfficientNet|Dinat|Pvt|Efficientformer)/i;
+/** Processors that only rescale, whatever means their files have */
+const PLAIN = /^(MobileViT|GLPN)/i;
 /** Processors that crop before they resize, or give numbers of colours in place of pixels */
 const UNLIKE = /^(Perceiver|ImageGPT|Flava)/i;
 const DEFAULT_SIDE = 224;
@@ -64,7 +66,7 @@ function withoutNulls(config: JsonObject): JsonObject {
 function normaliseOf(config: JsonObject, type: string): Pick<ToldCard, "normalise"> {
   const factor =
     config["do_rescale"] === false ? 1 : isNumber(config["rescale_factor"]) ? config["rescale_factor"] : 1 / 255;
-  const isNormalised = config["do_normalize"] !== false;
+  const isNormalised = config["do_normalize"] !== false && !PLAIN.test(type);
   const said = { mean: channelsIn(config["image_mean"]), std: channelsIn(config["image_std"]) };
   // Each processor has its own defaults: where the file leaves them out, nothing is known.
   if (isNormalised && (said.mean === null || said.std === null)) return {};

@@ -45,11 +45,9 @@ function resizeOf(config: JsonObject, input: Size): ReturnType<NonNullable<ToldC
   const fraction = isNumber(config["crop_pct"]) ? config["crop_pct"] : DEFAULTS.crop_pct;
   const shortSide = Math.floor(Math.min(input.width, input.height) / fraction);
   const mode = config["crop_mode"] ?? "center";
-  // Of inputs that are not square it covers both sides, each divided by the fraction.
+  // It covers such an input, with sides rounded otherwise than a card's crop rounds them.
   if (input.width !== input.height && mode === "center")
-    return fraction === 1
-      ? { mode: "crop", kernel }
-      : { refused: `crop_pct ${fraction} of an input that is not square` };
+    return { refused: "crop_mode center of an input that is not square" };
   if (mode === "center") return { mode: "crop", kernel, shortSide };
   if (mode !== "squash") return { refused: `crop_mode ${JSON.stringify(mode)}` };
   if (shortSide === Math.min(input.width, input.height)) return { mode: "stretch", kernel };
