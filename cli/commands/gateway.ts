@@ -6,6 +6,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openControl } from "../flow-control.js";
 import { mostWaitingOption, startGateway, TOKEN_VARIABLE } from "../gateway-flags.js";
 import { declareMetricsFlags, metricsSettings, observedWork, type MetricsFlags } from "../metrics-flags.js";
+import { inOwnFolder } from "../own-folder.js";
 import { portArgument } from "../port-argument.js";
 import { waitOption } from "../wait-option.js";
 import { isTelling, sourceAccountText } from "../report/source-account.js";
@@ -75,7 +76,8 @@ export const declare: DeclareCommand = (command, invocation) => {
           if (config.kafka !== undefined) {
             const { onRetry, onSettled } = observing;
             const waiting = { openPatienceMs: flags.wait, onRetry, onSettled, onWarning: warn };
-            opened = await opening(openTopicIntake(config, config.kafka, { ...told, ...waiting }));
+            const intake = openTopicIntake(config, config.kafka, { ...told, ...waiting });
+            opened = await opening(inOwnFolder(intake, "gateway"));
           } else {
             const workspace = await opening(
               openWorkspace(config, "sluice gateway", observing, { openPatienceMs: flags.wait }),

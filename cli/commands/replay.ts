@@ -9,6 +9,7 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared, type OpenedDeclared } from "../declared-config.js";
 import { openExistingStore, type OpenedStore } from "../existing-store.js";
 import type { Invocation } from "../invocation.js";
+import { inOwnFolder } from "../own-folder.js";
 import { declareMetricsFlags, metricsSettings, observedWork, type MetricsFlags } from "../metrics-flags.js";
 import { positiveNumber, wholeNumber } from "../number-argument.js";
 import { boundArgument, offsetArgument, replayAsk, type ReplayRangeFlags } from "../replay-arguments.js";
@@ -232,11 +233,6 @@ async function replayAll(
 /** Throws E_LOCKED where another process works in the data folder. */
 async function openReplayFolder(config: Config, observing: Observing): Promise<Workspace> {
   const { openWorkspace } = await import("../../pipelines/open/workspace.js");
-  try {
-    return await openWorkspace(config, "sluice replay", observing);
-  } catch (error) {
-    if (!isSluiceError(error, "E_LOCKED") || config.kafka === undefined) throw error;
-    const advice = "Each process that scores needs a data folder of its own: --data replay-2.";
-    throw new SluiceError("E_LOCKED", `${error.message} ${advice}`, { ...error.context, cause: error });
-  }
+  const opening = openWorkspace(config, "sluice replay", observing);
+  return config.kafka === undefined ? opening : inOwnFolder(opening, "replay");
 }

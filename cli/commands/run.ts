@@ -25,6 +25,7 @@ import { openControl } from "../flow-control.js";
 import { durationArgument } from "../duration-argument.js";
 import type { OpenedStore } from "../existing-store.js";
 import type { Invocation, WorkContext } from "../invocation.js";
+import { inOwnFolder } from "../own-folder.js";
 import { declareMetricsFlags, metricsSettings, observed, type MetricsFlags } from "../metrics-flags.js";
 import { endsSoon } from "../run/ends-soon.js";
 import { compactPart, publishPart, scorePart, topkPart, type Part } from "../run/parts.js";
@@ -373,18 +374,6 @@ async function openScorersFolder(
   storeWait: Pick<WaitForStore, "openPatienceMs">,
 ): Promise<Workspace> {
   const { openWorkspace } = await import("../../pipelines/open/workspace.js");
-  try {
-    return await openWorkspace(
-      config,
-      publish === undefined ? "sluice run score" : "sluice run all",
-      observing,
-      storeWait,
-    );
-  } catch (error) {
-    if (!isSluiceError(error, "E_LOCKED")) throw error;
-    throw new SluiceError("E_LOCKED", `${error.message} Each scorer needs a data folder of its own: --data scorer-2.`, {
-      ...error.context,
-      cause: error,
-    });
-  }
+  const command = publish === undefined ? "sluice run score" : "sluice run all";
+  return inOwnFolder(openWorkspace(config, command, observing, storeWait), "scorer");
 }

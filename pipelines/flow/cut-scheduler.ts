@@ -244,7 +244,8 @@ export class CutScheduler {
     return {
       nowMs,
       sinceMs,
-      imagesSince: records.in - recordsThen,
+      // A version may have been cut of more than is seen here: of replays, or by a publisher that is ahead.
+      imagesSince: Math.max(0, records.in - recordsThen),
       images,
       imagesThen: recordsThen,
       fullThen: newest === undefined ? -1 : newest.classes.filter(({ starving }) => !starving).length,

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import kafkajs from "kafkajs";
 import { Client, NotificationConfig, QueueConfig } from "minio";
 import { startKafka, type LocalKafka } from "../../../deploy/local/kafka.js";
 import { startMinio, type LocalObjectStore } from "../../../deploy/local/minio.js";
@@ -179,6 +180,43 @@ describe(
       assert.equal(counts["scored"], seeds.length, scored.stdout);
       t.diagnostic(`${seeds.length} images, 1 kill: 0 lost, ${counts["copied"]!} in the topic twice and scored once`);
       assert.equal(published[0]!.id, await idOfOneMachine(site, "pictures"));
+    });
+
+    test("a topic that is deleted and made anew while a gateway runs is said, and what is answered as taken lies in the new one", async (t) => {
+      const site = await KafkaSite.open(t, { kafka, minio });
+      const main = join(import.meta.dirname, "../../../cli/main.js");
+      const gateway = new RunProcess([main, "gateway", "--port", "0"], site.folder, site.environment);
+      t.after(() => gateway.end("SIGKILL"));
+      const url = await said(gateway, /images are taken at (\S+)/);
+      assert.equal(await sentTo(url, await jpeg(301), "camera/301"), 200);
+      const admin = new kafkajs.Kafka({ brokers: [kafka.address], logLevel: kafkajs.logLevel.NOTHING }).admin();
+      await admin.connect();
+      await admin.deleteTopics({ topics: [site.stream] });
+      await site.until("the topic to be gone", async () =>
+        (await admin.listTopics()).includes(site.stream) ? null : true,
+      );
+      await admin.disconnect();
+      const made = await site.sluice("topics", "create");
+      // Its scorers go on only once it is adopted.
+      assert.match(made.stdout, /made anew.*`sluice topics adopt`/);
+      const seeds = [301, 302, 303];
+      const answered: number[] = [];
+      for (const seed of seeds) {
+        const body = await jpeg(seed);
+        await site.until("an image to be taken", async () => {
+          const status = await sentTo(url, body, `camera/${seed}`);
+          assert.ok(status === 200 || status === 503, `answered ${String(status)}: ${gateway.said}`);
+          answered.push(status);
+          return status === 200 ? true : null;
+        });
+      }
+      assert.equal(answered[0], 503, gateway.said);
+      assert.match(gateway.said, /Expected topic "images-\d+" to be the one[^\n]*made anew[^\n]*topics adopt/);
+      const there = new Set<string>();
+      for (const partition of [0, 1])
+        for (const { key } of await site.everything(site.stream, partition)) there.add(Buffer.from(key!).toString());
+      assert.deepEqual(there, new Set(seeds.map((seed) => `camera/${seed}`)));
+      assert.equal(await gateway.end("SIGTERM"), 0, gateway.said);
     });
   },
 );

@@ -121,6 +121,39 @@ describe("keys that somebody gives for a while, on MinIO", { skip: await cannotS
     });
   });
 
+  test("a role that keys of one's own take on opens the store, for as long as STS says; wrong keys are refused by STS", async (t) => {
+    const { accessKey, secretKey } = minio;
+    const role = { arn: "arn:aws:iam::000000000000:role/scorer", session: "scorer-1" };
+    const s3 = config({ accessKey, secretKey, role });
+    const keys = await (await bucketKeys(s3)).keys();
+    assert.notEqual(keys.accessKey, accessKey);
+    assert.ok(keys.sessionToken !== undefined && keys.expiresMs !== null && keys.expiresMs > Date.now());
+    const store = await openBucket(s3);
+    t.after(() => store.close());
+    const key = `role/${randomBytes(4).toString("hex")}`;
+    assert.equal(await store.putIfAbsent(key, Buffer.from("one")), "created");
+    assert.equal((await store.head(key))?.sizeBytes, 3);
+    // The keys of a profile take it on, too.
+    const folder = await temporaryFolder(t);
+    const credentialsFile = join(folder, "credentials");
+    await writeFile(
+      credentialsFile,
+      `[base]\naws_access_key_id = ${accessKey}\naws_secret_access_key = ${secretKey}\n`,
+    );
+    const configFile = join(folder, "config");
+    await writeFile(configFile, `[profile work]\nrole_arn = ${role.arn}\nsource_profile = base\n`);
+    const byProfile = await openBucket(config({ profile: "work", credentialsFile, configFile }));
+    t.after(() => byProfile.close());
+    assert.equal(Buffer.from(await byProfile.get(key)).toString(), "one");
+    await assert.rejects(
+      openBucket(config({ accessKey, secretKey: "wrong", role }), { openPatienceMs: 500 }),
+      (error) => {
+        assert.ok(isSluiceError(error, "E_STORE_ACCESS"));
+        return /AssumeRole.*s3\.role/.test(error.message);
+      },
+    );
+  });
+
   test("keys that the store does not take are read again from their profile, and the work goes on", async (t) => {
     const folder = await temporaryFolder(t);
     const credentialsFile = join(folder, "credentials");
