@@ -8,7 +8,7 @@ import type { S3Config } from "../schemas/s3-config.js";
 import { counted } from "../schemas/counted.js";
 import type { CheckLine } from "./check.js";
 import { checkTopics, declaredTopics } from "./kafka/topics.js";
-import { openBucket, serverPlace } from "./open/open-bucket.js";
+import { openBucket, openImageBuckets, serverPlace } from "./open/open-bucket.js";
 import { openKafka } from "./open/open-kafka.js";
 
 /** S3 refuses requests from a clock that is 15 minutes off; event times and retention are wrong long before. */
@@ -25,6 +25,7 @@ export async function* checkServices(config: Config, nowMs: () => number): Async
   if (config.kafka !== undefined) yield* brokerLines(config, config.kafka);
   if (config.s3 !== undefined) yield* bucketLines(config.s3, nowMs);
   for (const root of config.sources.allow?.roots ?? []) yield await rootLine(root);
+  for (const place of config.sources.allow?.buckets ?? []) yield await imageBucketLine(place, config.s3);
 }
 
 async function* brokerLines(config: Config, kafka: KafkaConfig): AsyncGenerator<CheckLine> {
@@ -83,7 +84,8 @@ async function tried(doing: string, permission: string, work: () => Promise<unkn
     await work();
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
-    const needs = error.code === "E_STORE_ACCESS" ? ` It takes the permission ${permission}.` : "";
+    const isRefused = error.code === "E_STORE_ACCESS" || error.code === "E_STORE_READONLY";
+    const needs = isRefused ? ` It takes the permission ${permission}.` : "";
     throw new SluiceError(error.code, `expected to ${doing}, found: ${error.message}${needs}`, { cause: error });
   }
 }
@@ -115,6 +117,26 @@ async function rootLine(root: string): Promise<CheckLine> {
     const code = codeOf(error) ?? messageOf(error);
     const message = `expected to read ${root} (sources.allow.roots), found ${code}: images there cannot be opened on this machine`;
     return { subject, state: "warn", message };
+  }
+}
+
+async function imageBucketLine(place: string, s3: S3Config | undefined): Promise<CheckLine> {
+  const subject = "sources";
+  const [bucket = "", ...rest] = place.split("/");
+  const buckets = openImageBuckets(s3);
+  const cannot = (found: string): CheckLine => ({
+    subject,
+    state: "warn",
+    message: `expected to list s3://${place} (sources.allow.buckets), found ${found}`,
+  });
+  if (buckets === undefined) return cannot("no s3: in the configuration, whose server and keys it is read with");
+  try {
+    const hasAny = await buckets.hasAny(bucket, rest.join("/"));
+    const message = hasAny ? "can be listed" : "can be listed, and has nothing yet";
+    return { subject, state: "ok", message: `s3://${place} ${message}` };
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    return cannot(`that it cannot be: ${error.message}`);
   }
 }
 
