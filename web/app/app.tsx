@@ -125,7 +125,7 @@ export function App() {
           <kbd>{isMac ? "⌘K" : "Ctrl K"}</kbd>
         </button>
       </header>
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} class={!watched.isOpen && watched.heardMs !== null ? "old" : undefined}>
         {overview.error !== null && value === null ? (
           <Failed error={overview.error} />
         ) : value === null ? (
@@ -183,13 +183,27 @@ function Screen({ first, ...props }: ScreenProps & { readonly first: string }) {
   }
 }
 
+/** How long ago something was, second by second. */
+function Ago({ sinceMs }: { readonly sinceMs: number }) {
+  const [nowMs, set] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      set(Date.now());
+    }, 1000);
+    return () => {
+      clearInterval(timer);
+    };
+  }, []);
+  return <span aria-live="off">{agoText(nowMs - sinceMs)}</span>;
+}
+
 /** One sentence on what goes on, waits, or is wrong. */
 function Now({ watched, overview }: { readonly watched: Watched; readonly overview: Overview | null }) {
-  const { live, heardMs, isOpen } = watched;
+  const { live, heardMs, isOpen, refused } = watched;
   if (!isOpen && heardMs !== null) {
     return (
       <p class="now wrong" role="status">
-        The server is away: this is how it was {agoText(Date.now() - heardMs)} ago.
+        {refused ?? "The server is away"}: this is how it was <Ago sinceMs={heardMs} /> ago.
       </p>
     );
   }

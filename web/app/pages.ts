@@ -19,8 +19,12 @@ export interface Pages<P> {
   readonly error: CallError | null;
   /** The page that a place is in, null while it is not there */
   readonly at: (place: number) => P | null;
+  /** The number of the place of an item of a page, where one that is held has it: the newest answer goes before older ones */
+  readonly find: (among: (page: P) => number) => number | null;
   /** Asks for what is seen */
   readonly need: (first: number, last: number) => void;
+  /** Asks anew for what is seen, also for what failed */
+  readonly retry: () => void;
 }
 
 /** A list that is longer than one answer, a page of a hundred at a time. `path` has no `from` and `limit`. */
@@ -32,6 +36,8 @@ export function usePages<P extends object>(path: string, changes: number): Pages
     generation: 0,
     pages: new Map<number, Held<P>>(),
     asked: new Set<number>(),
+    /** Why pages of this generation are not there. Only a change, a new address or a person asks for them again */
+    failed: new Map<number, CallError>(),
     seen: [0] as readonly number[],
     newest: null as P | null,
     error: null as CallError | null,
@@ -52,11 +58,13 @@ export function usePages<P extends object>(path: string, changes: number): Pages
         if (!state.seen.includes(oldest)) state.pages.delete(oldest);
       }
       state.newest = page;
-      state.error = null;
+      state.failed.delete(number);
+      state.error = [...state.failed.values()].at(-1) ?? null;
       if ("pending" in page && page.pending !== null) again(PENDING_MS);
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
       if (generation !== state.generation || state.isGone) return;
+      state.failed.set(number, error);
       state.error = error;
       if (error.status === 0 || error.status === 503) again(AGAIN_MS);
     } finally {
@@ -65,8 +73,11 @@ export function usePages<P extends object>(path: string, changes: number): Pages
     redraw((count) => count + 1);
   };
   const anew = (): void => {
+    // What waits to ask again would ask for the address of then.
+    window.clearTimeout(state.timer);
     state.generation++;
     state.asked.clear();
+    state.failed.clear();
     for (const number of state.seen) void ask(number);
   };
   const again = (ms: number): void => {
@@ -84,6 +95,8 @@ export function usePages<P extends object>(path: string, changes: number): Pages
       seen: [0],
     });
     state.asked.clear();
+    state.failed.clear();
+    window.clearTimeout(state.timer);
   }
   useEffect(() => {
     anew();
@@ -100,6 +113,15 @@ export function usePages<P extends object>(path: string, changes: number): Pages
     newest: state.newest,
     error: state.error,
     at: (place) => state.pages.get(Math.floor(place / PAGE))?.page ?? null,
+    find: (among) => {
+      const newestFirst = [...state.pages].toSorted(([, a], [, b]) => b.generation - a.generation);
+      for (const [number, { page }] of newestFirst) {
+        const at = among(page);
+        if (at >= 0) return number * PAGE + at;
+      }
+      return null;
+    },
+    retry: anew,
     need: (first, last) => {
       const numbers: number[] = [];
       for (let number = Math.floor(Math.max(0, first) / PAGE); number <= Math.floor(Math.max(0, last) / PAGE); number++)
@@ -107,8 +129,8 @@ export function usePages<P extends object>(path: string, changes: number): Pages
       state.seen = numbers;
       for (const number of numbers) {
         const held = state.pages.get(number);
-        if (held?.generation !== state.generation && !state.asked.has(number) && state.newest !== null)
-          void ask(number);
+        if (held?.generation === state.generation || state.asked.has(number) || state.failed.has(number)) continue;
+        if (state.newest !== null) void ask(number);
       }
     },
   };

@@ -59,6 +59,8 @@ export function Chart({
         width: element.clientWidth,
         height,
         legend: { show: false },
+        // As all times that are said on the page
+        tzDate: (seconds: number) => uPlot.tzDate(new Date(1000 * seconds), "Etc/UTC"),
         cursor: { show: false },
         scales: {
           x: { time: isTime, range: () => spanned.current },

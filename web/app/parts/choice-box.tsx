@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { keepFocus } from "./kept-focus.ts";
 
 export interface BoxChoice {
   readonly key: string;
@@ -44,7 +45,8 @@ export function ChoiceBox<C extends BoxChoice>(props: ChoiceBoxProps<C>) {
     else if (event.key === "ArrowUp") setAt(Math.max(0, chosen - 1));
     else if (event.key === "Enter") {
       if (choice !== undefined) take(choice);
-    } else if (event.key !== "Tab") return;
+    } else if (event.key === "Tab") keepFocus(event, input.current?.parentElement ?? null);
+    else return;
     event.preventDefault();
     event.stopPropagation();
   };

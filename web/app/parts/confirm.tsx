@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { keepFocus } from "./kept-focus.ts";
 
 interface ConfirmProps {
   readonly title: string;
@@ -28,11 +29,13 @@ export function Confirm({ title, action, isBusy, children, run, close }: Confirm
         role="alertdialog"
         aria-modal="true"
         aria-label={title}
+        tabIndex={-1}
         onClick={(event) => {
           event.stopPropagation();
         }}
         onKeyDown={(event) => {
           event.stopPropagation();
+          keepFocus(event, box.current);
           if (event.key === "Escape" && !isBusy) close();
         }}
       >

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { Live } from "../../../schemas/api/flow.ts";
 import { useAnswer } from "../answer.ts";
 import { bytesText, countText } from "../wording.ts";
@@ -21,10 +21,13 @@ const PARTS = { scores: "scores", packs: "image bytes", versions: "versions", ot
 const PRICE = "sluice-price-an-hour";
 const HOUR_MS = 3_600_000;
 
-/** What is kept, and what an image costs: time of the last run, and bytes. */
+/** What is kept, and what an image costs: time of the last run, and bytes. `turn`: ms that the screen has been looked at. */
 export function Costs({ now, turn }: { readonly now: Live; readonly turn: number }) {
   // It lists the store: once in a while is enough.
   const storage = useAnswer<Storage>("/api/storage", Math.floor(turn / 60_000));
+  const parts = storage.value;
+  // Records come all the time: bytes an image are those of when the store was listed.
+  const archived = useMemo(() => now.archived, [parts]);
   const [price, setPrice] = useState(window.localStorage.getItem(PRICE) ?? "");
   const { run } = now;
   const images = run === null ? 0 : run.counts.scored + run.counts.copied;
@@ -32,7 +35,6 @@ export function Costs({ now, turn }: { readonly now: Live; readonly turn: number
   const msAnImage = images === 0 || tookMs === 0 ? null : tookMs / images;
   const perHour = Number(price.replace(",", "."));
   const aMillion = msAnImage === null || !(perHour > 0) ? null : (msAnImage * 1e6 * perHour) / HOUR_MS;
-  const parts = storage.value;
   return (
     <div class="cards">
       <article class="card">
@@ -66,12 +68,12 @@ export function Costs({ now, turn }: { readonly now: Live; readonly turn: number
         </p>
         <p>
           <strong>
-            {parts === null || now.archived === 0 ? "–" : bytesText(Math.round(parts.scores.sizeBytes / now.archived))}
+            {parts === null || archived === 0 ? "–" : bytesText(Math.round(parts.scores.sizeBytes / archived))}
           </strong>{" "}
           <span class="fine">of scores</span>
-          {parts === null || now.archived === 0 || parts.packs.sizeBytes === 0 ? null : (
+          {parts === null || archived === 0 || parts.packs.sizeBytes === 0 ? null : (
             <>
-              , <strong>{bytesText(Math.round(parts.packs.sizeBytes / now.archived))}</strong>{" "}
+              , <strong>{bytesText(Math.round(parts.packs.sizeBytes / archived))}</strong>{" "}
               <span class="fine">of kept images</span>
             </>
           )}

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { pictureUrl } from "../calls.ts";
+import { useReturns } from "../live.ts";
 
 interface PictureProps {
   readonly sha256: string | null;
@@ -7,13 +8,22 @@ interface PictureProps {
   readonly alt: string;
 }
 
+/** What became of a picture that was asked for */
+interface Known {
+  readonly of: string;
+  readonly is: "there" | "gone";
+  readonly small: boolean;
+  /** How often the server had come back by then */
+  readonly returns: number;
+}
+
 /** An image by its digest. Small pictures are shown pixel by pixel; one that is gone or does not decode says so. */
 export function Picture({ sha256, side, alt }: PictureProps) {
-  // Of another image nothing is known yet, whatever became of the one before.
-  const [known, set] = useState<{ readonly of: string; readonly is: "there" | "gone"; readonly small: boolean } | null>(
-    null,
-  );
-  const state = known !== null && known.of === sha256 ? known : null;
+  const [known, set] = useState<Known | null>(null);
+  const returns = useReturns();
+  // Of another image nothing is known yet, whatever became of the one before; nor of one that did not come before the server was away.
+  const state =
+    known !== null && known.of === sha256 && (known.is === "there" || known.returns === returns) ? known : null;
   if (sha256 === null || state?.is === "gone") {
     return (
       <span class="picture gone" role="img" aria-label={`${alt}: no picture`}>
@@ -31,10 +41,10 @@ export function Picture({ sha256, side, alt }: PictureProps) {
       draggable={false}
       decoding="async"
       onLoad={(event) => {
-        set({ of: sha256, is: "there", small: event.currentTarget.naturalWidth <= 64 });
+        set({ of: sha256, returns, is: "there", small: event.currentTarget.naturalWidth <= 64 });
       }}
       onError={() => {
-        set({ of: sha256, is: "gone", small: false });
+        set({ of: sha256, returns, is: "gone", small: false });
       }}
     />
   );

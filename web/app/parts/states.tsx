@@ -21,6 +21,22 @@ export function Failed({ error, retry }: { readonly error: CallError; readonly r
   );
 }
 
+/** Beside what was answered before: why it is not as new as it should be. */
+export function Outdated({ error, retry }: { readonly error: CallError | null; readonly retry: () => void }) {
+  // The frame says that the server is away, and everything is asked for again by itself.
+  if (error === null || error.status === 0) return null;
+  return (
+    <p class="outdated" role="alert">
+      <span>
+        What is shown is from before: {error.message} <span class="fine">{error.code}</span>
+      </span>
+      <button type="button" onClick={retry}>
+        Try again
+      </button>
+    </p>
+  );
+}
+
 export function Empty({ title, children }: { readonly title: string; readonly children?: ComponentChildren }) {
   return (
     <div class="state">

@@ -6,8 +6,9 @@ import { withQuery } from "../calls.ts";
 import { PAGE, usePages } from "../pages.ts";
 import { Closer } from "../parts/closer.tsx";
 import { CutLine } from "../parts/cut-line.tsx";
+import { FIRST, heldOf, isMeant, placeOf } from "../parts/focused.ts";
 import { useScrolled } from "../parts/place.ts";
-import { Empty, Failed, Loading } from "../parts/states.tsx";
+import { Empty, Failed, Loading, Outdated } from "../parts/states.tsx";
 import { toast } from "../parts/toast.ts";
 import { failureText, say, takeBack, verdictOf, type Said, type Verdict } from "../parts/verdicts.ts";
 import { type FilterQuery, filterOf, isFiltered, isInOrder, WallFilters } from "../parts/wall-filters.tsx";
@@ -38,10 +39,10 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
   const pages = usePages<Wall>(path, watched.changes);
   const wall = pages.newest;
   const [cut, setCut] = useState<number | null>(askedK);
-  const [focus, setFocus] = useState(0);
+  const [focused, setFocused] = useState(FIRST);
   const [isClose, setClose] = useState(false);
   const [size, setSize] = useState(() => Number(window.localStorage.getItem(SIZE) ?? SIZES.standing));
-  const last = useRef<Said | null>(null);
+  const last = useRef<(Said & { readonly place: number }) | null>(null);
   const list = useRef<HTMLDivElement>(null);
   const { box, ref, seen } = useScrolled<HTMLDivElement>();
   const total = wall?.shown ?? 0;
@@ -72,6 +73,22 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
     if (shown.length > 0) pages.need(shown[0]!, shown.at(-1)!);
   });
   const rowAt = (place: number): WallRow | undefined => pages.at(place)?.rows[place % PAGE];
+  const found = placeOf(focused, (sha256) =>
+    rowAt(focused.place)?.row.sha256 === sha256
+      ? focused.place
+      : pages.find(({ rows }) => rows.findIndex(({ row }) => row.sha256 === sha256)),
+  );
+  const focus = Math.max(0, Math.min(total - 1, found));
+  const filterText = JSON.stringify(filter);
+  useEffect(() => {
+    setFocused(FIRST);
+  }, [filterText]);
+  useEffect(() => {
+    setFocused((before) => heldOf(before, focus, rowAt(focus)?.row.sha256 ?? null));
+  });
+  const setFocus = (place: number): void => {
+    setFocused({ place, sha256: rowAt(place)?.row.sha256 ?? null, isJudged: false });
+  };
   const topOf = (place: number): number =>
     place < k ? Math.floor(place / columns) * line : (keptLines + Math.floor((place - k) / columns)) * line + CUT;
   const leftOf = (place: number): number => ((place < k ? place : place - k) % columns) * line;
@@ -83,9 +100,16 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
   const judge = async (verdict: Verdict): Promise<void> => {
     const row = rowAt(focus);
     if (row === undefined || wall === null) return;
+    const { sha256 } = row.row;
+    if (!isMeant(focused, sha256)) {
+      setFocus(focus);
+      toast({ kind: "failed", text: "The image that you looked at has left this place: look again, at the one here." });
+      return;
+    }
     try {
-      const said = await say(verdict, { sha256: row.row.sha256, seen: row.seen }, wall.label);
-      last.current = said;
+      const said = await say(verdict, { sha256, seen: row.seen }, wall.label);
+      last.current = { ...said, place: focus };
+      setFocused({ place: focus, sha256, isJudged: true });
       const undo = (): void => void back();
       toast({
         kind: "done",
@@ -102,6 +126,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
     last.current = null;
     try {
       await takeBack(said);
+      setFocused({ place: said.place, sha256: said.sha256, isJudged: false });
       toast({ kind: "done", text: "Taken back: what was said before holds again." });
     } catch (error) {
       toast({ kind: "failed", text: failureText(error) });
@@ -138,7 +163,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
     setCut(next === wall?.k ? null : next);
   };
 
-  if (pages.error !== null && wall === null) return <Failed error={pages.error} />;
+  if (pages.error !== null && wall === null) return <Failed error={pages.error} retry={pages.retry} />;
   if (wall === null) return <Loading rows={12} label="Reading the class" />;
   const row = rowAt(focus);
   return (
@@ -161,6 +186,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
           setCut(next);
         }}
       />
+      <Outdated error={pages.error} retry={pages.retry} />
       <div class="toolbar">
         <div class="jumps" role="group" aria-label="Go to">
           <button
@@ -208,7 +234,6 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
           wall={wall}
           filter={filter}
           put={(next) => {
-            setFocus(0);
             box.current?.scrollTo({ top: 0 });
             const address = withQuery(`/class/${index}`, { dataset: dataset.name, version, k: askedK ?? undefined });
             go(withFilter(address, next));

@@ -8,7 +8,7 @@ import { Fill } from "../parts/fill.tsx";
 import { Picture } from "../parts/picture.tsx";
 import { useScrolled } from "../parts/place.ts";
 import { Spark } from "../parts/spark.tsx";
-import { Empty, Failed, Loading } from "../parts/states.tsx";
+import { Empty, Failed, Loading, Outdated } from "../parts/states.tsx";
 import { countText, plural, probabilityText, shareText } from "../wording.ts";
 
 const ROW = 64;
@@ -36,11 +36,12 @@ export function Classes({ address, watched, dataset, overview }: ScreenProps) {
     pages.need(first, last);
   });
   const put = (next: Record<string, string>): void => {
-    go(withQuery("/classes", { dataset: dataset.name, order, search, ...next }), { replace: true });
+    const query = { dataset: dataset.name, version: address.query["version"], order, search, ...next };
+    go(withQuery("/classes", query), { replace: true });
   };
   if (dataset.newest === null)
     return <NoVersion dataset={dataset.name} live={watched.live?.archived ?? 0} folder={overview.folder} />;
-  if (pages.error !== null && page === null) return <Failed error={pages.error} />;
+  if (pages.error !== null && page === null) return <Failed error={pages.error} retry={pages.retry} />;
   return (
     <section class="classes">
       <header class="screen-head">
@@ -81,6 +82,7 @@ export function Classes({ address, watched, dataset, overview }: ScreenProps) {
           </select>
         </div>
       </header>
+      <Outdated error={pages.error} retry={pages.retry} />
       <div class="columns class-columns fine" aria-hidden="true">
         <span>class</span>
         <span>fill</span>

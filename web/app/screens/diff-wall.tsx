@@ -4,6 +4,7 @@ import { go } from "../address.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
+import { versionBefore } from "../parts/earlier.ts";
 import { Picture } from "../parts/picture.tsx";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
 import { countText, plural, probabilityText } from "../wording.ts";
@@ -23,7 +24,7 @@ export function DiffWall({ address, dataset }: ScreenProps) {
   const { versions } = dataset;
   const newest = versions.at(-1) ?? 1;
   const after = Number(address.query["after"] ?? newest);
-  const before = Number(address.query["before"] ?? Math.max(1, after - 1));
+  const before = Number(address.query["before"] ?? versionBefore(versions, after) ?? versions[0] ?? after);
   const chosen = address.query["class"];
   const reason = (address.query["reason"] ?? "") as Reason | "";
   const pair = { dataset: dataset.name, before, after };
@@ -57,6 +58,7 @@ export function DiffWall({ address, dataset }: ScreenProps) {
         put({ [name]: event.currentTarget.value });
       }}
     >
+      {versions.includes(value) ? null : <option value={value}>version {value}, not there</option>}
       {versions.map((number) => (
         <option key={number} value={number}>
           version {number}

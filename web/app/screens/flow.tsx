@@ -65,7 +65,7 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
   const status = useAnswer<Status>("/api/status", turn + watched.changes);
   useEffect(() => {
     const timer = setInterval(() => {
-      setTurn((before) => before + 1000);
+      if (document.visibilityState !== "hidden") setTurn((before) => before + STATUS_MS);
     }, STATUS_MS);
     return () => {
       clearInterval(timer);
@@ -77,7 +77,7 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
     setMoments(flow.value.stages);
   }, [flow.value]);
   useEffect(() => {
-    if (live?.stages == null || live.run?.ended !== false) return;
+    if (live?.stages == null || !isRunning(live)) return;
     const { atMs, waiting, stages } = live;
     setMoments((before) => [
       ...before.filter((one) => one.atMs < atMs).slice(-MOMENTS),
@@ -104,7 +104,7 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
         </p>
       </header>
       <Asked now={now} isReadOnly={overview.readOnly} />
-      <Pipeline now={now} status={status.value} moments={moments} />
+      <Pipeline now={now} status={status.value} moments={moments} teacher={overview.teacher?.digest ?? null} />
       <Costs now={now} turn={turn} />
       <article class="card">
         <div class="card-head">
@@ -237,28 +237,34 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
   );
 }
 
+/** One that was killed says of itself that it goes on for ever: nobody holds its folder. */
+const isRunning = ({ run, holder }: Live): boolean => run !== null && !run.ended && holder !== null;
+
 const STAGE_TEXT = { fetch: "Fetch", decode: "Decode", score: "Score", archive: "Archive" } as const;
 
 interface PipelineProps {
   readonly now: Live;
   readonly status: Status | null;
   readonly moments: readonly FlowMoment[];
+  /** Digest of the teacher that stands */
+  readonly teacher: string | null;
 }
 
-function Pipeline({ now, status, moments }: PipelineProps) {
+function Pipeline({ now, status, moments, teacher }: PipelineProps) {
   const { run, stages, advice } = now;
-  const isRunning = run !== null && !run.ended && now.holder !== null;
-  const quarantined = Object.values(status?.teachers[0]?.quarantined ?? {}).reduce((sum, one) => sum + one, 0);
+  const runs = run !== null && isRunning(now);
+  const stands = status?.teachers.find(({ digest }) => digest === teacher) ?? status?.teachers[0];
+  const quarantined = Object.values(stands?.quarantined ?? {}).reduce((sum, one) => sum + one, 0);
   return (
-    <article class={`card pipeline${isRunning ? " running" : ""}`}>
+    <article class={`card pipeline${runs ? " running" : ""}`}>
       <div class="card-head">
-        <h2>{isRunning ? `${now.holder?.command ?? "running"}, pid ${run.pid}` : "Nothing runs in this folder"}</h2>
+        <h2>{runs ? `${now.holder?.command ?? "running"}, pid ${run.pid}` : "Nothing runs in this folder"}</h2>
         <span class="fine">
           {run === null
             ? "No run has been recorded here; on Kafka, each scorer's folder has its own."
-            : isRunning
+            : runs
               ? `since ${agoText(now.atMs - run.startedMs)}`
-              : `the last run ended ${agoText(now.atMs - run.atMs)} ago, after ${agoText(run.atMs - run.startedMs)}`}
+              : `the last run ${run.ended ? "ended" : "stopped without an end"} ${agoText(now.atMs - run.atMs)} ago, after ${agoText(run.atMs - run.startedMs)}`}
         </span>
       </div>
       <ol class="stages" aria-label="Stages, from left to right">
@@ -336,19 +342,31 @@ function Stage({ name, stages, moments }: StageProps) {
 }
 
 function QuarantineCard({ status, dataset }: { readonly status: Status; readonly dataset: string }) {
-  const codes = Object.entries(status.teachers[0]?.quarantined ?? {}).toSorted(([, a], [, b]) => b - a);
+  const teachers = status.teachers.flatMap(({ digest, name, quarantined }) => {
+    const codes = Object.entries(quarantined).toSorted(([, a], [, b]) => b - a);
+    return codes.length === 0 ? [] : [{ digest, name, codes }];
+  });
   return (
     <article class="card">
       <h2>Quarantine</h2>
-      {codes.length === 0 ? <p class="fine">Nothing: every image that came could be used.</p> : null}
-      <ul class="codes">
-        {codes.map(([code, count]) => (
-          <li key={code}>
-            <code>{code}</code> {countText(count)}
-          </li>
-        ))}
-      </ul>
-      {codes.length === 0 ? null : (
+      {teachers.length === 0 ? <p class="fine">Nothing: every image that came could be used.</p> : null}
+      {teachers.map(({ digest, name, codes }) => (
+        <div key={digest}>
+          {status.teachers.length === 1 ? null : (
+            <p class="fine">
+              met by teacher {name} <code>{digest.slice(0, 12)}</code>
+            </p>
+          )}
+          <ul class="codes">
+            {codes.map(([code, count]) => (
+              <li key={code}>
+                <code>{code}</code> {countText(count)}
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
+      {teachers.length === 0 ? null : (
         <a class="button" href={withQuery("/review", { kind: "quarantine", dataset })}>
           Look at them
         </a>

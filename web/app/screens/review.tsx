@@ -7,6 +7,7 @@ import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
 import { ClassPicker } from "../parts/class-picker.tsx";
 import { VerdictButtons } from "../parts/closer.tsx";
+import { isBoxOpen } from "../parts/kept-focus.ts";
 import { Picture } from "../parts/picture.tsx";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
 import { toast } from "../parts/toast.ts";
@@ -111,28 +112,43 @@ interface QueueProps {
   readonly changes: number;
 }
 
+/** Of an item of a queue: an image may stand in several classes. */
+const keyOf = ({ sha256, class: index }: ReviewItem): string => `${sha256 ?? ""}/${index ?? ""}`;
 const isJudged = ({ said }: ReviewItem): boolean => said !== null && said.verdict !== "withdrawn";
 
 function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
   const { items } = review;
-  const [at, setAt] = useState(() =>
-    Math.max(
+  const [held, setHeld] = useState(() => {
+    const at = Math.max(
       0,
       items.findIndex((one) => !isJudged(one)),
-    ),
-  );
+    );
+    return { at, item: items[at] };
+  });
+  // The queue may change beneath an image that is looked at: it stays before one's eyes, at its place where it still has one.
+  const found = held.item === undefined ? -1 : items.findIndex((one) => keyOf(one) === keyOf(held.item!));
+  const at = found >= 0 ? found : Math.max(0, Math.min(held.at, items.length - 1));
+  const item = found >= 0 ? items[found] : (held.item ?? items[at]);
+  const isOut = found < 0 && held.item !== undefined;
+  const setAt = (next: number): void => {
+    setHeld({ at: next, item: items[next] });
+  };
+  useEffect(() => {
+    if (held.item === undefined && items.length > 0) setAt(0);
+  });
   const [isPicking, setPicking] = useState(false);
-  const last = useRef<(Said & { readonly at: number }) | null>(null);
-  const item = items[Math.min(at, items.length - 1)];
+  const last = useRef<(Said & { readonly at: number; readonly item: ReviewItem }) | null>(null);
   const judge = async (verdict: Verdict, label = item?.label ?? null): Promise<void> => {
     setPicking(false);
     if (item?.sha256 == null || label === null || isReadOnly) return;
     try {
       const said = await say(verdict, { sha256: item.sha256, seen: item.seen }, label);
-      last.current = { ...said, at };
+      last.current = { ...said, at, item };
       toast({ kind: "done", text: `It ${said.text}.`, undo: () => void back() });
-      const next = items.findIndex((one, index) => index > at && !isJudged(one));
-      setAt(next < 0 ? Math.min(at + 1, items.length - 1) : next);
+      // Where it is in the queue no more, the one at its place is next.
+      const from = isOut ? at : at + 1;
+      const next = items.findIndex((one, index) => index >= from && !isJudged(one));
+      setAt(next < 0 ? Math.min(from, items.length - 1) : next);
     } catch (error) {
       toast({ kind: "failed", text: failureText(error) });
     }
@@ -143,7 +159,7 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
     last.current = null;
     try {
       await takeBack(said);
-      setAt(said.at);
+      setHeld({ at: said.at, item: said.item });
       toast({ kind: "done", text: "Taken back: what was said before holds again." });
     } catch (error) {
       toast({ kind: "failed", text: failureText(error) });
@@ -155,7 +171,8 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
         event.metaKey ||
         event.ctrlKey ||
         event.altKey ||
-        (event.target as Element).matches("input, select, [role=dialog] *")
+        isBoxOpen() ||
+        (event.target as Element).matches("input, select")
       )
         return;
       const verdict = verdictOf(event.key);
@@ -220,6 +237,7 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
             {item.why}
             {item.rank === null ? "" : ` · rank ${item.rank}, ${probabilityText(item.probability)}`}
             {item.said === null ? "" : ` · ${saidText(item.said)}`}
+            {isOut ? " · no longer in this queue" : ""}
           </p>
           {isReadOnly ? (
             <p class="fine">This console is read-only: it takes no verdicts.</p>

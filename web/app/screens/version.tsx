@@ -4,6 +4,7 @@ import type { Verified } from "../../../schemas/api/versions.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { call, CallError, withQuery } from "../calls.ts";
+import { versionBefore } from "../parts/earlier.ts";
 import { Command, Failed, Loading } from "../parts/states.tsx";
 import { bytesText, countText, plural, probabilityText, timeText } from "../wording.ts";
 
@@ -11,20 +12,31 @@ import { bytesText, countText, plural, probabilityText, timeText } from "../word
 const LISTED = 12;
 
 /** A version: what it was made by, whether it is as it was made, and how to take it away. */
-export function VersionScreen({ address }: ScreenProps) {
+export function VersionScreen({ address, overview }: ScreenProps) {
   const [, dataset = "", number = "latest"] = address.steps;
   const path = `/api/versions/${encodeURIComponent(dataset)}/${encodeURIComponent(number)}`;
   const found = useAnswer<Manifest>(path);
   if (found.error !== null) return <Failed error={found.error} />;
   if (found.value === null) return <Loading label="Reading the version" />;
-  return <Shown key={found.value.id} manifest={found.value} path={path} />;
+  const versions = overview.datasets.find(({ name }) => name === dataset)?.versions ?? [];
+  return <Shown key={found.value.id} manifest={found.value} path={path} versions={versions} />;
 }
 
-function Shown({ manifest, path }: { readonly manifest: Manifest; readonly path: string }) {
+interface ShownProps {
+  readonly manifest: Manifest;
+  readonly path: string;
+  /** Those of the dataset that are there */
+  readonly versions: readonly number[];
+}
+
+function Shown({ manifest, path, versions }: ShownProps) {
   const { dataset, number, id, select, span, teacher, totals, provenance, files } = manifest;
   const { records } = totals;
   const starving = manifest.classes.filter((one) => one.starving).toSorted((a, b) => a.count - b.count);
   const name = `${dataset}/${number}`;
+  const { parent } = provenance;
+  // A parent that was deleted compares with nothing; the one before it may.
+  const before = parent !== null && versions.includes(parent.number) ? parent.number : versionBefore(versions, number);
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   return (
     <section class="version">
@@ -43,8 +55,8 @@ function Shown({ manifest, path }: { readonly manifest: Manifest; readonly path:
           <a class="button" href={withQuery("/classes", { dataset, version: number })}>
             Its classes
           </a>
-          {provenance.parent === null ? null : (
-            <a class="button" href={withQuery("/diff", { dataset, before: provenance.parent.number, after: number })}>
+          {before === null ? null : (
+            <a class="button" href={withQuery("/diff", { dataset, before, after: number })}>
               What changed
             </a>
           )}
@@ -77,12 +89,12 @@ function Shown({ manifest, path }: { readonly manifest: Manifest; readonly path:
             </dd>
             <dt>parent</dt>
             <dd>
-              {provenance.parent === null ? (
+              {parent === null ? (
                 "none"
+              ) : versions.includes(parent.number) ? (
+                <a href={`/version/${encodeURIComponent(dataset)}/${parent.number}`}>version {parent.number}</a>
               ) : (
-                <a href={`/version/${encodeURIComponent(dataset)}/${provenance.parent.number}`}>
-                  version {provenance.parent.number}
-                </a>
+                `version ${parent.number}, deleted since`
               )}
             </dd>
           </dl>

@@ -2,6 +2,7 @@ import type { TagList, VersionList } from "../../../schemas/api/versions.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
+import { versionBefore } from "../parts/earlier.ts";
 import { Publish } from "../parts/publish.tsx";
 import { Command, Empty, Failed, Loading } from "../parts/states.tsx";
 import { countText, timeText } from "../wording.ts";
@@ -17,6 +18,11 @@ export function VersionsScreen({ watched, dataset, overview }: ScreenProps) {
   if (listed.error !== null && listed.value === null) return <Failed error={listed.error} />;
   if (listed.value === null) return <Loading label="Reading the versions" />;
   const { versions, damaged } = listed.value;
+  const beforeOf = (name: string, number: number): number | null =>
+    versionBefore(
+      versions.filter((one) => one.dataset === name).map((one) => one.number),
+      number,
+    );
   return (
     <section class="versions">
       <header class="screen-head">
@@ -54,39 +60,42 @@ export function VersionsScreen({ watched, dataset, overview }: ScreenProps) {
               </tr>
             </thead>
             <tbody>
-              {versions.toReversed().map((one) => (
-                <tr key={`${one.dataset}/${one.number}`}>
-                  <td>
-                    <a href={`/version/${encodeURIComponent(one.dataset)}/${one.number}`}>
-                      <strong>
-                        {one.dataset}/{one.number}
-                      </strong>
-                    </a>{" "}
-                    {tagsOf(one.dataset, one.number).map((tag) => (
-                      <span key={tag} class="badge">
-                        {tag}
-                      </span>
-                    ))}
-                  </td>
-                  <td>
-                    <code>{one.id.slice(0, 12)}</code>
-                  </td>
-                  <td class="number">{countText(one.rows)}</td>
-                  <td class="number">{countText(one.images)}</td>
-                  <td>{timeText(Date.parse(one.createdAt))}</td>
-                  <td>
-                    {one.trigger}
-                    {one.incomplete ? <span class="badge">incomplete</span> : null}
-                  </td>
-                  <td>
-                    {one.number > 1 ? (
-                      <a href={withQuery("/diff", { dataset: one.dataset, before: one.number - 1, after: one.number })}>
-                        what changed
-                      </a>
-                    ) : null}
-                  </td>
-                </tr>
-              ))}
+              {versions.toReversed().map((one) => {
+                const before = beforeOf(one.dataset, one.number);
+                return (
+                  <tr key={`${one.dataset}/${one.number}`}>
+                    <td>
+                      <a href={`/version/${encodeURIComponent(one.dataset)}/${one.number}`}>
+                        <strong>
+                          {one.dataset}/{one.number}
+                        </strong>
+                      </a>{" "}
+                      {tagsOf(one.dataset, one.number).map((tag) => (
+                        <span key={tag} class="badge">
+                          {tag}
+                        </span>
+                      ))}
+                    </td>
+                    <td>
+                      <code>{one.id.slice(0, 12)}</code>
+                    </td>
+                    <td class="number">{countText(one.rows)}</td>
+                    <td class="number">{countText(one.images)}</td>
+                    <td>{timeText(Date.parse(one.createdAt))}</td>
+                    <td>
+                      {one.trigger}
+                      {one.incomplete ? <span class="badge">incomplete</span> : null}
+                    </td>
+                    <td>
+                      {before === null ? null : (
+                        <a href={withQuery("/diff", { dataset: one.dataset, before, after: one.number })}>
+                          what changed
+                        </a>
+                      )}
+                    </td>
+                  </tr>
+                );
+              })}
             </tbody>
           </table>
         </div>

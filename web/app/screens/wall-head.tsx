@@ -136,6 +136,14 @@ function useWhatif(
     error: null,
   });
   const wanted = useRef<number | null>(null);
+  const left = useRef(new AbortController());
+  useEffect(() => {
+    left.current = new AbortController();
+    return () => {
+      wanted.current = null;
+      left.current.abort();
+    };
+  }, []);
   const isAsking = useRef(false);
   useEffect(() => {
     wanted.current = k;
@@ -147,6 +155,7 @@ function useWhatif(
         try {
           const answered = await call<WhatifAnswered>(
             withQuery(`/api/datasets/${encodeURIComponent(dataset)}/whatif`, { k: done }),
+            { signal: left.current.signal },
           );
           set({ answered, error: null });
           if (answered.pending !== null) {
@@ -154,6 +163,7 @@ function useWhatif(
             done = null;
           }
         } catch (error) {
+          if (left.current.signal.aborted) return;
           if (!(error instanceof CallError)) throw error;
           set({ answered: null, error });
         }
