@@ -26,7 +26,7 @@ export interface RepairArchiveOptions {
   /** An object's key, or `stream/partition/start-end`; null: all that is damaged */
   readonly target: string | null;
   /** null: says what is damaged, and changes nothing */
-  readonly repair: RepairOptions | null;
+  readonly repair: Omit<RepairOptions, "beforeOthers"> | null;
   readonly nowMs: () => number;
   readonly signal?: AbortSignal;
 }
@@ -49,7 +49,7 @@ export interface RepairedRange {
 
 /**
  * Makes what is damaged of the archive's rows again, and puts it in its place: from what lies beside it, from segments that are not swept
- * yet, or from the log. Where scores may have other bits than before, the states made of them are deleted: they are made again from the archive.
+ * yet, or from the log. Before scores with other bits than before stand, the states made of those are deleted: they are made again from the archive.
  * Throws E_USAGE where nothing is damaged, and as `repairParts`.
  */
 export async function repairArchive(options: RepairArchiveOptions): Promise<RepairedRange[]> {
@@ -75,7 +75,8 @@ export async function repairArchive(options: RepairArchiveOptions): Promise<Repa
             : start < wanted.end && end > wanted.start;
         const parts = (await damagedParts(store, reader)).filter(isWanted);
         if (parts.length === 0) continue;
-        const done = repair === null ? null : await repairParts(reader, parts, repair);
+        const beforeOthers = (): Promise<void> => deleteCheckpoints(store);
+        const done = repair === null ? null : await repairParts(reader, parts, { ...repair, beforeOthers });
         ranges.push(...parts.map((part) => rangeOf(chain, part, done, manifests)));
       }
     });
@@ -87,9 +88,11 @@ export async function repairArchive(options: RepairArchiveOptions): Promise<Repa
         "`sluice archive verify` names what is damaged.",
     );
   }
-  if (ranges.some(({ isSame }) => isSame === false))
-    for await (const { key } of store.list(keys.allCheckpoints)) await store.delete(key);
   return ranges;
+}
+
+async function deleteCheckpoints(store: Store): Promise<void> {
+  for await (const { key } of store.list(keys.allCheckpoints)) await store.delete(key);
 }
 
 function rangeOf(

@@ -3,14 +3,19 @@ import type { Store } from "../connectors/store/store.js";
 import type { ChainPosition } from "../operators/archive/archive.js";
 import { ErasedImages } from "../operators/archive/erased-images.js";
 import { Dedupe } from "../operators/image/dedupe.js";
+import { fetchImage } from "../operators/image/fetch.js";
+import { hexDigest } from "../operators/image/image-in-flight.js";
+import { packChunks } from "../operators/pack/pack-objects.js";
 import { CODE_VERSION } from "../schemas/code-version.js";
 import type { Config } from "../schemas/config.js";
 import { SluiceError } from "../schemas/errors.js";
-import { segmentPlace, type ChainName } from "../schemas/keys.js";
+import type { StoredRecord } from "../schemas/image-record.js";
+import { keys, segmentPlace, type ChainName } from "../schemas/keys.js";
 import { teacherDigest } from "../schemas/model-card.js";
+import { BYTES, DIGEST_BYTES } from "../schemas/scored-batch.js";
 import type { Segment } from "../schemas/segment.js";
 import { ByteBudget } from "./flow/flow.js";
-import { scoreFlow } from "./flow/score-flow.js";
+import { scoreFlow, storesImage } from "./flow/score-flow.js";
 import type { ImageScoring } from "./open/open-scoring.js";
 import { relocatedOpener } from "./open/relocated-opener.js";
 
@@ -26,13 +31,13 @@ export interface ScoreAgainParts {
 
 /** Records that are asked of the log at a time */
 const RECORDS = 256;
-/** One segment, whatever it weighs and however long that takes: it was one before. */
-const NO_BOUND = 2 ** 52;
+/** One segment, however long that takes: it was one before. */
 const NO_DELAY_MS = 2 ** 31 - 1;
 
 /**
  * Records of [position.end, end) from the log through the whole flow, as the segment that they would be; it is not written. Every image is
- * scored, also one that came before. Throws E_LOG_RANGE where the log has them no more, E_TEACHER_CARD where the chain is another teacher's.
+ * scored, also one that came before. What was kept of the images nobody knows, so all are kept that may be, fetched once more for it: they are
+ * not held until all are scored. Throws E_LOG_RANGE where the log has them no more, E_TEACHER_CARD where the chain is another teacher's.
  */
 export async function scoreAgain(
   { config, log, store, scoring, attempt, nowMs }: ScoreAgainParts,
@@ -65,22 +70,28 @@ export async function scoreAgain(
       yield { records: await log.fetch(stream, partition, offsets), end: until, logEnd: end };
     }
   };
+  const opener = relocatedOpener(scoring.opener, { store, nowMs });
   const classCount = card.labels.length;
   const flow = scoreFlow(
     {
       ...scoring,
       config: {
         ...config,
-        maxInFlightBytes: NO_BOUND,
-        archive: { ...config.archive, segmentRecords: end - position.end, segmentDelayMs: NO_DELAY_MS },
+        archive: {
+          ...config.archive,
+          segmentRecords: end - position.end,
+          segmentDelayMs: NO_DELAY_MS,
+          pauseDelayMs: NO_DELAY_MS,
+        },
       },
-      opener: relocatedOpener(scoring.opener, { store, nowMs }),
+      opener,
       partition,
       read,
       until: end,
       card,
       dedupe: new Dedupe({ find: () => null }),
-      budget: new ByteBudget(NO_BOUND, nowMs),
+      budget: new ByteBudget(config.maxInFlightBytes, nowMs),
+      keepBytes: () => false,
       decodeConcurrency: config.decode.concurrency ?? 2,
       erased: new ErasedImages(store, stream, nowMs),
       nowMs,
@@ -93,20 +104,88 @@ export async function scoreAgain(
         embeddingSize: config.archive.embedding === "all" ? (card.output.embedding?.size ?? null) : null,
         engine: scoring.engine.info,
         codeVersion: CODE_VERSION,
-        // What was kept of them nobody knows: `sluice gc` frees what is not needed.
-        retainBytes: "all",
+        retainBytes: "winners",
         keepers: () => [],
         attempt,
       },
     },
     position,
   );
-  for await (const segment of flow) return segment;
+  let made: Segment | null = null;
+  for await (const segment of flow) {
+    if (made !== null) {
+      throw new SluiceError(
+        "E_INTERNAL",
+        `Expected the records of offsets [${position.end}, ${end}) of ${stream}/${partition} to come as one segment, found another one behind offset ${made.header.end}.`,
+      );
+    }
+    made = segment;
+  }
+  if (made !== null) {
+    const keeping = { store, log, chain, attempt, storesImage: (uri: string) => storesImage(uri, { config, opener }) };
+    return keepAll(made, {
+      ...keeping,
+      fetched: (record) =>
+        fetchImage(record, { ...config, maxBytes: config.decode.maxBytes, partition, opener, nowMs }),
+    });
+  }
   throw new SluiceError(
     "E_LOG_RANGE",
     `Expected records at offsets [${position.end}, ${end}) of ${stream}/${partition} in the log, found none. Restore the object from a copy, or declare the offsets lost.`,
     { start: position.end, end },
   );
+}
+
+interface KeepAllOptions {
+  readonly store: Store;
+  readonly log: Pick<Log, "fetch">;
+  readonly chain: ChainName;
+  readonly attempt: () => string;
+  readonly storesImage: (uri: string) => boolean;
+  readonly fetched: (record: StoredRecord) => ReturnType<typeof fetchImage>;
+}
+
+/** The segment with a pack of all its images that may be stored: `sluice gc` frees those that nobody needs. */
+async function keepAll(segment: Segment, options: KeepAllOptions): Promise<Segment> {
+  const { store, log, chain, attempt, storesImage: stores, fetched } = options;
+  const { header, batch } = segment;
+  const digestOf = (row: number): Uint8Array => batch.digest.subarray(row * DIGEST_BYTES, (row + 1) * DIGEST_BYTES);
+  const kept = new Set<number>();
+  /** Rows of images that none before has, by digest */
+  const members = new Map<string, number>();
+  for (let row = 0; row < batch.count; row++) {
+    if (!stores(batch.uri.get(row) ?? "")) continue;
+    kept.add(row);
+    if (!members.has(hexDigest(digestOf(row)))) members.set(hexDigest(digestOf(row)), row);
+  }
+  if (kept.size === 0) return segment;
+  const offsetOf = (row: number): number => Number(batch.offset[row]);
+  const bytes = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    for (const [digest, row] of members) {
+      const [record] = await log.fetch(chain.stream, chain.partition, [offsetOf(row)]);
+      const image = record === undefined ? null : await fetched(record);
+      if (image?.kind !== "fetched" || hexDigest(image.origin.digest) !== digest) {
+        throw new SluiceError(
+          "E_SEGMENT_CORRUPT",
+          `Expected image ${digest} of offset ${offsetOf(row)} of ${chain.stream}/${chain.partition} where it was scored just now, found it gone or changed: ` +
+            "something writes where the images lie. Stop that, and run `sluice archive repair` again.",
+          { start: header.start, end: header.end },
+        );
+      }
+      yield image.bytes;
+    }
+  };
+  const pack = attempt();
+  const places = [...members.values()].map((row) => ({ digest: digestOf(row), sizeBytes: batch.sizeBytes[row]! }));
+  await store.putStream(keys.scoredPack(chain, header.start, pack), packChunks(places, bytes()));
+  return {
+    header: { ...header, pack },
+    batch: {
+      ...batch,
+      bytes: batch.bytes.map((state, row) => (kept.has(row) ? BYTES.kept : state)),
+      pack: { get: (row) => (kept.has(row) ? `${header.start}-${pack}` : null) },
+    },
+  };
 }
 
 /** A store that is told of segments, and leaves them. */

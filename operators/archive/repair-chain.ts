@@ -30,6 +30,8 @@ export interface RepairOptions {
   readonly store: Store;
   /** Scores the log's records of [position.end, end) again, as one segment */
   readonly scoredAgain: (chain: ChainName, position: ChainPosition, end: number) => Promise<Segment>;
+  /** Called before what has other bits than before is put in its place */
+  readonly beforeOthers: () => Promise<void>;
   /** A name for each writing, [a-z0-9]+, never the same twice */
   readonly attempt: () => string;
   readonly nowMs: () => number;
@@ -110,13 +112,17 @@ async function repairRun(
       ({ watermarkMs } = header);
     }
   };
-  const written = await writeRunAnew(whole(), head, {
+  let isSame = true;
+  await writeRunAnew(whole(), head, {
     ...options,
     chain,
     attempt: options.attempt(),
     again: "sluice archive repair",
+    beforeIndex: async ({ blocks }) => {
+      isSame = !sources.has("log") || checksumsOf(blocks) === before;
+      if (!isSame) await options.beforeOthers();
+    },
   });
-  const isSame = sources.has("log") ? checksumsOf(written.blocks) === before : true;
   await runs.readAnew();
   const from = sources.has("log") ? "log" : sources.has("copy") ? "copy" : "rows";
   return parts.map((part) => ({ part, from: part.needsRows ? from : "rows", isSame }));
@@ -179,6 +185,7 @@ async function repairSegment(reader: ChainReader, part: DamagedPart, options: Re
     known === null ? await options.scoredAgain(chain, position, end) : await again(known, watermarkMs, options);
   const bytes = encodeSegment({ ...made, header: { ...made.header, end } });
   const isSame = sameChecksums((await getIfThere(store, key)) ?? new Uint8Array(0), bytes);
+  if (!isSame) await options.beforeOthers();
   await store.put(key, bytes);
   return { part, from: "log", isSame };
 }

@@ -135,18 +135,21 @@ export async function writeRun(
 export interface WriteAnewOptions extends Pick<WriteRunOptions, "store" | "chain" | "attempt" | "nowMs"> {
   /** The command to be run again where another process works on the run */
   readonly again: string;
+  /** Called before the index of what was written is put in the place of the run's own */
+  readonly beforeIndex?: (written: WrittenRun) => Promise<void>;
 }
 
 /** Writes a run's segments once more, and puts an index of their files in the place of its own. What it had is garbage. Throws E_CHAIN_CONFLICT, E_STORE_CORRUPT. */
 export async function writeRunAnew(
   segments: AsyncIterable<Segment>,
   head: RunHead,
-  { store, chain, attempt, nowMs, again }: WriteAnewOptions,
+  { store, chain, attempt, nowMs, again, beforeIndex }: WriteAnewOptions,
 ): Promise<WrittenRun> {
   const { start, end, level, before, createdMs } = head;
   const quarantine = { take: () => undefined, counts: () => Promise.resolve(head.quarantine) };
   const written = await writeRun(segments, { store, chain, level, before, quarantine, attempt, nowMs });
   if (typeof written !== "string" && written.head.end === end) {
+    await beforeIndex?.(written);
     await store.put(keys.runIndex(chain, start, level), encodeRun({ ...written.head, createdMs }, written.blocks));
     return written;
   }

@@ -15,11 +15,17 @@ const READ = { mostBytes: 4 * 2 ** 20, gapBytes: 64 * 1024 };
 
 /** Writes a pack to a key that no other writer uses. Whose digests occur twice is the caller's fault. */
 export async function writePack(store: Store, key: string, members: readonly PackSource[]): Promise<number> {
-  const chunks = function* (): Generator<Uint8Array> {
-    yield PackIndex.of(members).bytes;
-    for (const { bytes } of members) yield bytes;
-  };
-  return (await store.putStream(key, chunks())).sizeBytes;
+  const bytes = members.map((member) => member.bytes);
+  return (await store.putStream(key, packChunks(members, bytes))).sizeBytes;
+}
+
+/** A pack as it is written: its index, and the members' bytes in their order, which may be come by one at a time. */
+export async function* packChunks(
+  members: readonly PackMember[],
+  bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  yield PackIndex.of(members).bytes;
+  yield* bytes;
 }
 
 /** Where a pack's members lie. Throws E_STORE_MISSING, E_PACK_CORRUPT. */

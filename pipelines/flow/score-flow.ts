@@ -49,6 +49,8 @@ export interface ScoreFlowOptions {
   readonly erased?: ErasedImages;
   /** Holds reading back: null goes on at once; false ends the flow with what was read */
   readonly hold?: () => Promise<boolean> | null;
+  /** Whether an image's bytes travel on to the archive; by default those of `storesImage` do */
+  readonly keepBytes?: (uri: string) => boolean;
   /** Told how long each stage is at work; shared by all partitions of this process */
   readonly stages?: StageClock;
   readonly observer?: Observer | undefined;
@@ -59,6 +61,11 @@ const READ = { maxRecords: 1024, maxBytes: 16 * 1024 * 1024 };
 
 /** Images that wait for a copy of earlier scores or for nothing at all may travel beside those the engine sees. */
 const ITEMS_A_GROUP = 8;
+
+/** Whether the archive may store an image's bytes. What came inside its record and names a place that is not opened lies nowhere else. */
+export function storesImage(uri: string, { config, opener }: Pick<ScoreFlowOptions, "config" | "opener">): boolean {
+  return storesBytes(config.bytes, uri) || opener.reaches?.(uri) === false;
+}
 
 /** One partition from the log to the archive: fetch, dedupe, decode, score, archive. Yields each segment archived. */
 export async function* scoreFlow(
@@ -96,8 +103,7 @@ export async function* scoreFlow(
     topM: config.archive.topM,
     allLogits: config.archive.logits === "all",
     embedding: options.archive.embeddingSize !== null,
-    // What came inside its record and names a place that is not opened lies nowhere else.
-    keepBytes: (uri: string) => storesBytes(config.bytes, uri) || opener.reaches?.(uri) === false,
+    keepBytes: options.keepBytes ?? ((uri: string) => storesImage(uri, { config, opener })),
     settle,
   };
 
