@@ -47,6 +47,8 @@ export interface HeldOptions {
 
 /** How a class is ranked now: what people placed in it, then what the teacher ranks and nobody has taken out. */
 export interface StandingRows {
+  /** Another number where anything differs that a wall shows */
+  readonly generation: number;
   /** Best first; the keys of placed rows are above all others */
   readonly rows: TopkRows;
   /** The first rows that people placed, by what the teacher gives them; null: none */
@@ -77,6 +79,8 @@ export class HeldSelection {
   #said = new LabelledImages();
   #retractions: Retractions;
   #placed: PlacedRows | null = null;
+  /** Whether that is as of all that is ranked */
+  #isPlaced = true;
   #guard: StandingGuard = { objects: 0, sets: [], by: null };
   #newest: Manifest | null = null;
   #curve: Promise<KCurve> | null = null;
@@ -103,7 +107,7 @@ export class HeldSelection {
     signal?: AbortSignal,
   ): Promise<HeldSelection> {
     const { store, dataset, card, stream, span, depth } = options;
-    assertFits(options);
+    heldBytes(options);
     if (dataset.select.where?.scores !== undefined) {
       throw new SluiceError(
         "E_SELECTION",
@@ -121,48 +125,73 @@ export class HeldSelection {
             new Int32Array(ranking(dataset.select, card).labels.length).fill(depth),
           );
     const held = new HeldSelection(options, state);
-    await held.follow(frontier, labels, onSegment, signal);
+    await held.follow(frontier, onSegment, signal);
+    await held.heed(labels);
     return held;
   }
 
-  /** Takes in what was archived and said since. */
+  /** Takes in what was archived since. Those who ask meanwhile are answered from as far as it has come. */
   async follow(
     frontier: Frontier,
-    labels: LabelFrontier,
     onSegment: (done: number) => void = () => undefined,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { store, stream, card, dataset, span } = this.#options;
+    // Rows are ranked one segment after the other, and are looked up from the first one on.
+    this.#frontier = frontier;
     let done = 0;
-    let isChanged = false;
     for (const { end, ...place } of frontier) {
       const from = this.#state.coverage.endIn(place);
       for await (const segment of this.#archive.segments(place, from, end)) {
         if (signal?.aborted === true) throw new SluiceError("E_CANCELLED", "Nobody waits for the ranking any more.");
-        isChanged = this.#state.apply(segment) || isChanged;
+        if (this.#state.apply(segment)) {
+          // What is cached of a class's list goes by its places, which each segment moves; a curve is a whole of its own.
+          this.#generation++;
+          if (this.#isPlaced) this.#curve = null;
+          this.#isPlaced = false;
+        }
         onSegment(++done);
       }
     }
-    this.#frontier = frontier;
-    const isSaid = JSON.stringify(labels) !== JSON.stringify(this.#labels);
-    if (isSaid) {
-      this.#said = await labelledImages(store, stream, labels);
-      this.#retractions = this.#said.retractions(selectedClasses(dataset.select, card), card);
-      this.#labels = labels;
-    }
     // An image that was placed before it was seen may have come.
-    if (isSaid || isChanged) {
-      const placements = placementsOf(dataset, this.#said, card);
-      const report = { span, ranking: this.ranked, onGap: () => undefined };
-      this.#placed = await placedImages(this.#places, report, placements);
+    if (!this.#isPlaced) await this.#place(() => this.#said);
+    this.#isPlaced = true;
+  }
+
+  /** Takes in what was said, guarded and published since. */
+  async heed(labels: LabelFrontier): Promise<void> {
+    const { store, stream, dataset } = this.#options;
+    if (JSON.stringify(labels) !== JSON.stringify(this.#labels)) {
+      const said = await labelledImages(store, stream, labels);
+      await this.#place(() => said);
+      this.#labels = labels;
     }
     const guard = await readGuard(store);
     const number = (await versionNumbers(store, dataset.name)).at(-1);
     const newest = number === this.#newest?.number ? this.#newest : await newestManifest(store, dataset.name);
     const isOther = newest?.id !== this.#newest?.id || newest?.number !== this.#newest?.number;
-    if (!isChanged && !isSaid && !isOther && guard.objects === this.#guard.objects) return;
+    if (!isOther && guard.objects === this.#guard.objects) return;
     this.#guard = guard;
     this.#newest = newest;
+    this.#differs();
+  }
+
+  /** Heeds what was said of images. Where more was said or archived meanwhile, that is heeded too. */
+  async #place(current: () => LabelledImages): Promise<void> {
+    const { dataset, card, span } = this.#options;
+    for (;;) {
+      const [said, places] = [current(), this.#places];
+      const report = { span, ranking: this.ranked, onGap: () => undefined };
+      const placed = await placedImages(places, report, placementsOf(dataset, said, card));
+      if (said !== current() || places.frontier !== this.#frontier) continue;
+      this.#placed = placed;
+      this.#said = said;
+      this.#retractions = said.retractions(selectedClasses(dataset.select, card), card);
+      this.#differs();
+      return;
+    }
+  }
+
+  #differs(): void {
     this.#curve = null;
     this.#generation++;
   }
@@ -176,11 +205,6 @@ export class HeldSelection {
     return this.dataset.select.near !== undefined || this.#guard.by !== null;
   }
 
-  /** Another number where anything differs that a wall shows */
-  get generation(): number {
-    return this.#generation;
-  }
-
   /** The version that the overlap is with */
   get newest(): Manifest | null {
     return this.#newest;
@@ -188,6 +212,17 @@ export class HeldSelection {
 
   get frontier(): Frontier {
     return this.#frontier;
+  }
+
+  /** Archived records that are ranked */
+  get records(): number {
+    const { coverage } = this.#state;
+    return this.#frontier.reduce((sum, chain) => sum + coverage.endIn(chain) - chain.origin, 0);
+  }
+
+  /** Event times that are chosen from */
+  get span(): Span {
+    return this.#options.span;
   }
 
   get labels(): LabelFrontier {
@@ -205,6 +240,7 @@ export class HeldSelection {
 
   /** How a class is ranked now. Where images are left out, their hashes are read from the archive. */
   async standing(classIndex: number): Promise<StandingRows> {
+    const generation = this.#generation;
     const all = this.#state.topk.rows(classIndex);
     const { rows } = this.#list(classIndex, all);
     const placed = this.#placed?.of(classIndex) ?? null;
@@ -213,10 +249,10 @@ export class HeldSelection {
       const isPlaced = placed?.has(all.identity, 4 * row) === true;
       if (!isPlaced && this.#retractions.has(classIndex, all.identity, 4 * row)) retracted++;
     }
-    const leftOut = await this.#leftOut.get(`${this.#generation}/${classIndex}`, 1, () => this.#leftOutOf(rows));
+    const leftOut = await this.#leftOut.get(`${generation}/${classIndex}`, 1, () => this.#leftOutOf(rows));
     const out = new Set(leftOut.map(({ at }) => at));
     const places = Int32Array.from({ length: rows.count }, (_, at) => at).filter((at) => !out.has(at));
-    return { rows, placed, retracted, leftOut, places };
+    return { generation, rows, placed, retracted, leftOut, places };
   }
 
   /** Those of its rows that nobody has taken out, behind those that people placed. */
@@ -280,11 +316,17 @@ export class HeldSelection {
   }
 }
 
-function assertFits({ dataset, card, depth, maxStateBytes }: HeldOptions): void {
+/** What a ranking may take, bytes. Throws E_MEMORY where that is too much, E_SELECTION. */
+export function heldBytes({
+  dataset,
+  card,
+  depth,
+  maxStateBytes,
+}: Pick<HeldOptions, "dataset" | "card" | "depth" | "maxStateBytes">): number {
   const ranked = ranking(dataset.select, card);
   const k = depth ?? quota(dataset.select.k, ranked, "most");
   const stateBytes = estimateTopkBytes({ classes: ranked.labels.length, k, reserve: reserveOf(dataset) });
-  if (stateBytes <= maxStateBytes) return;
+  if (stateBytes <= maxStateBytes) return stateBytes;
   throw new SluiceError(
     "E_MEMORY",
     `Expected a ranking that fits into ${maxStateBytes} bytes of memory, found an estimate of ${stateBytes} bytes. Ask for a smaller K: \`sluice whatif\` on a larger machine answers for this one.`,

@@ -2,7 +2,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader, currentFrontier, type FrontierOptions } from "../../operators/archive/archive-reader.js";
 import { manifestsNewestFirst } from "../../operators/version/manifests.js";
 import { newestSpan, spanFrom, spanUntil } from "../../operators/select/windows.js";
-import type { Dataset, Span } from "../../schemas/dataset.js";
+import type { Dataset, Span, Window } from "../../schemas/dataset.js";
 import { SluiceError } from "../../schemas/errors.js";
 import { endIn, type Frontier } from "../../schemas/frontier.js";
 import type { Manifest } from "../../schemas/manifest.js";
@@ -85,9 +85,14 @@ async function spanOf(
     );
   }
   if (untilMs !== undefined) return spanUntil(window, untilMs);
-  if (window.kind === "global") return newestSpan(window, 0);
-  const { watermarkMs: lastMs } = await new ArchiveReader(store, archive).totalsAt(frontier, () => undefined);
   // As far as it has come: to a window that has ended, `untilMs` leads.
+  return newestSpanAt(new ArchiveReader(store, archive), window, frontier);
+}
+
+/** The newest window that an archive has images of, below a frontier. */
+export async function newestSpanAt(archive: ArchiveReader, window: Window, frontier: Frontier): Promise<Span> {
+  if (window.kind === "global") return newestSpan(window, 0);
+  const { watermarkMs: lastMs } = await archive.totalsAt(frontier, () => undefined);
   return newestSpan(window, lastMs ?? 0);
 }
 

@@ -230,7 +230,7 @@ export class ClassWalls {
       items = items.filter(({ at }) => isShown(all[at]!, filter));
     }
     if (filter.show === "all") return { items, note: null };
-    const name = [held.name, held.generation, ranked.classIndex, k, JSON.stringify(filter)].join("/");
+    const name = [held.name, standing.generation, ranked.classIndex, k, JSON.stringify(filter)].join("/");
     if (filter.show === "like") return this.#compared.get(name, 1, () => likeItems(ranked, items));
     const others = await otherTeachers(this.#store, this.#stream, held.archive.archive.teacher);
     const other = others.find(({ digest }) => digest === (filter.other ?? digest));
@@ -264,7 +264,7 @@ export class ClassWalls {
   /** All images of a class's list, by their places in it. */
   #all(ranked: RankedClass): Promise<readonly WallImage[]> {
     const { held, classIndex, standing } = ranked;
-    const name = `${held.name}/${held.generation}/${classIndex}`;
+    const name = `${held.name}/${standing.generation}/${classIndex}`;
     return this.#images.get(name, 1, () =>
       imagesAt(
         ranked,

@@ -98,7 +98,7 @@ async function append(
     const what = "class" in one ? `${one.verdict} ${one.class}` : one.verdict;
     console.logAction(`${by ?? console.author}: label ${what} ${one.sha256}`);
   }
-  await console.held.refresh();
+  console.held.refresh();
   const now = await console.said.all();
   return {
     labelled: sha256.length,

@@ -76,7 +76,7 @@ export const publish = answering(
         nowMs: console.nowMs,
         newId: randomUUID,
       });
-      await console.held.refresh();
+      console.held.refresh();
       return { dataset: dataset.name, number: manifest.number, id: manifest.id, rows: manifest.totals.rows, outcome };
     } finally {
       publishing = null;

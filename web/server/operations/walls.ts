@@ -356,11 +356,10 @@ function pointOf({ k, p, temperature, rows, images, classes, full, cutoff, overl
 }
 
 function exact(answer: SettingAnswer, held: HeldSelection): Omit<Answer, "newest"> {
-  const archived = held.frontier.reduce((sum, { origin, end }) => sum + end - origin, 0);
   return {
     ...answer,
     exact: true,
-    why: `exact from ${answer.from} of ${counted(archived, "archived record")}`,
+    why: `exact from ${answer.from} of ${counted(held.records, "archived record")}`,
   };
 }
 
