@@ -3,9 +3,9 @@ import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { counted } from "../../schemas/counted.js";
 import { configSchema, settingsSchema, withNames, type Config } from "../../schemas/config.js";
 import { DEFAULT_P, type Dataset } from "../../schemas/dataset.js";
-import { DECLARED_MEMBERS, type StreamSettings } from "../../schemas/declaration.js";
 import { messageOf, SluiceError, codeOf } from "../../schemas/errors.js";
 import { withAwsDefaults } from "./aws-environment.js";
+import { dropDeclared, isDeclared, treeOf, unnamedDataset, type DeclaredSettings } from "./declared-settings.js";
 import { environmentOverrides, type Override, type UnknownSetting } from "./override.js";
 import { problemText, settingProblems, type PlacedProblem, type SettingProblem } from "./problem.js";
 import { assign, dropEmptyMappings, isMapping, laidOver, unshared } from "./setting-layers.js";
@@ -23,13 +23,6 @@ export interface ConfigRequest {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** From flags; they win over the environment, which wins over the file */
   readonly flags: readonly (Override | UnknownSetting)[];
-}
-
-/** What a store remembers of the stream, as far as settings go. */
-export interface DeclaredSettings {
-  readonly stream: string;
-  readonly settings: StreamSettings | null;
-  readonly datasets: readonly { readonly dataset: Dataset }[];
 }
 
 /** Where settings come from that may be declared, in rising precedence; what is declared lies below all of them. */
@@ -158,7 +151,7 @@ export class GivenSettings {
     const root = unshared(values) as Record<string, unknown>;
     if (!layers.file && declared?.settings != null) dropDeclared(root);
     const known = new Map((declared?.datasets ?? []).map(({ dataset }) => [dataset.name, dataset]));
-    const listed = this.#listedDatasets(root, layers, [...known.keys()]);
+    const listed = this.#listedDatasets(root, layers, [...known.keys()], unnamedDataset(declared));
     root["datasets"] = listed;
     const problems: PlacedProblem[] = this.#unknown.map(({ from, message }) => elsewhere(from, "", message));
     const counted = [
@@ -193,7 +186,7 @@ export class GivenSettings {
   }
 
   /** The file's datasets first, as a flag's number counts them, then those that only the store knows. */
-  #listedDatasets(root: Record<string, unknown>, layers: Layers, known: readonly string[]): unknown {
+  #listedDatasets(root: Record<string, unknown>, layers: Layers, known: readonly string[], unnamed: string): unknown {
     const own = root["datasets"];
     if (own !== undefined && !Array.isArray(own)) return own;
     // A name that comes from outside makes a list of its own.
@@ -205,7 +198,7 @@ export class GivenSettings {
     const names = new Set(first.map((entry) => (isMapping(entry) ? entry["name"] : null)));
     const rest = known.filter((name) => !names.has(name) && !(own === undefined && isNamed)).map((name) => ({ name }));
     const all = [...entries, ...rest];
-    return all.length > 0 || own !== undefined ? all : [{ name: "default" }];
+    return all.length > 0 || own !== undefined ? all : [{ name: unnamed }];
   }
 
   #validated(
@@ -279,34 +272,6 @@ export class GivenSettings {
       ...position,
     };
   }
-}
-
-/** Whether a setting is one that the store remembers, where it remembers anything of the stream. */
-function isDeclared(path: Override["path"], declared: DeclaredSettings | null): boolean {
-  const [first, second] = path;
-  if (first === "datasets") return declared !== null;
-  if (declared?.settings == null) return false;
-  if (first === "decode" || first === "archive") {
-    return second === undefined || DECLARED_MEMBERS[first].includes(String(second));
-  }
-  return ["teacher", "bytes", "retainBytes", "maxFutureSkewMs"].includes(String(first));
-}
-
-function dropDeclared(root: Record<string, unknown>): void {
-  for (const name of ["teacher", "bytes", "retainBytes", "maxFutureSkewMs"]) Reflect.deleteProperty(root, name);
-  for (const group of ["decode", "archive"] as const) {
-    const members = root[group];
-    if (!isMapping(members)) continue;
-    for (const name of DECLARED_MEMBERS[group]) Reflect.deleteProperty(members, name);
-  }
-}
-
-/** What is declared of a stream, as sluice.yaml would say it. */
-function treeOf(settings: StreamSettings | null): Record<string, unknown> {
-  if (settings === null) return {};
-  const { teacher, decode, archive, bytes, retainBytes, maxFutureSkewMs } = settings;
-  const tree = { decode, archive, bytes, retainBytes, maxFutureSkewMs };
-  return teacher === null ? tree : { ...tree, teacher: teacher.path };
 }
 
 /** What is declared at a place below a dataset, for a setting that is changed in part. */

@@ -44,8 +44,10 @@ const MOST_STARTS = 1024;
 export function openScoreIndex({ store, tables, config }: Workspace, card: ModelCard): LocalScoreIndex {
   const teacher = teacherDigest(card);
   const topM = Math.min(config.archive.topM, card.labels.length);
-  const table = tables.table(`scores-${teacher.slice(0, 32)}-${topM}`);
-  return new LocalScoreIndex(store, table, { teacher, stream: config.stream, topM }, tables.table("packs"));
+  const { stream } = config;
+  // A place is one of a stream: a folder may have several, and each its own table.
+  const table = tables.table(`scores-${teacher.slice(0, 32)}-${topM}-${stream}`);
+  return new LocalScoreIndex(store, table, { teacher, stream, topM }, tables.table("packs"));
 }
 
 export interface ScoreIndexOptions {

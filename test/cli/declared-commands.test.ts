@@ -355,12 +355,31 @@ test("a folder whose one stream has another name than the default is told of it 
   assert.deepEqual([(await place.ingest()).counts.scored, (await place.ingest()).declared], [0, []]);
 });
 
+test("a second stream of a store has a dataset called as itself, unless one is named", async (t) => {
+  const place = await CommandFolder.make({}, t);
+  await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
+  const second = await place.ingest("--teacher", "teacher", "--set", "stream=more", "--set", "datasets.0.select.k=3");
+  assert.deepEqual(
+    second.published.map(({ dataset }) => dataset),
+    ["more"],
+  );
+  const again = await place.ingest("--set", "stream=more");
+  assert.deepEqual([again.counts.scored, again.declared], [0, []]);
+  const listed = await place.json<{ datasets: { name: string }[] }>("datasets", "list", "--set", "stream=more");
+  assert.deepEqual(
+    listed.datasets.map(({ name }) => name),
+    ["more"],
+  );
+});
+
 test("a dataset of another stream is not taken over, and commands that read leave no new object", async (t) => {
   const place = await CommandFolder.make({ broken: 1 }, t);
   await place.ingest("--teacher", "teacher", "--k", "2", "--p", "1");
   const before = await place.objects();
   refused(
-    await place.sluice("ingest", "pictures", "--teacher", "teacher", "--set", "stream=more"),
+    await place.sluice(
+      ...["ingest", "pictures", "--teacher", "teacher", "--set", "stream=more", "--set", "datasets.0.name=default"],
+    ),
     /E_DATASET_CONFLICT: Expected a dataset over stream "more", found that "default" is declared over stream "images"/,
   );
   await appendFile(join(place.path, "sluice.yaml"), "datasets: [{ name: default, select: { k: 9 } }]\n");
