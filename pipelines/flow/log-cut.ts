@@ -11,7 +11,7 @@ import { keys } from "../../schemas/keys.js";
 import type { Rejected } from "../../schemas/segment.js";
 
 export interface CutLogOptions {
-  readonly log: EmbeddedLog;
+  readonly log: Pick<EmbeddedLog, "ends" | "offsetsAt" | "offsetsWithin" | "truncate" | "forgetSpared">;
   readonly store: Store;
   readonly stream: string;
   /** Digest of the teacher that scores here, whether it is the declared one or not */
@@ -28,7 +28,7 @@ export interface CutLogOptions {
 export class LogCut {
   readonly #options: CutLogOptions;
   readonly #archives = new Map<string, ArchiveReader>();
-  /** By chain, a boundary up to which its headers have been looked at for quarantined records */
+  /** By chain, a boundary up to which its headers were looked at for quarantined records; those below it are spared, or taken up again */
   readonly #looked = new Map<string, number>();
   /** By chain, where it ended when it was looked at last */
   readonly #ends = new Map<string, number>();
@@ -52,6 +52,8 @@ export class LogCut {
       if (found.until <= start) continue;
       await log.truncate(stream, partition, { before: found.until, spare: found.rejected });
       await log.forgetSpared(stream, partition, [...found.retried]);
+      for (const { name, reader, end } of found.looks)
+        this.#looked.set(name, end <= found.until ? end : await reader.boundaryAtOrBelow(found.until));
       forgotten += found.until - start;
     }
     return forgotten;
@@ -119,14 +121,15 @@ export class LogCut {
     partition: number,
     start: number,
     until: number,
-  ): Promise<{ until: number; rejected: Set<number>; retried: Set<number> }> {
-    const found = { until, rejected: new Set<number>(), retried: new Set<number>() };
+  ): Promise<Quarantined> {
+    const found: Quarantined = { until, rejected: new Set(), retried: new Set(), looks: [] };
     for (const { digest, claims } of teachers) {
       for (const claim of claims) {
         if (claim.partition !== partition || claim.origin >= until || (claim.end ?? Infinity) <= start) continue;
         const reader = this.#reader(digest, claim);
         const name = keys.chain(reader.chain);
         let at = this.#looked.get(name) ?? (await reader.boundaryAtOrBelow(Math.max(start, claim.origin)));
+        this.#looked.set(name, at);
         const onGap = (gap: { readonly start: number }): void => {
           found.until = Math.min(found.until, gap.start);
         };
@@ -140,7 +143,7 @@ export class LogCut {
           for (const offset of header.retried) found.retried.add(offset);
           if (header.end <= found.until) at = header.end;
         }
-        this.#looked.set(name, at);
+        found.looks.push({ name, reader, end: at });
       }
     }
     for (const offset of found.retried) found.rejected.delete(offset);
@@ -153,6 +156,14 @@ interface TeacherClaims {
   readonly claims: readonly ChainClaim[];
   /** Its live chains are to have every record */
   readonly isLive: boolean;
+}
+
+interface Quarantined {
+  until: number;
+  readonly rejected: Set<number>;
+  readonly retried: Set<number>;
+  /** Of each chain, a boundary up to which its headers were looked at; it may lie behind `until`, which another chain's damage lowers */
+  readonly looks: { readonly name: string; readonly reader: ChainReader; readonly end: number }[];
 }
 
 /** A record that breaks the wire format is appended by its producer anew, never from the log. */

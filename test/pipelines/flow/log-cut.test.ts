@@ -9,8 +9,14 @@ import { retryQuarantined } from "../../../pipelines/quarantine/retry-quarantine
 import { planReplay } from "../../../pipelines/replay-plan.js";
 import { LogCut } from "../../../pipelines/flow/log-cut.js";
 import { loadTeacher } from "../../../connectors/engine/teacher/teacher-files.js";
+import { liveChain } from "../../../operators/archive/chain.js";
+import { readSegment, writeSegment } from "../../../operators/archive/segment-objects.js";
+import { saveCard } from "../../../operators/archive/teacher-registry.js";
+import { SluiceError } from "../../../schemas/errors.js";
 import { keys } from "../../../schemas/keys.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
+import { testCard } from "../../fixtures/archive.js";
+import { archivedStream } from "../../fixtures/archived-stream.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { writePictures } from "../../fixtures/pictures.js";
 import { runIngest, testConfig, type RunIngest } from "../../fixtures/run-ingest.js";
@@ -121,6 +127,66 @@ test("quarantined records outlive a cut for their retry, and go once they were t
   t.after(() => store.close());
   const offsets = (await collect(listQuarantine(store, place))).map(({ offset }) => offset);
   assert.deepEqual(offsets, [45, 46, 47]);
+});
+
+/** Sixty records in a log, of which one of two teachers refused one in eleven, in segments of ten; nobody has cut it. */
+async function refusing(t: Parameters<typeof temporaryFolder>[0]) {
+  const log = await openEmbeddedLog(await temporaryFolder(t), { exclusive: true, command: "test" });
+  t.after(() => log.close());
+  await log.ensureTopic("images", 1);
+  await log.append(
+    "images",
+    0,
+    Array.from({ length: 60 }, (_, at) => text(`${at}`)),
+  );
+  const { store, teacher, chains } = await archivedStream({ records: [60] });
+  // Looked at behind the first
+  let other = testCard(5, "another teacher");
+  for (let number = 0; teacherDigest(other) < teacher; number++) other = testCard(5, `another teacher ${number}`);
+  await saveCard(store, other);
+  const chain = await liveChain(store, { teacher: teacherDigest(other), stream: "images", partition: 0 }, 0);
+  for (let start = 0; start < 60; start += 10) {
+    const { header, batch } = await readSegment(store, chains[0]!, start);
+    await writeSegment(store, chain, { header: { ...header, teacher: chain.teacher, rejected: [] }, batch });
+  }
+  const options = { store, stream: "images", teacher, retention: EVERYTHING, nowMs: () => Date.now() + 1 };
+  const spared = async (): Promise<number[]> => {
+    const kept = await log.fetch("images", 0, [7, 18, 29, 40, 51]);
+    return kept.map(({ offset }) => offset);
+  };
+  return { log, store, other: chain, options, spared };
+}
+
+test("a cut that fails spares what was refused when it is tried again", async (t) => {
+  const { log, options, spared } = await refusing(t);
+  let fails = true;
+  const truncate: typeof log.truncate = async (...asked) => {
+    if (fails) throw new SluiceError("E_LOG_IO", "The disk is full.", { retryable: true });
+    await log.truncate(...asked);
+  };
+  const pick = {
+    ends: log.ends.bind(log),
+    offsetsAt: log.offsetsAt.bind(log),
+    offsetsWithin: log.offsetsWithin.bind(log),
+    forgetSpared: log.forgetSpared.bind(log),
+  };
+  const cut = new LogCut({ ...options, log: { ...pick, truncate } });
+  await assert.rejects(cut.cut(), { code: "E_LOG_IO" });
+  fails = false;
+  assert.equal(await cut.cut(), 60);
+  assert.deepEqual(await spared(), [7, 18, 29, 40, 51]);
+});
+
+test("what one teacher refused behind another's damage is spared once that is mended", async (t) => {
+  const { log, store, other, options, spared } = await refusing(t);
+  const key = keys.segment(other, 20);
+  const whole = await store.get(key);
+  await store.put(key, whole.subarray(0, whole.length / 2));
+  const cut = new LogCut({ ...options, log });
+  assert.equal(await cut.cut(), 20, "up to the damage");
+  await store.put(key, whole);
+  assert.equal(await cut.cut(), 40);
+  assert.deepEqual(await spared(), [7, 18, 29, 40, 51]);
 });
 
 test("a log that is cut as it grows stays within bounds on the disk", async (t) => {
