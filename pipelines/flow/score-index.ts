@@ -39,15 +39,15 @@ const MOST_STARTS = 1024;
 
 /**
  * Opens the index of one teacher's scores over a stream, in the workspace's local tables. Another `archive.topM` has a table of its own: rows
- * with fewer classes are not copied, and the image is scored again.
+ * with fewer classes are not copied, and the image is scored again. So has another stream: its offsets are others, and its packs are freed when
+ * it needs their images no more.
  */
 export function openScoreIndex({ store, tables, config }: Workspace, card: ModelCard): LocalScoreIndex {
   const teacher = teacherDigest(card);
   const topM = Math.min(config.archive.topM, card.labels.length);
   const { stream } = config;
-  // A place is one of a stream: a folder may have several, and each its own table.
   const table = tables.table(`scores-${teacher.slice(0, 32)}-${topM}-${stream}`);
-  return new LocalScoreIndex(store, table, { teacher, stream, topM }, tables.table("packs"));
+  return new LocalScoreIndex(store, table, { teacher, stream, topM }, tables.table(`packs-${stream}`));
 }
 
 export interface ScoreIndexOptions {
@@ -83,7 +83,7 @@ export class LocalScoreIndex implements ScoreIndex {
   /** By digest: what `look` has found last, and the pack that may have it */
   readonly #looked = new Map<string, { readonly scored: Scored; readonly pack: string | null }>();
 
-  /** `packs`: where each digest's bytes are kept, of all teachers; without it every image is stored where it is met */
+  /** `packs`: where the stream keeps each digest's bytes, of all teachers; without it every image is stored where it is met */
   constructor(store: Store, table: LocalTable, options: ScoreIndexOptions, packs?: LocalTable) {
     const { topM = 1, leftAtLeast = LEFT_AT_LEAST, ...archive } = options;
     this.#table = table;
