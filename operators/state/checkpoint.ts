@@ -260,13 +260,13 @@ async function readOrPass(
 
 /**
  * What the furthest readable checkpoint of any shard at or below `frontier` covers, and the panes it has: every shard's has
- * all. null where there is none.
+ * all. null where there is none. `lost`: what is declared lost of the archive, as it is now; see `readLostRanges`.
  */
 export async function newestCoverage(
   store: Store,
   parameters: string,
   frontier: Frontier,
-  lost: readonly LostRange[] = [],
+  lost: readonly LostRange[],
 ): Promise<{ readonly coverage: CoverageValue; readonly panes: readonly number[] } | null> {
   const newest = await newestShards(store, parameters, { frontier, lost }, new Set());
   const [first] = newest.toSorted((a, b) => new Coverage(b.coverage).records.in - new Coverage(a.coverage).records.in);

@@ -69,14 +69,15 @@ async function addChosen(store: Store, options: StateOptions, images: DigestSet)
   const { dataset, teacher, stream, card } = options;
   const archive = new ArchiveReader(store, { teacher, stream });
   const frontier = await archive.frontier();
-  const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream, card), frontier);
+  const lost = await archive.lostRanges();
+  const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream, card), frontier, lost);
   const spans: Span[] =
     dataset.window.kind === "global"
       ? [{ startMs: null, endMs: null }]
       : (newest?.panes ?? []).map((pane) => paneSpan(dataset.window, pane));
   let covered: Coverage | null = null;
   for (const span of newest === null ? [] : spans) {
-    const { topk, coverage } = await restoreSpan(store, options, span, frontier);
+    const { topk, coverage } = await restoreSpan(store, options, span, frontier, undefined, lost);
     covered = leastOf(covered, new Coverage(coverage.value));
     [...topk.counts()].forEach((_, index) => {
       addRows(topk.rows(index), images);

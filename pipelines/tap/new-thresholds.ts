@@ -1,5 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { currentFrontier } from "../../operators/archive/archive-reader.js";
+import { readLostRanges } from "../../operators/archive/lost-ranges.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { parametersDigest } from "../../operators/select/numbered-selection.js";
 import { newestSpan } from "../../operators/select/windows.js";
@@ -29,15 +30,16 @@ export async function* checkpointedThresholds(
   for (let isFirst = true; !signal.aborted; isFirst = false) {
     for (const [teacher, card] of await readCards(store)) {
       const frontier = await currentFrontier(store, { teacher, stream });
+      const lost = await readLostRanges(store, { teacher, stream });
       for (const dataset of config.datasets) {
-        const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream, card), frontier);
+        const newest = await newestCoverage(store, parametersDigest(dataset, teacher, stream, card), frontier, lost);
         const records = newest === null ? 0 : new Coverage(newest.coverage).records.in;
         const name = `${dataset.name}/${teacher}`;
         if (newest === null || seen.get(name) === records) continue;
         seen.set(name, records);
         if (isFirst && !fromStart) continue;
         const span = newestSpan(dataset.window, newest.coverage.lastMs ?? 0);
-        const { topk } = await restoreSpan(store, { dataset, teacher, stream, card }, span, frontier);
+        const { topk } = await restoreSpan(store, { dataset, teacher, stream, card }, span, frontier, undefined, lost);
         const counts = topk.counts();
         const classes = [...topk.thresholds].map((key, index) => classOf(card.labels, index, key, counts[index]!));
         const place = { teacher, dataset: dataset.name, windowMs: span.startMs, shard: 0, shards: 1 };

@@ -27,7 +27,7 @@ describe("top-K workers", { skip: (await cannotStart("kafka")) || (await cannotS
   async function checkpointed(site: KafkaSite): Promise<number> {
     const place = { teacher: site.teacher, stream: site.stream };
     const parameters = parametersDigest(datasetSchema.parse(DATASET), place.teacher, place.stream, { labels: [] });
-    const newest = await newestCoverage(site.store, parameters, await currentFrontier(site.store, place));
+    const newest = await newestCoverage(site.store, parameters, await currentFrontier(site.store, place), []);
     return newest === null ? 0 : new Coverage(newest.coverage).records.in;
   }
 
