@@ -1,6 +1,6 @@
 import type { Store } from "../connectors/store/store.js";
 import { cut } from "../operators/state/cut.js";
-import { readManifest } from "../operators/version/manifests.js";
+import { readManifest, redactionsOf } from "../operators/version/manifests.js";
 import { retirementOf } from "../operators/version/retirements.js";
 import { versionId } from "../operators/version/publish.js";
 import { cardNamed } from "../operators/archive/teacher-registry.js";
@@ -30,6 +30,8 @@ export interface Reproduction {
   readonly same: boolean;
   /** The first rows that differ, in the order (class, rank); none where the ids are the same */
   readonly differences: readonly RowDifference[];
+  /** Images that were erased from the version, of which the archive does not say any more what its conditions ask */
+  readonly erased: number;
 }
 
 /** Rows that differ, at most: the first says where to look, the rest how much of it there is */
@@ -53,7 +55,10 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
     same || retired !== null
       ? []
       : await firstDifferences(store, manifest, await cutAgain(options, manifest, card), DIFFERENCES);
-  return { manifest, id, same, differences };
+  const { licence, origin } = manifest.select.where ?? {};
+  const asksErased = licence !== undefined || origin !== undefined;
+  const redactions = same || !asksErased ? [] : await redactionsOf(store, manifest.dataset, manifest.number);
+  return { manifest, id, same, differences, erased: redactions.at(-1)?.erased.length ?? 0 };
 }
 
 async function cutAgain(options: ReproduceOptions, manifest: Manifest, card: ModelCard): Promise<Cut> {

@@ -2,13 +2,14 @@ import type { Reproduction } from "../../pipelines/reproduce.js";
 import { counted } from "../../schemas/counted.js";
 
 /** What became of a reproduction, as the members of a `--json` result. */
-export function reproducedObject({ manifest, id, same, differences }: Reproduction): object {
+export function reproducedObject({ manifest, id, same, differences, erased }: Reproduction): object {
   const { dataset, number, provenance } = manifest;
-  return { dataset, number, same, published: manifest.id, archive: id, incomplete: provenance.incomplete, differences };
+  const { incomplete } = provenance;
+  return { dataset, number, same, published: manifest.id, archive: id, incomplete, erased, differences };
 }
 
 /** The same for people. */
-export function reproducedText({ manifest, id, same, differences }: Reproduction): string {
+export function reproducedText({ manifest, id, same, differences, erased }: Reproduction): string {
   const { dataset, number, totals, provenance } = manifest;
   return [
     same
@@ -17,6 +18,11 @@ export function reproducedText({ manifest, id, same, differences }: Reproduction
     `  published  ${manifest.id}`,
     `  archive    ${id}`,
     ...(provenance.incomplete ? ["  incomplete: the gaps that it left out were left out again"] : []),
+    ...(erased === 0
+      ? []
+      : [
+          `  ${counted(erased, "image was", "images were")} erased from it: of them the archive has no licence and origin any more, on which its conditions are, so that they are not chosen again`,
+        ]),
     ...(same ? [] : differenceLines(differences)),
   ].join("\n");
 }

@@ -2,8 +2,9 @@ import { decayBonus } from "../../operators/select/ranking.js";
 import { randomRank } from "../../operators/select/random-rank.js";
 import { rowTest, type RowTest } from "../../operators/select/row-conditions.js";
 import type { Selection } from "../../schemas/dataset.js";
+import { ERASED_URI } from "../../schemas/erased.js";
 import type { Findings } from "./findings.js";
-import { conditionColumns, type ConditionFacts } from "./index-reader.js";
+import { conditionColumns, type ConditionFacts, type IndexColumns } from "./index-reader.js";
 
 /** A log-probability that went through a probability and back is as near as this, relative to what it is added to. */
 const NEARLY = 1e-9;
@@ -16,17 +17,21 @@ export class RowCheck {
   readonly #findings: Findings;
   readonly #floorKey: number;
   readonly #leavesOut: RowTest | null;
+  /** The same of an erased row, of which neither licence nor origin is known any more */
+  readonly #leavesOutErased: RowTest | null;
 
   constructor(select: Selection, findings: Findings) {
     this.#select = select;
     this.#findings = findings;
     this.#floorKey = select.floor > 0 ? Math.log(select.floor) : Number.NEGATIVE_INFINITY;
     this.#leavesOut = rowTest(select.where);
+    this.#leavesOutErased = rowTest(select.where && { ...select.where, licence: undefined, origin: undefined });
   }
 
   /** Every row meets the selection's conditions, those too that people placed. */
-  conditions(at: string, columns: ConditionFacts, row: number): void {
-    const condition = this.#leavesOut?.(conditionColumns(columns, row), 0) ?? null;
+  conditions(at: string, columns: ConditionFacts & Pick<IndexColumns, "uri">, row: number): void {
+    const leavesOut = columns.uri[row] === ERASED_URI ? this.#leavesOutErased : this.#leavesOut;
+    const condition = leavesOut?.(conditionColumns(columns, row), 0) ?? null;
     if (condition !== null) this.#findings.add(`${at}: ${condition}`, "what `select.where` asks for", "another value");
   }
 

@@ -168,3 +168,14 @@ async function text(path: string): Promise<string> {
   const { readFile } = await import("node:fs/promises");
   return readFile(path, "utf8");
 }
+
+test("an erased image, of which no licence is known any more, is no fault of a version that asks for licences; reproduce says why it differs", async () => {
+  const { rows } = await json<{ rows: { sha256: string }[] }>("audit", "latest", "--rows", "1");
+  const { where } = (await latest()).select;
+  assert.ok(where !== undefined);
+  assert.equal((await sluice("erase", rows[0]!.sha256, "--yes")).code, 0);
+  const verified = await sluice("versions", "verify", "latest");
+  assert.equal(verified.code, 0, verified.out + verified.err);
+  const { out } = await sluice("reproduce", "latest");
+  assert.match(out, /1 image was erased from it: of them the archive has no licence and origin any more/);
+});

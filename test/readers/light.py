@@ -51,8 +51,11 @@ def webdataset_rows(decoded):
     return expected.samples((int(row["cls"]), None, row["jpg"], None) for row in samples)
 
 
-def croissant_rows():
-    records = mlcroissant.Dataset(f"{folder}/croissant.json").records("rows")
+def croissant_rows(place):
+    found = mlcroissant.Dataset(f"{place}/croissant.json")
+    assert not found.metadata.ctx.issues.errors, found.metadata.ctx.issues.report()
+    assert str(found.metadata.ctx.conforms_to.value).endswith("croissant/1.1"), found.metadata.ctx.conforms_to
+    records = found.records("rows")
     return expected.index({name.removeprefix("rows/"): value for name, value in row.items()} for row in records)
 
 
@@ -82,7 +85,7 @@ beside = os.path.dirname(expected_path)
 check("pyarrow, the API's rows as an Arrow stream", lambda: expected.index(pyarrow.ipc.open_stream(open(f"{beside}/rows.arrow", "rb")).read_all().to_pylist()))
 check("DuckDB, the API's rows as Parquet", lambda: expected.index(duckdb.sql(f"FROM '{beside}/rows.parquet'").pl().to_dicts()))
 check("pyarrow, as a dataset", lambda: expected.index(pyarrow.dataset.dataset(f"{folder}/index").to_table().to_pylist()))
-check(f"mlcroissant {version('mlcroissant')}", croissant_rows)
+check(f"mlcroissant {version('mlcroissant')}", lambda: croissant_rows(folder))
 exports = f"{beside}/exports"
 
 
@@ -96,6 +99,7 @@ def folder_rows():
 
 
 check("datasets, the export hf", lambda: rows_of_datasets(datasets.load_dataset(f"{exports}/hf", split="train")))
+check("mlcroissant, the export hf", lambda: croissant_rows(f"{exports}/hf"))
 check("webdataset, the export webdataset", lambda: expected.samples((int(row["cls"]), None, row["jpg"], None) for row in webdataset.WebDataset(sorted(glob.glob(f"{exports}/webdataset/shards/*.tar")), shardshuffle=False, empty_check=False)))
 check("pandas, the export folder", folder_rows)
 check("pandas, the export csv", lambda: expected.index(pandas.read_csv(f"{exports}/csv/rows.csv", parse_dates=["event_time"]).to_dict("records")))

@@ -287,7 +287,7 @@ async function checkVersion(
   const isStanding = standing(readLabels(store.objects), provenance.labels, CARD.labels);
   const k = Number(dataset.select.k);
   const said = placedBy(readLabels(store.objects), provenance.labels, CARD.labels);
-  const placed = placedRows(segments, span, CLASSES, said);
+  const placed = placedRows(segments, span, dataset, CLASSES, said);
   const others = sortEverything(segments, dataset, span, Number.POSITIVE_INFINITY, CLASSES, (sha256, index) => {
     return isStanding(sha256, index) && said(sha256) !== index;
   });

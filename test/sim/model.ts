@@ -5,6 +5,7 @@ import type { Frontier } from "../../schemas/frontier.js";
 import type { LabelFrontier, LabelSegment } from "../../schemas/image-label.js";
 import type { ChainName } from "../../schemas/keys.js";
 import { packOfRow } from "../../schemas/pack.js";
+import type { Where } from "../../schemas/where.js";
 import { DIGEST_BYTES } from "../../schemas/scored-batch.js";
 import { classesLeft } from "../operators/version/selection-model.js";
 import { decodeSegment, type Segment, type SegmentHeader } from "../../schemas/segment.js";
@@ -19,6 +20,8 @@ export interface ArchivedRow {
   readonly bytes: number;
   /** Whole name */
   readonly pack: string | null;
+  readonly licence: string | null;
+  readonly origin: string | null;
   readonly retryOf: number;
   readonly classes: readonly number[];
   readonly keys: readonly number[];
@@ -87,6 +90,8 @@ export function plainSegment(key: string, { header, batch }: Segment): ArchivedS
     copied: batch.copied[row] === 1,
     bytes: batch.bytes[row]!,
     pack: wholeName(batch.pack.get(row), header),
+    licence: batch.licence.get(row),
+    origin: batch.origin.get(row),
     retryOf: Number(batch.retryOf[row]!),
     classes: [...batch.classes.subarray(row * topM, (row + 1) * topM)],
     keys: [...batch.keys.subarray(row * topM, (row + 1) * topM)],
@@ -168,24 +173,26 @@ export function placedBy(
 export function placedRows(
   segments: readonly ArchivedSegment[],
   span: Span,
+  { select }: Pick<Dataset, "select">,
   classCount: number,
   placed: (sha256: string) => number | null,
 ): PlacedRow[][] {
   return Array.from({ length: classCount }, (_, wanted) => {
     const found = new Map<string, PlacedRow>();
     for (const { rows } of segments) {
-      for (const { sha256, partition, offset, eventTimeMs, classes, keys } of rows) {
+      for (const row of rows) {
+        const { sha256, partition, offset, eventTimeMs, classes, keys } = row;
         const isIn =
           (span.startMs === null || eventTimeMs >= span.startMs) && (span.endMs === null || eventTimeMs < span.endMs);
-        if (!isIn || placed(sha256) !== wanted) continue;
+        if (!isIn || placed(sha256) !== wanted || !isAskedFor(row, select.where)) continue;
         const at = classes.indexOf(wanted);
-        const row = { sha256, key: at < 0 ? null : keys[at]!, partition, offset };
+        const placedRow = { sha256, key: at < 0 ? null : keys[at]!, partition, offset };
         const seen = found.get(sha256);
         const orderOf = ({ key, ...place }: PlacedRow): RankedRow => ({
           ...place,
           key: key ?? Number.NEGATIVE_INFINITY,
         });
-        if (seen === undefined || isEarlier(orderOf(row), orderOf(seen))) found.set(sha256, row);
+        if (seen === undefined || isEarlier(orderOf(placedRow), orderOf(seen))) found.set(sha256, placedRow);
       }
     }
     return [...found.values()].sort((a, b) => (a.sha256 < b.sha256 ? -1 : 1));
@@ -195,6 +202,17 @@ export function placedRows(
 /** A row that somebody placed: without a key where the teacher did not archive the class. */
 export interface PlacedRow extends Omit<RankedRow, "key"> {
   readonly key: number | null;
+}
+
+/** Whether a row has what is asked of licence and origin; the simulation asks for nothing else. */
+function isAskedFor(row: Pick<ArchivedRow, "licence" | "origin">, where: Where | undefined): boolean {
+  return (["licence", "origin"] as const).every((name) => {
+    const condition = where?.[name];
+    if (condition === undefined) return true;
+    const isOne = (list: readonly (string | null)[]): boolean =>
+      list.some((one) => one === row[name] || (one?.endsWith("*") === true && row[name]?.startsWith(one.slice(0, -1))));
+    return "not" in condition ? !isOne(condition.not) : isOne(condition);
+  });
 }
 
 /** Sorts everything of some segments that lies in the span: each class's best `most` that are `standing`. */
@@ -210,7 +228,8 @@ export function sortEverything(
   return Array.from({ length: classCount }, (_, wanted) => {
     const best = new Map<string, RankedRow>();
     for (const { rows } of segments) {
-      for (const { sha256, partition, offset, eventTimeMs, classes, keys } of rows) {
+      for (const { sha256, partition, offset, eventTimeMs, classes, keys, ...said } of rows) {
+        if (!isAskedFor(said, select.where)) continue;
         if (
           (span.startMs !== null && eventTimeMs < span.startMs) ||
           (span.endMs !== null && eventTimeMs >= span.endMs)

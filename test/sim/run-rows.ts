@@ -16,6 +16,8 @@ interface ParquetRow {
   readonly copied: number;
   readonly bytes: number;
   readonly pack: Uint8Array | null;
+  readonly licence: Uint8Array | null;
+  readonly origin: Uint8Array | null;
   readonly retry_of: bigint;
   readonly classes: readonly number[];
   readonly keys: readonly number[];
@@ -74,6 +76,10 @@ async function checkFiles(place: Place, reader: ChainReader, segments: readonly 
     world.violate("runs", `runs have a row of ${partition}/${offset}, which no segment had`);
 }
 
+function textOf(bytes: Uint8Array | null): string | null {
+  return bytes === null ? null : Buffer.from(bytes).toString();
+}
+
 /** The rows of one file by offset, as the model has them. */
 async function rowsOf(bytes: Uint8Array, chain: ChainName): Promise<Map<number, ArchivedRow>> {
   const rows = (await parquetReadObjects({ file: Uint8Array.from(bytes).buffer, utf8: false })) as ParquetRow[];
@@ -87,7 +93,9 @@ async function rowsOf(bytes: Uint8Array, chain: ChainName): Promise<Map<number, 
         eventTimeMs: row.event_time.getTime(),
         copied: row.copied === 1,
         bytes: row.bytes,
-        pack: wholeName(row.pack === null ? null : Buffer.from(row.pack).toString(), chain),
+        pack: wholeName(textOf(row.pack), chain),
+        licence: textOf(row.licence),
+        origin: textOf(row.origin),
         retryOf: Number(row.retry_of),
         classes: [...row.classes],
         keys: [...row.keys],

@@ -12,6 +12,8 @@ export interface Scenario {
   readonly records: number;
   /** With squalls, gc, erasures and messages that are lost as they are sent */
   readonly wild: boolean;
+  /** Records have licences and origins, of which datasets ask for some */
+  readonly conditioned: boolean;
   /** Images there are: fewer than records, so that many come again */
   readonly images: number;
   /** Scorers at work at the same time, each with partitions of its own */
@@ -53,8 +55,19 @@ export type Action =
 
 /** Seeds below have none of what came later to the simulation: those that are known to catch a bug stay what they were. */
 export const FIRST_WILD_SEED = 200;
+/** From here on datasets ask for licences and origins, and records have some. */
+export const FIRST_CONDITIONED_SEED = 2000;
 export const TOP_M = 4;
 export const MAX_SKEW_MS = 10_000;
+
+const LICENCES = [null, "CC0", "CC-BY", "all rights"];
+const ORIGINS = [null, "camera 1", "camera 2"];
+const CONDITIONS = [
+  { licence: ["CC*"] },
+  { licence: { not: ["all rights"] } },
+  { origin: [null, "camera 2"] },
+  { licence: [null, "CC0", "CC-BY"], origin: { not: ["camera 1"] } },
+];
 
 export function drawScenario(seed: number): Scenario {
   const random = new SeededRandom(seed, "scenario");
@@ -74,9 +87,12 @@ export function drawScenario(seed: number): Scenario {
     { any: [{ filled: 0.8 }, { elapsedMs: 4_000 }] },
     { all: [{ everyImages: 8 }, { elapsedMs: 1_000 }] },
   ];
+  const conditioned = seed >= FIRST_CONDITIONED_SEED;
+  const asking = new SeededRandom(seed, "conditions");
+  const asked = (): object => (conditioned ? { where: asking.pick(CONDITIONS) } : {});
   const datasets = [random.below(3), random.below(3)].slice(0, 1 + random.below(2)).map((window, index) => ({
     name: `d${index}`,
-    select: select(),
+    select: { ...select(), ...asked() },
     reserve: random.below(3),
     window: windows[window],
     allowedLatenessMs: random.pick([0, 700, 2_000]),
@@ -109,6 +125,7 @@ export function drawScenario(seed: number): Scenario {
     config,
     records,
     wild,
+    conditioned,
     images: Math.max(10, Math.floor(records * random.between(0.4, 1.2))),
     scorers: partitions > 1 && random.below(4) === 0 ? 2 : 1,
     faults: { errors: random.pick([0, 4, 10]), crashes: random.pick([0, 1, 4]), slow: random.pick([0, 3]) },
@@ -169,8 +186,9 @@ export function drawRecord(random: SeededRandom, scenario: Scenario, nowMs: numb
     uri: inline && random.below(2) === 0 ? `file:///sim/inline/${image}.png` : uriOf(image),
     bytes: inline ? imageOf(image) : null,
     eventTimeMs,
-    licence: null,
-    origin: null,
+    // Of an image one occurrence may meet what another one does not. Nothing is drawn for it: other seeds stay what they were.
+    licence: scenario.conditioned ? LICENCES[(image + eventTimeMs) % LICENCES.length]! : null,
+    origin: scenario.conditioned ? ORIGINS[(image + 2 * eventTimeMs) % ORIGINS.length]! : null,
     retryOf: null,
   });
   // A record that breaks the wire format costs itself only.

@@ -54,7 +54,7 @@ export function withoutErased<Row extends Pick<ArchivedRow, "sha256" | "bytes" |
   row: Row,
   { erased }: Pick<Place, "erased">,
 ): Row {
-  return erased.has(row.sha256) ? { ...row, bytes: BYTES.absent, pack: null } : row;
+  return erased.has(row.sha256) ? { ...row, bytes: BYTES.absent, pack: null, licence: null, origin: null } : row;
 }
 
 /** What a refused record says of itself that was never read: its digest is not known, and its reason may name its uri. */
