@@ -57,6 +57,7 @@ export async function planIngest(options: IngestPlanOptions): Promise<IngestPlan
         allow: ALL_ALLOWED,
         observer: watch,
       });
+      watch.end();
       if (stop.aborted) throw new SluiceError("E_CANCELLED", "Stopped on request: nothing was archived or published.");
       if (result.counts.scored === 0) {
         throw new SluiceError(
@@ -123,12 +124,19 @@ class Watch implements Observer {
   readonly batches: { readonly images: number; readonly atMs: number }[] = [];
   publishMs = 0;
   versionRows = 0;
-  beganMs: number;
+  readonly beganMs: number;
   readonly #nowMs: () => number;
+  #endedMs: number;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
     this.beganMs = nowMs();
+    this.#endedMs = this.beganMs;
+  }
+
+  /** The ingest of the sample has come to its end. */
+  end(): void {
+    this.#endedMs = this.#nowMs();
   }
 
   take(event: Observed): void {
@@ -143,9 +151,18 @@ class Watch implements Observer {
     // Gauges are for those who ask for metrics.
   }
 
+  /** What passed that neither the rate nor publishing tells of, ms: the beginning and the end of a run. */
+  aroundMs(): number {
+    return Math.max(0, this.#endedMs - this.beganMs - this.publishMs - (this.#images() * 1000) / this.rate());
+  }
+
+  #images(): number {
+    return this.batches.reduce((sum, { images }) => sum + images, 0);
+  }
+
   /** Images a second behind the warm-up; over all of it where that is one batch. */
   rate(): number {
-    const total = this.batches.reduce((sum, { images }) => sum + images, 0);
+    const total = this.#images();
     let passed = 0;
     const from = this.batches.findIndex(({ images }) => (passed += images) >= total * WARM_UP);
     const last = this.batches.at(-1)!.atMs;
@@ -184,6 +201,7 @@ async function planOf(
   const moreRows = watch.versionRows === 0 ? 0 : rows / watch.versionRows;
   const publishS = (watch.publishMs / 1000) * Math.max(1, moreRows);
   const beginS = options.begunMs / 1000;
+  const aroundS = watch.aroundMs() / 1000;
   return {
     images,
     sample: {
@@ -192,7 +210,7 @@ async function planOf(
       tookS: (watch.batches.at(-1)!.atMs - watch.beganMs) / 1000,
     },
     imagesPerS,
-    time: { beginS, scoreS, publishS, totalS: beginS + scoreS + publishS },
+    time: { beginS, aroundS, scoreS, publishS, totalS: beginS + aroundS + scoreS + publishS },
     engineHours: (scoreS * stages.shares.score) / 3600,
     bytes: {
       scores: Math.round(scores * times),

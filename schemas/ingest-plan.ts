@@ -6,9 +6,11 @@ export interface IngestPlan {
   readonly sample: { readonly scored: number; readonly quarantined: number; readonly tookS: number };
   /** Images a second, as scoring goes once it has begun */
   readonly imagesPerS: number;
-  /** s: until scoring begins, scoring, making the versions, and all three */
+  /** s: until scoring begins, scoring, making the versions, and all of it */
   readonly time: {
     readonly beginS: number;
+    /** What a run takes beside all that, however many images there are: until batches fill and code is compiled, and at its end */
+    readonly aroundS: number;
     readonly scoreS: number;
     readonly publishS: number;
     readonly totalS: number;

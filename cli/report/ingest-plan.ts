@@ -12,7 +12,7 @@ export function planText(plan: IngestPlan, source: string): string {
   const seconds = (s: number): string => durationText(s * 1000);
   return [
     `Plan of ${source}: ${counted(images, "image")}, of which ${countText(sample.scored)} were scored${refused}. Nothing was archived or published.`,
-    `  time    ${seconds(time.totalS)}: ${seconds(time.beginS)} to begin, ${seconds(time.scoreS)} scoring (${imagesPerS.toPrecision(3)} a second), ${seconds(time.publishS)} publishing`,
+    `  time    ${seconds(time.totalS)}: ${seconds(time.beginS + time.aroundS)} to begin and to end, ${seconds(time.scoreS)} scoring (${imagesPerS.toPrecision(3)} a second), ${seconds(time.publishS)} publishing`,
     `  engine  ${engineHours.toPrecision(2)} h`,
     `  bytes   scores ${bytesText(bytes.scores)}, kept images ${bytesText(bytes.kept)}, versions ${bytesText(bytes.versions)}`,
     ...datasets.flatMap(datasetLines),
