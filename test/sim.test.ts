@@ -7,13 +7,14 @@ import { BUGS } from "./sim/bugs.js";
 import { drawScenario } from "./sim/scenario.js";
 import { simulate } from "./sim/simulate.js";
 
-/** Of them three with erasures, and one whose candidates topic is made anew between a look and a read */
-const CLEAN = [0, 1, 2, 3, 4, 5, 6, 7, 253, 279, 352, 1311];
+/** Of them three with erasures, one whose candidates topic is made anew between a look and a read, and one with conditions on rows */
+const CLEAN = [0, 1, 2, 3, 4, 5, 6, 7, 253, 279, 352, 1311, 2000];
 
-test("every invariant holds under twelve seeds, of both sides", async () => {
+test("every invariant holds under thirteen seeds, of both sides", async () => {
   const drawn = CLEAN.map((seed) => drawScenario(seed));
   assert.equal(new Set(drawn.map(({ side }) => side)).size, 2);
   assert.equal(drawn.filter(({ upkeep }) => upkeep.erasing > 0).length, 3);
+  assert.equal(drawn.filter(({ conditioned }) => conditioned).length, 1);
   for (const seed of CLEAN) {
     const { violation, lastLines } = await simulate(seed);
     assert.equal(violation, null, `seed ${seed}\n${lastLines.join("\n")}`);

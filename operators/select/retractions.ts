@@ -112,7 +112,7 @@ export class LabelledImages {
    */
   retractions(map: ClassMap, teacher: ClassNames): Retractions {
     const { members } = map;
-    const numbersOf = (named: Named): number[] => classesNamed(teacher, named.class, named.number);
+    const numbersOf = (named: Named): number[] => numbersNamed(named, map, teacher);
     const placed = new Map<number, Placed[]>();
     for (const [word, standings] of this.#images) {
       placed.set(
@@ -160,8 +160,8 @@ export class LabelledImages {
     const placements: Placement[] = [];
     for (const { sha256, only, not } of [...this.#images.values()].flat()) {
       if (only == null || sha256 === null) continue;
-      const others = new Set(not.flatMap((named) => classesNamed(teacher, named.class, named.number)));
-      const numbers = classesNamed(teacher, only.class, only.number).filter((number) => !others.has(number));
+      const others = new Set(not.flatMap((named) => numbersNamed(named, map, teacher)));
+      const numbers = numbersNamed(only, map, teacher).filter((number) => !others.has(number));
       const [index, ...more] = new Set(numbers.map((number) => map.classOf[number]!));
       if (index !== undefined && index >= 0 && more.length === 0) placements.push({ sha256, class: index });
     }
@@ -177,6 +177,12 @@ export class LabelledImages {
     this.#images.set(identity[0]!, [...near, made]);
     return made;
   }
+}
+
+/** The teacher's classes that a name means: its own or, where it has none of that name, those that a class of the version stands for. */
+export function numbersNamed(named: Named, { labels, members }: ClassMap, teacher: ClassNames): number[] {
+  const own = classesNamed(teacher, named.class, named.number);
+  return own.length > 0 ? own : [...(members[labels.indexOf(named.class)] ?? [])];
 }
 
 /** The first 128 bits of a digest as big-endian words. `sha256` is hexadecimal. */

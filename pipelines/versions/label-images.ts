@@ -3,6 +3,7 @@ import { labelIndex } from "../../operators/select/label-index.js";
 import { appendLabels, archivedLabels, labelFrontier, labelledImages } from "../../operators/archive/image-labels.js";
 import type { LabelledImages } from "../../operators/select/retractions.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
+import { readDeclarations } from "../../operators/version/declarations.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { imageLabelSchema, type ImageLabel } from "../../schemas/image-label.js";
 import type { Manifest } from "../../schemas/manifest.js";
@@ -112,12 +113,14 @@ export async function labelImages(
   labels: readonly ImageLabel[],
   { anyClass, topic, placeOf }: LabelImagesOptions,
 ): Promise<Labelled> {
-  const named = await withPresentNames(store, labels, anyClass, placeOf);
+  const merged = await mergedClasses(store, stream);
+  const named = await withPresentNames(store, labels, { anyClass, placeOf, merged });
   const standing = await labelledImages(store, stream, await labelFrontier(store, stream));
   refuseErased(standing, labels);
   if (topic !== null) {
     // Others may have said more on the topic than is archived: what stands is not known here.
-    if (named.length > 0) await sayOnTopic(topic, named, anyClass);
+    const hasMerged = named.some((label) => "class" in label && merged.has(label.class));
+    if (named.length > 0) await sayOnTopic(topic, named, anyClass || hasMerged);
     return { labelled: named.length, known: 0, place: null };
   }
   const fresh = named.filter((label) => {
@@ -150,11 +153,21 @@ export interface Labelled {
   readonly place: { readonly partition: number; readonly start: number; readonly end: number } | null;
 }
 
+/** Classes that every declared dataset of a stream makes of several of the teacher's, by the same name: a label may name one of them. */
+async function mergedClasses(store: Store, stream: string): Promise<ReadonlySet<string>> {
+  const { datasets } = await readDeclarations(store, stream);
+  const [first, ...others] = datasets.map(({ dataset }) => new Set(Object.keys(dataset.select.labels ?? {})));
+  return new Set([...(first ?? [])].filter((name) => others.every((names) => names.has(name))));
+}
+
 async function withPresentNames(
   store: Store,
   labels: readonly ImageLabel[],
-  anyClass: boolean,
-  placeOf: LabelImagesOptions["placeOf"],
+  {
+    anyClass,
+    placeOf,
+    merged,
+  }: Pick<LabelImagesOptions, "anyClass" | "placeOf"> & { readonly merged: ReadonlySet<string> },
 ): Promise<readonly ImageLabel[]> {
   const cards = [...(await readCards(store)).values()];
   const known = new Map<string, NamedClass>();
@@ -162,6 +175,7 @@ async function withPresentNames(
     try {
       return presentName(store.place, cards, label, anyClass);
     } catch (error) {
+      if (isSluiceError(error, "E_SELECTION") && merged.has(label.class)) return { class: label.class };
       if (placeOf === undefined || !isSluiceError(error, "E_SELECTION")) throw error;
       throw new SluiceError("E_SELECTION", `In ${placeOf(at)}: ${error.message}`, { ...error.context, cause: error });
     }

@@ -1,7 +1,7 @@
 import type { Store } from "../../connectors/store/store.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
 import { selectedClasses, type ClassMap } from "../../operators/select/class-map.js";
-import { classesNamed } from "../../operators/select/label-index.js";
+import { numbersNamed } from "../../operators/select/retractions.js";
 import { uniqueName, type ClassNames } from "../../schemas/class-names.js";
 import type { ImageLabel } from "../../schemas/image-label.js";
 import type { Manifest } from "../../schemas/manifest.js";
@@ -69,10 +69,7 @@ export class MeantClasses {
   }
 
   #isMeant(label: NamingLabel, classIndex: number): boolean {
-    const numbers = this.#numbersOf(label);
-    // Of what no teacher calls a class, the name alone tells.
-    if (numbers.length === 0) return label.class === this.#map.labels[classIndex];
-    return numbers.some((number) => this.#map.classOf[number] === classIndex);
+    return this.#numbersOf(label).some((number) => this.#map.classOf[number] === classIndex);
   }
 
   /** Whether all that a class stands for is said not to be it, or the class itself by its name. */
@@ -80,12 +77,10 @@ export class MeantClasses {
     const denied = new Set(labels.flatMap((label) => this.#numbersOf(label)));
     const members = this.#map.members[classIndex] ?? [];
     if (members.length > 0 && members.every((member) => denied.has(member))) return true;
-    const isNamed = (label: NamingLabel): boolean =>
-      label.class === this.#map.labels[classIndex] && (members.length > 1 || this.#numbersOf(label).length === 0);
-    return labels.some(isNamed);
+    return members.length > 1 && labels.some((label) => label.class === this.#map.labels[classIndex]);
   }
 
   #numbersOf(label: NamingLabel): number[] {
-    return classesNamed(this.#names, label.class, label.number);
+    return numbersNamed(label, this.#map, this.#names);
   }
 }

@@ -78,3 +78,51 @@ test("images that a tool names by their files are found by uri or name, or refus
   assert.equal(code, 2);
   assert.match(err, /task 1 of other\.json an image that was seen here, found "\/data\/upload\/1\/nobody\.jpg"/);
 });
+
+test("an audit of classes that stand for several of the teacher's can be filled in and read: right, and taken out", async (t) => {
+  const pairs =
+    "{ even: [class-0, class-2, class-4, class-6, class-8], odd: [class-1, class-3, class-5, class-7, class-9] }";
+  const datasets = `[{ name: halves, select: { k: 6, p: 1, labels: ${pairs} } }]`;
+  const halves = await CommandFolder.make({ images: 30, datasets }, t);
+  assert.equal((await halves.sluice("ingest", "pictures")).code, 0);
+  const { rows } = await halves.json<Audited>("audit", "latest", "--rows", "6", "--csv", "sample.csv");
+  const [head, ...lines] = (await readFile(join(halves.path, "sample.csv"), "utf8")).trim().split("\n");
+  const judged = lines.map((line, at) => line.replace(",,", at === 0 ? ",not," : ",is,"));
+  await writeFile(join(halves.path, "judged.csv"), [head, ...judged].join("\n"));
+  const said = await halves.sluice("label", "import", "judged.csv");
+  assert.match(said.out, /^6 images labelled/, said.err);
+  const audited = await halves.json<Audited>("audit", "latest", "--rows", "6");
+  assert.deepEqual([audited.precision!.right, audited.precision!.judged], [5, 6]);
+  assert.equal((await halves.sluice("rebuild")).code, 0);
+  const left = await halves.json<{
+    classes: { label: string; left: number; entered: number }[];
+    totals: { removed: number };
+  }>("versions", "diff", "1", "2");
+  assert.equal(left.totals.removed, 1, JSON.stringify(left));
+  assert.equal((await halves.sluice("versions", "verify", "latest")).code, 0);
+  assert.equal((await halves.sluice("reproduce", "latest")).code, 0);
+  assert.ok(rows.length === 6);
+});
+
+test("classes of one name are named by number in a sample's list, which is read again", async (t) => {
+  const place = await CommandFolder.make({ images: 30, datasets: "[{ name: flowers, select: { k: 5, p: 1 } }]" }, t);
+  const path = join(place.path, "teacher", "model-card.json");
+  const card = JSON.parse(await readFile(path, "utf8")) as object;
+  const labels = Array.from({ length: 10 }, (_, at) => (at < 6 ? "crane" : `bird ${at}`));
+  await writeFile(path, JSON.stringify({ ...card, labels }));
+  assert.equal((await place.sluice("ingest", "pictures")).code, 0);
+  const { rows } = await place.json<Audited>("audit", "latest", "--rows", "8", "--csv", "sample.csv");
+  assert.ok(
+    rows.some(({ class: label, named }) => label === "crane" && named.startsWith("#")),
+    JSON.stringify(rows),
+  );
+  const [head, ...lines] = (await readFile(join(place.path, "sample.csv"), "utf8")).trim().split("\n");
+  await writeFile(
+    join(place.path, "judged.csv"),
+    [head, ...lines.map((line) => line.replace(",,", ",is,"))].join("\n"),
+  );
+  const said = await place.sluice("label", "import", "judged.csv");
+  assert.match(said.out, /^8 images labelled/, said.err);
+  const { precision } = await place.json<Audited>("audit", "latest", "--rows", "8");
+  assert.deepEqual([precision!.right, precision!.judged], [8, 8]);
+});
