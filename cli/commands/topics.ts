@@ -82,7 +82,7 @@ function declareAdopt(command: Command, invocation: () => Invocation): void {
       try {
         const log = await openKafka(kafka);
         try {
-          await assertStreamStore({ log, topic: kafka.topics.store, stream, store });
+          await assertStreamStore({ log, kafka, stream, store });
           const adopted = await adoptTopics({ log, place: { stream, kafka }, store, dryRun });
           run.result(adopted.flatMap((one) => adoptedText(one, dryRun)).join("\n"), { dryRun, adopted });
         } finally {

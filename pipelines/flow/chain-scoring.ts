@@ -135,7 +135,9 @@ async function scoreAlong(
   const traced = TracedRecords.of(scoring.observer, { stream: config.stream, partition }, scoring.nowMs);
   const read: Assignment["read"] = traced === null ? untraced : (offset, how) => traced.noting(untraced(offset, how));
   // Another scorer may have had the partition since: this one goes on from what that one archived.
-  const isSameLog = (): Promise<void> => assertSameLog(log, scoring.store, config.stream);
+  const isSameLog = async (): Promise<void> => {
+    await assertSameLog(log, scoring.store, config.stream);
+  };
   await isSameLog();
   open.position = await index.catchUp(open.chain);
   await downstream.catchUp(open.chain, open.position.end, given);

@@ -2,6 +2,7 @@ import type { Log } from "../../connectors/log/log.js";
 import type { Store } from "../../connectors/store/store.js";
 import { assertStreamLog, type StreamLogQuestion } from "../../operators/archive/stream-log.js";
 import { SluiceError } from "../../schemas/errors.js";
+import type { LogIdentity } from "../../schemas/stream-log.js";
 import { furthestArchived } from "./furthest-archived.js";
 import { heldImages } from "./held-images.js";
 
@@ -10,10 +11,12 @@ import { heldImages } from "./held-images.js";
  * where the log is another one than the stream's, or ends before what any teacher has archived of it.
  */
 export async function assertContinues(log: Log, store: Store, stream: string): Promise<void> {
-  await assertSameLog(log, store, stream, { always: true });
+  const { id } = await assertSameLog(log, store, stream, { always: true });
   const ends = await log.ends(stream);
   for (const [partition, chainEnd] of await furthestArchived(store, stream))
-    await assertReaches(log, { stream, partition, chainEnd }, ends[partition]?.end ?? 0);
+    // A topic loses no partition: the same one without it was made anew with fewer, and adopted so.
+    if (id === null || partition < ends.length)
+      await assertReaches(log, { stream, partition, chainEnd }, ends[partition]?.end ?? 0);
 }
 
 /** Throws E_LOG_RECREATED where the log is another one than a stream's; `always`: what it has is looked at, too. */
@@ -22,9 +25,10 @@ export async function assertSameLog(
   store: Store,
   stream: string,
   how: Pick<StreamLogQuestion, "always" | "onUntold"> = {},
-): Promise<void> {
+): Promise<LogIdentity> {
   const identity = await log.identity(stream);
   await assertStreamLog({ store, stream, log: identity, compare: () => heldImages(log, store, stream), ...how });
+  return identity;
 }
 
 /**

@@ -24,7 +24,7 @@ export async function checkStream(
   const found: Deviation[] = [];
   const fail = (topic: string, message: string): void => void found.push({ topic, state: "fail", message });
   if (store !== null && (await isThere(topics.store))) {
-    const fault = await streamStoreFault({ log, topic: topics.store, stream, store });
+    const fault = await streamStoreFault({ log, kafka, stream, store });
     if (fault !== null) fail(topics.store, fault.message);
   }
   if (await isThere(stream)) {

@@ -6,6 +6,7 @@ import { canonicalJson } from "../../schemas/canonical.js";
 import { isSluiceError } from "../../schemas/errors.js";
 import { DIRECT_LABELS, topicLabels, type ImageLabel } from "../../schemas/image-label.js";
 import type { StoredRecord } from "../../schemas/image-record.js";
+import type { LogIdentity } from "../../schemas/stream-log.js";
 import { assertReaches } from "../flow/log-continues.js";
 import { decodeLabel } from "../../schemas/wire/labels.js";
 
@@ -18,19 +19,22 @@ export interface LabelsPlace {
 }
 
 /** Throws E_LOG_RECREATED where the labels topic is another one than a stream's labels were archived from. */
-export async function assertSameLabels(place: LabelsPlace): Promise<void> {
+export async function assertSameLabels(place: LabelsPlace): Promise<LogIdentity> {
   const { log, store, stream, topics } = place;
   const identity = await log.identity(topics.labels);
   await assertStreamLog({ store, stream, log: identity, of: "labels", compare: () => heldLabels(place), always: true });
+  return identity;
 }
 
 /** The same, and where it ends below what is archived of it. */
 export async function assertLabelsContinue(place: LabelsPlace): Promise<void> {
   const { log, store, stream, topics } = place;
-  await assertSameLabels(place);
+  const { id } = await assertSameLabels(place);
   const ends = await log.ends(topics.labels);
   for (const [partition, chainEnd] of await labelEnds(store, stream))
-    await assertReaches(log, { stream: topics.labels, partition, chainEnd }, ends[partition]?.end ?? 0);
+    // As of the images topic: adopted with fewer partitions
+    if (id === null || partition < ends.length)
+      await assertReaches(log, { stream: topics.labels, partition, chainEnd }, ends[partition]?.end ?? 0);
 }
 
 /** Of each partition of the topic, where its archived labels end. */

@@ -66,7 +66,7 @@ export async function openStreamKafka(
 ): Promise<KafkaLog> {
   const log = await openKafka(kafka, onRetry, how);
   try {
-    await assertStreamStore({ log, topic: kafka.topics.store, stream, store });
+    await assertStreamStore({ log, kafka, stream, store });
     return await countedAsArchived(log, { stream, kafka }, store);
   } catch (error) {
     await log.close();
