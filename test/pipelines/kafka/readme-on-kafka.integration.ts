@@ -4,7 +4,6 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { pythonWith } from "../../../bench/python-peers.js";
 import { startKafka } from "../../../deploy/local/kafka.js";
 import { startMinio } from "../../../deploy/local/minio.js";
 import { textOf } from "../../architecture/repository.js";
@@ -12,6 +11,7 @@ import { cannotStart } from "../../deploy/local/require-service.js";
 import { eventually, makePictures, Process } from "../../fixtures/killed-processes.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { pageExample } from "../../fixtures/page-example.js";
+import { pythonWith } from "../../fixtures/python-with.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 
 const MAIN = join(import.meta.dirname, "../../../cli/main.js");
@@ -53,14 +53,13 @@ test(
     assert.match(said.at(-1)!, /default +1 /);
 
     // And the program that the README leads to reads the version from the bucket.
-    const reasons: string[] = [];
-    const python = await pythonWith(["pyarrow==26.0.1"], (line) => reasons.push(line));
-    if (python === null) {
-      process.stderr.write(`\n*** NOT TESTED: the example in Python: ${reasons.join(" ")} ***\n\n`);
+    const found = await pythonWith("pyarrow", "26.0.1");
+    if ("reason" in found) {
+      process.stderr.write(`\n*** NOT TESTED: the example in Python: ${found.reason} ***\n\n`);
       return;
     }
     await writeFile(join(folder, "read-version.py"), await pageExample("read-version.py"));
-    const { stdout } = await promisify(execFile)(python, ["read-version.py"], { cwd: folder, env: environment });
+    const { stdout } = await promisify(execFile)(found.python, ["read-version.py"], { cwd: folder, env: environment });
     const [, id, rows, images] = /^version \d+, (\w{12}): (\d+) rows, (\d+) images$/m.exec(stdout) ?? [];
     const shown = JSON.parse(await sluice("versions show latest --json")) as { id: string; totals: { rows: number } };
     assert.equal(id, shown.id.slice(0, 12), stdout);

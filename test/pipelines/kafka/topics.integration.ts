@@ -7,14 +7,13 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import kafkajs from "kafkajs";
 import { openKafkaLog } from "../../../connectors/log/kafka/kafka-log.js";
-import { cachedFolder } from "../../../deploy/local/cache.js";
-import { missingPrograms } from "../../../deploy/local/command.js";
 import { startKafka, type LocalKafka } from "../../../deploy/local/kafka.js";
 import { decodeSegment } from "../../../schemas/segment.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
 import { picture } from "../../fixtures/make-images.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
 import { pageExample, withConsoleProducer } from "../../fixtures/page-example.js";
+import { pythonWith } from "../../fixtures/python-with.js";
 import { temporaryFolder } from "../../fixtures/temporary-folder.js";
 import { alterTopic } from "../../fixtures/topic-settings.js";
 
@@ -41,26 +40,6 @@ async function ran(
     const failed = error as Error & { code: unknown; stdout: string; stderr: string };
     if (typeof failed.code !== "number") throw error;
     return { code: failed.code, stdout: failed.stdout, stderr: failed.stderr };
-  }
-}
-
-/** A Python with kafka-python, or why there is none. */
-async function pythonWithKafka(): Promise<{ python: string } | { reason: string }> {
-  const missing = await missingPrograms(["python3"]);
-  if (missing.length > 0) return { reason: "python3 is not installed" };
-  try {
-    const folder = await cachedFolder(
-      `kafka-python-${KAFKA_PYTHON}`,
-      async (partial) => {
-        await execute("python3", ["-m", "venv", join(partial, "venv")]);
-        const pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", `kafka-python==${KAFKA_PYTHON}`];
-        await execute(join(partial, "venv/bin/python"), pip);
-      },
-      () => undefined,
-    );
-    return { python: join(folder, "venv/bin/python") };
-  } catch (error) {
-    return { reason: `kafka-python cannot be installed: ${(error as Error).message}` };
   }
 }
 
@@ -226,7 +205,7 @@ describe("topics on kafka", { skip: await cannotStart("kafka") }, () => {
     const said = await ran("sh", ["produce.sh", broker.address, "pictures", ...byConsole], path, folder);
     assert.equal(said.code, 0, said.stderr);
 
-    const python = await pythonWithKafka();
+    const python = await pythonWith("kafka-python", KAFKA_PYTHON);
     const byPython = await photographs(join(folder, "python"), [4, 5, 6, 7]);
     if ("reason" in python) process.stderr.write(`\n*** NOT TESTED: the example in Python: ${python.reason} ***\n\n`);
     else {
