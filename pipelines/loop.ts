@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import { loadTeacher } from "../connectors/engine/teacher/teacher-files.js";
 import type { SheetRenderer } from "../connectors/sheet/sheet.js";
 import type { Decoder } from "../connectors/decoder/decoder.js";
 import type { ImageOpener } from "../connectors/source/source.js";
@@ -6,7 +7,7 @@ import { getIfThere, type Store } from "../connectors/store/store.js";
 import type { Config } from "../schemas/config.js";
 import type { Dataset } from "../schemas/dataset.js";
 import type { DeclaredTeacher } from "../schemas/declaration.js";
-import { SluiceError } from "../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../schemas/errors.js";
 import { keys, loopPlace } from "../schemas/keys.js";
 import { decodeLoopStep, encodeLoopStep, type LoopStep, type LoopStepName } from "../schemas/loop-step.js";
 import type { ModelCard } from "../schemas/model-card.js";
@@ -17,11 +18,12 @@ import { bringIn, declarable } from "./teachers/bring-in.js";
 import { streamTeachers } from "./teachers/change-teacher.js";
 import { fetchModel, storedModel, storeEvaluation } from "./teachers/stored-models.js";
 import { evaluateModel, type GateRule } from "./training/evaluate-model.js";
+import { assertSameClasses } from "./training/class-places.js";
 import { readLabelledSet } from "./training/labelled-set.js";
 import type { ModelTrainer } from "./training/model-trainer.js";
 import { joinSaid } from "./training/said-set.js";
 import { assertTestApart } from "./training/test-images-apart.js";
-import { studentView } from "./training/train-student.js";
+import { studentView, type StudentInput } from "./training/train-student.js";
 import { trainOnce } from "./training/train-once.js";
 import { readManifest } from "./versions/versions.js";
 
@@ -36,8 +38,8 @@ export interface LoopOptions {
   readonly trainerFor: (view: Pick<ModelCard, "input">, folder: string) => ModelTrainer;
   readonly rule: GateRule;
   readonly seed: number;
-  /** What students see; by default what the version's teacher saw */
-  readonly input?: { readonly width: number; readonly height: number; readonly colour: "rgb" | "grey" } | undefined;
+  /** What students see */
+  readonly input?: StudentInput | undefined;
   readonly decoder: Decoder;
   readonly opener: ImageOpener;
   readonly sheets: SheetRenderer | null;
@@ -62,7 +64,7 @@ export interface Generation {
 
 /**
  * version -> pre-train -> fine-tune -> evaluate -> gate -> promote -> replay: the next generation of a dataset, or the one that was begun and
- * not finished. null where it would be trained from the very inputs of one that did not pass. Throws what its steps throw; the same call goes on from
+ * not finished. null where it would be trained from the very inputs of an earlier one. Throws what its steps throw; the same call goes on from
  * the step that failed.
  */
 export async function nextGeneration(options: LoopOptions): Promise<Generation | null> {
@@ -145,11 +147,21 @@ async function chooseVersion(options: LoopOptions, number: number): Promise<Omit
     newId,
   });
   const version = { dataset: dataset.name, number: manifest.number, id: manifest.id, teacher: stands.digest };
-  const before = number === 1 ? null : await readStep(store, dataset.name, number - 1, "version");
-  if (before?.id !== version.id) return version;
+  // What would stop the generation stops it before it is recorded: the version may be made anew then, and images labelled otherwise.
+  await assertTrainable(options, version);
+  const same = (await finishedGenerations(store, dataset.name)).filter((one) => one.version.id === version.id);
+  if (same.length === 0) return version;
   // The labelled images may be others than then: only the digest of all inputs tells.
-  const last = await readStep(store, dataset.name, number - 1, "model");
-  return last !== null && (await inputsOf(options, version)) === last.training ? null : version;
+  const training = await inputsOf(options, version);
+  return same.some((one) => one.model.training === training) ? null : version;
+}
+
+/** Throws E_TRAIN_OVERLAP where test images are trained on, E_TRAIN_DATA where a student would have other classes than its teacher. */
+async function assertTrainable(options: LoopOptions, version: Omit<LoopStep<"version">, "at">): Promise<void> {
+  const run = await studentRun(options, version);
+  await assertTestApart(run.test, { labelled: run.labelled, version: run.version });
+  const teacher = await loadTeacher(await teacherPath(options, version.teacher));
+  assertSameClasses(run.labelled.labels, teacher.card);
 }
 
 /** The digest of what a training of this version would be made from: a trainer that stops before it begins. */
@@ -206,7 +218,7 @@ async function trainStudent(
   version: LoopStep<"version">,
 ): Promise<Omit<LoopStep<"model">, "at">> {
   const run = await studentRun(options, version);
-  // Before hours of training, not behind them.
+  // Images may have been labelled since the version was chosen: before hours of training, not behind them.
   await assertTestApart(run.test, { labelled: run.labelled, version: run.version });
   const { folder, record, card } = await trainOnce(run);
   const { digest } = await declarable(options, folder, record);
@@ -253,8 +265,18 @@ async function settle(
   }
   const path = await modelFolder(options, model);
   const next: DeclaredTeacher = { path, digest: model, name };
-  await bringIn({ ...options, wait: true, by: "sluice loop" }, next);
-  return { promoted: true, teacher: model };
+  try {
+    await bringIn({ ...options, wait: true, over: version.teacher, by: "sluice loop" }, next);
+    return { promoted: true, teacher: model };
+  } catch (error) {
+    if (!isSluiceError(error, "E_TEACHER_CHANGE")) throw error;
+    const now = await streamTeachers(options.store, options.config.stream);
+    // Another change is under way: the same command goes on once that is over.
+    if (now.stands === null || now.next !== null) throw error;
+    // Somebody has taken it back, or put another teacher there meanwhile. The loop does not undo what a person did.
+    options.onNote(`${name} does not take over. ${error.message}`);
+    return { promoted: false, teacher: now.stands.digest };
+  }
 }
 
 function modelFolder({ store, config }: LoopOptions, digest: string): Promise<string> {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { Option } from "commander";
 import { SluiceError } from "../../schemas/errors.js";
+import type { Generation, LoopOptions } from "../../pipelines/loop.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { openDeclared } from "../declared-config.js";
 import { durationArgument } from "../duration-argument.js";
@@ -21,7 +22,7 @@ interface LoopFlags extends GateFlags, TrainerFlags {
   readonly fineTuneSteps?: number;
   readonly learningRate?: number;
   readonly side?: number;
-  readonly colour: "rgb" | "grey";
+  readonly colour?: "rgb" | "grey";
   readonly seed: number;
   readonly backend: string;
 }
@@ -47,7 +48,9 @@ export const declare: DeclareCommand = (command, invocation) => {
     .option("--fine-tune-steps <n>", "training steps on the labelled pictures", positiveNumber)
     .option("--learning-rate <rate>", "its peak while pre-training", positiveFraction)
     .option("--side <px>", "side of the square that students see; by default what the teacher sees", positiveNumber)
-    .addOption(new Option("--colour <kind>", "what they see, with --side").choices(["rgb", "grey"]).default("rgb"))
+    .addOption(
+      new Option("--colour <kind>", "what they see; by default what the teacher sees").choices(["rgb", "grey"]),
+    )
     .option("--seed <n>", "weights, order and movements of the pictures", wholeNumber, 1)
     .option("--backend <name>", "what to train on: node-gpu, node, wasm, cpu, or auto", "auto")
     .addHelpText(
@@ -62,7 +65,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const run = invocation();
       const at = (path: string): string => resolve(run.terminal.folder, path);
       const { nowMs } = run.terminal;
-      const { nextGeneration, finishedGenerations } = await import("../../pipelines/loop.js");
+      const { finishedGenerations } = await import("../../pipelines/loop.js");
       const { sleepUntil } = await import("../../pipelines/flow/sleep-until.js");
       const { studentTrainer } = await import("../../pipelines/training/student-trainer.js");
       const { publishingParts } = await import("../../pipelines/open/open-scoring.js");
@@ -86,7 +89,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             trainerFor,
             rule: gateRule(flags),
             seed: flags.seed,
-            input: side === undefined ? undefined : { width: side, height: side, colour },
+            input: { width: side, height: side, colour },
             ...publishingParts(config),
             onNote: note,
             onWarning: warn,
@@ -100,7 +103,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           let stuck: string | null = null;
           for (let made = 0; made < most && !stop.aborted;) {
             throwIfStopped(stop);
-            const generation = await nextGeneration(options);
+            const generation = await generationOf(options, flags.generations === undefined);
             if (generation !== null) {
               note(generationText(generation));
               made++;
@@ -120,8 +123,24 @@ export const declare: DeclareCommand = (command, invocation) => {
     });
 };
 
+/** The next generation. What runs for months gets over a store that is away for a while: `patient`. */
+async function generationOf(options: LoopOptions, patient: boolean): Promise<Generation | null> {
+  const { nextGeneration } = await import("../../pipelines/loop.js");
+  if (!patient) return nextGeneration(options);
+  const { keepRunning } = await import("../../pipelines/flow/keep-running.js");
+  let generation: Generation | null = null;
+  await keepRunning(
+    async () => {
+      generation = await nextGeneration(options);
+    },
+    { ...options, passes: ({ retryable }) => retryable },
+  );
+  throwIfStopped(options.signal);
+  return generation;
+}
+
 const NOTHING_NEW =
-  "Nothing new can be trained: the version, the labelled images and the settings are those of the generation before, which did not pass the gate. The teacher stays; new images, labels or other settings make another version.";
+  "Nothing new can be trained: the version, the labelled images and the settings are those of an earlier generation. The teacher stays; new images, labels or other settings make another version.";
 
 function throwIfStopped(stop: AbortSignal): void {
   if (stop.aborted) {

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Option } from "commander";
-import { SluiceError } from "../../schemas/errors.js";
+import { EXIT, SluiceError } from "../../schemas/errors.js";
+import type { PlannedArm } from "../../pipelines/study/run-study.js";
 import { exampleText, type DeclareCommand } from "../command.js";
 import { declaredOrGiven } from "../declared-config.js";
 import { positiveNumber, wholeNumber } from "../number-argument.js";
@@ -89,7 +90,7 @@ export const declare: DeclareCommand = (command, invocation) => {
       const summary = await import("../../pipelines/study/study-summary.js");
       const folder = flags.folder === undefined ? join(resolve(config.data), "studies") : at(flags.folder);
       const seeds = Array.from({ length: flags.seeds }, (_, index) => flags.firstSeed + index);
-      await longWork(run, async ({ onProgress, stop, note }) => {
+      await longWork(run, async ({ onProgress, stop, note, warn }) => {
         const opened = await openStudies({
           folder,
           config,
@@ -127,7 +128,11 @@ export const declare: DeclareCommand = (command, invocation) => {
         const onArm = (done: Parameters<typeof armText>[0]): void => {
           note(armText(done));
         };
-        const studies = await runStudies(world, plans, seeds, { signal: stop, nowMs, onArm });
+        const onFailed = ({ label, seed }: PlannedArm, { code, message }: SluiceError): void => {
+          run.exitCode = EXIT.failed;
+          warn(`${label}, seed ${seed}, could not be made: ${message}`, code);
+        };
+        const studies = await runStudies(world, plans, seeds, { signal: stop, nowMs, onArm, onFailed });
         const page = flags.report === undefined ? join(folder, `${name}.html`) : at(flags.report);
         const files: [path: string, text: string][] = [[page, studyPage(studies, opened.images)]];
         for (const study of studies)

@@ -17,7 +17,7 @@ interface TrainFlags {
   readonly seed: number;
   readonly backend: string;
   readonly side?: number;
-  readonly colour: "rgb" | "grey";
+  readonly colour?: "rgb" | "grey";
   readonly learningRate?: number;
 }
 
@@ -59,7 +59,7 @@ export const declare: DeclareCommand = (command, invocation) => {
           test: flags.test === undefined ? undefined : at(flags.test),
           out: at(flags.out),
           name: flags.name ?? basename(at(flags.out)),
-          input: { width: side, height: side, colour: flags.colour },
+          input: { width: side, height: side, colour: flags.colour ?? "rgb" },
           schedule: scheduleOf(flags.steps, flags.learningRate),
           seed: flags.seed,
           signal: stop,
@@ -143,8 +143,7 @@ export const declare: DeclareCommand = (command, invocation) => {
             test: flags.test === undefined ? undefined : at(flags.test),
             out: at(flags.out),
             name: flags.name ?? basename(at(flags.out)),
-            input:
-              flags.side === undefined ? undefined : { width: flags.side, height: flags.side, colour: flags.colour },
+            input: { width: flags.side, height: flags.side, colour: flags.colour },
             baseline: flags.baseline,
             baselineSchedule: scheduleOf(flags.baselineSteps, flags.learningRate),
             pretrain: scheduleOf(flags.pretrainSteps, flags.learningRate),
@@ -224,7 +223,12 @@ function declareTraining(command: Command): Command {
     .option("--test <folder>", "labelled pictures of the same form, to evaluate with; never trained on")
     .option("--name <name>", "the model's name; by default the folder's")
     .option("--side <px>", "side of the square that the model sees", positiveNumber)
-    .addOption(new Option("--colour <kind>", "what the model sees").choices(["rgb", "grey"]).default("rgb"))
+    .addOption(
+      new Option("--colour <kind>", "what the model sees; by default rgb, of a student what the teacher sees").choices([
+        "rgb",
+        "grey",
+      ]),
+    )
     .option(
       "--learning-rate <rate>",
       "its peak, where a new model is trained; lowered by itself where the loss runs away",

@@ -32,8 +32,10 @@ export function evaluatedText(evaluation: EvaluationRecord): string {
 }
 
 /** The comparison and the gate, in sentences; nothing where nothing was compared. */
-export function comparedText({ comparison, verdict, rule }: EvaluationRecord): string[] {
+export function comparedText({ comparison, verdict, rule, labels, model }: EvaluationRecord): string[] {
   if (comparison === null || verdict === null) return [];
+  const untested = labels.filter((_, at) => model.metrics.recall[at] === null);
+  const some = untested.slice(0, 5).join(", ");
   const { difference, interval, gained, lost, p } = comparison;
   const signed = (share: number): string => `${share > 0 ? "+" : ""}${(share * 100).toFixed(1)}`;
   const gate = `better with ${percent(rule.confidence, 0)} confidence, no class down by more than ${(rule.mostClassDrop * 100).toFixed(1)} points`;
@@ -42,6 +44,11 @@ export function comparedText({ comparison, verdict, rule }: EvaluationRecord): s
     `Paired: ${signed(difference)} points (${percent(interval.confidence, 0)} interval ${signed(interval.low)} to ${signed(interval.high)}); ` +
       `right where the teacher is wrong ${countText(gained)} times, wrong where it is right ${countText(lost)} times; exact McNemar p = ${p.toPrecision(2)}.`,
     verdict.passes ? `Gate passed: ${gate}.` : `Gate not passed (${gate}). ${verdict.reasons.join(" ")}`,
+    ...(untested.length === 0
+      ? []
+      : [
+          `Without a test image, so that nobody knows whether they fell: ${counted(untested.length, "class")} (${some}${untested.length > 5 ? " …" : ""}).`,
+        ]),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { canonicalJson, type Json } from "../../schemas/canonical.js";
 import type { ArmResult, ModelRecipe } from "../../schemas/study.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import type { Arm } from "./study-arms.js";
 import type { StudyName } from "./study-grids.js";
 import type { StudyWorld } from "./study-world.js";
@@ -60,14 +60,22 @@ export async function missingArms(world: StudyWorld, planned: readonly PlannedAr
   return missing;
 }
 
+export interface RunStudiesOptions {
+  readonly signal: AbortSignal;
+  readonly nowMs: () => number;
+  readonly onArm: (done: ArmDone) => void;
+  readonly onFailed: (arm: PlannedArm, error: SluiceError) => void;
+}
+
 /**
- * Makes what is not made yet, one after the other. Killed anywhere, the same call goes on, and comes to the same. Throws what arms throw, E_CANCELLED.
+ * Makes what is not made yet, one after the other. Killed anywhere, the same call goes on, and comes to the same. An arm that cannot be made is told of
+ * (`onFailed`), and the others go on: the next call tries it again. Throws E_CANCELLED, and what may succeed another time.
  */
 export async function runStudies(
   world: StudyWorld,
   plans: readonly StudyPlan[],
   seeds: readonly number[],
-  { signal, nowMs, onArm }: { signal: AbortSignal; nowMs: () => number; onArm: (done: ArmDone) => void },
+  { signal, nowMs, onArm, onFailed }: RunStudiesOptions,
 ): Promise<StudyResults[]> {
   const planned = plannedArms(plans, seeds);
   const missing = await missingArms(world, planned);
@@ -81,7 +89,14 @@ export async function runStudies(
         { cause: signal.reason },
       );
     }
-    const result = await world.result(arm.recipe, arm.seed);
+    let result: ArmResult;
+    try {
+      result = await world.result(arm.recipe, arm.seed);
+    } catch (error) {
+      if (!isSluiceError(error) || error.retryable || error.code === "E_CANCELLED") throw error;
+      onFailed(arm, error);
+      continue;
+    }
     const done = known + at + 1;
     const remainingMs = ((nowMs() - startedMs) / (at + 1)) * (missing.length - at - 1);
     onArm({ arm, done, total: planned.length, remainingMs, result });

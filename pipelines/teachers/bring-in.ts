@@ -5,8 +5,9 @@ import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import { orNull, SluiceError } from "../../schemas/errors.js";
 import type { TrainingRecord } from "../../schemas/model-record.js";
 import type { OnProgress } from "../../schemas/progress.js";
+import { Together } from "../flow/together.js";
 import { fetchedModelFolder, namedTeacher, openScoring } from "../open/open-scoring.js";
-import { openWorkspace } from "../open/workspace.js";
+import { openWorkspace, type Workspace } from "../open/workspace.js";
 import { announceTeacher, instateTeacher, named, streamTeachers, type ChangeBy } from "./change-teacher.js";
 import { fetchModel, storeModel } from "./stored-models.js";
 import { takeOver } from "./take-over.js";
@@ -19,6 +20,8 @@ export interface BringInOptions {
   readonly perS?: number | undefined;
   /** Where others score: wait until the teacher stands */
   readonly wait: boolean;
+  /** Digest of the teacher that the new one was found better than: another one is not replaced */
+  readonly over?: string | undefined;
   readonly by: string;
   readonly onNote: (line: string) => void;
   readonly onWarning: (line: string) => void;
@@ -49,17 +52,10 @@ export async function declarable(
 export async function bringIn(options: BringInOptions, next: DeclaredTeacher): Promise<"stands" | "announced"> {
   const { config, store, nowMs, signal } = options;
   const by: ChangeBy = { by: options.by, nowMs: nowMs() };
-  await announceTeacher(store, config.stream, next, by);
+  await announceTeacher(store, config.stream, next, { ...by, over: options.over });
   if ((await streamTeachers(store, config.stream)).next === null) return "stands";
-  const workspace = config.kafka === undefined ? await orNull(openWorkspace(config, options.by), "E_LOCKED") : null;
-  if (workspace === null) {
-    const who = config.kafka === undefined ? "the process that has the data folder" : "scorers that run";
-    options.onNote(`${who} will score what the log has with ${named(next)}, beside the teacher that stands`);
-    if (!options.wait) return "announced";
-    const others = { store, stream: config.stream, signal };
-    const teachers = await teachersOnceThey((now) => now.next?.digest !== next.digest, others);
-    return outcome(teachers?.stands?.digest === next.digest, signal, next);
-  }
+  const workspace = await workspaceOrTold(options, next);
+  if (typeof workspace === "string") return workspace;
   try {
     const teacher = await namedTeacher(config, next, store);
     const names = { store: workspace.store, renaming: "new" } as const;
@@ -69,8 +65,9 @@ export async function bringIn(options: BringInOptions, next: DeclaredTeacher): P
       names,
     });
     try {
-      const { log } = workspace;
-      const isThere = await takeOver({ ...options, workspace, log, scoring });
+      const isThere = await untilWithdrawn(options, next, (stop) =>
+        takeOver({ ...options, workspace, log: workspace.log, scoring, signal: stop }),
+      );
       const stands = isThere && (await instateTeacher(workspace.store, config.stream, next.digest, by));
       return outcome(stands, signal, next);
     } finally {
@@ -79,6 +76,55 @@ export async function bringIn(options: BringInOptions, next: DeclaredTeacher): P
   } finally {
     await workspace.close();
   }
+}
+
+/** How often the data folder is asked for again while another process has it, ms */
+const ASK_AGAIN_MS = 5000;
+
+/**
+ * The data folder, where this process is to score; else what came of those who do. A process that has the folder may follow no teachers, or end: the folder
+ * is asked for again.
+ */
+async function workspaceOrTold(
+  { config, store, by, wait, onNote, signal }: BringInOptions,
+  next: DeclaredTeacher,
+): Promise<Workspace | "stands" | "announced"> {
+  for (let asked = 0; ; asked++) {
+    const workspace = config.kafka === undefined ? await orNull(openWorkspace(config, by), "E_LOCKED") : null;
+    if (workspace !== null) return workspace;
+    if (asked === 0) {
+      const who = config.kafka === undefined ? "the process that has the data folder" : "scorers that run";
+      onNote(`${who} will score what the log has with ${named(next)}, beside the teacher that stands`);
+    }
+    if (!wait) return "announced";
+    const again = config.kafka === undefined ? [AbortSignal.timeout(ASK_AGAIN_MS)] : [];
+    const others = { store, stream: config.stream, signal: AbortSignal.any([signal, ...again]) };
+    const teachers = await teachersOnceThey((now) => now.next?.digest !== next.digest, others);
+    if (teachers !== null || signal.aborted) return outcome(teachers?.stands?.digest === next.digest, signal, next);
+  }
+}
+
+/** Work that ends where the teacher is taken back meanwhile. Returns what it comes to; false then. */
+async function untilWithdrawn(
+  { config, store, signal }: BringInOptions,
+  next: DeclaredTeacher,
+  work: (stop: AbortSignal) => Promise<boolean>,
+): Promise<boolean> {
+  const over = new AbortController();
+  const all = new Together(AbortSignal.any([signal, over.signal]));
+  const place = { store, stream: config.stream, signal: all.signal };
+  void all.begin(
+    teachersOnceThey((now) => now.next?.digest !== next.digest, place).then(() => {
+      over.abort();
+    }),
+  );
+  const worked = all.begin(
+    work(all.signal).finally(() => {
+      over.abort();
+    }),
+  );
+  await all.ended();
+  return worked;
 }
 
 function outcome(stands: boolean, signal: AbortSignal, next: DeclaredTeacher): "stands" {

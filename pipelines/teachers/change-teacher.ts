@@ -29,17 +29,25 @@ export async function streamTeachers(store: Store, stream: string): Promise<Stre
 
 /**
  * Says that a teacher is to follow the one that stands: from here on those who score do so with both. Said again it changes nothing.
- * Throws E_TEACHER_CHANGE where nothing stands yet, or another one is to follow.
+ * `over`: the digest of the teacher that it was found better than. Throws E_TEACHER_CHANGE where nothing stands yet, another one than `over` does, or
+ * another one is to follow.
  */
 export async function announceTeacher(
   store: Store,
   stream: string,
   next: DeclaredTeacher,
-  by: ChangeBy,
+  { over, ...by }: ChangeBy & { readonly over?: string | undefined },
 ): Promise<void> {
   await change(store, stream, by, (settings) => {
     if (settings.teacher?.digest === next.digest && settings.next === undefined) return null;
     if (settings.next?.digest === next.digest) return null;
+    if (over !== undefined && settings.teacher!.digest !== over) {
+      throw new SluiceError(
+        "E_TEACHER_CHANGE",
+        `Expected that teacher ${over.slice(0, 12)} stands, which ${named(next)} was compared with, found ${named(settings.teacher!)}. Compare it with that one (\`sluice teacher promote ${next.digest.slice(0, 12)} --test test/\`).`,
+        { stands: settings.teacher!.digest },
+      );
+    }
     if (settings.next !== undefined) {
       throw new SluiceError(
         "E_TEACHER_CHANGE",

@@ -7,6 +7,7 @@ import { teacherDigest } from "../../schemas/model-card.js";
 import type { EvaluationRecord } from "../../schemas/model-record.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { namedTeacher, pathOf, publishingParts } from "../open/open-scoring.js";
+import { judgeGate } from "../../operators/training/gate.js";
 import { evaluateModel, type GateRule } from "../training/evaluate-model.js";
 import { storedModel, storeEvaluation } from "./stored-models.js";
 
@@ -34,7 +35,8 @@ export async function promotionGate(options: PromotionGateOptions): Promise<Eval
   const { store, stands, force } = options;
   const digest = teacherDigest((await loadTeacher(options.model)).card);
   if (stands === null || stands.digest === digest) return null;
-  const evaluation = options.test === undefined ? await recorded(store, digest, stands) : await evaluated(options);
+  const evaluation =
+    options.test === undefined ? await recorded(store, digest, stands, options.rule) : await evaluated(options);
   if (force || evaluation?.verdict?.passes === true) return evaluation;
   throw new SluiceError(
     "E_TEACHER_CHANGE",
@@ -45,9 +47,18 @@ export async function promotionGate(options: PromotionGateOptions): Promise<Eval
   );
 }
 
-async function recorded(store: Store, digest: string, stands: DeclaredTeacher): Promise<EvaluationRecord | null> {
+/** What was found before, judged by the rule that is asked for now. */
+async function recorded(
+  store: Store,
+  digest: string,
+  stands: DeclaredTeacher,
+  rule: GateRule,
+): Promise<EvaluationRecord | null> {
   const evaluation = (await storedModel(store, digest))?.evaluation ?? null;
-  return evaluation?.teacher?.digest === stands.digest ? evaluation : null;
+  if (evaluation?.teacher?.digest !== stands.digest || evaluation.comparison === null) return null;
+  const { comparison, labels, model, teacher } = evaluation;
+  const { passes, reasons } = judgeGate({ comparison, labels, model: model.metrics, teacher: teacher.metrics }, rule);
+  return { ...evaluation, rule: { ...rule }, verdict: { passes, reasons: [...reasons] } };
 }
 
 async function evaluated(options: PromotionGateOptions): Promise<EvaluationRecord> {

@@ -101,9 +101,13 @@ function report({ onProgress, onNote }: TrainingJob, message: TrainingMessage): 
 /** Digests of the files that the command names: another program under the same name trains another model. */
 async function namedFiles({ command, folder }: CommandTrainerOptions): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
-  for (const word of new Set(command.split(/[\s"']+/))) {
+  // Of `--config=x.json` what stands behind the sign.
+  const words = command.split(/[\s"']+/).flatMap((word) => [word, word.slice(word.indexOf("=") + 1)]);
+  const [program] = words;
+  for (const word of new Set(words)) {
     const path = resolve(folder, word);
-    const found = word === "" || isAbsolute(word) ? null : await statIfThere(path);
+    // The program itself may be another build of the same on another machine.
+    const found = word === "" || (word === program && isAbsolute(word)) ? null : await statIfThere(path);
     if (found?.isFile() === true) files[word] = sha256Hex(await readFile(path));
   }
   return files;

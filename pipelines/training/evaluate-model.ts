@@ -13,7 +13,8 @@ import { teacherDigest, type ModelCard } from "../../schemas/model-card.js";
 import type { EvaluationRecord, ModelMetrics } from "../../schemas/model-record.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { NOTHING_SCORED } from "../train.js";
-import { countsOf, examplesOf, readLabelledSet, type LabelledSet } from "./labelled-set.js";
+import { classPlaces } from "./class-places.js";
+import { countsOf, examplesOf, onceEach, readLabelledSet, type LabelledSet } from "./labelled-set.js";
 import { scoreExamples } from "./score-examples.js";
 import { assertTestApart } from "./test-images-apart.js";
 
@@ -51,7 +52,7 @@ export async function evaluateModel(run: EvaluateRun): Promise<EvaluationRecord>
   const model = await loadTeacher(run.model);
   const teacher = run.against === undefined ? null : await loadTeacher(run.against);
   const { labels } = (teacher ?? model).card;
-  const test = await readLabelledSet(run.test, labels, run.decode.maxBytes);
+  const test = onceEach(await readLabelledSet(run.test, labels, run.decode.maxBytes));
   const { labelled: labelledPath, version } = run.trainedOn ?? {};
   const labelled =
     labelledPath === undefined ? undefined : await readLabelledSet(labelledPath, labels, run.decode.maxBytes);
@@ -139,7 +140,7 @@ async function scoreAll(
   phase: string,
 ): Promise<(Float32Array | null)[]> {
   const { card } = teacher;
-  const places = placesOf(card, labels);
+  const places = classPlaces(card, labels);
   const engine = await openEngine(teacher, { ...run.engine, workers: run.engine.workers ?? 1 });
   const logits: (Float32Array | null)[] = [];
   try {
@@ -151,17 +152,6 @@ async function scoreAll(
     await engine.close();
   }
   return logits;
-}
-
-/** Where a model has each of the classes. Throws E_TRAIN_DATA where they are not the same. */
-function placesOf(card: ModelCard, labels: readonly string[]): number[] {
-  const places = labels.map((label) => card.labels.indexOf(label));
-  if (card.labels.length === labels.length && !places.includes(-1)) return places;
-  const other = labels.find((_, at) => places[at] === -1) ?? card.labels.find((label) => !labels.includes(label));
-  throw new SluiceError(
-    "E_TRAIN_DATA",
-    `Expected models of the same ${labels.length} classes to compare, found ${card.labels.length} of model ${card.name}, such as ${other ?? card.labels[0]!} that only one of them has.`,
-  );
 }
 
 function gather(logits: readonly (Float32Array | null)[], rows: readonly number[], classes: number): Float32Array {

@@ -65,6 +65,23 @@ export function labelledSet(
   return { path, labels, images, skipped, digest: sha256Hex(`${lines.join("\n")}\n`) };
 }
 
+/** Each image once, however often the set has it: counted twice, it would make figures look surer than they are. Throws E_TRAIN_DATA for one of two classes. */
+export function onceEach(set: LabelledSet): LabelledSet {
+  const first = new Map<string, LabelledImage>();
+  for (const image of set.images) {
+    const before = first.get(image.sha256);
+    if (before === undefined) first.set(image.sha256, image);
+    else if (before.label !== image.label) {
+      throw new SluiceError(
+        "E_TRAIN_DATA",
+        `Expected one class for each test image of ${set.path}, found the same image as ${set.labels[before.label]!} (${before.uri}) and as ${set.labels[image.label]!} (${image.uri}). Keep the one that is right.`,
+        { sha256: image.sha256 },
+      );
+    }
+  }
+  return labelledSet(set.path, set.labels, [...first.values()], set.skipped);
+}
+
 /** Images of a set, for what reads examples. */
 export async function* examplesOf(images: readonly LabelledImage[]): AsyncGenerator<EncodedExample> {
   yield* images;

@@ -23,6 +23,13 @@ import { PRETRAINED_FOLDER, tfjsModelTrainer } from "./tfjs-model-trainer.js";
 import { fineTuneScheduleFor, MAX_TRAINING_BYTES, PRETRAIN_SCHEDULE, studentFor } from "./train-defaults.js";
 import { trainOnce } from "./train-once.js";
 
+/** What a student sees; what is left out is as the version's teacher saw it */
+export interface StudentInput {
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  readonly colour?: "rgb" | "grey" | undefined;
+}
+
 export interface TrainStudentRun {
   /** The built-in one; or another, which has its own configuration: then there is no baseline, and nothing is said of pre-training */
   readonly trainer: Trainer | ModelTrainer;
@@ -42,8 +49,8 @@ export interface TrainStudentRun {
   /** Where model and card go */
   readonly out: string;
   readonly name: string;
-  /** What the student sees (layout NHWC); by default what the version's teacher saw */
-  readonly input?: { readonly width: number; readonly height: number; readonly colour: "rgb" | "grey" } | undefined;
+  /** What the student sees (layout NHWC) */
+  readonly input?: StudentInput | undefined;
   readonly architecture?: Architecture | undefined;
   readonly pretrain?: Partial<Schedule> | undefined;
   readonly fineTune?: Partial<Schedule> | undefined;
@@ -154,14 +161,19 @@ export async function studentView(
   given: TrainStudentRun["input"],
 ): Promise<Pick<ModelCard, "input" | "resize" | "labels"> & { readonly teacher: ArchivedCard | undefined }> {
   const teacher = (await readCards(store)).get(manifest.teacher.digest);
+  const said = Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined));
   const { input, resize } = modelCardSchema.pick({ input: true, resize: true }).parse({
-    input: given ?? { ...inputOf(teacher, manifest), layout: "NHWC", fixedBatch: undefined },
+    input: { ...(isWhole(given) ? {} : inputOf(teacher, manifest)), ...said, layout: "NHWC", fixedBatch: undefined },
     resize: teacher?.resize ?? {},
   });
   // Of a version whose classes are the teacher's own, what they are called now.
   const labels =
     manifest.select.labels === undefined && teacher !== undefined ? [...teacher.labels] : versionLabels(manifest);
   return { input, resize, labels, teacher };
+}
+
+function isWhole(given: StudentInput | undefined): boolean {
+  return given?.width !== undefined && given.height !== undefined && given.colour !== undefined;
 }
 
 /** The trained student, as it was before fine-tuning, and the same on the labelled images alone. */

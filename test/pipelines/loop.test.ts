@@ -10,6 +10,12 @@ import { finishedGenerations, nextGeneration, type Generation, type LoopOptions 
 import { declare, readDeclarations } from "../../pipelines/open/declare.js";
 import { publishingParts } from "../../pipelines/open/open-scoring.js";
 import { openStore } from "../../pipelines/open/workspace.js";
+import {
+  announceTeacher,
+  instateTeacher,
+  streamTeachers,
+  withdrawTeacher,
+} from "../../pipelines/teachers/change-teacher.js";
 import { listTeachers } from "../../pipelines/teachers/list-teachers.js";
 import { tfjsModelTrainer } from "../../pipelines/training/tfjs-model-trainer.js";
 import { FINE_TUNE_SCHEDULE, PRETRAIN_SCHEDULE } from "../../pipelines/training/train-defaults.js";
@@ -214,7 +220,45 @@ describe("the loop", () => {
     });
     await assert.rejects(nextGeneration(options), (error) => isSluiceError(error, "E_TRAIN_OVERLAP"));
     assert.equal(steps, 0);
+    // Nothing is recorded that would hold the loop to it.
+    for await (const { key } of store.list("loops/")) assert.fail(key);
     await store.close();
+  });
+
+  test("does not undo what a person did meanwhile: another teacher that stands, a promotion that was taken back", async () => {
+    const store = await open("meddled");
+    const { stream } = config("meddled");
+    const by = { by: "test", nowMs: 2 };
+    const other = { path: "/elsewhere", digest: "ab".repeat(32), name: "by hand" };
+    const notes: string[] = [];
+    const options = optionsOf("meddled", store, { onNote: (line) => void notes.push(line) });
+    const first = await nextGeneration({
+      ...options,
+      onStep: async (_, step) => {
+        if (step !== "verdict") return;
+        await announceTeacher(store, stream, other, by);
+        await instateTeacher(store, stream, other.digest, by);
+      },
+    });
+    assert.equal(first!.verdict.passes, true);
+    assert.deepEqual([first!.outcome.promoted, first!.outcome.teacher], [false, other.digest]);
+    assert.match(notes.join("\n"), /does not take over\. Expected that teacher .* found by hand/);
+    assert.equal((await streamTeachers(store, stream)).stands!.digest, other.digest);
+    await store.close();
+
+    const again = await open("withdrawn");
+    let withdrawn: Promise<unknown> | null = null;
+    const taking = optionsOf("withdrawn", again, {
+      onProgress: ({ phase }) => {
+        if (phase === "replay") withdrawn ??= withdrawTeacher(again, stream, by);
+      },
+    });
+    const second = await nextGeneration(taking);
+    assert.notEqual(await withdrawn, null);
+    assert.deepEqual([second!.outcome.promoted, second!.outcome.teacher], [false, second!.version.teacher]);
+    assert.equal(await nextGeneration(taking), null, "the same student is not promoted again");
+    assert.equal((await streamTeachers(again, stream)).next, null);
+    await again.close();
   });
 });
 

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
-import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { messageOf, orNullNow, SluiceError } from "../../../schemas/errors.js";
 
 /** What a training command says on stdout: one JSON object a line, each member as it likes. */
@@ -34,8 +34,15 @@ export interface TrainingCommandOptions {
   readonly onStarted?: ((pid: number) => Promise<void>) | undefined;
 }
 
-/** Lines of the log that an error shows */
+/** Lines of the log that an error shows, and how much of each */
 const TAIL = 12;
+const TAIL_CHARACTERS = 300;
+/** A longer line is cut */
+const LINE_BYTES = 64 * 1024;
+/** What is said beyond this is not kept in the log: a program may run for days */
+const LOG_BYTES = 64 * 1024 * 1024;
+/** How long what a program has started may hold its output open once it has ended, ms */
+const DRAIN_MS = 2000;
 
 /**
  * Runs a training program to its end, in a process group of its own, so that all it started ends with it. Throws E_TRAIN_COMMAND where it
@@ -50,8 +57,7 @@ export async function runTrainingCommand(options: TrainingCommandOptions): Promi
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,
   });
-  const log = createWriteStream(options.logPath, { flags: "a" });
-  const tail: string[] = [];
+  const log = new TrainingLog(options.logPath);
   let heardMs = performance.now();
   let ending: "stopped" | "silent" | null = null;
   const end = (why: "stopped" | "silent"): void => {
@@ -72,26 +78,30 @@ export async function runTrainingCommand(options: TrainingCommandOptions): Promi
   const stop = (): void => {
     end("stopped");
   };
-  const closed = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  // Not `close`: something that it has left running may hold its output open for ever.
+  const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+  const closed = once(child, "close");
+  void closed.catch(() => undefined);
   try {
     const hear = (line: string, isMessage: boolean): void => {
       heardMs = performance.now();
       const message = isMessage ? messageIn(line) : null;
       if (message !== null) options.onMessage(message);
-      else keep(line, log, tail);
+      else log.keep(line);
     };
-    createInterface({ input: child.stdout }).on("line", (line) => {
+    onLines(child.stdout, (line) => {
       hear(line, true);
     });
-    createInterface({ input: child.stderr }).on("line", (line) => {
+    onLines(child.stderr, (line) => {
       hear(line, false);
     });
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop, { once: true });
     if (child.pid !== undefined) await options.onStarted?.(child.pid);
-    const [code, by] = await closed;
+    const [code, by] = await Promise.race([exited, log.failed]);
     if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
-    throwUnlessDone({ code, by, ending, tail, options });
+    await Promise.race([closed, new Promise((wake) => setTimeout(wake, DRAIN_MS).unref())]);
+    throwUnlessDone({ code, by, ending, tail: log.tail, options });
   } catch (error) {
     if (error instanceof SluiceError) throw error;
     throw new SluiceError(
@@ -105,6 +115,10 @@ export async function runTrainingCommand(options: TrainingCommandOptions): Promi
     clearInterval(watch);
     clearTimeout(killing);
     signal.removeEventListener("abort", stop);
+    // Whatever failed here: nothing of the program's goes on.
+    if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
+    child.stdout.destroy();
+    child.stderr.destroy();
     log.end();
   }
 }
@@ -174,10 +188,48 @@ function plain(found: Record<string, unknown>): TrainingMessage {
   };
 }
 
-function keep(line: string, log: WriteStream, tail: string[]): void {
-  log.write(`${line}\n`);
-  tail.push(line);
-  if (tail.length > TAIL) tail.shift();
+/** Gives each line of a stream, one that is too long cut into several. */
+function onLines(stream: Readable, take: (line: string) => void): void {
+  let held = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    const lines = (held + chunk).split("\n");
+    held = lines.pop()!;
+    lines.forEach(take);
+    if (held.length < LINE_BYTES) return;
+    take(held);
+    held = "";
+  });
+  stream.on("end", () => {
+    if (held !== "") take(held);
+  });
+}
+
+/** What a program says beside messages: the last lines here, all of them in a file, up to a bound. */
+class TrainingLog {
+  readonly tail: string[] = [];
+  /** Rejects where the file cannot be written */
+  readonly failed: Promise<never>;
+  readonly #file: WriteStream;
+  #sizeBytes = 0;
+
+  constructor(path: string) {
+    this.#file = createWriteStream(path, { flags: "a" });
+    this.failed = new Promise((_, reject) => this.#file.on("error", reject));
+    void this.failed.catch(() => undefined);
+  }
+
+  keep(line: string): void {
+    this.tail.push(line.slice(0, TAIL_CHARACTERS));
+    if (this.tail.length > TAIL) this.tail.shift();
+    if (this.#sizeBytes > LOG_BYTES) return;
+    this.#sizeBytes += line.length + 1;
+    this.#file.write(this.#sizeBytes > LOG_BYTES ? "[what follows is not kept]\n" : `${line}\n`);
+  }
+
+  end(): void {
+    this.#file.end();
+  }
 }
 
 /** To a process and all that it has started; nothing where all have ended. */

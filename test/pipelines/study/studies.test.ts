@@ -6,7 +6,13 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { makeQuickstartImages, type QuickstartImages } from "../../../examples/quickstart/make-images.js";
 import { openStudies, type OpenStudiesOptions } from "../../../pipelines/study/open-studies.js";
-import { runStudies, type ArmDone, type StudyPlan, type StudyResults } from "../../../pipelines/study/run-study.js";
+import {
+  runStudies,
+  type ArmDone,
+  type PlannedArm,
+  type StudyPlan,
+  type StudyResults,
+} from "../../../pipelines/study/run-study.js";
 import {
   bothPhases,
   fineTuned,
@@ -18,7 +24,7 @@ import {
 import { readIndex } from "../../../pipelines/versions/versions.js";
 import { readLabelledSet } from "../../../pipelines/training/labelled-set.js";
 import { configSchema } from "../../../schemas/config.js";
-import { isSluiceError } from "../../../schemas/errors.js";
+import { isSluiceError, type SluiceError } from "../../../schemas/errors.js";
 
 describe("studies", () => {
   let folder: string;
@@ -77,13 +83,16 @@ describe("studies", () => {
     );
 
   const signal = new AbortController().signal;
+  const onFailed = (_: PlannedArm, error: SluiceError): never => {
+    throw error;
+  };
   const run = async (name: string, seeds: readonly number[], change: Partial<OpenStudiesOptions> = {}) => {
     const { world, base } = await open(name, change);
     const made: ArmDone[] = [];
     const onArm = (done: ArmDone): void => {
       made.push(done);
     };
-    const studies = await runStudies(world, [twoK(base)], seeds, { signal, nowMs: Date.now, onArm });
+    const studies = await runStudies(world, [twoK(base)], seeds, { signal, nowMs: Date.now, onArm, onFailed });
     return { studies, made, world, base };
   };
 
@@ -125,9 +134,31 @@ describe("studies", () => {
       signal,
       nowMs: Date.now,
       onArm: ({ arm }) => made.push(arm.label),
+      onFailed,
     });
     assert.deepEqual(made, ["longer"]);
     assert.equal((await readdir(join(folder, "whole", "models"))).length, models + 1);
+  });
+
+  test("an arm that cannot be made is told of, and the others are made", async () => {
+    const { base, world } = await open("whole");
+    const empty = pretrained(base, { select: { k: 10, floor: 0.999999 } });
+    const longer = fineTuned(base, pretrained(base, { select: { k: 10 } }), { steps: 8 });
+    const arms = [
+      { label: "nobody is so sure", series: "a", x: 1, recipe: empty },
+      { label: "others", series: "a", x: 2, recipe: longer },
+    ];
+    const [made, failed]: [string[], string[]] = [[], []];
+    const studies = await runStudies(world, [planOf(base, arms)], [1], {
+      signal,
+      nowMs: Date.now,
+      onArm: ({ arm }) => made.push(arm.label),
+      onFailed: ({ label }, { code }) => failed.push(`${label}: ${code}`),
+    });
+    assert.deepEqual(made, ["others"]);
+    assert.match(failed.join(), /^nobody is so sure: E_/);
+    const results = studies[0]!.arms.filter(({ series }) => series === "a").map((arm) => arm.results[0] !== null);
+    assert.deepEqual(results, [false, true]);
   });
 
   test("no version has a test or a labelled image, though the unlabelled ones show them", async () => {

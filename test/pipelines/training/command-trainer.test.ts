@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { readFile, rm, writeFile, access } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, test, type TestContext } from "node:test";
@@ -8,7 +9,7 @@ import { commandModelTrainer } from "../../../pipelines/training/command-model-t
 import { readLabelledSet, type LabelledSet } from "../../../pipelines/training/labelled-set.js";
 import { trainOnce, unfinishedOf, type TrainOnceRun } from "../../../pipelines/training/train-once.js";
 import { engineSchema } from "../../../schemas/config.js";
-import { isSluiceError, orNull } from "../../../schemas/errors.js";
+import { isSluiceError, orNull, orNullNow } from "../../../schemas/errors.js";
 import type { ProgressEvent } from "../../../schemas/progress.js";
 import { ROOT } from "../../architecture/repository.js";
 import { writeSmallTeacher } from "../../fixtures/models.js";
@@ -92,7 +93,7 @@ describe("training by a command", () => {
 
   test("a program that is part of the inputs is told from another one by its content", async (t) => {
     const { folder } = await openSite(t);
-    const trainer = commandModelTrainer({
+    const settings = {
       command: "python train.py --fast",
       folder,
       configuration: {},
@@ -100,11 +101,18 @@ describe("training by a command", () => {
       environment: {},
       silentMs: 1,
       killAfterMs: 1,
-    });
+    };
+    const trainer = commandModelTrainer(settings);
     await writeFile(join(folder, "train.py"), "one");
     const one = await trainer.describe();
     await writeFile(join(folder, "train.py"), "two");
     assert.notDeepEqual(await trainer.describe(), one);
+    // Named by its whole path, or behind the sign of a setting, it is one of the files all the same; the interpreter is not.
+    const command = `${process.execPath} ${join(folder, "train.py")} --rule=./train.py`;
+    const named = (await commandModelTrainer({ ...settings, command }).describe()) as unknown as {
+      trainer: { files: Record<string, string> };
+    };
+    assert.deepEqual(Object.keys(named.trainer.files).sort(), ["./train.py", join(folder, "train.py")].sort());
   });
 
   test("one that dies, writes nothing, a model that does not load, or other labels: nothing replaces the model that is there", async (t) => {
@@ -138,6 +146,29 @@ describe("training by a command", () => {
       const work = join(unfinishedOf(join(folder, "student")), "work");
       await gone(Number(await readFile(join(work, "child"), "utf8")));
       if (mode === "stubborn") assert.equal(await readFile(join(work, "terms"), "utf8"), "term\n");
+    }
+  });
+
+  test("one that leaves something running, or writes without an end of line, is waited for no longer than it runs", async (t) => {
+    for (const mode of ["daemon", "flood"]) {
+      const { folder, run } = await openSite(t);
+      let child = 0;
+      const beganMs = performance.now();
+      const { card } = await trainOnce(
+        run(mode, {
+          // Before the work folder goes.
+          nowMs: () => {
+            child ||= Number(
+              orNullNow(() => readFileSync(join(unfinishedOf(join(folder, "student")), "work", "child")), "ENOENT") ??
+                0,
+            );
+            return Date.now();
+          },
+        }),
+      );
+      assert.equal(card.name, "by command");
+      assert.ok(performance.now() - beganMs < 25_000, "it ended while what it started still ran");
+      if (mode === "daemon") process.kill(child, "SIGKILL");
     }
   });
 
