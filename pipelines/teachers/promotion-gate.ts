@@ -2,13 +2,16 @@ import { loadTeacher } from "../../connectors/engine/teacher/teacher-files.js";
 import type { Store } from "../../connectors/store/store.js";
 import type { Config } from "../../schemas/config.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
-import { SluiceError } from "../../schemas/errors.js";
+import { orNull, SluiceError } from "../../schemas/errors.js";
+import type { Manifest } from "../../schemas/manifest.js";
 import { teacherDigest } from "../../schemas/model-card.js";
 import type { EvaluationRecord } from "../../schemas/model-record.js";
 import type { OnProgress } from "../../schemas/progress.js";
 import { namedTeacher, pathOf, publishingParts } from "../open/open-scoring.js";
 import { judgeGate } from "../../operators/training/gate.js";
 import { evaluateModel, type GateRule } from "../training/evaluate-model.js";
+import { trainedModel } from "../training/train-once.js";
+import { readManifest } from "../versions/versions.js";
 import { storedModel, storeEvaluation } from "./stored-models.js";
 
 export interface PromotionGateOptions {
@@ -36,7 +39,7 @@ export async function promotionGate(options: PromotionGateOptions): Promise<Eval
   const digest = teacherDigest((await loadTeacher(options.model)).card);
   if (stands === null || stands.digest === digest) return null;
   const evaluation =
-    options.test === undefined ? await recorded(store, digest, stands, options.rule) : await evaluated(options);
+    options.test === undefined ? await recorded(store, digest, stands, options.rule) : await evaluated(options, digest);
   if (force || evaluation?.verdict?.passes === true) return evaluation;
   throw new SluiceError(
     "E_TEACHER_CHANGE",
@@ -61,17 +64,29 @@ async function recorded(
   return { ...evaluation, rule: { ...rule }, verdict: { passes, reasons: [...reasons] } };
 }
 
-async function evaluated(options: PromotionGateOptions): Promise<EvaluationRecord> {
+async function evaluated(options: PromotionGateOptions, digest: string): Promise<EvaluationRecord> {
   const { config, store, stands, test, labelled } = options;
   const evaluation = await evaluateModel({
     ...options,
     against: pathOf(await namedTeacher(config, stands, store)),
     test: test!,
-    trainedOn: { labelled },
+    trainedOn: { labelled, version: await versionOf(options, digest) },
     engine: config.engine,
     decode: config.decode,
     decoder: publishingParts(config).decoder,
   });
   await storeEvaluation(store, evaluation);
   return evaluation;
+}
+
+/** The version that a student was pre-trained on, by the record of its training; undefined where it was on none, or that is gone. */
+async function versionOf(
+  { store, model }: PromotionGateOptions,
+  digest: string,
+): Promise<{ readonly store: Store; readonly manifest: Manifest } | undefined> {
+  const training = (await storedModel(store, digest))?.training ?? (await trainedModel(model))?.record ?? null;
+  const version = training?.inputs.version ?? null;
+  if (version === null || training?.versionNumber == null) return undefined;
+  const manifest = await orNull(readManifest(store, version.dataset, training.versionNumber), "E_VERSION_MISSING");
+  return manifest?.id === version.id ? { store, manifest } : undefined;
 }
