@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import type { Readable } from "node:stream";
-import { messageOf, orNullNow, SluiceError } from "../../../schemas/errors.js";
+import { awaitedLater, messageOf, orNullNow, SluiceError } from "../../../schemas/errors.js";
 
 /** What a training command says on stdout: one JSON object a line, each member as it likes. */
 export interface TrainingMessage {
@@ -80,8 +80,7 @@ export async function runTrainingCommand(options: TrainingCommandOptions): Promi
   };
   // Not `close`: something that it has left running may hold its output open for ever.
   const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
-  const closed = once(child, "close");
-  void closed.catch(() => undefined);
+  const closed = awaitedLater(once(child, "close"));
   try {
     const hear = (line: string, isMessage: boolean): void => {
       heardMs = performance.now();
@@ -215,8 +214,7 @@ class TrainingLog {
 
   constructor(path: string) {
     this.#file = createWriteStream(path, { flags: "a" });
-    this.failed = new Promise((_, reject) => this.#file.on("error", reject));
-    void this.failed.catch(() => undefined);
+    this.failed = awaitedLater(new Promise((_, reject) => this.#file.on("error", reject)));
   }
 
   keep(line: string): void {
