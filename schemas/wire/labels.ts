@@ -20,5 +20,12 @@ export function encodeLabel(label: ImageLabel, anyClass = false): LogRecord {
 
 /** Throws E_RECORD_SCHEMA. */
 export function decodeLabel(record: StoredRecord, place: RecordPlace): ImageLabel {
-  return readVersioned(record, place, "labels", { "1": (one) => opinionSchema.parse(jsonOf(one)) });
+  return readVersioned(record, place, "labels", { "1": (one) => opinionSchema.parse(inSmallLetters(jsonOf(one))) });
+}
+
+/** Digests in capitals do no harm, as in a file of `sluice label`. */
+function inSmallLetters(label: unknown): unknown {
+  if (typeof label !== "object" || label === null || !("sha256" in label)) return label;
+  const { sha256 } = label;
+  return typeof sha256 === "string" ? { ...label, sha256: sha256.toLowerCase() } : label;
 }

@@ -144,9 +144,10 @@ test("a class that no teacher has is refused as `sluice label` refuses it, in on
     { ...BROKEN, value: null },
     { ...BROKEN, value: Buffer.from(JSON.stringify({ ...labelOf(8), by: "é" }), "latin1") },
     { ...BROKEN, value: Buffer.from(JSON.stringify({ ...labelOf(9), colour: "red" })) },
+    { ...BROKEN, value: Buffer.from(JSON.stringify({ ...labelOf(10), sha256: "AB".repeat(32) })) },
   ]);
   await takeInAll(topic);
-  assert.deepEqual(await times(topic), [0, 1, 3]);
+  assert.deepEqual(await times(topic), [0, 1, 3, 10]);
   const { labels: refused } = await refusedRecords(log, topics);
   assert.deepEqual(
     refused.map(({ offset, code }) => `${offset} ${code}`),
