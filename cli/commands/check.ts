@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import type { CheckLine } from "../../pipelines/check.js";
 import { EXIT, isSluiceError, orNull } from "../../schemas/errors.js";
 import { checkDeclared } from "../check-declared.js";
@@ -5,20 +6,38 @@ import { exampleText, type DeclareCommand } from "../command.js";
 import { declareMetricsFlags, longLook, metricsSettings, type MetricsFlags } from "../metrics-flags.js";
 import { declareScoringFlags, scoringSettings, type ScoringFlags } from "../setting-flags.js";
 import { counted } from "../../schemas/counted.js";
+import { KAFKA_ROLES, type KafkaRole } from "../../schemas/kafka-rights.js";
+import { printPolicy } from "../role-policy.js";
+
+interface CheckFlags extends ScoringFlags, MetricsFlags {
+  readonly offline?: true;
+  /** As its choices are */
+  readonly policy?: KafkaRole;
+}
 
 export const declare: DeclareCommand = (command, invocation) => {
   declareMetricsFlags(declareScoringFlags(command))
     .option("--offline", "do not try the brokers, the bucket and the places of sources.allow")
+    .addOption(
+      new Option("--policy <role>", "check nothing, print what S3 must allow the processes of this role").choices([
+        ...KAFKA_ROLES,
+      ]),
+    )
     .addHelpText(
       "after",
       exampleText([
         ["sluice check", "what this machine has, and what is wrong with sluice.yaml at which line"],
         ["sluice check --offline", "without trying the brokers and the bucket"],
+        ["sluice check --policy scorer", "the bucket's policy for scorers, as S3 takes it"],
         ["sluice check --teacher model.onnx", "whether that model can be a teacher: loads it and scores a trial batch"],
       ]),
     )
-    .action(async ({ offline, ...flags }: ScoringFlags & MetricsFlags & { readonly offline?: true }) => {
+    .action(async ({ offline, policy, ...flags }: CheckFlags) => {
       const run = invocation();
+      if (policy !== undefined) {
+        await printPolicy(run, policy);
+        return;
+      }
       const lines: CheckLine[] = [];
       const add = (line: CheckLine): void => {
         lines.push(line);

@@ -66,9 +66,11 @@ export function s3Failure(error: unknown, action: StoreAction, key: string, plac
   if (code === "NoSuchBucket") {
     return failure(error, "E_STORE_BUCKET", `Expected the bucket of ${place}, found none. Create it, or name another.`);
   }
-  if (code === "AccessDenied" && (action === "write" || action === "delete")) {
-    const message = `Expected permission to ${action} ${key} in ${place}, found none (AccessDenied). Give the access key that permission.`;
-    return failure(error, "E_STORE_READONLY", message, { key });
+  if (code === "AccessDenied" && action !== "open" && key !== "") {
+    const what = action === "list" ? "list what starts with" : action;
+    const message = `Expected permission to ${what} ${key} in ${place}, found none (AccessDenied). Give the access key that permission: \`sluice check --policy ROLE\` prints what a role needs.`;
+    const isChange = action === "write" || action === "delete";
+    return failure(error, isChange ? "E_STORE_READONLY" : "E_STORE_ACCESS", message, { key });
   }
   if (ACCESS.has(code)) {
     return failure(

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { createSign, generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -14,57 +13,10 @@ import { isSluiceError } from "../../../../schemas/errors.js";
 import { s3Schema, type S3Config } from "../../../../schemas/s3-config.js";
 import { cannotStart } from "../../../deploy/local/require-service.js";
 import { makeCertificates } from "../../../deploy/local/certificates.js";
+import { IdentityProvider } from "../../../fixtures/identity-provider.js";
 import { temporaryFolder } from "../../../fixtures/temporary-folder.js";
 
 const KMS_KEY = "sluice-key";
-
-/** A tiny identity provider: its keys, and tokens of its own. */
-class IdentityProvider {
-  readonly #server: Server;
-  readonly #key: KeyObject;
-
-  private constructor(server: Server, key: KeyObject) {
-    this.#server = server;
-    this.#key = key;
-  }
-
-  static async open(): Promise<IdentityProvider> {
-    const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    const server = createServer((request, response) => {
-      const base = `http://${request.headers.host!}`;
-      const known = {
-        issuer: base,
-        jwks_uri: `${base}/keys`,
-        authorization_endpoint: `${base}/authorize`,
-        token_endpoint: `${base}/token`,
-        response_types_supported: ["id_token"],
-        subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: ["RS256"],
-      };
-      const keys = { keys: [{ ...publicKey.export({ format: "jwk" }), kid: "one", use: "sig", alg: "RS256" }] };
-      response.setHeader("Content-Type", "application/json");
-      response.end(JSON.stringify(request.url === "/keys" ? keys : known));
-    }).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return new IdentityProvider(server, privateKey);
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  token(policy: string): string {
-    const encoded = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-    const seconds = Math.floor(Date.now() / 1000);
-    const claims = { iss: this.url, aud: "sluice", sub: "scorer", iat: seconds, exp: seconds + 3600, policy };
-    const text = `${encoded({ alg: "RS256", typ: "JWT", kid: "one" })}.${encoded(claims)}`;
-    return `${text}.${createSign("RSA-SHA256").update(text).sign(this.#key).toString("base64url")}`;
-  }
-
-  close(): void {
-    this.#server.close();
-  }
-}
 
 describe("keys that somebody gives for a while, on MinIO", { skip: await cannotStart("minio") }, () => {
   let minio: LocalObjectStore;
