@@ -116,7 +116,17 @@ export async function ingest(options: IngestOptions): Promise<IngestResult> {
   // Following, the source ends where a drain is asked for: what the log has by then is scored.
   const endless = follow !== undefined && options.control === undefined;
   const scored = all.begin(scoreAll(run, endless ? null : produced));
-  void all.begin(judgeAll(run));
+  void all.begin(
+    // A store that is away for a while ends scoring no more than publishing.
+    keepRunning(() => judgeAll(run), {
+      signal: all.signal,
+      onWarning: options.onWarning ?? (() => undefined),
+      nowMs,
+      loop: "publish",
+      observer: options.observer,
+      passes: ({ retryable }) => retryable,
+    }),
+  );
   await all.ended();
   const { frontier, shares } = await scored;
   const { refused, leftDue } = await publishLast(run, frontier);

@@ -26,4 +26,3 @@ export const sourcesSchema = z.strictObject({
       "where images may lie that records name by a uri. On Kafka, where anybody may write records, by default nowhere but in sources that `ingest` was given; in the data folder's log, by default anywhere",
     ),
 });
-export type SourcesConfig = z.infer<typeof sourcesSchema>;

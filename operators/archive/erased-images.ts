@@ -24,7 +24,9 @@ export class ErasedImages {
 
   /** Reads what was said since it was read last, where that is some seconds ago. */
   async look(): Promise<void> {
-    if (this.#nowMs() - this.#lookedMs < BELIEVED_MS) return;
+    const agoMs = this.#nowMs() - this.#lookedMs;
+    // A clock that was set back says nothing of how long ago that is.
+    if (agoMs >= 0 && agoMs < BELIEVED_MS) return;
     await (this.#looking ??= this.lookNow().finally(() => {
       this.#looking = null;
     }));

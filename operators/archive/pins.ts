@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { getIfThere, type Store } from "../../connectors/store/store.js";
-import { isSluiceError } from "../../schemas/errors.js";
+import { isSluiceError, orNull } from "../../schemas/errors.js";
 import { keys, type ChainName } from "../../schemas/keys.js";
 import { openSealedJson, sealJson } from "../../schemas/sealed-json.js";
 
@@ -66,7 +66,8 @@ export async function withPin<T>(
   try {
     return await work();
   } finally {
-    await pin.release();
+    // The work is done, or has failed for a reason of its own: a pin that stays ends by itself.
+    await orNull(pin.release(), "E_STORE_IO");
   }
 }
 

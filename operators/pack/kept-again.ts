@@ -62,7 +62,7 @@ export class KeptAgain {
   async #underPin(): Promise<PackReader> {
     const { store, archive, name, nowMs } = this.#options;
     const before = this.#held;
-    if (before !== null && nowMs() - before.sinceMs < BELIEVED_MS) return before.packs;
+    if (before !== null && Math.abs(nowMs() - before.sinceMs) < BELIEVED_MS) return before.packs;
     const sinceMs = nowMs();
     const pin = await Pin.take(store, archive, { name: `${name}-${this.#pins++}`, nowMs });
     this.#held = { pin, packs: new PackReader(store), sinceMs };

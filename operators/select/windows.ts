@@ -1,8 +1,5 @@
 import type { Span, Window } from "../../schemas/dataset.js";
 
-/** All of time: the span of a global window without a start. */
-export const ALWAYS: Span = { startMs: null, endMs: null };
-
 /**
  * The pane that an event time lies in, null before a global window's start. Windows are unions of panes, so that what
  * overlapping windows share is kept once and merged, never computed again. A global window is one pane, number 0.

@@ -26,11 +26,6 @@ export async function readTags(store: Store, dataset: string): Promise<StandingT
   return tags;
 }
 
-/** The version that a tag means; null where there is no such tag. Throws E_STORE_CORRUPT. */
-export async function taggedVersion(store: Store, dataset: string, tag: string): Promise<number | null> {
-  return (await readTags(store, dataset)).find((one) => one.tag === tag)?.number ?? null;
-}
-
 /** Moves a tag, or drops it: behind all that was said of it before. Returns what stood. */
 export async function moveTag(
   store: Store,

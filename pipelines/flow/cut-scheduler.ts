@@ -40,8 +40,10 @@ interface Schedule {
   sinceMs: number;
   /** Records in at the last version */
   recordsThen: number;
-  /** Windows that ended up to here have had their corrected version */
+  /** Of windows that ended up to here it is known whether they are to have a corrected version */
   correctedMs: number;
+  /** Windows that are to have one and have not, by their keys */
+  readonly uncorrected: Map<string, Span>;
   /** By pane: when the first window ended that has it and has a version, ms */
   readonly cutPanes: Map<number, number>;
   /** How far event time had come when this was opened, ms: holds until a segment tells more */
@@ -86,6 +88,7 @@ export class CutScheduler {
         openedMs: facts.coverageOf(dataset).lastMs,
         sinceMs: nowMs,
         recordsThen: 0,
+        uncorrected: new Map(),
         correctedMs: (facts.coverageOf(dataset).lastMs ?? 0) - 2 * dataset.allowedLatenessMs,
       };
       for await (const manifest of listVersions(store, dataset.name, undefined, "all")) {
@@ -137,7 +140,9 @@ export class CutScheduler {
   /** What a published version changes for the next. */
   published(dataset: Dataset, manifest: Manifest): void {
     const schedule = this.#schedules.find((one) => one.dataset.name === dataset.name);
-    if (schedule !== undefined) remember(schedule, manifest);
+    if (schedule === undefined) return;
+    remember(schedule, manifest);
+    schedule.uncorrected.delete(spanKey(manifest.span));
   }
 
   /** See `PaneClock` */
@@ -213,11 +218,11 @@ export class CutScheduler {
     const { allowedLatenessMs } = schedule.dataset;
     if (allowedLatenessMs === 0 || watermarkMs === null) return [];
     const untilMs = watermarkMs - allowedLatenessMs;
-    const spans = this.#windows(schedule, schedule.correctedMs, untilMs);
+    for (const span of this.#windows(schedule, schedule.correctedMs, untilMs))
+      if (schedule.versions.has(spanKey(span))) schedule.uncorrected.set(spanKey(span), span);
     if (untilMs > schedule.correctedMs) schedule.correctedMs = untilMs;
-    return spans
-      .filter((span) => schedule.versions.has(spanKey(span)))
-      .map((span) => this.#cut(schedule, span, "late images"));
+    // Each until it is published: what stops that today is tried again.
+    return [...schedule.uncorrected.values()].map((span) => this.#cut(schedule, span, "late images"));
   }
 
   #windows({ dataset }: Schedule, afterMs: number, untilMs: number): Span[] {

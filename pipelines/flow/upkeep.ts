@@ -16,6 +16,8 @@ export class Upkeep {
   readonly #work: () => Promise<void>;
   #since = 0;
   #working: Promise<void> | null = null;
+  /** A fault of ours, which the next segment tells of */
+  #broken: Error | null = null;
 
   constructor(options: UpkeepOptions, work: () => Promise<void>) {
     this.#options = options;
@@ -24,6 +26,7 @@ export class Upkeep {
 
   /** A segment was archived. */
   note(): void {
+    if (this.#broken !== null) throw this.#broken;
     this.#since++;
     if (this.#since < this.#options.everySegments || this.#working !== null) return;
     this.#since = 0;
@@ -44,7 +47,10 @@ export class Upkeep {
     try {
       await this.#work();
     } catch (error) {
-      if (!isSluiceError(error)) throw error;
+      if (!isSluiceError(error)) {
+        this.#broken = error instanceof Error ? error : new Error(String(error));
+        throw error;
+      }
       this.#options.onWarning(`${this.#options.failure}: ${error.message}`);
     }
   }

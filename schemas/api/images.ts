@@ -57,7 +57,6 @@ export const imageLifeSchema = z.strictObject({
 export type ImageLife = z.infer<typeof imageLifeSchema>;
 
 export const labelListSchema = z.strictObject({ count, labels: z.array(imageLabelSchema).readonly() });
-export type LabelList = z.infer<typeof labelListSchema>;
 
 const saying = {
   sha256: z.array(sha256Text).min(1).max(500).readonly(),
@@ -74,7 +73,6 @@ export const labelBodySchema = z.discriminatedUnion("verdict", [
   z.strictObject({ verdict: z.literal("duplicate"), ...saying }),
   z.strictObject({ verdict: z.literal("withdrawn"), ...saying }),
 ]);
-export type LabelBody = z.infer<typeof labelBodySchema>;
 
 export const undoBodySchema = z.strictObject({
   sha256: sha256Text,

@@ -59,7 +59,6 @@ export const rowSchema = z.strictObject({
   repeat: count,
   by: z.enum(["teacher", "label"]),
 });
-export type ApiRow = z.infer<typeof rowSchema>;
 
 /** Long work that an answer waits for; the page asks again when `job` events say that it is done. */
 export const pendingSchema = z.strictObject({

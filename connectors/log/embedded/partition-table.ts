@@ -149,16 +149,17 @@ export class PartitionTable {
     return bounds.end;
   }
 
-  /** A clock that was set back gives the later records the time of the last one before: times never fall along a partition. */
+  /** After a clock that was set back records follow on the time of the last one before, a millisecond apart: times never fall along a partition. */
   #noteArrival({ id, end, appendedBytes }: Bounds): void {
     const now = Math.max(0, Math.floor(this.#nowMs()));
     const newest = { start: keyOf(id, Number.MAX_SAFE_INTEGER), end: keyOf(id, 0), reverse: true, limit: 1 };
     const [last] = this.#arrivals?.keys(newest) ?? [];
-    if (last !== undefined && offsetOf(last) >= now) return;
+    const lastMs = last === undefined ? -1 : offsetOf(last);
+    if (lastMs === now) return;
     const arrival = Buffer.alloc(ARRIVAL_BYTES);
     arrival.writeDoubleLE(end, 0);
     arrival.writeDoubleLE(appendedBytes, 8);
-    this.#arrivals?.put(keyOf(id, now), arrival);
+    this.#arrivals?.put(keyOf(id, Math.max(now, lastMs + 1)), arrival);
   }
 
   /** The first offset that came at or after a time, ms; the end where none did. */

@@ -39,14 +39,19 @@ test("times of arrival never fall, outlive the process, and are forgotten with t
   await appendAt(3_000);
   assert.deepEqual(
     await Promise.all([0, 1_000, 1_001, 2_000, 2_001, 3_000, 3_001].map((at) => log.offsetsAt("images", at))),
-    [[0], [0], [2], [2], [6], [6], [8]],
+    // What came behind the clock's setting back stands a millisecond later, and is told from what came before.
+    [[0], [0], [2], [2], [4], [6], [8]],
   );
   await log.truncate("images", 0, { before: 3 });
   assert.deepEqual(await Promise.all([0, 1_500, 2_500].map((at) => log.offsetsAt("images", at))), [[3], [3], [6]]);
   await log.close();
   const again = await openEmbeddedLog(folder, writer);
   assert.equal(await appendAt(2_500, again), 8);
-  assert.deepEqual(await Promise.all([2_500, 3_001].map((at) => again.offsetsAt("images", at))), [[6], [10]]);
+  assert.deepEqual(await Promise.all([2_500, 3_001, 3_002].map((at) => again.offsetsAt("images", at))), [
+    [6],
+    [8],
+    [10],
+  ]);
   await again.close();
 });
 
