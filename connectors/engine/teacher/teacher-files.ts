@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { counted } from "../../../schemas/counted.js";
+import { areInvented } from "../../../schemas/class-names.js";
 import { SluiceError, messageOf, orNull } from "../../../schemas/errors.js";
 import { MODEL_CARD_FILE, modelCardSchema, weightsDigest, type ModelCard } from "../../../schemas/model-card.js";
 import { isOwnCard, membersOf } from "./cards/find-cards.js";
@@ -29,7 +30,24 @@ export async function loadTeacher(path: string): Promise<LoadedTeacher> {
   const folder = dirname(found.card);
   const card = await readCard(found.card);
   await verifyWeights(card, folder);
-  return { card, folder, cardPath: found.card, assumptions: [] };
+  return { ...(await namedLater(card, found.card)), folder, cardPath: found.card };
+}
+
+/** A card whose classes nobody had named takes their names from a file of labels that was put beside the model since. */
+async function namedLater(card: ModelCard, cardPath: string): Promise<Pick<LoadedTeacher, "card" | "assumptions">> {
+  if (!areInvented(card.labels)) return { card, assumptions: [] };
+  const { labelFilesBeside, labelsFitting, readLabelFile } = await import("./label-file.js");
+  const entry = join(dirname(cardPath), card.weights.files[0]!.path);
+  const stem = basename(stemOf(entry));
+  for (const path of labelFilesBeside(dirname(entry), stem)) {
+    // In a folder of several models a file without a model's name may be another one's.
+    if (basename(cardPath) !== MODEL_CARD_FILE && !basename(path).startsWith(`${stem}.`)) continue;
+    const read = await readLabelFile(path);
+    if (read === null) continue;
+    const labels = [...labelsFitting(read, card.labels.length, path)];
+    return { card: { ...card, labels }, assumptions: [`Classes are named by ${basename(path)}.`] };
+  }
+  return { card, assumptions: [] };
 }
 
 /** Writes `card` as `<folder>/model-card.json`, readable by `loadTeacher`. Returns its path. */

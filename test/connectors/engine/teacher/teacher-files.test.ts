@@ -43,6 +43,27 @@ describe("a teacher's files", () => {
     });
   });
 
+  test("a card whose classes nobody named takes their names from a file that is put beside the model later", async () => {
+    await withFolder(async (folder) => {
+      const { card } = await writeSmallTeacher(folder, "onnx");
+      const invented = { ...card, labels: card.labels.map((_, at) => `class-${at}`) };
+      await writeCardBeside(join(folder, "model.onnx"), invented);
+      const load = () => loadTeacher(join(folder, "model.onnx"));
+      await writeFile(join(folder, "labels.txt"), "of\nanother\nmodel\n");
+      assert.deepEqual((await load()).card.labels, invented.labels);
+      const names = invented.labels.map((_, at) => `kind ${at}`);
+      await writeFile(join(folder, "model.labels.txt"), names.join("\n"));
+      const named = await load();
+      assert.deepEqual(named.card.labels, names);
+      assert.deepEqual(named.assumptions, ["Classes are named by model.labels.txt."]);
+      assert.equal(teacherDigest(named.card), teacherDigest(invented));
+      await writeFile(join(folder, "model.labels.txt"), "too\nfew\n");
+      await refused(join(folder, "model.onnx"), "E_TEACHER_LABELS", /model\.labels\.txt/);
+      await writeCardBeside(join(folder, "model.onnx"), { ...card, labels: names });
+      assert.deepEqual((await load()).card.labels, names);
+    });
+  });
+
   test("have the digests that the bytes have", async () => {
     await withFolder(async (folder) => {
       await writeSmallTeacher(folder, "tfjs-layers");
