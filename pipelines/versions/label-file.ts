@@ -278,7 +278,7 @@ function fiftyOne(value: unknown, where: string, field: string | undefined): For
   const found: ForeignLabel[] = [];
   let empty = 0;
   for (const [name, label] of Object.entries(labels)) {
-    const said = membersOf(label)["label"] ?? label;
+    const said: unknown = membersOf(label)["label"] ?? label;
     const given = typeof said === "number" ? names[said] : textIn(said);
     if (typeof said === "number" && given === undefined) {
       throw new SluiceError(

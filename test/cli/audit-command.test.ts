@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import type { Audited } from "../../pipelines/audit.js";
 import { CommandFolder, type Ran } from "../fixtures/command-folder.js";
 
@@ -73,6 +74,20 @@ test("images that a tool names by their files are found by uri or name, or refus
     JSON.stringify(task(`/data/upload/1/0af3c1d2-${path.split("/").at(-1)!}`)),
   );
   assert.match((await sluice("label", "import", "upload.json")).out, /stands already/);
+  const local = `/data/local-files/?d=${encodeURIComponent(path.split("/").slice(-2).join("/"))}`;
+  await writeFile(join(place.path, "local.json"), JSON.stringify(task(local)));
+  assert.match((await sluice("label", "import", "local.json")).out, /stands already/);
+  // One that was scored, and is in no version
+  const { rows: all } = await json<Audited>("audit", "latest", "--rows", "1000");
+  const chosen = new Set(all.map(({ uri }) => uri));
+  const names = (await readdir(join(place.path, "pictures"), { recursive: true })).filter((name) =>
+    /\.png$/.test(name),
+  );
+  const left = names.find((name) => !chosen.has(pathToFileURL(join(place.path, "pictures", name)).href))!;
+  await writeFile(join(place.path, "left.csv"), `path,label\npictures/${left},class-3\n`);
+  const taken = await sluice("label", "import", "left.csv");
+  assert.match(taken.out, /^1 image labelled\./, taken.err);
+  assert.doesNotMatch(taken.out, /not seen here yet/);
   await writeFile(join(place.path, "other.json"), JSON.stringify(task("/data/upload/1/nobody.jpg")));
   const { code, err } = await sluice("label", "import", "other.json");
   assert.equal(code, 2);

@@ -185,6 +185,15 @@ test("a place with anything else in it is refused, and stays as it is", async (t
   });
 });
 
+test("of two exports that found a place empty at once, the second one is refused where it is another", async () => {
+  const { store, manifest } = await published();
+  const target = openMemoryStore();
+  await exportVersion(store, manifest, into(target), { as: "csv" });
+  const before = new Map(target.objects);
+  await assert.rejects(exportVersion(store, manifest, into(target), { as: "webdataset" }), { code: "E_EXPORT_TARGET" });
+  assert.deepEqual(target.objects, before);
+});
+
 test("a damaged shard is never exported, whatever the form", async () => {
   const { store, manifest } = await published();
   const [first] = await collect(readSamples(store, manifest));
