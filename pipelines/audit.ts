@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import type { Store } from "../connectors/store/store.js";
 import type { Manifest } from "../schemas/manifest.js";
 import type { IndexRow } from "../schemas/index-row.js";
-import { drawn, saidOf, wilson } from "./console/review/review-queue.js";
+import { drawn, wilson } from "./console/review/review-queue.js";
+import { saidOf } from "./console/review/said-labels.js";
 import { IndexGroups } from "./versions/index-groups.js";
 import { MeantClasses } from "./versions/meant-classes.js";
 

@@ -90,7 +90,7 @@ async function client(url: string, at: number, calls: Clients["calls"], signal: 
     // Not all at once.
     await sleep((at * 997) % LOOK_MS, undefined, { signal });
     for (;;) {
-      await (await get("/api/flow")).arrayBuffer();
+      for (const path of ["/api/flow", "/api/status"]) await (await get(path)).arrayBuffer();
       const wall = await get(`/api/datasets/bench/classes/${at % CLASSES}/wall?limit=60`);
       const text = await wall.text();
       const { rows = [] } = wall.ok ? (JSON.parse(text) as { rows?: { row: { sha256: string } }[] }) : {};

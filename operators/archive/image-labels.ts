@@ -48,6 +48,27 @@ export async function* archivedLabels(
   }
 }
 
+/**
+ * The labels between two frontiers, where these are the last ones in the order of all of them; null where they are not, and all must be read anew:
+ * partitions are heeded one after the other.
+ */
+export async function labelsSince(
+  store: Store,
+  stream: string,
+  known: LabelFrontier,
+  frontier: LabelFrontier,
+): Promise<ImageLabel[] | null> {
+  const endOf = (partition: number): number => known.find((one) => one.partition === partition)?.end ?? 0;
+  const grown = frontier.filter(({ partition, end }) => end > endOf(partition));
+  const [last] = grown;
+  if (last === undefined) return [];
+  if (grown.length > 1 || last !== frontier.at(-1)) return null;
+  const labels: ImageLabel[] = [];
+  const range = { partition: last.partition, from: endOf(last.partition), end: last.end };
+  for await (const segment of labelSegments(store, stream, range)) labels.push(...segment.labels);
+  return labels;
+}
+
 /** What the labels up to a frontier say of images. */
 export async function labelledImages(store: Store, stream: string, frontier: LabelFrontier): Promise<LabelledImages> {
   const images = new LabelledImages();

@@ -1,19 +1,18 @@
-import type { Store } from "../../connectors/store/store.js";
 import type { ChangedRow, ClassDiffRows, Reason } from "../../schemas/api/versions.js";
 import type { IndexRow } from "../../schemas/index-row.js";
 import type { Manifest } from "../../schemas/manifest.js";
-import { ChangeReasons, type Because } from "../versions/change-reasons.js";
+import type { Because, ChangeReasons } from "../versions/change-reasons.js";
 import { comparedClass } from "../versions/diff-versions.js";
 import type { IndexGroups } from "../versions/index-groups.js";
 import type { ClassDiff } from "../versions/versions.js";
 
-/** What of one class differs between two versions, image by image, with the reason of each. */
+/** What of one class differs between two versions, image by image, with the reason of each; a page of it, or of those of one reason. */
 export async function classDifference(
-  store: Store,
   groups: IndexGroups,
+  why: ChangeReasons,
   [before, after]: readonly [Manifest, Manifest],
   pair: ClassDiff,
-  page: { readonly from: number; readonly limit: number },
+  page: { readonly from: number; readonly limit: number; readonly reason?: Reason | undefined },
 ): Promise<ClassDiffRows> {
   const rowsOf = async (manifest: Manifest, index: number | null): Promise<Map<string, IndexRow>> => {
     if (index === null) return new Map();
@@ -22,7 +21,6 @@ export async function classDifference(
   };
   const had = await rowsOf(before, pair.classBefore);
   const has = await rowsOf(after, pair.class);
-  const why = await ChangeReasons.between(store, before, after);
   const compared = comparedClass(before, after, pair);
   const entered: ChangedRow[] = [];
   const left: ChangedRow[] = [];
@@ -39,10 +37,12 @@ export async function classDifference(
   const sideOf = (rows: ChangedRow[]): ClassDiffRows["entered"] => {
     const counts = new Map<Reason, number>();
     for (const { reason } of rows) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    const shown = page.reason === undefined ? rows : rows.filter(({ reason }) => reason === page.reason);
     return {
       total: rows.length,
+      shown: shown.length,
       reasons: [...counts].map(([reason, count]) => ({ reason, count })),
-      rows: rows.slice(page.from, page.from + page.limit),
+      rows: shown.slice(page.from, page.from + page.limit),
     };
   };
   return { label: pair.label, entered: sideOf(entered), left: sideOf(left), moved: sideOf(moved) };

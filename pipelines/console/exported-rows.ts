@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import {
   Field,
   Float64,
@@ -96,31 +97,34 @@ async function* arrowRows(groups: AsyncIterable<IndexRow[]>): AsyncGenerator<Uin
   const writer = new RecordBatchStreamWriter();
   writer.reset(undefined, schema);
   const chunks = writer[Symbol.asyncIterator]();
-  const filling = (async () => {
-    for await (const rows of groups) {
-      const children = schema.fields.map((field, at) => {
-        const { name, type } = INDEX_COLUMNS[at]!;
-        const values = rows.map((row) => {
-          const value = valueOf(row, name);
-          return type === "INT64" ? BigInt(value as number) : value;
-        });
-        const [column] = vectorFromArray(values, field.type as Utf8).data;
-        return column ?? makeData({ type: field.type as Utf8, length: 0 });
-      });
-      const struct = makeData({ type: new Struct(schema.fields), length: rows.length, nullCount: 0, children });
-      writer.write(new RecordBatch(schema, struct));
+  let coming: Promise<IteratorResult<Uint8Array>> | null = null;
+  /** What has been written by now: the next rows are read once it is taken. */
+  async function* written(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      coming ??= chunks.next();
+      const next = await Promise.race([coming, setImmediate(null)]);
+      if (next === null) return;
+      coming = null;
+      if (next.done === true) return;
+      yield next.value;
     }
-    writer.finish();
-  })();
-  filling.catch((error: unknown) => {
-    writer.abort(error);
-  });
-  for (;;) {
-    const next = await chunks.next();
-    if (next.done === true) break;
-    yield next.value;
   }
-  await filling;
+  for await (const rows of groups) {
+    const children = schema.fields.map((field, at) => {
+      const { name, type } = INDEX_COLUMNS[at]!;
+      const values = rows.map((row) => {
+        const value = valueOf(row, name);
+        return type === "INT64" ? BigInt(value as number) : value;
+      });
+      const [column] = vectorFromArray(values, field.type as Utf8).data;
+      return column ?? makeData({ type: field.type as Utf8, length: 0 });
+    });
+    const struct = makeData({ type: new Struct(schema.fields), length: rows.length, nullCount: 0, children });
+    writer.write(new RecordBatch(schema, struct));
+    yield* written();
+  }
+  writer.finish();
+  yield* written();
 }
 
 async function* parquetRows(groups: AsyncIterable<IndexRow[]>): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { ArchiveReader } from "../../operators/archive/archive-reader.js";
-import { labelledImages } from "../../operators/archive/image-labels.js";
+import { labelledImages, labelsSince } from "../../operators/archive/image-labels.js";
 import { selectedClasses } from "../../operators/select/class-map.js";
 import { LeftOutRows, type RowHashes } from "../../operators/select/left-out-rows.js";
 import type { PlacedClass, PlacedRows } from "../../operators/select/placed-rows.js";
@@ -77,6 +77,8 @@ export class HeldSelection {
   #frontier: Frontier = [];
   #labels: LabelFrontier = [];
   #said = new LabelledImages();
+  /** Counts up with what is said */
+  #sayings = 0;
   #retractions: Retractions;
   #placed: PlacedRows | null = null;
   /** Whether that is as of all that is ranked */
@@ -153,7 +155,7 @@ export class HeldSelection {
       }
     }
     // An image that was placed before it was seen may have come.
-    if (!this.#isPlaced) await this.#place(() => this.#said);
+    if (!this.#isPlaced) await this.#place();
     this.#isPlaced = true;
   }
 
@@ -161,8 +163,11 @@ export class HeldSelection {
   async heed(labels: LabelFrontier): Promise<void> {
     const { store, stream, dataset } = this.#options;
     if (JSON.stringify(labels) !== JSON.stringify(this.#labels)) {
-      const said = await labelledImages(store, stream, labels);
-      await this.#place(() => said);
+      const added = await labelsSince(store, stream, this.#labels, labels);
+      if (added === null) this.#said = await labelledImages(store, stream, labels);
+      else for (const label of added) this.#said.take(label);
+      this.#sayings++;
+      await this.#place();
       this.#labels = labels;
     }
     const guard = await readGuard(store);
@@ -176,16 +181,15 @@ export class HeldSelection {
   }
 
   /** Heeds what was said of images. Where more was said or archived meanwhile, that is heeded too. */
-  async #place(current: () => LabelledImages): Promise<void> {
+  async #place(): Promise<void> {
     const { dataset, card, span } = this.#options;
     for (;;) {
-      const [said, places] = [current(), this.#places];
+      const [sayings, places] = [this.#sayings, this.#places];
       const report = { span, ranking: this.ranked, onGap: () => undefined };
-      const placed = await placedImages(places, report, placementsOf(dataset, said, card));
-      if (said !== current() || places.frontier !== this.#frontier) continue;
+      const placed = await placedImages(places, report, placementsOf(dataset, this.#said, card));
+      if (sayings !== this.#sayings || places.frontier !== this.#frontier) continue;
       this.#placed = placed;
-      this.#said = said;
-      this.#retractions = said.retractions(selectedClasses(dataset.select, card), card);
+      this.#retractions = this.#said.retractions(selectedClasses(dataset.select, card), card);
       this.#differs();
       return;
     }
@@ -312,6 +316,8 @@ export class HeldSelection {
       before: newest === null ? null : await versionRows(store, newest, byNumber),
       p: select.p,
       temperature: select.temperature ?? card.temperature,
+      k: select.k,
+      quota: this.quota,
     });
   }
 }

@@ -1,9 +1,6 @@
 import type { Store } from "../../connectors/store/store.js";
 import { STORE_FOLDERS } from "../../schemas/keys.js";
 
-/** How long an answer stands: a store is listed whole for it, ms */
-const STANDS_MS = 60_000;
-
 /** What a store takes, by what it is kept for; objects and bytes. */
 export interface KeptParts {
   readonly scores: KeptPart;
@@ -37,28 +34,4 @@ const none = (): { objects: number; sizeBytes: number } => ({ objects: 0, sizeBy
 function partOf(folder: (typeof STORE_FOLDERS)[number]): "scores" | "packs" | "versions" | "other" {
   if (folder === "scores/" || folder === "runs/") return "scores";
   return folder === "packs/" ? "packs" : folder === "versions/" ? "versions" : "other";
-}
-
-/** The same for pages that ask again and again. */
-export class KeptBytes {
-  readonly #store: Store;
-  readonly #nowMs: () => number;
-  #held: { readonly atMs: number; readonly parts: Promise<KeptParts> } | null = null;
-
-  constructor(store: Store, nowMs: () => number) {
-    this.#store = store;
-    this.#nowMs = nowMs;
-  }
-
-  async parts(): Promise<KeptParts> {
-    const atMs = this.#nowMs();
-    if (this.#held === null || atMs - this.#held.atMs > STANDS_MS) this.#held = { atMs, parts: keptParts(this.#store) };
-    const { parts } = this.#held;
-    try {
-      return await parts;
-    } catch (error) {
-      if (this.#held.parts === parts) this.#held = null;
-      throw error;
-    }
-  }
 }

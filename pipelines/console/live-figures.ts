@@ -10,6 +10,7 @@ import { keys } from "../../schemas/keys.js";
 import { stageAdvice } from "../../schemas/stage-advice.js";
 import { holderOf, type FolderHolder } from "../open/folder-holder.js";
 import { standingControl } from "../flow/flow-control.js";
+import type { RunRecord } from "../../schemas/run-record.js";
 import { lastRun } from "../flow/stage-record.js";
 
 /** How often it is looked while somebody watches, ms */
@@ -100,8 +101,9 @@ export class LiveFigures {
   async #look(): Promise<Live> {
     const live = await this.#found();
     this.#last = live;
-    const { atMs, stages, waiting } = live;
-    if (stages !== null && live.run?.ended === false) {
+    const { atMs, stages, waiting, run } = live;
+    // Of a run that was killed the last record stands, and says nothing of now.
+    if (stages !== null && isRunning(run, atMs)) {
       this.#moments.push({ ...stages.shares, atMs, waiting });
       if (this.#moments.length > MOMENTS) this.#moments.shift();
     }
@@ -113,7 +115,6 @@ export class LiveFigures {
     const { config, nowMs } = this.#options;
     const atMs = nowMs();
     const run = await lastRun(config());
-    const isRunning = run !== null && !run.ended && atMs - run.atMs < SILENT_MS;
     const none = {
       archived: this.#last?.archived ?? 0,
       versions: this.#last?.versions ?? {},
@@ -135,7 +136,7 @@ export class LiveFigures {
       atMs,
       ...seen,
       perSecond,
-      waiting: isRunning ? run.waiting : null,
+      waiting: isRunning(run, atMs) ? run.waiting : null,
       watermarkMs: this.#slow?.watermarkMs ?? null,
       holder: this.#slow?.holder ?? null,
       run,
@@ -207,4 +208,8 @@ export class LiveFigures {
     if (this.#rates.length > HISTORY) this.#rates.shift();
     return perSecond;
   }
+}
+
+function isRunning(run: RunRecord | null, atMs: number): run is RunRecord {
+  return run !== null && !run.ended && atMs - run.atMs < SILENT_MS;
 }

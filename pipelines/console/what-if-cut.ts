@@ -24,7 +24,8 @@ export async function cut(
     stream,
     ...place,
     trigger: "what-if",
-    maxStateBytes: memoryLimit(),
+    // The other half is for rankings that are held.
+    maxStateBytes: memoryLimit() / 2,
     onSegment: () => {
       throwIfStopped(signal, "Nobody waits for the rows any more.");
     },

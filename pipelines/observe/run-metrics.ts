@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ArchivedSegment, CutVersion, Observed, ScoringGauges, StageTotals } from "../../schemas/observed.js";
 import type { ProgressEvent } from "../../schemas/progress.js";
 import { STAGES } from "../../schemas/stage-shares.js";
 import { CODE_VERSION } from "../../schemas/code-version.js";
-import { orNull } from "../../schemas/errors.js";
+import { awaitedLater, orNull } from "../../schemas/errors.js";
 import type { Health } from "./health.js";
 import { LagClock } from "./lag-clock.js";
 import type { MetricsRegistry } from "./registry.js";
@@ -11,6 +12,8 @@ import type { StoreRequest } from "./metered-store.js";
 const OUTCOMES = ["scored", "copied", "quarantined", "lost"] as const;
 /** The log is asked for its ends at most this often, ms */
 const LOOK_MS = 1000;
+/** How long a scrape waits for them, ms: a log that is away is asked for minutes */
+const PATIENCE_MS = 1000;
 
 interface GivenPartition {
   archived: number;
@@ -36,6 +39,8 @@ export class RunMetrics {
   #waitedMs = 0;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #phase: string | null = null;
+  /** The log's ends, while they are asked for */
+  #asking: Promise<readonly number[] | null> | null = null;
 
   constructor({ registry, health, command, nowMs }: RunMetricsOptions) {
     this.#registry = registry;
@@ -235,12 +240,26 @@ export class RunMetrics {
     this.#counted = totals;
   }
 
+  /** null of a log that is away, or takes longer than a scrape can wait. */
+  async #ends(gauges: ScoringGauges): Promise<readonly number[] | null> {
+    this.#asking ??= awaitedLater(
+      (async () => {
+        try {
+          return await orNull(gauges.logEnds(), "E_LOG_IO");
+        } finally {
+          this.#asking = null;
+        }
+      })(),
+    );
+    return Promise.race([this.#asking, sleep(PATIENCE_MS, null)]);
+  }
+
   async #lag(gauges: ScoringGauges): Promise<void> {
     const nowMs = this.#nowMs();
     if (nowMs - this.#lookedMs < LOOK_MS) return;
     this.#lookedMs = nowMs;
     // Of a log that is away the last figures stand; `sluice_ready` and `sluice_kafka_retries_total` tell of it.
-    const ends = await orNull(gauges.logEnds(), "E_LOG_IO");
+    const ends = await this.#ends(gauges);
     for (const [partition, { archived, lag }] of this.#partitions) {
       const end = ends?.[partition];
       if (lag === null) continue;

@@ -1,8 +1,9 @@
 import type { Store } from "../../connectors/store/store.js";
 import { labelIndex } from "../../operators/select/label-index.js";
 import { appendLabels, archivedLabels, labelFrontier, labelledImages } from "../../operators/archive/image-labels.js";
-import type { LabelledImages } from "../../operators/select/retractions.js";
+import { LabelledImages } from "../../operators/select/retractions.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
+import { throwIfStopped } from "../../operators/archive/throw-if-stopped.js";
 import { readDeclarations } from "../../operators/version/declarations.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { imageLabelSchema, type ImageLabel } from "../../schemas/image-label.js";
@@ -40,13 +41,19 @@ export function isShortDigest(text: string): boolean {
 }
 
 /** Digests of which only the first digits are given, completed from a version's rows; others as they are. Throws E_USAGE. */
-export async function digestsFrom(store: Store, manifest: Manifest, texts: readonly string[]): Promise<string[]> {
+export async function digestsFrom(
+  store: Store,
+  manifest: Manifest,
+  texts: readonly string[],
+  signal?: AbortSignal,
+): Promise<string[]> {
   const found = new Map(
     texts.filter(isShortDigest).map((text) => [text.replace(/^sha256:/i, "").toLowerCase(), new Set<string>()]),
   );
   const starts = [...found.keys()];
   if (starts.length === 0) return [...texts];
   for await (const columns of readIndexColumns(store, manifest)) {
+    if (signal !== undefined) throwIfStopped(signal, "Nobody waits for what was searched any more.");
     for (let row = 0; row < columns.count; row++) {
       const sha256 = columns.sha256[row]!;
       for (const start of starts) if (sha256.startsWith(start)) found.get(start)!.add(sha256);
@@ -99,6 +106,8 @@ export interface LabelImagesOptions {
   readonly topic: LabelTopic | null;
   /** Where the label of that place in the list was read, for messages */
   readonly placeOf?: ((at: number) => string) | undefined;
+  /** All that was said of an image by now, in order; by default the label log is read for it */
+  readonly said?: ((sha256: string) => readonly ImageLabel[]) | undefined;
 }
 
 /**
@@ -111,11 +120,14 @@ export async function labelImages(
   store: Store,
   stream: string,
   labels: readonly ImageLabel[],
-  { anyClass, topic, placeOf }: LabelImagesOptions,
+  { anyClass, topic, placeOf, said }: LabelImagesOptions,
 ): Promise<Labelled> {
   const merged = await mergedClasses(store, stream);
   const named = await withPresentNames(store, labels, { anyClass, placeOf, merged });
-  const standing = await labelledImages(store, stream, await labelFrontier(store, stream));
+  const standing =
+    said === undefined
+      ? await labelledImages(store, stream, await labelFrontier(store, stream))
+      : standingOf(labels.flatMap(({ sha256 }) => said(sha256)));
   refuseErased(standing, labels);
   if (topic !== null) {
     // Others may have said more on the topic than is archived: what stands is not known here.
@@ -130,6 +142,12 @@ export async function labelImages(
   });
   const place = fresh.length === 0 ? null : await appendLabels(store, stream, fresh);
   return { labelled: fresh.length, known: named.length - fresh.length, place };
+}
+
+function standingOf(said: readonly ImageLabel[]): LabelledImages {
+  const standing = new LabelledImages();
+  for (const label of said) standing.take(label);
+  return standing;
 }
 
 /** What is erased stays so: a label of it would say nothing. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { imageLabelSchema } from "../image-label.js";
 import { rejectedSchema } from "../segment.js";
-import { count, precisionSchema, sha256Text } from "./shared.js";
+import { authorText, count, precisionSchema, sha256Text } from "./shared.js";
 
 /** One time that an image was seen. */
 const sightingSchema = z.strictObject({
@@ -60,7 +60,7 @@ export const labelListSchema = z.strictObject({ count, labels: z.array(imageLabe
 
 const saying = {
   sha256: z.array(sha256Text).min(1).max(500).readonly(),
-  by: z.string().min(1).max(200).optional().describe("who says so; by default the server's author"),
+  by: authorText.optional().describe("who says so; by default the server's author"),
   /** How many times something was said of the image when it was shown: where it is more now, the answer is 409 */
   seen: count.optional(),
 };
@@ -76,12 +76,13 @@ export const labelBodySchema = z.discriminatedUnion("verdict", [
 
 export const undoBodySchema = z.strictObject({
   sha256: sha256Text,
-  by: z.string().min(1).max(200).optional(),
+  by: authorText.optional(),
   /** How many times something was said of it after what is to be undone */
   seen: count.optional(),
 });
 
 export const labelledSchema = z.strictObject({
+  /** Images of which something new was said: nothing is there to undo of the others, of which the same stands already */
   labelled: count,
   stream: z.string(),
   /** What holds of each image now, and how often something was said of it */
@@ -136,7 +137,7 @@ export const retryBodySchema = z.strictObject({
     .min(1)
     .max(500)
     .readonly(),
-  by: z.string().min(1).max(200).optional(),
+  by: authorText.optional(),
 });
 
 export const retriedSchema = z.strictObject({

@@ -4,6 +4,10 @@ import { datasetNameSchema } from "../dataset.js";
 export const count = z.int().nonnegative();
 export const sha256Text = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 lower-case hexadecimal digits");
 
+/** What people write that stands in logs: no line breaks and no control sequences; joiners are letters' business. */
+export const lineText = z.string().regex(/^(?:\P{C}|[\u200c\u200d])+$/u, "expected text without control characters");
+export const authorText = lineText.min(1).max(200);
+
 /** Most rows, classes or images that one answer holds: a page that asks for more is refused. */
 export const MOST_PAGE = 500;
 
@@ -24,7 +28,20 @@ export const versionPath = {
     .regex(/^(latest|[1-9]\d{0,14})$/, "expected latest or a number")
     .describe("latest, or a number"),
 };
-export const classPath = { class: numberText(z.int().nonnegative()).describe("a class, by its number in the version") };
+export const classPath = {
+  class: z
+    .union([
+      numberText(z.int().nonnegative()),
+      z
+        .string()
+        .regex(/^name:./su, "expected a number, or name: and a label")
+        .max(2000),
+    ])
+    .describe(
+      "a class: its number among those that are ranked, or `name:` and what it is called (or its `#number`), percent-encoded: a link by name leads to the same class when others are declared",
+    ),
+};
+export type AskedClass = z.output<typeof classPath.class>;
 
 /** The share of right rows among those judged, and its 95 % interval (Wilson). */
 export const precisionSchema = z.strictObject({

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { cardCheckSchema } from "../model-card.js";
-import { count, pendingSchema, precisionSchema, sha256Text } from "./shared.js";
+import { authorText, count, pendingSchema, precisionSchema, sha256Text } from "./shared.js";
 
 const share = z.number().min(0).max(1);
 const intervalSchema = z.strictObject({ low: z.number(), high: z.number() });
@@ -110,7 +110,7 @@ export type TeacherList = z.infer<typeof teacherListSchema>;
 
 /** What stood when somebody asked for a change of teacher: where another one does by now, the answer is 409. */
 export const teacherChangeBody = z.strictObject({
-  by: z.string().min(1).max(200).optional().describe("who asks; by default the server's author"),
+  by: authorText.optional().describe("who asks; by default the server's author"),
   seen: sha256Text.optional().describe("digest of the teacher that stood when it was asked"),
 });
 export const teacherChangeSchema = z.strictObject({

@@ -162,6 +162,8 @@ export type ChangedRow = z.infer<typeof changedRowSchema>;
 
 const side = z.strictObject({
   total: count,
+  /** Those of the reason that was asked for, which `from` counts; without one all */
+  shown: count,
   reasons: z.array(z.strictObject({ reason: z.enum(REASONS), count })).readonly(),
   rows: z.array(changedRowSchema).readonly(),
 });

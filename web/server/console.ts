@@ -4,7 +4,10 @@ import type { ClassWalls } from "../../pipelines/console/wall/class-wall.js";
 import type { HeldSelections } from "../../pipelines/console/held-selections.js";
 import type { HeldManifests } from "../../pipelines/console/held-manifests.js";
 import type { ImageFinder } from "../../pipelines/console/image/image-finder.js";
-import type { KeptBytes } from "../../pipelines/console/kept-bytes.js";
+import type { HeldDifferences } from "../../pipelines/console/held-differences.js";
+import type { KeptParts } from "../../pipelines/console/kept-bytes.js";
+import type { StandingAnswer } from "../../pipelines/console/standing-answer.js";
+import type { StatusSeen } from "../../pipelines/status-seen.js";
 import type { LiveFigures } from "../../pipelines/console/live-figures.js";
 import type { DrawnRows } from "../../pipelines/console/review/drawn-rows.js";
 import type { LowConfidenceQueues } from "../../pipelines/console/review/low-confidence.js";
@@ -41,7 +44,9 @@ export interface Console {
   readonly drift: ClassDrift;
   readonly compared: ComparedTeachers;
   readonly unsure: LowConfidenceQueues;
-  readonly kept: KeptBytes;
+  readonly kept: StandingAnswer<KeptParts>;
+  readonly status: StandingAnswer<StatusSeen>;
+  readonly differences: HeldDifferences;
   /** Whose name stands on what is said here, unless the page gives another */
   readonly author: string;
   readonly readOnly: boolean;

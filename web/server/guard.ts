@@ -3,7 +3,6 @@ import type { IncomingMessage } from "node:http";
 import { SluiceError } from "../../schemas/errors.js";
 import { Refusal } from "./refusal.js";
 
-export const TOKEN_COOKIE = "sluice-token";
 /** A token that can be guessed is none. */
 const LEAST_TOKEN = 16;
 
@@ -59,7 +58,9 @@ export function admit(request: IncomingMessage, { host, token, command = "serve"
     throw new Refusal(421, "E_USAGE", "Expected a Host header, found none.");
   }
   const site = headers["sec-fetch-site"];
-  const isNavigation = headers["sec-fetch-mode"] === "navigate" && method === "GET";
+  // A link from elsewhere leads to the page; what the API does, only the page asks for.
+  const isNavigation =
+    headers["sec-fetch-mode"] === "navigate" && method === "GET" && !/^\/+api(\/|$)/.test(request.url ?? "");
   if (site !== undefined && site !== "same-origin" && site !== "none" && !isNavigation) {
     throw new Refusal(403, "E_USAGE", "Expected a call from this page itself, found one from another site.");
   }
@@ -76,12 +77,19 @@ export function admit(request: IncomingMessage, { host, token, command = "serve"
   }
 }
 
-export function hasToken({ headers }: IncomingMessage, token: string): boolean {
+/** Cookies know no ports: each server of a host has its own. */
+export function tokenCookie({ socket }: Pick<IncomingMessage, "socket">): string {
+  return `sluice-token-${socket.localPort ?? 0}`;
+}
+
+export function hasToken(request: IncomingMessage, token: string): boolean {
+  const { headers } = request;
+  const name = `${tokenCookie(request)}=`;
   const bearer = /^Bearer (.+)$/i.exec(headers.authorization ?? "")?.[1];
   const cookie = (headers.cookie ?? "")
     .split(/;\s*/)
-    .find((part) => part.startsWith(`${TOKEN_COOKIE}=`))
-    ?.slice(TOKEN_COOKIE.length + 1);
+    .find((part) => part.startsWith(name))
+    ?.slice(name.length);
   return [bearer, cookie === undefined ? undefined : decoded(cookie)].some(
     (given) => given !== undefined && isSame(given, token),
   );

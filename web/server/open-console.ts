@@ -4,7 +4,10 @@ import { ClassWalls } from "../../pipelines/console/wall/class-wall.js";
 import { HeldManifests } from "../../pipelines/console/held-manifests.js";
 import { HeldSelections } from "../../pipelines/console/held-selections.js";
 import { ImageFinder } from "../../pipelines/console/image/image-finder.js";
-import { KeptBytes } from "../../pipelines/console/kept-bytes.js";
+import { HeldDifferences } from "../../pipelines/console/held-differences.js";
+import { keptParts } from "../../pipelines/console/kept-bytes.js";
+import { StandingAnswer } from "../../pipelines/console/standing-answer.js";
+import { statusSeen } from "../../pipelines/status-seen.js";
 import { LiveFigures } from "../../pipelines/console/live-figures.js";
 import { DrawnRows } from "../../pipelines/console/review/drawn-rows.js";
 import { LowConfidenceQueues } from "../../pipelines/console/review/low-confidence.js";
@@ -28,6 +31,10 @@ export interface OpenConsoleOptions extends Pick<
   readonly signal: AbortSignal;
 }
 
+/** How long what a store takes is taken to stand: it is listed whole for it, ms */
+const KEPT_MS = 60_000;
+/** How long a status stands at least, ms: each dataset's state is read for it, once for all pages */
+const STATUS_MS = 2000;
 /** How long declarations are taken to stand, ms */
 const FRESH_MS = 2000;
 
@@ -40,6 +47,7 @@ export async function openConsole(options: OpenConsoleOptions): Promise<Console>
   const groups = new IndexGroups(store);
   const { opener } = publishingParts(first.config);
   const { stream } = first.config;
+  const said = new SaidLabels(store, stream, nowMs);
   return {
     ...options,
     settings: async () => (standing = await settings()),
@@ -55,13 +63,15 @@ export async function openConsole(options: OpenConsoleOptions): Promise<Console>
       onChange: onRead,
       signal,
     }),
-    finder: new ImageFinder({ store, opener, stream, nowMs }),
+    finder: new ImageFinder({ store, opener, stream, nowMs, isErased: (sha256) => said.isErased(sha256) }),
     live: new LiveFigures({ config: () => standing.config, store, nowMs, onFault }),
-    said: new SaidLabels(store, stream),
+    said,
     drift: new ClassDrift(store),
     compared: new ComparedTeachers({ store, stream, nowMs, signal }),
     unsure: new LowConfidenceQueues(store, nowMs),
-    kept: new KeptBytes(store, nowMs),
+    kept: new StandingAnswer(() => keptParts(store), KEPT_MS, nowMs),
+    status: new StandingAnswer(() => statusSeen(standing.config, store, null, nowMs()), STATUS_MS, nowMs),
+    differences: new HeldDifferences(store),
   };
 }
 

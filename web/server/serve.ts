@@ -4,19 +4,11 @@ import { join } from "node:path";
 import { messageOf } from "../../schemas/errors.js";
 import { BuiltPage } from "./built-page.js";
 import { EventStreams } from "./events.js";
-import {
-  admit,
-  assertGuarded,
-  isLoopback,
-  isSame,
-  SECURITY_HEADERS,
-  TOKEN_COOKIE,
-  type GuardOptions,
-} from "./guard.js";
+import { admit, assertGuarded, isLoopback, isSame, SECURITY_HEADERS, tokenCookie, type GuardOptions } from "./guard.js";
 import { listening, shownHost } from "./listening.js";
 import { openConsole, type OpenConsoleOptions } from "./open-console.js";
 import { consoleOperations } from "./operations.js";
-import { refusalOf } from "./refusal.js";
+import { Refusal, refusalOf } from "./refusal.js";
 import { Router, sendJson } from "./router.js";
 
 export interface ServeOptions extends GuardOptions, Omit<OpenConsoleOptions, "onRead"> {
@@ -52,12 +44,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     try {
-      const url = new URL(request.url ?? "/", "http://console");
+      const url = addressOf(request);
       if (tookToken(url, request, response, token)) return;
       admit(request, options);
       if (url.pathname.startsWith("/api/")) await router.answer(console, request, response, url);
       else page.answer(response, url.pathname);
     } catch (error) {
+      // Who has gone is told nothing, and it is no fault of ours.
+      if (response.destroyed) return;
       const refusal = refusalOf(error);
       if (refusal.status >= 500) options.onFault(`${request.method ?? ""} ${request.url ?? ""}: ${messageOf(error)}`);
       if (response.headersSent) response.destroy();
@@ -82,6 +76,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   return { url: `http://${shownHost(host, isLoopback(host))}:${port}/`, port, isBuilt: page.isBuilt, ended };
 }
 
+/** What is asked for, on whatever host. Throws 400 for what is no path. */
+function addressOf({ url = "/" }: IncomingMessage): URL {
+  const address = `http://console${url}`;
+  if (url.startsWith("/") && URL.canParse(address)) return new URL(address);
+  throw new Refusal(400, "E_USAGE", "Expected a path that begins with /, found something else.");
+}
+
 /** Takes the token of an address into a cookie, and leads to the same address without it. */
 function tookToken(url: URL, request: IncomingMessage, response: ServerResponse, token: string | null): boolean {
   const given = url.searchParams.get("token");
@@ -89,7 +90,7 @@ function tookToken(url: URL, request: IncomingMessage, response: ServerResponse,
   if (!isSame(given, token)) return false;
   url.searchParams.delete("token");
   response.writeHead(303, {
-    "Set-Cookie": `${TOKEN_COOKIE}=${encodeURIComponent(token)}; HttpOnly; SameSite=Strict; Path=/; Max-Age=2592000`,
+    "Set-Cookie": `${tokenCookie(request)}=${encodeURIComponent(token)}; HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000`,
     Location: `${url.pathname.replace(/^\/+/, "/")}${url.search}`,
     "Cache-Control": "no-store",
   });

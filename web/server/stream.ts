@@ -22,8 +22,7 @@ export async function stream(
     }
   } catch (error) {
     if (signal.aborted) return;
-    // The status is out: a connection that breaks off says that this is not all.
-    response.destroy();
+    // The status is out: the server breaks the connection off, which says that this is not all.
     throw error;
   } finally {
     await each.return?.(undefined);

@@ -23,6 +23,8 @@ export interface ImageFinderOptions {
   readonly opener: ImageOpener;
   readonly stream: string;
   readonly nowMs: () => number;
+  /** Whether an image was erased: wherever its bytes lie, they are not handed out */
+  readonly isErased: (sha256: string) => Promise<boolean>;
 }
 
 /**
@@ -52,6 +54,7 @@ export class ImageFinder {
     sha256: string,
     signal?: AbortSignal,
   ): Promise<{ readonly bytes: Uint8Array | null; readonly reason: string }> {
+    if (await this.#options.isErased(sha256)) return { bytes: null, reason: "it was erased" };
     const known = this.#seen.get(sha256);
     if (known !== undefined) {
       const found = await this.#read(sha256, known);

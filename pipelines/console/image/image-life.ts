@@ -22,7 +22,7 @@ import { saidText } from "../../versions/change-reasons.js";
 import type { LeftOut } from "../../../schemas/left-out.js";
 import { leftOutOf, leftOutText } from "../../versions/left-out.js";
 
-/** Classes of an image that its fate is told of, beside those that it was chosen for */
+/** Classes of an image that its fate is told of at least, beside those that it was chosen for: where it stands for more (P), of all of these */
 const CLASSES_TOLD = 2;
 /** Versions of a dataset that are looked through, the newest */
 const VERSIONS_TOLD = 12;
@@ -140,7 +140,7 @@ async function fatesIn(
       isBelow && placed === 0 ? [] : await groups.rowsOf(manifest, index, 0, isBelow ? placed : standing.count);
     const own = rows.find((row) => row.sha256 === sha256);
     const rank = own?.rank ?? null;
-    if (rank === null && place >= CLASSES_TOLD) continue;
+    if (rank === null && place >= Math.max(CLASSES_TOLD, manifest.select.p)) continue;
     fates.push({
       dataset: manifest.dataset,
       number: manifest.number,

@@ -5,7 +5,6 @@ import type { Review, ReviewItem } from "../../../schemas/api/images.js";
 import type { ImageLabel } from "../../../schemas/image-label.js";
 import type { IndexRow } from "../../../schemas/index-row.js";
 import type { Manifest } from "../../../schemas/manifest.js";
-import { listLabels } from "../../versions/label-images.js";
 import { listQuarantine } from "../../quarantine/quarantine.js";
 import type { IndexGroups } from "../../versions/index-groups.js";
 import type { MeantClasses } from "../../versions/meant-classes.js";
@@ -15,19 +14,8 @@ import type { LowConfidenceQueue } from "./low-confidence.js";
 export const AUDIT_ROWS = 400;
 /** Rows a class that are doubtful: its last ones */
 const DOUBTFUL_A_CLASS = 8;
-/** Classes whose last rows are read for one queue: 10,000 classes would read the whole index */
+/** Classes whose last rows are read for one queue, the most doubtful: 10,000 classes would read the whole index */
 const DOUBTFUL_CLASSES = 200;
-
-/** All that was said of each image, in order. */
-export async function saidOf(store: Store, stream: string): Promise<Map<string, ImageLabel[]>> {
-  const said = new Map<string, ImageLabel[]>();
-  for await (const label of listLabels(store, stream)) {
-    const list = said.get(label.sha256);
-    if (list === undefined) said.set(label.sha256, [label]);
-    else list.push(label);
-  }
-  return said;
-}
 
 type Said = ReadonlyMap<string, readonly ImageLabel[]>;
 interface Page {
@@ -37,10 +25,15 @@ interface Page {
 
 /** The last rows of a version's classes, the nearest to their cut-off first: what a teacher was least sure of and chose. */
 export async function doubtful(groups: IndexGroups, manifest: Manifest, said: Said, page: Page): Promise<Review> {
-  const classes = manifest.classes.filter(({ count }) => count > 0).slice(0, DOUBTFUL_CLASSES);
+  const classes = manifest.classes
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => (a.worst ?? 1) - (b.worst ?? 1) || a.class - b.class)
+    .slice(0, DOUBTFUL_CLASSES);
   const rows: IndexRow[] = [];
-  for (const { class: index, count } of classes) {
-    rows.push(...(await groups.rowsOf(manifest, index, Math.max(0, count - DOUBTFUL_A_CLASS), count)));
+  for (const { class: index, count, repeated } of classes) {
+    // Repeats stand behind all of them.
+    const end = count - repeated;
+    rows.push(...(await groups.rowsOf(manifest, index, Math.max(0, end - DOUBTFUL_A_CLASS), end)));
   }
   rows.sort((a, b) => (a.probability ?? 1) - (b.probability ?? 1) || a.class - b.class || b.rank - a.rank);
   const items = rows
@@ -83,9 +76,12 @@ export async function quarantined(
 ): Promise<Review> {
   const byCode: Record<string, number> = {};
   const items: ReviewItem[] = [];
+  let [total, done] = [0, 0];
   for await (const one of listQuarantine(store, place)) {
     byCode[one.code] = (byCode[one.code] ?? 0) + 1;
     const labels = one.sha256 === null ? [] : (said.get(one.sha256) ?? []);
+    if (isDone(labels.at(-1) ?? null)) done++;
+    if (total++ < page.from || items.length >= page.limit) continue;
     items.push({
       sha256: one.sha256,
       uri: one.uri,
@@ -102,7 +98,7 @@ export async function quarantined(
       said: labels.at(-1) ?? null,
     });
   }
-  return { ...queue("quarantine", items, page), byCode };
+  return { kind: "quarantine", total, done, precision: null, basis: null, byCode, items };
 }
 
 /** What the teacher could not tell: archived images whose best class has a low probability, whether they were chosen or not. */
@@ -141,12 +137,16 @@ function queue(kind: Review["kind"], items: readonly ReviewItem[], { from, limit
   return {
     kind,
     total: items.length,
-    done: items.filter(({ said }) => said !== null && said.verdict !== "withdrawn").length,
+    done: items.filter(({ said }) => isDone(said)).length,
     precision: null,
     basis: null,
     byCode: {},
     items: items.slice(from, from + limit),
   };
+}
+
+function isDone(said: ImageLabel | null): boolean {
+  return said !== null && said.verdict !== "withdrawn";
 }
 
 function itemOf(manifest: Manifest, row: IndexRow, said: Said, why: string): ReviewItem {

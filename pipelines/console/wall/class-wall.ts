@@ -58,7 +58,9 @@ export interface AskedPage {
   readonly filter: WallFilter;
 }
 
-/** A version's classes held by identity: some 500 bytes a row. */
+/** Rows of classes that are held whole, by identity and by place: some 500 bytes each; the class asked for last is held whatever it has */
+const ROWS_HELD = 100_000;
+/** Classes of which it is held what a filter shows, and versions of which what they left out */
 const CLASSES_HELD = 4;
 /** Images that another teacher is asked of at once: an archive's runs are looked into one by one */
 const MOST_ASKED = 4000;
@@ -88,8 +90,8 @@ export class ClassWalls {
   readonly #store: Store;
   readonly #groups: IndexGroups;
   readonly #stream: string;
-  readonly #byIdentity = new HeldAnswers<KnownRows>(CLASSES_HELD);
-  readonly #images = new HeldAnswers<readonly WallImage[]>(CLASSES_HELD);
+  readonly #byIdentity = new HeldAnswers<KnownRows>(ROWS_HELD);
+  readonly #images = new HeldAnswers<readonly WallImage[]>(ROWS_HELD);
   readonly #compared = new HeldAnswers<Shown>(CLASSES_HELD);
   readonly #outOfVersion = new HeldAnswers<ReadonlyMap<string, LeftOut>>(CLASSES_HELD);
 
@@ -265,7 +267,7 @@ export class ClassWalls {
   #all(ranked: RankedClass): Promise<readonly WallImage[]> {
     const { held, classIndex, standing } = ranked;
     const name = `${held.name}/${standing.generation}/${classIndex}`;
-    return this.#images.get(name, 1, () =>
+    return this.#images.get(name, standing.rows.count, () =>
       imagesAt(
         ranked,
         Array.from({ length: standing.rows.count }, (_, at) => at),
@@ -274,7 +276,8 @@ export class ClassWalls {
   }
 
   #known(manifest: Manifest, classIndex: number): Promise<KnownRows> {
-    return this.#byIdentity.get(`${manifest.id}/${manifest.number}/${classIndex}`, 1, async () =>
+    const { count } = manifest.classes[classIndex]!;
+    return this.#byIdentity.get(`${manifest.id}/${manifest.number}/${classIndex}`, count, async () =>
       knownRows(await this.#groups.rowsOf(manifest, classIndex, 0, Number.POSITIVE_INFINITY)),
     );
   }

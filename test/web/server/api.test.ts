@@ -4,7 +4,7 @@ import { tableFromIPC } from "apache-arrow";
 import { parquetReadObjects } from "hyparquet";
 import { z } from "zod";
 import type { Answer, CurveAnswered, Wall, WhatifAnswered } from "../../../schemas/api/whatif.js";
-import type { ClassPage, ClassRows, Diff } from "../../../schemas/api/versions.js";
+import type { ClassDiffRows, ClassPage, ClassRows, Diff } from "../../../schemas/api/versions.js";
 import type { ImageLife, Labelled, Review } from "../../../schemas/api/images.js";
 import { EventStreams } from "../../../web/server/events.js";
 import { consoleOperations } from "../../../web/server/operations.js";
@@ -263,6 +263,18 @@ test("classes are sorted, searched and paged, and a diff has the reason of each 
     changed.entered.rows.map(({ reason }) => reason),
     ["room"],
   );
+  const of = async (query: string): Promise<ClassDiffRows> =>
+    (await site.get(`/api/diff/rows?dataset=flowers&before=1&after=2&${query}`)) as ClassDiffRows;
+  const byName = await of(`class=${encodeURIComponent(`name:${label}`)}`);
+  assert.deepEqual(byName, changed);
+  const ranked = await of(`class=${at}&reason=rank`);
+  assert.deepEqual(
+    [ranked.entered.rows, ranked.left.rows, ranked.moved.rows],
+    [[], [], byName.moved.rows.filter(({ reason }) => reason === "rank")],
+  );
+  assert.ok(ranked.moved.shown > 0 && ranked.left.shown === 0 && ranked.left.total === 1);
+  assert.deepEqual(ranked.moved.reasons, byName.moved.reasons, "all of them are told still");
+  assert.equal((await site.call(`/api/diff/rows?dataset=flowers&before=1&after=2&class=0&reason=why`)).status, 400);
 });
 
 test("review queues page through doubtful rows and an audit whose interval follows the verdicts", async () => {

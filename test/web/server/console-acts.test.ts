@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { Review, RetriedRecords } from "../../../schemas/api/images.js";
+import type { RecordedTerminal } from "../../cli/recorded-terminal.js";
+import type { Labelled, Review, RetriedRecords } from "../../../schemas/api/images.js";
 import type { TeacherChange, TeacherList } from "../../../schemas/api/teachers.js";
-import type { ClassPage, VersionList } from "../../../schemas/api/versions.js";
+import type { ClassPage, ClassRows, VersionList } from "../../../schemas/api/versions.js";
 import type { EvaluationRecord } from "../../../schemas/model-record.js";
 import { writePictures } from "../../fixtures/pictures.js";
 import { ConsoleSite } from "../console-site.js";
@@ -12,10 +13,11 @@ import { CHECKED, putStudent } from "../stored-student.js";
 
 describe("what a console does beside showing", () => {
   let site: ConsoleSite;
+  let terminal: RecordedTerminal;
 
   before(async () => {
     site = await ConsoleSite.make();
-    await site.serve();
+    terminal = await site.serve();
   });
 
   after(() => site.remove());
@@ -50,6 +52,23 @@ describe("what a console does beside showing", () => {
       };
       assert.deepEqual(life.sightings[0]!.scores[0], { ...life.sightings[0]!.scores[0], label, probability });
     }
+  });
+
+  test("of two verdicts at the same moment takes one; what stands already is nothing new, and no undo", async () => {
+    const { rows } = (await site.get("/api/versions/flowers/latest/classes/3/rows")) as ClassRows;
+    const sha256 = [rows[0]!.sha256];
+    const verdict = { verdict: "is", class: "#3", sha256 };
+    const both = await Promise.all(["anna", "bert"].map((by) => post("/api/labels", { ...verdict, seen: 0, by })));
+    assert.deepEqual(both.map(({ status }) => status).sort(), [200, 409]);
+    const [first] = (both.find(({ status }) => status === 200)!.json() as Labelled).images;
+    assert.deepEqual([first!.seen, first!.labels.length], [1, 1]);
+    const lines = terminal.stderr.text.split("\n").filter((line) => line.includes(sha256[0]!)).length;
+    assert.equal(lines, 1);
+    const again = (await post("/api/labels", { ...verdict, by: "carl" })).json() as Labelled;
+    assert.deepEqual([again.labelled, again.images[0]!.seen], [0, 1]);
+    assert.ok(!terminal.stderr.text.includes("carl"), "nobody's log says that carl said it");
+    const other = (await post("/api/labels", { verdict: "none", sha256, by: "carl" })).json() as Labelled;
+    assert.deepEqual([other.labelled, other.images[0]!.seen], [1, 2]);
   });
 
   test("takes records in quarantine up again, once, and the next ingest scores them", async () => {

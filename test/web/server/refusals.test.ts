@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { request } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { sha256Hex } from "../../../schemas/canonical.js";
@@ -41,6 +42,43 @@ describe("a server on this machine alone", () => {
       headers: { host: own, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" },
     });
     assert.notEqual(page.status, 403, "a link from elsewhere leads here");
+    for (const path of ["/api/versions/flowers/1/verify", "//api/overview", "/api"]) {
+      const headers = { host: own, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+      assert.equal((await site.call(path, { headers })).status, 403, "it is no way to have the API work");
+    }
+  });
+
+  test("takes what is no path for a wrong call, and who goes away for no fault", async () => {
+    const { stderr } = await site.serve();
+    for (const path of ["//", "//:", "/%"]) assert.ok((await site.call(path)).status < 500, path);
+    const before = stderr.text;
+    const sent = request({ port: site.port, host: "127.0.0.1", path: "/api/labels", method: "POST" });
+    sent.on("error", () => undefined);
+    sent.setHeader("content-type", "application/json");
+    sent.write('{"verdict":');
+    await new Promise((done) => setTimeout(done, 50));
+    sent.destroy();
+    for (let turn = 0; turn < 5; turn++) assert.equal((await site.call("/api/overview")).status, 200);
+    assert.equal(stderr.text, before);
+  });
+
+  test("says of a dataset that never was that nobody declared it", async () => {
+    for (const path of ["classes/0/wall", "classes/0/facets"]) {
+      const answered = await site.call(`/api/datasets/nosuch/${path}`);
+      assert.deepEqual([answered.status, errorOf(answered).code], [404, "E_DATASET_UNKNOWN"]);
+      assert.match(errorOf(answered).message, /Expected a declared dataset, found "nosuch"/);
+    }
+  });
+
+  test("takes no name that would forge a line of the log of actions", async () => {
+    const post = (path: string, body: object) => site.call(path, { method: "POST", body });
+    const sha256 = ["a".repeat(64)];
+    for (const by of ["anna\ncarl: publish flowers", "\u001b[2Kanna", "\u202eanna", ""]) {
+      const answered = await post("/api/labels", { verdict: "none", sha256, by });
+      assert.deepEqual([answered.status, errorOf(answered).field], [400, "by"], JSON.stringify(by));
+      assert.equal(errorOf(await post("/api/datasets/flowers/publish", { by })).field, "by");
+    }
+    assert.equal(errorOf(await post("/api/control", { want: "pause", reason: "so\nit is" })).field, "reason");
   });
 
   test("says what a browser may do with what it sends", async () => {
@@ -172,7 +210,7 @@ describe("a server that others can reach", () => {
     const entered = await site.call(`/classes?token=${token}&x=1`);
     assert.deepEqual([entered.status, entered.headers.location], [303, "/classes?x=1"]);
     const [cookie] = entered.headers["set-cookie"] as string[];
-    assert.match(cookie!, /HttpOnly; SameSite=Strict/);
+    assert.match(cookie!, new RegExp(`^sluice-token-${site.port}=.*; HttpOnly; SameSite=Lax`));
     assert.equal((await overview({ cookie: cookie!.split(";")[0]! })).status, 200);
     assert.equal((await overview({ authorization: `Bearer ${token}`, origin: "http://evil.example" })).status, 403);
   });

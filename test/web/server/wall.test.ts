@@ -17,7 +17,7 @@ import { ConsoleSite } from "../console-site.js";
 const PICTURES = 6;
 const CLASSES = 10;
 const DATASETS =
-  "[{ name: flowers, select: { k: 5, p: 3 }, reserve: 30 }, { name: clean, select: { k: 5, p: 3, near: { distance: 31, within: class } }, reserve: 30 }]";
+  "[{ name: flowers, select: { k: 5, p: 3 }, reserve: 30 }, { name: clean, select: { k: 5, p: 3, near: { distance: 31, within: class } }, reserve: 30 }, { name: uneven, select: { k: { default: 3, classes: { '#1': 6 } }, p: 3 }, reserve: 30 }]";
 
 describe("a wall", () => {
   let place: CommandFolder;
@@ -91,6 +91,42 @@ describe("a wall", () => {
     const { answer, refused } = await site.settled<WhatifAnswered>("/api/datasets/clean/whatif?k=7");
     assert.equal(answer, null);
     assert.match(refused!, /`sluice whatif` answers/);
+  });
+
+  test("is found by its class's name as by its number", async () => {
+    const byNumber = await wallOf("flowers", 2);
+    for (const name of [`name:${byNumber.label}`, "name:#2"]) {
+      const path = `/api/datasets/flowers/classes/${encodeURIComponent(name)}`;
+      assert.deepEqual(await site.settled<Wall>(`${path}/wall?limit=200`), byNumber);
+      assert.equal((await site.call(`${path}/facets`)).status, 200);
+      const rows = await site.get(`/api/versions/flowers/latest/classes/${encodeURIComponent(name)}/rows`);
+      assert.equal((rows as ClassRows).class, 2);
+    }
+    for (const [name, status] of [
+      ["name:nosuch", 404],
+      ["nosuch", 400],
+      ["name:", 400],
+    ] as const) {
+      const answered = await site.call(`/api/datasets/flowers/classes/${name}/wall`);
+      assert.deepEqual([answered.status, (answered.json() as ApiError).error.field], [status, "class"]);
+    }
+  });
+
+  test("of a dataset whose classes have a K of their own is what whatif prints, without a K as with one", async () => {
+    for (const query of ["", "?k=2"]) {
+      const { answer } = await site.settled<WhatifAnswered>(`/api/datasets/uneven/whatif${query}`);
+      const more = query === "" ? [] : ["--k", "2"];
+      const told = (await site.told("whatif", "uneven", ...more)) as { readonly answers: readonly Answer[] };
+      const { exact, why, newest, ...figures } = answer!;
+      assert.deepEqual([figures, exact, why !== "", newest !== null], [told.answers[0], true, true, true]);
+    }
+  });
+
+  test("gives the rows of one what-if at a time", async () => {
+    const path = "/api/datasets/flowers/whatif/rows?k=3";
+    const both = await Promise.all([site.call(path), site.call(path)]);
+    assert.deepEqual(both.map(({ status }) => status).sort(), [200, 409]);
+    assert.equal((await site.call(path)).status, 200);
   });
 
   test("shows images that look the same together, the best first", async () => {

@@ -4,8 +4,8 @@ import { messageOf } from "../../../schemas/errors.js";
 import type { Console } from "../console.js";
 import { callTool, consoleTools, type Tool } from "./tools.js";
 
-/** Revisions of the protocol that are spoken, the newest first */
-export const REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] as const;
+/** Revisions of the protocol that are spoken, the newest first. 2025-03-26 is none of them: it alone asks for several messages in one. */
+export const REVISIONS = ["2025-11-25", "2025-06-18", "2024-11-05"] as const;
 
 /** Codes of JSON-RPC 2.0 */
 const FAULTS = { parse: -32_700, request: -32_600, method: -32_601, params: -32_602, internal: -32_603 } as const;

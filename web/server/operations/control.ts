@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { askControl } from "../../../pipelines/flow/flow-control.js";
+import { authorText, lineText } from "../../../schemas/api/shared.js";
 import { CONTROLS, standingControlSchema } from "../../../schemas/flow-control.js";
 import { assertMayWrite } from "../console.js";
 import { answering } from "../operation.js";
@@ -11,8 +12,8 @@ export const control = answering(
       "asks those who take and score images to pause, to go on, or to drain, as `sluice pause`, `resume` and `drain`; they notice within seconds",
     body: z.strictObject({
       want: z.enum(CONTROLS),
-      reason: z.string().min(1).max(1000).optional(),
-      by: z.string().min(1).max(200).optional().describe("who asks; by default the server's author"),
+      reason: lineText.min(1).max(1000).optional(),
+      by: authorText.optional().describe("who asks; by default the server's author"),
       seen: z
         .int()
         .nonnegative()
@@ -29,6 +30,7 @@ export const control = answering(
     const { config } = await console.settings();
     const { want, reason = null, by = console.author, seen } = body;
     const standing = await askControl(console.store, config.stream, { want, by, reason, nowMs: console.nowMs(), seen });
+    console.status.forget();
     console.logAction(`${by}: ${want} ${config.stream}${reason === null ? "" : `: ${reason}`}`);
     return { stream: config.stream, control: standing };
   },

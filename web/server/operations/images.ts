@@ -11,6 +11,8 @@ import { Refusal } from "../refusal.js";
 
 const imagePath = { sha256: sha256Text.describe("the SHA-256 of the image's bytes") };
 /** px: sides that a picture may be asked for in; few, so that a browser's cache is of use */
+/** How long a browser may show an image without asking for it again: five minutes */
+const STANDS = "private, max-age=300";
 const SIDES = [96, 192, 384, 1024] as const;
 
 export const picture = streaming(
@@ -40,8 +42,8 @@ export const picture = streaming(
     response.writeHead(200, {
       "Content-Type": made.type,
       "Content-Length": made.bytes.length,
-      // What is named by its digest never changes; it may go, and then it is asked for again after a day.
-      "Cache-Control": "private, max-age=86400, immutable",
+      // What is named by its digest never changes, but it may be erased.
+      "Cache-Control": STANDS,
       "Content-Security-Policy": "sandbox; default-src 'none'",
     });
     response.end(made.bytes);
@@ -63,7 +65,7 @@ export const original = streaming(
       "Content-Type": "application/octet-stream",
       "Content-Disposition": `attachment; filename="${path.sha256}"`,
       "Content-Length": bytes.length,
-      "Cache-Control": "private, max-age=86400, immutable",
+      "Cache-Control": STANDS,
     });
     response.end(bytes);
   },
@@ -113,7 +115,7 @@ export const search = answering(
     },
     answer: z.strictObject({ hits: z.array(hitSchema).readonly() }),
   },
-  async ({ console, query }) => {
+  async ({ console, query, signal }) => {
     const text = query.q.trim();
     const wanted = text.toLowerCase();
     const hits: z.infer<typeof hitSchema>[] = [];
@@ -123,7 +125,7 @@ export const search = answering(
       const manifest = await readableNewest(console.store, dataset);
       if (manifest === null) continue;
       if (/^[0-9a-f]{6,63}$/.test(wanted)) {
-        for (const sha256 of await digestsOf(console.store, manifest, wanted)) {
+        for (const sha256 of await digestsOf(console.store, manifest, wanted, signal)) {
           hits.push({ kind: "image", dataset, number: null, sha256, text: sha256 });
         }
       }
@@ -154,9 +156,14 @@ async function readableNewest(store: Store, dataset: string): Promise<Newest | n
 }
 
 /** An image of a version by its first digits; none where several begin so, or none does. */
-async function digestsOf(store: Store, manifest: Newest, start: string): Promise<readonly string[]> {
+async function digestsOf(
+  store: Store,
+  manifest: Newest,
+  start: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   try {
-    return await digestsFrom(store, manifest, [start]);
+    return await digestsFrom(store, manifest, [start], signal);
   } catch (error) {
     if (isSluiceError(error, "E_USAGE")) return [];
     throw error;

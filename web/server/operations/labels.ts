@@ -1,3 +1,4 @@
+import { InTurn } from "../../../connectors/in-turn.js";
 import { labelImages, labelsOf } from "../../../pipelines/versions/label-images.js";
 import type { ImageLabel } from "../../../schemas/image-label.js";
 import {
@@ -73,13 +74,18 @@ interface About {
   readonly seen?: number | undefined;
 }
 
+type Made = (said: ReadonlyMap<string, readonly ImageLabel[]>) => readonly ImageLabel[];
+
+/** Of two verdicts at the same moment the later one sees the earlier. */
+const turns = new InTurn();
+
 /** Throws 403 where nothing may be said here, 409 where something was said since the caller looked. */
-async function append(
-  console: Console,
-  { sha256, by, seen }: About,
-  made: (said: ReadonlyMap<string, readonly ImageLabel[]>) => readonly ImageLabel[],
-): Promise<Labelled> {
+async function append(console: Console, about: About, made: Made): Promise<Labelled> {
   assertMayWrite(console);
+  return turns.run(() => appendNow(console, about, made), console.store.place);
+}
+
+async function appendNow(console: Console, { sha256, by, seen }: About, made: Made): Promise<Labelled> {
   const { config } = await console.settings();
   const said = await console.said.all();
   if (seen !== undefined) {
@@ -91,17 +97,24 @@ async function append(
     }
   }
   const labels = made(said);
-  await console.withLabelTopic((topic) =>
-    labelImages(console.store, config.stream, labels, { anyClass: false, topic }),
+  const before = new Map(sha256.map((digest) => [digest, said.get(digest)?.length ?? 0]));
+  const { known } = await console.withLabelTopic((topic) =>
+    labelImages(console.store, config.stream, labels, {
+      anyClass: false,
+      topic,
+      said: (digest) => said.get(digest) ?? [],
+    }),
   );
-  for (const one of labels) {
+  const now = await console.said.all();
+  // What stands already is not said again: nothing is there that an undo could take back.
+  const isNew = (digest: string): boolean => known === 0 || (now.get(digest)?.length ?? 0) > before.get(digest)!;
+  for (const one of labels.filter((label) => isNew(label.sha256))) {
     const what = "class" in one ? `${one.verdict} ${one.class}` : one.verdict;
     console.logAction(`${by ?? console.author}: label ${what} ${one.sha256}`);
   }
   console.held.refresh();
-  const now = await console.said.all();
   return {
-    labelled: sha256.length,
+    labelled: sha256.filter(isNew).length,
     stream: config.stream,
     images: sha256.map((digest) => {
       const list = now.get(digest) ?? [];

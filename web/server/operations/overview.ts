@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { publishedDatasets, versionNumbers } from "../../../pipelines/versions/versions.js";
-import { statusSeen } from "../../../pipelines/status-seen.js";
 import { lastStageShares } from "../../../pipelines/flow/stage-record.js";
 import { holderOf } from "../../../pipelines/open/folder-holder.js";
 import { CODE_VERSION } from "../../../schemas/code-version.js";
@@ -73,7 +72,7 @@ export const status = answering(
   async ({ console }) => {
     const { config } = await console.settings();
     const seen = { holder: await orNull(holderOf(config), "E_LOG_CORRUPT"), stages: await lastStageShares(config) };
-    const found = await statusSeen(config, console.store, null, console.nowMs());
+    const found = await console.status.get();
     return { folder: config.data, stream: config.stream, ...seen, ...found };
   },
 );
@@ -92,7 +91,7 @@ export const kept = answering(
       all: partSchema,
     }),
   },
-  ({ console }) => console.kept.parts(),
+  ({ console }) => console.kept.get(),
 );
 
 export const flow = answering(

@@ -5,7 +5,7 @@ import { publishingParts } from "../../../pipelines/open/open-scoring.js";
 import { archivedTeacher, rebuild } from "../../../pipelines/rebuild.js";
 import { versionNumbers } from "../../../pipelines/versions/versions.js";
 import { SluiceError } from "../../../schemas/errors.js";
-import { datasetPath, sha256Text } from "../../../schemas/api/shared.js";
+import { authorText, datasetPath, sha256Text } from "../../../schemas/api/shared.js";
 import { assertMayWrite } from "../console.js";
 import { answering } from "../operation.js";
 import { Refusal } from "../refusal.js";
@@ -19,7 +19,7 @@ export const publish = answering(
     summary: "makes a version of a declared dataset from all that is archived by now, as `sluice rebuild`",
     path: datasetPath,
     body: z.strictObject({
-      by: z.string().min(1).max(200).optional().describe("who asks; by default the server's author"),
+      by: authorText.optional().describe("who asks; by default the server's author"),
       seen: z
         .int()
         .nonnegative()
@@ -77,6 +77,7 @@ export const publish = answering(
         newId: randomUUID,
       });
       console.held.refresh();
+      console.status.forget();
       return { dataset: dataset.name, number: manifest.number, id: manifest.id, rows: manifest.totals.rows, outcome };
     } finally {
       publishing = null;

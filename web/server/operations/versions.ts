@@ -2,19 +2,14 @@ import { z } from "zod";
 import { classDifference } from "../../../pipelines/console/class-difference.js";
 import { exportedRows, groupsOfVersion, ROW_FORMATS, ROW_TYPES } from "../../../pipelines/console/exported-rows.js";
 import { chainTotals } from "../../../pipelines/versions/chain-totals.js";
-import {
-  diffVersions,
-  publishedDatasets,
-  readIndexColumns,
-  readTags,
-  verifyVersion,
-} from "../../../pipelines/versions/versions.js";
+import { publishedDatasets, readIndexColumns, readTags, verifyVersion } from "../../../pipelines/versions/versions.js";
 import { versionList } from "../../../pipelines/versions/version-list.js";
 import { isSluiceError } from "../../../schemas/errors.js";
 import { manifestSchema, type Manifest } from "../../../schemas/manifest.js";
-import { classPath, datasetPath, numberText, pageQuery, versionPath } from "../../../schemas/api/shared.js";
+import { classPath, datasetPath, pageQuery, versionPath, type AskedClass } from "../../../schemas/api/shared.js";
 import {
   CLASS_ORDERS,
+  REASONS,
   classDiffSchema,
   classPageSchema,
   classRowsSchema,
@@ -26,7 +21,7 @@ import {
 } from "../../../schemas/api/versions.js";
 import type { Console } from "../console.js";
 import { answering, streaming } from "../operation.js";
-import { Refusal } from "../refusal.js";
+import { askedClass } from "../asked-class.js";
 import { stream } from "../stream.js";
 
 export const versions = answering(
@@ -144,12 +139,12 @@ export const classRows = answering(
   async ({ console, path, query }) => {
     const manifest = await manifestOf(console, path);
     const one = classOf(manifest, path.class);
-    const rows = await console.groups.rowsOf(manifest, path.class, query.from, query.from + query.limit);
+    const rows = await console.groups.rowsOf(manifest, one.class, query.from, query.from + query.limit);
     remember(console, rows);
     return {
       dataset: manifest.dataset,
       number: manifest.number,
-      class: path.class,
+      class: one.class,
       label: one.label,
       total: one.count,
       rows,
@@ -188,7 +183,7 @@ export const diff = answering(
   { route: "/api/diff", summary: "what `sluice versions diff --json` says", query: pairQuery, answer: diffSchema },
   async ({ console, query }) => {
     const [before, after] = await pairOf(console, query);
-    return diffVersions(console.store, before, after);
+    return console.differences.of(before, after);
   },
 );
 
@@ -198,21 +193,18 @@ export const diffRows = answering(
     summary: "the images of one class that entered, left or moved, each with its reason",
     query: {
       ...pairQuery,
-      class: numberText(z.int().nonnegative()).describe("a class, by its place in the diff"),
+      class: classPath.class.describe("a class: by its place in the diff, or `name:` and what it is called"),
+      reason: z.enum(REASONS).optional().describe("only images that changed for this reason"),
       ...pageQuery,
     },
     answer: classDiffSchema,
   },
   async ({ console, query }) => {
     const [before, after] = await pairOf(console, query);
-    const { classes: pairs } = await diffVersions(console.store, before, after);
-    const pair = pairs[query.class];
-    if (pair === undefined) {
-      throw new Refusal(404, "E_USAGE", `Expected a class from 0 to ${pairs.length - 1}, found ${query.class}.`, {
-        field: "class",
-      });
-    }
-    const found = await classDifference(console.store, console.groups, [before, after], pair, query);
+    const { classes: pairs } = await console.differences.of(before, after);
+    const pair = pairs[askedClass(pairs, query.class)]!;
+    const why = await console.differences.reasons(before, after);
+    const found = await classDifference(console.groups, why, [before, after], pair, query);
     for (const { rows: changed } of [found.entered, found.left, found.moved])
       remember(
         console,
@@ -255,11 +247,8 @@ export function manifestOf(
 }
 
 /** Throws a refusal where the version has no such class. */
-export function classOf(manifest: Manifest, index: number): Manifest["classes"][number] {
-  const found = manifest.classes[index];
-  if (found !== undefined) return found;
-  const message = `Expected a class of version ${manifest.dataset}/${manifest.number}, from 0 to ${manifest.classes.length - 1}, found ${index}.`;
-  throw new Refusal(404, "E_USAGE", message, { field: "class" });
+export function classOf(manifest: Manifest, asked: AskedClass): Manifest["classes"][number] {
+  return manifest.classes[askedClass(manifest.classes, asked, ` of version ${manifest.dataset}/${manifest.number}`)]!;
 }
 
 async function pairOf(

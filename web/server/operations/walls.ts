@@ -10,7 +10,14 @@ import type { SettingAnswer } from "../../../pipelines/whatif/whatif-answer.js";
 import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
 import type { Dataset } from "../../../schemas/dataset.js";
 import type { Manifest } from "../../../schemas/manifest.js";
-import { classPath, datasetPath, pageQuery, versionPath, type Pending } from "../../../schemas/api/shared.js";
+import {
+  classPath,
+  datasetPath,
+  pageQuery,
+  versionPath,
+  type AskedClass,
+  type Pending,
+} from "../../../schemas/api/shared.js";
 import {
   curveSchema,
   facetsSchema,
@@ -21,6 +28,7 @@ import {
   type Answer,
   type Wall,
 } from "../../../schemas/api/whatif.js";
+import { askedClass, placeOfClass } from "../asked-class.js";
 import type { Console } from "../console.js";
 import { answering, streaming } from "../operation.js";
 import { Refusal } from "../refusal.js";
@@ -52,10 +60,12 @@ export const wall = answering(
     const filter = { source, day, licence, show, other };
     const manifest = await versionOrNone(console, path.dataset, query.version);
     const dataset = await declaredDataset(console, path.dataset);
-    const asked: HeldAnswer =
+    if (dataset === null && manifest === null) throw undeclared(path.dataset);
+    const found: HeldAnswer =
       query.basis === "version" || dataset === null
         ? { held: null, reading: null, refused: dataset === null ? `${path.dataset} is not declared any more` : null }
         : await ask(console, dataset, query.k);
+    const asked = declaredFor(found, manifest, path.class);
     const { held } = asked;
     if (held === null && manifest === null) {
       if (asked.reading === null)
@@ -66,17 +76,17 @@ export const wall = answering(
             `Expected a version of ${path.dataset}, found none yet. \`sluice ingest\` publishes the first.`,
         );
     }
-    const labels = held?.ranked.labels ?? manifest?.classes.map(({ label }) => label) ?? [];
-    if (labels.length > 0 && path.class >= labels.length) {
-      throw noSuchClass(labels.length, path.class);
-    }
-    const label = labels[path.class] ?? "";
-    const versionClass = manifest === null ? -1 : sameClass(manifest, path.class, label);
+    const classes = held === null ? (manifest?.classes ?? []) : labelled(held.ranked.labels);
+    const isNamed = typeof path.class === "string";
+    // Nothing is known yet: it is being read.
+    const index = classes.length > 0 ? askedClass(classes, path.class) : isNamed ? 0 : (path.class as number);
+    const label = classes[index]?.label ?? (isNamed ? (path.class as string).slice("name:".length) : "");
+    const versionClass = manifest === null ? -1 : sameClass(manifest, index, label);
     const inVersion = manifest?.classes[versionClass];
-    const k = held?.quota[path.class] ?? inVersion?.k ?? 1;
+    const k = held?.quota[index] ?? inVersion?.k ?? 1;
     const frame = {
       dataset: path.dataset,
-      class: path.class,
+      class: index,
       label,
       k,
       cutoffBefore: inVersion?.worst ?? null,
@@ -88,13 +98,13 @@ export const wall = answering(
       const { from, limit } = query;
       const page = await seenOf(
         console,
-        await filtered(console.walls.ofArchive(held, path.class, against, { from, limit, k, filter })),
+        await filtered(console.walls.ofArchive(held, index, against, { from, limit, k, filter })),
       );
       remember(
         console,
         page.rows.map(({ row }) => row),
       );
-      const complete = held.isComplete(path.class);
+      const complete = held.isComplete(index);
       const why = complete ? "exact: all images that ever came" : `exact down to rank ${page.total}`;
       return { ...frame, ...page, basis: "archive" as const, why, kept: Math.min(k, page.total) };
     }
@@ -149,20 +159,40 @@ export const facets = answering(
   async ({ console, path }) => {
     const manifest = await versionOrNone(console, path.dataset, "latest");
     const dataset = await declaredDataset(console, path.dataset);
-    const { held } = dataset === null ? { held: null } : await ask(console, dataset);
-    const labels = held?.ranked.labels ?? manifest?.classes.map(({ label }) => label) ?? [];
-    const label = labels[path.class];
-    if (label === undefined) throw noSuchClass(labels.length, path.class);
-    const versionClass = manifest === null ? -1 : sameClass(manifest, path.class, label);
+    if (dataset === null && manifest === null) throw undeclared(path.dataset);
+    const none: HeldAnswer = { held: null, reading: null, refused: null };
+    const { held } = declaredFor(dataset === null ? none : await ask(console, dataset), manifest, path.class);
+    const classes = held === null ? (manifest?.classes ?? []) : labelled(held.ranked.labels);
+    const index = askedClass(classes, path.class);
+    const versionClass = manifest === null ? -1 : sameClass(manifest, index, classes[index]!.label);
     const against = manifest?.classes[versionClass] === undefined ? null : { manifest, versionClass };
-    if (held !== null) return console.walls.facets(held, path.class, against);
+    if (held !== null) return console.walls.facets(held, index, against);
     if (against === null) return { sources: [], days: [], licences: [], others: [] };
     return { ...(await console.walls.facetsOfVersion(against.manifest, versionClass)), others: [] };
   },
 );
 
-function noSuchClass(classes: number, found: number): Refusal {
-  return new Refusal(404, "E_USAGE", `Expected a class from 0 to ${classes - 1}, found ${found}.`, { field: "class" });
+function labelled(labels: readonly string[]): { readonly label: string }[] {
+  return labels.map((label) => ({ label }));
+}
+
+/** A class that is declared no more, and that the version has, is shown as the version has it. */
+function declaredFor(found: HeldAnswer, manifest: Manifest | null, asked: AskedClass): HeldAnswer {
+  if (found.held === null || typeof asked === "number" || manifest === null) return found;
+  const isDeclared = placeOfClass(labelled(found.held.ranked.labels), asked) >= 0;
+  if (isDeclared || placeOfClass(manifest.classes, asked) < 0) return found;
+  return {
+    held: null,
+    reading: null,
+    refused: `as version ${manifest.number} has it: it is no class of ${manifest.dataset} any more`,
+  };
+}
+
+function undeclared(name: string): SluiceError {
+  return new SluiceError(
+    "E_DATASET_UNKNOWN",
+    `Expected a declared dataset, found "${name}". \`sluice datasets list\` names them.`,
+  );
 }
 
 export const whatif = answering(
@@ -183,16 +213,18 @@ export const whatif = answering(
       return { answer: within, pending: null, refused };
     }
     const dataset = await withSetting(console, path.dataset, query);
-    const k = query.k ?? numericK(dataset);
-    const asked = await ask(console, dataset, k);
+    // Each class has a K of its own where it is declared so, and nobody asks for another one.
+    const k = query.k ?? (typeof dataset.select.k === "number" ? dataset.select.k : null);
+    const asked = await ask(console, dataset, k ?? undefined);
     const leavesOut = asked.held?.leavesOut === true;
-    const found = asked.held === null || leavesOut ? null : (await asked.held.curve()).at(k);
+    const curve = asked.held === null || leavesOut ? null : await asked.held.curve();
+    const found = curve === null ? null : k === null ? curve.standing : curve.at(k);
     const pending = found === null && !leavesOut ? pendingOf(asked) : null;
     const newest = asked.held?.newest ?? (await versionOrNone(console, path.dataset, "latest"));
     const named = newest === null ? null : { number: newest.number, id: newest.id };
     if (found !== null)
       return { answer: { ...exact(found, asked.held!), newest: named }, pending: null, refused: null };
-    const within = newest === null || !isOwn ? null : ofVersion(newest, k);
+    const within = newest === null || !isOwn || k === null ? null : ofVersion(newest, k);
     return {
       answer: within,
       pending,
@@ -238,6 +270,9 @@ export const curve = answering(
   },
 );
 
+/** A cut takes memory as a rebuild does. */
+let isCutting = false;
+
 export const whatifRows = streaming(
   {
     route: "/api/datasets/{dataset}/whatif/rows",
@@ -250,20 +285,20 @@ export const whatifRows = streaming(
     const dataset = await withSetting(console, path.dataset, query);
     const { config, declared } = await console.settings();
     const { card } = await archivedTeacher(console.store, undefined, declared.settings?.teacher);
-    const made = await cut(
-      console.store,
-      { ...dataset, select: { ...dataset.select, k: query.k ?? dataset.select.k } },
-      card,
-      config.stream,
-      signal,
-    );
-    await stream(
-      response,
-      ROW_TYPES[query.format],
-      `${dataset.name}-what-if.${query.format}`,
-      exportedRows(groupsOfCut(made), query.format),
-      signal,
-    );
+    if (isCutting) {
+      const message =
+        "Expected one call for the rows of a what-if at a time, found another one at work: each takes memory as a rebuild does. Wait for it.";
+      throw new Refusal(409, "E_LOCKED", message);
+    }
+    isCutting = true;
+    try {
+      const asked = { ...dataset, select: { ...dataset.select, k: query.k ?? dataset.select.k } };
+      const made = await cut(console.store, asked, card, config.stream, signal);
+      const chunks = exportedRows(groupsOfCut(made), query.format);
+      await stream(response, ROW_TYPES[query.format], `${dataset.name}-what-if.${query.format}`, chunks, signal);
+    } finally {
+      isCutting = false;
+    }
   },
 );
 
@@ -316,18 +351,10 @@ async function withSetting(
 ): Promise<Dataset> {
   const dataset = await declaredDataset(console, name);
   if (dataset === null) {
-    throw new SluiceError(
-      "E_DATASET_UNKNOWN",
-      `Expected a declared dataset, found "${name}". \`sluice datasets list\` names them.`,
-    );
+    throw undeclared(name);
   }
   const select = { ...dataset.select, ...(p === undefined ? {} : { p }), ...(floor === undefined ? {} : { floor }) };
   return { ...dataset, select: temperature === undefined ? select : { ...select, temperature } };
-}
-
-function numericK({ select }: Dataset): number {
-  if (typeof select.k === "number") return select.k;
-  return "share" in select.k ? select.k.most : select.k.default;
 }
 
 async function versionOrNone(console: Console, dataset: string, version: string): Promise<Manifest | null> {
