@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { stageSharesSchema } from "./stage-shares.js";
+import { stageQueuesSchema, stageSharesSchema } from "./stage-shares.js";
 
 const count = z.int().nonnegative();
 
@@ -12,6 +12,8 @@ export const runRecordSchema = z.strictObject({
   /** The run has ended, by itself or because it was asked to */
   ended: z.boolean(),
   stages: stageSharesSchema,
+  /** What waits at each stage; left out by runs that do not tell */
+  queues: stageQueuesSchema.optional(),
   /** Of this run; `appended`: records that it put into the log, `sizeBytes`: of the images whose rows were archived */
   counts: z.strictObject({
     appended: count,

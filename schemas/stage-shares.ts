@@ -20,3 +20,21 @@ export const stageSharesSchema = z.strictObject({
   limits: z.enum([...STAGES, "waiting"]).nullable(),
 });
 export type StageShares = z.infer<typeof stageSharesSchema>;
+
+const count = z.int().nonnegative();
+const stageQueueSchema = z.strictObject({
+  /** Items in it when it was written: those beyond its places wait for one */
+  items: count,
+  places: count,
+  /** The share of the time in which all its places were taken, so that what comes before it waited */
+  full: share,
+});
+
+/** What waits at each stage, and how long it takes no more, over the span that its shares are of. */
+export const stageQueuesSchema = z.strictObject({
+  fetch: stageQueueSchema,
+  decode: stageQueueSchema,
+  score: stageQueueSchema,
+  archive: stageQueueSchema,
+});
+export type StageQueues = z.infer<typeof stageQueuesSchema>;

@@ -1,5 +1,5 @@
 import type { StageTotals } from "../../schemas/observed.js";
-import { STAGES, type Stage, type StageShares } from "../../schemas/stage-shares.js";
+import { STAGES, type Stage, type StageQueues, type StageShares } from "../../schemas/stage-shares.js";
 
 /** A long run reports on its last one to two such spans: what limits at night says nothing of the day. ms */
 const SPAN_MS = 600_000;
@@ -8,6 +8,8 @@ const SPAN_MS = 600_000;
 interface Span {
   readonly fromMs: number;
   readonly busyMs: Record<Stage, number>;
+  /** The time in which all its places were taken */
+  readonly fullMs: Record<Stage, number>;
   waitingMs: number;
 }
 
@@ -76,13 +78,17 @@ export class StageClock {
     };
   }
 
+  /** What waits at each stage now, and how long each took no more, over the span of its shares */
+  queues(): StageQueues {
+    const { of } = this.#recent();
+    const queueOf = (stage: Stage): StageQueues[Stage] => {
+      return { items: this.#atWork[stage], places: this.#places[stage], full: of(({ fullMs }) => fullMs[stage]) };
+    };
+    return { fetch: queueOf("fetch"), decode: queueOf("decode"), score: queueOf("score"), archive: queueOf("archive") };
+  }
+
   shares(): StageShares {
-    this.#advance();
-    const spans = this.#before === null ? [this.#span] : [this.#before, this.#span];
-    const fromMs = spans[0]!.fromMs;
-    const wallMs = this.#lastMs - fromMs;
-    const of = (ms: (span: Span) => number): number =>
-      wallMs === 0 ? 0 : Math.min(1, spans.reduce((sum, span) => sum + ms(span), 0) / wallMs);
+    const { fromMs, wallMs, of } = this.#recent();
     const shares = {
       fetch: of(({ busyMs }) => busyMs.fetch),
       decode: of(({ busyMs }) => busyMs.decode),
@@ -101,6 +107,17 @@ export class StageClock {
     };
   }
 
+  /** The last one or two spans: `of` gives the share of their time that something took. */
+  #recent(): { readonly fromMs: number; readonly wallMs: number; readonly of: (ms: (span: Span) => number) => number } {
+    this.#advance();
+    const spans = this.#before === null ? [this.#span] : [this.#before, this.#span];
+    const { fromMs } = spans[0]!;
+    const wallMs = this.#lastMs - fromMs;
+    const of = (ms: (span: Span) => number): number =>
+      wallMs === 0 ? 0 : Math.min(1, spans.reduce((sum, span) => sum + ms(span), 0) / wallMs);
+    return { fromMs, wallMs, of };
+  }
+
   #advance(): void {
     const nowMs = this.#nowMs();
     // A clock that is set back counts as one that stands.
@@ -114,7 +131,9 @@ export class StageClock {
       const busyMs = (passedMs * Math.min(atWork, this.#places[stage])) / this.#places[stage];
       this.#span.busyMs[stage] += busyMs;
       this.#busyMs[stage] += busyMs;
-      if (atWork >= this.#places[stage]) this.#fullMs[stage] += passedMs;
+      if (atWork < this.#places[stage]) continue;
+      this.#span.fullMs[stage] += passedMs;
+      this.#fullMs[stage] += passedMs;
     }
     if (isIdle) {
       this.#span.waitingMs += passedMs;
@@ -128,5 +147,6 @@ export class StageClock {
 }
 
 function emptySpan(fromMs: number): Span {
-  return { fromMs, busyMs: { fetch: 0, decode: 0, score: 0, archive: 0 }, waitingMs: 0 };
+  const none = { fetch: 0, decode: 0, score: 0, archive: 0 };
+  return { fromMs, busyMs: { ...none }, fullMs: { ...none }, waitingMs: 0 };
 }

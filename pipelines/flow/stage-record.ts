@@ -56,7 +56,17 @@ export class StageRecord {
   #record({ counts, waiting }: RunSoFar, ended: boolean): RunRecord {
     const atMs = Math.trunc(this.#nowMs());
     const stages = this.clock.shares();
-    return { pid: process.pid, startedMs: this.#startedMs, atMs, ended, stages, counts: { ...counts }, waiting };
+    const queues = this.clock.queues();
+    return {
+      pid: process.pid,
+      startedMs: this.#startedMs,
+      atMs,
+      ended,
+      stages,
+      queues,
+      counts: { ...counts },
+      waiting,
+    };
   }
 
   #write(record: RunRecord): void {

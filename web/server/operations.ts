@@ -11,7 +11,8 @@ import { retry, review } from "./operations/review.js";
 import { compare, promote, teachers, withdraw } from "./operations/teachers.js";
 import { flow, kept, overview, status } from "./operations/overview.js";
 import { classes, classRows, diff, diffRows, rows, tags, verify, version, versions } from "./operations/versions.js";
-import { curve, facets, wall, whatif, whatifRows } from "./operations/walls.js";
+import { facets, wall } from "./operations/walls.js";
+import { curve, whatif, whatifRows } from "./operations/whatif.js";
 
 /** All that the server answers, in the order of its document. */
 export function consoleOperations(events: EventStreams): Operation[] {

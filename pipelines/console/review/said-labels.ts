@@ -12,6 +12,7 @@ export class SaidLabels {
   readonly #stream: string;
   readonly #nowMs: () => number;
   readonly #turns = new InTurn();
+  readonly #sayings = new InTurn();
   #said = new Map<string, ImageLabel[]>();
   #frontier: LabelFrontier = [];
   #readMs = Number.NEGATIVE_INFINITY;
@@ -34,6 +35,11 @@ export class SaidLabels {
 
   async of(sha256: string): Promise<readonly ImageLabel[]> {
     return (await this.all()).get(sha256) ?? [];
+  }
+
+  /** Says something: one at a time, so that of two verdicts at the same moment the later one sees the earlier. */
+  saying<T>(say: () => Promise<T>): Promise<T> {
+    return this.#sayings.run(say);
   }
 
   /** Whether an image was erased, a moment ago at the latest. */

@@ -20,6 +20,14 @@ test("totals say how long a stage worked, how long it took no more, and how long
   // One of two places for 100 ms, both for 50.
   assert.deepEqual([busyMs.fetch, fullMs.fetch, waitingMs, movedMs], [100, 50, 150, 250]);
   assert.equal(busyMs.decode + fullMs.decode, 0);
+  const { fetch, decode } = clock.queues();
+  assert.deepEqual(
+    [fetch, decode],
+    [
+      { items: 0, places: 2, full: 50 / 300 },
+      { items: 0, places: 1, full: 0 },
+    ],
+  );
 });
 
 test("totals go on over the spans that shares forget", () => {

@@ -233,7 +233,14 @@ test("an image's life says where it was seen, scored and chosen, and by how much
   const missed = (await site.get(`/api/images/${wall.rows[wall.kept]!.row.sha256}`)) as ImageLife;
   const place = missed.sightings[0]!.scores.findIndex((one) => one.class === 1);
   const missedFate = missed.fates.find((one) => one.class === 1);
-  if (place < 2) assert.match(missedFate!.because, /below the cut-off of version 1$/);
+  if (place < 3) assert.match(missedFate!.because, /below the cut-off of version 1$/);
+  // An image stands for its three best classes: of each it is said what became of it.
+  for (const { fates, sightings } of [chosen, missed])
+    for (const { class: index } of sightings[0]!.scores.slice(0, 3))
+      assert.ok(
+        fates.some((one) => one.class === index),
+        `class ${index}`,
+      );
 });
 
 test("classes are sorted, searched and paged, and a diff has the reason of each image", async () => {
@@ -299,4 +306,20 @@ test("review queues page through doubtful rows and an audit whose interval follo
   );
   const judged = ((await site.get("/api/review/audit")) as Review).precision!;
   assert.ok(judged.judged >= 1 && judged.low <= judged.share && judged.share <= judged.high);
+});
+
+test("hands out no picture of an image that was erased, wherever its bytes still lie", async () => {
+  const { rows } = (await site.get("/api/versions/flowers/latest/classes/5/rows")) as ClassRows;
+  const { sha256 } = rows[0]!;
+  const shown = await site.call(`/api/images/${sha256}/picture`);
+  assert.deepEqual([shown.status, shown.headers["cache-control"]], [200, "private, max-age=300"]);
+  assert.equal((await site.sluice(["erase", sha256, "--yes"])).code, 0);
+  for (const what of ["picture", "bytes"]) {
+    let answered = await site.call(`/api/images/${sha256}/${what}`);
+    for (let turn = 0; answered.status === 200 && turn < 200; turn++) {
+      await new Promise((done) => setTimeout(done, 50));
+      answered = await site.call(`/api/images/${sha256}/${what}`);
+    }
+    assert.deepEqual([answered.status, /it was erased/.test(answered.bytes.toString())], [404, true]);
+  }
 });

@@ -163,5 +163,8 @@ describe("an agent at the door", () => {
     client.write("{ not json");
     assert.equal((await heard).error?.code, -32_700);
     assert.deepEqual((await client.ask("ping")).result, {});
+    const initialized = await client.ask("initialize", { protocolVersion: "2025-03-26" });
+    const { protocolVersion } = initialized.result as { readonly protocolVersion?: string };
+    assert.equal(protocolVersion, "2025-11-25", "one message a line: that revision asks for several");
   });
 });

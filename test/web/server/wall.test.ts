@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import type { TeacherComparison } from "../../../pipelines/teachers/compare-teachers.js";
 import type { ApiError } from "../../../schemas/api/shared.js";
 import { teacherComparisonSchema } from "../../../schemas/api/teachers.js";
-import type { ImageLife } from "../../../schemas/api/images.js";
+import type { ImageLife, Review } from "../../../schemas/api/images.js";
 import type { ClassRows } from "../../../schemas/api/versions.js";
 import type { Answer, CurveAnswered, Facets, Wall, WhatifAnswered } from "../../../schemas/api/whatif.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
@@ -17,7 +17,7 @@ import { ConsoleSite } from "../console-site.js";
 const PICTURES = 6;
 const CLASSES = 10;
 const DATASETS =
-  "[{ name: flowers, select: { k: 5, p: 3 }, reserve: 30 }, { name: clean, select: { k: 5, p: 3, near: { distance: 31, within: class } }, reserve: 30 }, { name: uneven, select: { k: { default: 3, classes: { '#1': 6 } }, p: 3 }, reserve: 30 }]";
+  "[{ name: flowers, select: { k: 5, p: 3 }, reserve: 30 }, { name: clean, select: { k: 5, p: 3, near: { distance: 31, within: class } }, reserve: 30 }, { name: uneven, select: { k: { default: 3, classes: { '#1': 6 } }, p: 3 }, reserve: 30 }, { name: again, select: { k: 60, p: 1, repeat: true } }]";
 
 describe("a wall", () => {
   let place: CommandFolder;
@@ -120,6 +120,18 @@ describe("a wall", () => {
       const { exact, why, newest, ...figures } = answer!;
       assert.deepEqual([figures, exact, why !== "", newest !== null], [told.answers[0], true, true, true]);
     }
+  });
+
+  test("of classes that are filled by repeats has doubtful rows, too: the last ones of each once", async () => {
+    const { items } = (await site.get("/api/review/doubtful?dataset=again&limit=500")) as Review;
+    const expected: string[] = [];
+    for (let index = 0; index < CLASSES; index++) {
+      const path = `/api/versions/again/latest/classes/${index}/rows?limit=500`;
+      const rows = ((await site.get(path)) as ClassRows).rows.filter(({ repeat }) => repeat === 0);
+      expected.push(...rows.slice(-8).map(({ sha256 }) => `${index} ${sha256}`));
+    }
+    assert.ok(expected.length > 0);
+    assert.deepEqual(items.map((item) => `${item.class} ${item.sha256}`).sort(), expected.sort());
   });
 
   test("gives the rows of one what-if at a time", async () => {

@@ -12,7 +12,8 @@ import { flow, kept, overview, status } from "../operations/overview.js";
 import { review } from "../operations/review.js";
 import { compare, teachers } from "../operations/teachers.js";
 import { classes, classRows, diff, diffRows, tags, verify, version, versions } from "../operations/versions.js";
-import { curve, facets, wall, whatif } from "../operations/walls.js";
+import { facets, wall } from "../operations/walls.js";
+import { curve, whatif } from "../operations/whatif.js";
 import { Refusal } from "../refusal.js";
 
 /** A part of an answer: text (JSON), or a picture in base64. */

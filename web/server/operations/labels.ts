@@ -1,4 +1,3 @@
-import { InTurn } from "../../../connectors/in-turn.js";
 import { labelImages, labelsOf } from "../../../pipelines/versions/label-images.js";
 import type { ImageLabel } from "../../../schemas/image-label.js";
 import {
@@ -76,13 +75,10 @@ interface About {
 
 type Made = (said: ReadonlyMap<string, readonly ImageLabel[]>) => readonly ImageLabel[];
 
-/** Of two verdicts at the same moment the later one sees the earlier. */
-const turns = new InTurn();
-
 /** Throws 403 where nothing may be said here, 409 where something was said since the caller looked. */
 async function append(console: Console, about: About, made: Made): Promise<Labelled> {
   assertMayWrite(console);
-  return turns.run(() => appendNow(console, about, made), console.store.place);
+  return console.said.saying(() => appendNow(console, about, made));
 }
 
 async function appendNow(console: Console, { sha256, by, seen }: About, made: Made): Promise<Labelled> {

@@ -1,42 +1,16 @@
-import { counted } from "../../../schemas/counted.js";
 import { z } from "zod";
-import { cut } from "../../../pipelines/console/what-if-cut.js";
-import { exportedRows, groupsOfCut, ROW_FORMATS, ROW_TYPES } from "../../../pipelines/console/exported-rows.js";
+import type { HeldAnswer } from "../../../pipelines/console/held-selections.js";
 import type { WallPage } from "../../../pipelines/console/wall/class-wall.js";
-import type { HeldSelection } from "../../../pipelines/console/held-selection.js";
-import type { AskedSelection, HeldAnswer } from "../../../pipelines/console/held-selections.js";
-import { archivedTeacher } from "../../../pipelines/rebuild.js";
-import type { SettingAnswer } from "../../../pipelines/whatif/whatif-answer.js";
-import { isSluiceError, SluiceError } from "../../../schemas/errors.js";
-import type { Dataset } from "../../../schemas/dataset.js";
+import { classPath, datasetPath, pageQuery, versionPath, type AskedClass } from "../../../schemas/api/shared.js";
+import { facetsSchema, settingQuery, wallFilterQuery, wallSchema, type Wall } from "../../../schemas/api/whatif.js";
+import { isSluiceError } from "../../../schemas/errors.js";
 import type { Manifest } from "../../../schemas/manifest.js";
-import {
-  classPath,
-  datasetPath,
-  pageQuery,
-  versionPath,
-  type AskedClass,
-  type Pending,
-} from "../../../schemas/api/shared.js";
-import {
-  curveSchema,
-  facetsSchema,
-  settingQuery,
-  wallFilterQuery,
-  wallSchema,
-  whatifSchema,
-  type Answer,
-  type Wall,
-} from "../../../schemas/api/whatif.js";
 import { askedClass, placeOfClass } from "../asked-class.js";
 import type { Console } from "../console.js";
-import { answering, streaming } from "../operation.js";
+import { answering } from "../operation.js";
 import { Refusal } from "../refusal.js";
-import { stream } from "../stream.js";
-import { manifestOf, remember } from "./versions.js";
-
-/** Points of a curve: enough for a line as wide as a screen */
-const CURVE_POINTS = 60;
+import { ask, declaredDataset, pendingOf, undeclared, versionOrNone } from "./asked-ranking.js";
+import { remember } from "./versions.js";
 
 export const wall = answering(
   {
@@ -188,182 +162,11 @@ function declaredFor(found: HeldAnswer, manifest: Manifest | null, asked: AskedC
   };
 }
 
-function undeclared(name: string): SluiceError {
-  return new SluiceError(
-    "E_DATASET_UNKNOWN",
-    `Expected a declared dataset, found "${name}". \`sluice datasets list\` names them.`,
-  );
-}
-
-export const whatif = answering(
-  {
-    route: "/api/datasets/{dataset}/whatif",
-    summary: "what a version would be under another K, P, temperature or floor: the figures of `sluice whatif --json`",
-    path: datasetPath,
-    query: settingQuery,
-    answer: whatifSchema,
-  },
-  async ({ console, path, query }) => {
-    const isOwn = query.p === undefined && query.temperature === undefined && query.floor === undefined;
-    const undeclared = await undeclaredVersion(console, path.dataset);
-    if (undeclared !== null && isOwn) {
-      const within = ofVersion(undeclared, query.k ?? undeclared.classes[0]?.k ?? 1);
-      const refused =
-        within === null ? `${path.dataset} is not declared any more, and its newest version has no more rows` : null;
-      return { answer: within, pending: null, refused };
-    }
-    const dataset = await withSetting(console, path.dataset, query);
-    // Each class has a K of its own where it is declared so, and nobody asks for another one.
-    const k = query.k ?? (typeof dataset.select.k === "number" ? dataset.select.k : null);
-    const asked = await ask(console, dataset, k ?? undefined);
-    const leavesOut = asked.held?.leavesOut === true;
-    const curve = asked.held === null || leavesOut ? null : await asked.held.curve();
-    const found = curve === null ? null : k === null ? curve.standing : curve.at(k);
-    const pending = found === null && !leavesOut ? pendingOf(asked) : null;
-    const newest = asked.held?.newest ?? (await versionOrNone(console, path.dataset, "latest"));
-    const named = newest === null ? null : { number: newest.number, id: newest.id };
-    if (found !== null)
-      return { answer: { ...exact(found, asked.held!), newest: named }, pending: null, refused: null };
-    const within = newest === null || !isOwn || k === null ? null : ofVersion(newest, k);
-    return {
-      answer: within,
-      pending,
-      refused: within === null && pending === null ? (asked.refused ?? (leavesOut ? LEAVES_OUT : REFUSED)) : null,
-    };
-  },
-);
-
-const LEAVES_OUT =
-  "near duplicates or guarded images are left out, which one by one must be compared for that: `sluice whatif` answers";
-const REFUSED = "the archive cannot be ranked for this at the moment; `sluice whatif` says more";
-
-export const curve = answering(
-  {
-    route: "/api/datasets/{dataset}/curve",
-    summary: "rows, images, fill, cut-off and overlap for every K, as far as the ranking that is held goes",
-    path: datasetPath,
-    query: settingQuery,
-    answer: curveSchema,
-  },
-  async ({ console, path, query }) => {
-    const dataset = await withSetting(console, path.dataset, query);
-    const asked = await ask(console, dataset, query.k);
-    if (asked.held === null) return { curve: null, pending: pendingOf(asked), refused: asked.refused };
-    if (asked.held.leavesOut) return { curve: null, pending: null, refused: LEAVES_OUT };
-    const made = await asked.held.curve();
-    const points = made.samples(CURVE_POINTS).flatMap((at) => {
-      const answer = made.at(at);
-      return answer === null ? [] : [pointOf(answer)];
-    });
-    const { k } = dataset.select;
-    return {
-      curve: {
-        p: dataset.select.p,
-        temperature: points[0]?.temperature ?? 1,
-        exactTo: Number.isFinite(made.exactTo) ? made.exactTo : null,
-        standing: typeof k === "number" ? k : null,
-        points,
-      },
-      pending: pendingOf(asked),
-      refused: null,
-    };
-  },
-);
-
-/** A cut takes memory as a rebuild does. */
-let isCutting = false;
-
-export const whatifRows = streaming(
-  {
-    route: "/api/datasets/{dataset}/whatif/rows",
-    summary: "the rows that a version would have under another setting: as JSON, an Arrow stream, or Parquet",
-    path: datasetPath,
-    query: { ...settingQuery, format: z.enum(ROW_FORMATS).default("json") },
-    types: Object.values(ROW_TYPES),
-  },
-  async ({ console, path, query, response, signal }) => {
-    const dataset = await withSetting(console, path.dataset, query);
-    const { config, declared } = await console.settings();
-    const { card } = await archivedTeacher(console.store, undefined, declared.settings?.teacher);
-    if (isCutting) {
-      const message =
-        "Expected one call for the rows of a what-if at a time, found another one at work: each takes memory as a rebuild does. Wait for it.";
-      throw new Refusal(409, "E_LOCKED", message);
-    }
-    isCutting = true;
-    try {
-      const asked = { ...dataset, select: { ...dataset.select, k: query.k ?? dataset.select.k } };
-      const made = await cut(console.store, asked, card, config.stream, signal);
-      const chunks = exportedRows(groupsOfCut(made), query.format);
-      await stream(response, ROW_TYPES[query.format], `${dataset.name}-what-if.${query.format}`, chunks, signal);
-    } finally {
-      isCutting = false;
-    }
-  },
-);
-
-async function ask(console: Console, dataset: Dataset, k?: number): Promise<HeldAnswer> {
-  const { config, declared } = await console.settings();
-  const { select } = dataset;
-  if (!select.balanced || select.overlap === "best" || select.repeat) {
-    const refused = `classes of ${dataset.name} are not chosen each for itself (${select.repeat ? "repeat" : select.balanced ? "overlap: best" : "balanced: false"}): \`sluice whatif\` answers for it`;
-    return { held: null, reading: null, refused };
-  }
-  try {
-    const { card } = await archivedTeacher(console.store, undefined, declared.settings?.teacher);
-    const asked: AskedSelection = { dataset, card, stream: config.stream, k };
-    return await console.held.ask(asked);
-  } catch (error) {
-    if (!isSluiceError(error, "E_TEACHER_CARD") && !isSluiceError(error, "E_SELECTION")) throw error;
-    return { held: null, reading: null, refused: error.message };
-  }
-}
-
 /** A page of a wall with how often something was said of each image. */
 async function seenOf(console: Console, page: WallPage): Promise<WallPage & Pick<Wall, "rows">> {
   const said = await console.said.all();
   const rows = page.rows.map((one) => ({ ...one, seen: said.get(one.row.sha256)?.length ?? 0 }));
   return { ...page, rows };
-}
-
-async function declaredDataset(console: Console, name: string): Promise<Dataset | null> {
-  const { config } = await console.settings();
-  return config.datasets.find((dataset) => dataset.name === name) ?? null;
-}
-
-/** The newest version of a dataset that nobody declares any more; null where it is declared, or has none. */
-async function undeclaredVersion(console: Console, name: string): Promise<Manifest | null> {
-  return (await declaredDataset(console, name)) === null ? versionOrNone(console, name, "latest") : null;
-}
-
-async function withSetting(
-  console: Console,
-  name: string,
-  {
-    p,
-    temperature,
-    floor,
-  }: {
-    readonly p?: number | undefined;
-    readonly temperature?: number | undefined;
-    readonly floor?: number | undefined;
-  },
-): Promise<Dataset> {
-  const dataset = await declaredDataset(console, name);
-  if (dataset === null) {
-    throw undeclared(name);
-  }
-  const select = { ...dataset.select, ...(p === undefined ? {} : { p }), ...(floor === undefined ? {} : { floor }) };
-  return { ...dataset, select: temperature === undefined ? select : { ...select, temperature } };
-}
-
-async function versionOrNone(console: Console, dataset: string, version: string): Promise<Manifest | null> {
-  try {
-    return await manifestOf(console, { dataset, version });
-  } catch (error) {
-    if (version === "latest" && isSluiceError(error, "E_VERSION_MISSING")) return null;
-    throw error;
-  }
 }
 
 /** The class of a version that is called as ours, -1 where it has none. */
@@ -372,51 +175,4 @@ function sameClass(manifest: Manifest, index: number, label: string): number {
   return label === "" && manifest.classes[index] !== undefined
     ? index
     : manifest.classes.findIndex((one) => one.label === label);
-}
-
-function pendingOf({ reading }: HeldAnswer): Pending | null {
-  return reading === null ? null : { pending: true, ...reading };
-}
-
-function pointOf({ k, p, temperature, rows, images, classes, full, cutoff, overlap, from }: SettingAnswer) {
-  return { k, p, temperature, rows, images, classes, full, cutoff, overlap, from };
-}
-
-function exact(answer: SettingAnswer, held: HeldSelection): Omit<Answer, "newest"> {
-  return {
-    ...answer,
-    exact: true,
-    why: `exact from ${answer.from} of ${counted(held.records, "archived record")}`,
-  };
-}
-
-/** Prefixes of the version's own rows: exact about them, and about nothing that came since. */
-function ofVersion(manifest: Manifest, k: number): Answer | null {
-  const counts = manifest.classes.map(({ label, count, repeated }) => ({
-    label,
-    rows: count - repeated,
-    most: count - repeated,
-  }));
-  // Beyond the version's own K only the archive knows more.
-  if (manifest.classes.some((one) => k > one.k)) return null;
-  const { balanced, overlap, repeat } = manifest.select;
-  if (!balanced || overlap !== "all" || repeat) return null;
-  const rows = counts.reduce((sum, one) => sum + Math.min(k, one.most), 0);
-  const starving = counts.filter(({ rows: has }) => has < k).map(({ label, rows: has }) => ({ label, rows: has }));
-  return {
-    k,
-    p: manifest.select.p,
-    temperature: manifest.select.temperature ?? manifest.teacher.temperature,
-    rows,
-    images: null,
-    classes: counts.length,
-    full: counts.length - starving.length,
-    starving: starving.sort((a, b) => a.rows - b.rows),
-    cutoff: null,
-    overlap: rows === 0 ? null : 1,
-    from: "version",
-    exact: true,
-    why: `exact of version ${manifest.number}; what came since is not counted`,
-    newest: { number: manifest.number, id: manifest.id },
-  };
 }
