@@ -203,8 +203,12 @@ export class ChainRuns {
   async endOf(level: number): Promise<number> {
     if (level === 0) return this.end();
     const last = this.#levels[level]?.at(-1);
-    if (last === undefined) return this.#chain.origin;
-    return (await this.headUnlessLost({ start: last, level }))?.end ?? (await this.#endIfLost(last)) ?? last;
+    return last === undefined ? this.#chain.origin : this.endOfRun({ start: last, level });
+  }
+
+  /** Where a run ends, also one whose index is damaged and whose offsets are declared lost. Throws as `head`. */
+  async endOfRun({ start, level }: Pick<StandingRun, "start" | "level">): Promise<number> {
+    return (await this.headUnlessLost({ start, level }))?.end ?? (await this.#endIfLost(start)) ?? start;
   }
 
   /** The head of one run. Throws E_SEGMENT_CORRUPT, E_STORE_MISSING. */

@@ -53,15 +53,13 @@ function* placesIn({ header, batch }: Segment, leads: ErasedLeads): Generator<Er
 }
 
 /** Whether a run may have one of these images, without reading its rows. */
-async function mayHave(
-  store: Store,
-  reader: ChainReader,
-  { start, level, end }: StandingRun,
-  leads: ErasedLeads,
-): Promise<boolean> {
-  const { files } = await reader.runs.head(start, level);
-  for (const file of files) {
-    const known = await RunDigests.open(store, file);
+async function mayHave(store: Store, reader: ChainReader, run: StandingRun, leads: ErasedLeads): Promise<boolean> {
+  const { start, end } = run;
+  const isLost = (await reader.runs.losses()).meets(start, end);
+  for (const file of (await reader.runs.headUnlessLost(run))?.files ?? []) {
+    const known = await RunDigests.openUnlessLost(store, file, isLost);
+    // What is left of its rows is read.
+    if (known === null) return true;
     for (const digest of leads.digests) if ((await known.find(Buffer.from(digest, "hex"))).length > 0) return true;
   }
   for await (const { rejected } of reader.headers(start, end))
@@ -97,7 +95,8 @@ export async function eraseRows(options: EraseRowsOptions): Promise<RefusedSegme
   await reader.runs.refresh();
   for (const run of await reader.runs.standing()) {
     if (!(await mayHave(store, reader, run, leads)) || !(await isLeftIn(reader, run, leads))) continue;
-    await writeAnew(reader, await reader.runs.head(run.start, run.level), options);
+    const head = await reader.runs.headUnlessLost(run);
+    if (head !== null) await writeAnew(reader, head, options);
   }
   await giveUpLower(store, chain);
   await sweepChain(store, chain, Number.POSITIVE_INFINITY);
@@ -126,8 +125,9 @@ async function giveUpLower(store: Store, chain: ChainName): Promise<void> {
   for (let level = 0; level < runs.levels; level++) {
     for (const start of runs.startsOf(level)) {
       if (standing.has(`${level}/${start}`)) continue;
-      const head = await runs.head(start, level);
-      if (head.blocks.length > 0) await store.put(keys.runIndex(chain, start, level), encodeRun(head, []));
+      const head = await runs.headUnlessLost({ start, level });
+      if (head !== null && head.blocks.length > 0)
+        await store.put(keys.runIndex(chain, start, level), encodeRun(head, []));
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
-import { messageOf, SluiceError } from "../../schemas/errors.js";
+import { messageOf, orNull, SluiceError } from "../../schemas/errors.js";
 import type { RunFileEntry } from "../../schemas/run.js";
 import { DigestDirectory, type CandidateRow } from "./digest-index.js";
 
@@ -24,6 +24,17 @@ export class RunDigests {
     } catch (error) {
       throw corruptDigests(file, error);
     }
+  }
+
+  /** As `open`; null where they are damaged or gone and some of the file's rows are declared lost. */
+  static openUnlessLost(
+    store: Store,
+    file: RunFileEntry,
+    isLost: boolean,
+    blocks?: Pick<Store, "getRange">,
+  ): Promise<RunDigests | null> {
+    const opened = RunDigests.open(store, file, blocks);
+    return isLost ? orNull(opened, "E_STORE_MISSING", "E_SEGMENT_CORRUPT") : opened;
   }
 
   mayHave(digest: Uint8Array): boolean {

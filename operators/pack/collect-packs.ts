@@ -69,13 +69,13 @@ export async function collectPacks(options: CollectPacksOptions): Promise<Collec
   const packs = new ChainPacks(store, chain);
   for (const start of runs.startsOf(0)) {
     onStep?.();
-    const { end } = await runs.head(start, 0);
     try {
+      const end = await runs.endOfRun({ start, level: 0 });
       const standing = await packs.standingFrom(start);
       const isSwept = standing === null || (await sweepDropped(standing, packs, options, done));
       if (isSwept) await thinOut(start, end, standing, options, done);
     } catch (error) {
-      if (!isSluiceError(error, "E_PACK_CORRUPT")) throw error;
+      if (!isSluiceError(error, "E_PACK_CORRUPT") && !isSluiceError(error, "E_SEGMENT_CORRUPT")) throw error;
       options.onRefused(error);
     }
   }

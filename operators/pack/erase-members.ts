@@ -2,7 +2,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { isSluiceError, SluiceError } from "../../schemas/errors.js";
 import { keys, scoredPackPlace, writtenPackName } from "../../schemas/keys.js";
 import type { PackIndex, PlacedPack } from "../../schemas/pack.js";
-import type { ChainReader } from "../archive/chain-reader.js";
+import type { ChainReader, Gap } from "../archive/chain-reader.js";
 import { ChainPacks } from "./chain-packs.js";
 import { namedPacks } from "./merge-packs.js";
 import { goneAsNull, readPackIndex } from "./pack-objects.js";
@@ -28,7 +28,7 @@ export interface ErasedMembers {
   readonly images: number;
   /** Objects that had one, and are deleted */
   readonly packs: number;
-  /** Packs that a scorer may yet name: they are left, and looked at the next time */
+  /** Packs that a scorer may yet name, or a segment that cannot be read: they are left, and looked at the next time */
   readonly waiting: readonly string[];
 }
 
@@ -44,10 +44,14 @@ export async function eraseMembers(options: EraseMembersOptions): Promise<Erased
   const { chain } = reader;
   await reader.runs.refresh();
   const ranges: { readonly start: number; readonly end: number }[] = [];
-  for (const start of reader.runs.startsOf(0)) ranges.push({ start, end: (await reader.runs.head(start, 0)).end });
+  for (const start of reader.runs.startsOf(0))
+    ranges.push({ start, end: await reader.runs.endOfRun({ start, level: 0 }) });
   const own = new Set<string>();
-  for await (const { start, pack } of reader.headers(chain.origin, undefined, () => undefined))
+  /** What says which packs these segments have is damaged: each may be one's */
+  const gaps: Gap[] = [];
+  for await (const { start, pack } of reader.headers(chain.origin, undefined, (gap) => gaps.push(gap)))
     if (pack !== null) own.add(keys.scoredPack(chain, start, pack));
+  const mayBeOwn = (start: number): boolean => gaps.some((gap) => gap.start <= start && start < gap.end);
   const affected = new Map<number, string[]>();
   const waiting: string[] = [];
   let images = 0;
@@ -59,7 +63,7 @@ export async function eraseMembers(options: EraseMembersOptions): Promise<Erased
     if (found === 0) continue;
     const range = ranges.findLast((one) => one.start <= start && start < one.end);
     // A dry run does not compact, so that the tail is in no range.
-    if (!dryRun && range === undefined && (!isAlone || own.has(key))) {
+    if (!dryRun && range === undefined && (!isAlone || own.has(key) || mayBeOwn(start))) {
       waiting.push(key);
       continue;
     }

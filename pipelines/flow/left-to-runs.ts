@@ -42,18 +42,25 @@ export class LeftToRuns {
 
   async #open(chain: ChainName, ranges: readonly OffsetRange[]): Promise<RunDigests[]> {
     const { runs } = this.#archive.chain(chain);
+    const losses = await runs.losses();
     for (let looks = 0; ; looks++) {
       const files: RunDigests[] = [];
       try {
         for (const run of await runs.standing()) {
           if (!ranges.some((range) => range[0] < run.end && run.start < range[1])) continue;
-          for (const file of (await runs.headUnlessLost(run))?.files ?? [])
-            files.push(await RunDigests.open(this.#archive.store, file, this.#archive.blocks));
+          // At the first look the file may have gone with its run, in whose place a higher one stands.
+          const isLost = looks > 0 && losses.meets(run.start, run.end);
+          for (const file of (await runs.headUnlessLost(run))?.files ?? []) {
+            const { store, blocks } = this.#archive;
+            const digests = await RunDigests.openUnlessLost(store, file, isLost, blocks);
+            if (digests !== null) files.push(digests);
+          }
         }
         return files;
       } catch (error) {
         // A run of a higher level has taken its place, and its files were swept.
-        if (!isSluiceError(error, "E_STORE_MISSING") || looks > 0) throw error;
+        const isGone = isSluiceError(error, "E_STORE_MISSING") || isSluiceError(error, "E_SEGMENT_CORRUPT");
+        if (!isGone || looks > 0) throw error;
         await runs.readAnew();
       }
     }

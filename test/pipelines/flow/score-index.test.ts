@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { ArchiveReader } from "../../../operators/archive/archive-reader.js";
 import { rowChecksum } from "../../../operators/archive/row-records.js";
 import { withPin } from "../../../operators/archive/pins.js";
-import { LocalScoreIndex, type LocalTable } from "../../../pipelines/flow/score-index.js";
+import { LocalScoreIndex } from "../../../pipelines/flow/score-index.js";
 import { archivedStream, type ArchivedStream } from "../../fixtures/archived-stream.js";
 import { allSegments, compactAt, NOW_MS } from "../../fixtures/compacting.js";
 import { compactChain } from "../../../operators/archive/compact-chain.js";
@@ -12,21 +12,9 @@ import { KeptAgain } from "../../../operators/pack/kept-again.js";
 import { imageDigest } from "../../fixtures/archive.js";
 import { madeImage } from "../../fixtures/cuts.js";
 import { openMemoryStore } from "../../fixtures/memory-store.js";
+import { memoryTable } from "../../fixtures/memory-table.js";
 import { keepImages, madeImages, PACK_CHAIN } from "../../fixtures/packs.js";
 import { rowScores } from "../../../operators/archive/segment-builder.js";
-
-function memoryTable(): LocalTable & { readonly entries: Map<string, Uint8Array> } {
-  const entries = new Map<string, Uint8Array>();
-  const nameOf = (key: Uint8Array): string => Buffer.from(key).toString("hex");
-  return {
-    entries,
-    get: (key) => entries.get(nameOf(key)),
-    putMany: (added) => {
-      for (const [key, value] of added) entries.set(nameOf(key), value);
-      return Promise.resolve();
-    },
-  };
-}
 
 /** Checksums of each image's rows, by digest: the index is to give one of them. */
 async function expected({ store, chains }: ArchivedStream): Promise<Map<string, Set<number>>> {
