@@ -83,6 +83,8 @@ export type WantedRow =
       readonly digest?: Uint8Array | undefined;
     };
 
+type WantedOffset = Extract<WantedRow, { readonly offset: number }>;
+
 /**
  * One row's scores, by one range of its own where the block that has it is not held. All logits and the embedding are read from `store`. null where the group has no row there, or it is not the digest's. Throws as
  * `readGroup`.
@@ -107,6 +109,9 @@ export async function readRow(
       if (!("row" in wanted) && Number(record.offset) !== wanted.offset) continue;
       return await rowOfRecord(store, placed, row, record, wanted.digest ?? null);
     }
+    // A record's checksum does not tell of its offset.
+    if (!("row" in wanted) && (await listedRow(blocks, placed, wanted)) >= 0)
+      throw new TypeError(`the record of offset ${wanted.offset} is not the one that was written`);
     return null;
   } catch (error) {
     throw error instanceof SluiceError ? error : corruptGroup(placed, range, error);
@@ -114,17 +119,24 @@ export async function readRow(
 }
 
 /** The first and the last row that an offset's may be. */
-async function rowsFor(
-  blocks: Ranges,
-  { group, key }: PlacedGroup,
-  { offset, first, rows, from, span }: Extract<WantedRow, { offset: number }>,
-): Promise<readonly [number, number]> {
+async function rowsFor(blocks: Ranges, placed: PlacedGroup, wanted: WantedOffset): Promise<readonly [number, number]> {
+  const { first, rows, from, span } = wanted;
   const without = span - rows;
   if (without < MOST_RECORDS) return [first + Math.max(0, from - without), first + Math.min(rows - 1, from)];
+  const row = await listedRow(blocks, placed, wanted);
+  return row < 0 ? [0, -1] : [row, row];
+}
+
+/** The row that the column of offsets has an offset at; -1 where it has none. */
+async function listedRow(
+  blocks: Ranges,
+  { group, key }: PlacedGroup,
+  { offset, first, rows }: WantedOffset,
+): Promise<number> {
   const at = group.start + group.columns["offset"]! + first * OFFSET_BYTES;
   const bytes = Uint8Array.from(await blocks.getRange(key, at, at + rows * OFFSET_BYTES));
   const row = rowAt({ count: rows, offset: new BigInt64Array(bytes.buffer) }, offset);
-  return row < 0 ? [0, -1] : [first + row, first + row];
+  return row < 0 ? -1 : first + row;
 }
 
 /** null where the row is another image's than `digest`; without that it is read, too. */
