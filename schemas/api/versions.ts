@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { selectionSchema } from "../dataset.js";
+import { selectionSchema, windowSchema } from "../dataset.js";
 import { count, pendingSchema, rowSchema, sha256Text } from "./shared.js";
 
 /** What is served, as the page's frame shows it. */
@@ -20,6 +20,7 @@ export const overviewSchema = z.strictObject({
         name: z.string(),
         /** null: it has versions, and is not declared any more */
         select: selectionSchema.nullable(),
+        window: windowSchema.nullable(),
         versions: z.array(z.int().positive()).readonly(),
         newest: z.strictObject({ number: z.int().positive(), id: sha256Text, createdAt: z.string() }).nullable(),
       }),

@@ -3,10 +3,11 @@ import type { Overview } from "../../schemas/api/versions.ts";
 import { followLinks, go, useAddress, type Address } from "./address.ts";
 import { useAnswer } from "./answer.ts";
 import { useLive, type Watched } from "./live.ts";
+import { Commanded, commandsOf, type Command } from "./parts/commands.tsx";
 import { Failed, Loading } from "./parts/states.tsx";
 import { Palette } from "./parts/palette.tsx";
 import { toast, useToast } from "./parts/toast.ts";
-import { agoText, plural, rateText } from "./wording.ts";
+import { agoText, plural, rateText, windowText } from "./wording.ts";
 import { ClassWall } from "./screens/class-wall.tsx";
 import { Classes } from "./screens/classes.tsx";
 import { DiffWall } from "./screens/diff-wall.tsx";
@@ -52,6 +53,7 @@ export function App() {
   const address = useAddress();
   const watched = useLive();
   const [isSearching, setSearching] = useState(false);
+  const [command, setCommand] = useState<Command | null>(null);
   const overview = useAnswer<Overview>("/api/overview", watched.changes);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
@@ -110,7 +112,7 @@ export function App() {
             )}
           </label>
         )}
-        <Now watched={watched} overview={value} />
+        <Now watched={watched} overview={value} window={dataset?.window ?? null} />
         <button
           type="button"
           class="search"
@@ -139,11 +141,26 @@ export function App() {
       <Said />
       {isSearching ? (
         <Palette
+          commands={
+            value === null || dataset === undefined ? [] : commandsOf({ overview: value, dataset, live: watched.live })
+          }
+          command={setCommand}
           close={() => {
             setSearching(false);
           }}
         />
       ) : null}
+      {command === null || value === null || dataset === undefined ? null : (
+        <Commanded
+          command={command}
+          overview={value}
+          dataset={dataset}
+          live={watched.live}
+          close={() => {
+            setCommand(null);
+          }}
+        />
+      )}
     </div>
   );
 }
@@ -197,8 +214,15 @@ function Ago({ sinceMs }: { readonly sinceMs: number }) {
   return <span aria-live="off">{agoText(nowMs - sinceMs)}</span>;
 }
 
+interface NowProps {
+  readonly watched: Watched;
+  readonly overview: Overview | null;
+  /** Of the dataset that is looked at; null where it is not declared any more */
+  readonly window: Overview["datasets"][number]["window"];
+}
+
 /** One sentence on what goes on, waits, or is wrong. */
-function Now({ watched, overview }: { readonly watched: Watched; readonly overview: Overview | null }) {
+function Now({ watched, overview, window }: NowProps) {
   const { live, heardMs, isOpen, refused } = watched;
   if (!isOpen && heardMs !== null) {
     return (
@@ -233,6 +257,15 @@ function Now({ watched, overview }: { readonly watched: Watched; readonly overvi
         : `${plural(live.archived, "record")} archived`}
       <span class="teacher">
         {overview?.teacher === null || overview === null ? "" : ` · teacher ${overview.teacher.name}`}
+        {window === null ? "" : ` · window: ${windowText(window)}`}
+        {heardMs === null ? (
+          ""
+        ) : (
+          <>
+            {" "}
+            · as of <Ago sinceMs={heardMs} /> ago
+          </>
+        )}
       </span>
       {overview?.readOnly === true ? " · read-only" : ""}
     </p>

@@ -1,3 +1,5 @@
+import type { Window } from "../../schemas/dataset.ts";
+
 const GROUPED = new Intl.NumberFormat("en");
 
 export const countText = (value: number): string => GROUPED.format(value);
@@ -43,6 +45,24 @@ export function timeText(ms: number): string {
     .toISOString()
     .replace("T", " ")
     .replace(/\.\d+Z$/, " UTC");
+}
+
+const SPANS = { day: 86_400_000, hour: 3_600_000, min: 60_000, s: 1000, ms: 1 } as const;
+
+/** A length of time as people say it: `day`, `7 days`, `90 min` */
+function spanText(ms: number): string {
+  const units = Object.entries(SPANS);
+  const [unit, size] = units.find(([, one]) => ms % one === 0) ?? ["ms", 1];
+  const count = ms / size;
+  return count === 1 ? unit : `${countText(count)} ${unit}${unit === "day" || unit === "hour" ? "s" : ""}`;
+}
+
+/** The window that versions are chosen from, in a few words */
+export function windowText(window: Window): string {
+  if (window.kind === "global")
+    return window.startMs === undefined ? "all that came" : `since ${timeText(window.startMs)}`;
+  if (window.kind === "tumbling") return `each ${spanText(window.sizeMs)}`;
+  return `${spanText(window.sizeMs)}, every ${spanText(window.everyMs)}`;
 }
 
 /** A word as a shell takes it */

@@ -31,6 +31,28 @@ export async function ask(want: Want, seen: number | null): Promise<void> {
   }
 }
 
+/** Says what draining comes to, and asks for it. */
+export function DrainBox({ seen, close }: { readonly seen: number | null; readonly close: () => void }) {
+  return (
+    <Confirm
+      title="Drain those who run?"
+      action="Drain"
+      isBusy={false}
+      run={() => {
+        close();
+        void ask("drain", seen);
+      }}
+      close={close}
+    >
+      <p>
+        Every process that scores this stream now takes nothing more from its sources, scores what the log has, and
+        ends. An ingest publishes what is due first.
+      </p>
+      <p class="fine">It cannot be taken back; processes that start afterwards run as ever.</p>
+    </Confirm>
+  );
+}
+
 /** What is asked of those who score, and the buttons that ask something else. */
 export function Asked({ now, isReadOnly }: { readonly now: Live; readonly isReadOnly: boolean }) {
   const [isDraining, setDraining] = useState(false);
@@ -73,24 +95,12 @@ export function Asked({ now, isReadOnly }: { readonly now: Live; readonly isRead
         </p>
       )}
       {isDraining ? (
-        <Confirm
-          title="Drain those who run?"
-          action="Drain"
-          isBusy={false}
-          run={() => {
-            setDraining(false);
-            void ask("drain", seen);
-          }}
+        <DrainBox
+          seen={seen}
           close={() => {
             setDraining(false);
           }}
-        >
-          <p>
-            Every process that scores this stream now takes nothing more from its sources, scores what the log has, and
-            ends. An ingest publishes what is due first.
-          </p>
-          <p class="fine">It cannot be taken back; processes that start afterwards run as ever.</p>
-        </Confirm>
+        />
       ) : null}
     </div>
   );

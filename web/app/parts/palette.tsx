@@ -3,6 +3,7 @@ import { go } from "../address.ts";
 import { useAnswer } from "../answer.ts";
 import { withQuery } from "../calls.ts";
 import { ChoiceBox } from "./choice-box.tsx";
+import type { Command, commandsOf } from "./commands.tsx";
 
 interface Hit {
   readonly kind: "class" | "version" | "image";
@@ -15,7 +16,16 @@ interface Hit {
 interface Choice {
   readonly text: string;
   readonly kind: string;
+  /** Where it leads, or what it does */
   readonly path: string;
+  readonly command?: Command;
+}
+
+interface PaletteProps {
+  /** What can be done, beside where one can go */
+  readonly commands: ReturnType<typeof commandsOf>;
+  readonly command: (command: Command) => void;
+  readonly close: () => void;
 }
 
 const PLACES: readonly Choice[] = [
@@ -29,8 +39,6 @@ const PLACES: readonly Choice[] = [
   { text: "Review: audit", kind: "go to", path: "/review?kind=audit" },
   { text: "Review: quarantine", kind: "go to", path: "/review?kind=quarantine" },
   { text: "Models", kind: "go to", path: "/models" },
-  { text: "Pause, resume, drain", kind: "on the flow", path: "/flow" },
-  { text: "Publish a version now", kind: "on the versions", path: "/versions" },
   { text: "Life of an image", kind: "go to", path: "/image" },
 ];
 
@@ -42,8 +50,8 @@ function choiceOf({ kind, dataset, number, sha256, text }: Hit): Choice {
   return { text: `${(sha256 ?? "").slice(0, 24)}…`, kind: "image", path: `/image/${sha256 ?? ""}` };
 }
 
-/** Search over everything that has a place: Cmd-K or Ctrl-K. */
-export function Palette({ close }: { readonly close: () => void }) {
+/** Search over everything that has a place, and what can be done: Cmd-K or Ctrl-K. */
+export function Palette({ commands, command, close }: PaletteProps) {
   const [text, setText] = useState("");
   const wanted = text.trim().toLowerCase();
   const found = useAnswer<{ readonly hits: readonly Hit[] }>(
@@ -51,13 +59,16 @@ export function Palette({ close }: { readonly close: () => void }) {
   );
   const choices = [
     ...(found.value?.hits ?? []).map(choiceOf),
-    ...PLACES.filter((place) => place.text.toLowerCase().includes(wanted)),
+    ...[
+      ...PLACES,
+      ...commands.map((one): Choice => ({ text: one.text, kind: "do", path: `#${one.command}`, command: one.command })),
+    ].filter((one) => one.text.toLowerCase().includes(wanted)),
   ];
   return (
     <ChoiceBox
       id="choices"
       name="Search"
-      placeholder="A class, a version, the first digits of an image's SHA-256 …"
+      placeholder="A class, a version, the first digits of an image's SHA-256, what to do …"
       listName="What was found"
       text={text}
       onText={setText}
@@ -65,7 +76,8 @@ export function Palette({ close }: { readonly close: () => void }) {
       nothing={found.isLoading && text !== "" ? "Searching …" : "Nothing of that name."}
       take={(choice) => {
         close();
-        go(choice.path);
+        if (choice.command === undefined) go(choice.path);
+        else command(choice.command);
       }}
       close={close}
     />

@@ -37,7 +37,7 @@ export function Publish({ dataset, isReadOnly }: PublishProps) {
         Publish now
       </button>
       {isAsking ? (
-        <Ask
+        <PublishBox
           dataset={dataset}
           close={() => {
             setAsking(false);
@@ -48,7 +48,14 @@ export function Publish({ dataset, isReadOnly }: PublishProps) {
   );
 }
 
-function Ask({ dataset, close }: { readonly dataset: Overview["datasets"][number]; readonly close: () => void }) {
+/** What the next version would be, before it is made. */
+export function PublishBox({
+  dataset,
+  close,
+}: {
+  readonly dataset: Overview["datasets"][number];
+  readonly close: () => void;
+}) {
   const [isBusy, setBusy] = useState(false);
   const path = `/api/datasets/${encodeURIComponent(dataset.name)}`;
   const found = useAnswer<WhatifAnswered>(`${path}/whatif`);

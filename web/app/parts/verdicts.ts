@@ -21,6 +21,8 @@ export interface Said {
   readonly sha256: string;
   readonly text: string;
   readonly seen: number;
+  /** Whether something is there to take back: it is not where the same was said already */
+  readonly isNew: boolean;
 }
 
 const byWhom = (): { readonly by?: string } => {
@@ -38,10 +40,11 @@ export async function say(
 ): Promise<Said> {
   const { sha256, seen } = image;
   const about = isOfClass(verdict) ? { verdict, class: label } : { verdict };
-  const { images } = await post<Labelled>("/api/labels", { ...about, sha256: [sha256], seen, ...byWhom() });
+  const { images, labelled } = await post<Labelled>("/api/labels", { ...about, sha256: [sha256], seen, ...byWhom() });
   noteChange();
   const text = `${VERDICT_TEXT[verdict]}${isOfClass(verdict) ? ` ${label}` : ""}`;
-  return { sha256, text, seen: images[0]?.seen ?? seen + 1 };
+  const isNew = labelled > 0;
+  return { sha256, text: isNew ? text : `${text}, as was said already`, seen: images[0]?.seen ?? seen + 1, isNew };
 }
 
 function isOfClass(verdict: Verdict): verdict is "is" | "not" {

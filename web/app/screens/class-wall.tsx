@@ -108,13 +108,13 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
     }
     try {
       const said = await say(verdict, { sha256, seen: row.seen }, wall.label);
-      last.current = { ...said, place: focus };
+      last.current = said.isNew ? { ...said, place: focus } : null;
       setFocused({ place: focus, sha256, isJudged: true });
       const undo = (): void => void back();
       toast({
         kind: "done",
-        text: `Image at rank ${row.place + 1} ${said.text}.${verdict === "is" ? "" : " The next one moves up."}`,
-        undo,
+        text: `Image at rank ${row.place + 1} ${said.text}.${verdict === "is" || !said.isNew ? "" : " The next one moves up."}`,
+        undo: said.isNew ? undo : undefined,
       });
     } catch (error) {
       toast({ kind: "failed", text: failureText(error) });

@@ -192,6 +192,7 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
                     overview.datasets.find(({ name }) => name === dataset.name) ?? {
                       name: dataset.name,
                       select: null,
+                      window: null,
                       versions: [],
                       newest: null,
                     }

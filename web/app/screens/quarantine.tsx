@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
-import type { RetriedRecords, Review, ReviewItem } from "../../../schemas/api/images.ts";
-import { CallError, post } from "../calls.ts";
+import type { Review, ReviewItem } from "../../../schemas/api/images.ts";
 import { ClassPicker } from "../parts/class-picker.tsx";
 import { Picture } from "../parts/picture.tsx";
 import { Command, Empty } from "../parts/states.tsx";
+import { retryRecords } from "../parts/retry-records.ts";
 import { toast } from "../parts/toast.ts";
-import { author, failureText, saidText, say, takeBack } from "../parts/verdicts.ts";
-import { countText, plural, shareText } from "../wording.ts";
+import { failureText, saidText, say, takeBack } from "../parts/verdicts.ts";
+import { countText, shareText } from "../wording.ts";
 
 interface QuarantineProps {
   readonly review: Review;
@@ -29,25 +29,7 @@ export function Quarantine({ review, isReadOnly }: QuarantineProps) {
     );
   }
   const retry = async (items: readonly ReviewItem[]): Promise<void> => {
-    const records = items.flatMap(({ refused }) =>
-      refused === null ? [] : [{ partition: refused.partition, offset: refused.offset }],
-    );
-    const by = author();
-    try {
-      const found = await post<RetriedRecords>("/api/quarantine/retry", { records, ...(by === null ? {} : { by }) });
-      if (found.appended > 0) setRetried(new Set([...retried, ...items.map(nameOf)]));
-      const gone =
-        found.unavailable === 0
-          ? ""
-          : ` ${plural(found.unavailable, "record")} cannot be taken up: their bytes are gone.`;
-      toast({
-        kind: found.appended > 0 ? "done" : "failed",
-        text: `${plural(found.appended, "record")} taken up again. ${found.next.replaceAll("`", "")}${gone}`,
-      });
-    } catch (error) {
-      if (!(error instanceof CallError)) throw error;
-      toast({ kind: "failed", text: error.message });
-    }
+    if (await retryRecords(items)) setRetried(new Set([...retried, ...items.map(nameOf)]));
   };
   const judge = async (item: ReviewItem, label: string | null): Promise<void> => {
     setLabelling(null);
@@ -65,7 +47,7 @@ export function Quarantine({ review, isReadOnly }: QuarantineProps) {
       toast({
         kind: "done",
         text: label === null ? "Set aside: it is of no class." : `It is ${label}.`,
-        undo: () => void undo(),
+        undo: said.isNew ? () => void undo() : undefined,
       });
     } catch (error) {
       toast({ kind: "failed", text: failureText(error) });

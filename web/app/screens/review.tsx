@@ -143,8 +143,8 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
     if (item?.sha256 == null || label === null || isReadOnly) return;
     try {
       const said = await say(verdict, { sha256: item.sha256, seen: item.seen }, label);
-      last.current = { ...said, at, item };
-      toast({ kind: "done", text: `It ${said.text}.`, undo: () => void back() });
+      last.current = said.isNew ? { ...said, at, item } : null;
+      toast({ kind: "done", text: `It ${said.text}.`, undo: said.isNew ? () => void back() : undefined });
       // Where it is in the queue no more, the one at its place is next.
       const from = isOut ? at : at + 1;
       const next = items.findIndex((one, index) => index >= from && !isJudged(one));

@@ -1,4 +1,5 @@
-import { useState } from "preact/hooks";
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import type { Manifest } from "../../../schemas/manifest.ts";
 import type { Verified } from "../../../schemas/api/versions.ts";
 import { useAnswer } from "../answer.ts";
@@ -144,8 +145,25 @@ function Shown({ manifest, path, versions }: ShownProps) {
           <Command text={`sluice versions verify ${name} --deep`} />
         </article>
       </div>
+      <Scores manifest={manifest} path={path} />
     </section>
   );
+}
+
+interface ScoresProps {
+  readonly manifest: Manifest;
+  readonly path: string;
+}
+
+/** Its distributions. What draws them is as large as all else of the page together: this screen alone loads it. */
+function Scores(props: ScoresProps) {
+  const [drawn, set] = useState<{ readonly With: ComponentType<ScoresProps> } | null>(null);
+  useEffect(() => {
+    void import("../parts/distributions.tsx").then(({ Distributions }) => {
+      set({ With: Distributions });
+    });
+  }, []);
+  return drawn === null ? <Loading rows={4} label="Drawing the scores" /> : <drawn.With {...props} />;
 }
 
 function SelectLine({ name, value }: { readonly name: string; readonly value: unknown }) {

@@ -18,14 +18,15 @@ export const overview = answering(
   async ({ console }) => {
     const { store } = console;
     const { config, declared } = await console.settings();
-    const select = new Map(config.datasets.map((dataset) => [dataset.name, dataset.select]));
-    const names = new Set([...select.keys(), ...(await publishedDatasets(store))]);
+    const known = new Map(config.datasets.map((dataset) => [dataset.name, dataset]));
+    const names = new Set([...known.keys(), ...(await publishedDatasets(store))]);
     const datasets: Overview["datasets"][number][] = [];
     for (const name of names) {
       const versions = await versionNumbers(store, name);
       datasets.push({
         name,
-        select: select.get(name) ?? null,
+        select: known.get(name)?.select ?? null,
+        window: known.get(name)?.window ?? null,
         versions,
         newest: await newestOf(console, name, versions),
       });
