@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
+import type { Diff } from "../../schemas/api/versions.js";
 import type { Manifest } from "../../schemas/manifest.js";
 import { launch, noBrowser } from "./chromium.js";
 import { ConsoleSite } from "./console-site.js";
@@ -125,6 +126,28 @@ describe("every number on a screen is what a command prints with --json", { skip
       `all ${text(count)}`,
       ...Object.entries(byCode).map(([code, refused]) => `${code} ${text(refused)}`),
     );
+  });
+
+  test("of a reason in a diff: its images are as many as versions diff counts, and a class's link has its name", async () => {
+    const diff = (await site.told("versions", "diff", "1", "2")) as Pick<Diff, "classes">;
+    const { label, reasons } = diff.classes.find(({ reasons: { left } }) => left.length > 0)!;
+    await page.goto(`http://localhost:${site.port}/diff?before=1&after=2&label=${encodeURIComponent(label)}`);
+    for (const { reason, count } of reasons.left) {
+      await page.click(`[aria-label^="Left"] .chip >> nth=${reasons.left.findIndex((one) => one.reason === reason)}`);
+      await page.waitForURL(new RegExp(`reason=${reason}`));
+      await page.waitForFunction(
+        (wanted) => document.querySelectorAll("[aria-label^=Left] .changed li").length === wanted,
+        count,
+      );
+      const others = reasons.entered.find((one) => one.reason === reason)?.count ?? 0;
+      assert.equal(await page.locator("[aria-label^=Entered] .changed li").count(), others);
+      await page.click("[aria-label^=Left] .chip[aria-pressed=true]");
+      await page.waitForURL((url) => !url.searchParams.has("reason"));
+    }
+    await page.goto(`http://localhost:${site.port}/classes?order=number`);
+    await page.click(`.class-row:has-text("${label}")`);
+    await page.waitForURL(`**/class/${encodeURIComponent(`name:${label}`)}**`);
+    await page.waitForSelector(`h1 :text-is("${label}")`);
   });
 
   test("on a class's wall and in the life of an image: versions show, explain and whatif", async () => {

@@ -42,7 +42,7 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
 
   async function opened(): Promise<Page> {
     const made = await context.newPage();
-    made.setDefaultTimeout(20_000);
+    made.setDefaultTimeout(60_000);
     return made;
   }
 

@@ -66,5 +66,8 @@ export function post<T>(path: string, body: unknown): Promise<T> {
   return call<T>(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 }
 
+/** Where a class is shown. By its name: its number is another one where other classes are declared since. */
+export const classUrl = (label: string): string => `/class/${encodeURIComponent(`name:${label}`)}`;
+
 export const pictureUrl = (sha256: string, side: 96 | 192 | 384 | 1024): string =>
   `/api/images/${sha256}/picture?side=${side}`;

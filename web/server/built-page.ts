@@ -50,7 +50,7 @@ export class BuiltPage {
 
   /** Every address that names no file is the page's own: it holds what one sees. */
   answer(response: ServerResponse, pathname: string): void {
-    const file = this.#files.get(pathname) ?? (extname(pathname) === "" ? this.#files.get("/index.html") : undefined);
+    const file = this.#files.get(pathname) ?? (isScreen(pathname) ? this.#files.get("/index.html") : undefined);
     if (file === undefined) {
       response.writeHead(404, { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" });
       response.end(
@@ -67,4 +67,10 @@ export class BuiltPage {
     });
     response.end(file.bytes);
   }
+}
+
+/** A screen's address may end as a file's name does, as that of the class `cat.v2`: the place that it begins with tells them apart. */
+function isScreen(pathname: string): boolean {
+  const first = pathname.split("/")[1] ?? "";
+  return first !== "assets" && extname(first) === "";
 }

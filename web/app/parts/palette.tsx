@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { go } from "../address.ts";
 import { useAnswer } from "../answer.ts";
-import { withQuery } from "../calls.ts";
+import { classUrl, withQuery } from "../calls.ts";
 import { ChoiceBox } from "./choice-box.tsx";
 import type { Command, commandsOf } from "./commands.tsx";
 
@@ -44,8 +44,7 @@ const PLACES: readonly Choice[] = [
 
 function choiceOf({ kind, dataset, number, sha256, text }: Hit): Choice {
   const of = encodeURIComponent(dataset ?? "");
-  if (kind === "class")
-    return { text, kind: `class of ${dataset ?? ""}`, path: `/class/${String(number)}?dataset=${of}` };
+  if (kind === "class") return { text, kind: `class of ${dataset ?? ""}`, path: `${classUrl(text)}?dataset=${of}` };
   if (kind === "version") return { text, kind, path: `/version/${of}/${String(number)}` };
   return { text: `${(sha256 ?? "").slice(0, 24)}…`, kind: "image", path: `/image/${sha256 ?? ""}` };
 }

@@ -26,12 +26,13 @@ const SIZE = "sluice-tile";
 
 /** A class's images in their order, and the cut-off as a line that one drags. */
 export function ClassWall({ address, overview, watched, dataset }: ScreenProps) {
-  const index = Number(address.steps[1] ?? 0);
+  // A number, or `name:` and what it is called
+  const asked = encodeURIComponent(address.steps[1] ?? "0");
   const version = address.query["version"];
   const askedK = address.query["k"] === undefined ? null : Number(address.query["k"]);
   const filter = filterOf(address.query);
   const isWhole = !isFiltered(filter);
-  const base = withQuery(`/api/datasets/${encodeURIComponent(dataset.name)}/classes/${index}/wall`, {
+  const base = withQuery(`/api/datasets/${encodeURIComponent(dataset.name)}/classes/${asked}/wall`, {
     version,
     k: askedK ?? undefined,
   });
@@ -179,10 +180,10 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
         }}
         reset={() => {
           setCut(null);
-          go(withQuery(`/class/${index}`, { dataset: dataset.name, version, ...filter }));
+          go(withQuery(`/class/${asked}`, { dataset: dataset.name, version, ...filter }));
         }}
         deepen={(next) => {
-          go(withQuery(`/class/${index}`, { dataset: dataset.name, version, k: next, ...filter }));
+          go(withQuery(`/class/${asked}`, { dataset: dataset.name, version, k: next, ...filter }));
           setCut(next);
         }}
       />
@@ -235,7 +236,7 @@ export function ClassWall({ address, overview, watched, dataset }: ScreenProps) 
           filter={filter}
           put={(next) => {
             box.current?.scrollTo({ top: 0 });
-            const address = withQuery(`/class/${index}`, { dataset: dataset.name, version, k: askedK ?? undefined });
+            const address = withQuery(`/class/${asked}`, { dataset: dataset.name, version, k: askedK ?? undefined });
             go(withFilter(address, next));
           }}
         />

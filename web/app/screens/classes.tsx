@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { ClassPage, ClassRows, VersionClass } from "../../../schemas/api/versions.ts";
 import { go } from "../address.ts";
 import type { ScreenProps } from "../app.tsx";
-import { call, CallError, withQuery } from "../calls.ts";
+import { call, CallError, classUrl, withQuery } from "../calls.ts";
 import { PAGE, usePages } from "../pages.ts";
 import { Fill } from "../parts/fill.tsx";
 import { Picture } from "../parts/picture.tsx";
@@ -134,7 +134,7 @@ function ClassRow({
   const change = one.worst === null || one.worstBefore === null ? 0 : one.worst - one.worstBefore;
   const distinct = one.count - one.repeated;
   return (
-    <a class="class-row" href={withQuery(`/class/${one.class}`, { dataset })}>
+    <a class="class-row" href={withQuery(classUrl(one.label), { dataset })}>
       <span class="name">
         <strong>{one.label}</strong>
         <span class="fine">#{one.class}</span>

@@ -19,6 +19,10 @@ const REASONS: Readonly<Record<Reason, string>> = {
   rank: "others came or left",
 };
 
+/** Images of a side that are shown at first, and that one answer has at most */
+const FEW = 60;
+const MOST = 500;
+
 /** Two versions, class by class: what entered, left and moved, as pictures, each with its reason. */
 export function DiffWall({ address, dataset }: ScreenProps) {
   const { versions } = dataset;
@@ -125,7 +129,7 @@ export function DiffWall({ address, dataset }: ScreenProps) {
             </ul>
             {shown === undefined ? null : (
               <ClassChanges
-                key={`${before}-${after}-${shown}`}
+                key={`${before}-${after}-${shown}-${reason}`}
                 pair={pair}
                 index={shown}
                 reason={reason}
@@ -149,8 +153,8 @@ interface ChangesProps {
 }
 
 function ClassChanges({ pair, index, reason, choose }: ChangesProps) {
-  const [limit, setLimit] = useState(60);
-  const found = useAnswer<ClassDiffRows>(withQuery("/api/diff/rows", { ...pair, class: index, limit }));
+  const [{ from, limit }, setPage] = useState({ from: 0, limit: FEW });
+  const found = useAnswer<ClassDiffRows>(withQuery("/api/diff/rows", { ...pair, class: index, reason, from, limit }));
   if (found.error !== null) return <Failed error={found.error} />;
   if (found.value === null) return <Loading label="Reading what changed" />;
   const { entered, left, moved } = found.value;
@@ -186,26 +190,33 @@ function ClassChanges({ pair, index, reason, choose }: ChangesProps) {
             ))}
           </div>
           <ul class="changed">
-            {side.rows
-              .filter(
-                (row) => reason === "" || row.reason === reason || !side.reasons.some((one) => one.reason === reason),
-              )
-              .map((row) => (
-                <Changed key={row.row.sha256} row={row} />
-              ))}
+            {side.rows.map((row) => (
+              <Changed key={row.row.sha256} row={row} />
+            ))}
           </ul>
-          {side.total === 0 ? <p class="fine">None.</p> : null}
-          {side.rows.length < side.total && limit < 500 ? (
+          {side.shown === 0 ? <p class="fine">{side.total === 0 ? "None." : "None for this reason."}</p> : null}
+          {from === 0 || side.shown === 0 ? null : (
             <button
               type="button"
               class="quiet"
               onClick={() => {
-                setLimit(Math.min(500, limit * 3));
+                setPage({ from: Math.max(0, from - MOST), limit: MOST });
               }}
             >
-              Show more of {countText(side.total)}
+              Show those before
             </button>
-          ) : null}
+          )}
+          {from + side.rows.length >= side.shown ? null : (
+            <button
+              type="button"
+              class="quiet"
+              onClick={() => {
+                setPage(limit < MOST ? { from, limit: Math.min(MOST, limit * 3) } : { from: from + MOST, limit });
+              }}
+            >
+              Show more of {countText(side.shown)}
+            </button>
+          )}
         </section>
       ))}
     </div>

@@ -1,17 +1,19 @@
 import { useEffect, useState } from "preact/hooks";
-import type { Flow, FlowMoment, Live } from "../../../schemas/api/flow.ts";
-import type { StageShares } from "../../../schemas/stage-shares.ts";
+import type { Flow, FlowMoment } from "../../../schemas/api/flow.ts";
+import type { Review } from "../../../schemas/api/images.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
 import { withQuery } from "../calls.ts";
 import { Chart } from "../parts/chart.tsx";
 import { Asked } from "../parts/asked.tsx";
 import { Costs } from "../parts/costs.tsx";
+import { Picture } from "../parts/picture.tsx";
+import { isRunning, Pipeline } from "../parts/pipeline.tsx";
 import { Publish } from "../parts/publish.tsx";
 import { Fill } from "../parts/fill.tsx";
-import { Spark } from "../parts/spark.tsx";
+import { ratesOf, withWritten } from "../parts/run-rates.ts";
 import { Empty, Failed, Loading } from "../parts/states.tsx";
-import { agoText, bytesText, countText, plural, rateText, shareText, timeText } from "../wording.ts";
+import { countText, plural, rateText, timeText } from "../wording.ts";
 
 /** What `sluice status --json` says, as far as it is shown here */
 interface Status {
@@ -47,7 +49,6 @@ interface Status {
   } | null;
 }
 
-const STAGES = ["fetch", "decode", "score", "archive"] as const;
 /** Moments of a run that are drawn, one a second */
 const MOMENTS = 180;
 /** How often the status is asked for, ms: it reads more than what is sent every second */
@@ -61,6 +62,7 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
   const [span, setSpan] = useState<keyof typeof SPANS>("10 min");
   const [rates, setRates] = useState<readonly (readonly [number, number])[]>([]);
   const [moments, setMoments] = useState<readonly FlowMoment[]>([]);
+  const [written, setWritten] = useState<Parameters<typeof ratesOf>[0]>([]);
   const flow = useAnswer<Flow>("/api/flow");
   const status = useAnswer<Status>("/api/status", turn + watched.changes);
   useEffect(() => {
@@ -85,12 +87,19 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
     ]);
   }, [live]);
   useEffect(() => {
+    const run = live?.run ?? null;
+    if (run !== null) setWritten((before) => (before.at(-1)?.atMs === run.atMs ? before : withWritten(before, run)));
+  }, [live]);
+  useEffect(() => {
     if (live === null || live.perSecond === null) return;
     const point = [live.atMs, live.perSecond] as const;
     setRates((before) => [...before.filter(([atMs]) => atMs < live.atMs && live.atMs - atMs < 3_600_000), point]);
   }, [live]);
   const now = live ?? flow.value?.now ?? null;
   if (now === null) return flow.error === null ? <Loading label="Looking" /> : <Failed error={flow.error} />;
+  const stands =
+    status.value?.teachers.find(({ digest }) => digest === overview.teacher?.digest) ?? status.value?.teachers[0];
+  const quarantined = Object.values(stands?.quarantined ?? {}).reduce((sum, one) => sum + one, 0);
   const shown = rates.filter(([atMs]) => now.atMs - atMs <= 1000 * SPANS[span]);
   return (
     <section class="flow">
@@ -104,7 +113,12 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
         </p>
       </header>
       <Asked now={now} isReadOnly={overview.readOnly} />
-      <Pipeline now={now} status={status.value} moments={moments} teacher={overview.teacher?.digest ?? null} />
+      <Pipeline
+        now={now}
+        quarantined={quarantined}
+        moments={moments}
+        rates={isRunning(now) ? ratesOf(written) : null}
+      />
       <Costs now={now} turn={turn} />
       <article class="card">
         <div class="card-head">
@@ -238,115 +252,20 @@ export function FlowScreen({ watched, overview }: ScreenProps) {
   );
 }
 
-/** One that was killed says of itself that it goes on for ever: nobody holds its folder. */
-const isRunning = ({ run, holder }: Live): boolean => run !== null && !run.ended && holder !== null;
-
-const STAGE_TEXT = { fetch: "Fetch", decode: "Decode", score: "Score", archive: "Archive" } as const;
-
-interface PipelineProps {
-  readonly now: Live;
-  readonly status: Status | null;
-  readonly moments: readonly FlowMoment[];
-  /** Digest of the teacher that stands */
-  readonly teacher: string | null;
-}
-
-function Pipeline({ now, status, moments, teacher }: PipelineProps) {
-  const { run, stages, advice } = now;
-  const runs = run !== null && isRunning(now);
-  const stands = status?.teachers.find(({ digest }) => digest === teacher) ?? status?.teachers[0];
-  const quarantined = Object.values(stands?.quarantined ?? {}).reduce((sum, one) => sum + one, 0);
-  return (
-    <article class={`card pipeline${runs ? " running" : ""}`}>
-      <div class="card-head">
-        <h2>{runs ? `${now.holder?.command ?? "running"}, pid ${run.pid}` : "Nothing runs in this folder"}</h2>
-        <span class="fine">
-          {run === null
-            ? "No run has been recorded here; on Kafka, each scorer's folder has its own."
-            : runs
-              ? `since ${agoText(now.atMs - run.startedMs)}`
-              : `the last run ${run.ended ? "ended" : "stopped without an end"} ${agoText(now.atMs - run.atMs)} ago, after ${agoText(run.atMs - run.startedMs)}`}
-        </span>
-      </div>
-      <ol class="stages" aria-label="Stages, from left to right">
-        <li class="end">
-          <span class="stage-name">Source</span>
-          <strong>{run === null ? "–" : countText(run.counts.appended)}</strong>
-          <span class="fine">put into the log</span>
-          {moments.length < 2 ? null : (
-            <Spark
-              values={moments.map(({ waiting }) => waiting)}
-              label={`records waiting in the log, ${now.waiting === null ? "unknown" : countText(now.waiting)} now`}
-            />
-          )}
-        </li>
-        {STAGES.map((name) => (
-          <Stage key={name} name={name} stages={stages} moments={moments} />
-        ))}
-        <li class="end">
-          <span class="stage-name">Archived</span>
-          <strong>{run === null ? countText(now.archived) : countText(run.counts.scored + run.counts.copied)}</strong>
-          <span class="fine">
-            {run === null
-              ? "in all"
-              : `${countText(run.counts.copied)} seen before, ${bytesText(run.counts.sizeBytes)}`}
-          </span>
-        </li>
-        <li class="end">
-          <span class="stage-name">Quarantine</span>
-          <strong>{countText(run === null ? quarantined : run.counts.quarantined)}</strong>
-          <a class="fine" href="/review?kind=quarantine">
-            see why
-          </a>
-        </li>
-      </ol>
-      {advice === null ? (
-        stages?.limits == null ? null : (
-          <p class="fine">The run was too short to tell what limits longer ones.</p>
-        )
-      ) : (
-        <p class="advice">{advice.charAt(0).toUpperCase() + advice.slice(1)}.</p>
-      )}
-    </article>
-  );
-}
-
-interface StageProps {
-  readonly name: (typeof STAGES)[number];
-  readonly stages: StageShares | null;
-  readonly moments: readonly FlowMoment[];
-}
-
-function Stage({ name, stages, moments }: StageProps) {
-  const share = stages?.shares[name] ?? 0;
-  const limits = stages?.limits === name;
-  return (
-    <li class={limits ? "stage limits" : "stage"} style={{ flexGrow: 0.5 + share }}>
-      <span class="stage-name">
-        {STAGE_TEXT[name]}
-        {limits ? <span class="badge">limits</span> : null}
-      </span>
-      <strong>{stages === null ? "–" : shareText(share)}</strong>
-      <span class="fine">at work</span>
-      <span class="pipe" aria-hidden="true">
-        <span style={{ width: `${100 * share}%` }} />
-      </span>
-      {moments.length < 2 ? null : (
-        <Spark
-          values={moments.map((one) => one[name])}
-          most={1}
-          label={`${STAGE_TEXT[name]}: how busy over the last minutes, ${shareText(share)} now`}
-        />
-      )}
-    </li>
-  );
-}
+/** Refused records that are shown; the review has all */
+const THUMBNAILS = 8;
 
 function QuarantineCard({ status, dataset }: { readonly status: Status; readonly dataset: string }) {
   const teachers = status.teachers.flatMap(({ digest, name, quarantined }) => {
     const codes = Object.entries(quarantined).toSorted(([, a], [, b]) => b - a);
     return codes.length === 0 ? [] : [{ digest, name, codes }];
   });
+  const count = teachers.reduce((sum, { codes }) => codes.reduce((all, [, one]) => all + one, sum), 0);
+  const review = useAnswer<Review>(
+    count === 0 ? null : withQuery("/api/review/quarantine", { dataset, limit: THUMBNAILS }),
+    count,
+  );
+  const refused = (review.value?.items ?? []).filter(({ sha256 }) => sha256 !== null);
   return (
     <article class="card">
       <h2>Quarantine</h2>
@@ -367,6 +286,17 @@ function QuarantineCard({ status, dataset }: { readonly status: Status; readonly
           </ul>
         </div>
       ))}
+      {refused.length === 0 ? null : (
+        <ul class="refused-few" aria-label="Some of them">
+          {refused.map(({ sha256, why }) => (
+            <li key={sha256}>
+              <a href={`/image/${sha256 ?? ""}`} title={why}>
+                <Picture sha256={sha256} side={96} alt={why} />
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
       {teachers.length === 0 ? null : (
         <a class="button" href={withQuery("/review", { kind: "quarantine", dataset })}>
           Look at them

@@ -3,7 +3,7 @@ import type { Fate, ImageLife, Sighting } from "../../../schemas/api/images.ts";
 import { go } from "../address.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
-import { withQuery } from "../calls.ts";
+import { classUrl, withQuery } from "../calls.ts";
 import { Picture } from "../parts/picture.tsx";
 import { Failed, Loading } from "../parts/states.tsx";
 import { saidText } from "../parts/verdicts.ts";
@@ -214,7 +214,7 @@ function FateRow({ one }: { readonly one: Fate }) {
         </a>
       </td>
       <td>
-        <a href={withQuery(`/class/${one.class}`, { dataset: one.dataset })}>{one.label}</a>
+        <a href={withQuery(classUrl(one.label), { dataset: one.dataset })}>{one.label}</a>
       </td>
       <td class="number">{probabilityText(one.probability)}</td>
       <td class="number">{probabilityText(one.cutoff)}</td>

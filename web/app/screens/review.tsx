@@ -4,7 +4,7 @@ import type { Wall } from "../../../schemas/api/whatif.ts";
 import { go } from "../address.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
-import { withQuery } from "../calls.ts";
+import { classUrl, withQuery } from "../calls.ts";
 import { ClassPicker } from "../parts/class-picker.tsx";
 import { VerdictButtons } from "../parts/closer.tsx";
 import { isBoxOpen } from "../parts/kept-focus.ts";
@@ -285,9 +285,7 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
             {item.sha256 === null ? null : <a href={`/image/${item.sha256}`}>its life</a>}
           </div>
         </div>
-        {item.class === null ? null : (
-          <Beside dataset={dataset} index={item.class} label={item.label ?? ""} changes={changes} />
-        )}
+        {item.label === null ? null : <Beside dataset={dataset} label={item.label ?? ""} changes={changes} />}
       </div>
     </>
   );
@@ -296,16 +294,14 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
 /** The class's best for comparison, and its cut-off: who moves up where one is taken out. */
 function Beside({
   dataset,
-  index,
   label,
   changes,
 }: {
   readonly dataset: string;
-  readonly index: number;
   readonly label: string;
   readonly changes: number;
 }) {
-  const path = `/api/datasets/${encodeURIComponent(dataset)}/classes/${index}/wall`;
+  const path = `/api/datasets/${encodeURIComponent(dataset)}/classes/${encodeURIComponent(`name:${label}`)}/wall`;
   const best = useAnswer<Wall>(`${path}?limit=9`, changes);
   const kept = best.value?.kept ?? null;
   const edge = useAnswer<Wall>(kept === null ? null : `${path}?from=${Math.max(0, kept - 6)}&limit=12`, changes);
@@ -331,7 +327,7 @@ function Beside({
           </li>
         ))}
       </ol>
-      <a href={withQuery(`/class/${index}`, { dataset })}>Open its wall</a>
+      <a href={withQuery(classUrl(label), { dataset })}>Open its wall</a>
     </aside>
   );
 }

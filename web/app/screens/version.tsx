@@ -4,7 +4,7 @@ import type { Manifest } from "../../../schemas/manifest.ts";
 import type { Verified } from "../../../schemas/api/versions.ts";
 import { useAnswer } from "../answer.ts";
 import type { ScreenProps } from "../app.tsx";
-import { call, CallError, withQuery } from "../calls.ts";
+import { call, CallError, classUrl, withQuery } from "../calls.ts";
 import { versionBefore } from "../parts/earlier.ts";
 import { Command, Failed, Loading } from "../parts/states.tsx";
 import { bytesText, countText, plural, probabilityText, timeText } from "../wording.ts";
@@ -119,7 +119,7 @@ function Shown({ manifest, path, versions }: ShownProps) {
             <ul class="starving">
               {starving.slice(0, LISTED).map((one) => (
                 <li key={one.class}>
-                  <a href={withQuery(`/class/${one.class}`, { dataset })}>{one.label}</a>{" "}
+                  <a href={withQuery(classUrl(one.label), { dataset })}>{one.label}</a>{" "}
                   {countText(one.count - one.repeated)} of {countText(one.k)}
                   <span class="fine"> down to {probabilityText(one.worst)}</span>
                 </li>
