@@ -269,7 +269,9 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
     const path = join(site.folder, "sluice-data", "stages", "last-run.json");
     const ended = await readFile(path, "utf8");
     const run = JSON.parse(ended) as RunRecord;
-    await writeFile(path, JSON.stringify({ ...run, ended: false }));
+    const queue = { items: 9, places: 4, full: 0.4 };
+    const queues = { fetch: queue, decode: queue, score: queue, archive: queue };
+    await writeFile(path, JSON.stringify({ ...run, ended: false, queues }));
     const drawn = await opened();
     await drawn.addInitScript(() => {
       const texts: string[] = [];
@@ -289,6 +291,7 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
     await drawn.clock.install();
     await drawn.goto(at("/flow"));
     await drawn.waitForSelector("text=/stopped without an end/");
+    await drawn.waitForSelector(".stage >> text=5 waiting, full 40.0 %");
     await drawn.clock.runFor(1000);
     await drawn.waitForFunction(() =>
       (window as unknown as { texts: string[] }).texts.some((text) => /\d:\d\d/.test(text)),

@@ -1,5 +1,5 @@
 import type { FlowMoment, Live } from "../../../schemas/api/flow.ts";
-import type { StageShares } from "../../../schemas/stage-shares.ts";
+import type { StageQueues, StageShares } from "../../../schemas/stage-shares.ts";
 import { agoText, bytesText, countText, rateText, shareText, timeText } from "../wording.ts";
 import type { RunRates } from "./run-rates.ts";
 import { Spark } from "./spark.tsx";
@@ -58,7 +58,14 @@ export function Pipeline({ now, quarantined, moments, rates }: PipelineProps) {
           )}
         </li>
         {STAGES.map((name) => (
-          <Stage key={name} name={name} stages={stages} moments={moments} rates={rates} />
+          <Stage
+            key={name}
+            name={name}
+            stages={stages}
+            moments={moments}
+            rates={rates}
+            queue={run?.queues?.[name] ?? null}
+          />
         ))}
         <li class="end">
           <span class="stage-name">Archived</span>
@@ -94,9 +101,11 @@ interface StageProps {
   readonly stages: StageShares | null;
   readonly moments: readonly FlowMoment[];
   readonly rates: RunRates | null;
+  /** null where the run does not tell */
+  readonly queue: StageQueues[(typeof STAGES)[number]] | null;
 }
 
-function Stage({ name, stages, moments, rates }: StageProps) {
+function Stage({ name, stages, moments, rates, queue }: StageProps) {
   const share = stages?.shares[name] ?? 0;
   const limits = stages?.limits === name;
   return (
@@ -107,6 +116,11 @@ function Stage({ name, stages, moments, rates }: StageProps) {
       </span>
       <strong>{stages === null ? "–" : shareText(share)}</strong>
       <span class="fine">at work{rates === null ? "" : `, ${rateText(rates.done)}`}</span>
+      {queue === null ? null : (
+        <span class="fine" title="All its places were taken for that share of the time: what comes before it waited">
+          {countText(Math.max(0, queue.items - queue.places))} waiting, full {shareText(queue.full)}
+        </span>
+      )}
       <span class="pipe" aria-hidden="true">
         <span style={{ width: `${100 * share}%` }} />
       </span>
