@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { parquetReadObjects } from "hyparquet";
 import { openKafkaLog } from "../../../connectors/log/kafka/kafka-log.js";
 import { openLocalStore } from "../../fixtures/local-store.js";
 import type { Store } from "../../../connectors/store/store.js";
@@ -13,7 +14,9 @@ import { startMinio } from "../../../deploy/local/minio.js";
 import { archivedChains } from "../../../operators/archive/chain.js";
 import { ChainReader } from "../../../operators/archive/chain-reader.js";
 import { teacherDigest } from "../../../schemas/model-card.js";
-import { decodePublished } from "../../../schemas/wire/published.js";
+import { readIndex, readManifest } from "../../../pipelines/versions/versions.js";
+import type { IndexRow } from "../../../schemas/index-row.js";
+import { decodePublished, type Published } from "../../../schemas/wire/published.js";
 import { cannotStart } from "../../deploy/local/require-service.js";
 import {
   againWhileAway,
@@ -125,6 +128,7 @@ async function openSite(
     window: { kind: "global" },
     select: { k: 20, p: 3 },
     trigger: { everyImages: Math.ceil(COUNT / 5) },
+    deltas: true,
   };
   await writeFile(join(folder, "sluice.yaml"), JSON.stringify({ datasets: [dataset] }));
   const common = {
@@ -233,4 +237,31 @@ async function assertToldInOrder({ stream, log, store, sluice }: Site, fewest: n
   }
   const newest = JSON.parse(await sluice("versions", "show", "latest", "--json")) as { id: string };
   assert.equal(first.at(-1)!.id, newest.id);
+  await assertFollowed(store, first);
 }
+
+/** Who reads the first version whole, and then the deltas alone that the topic names, has the rows of each version in the order of their ranks. */
+async function assertFollowed(store: Store, told: readonly Published[]): Promise<void> {
+  const rows = new Map<string, FollowedRow>();
+  for (const [at, { dataset, number, delta }] of told.entries()) {
+    const index: FollowedRow[] = [];
+    for await (const row of readIndex(store, await readManifest(store, dataset, number)))
+      if (row.repeat === 0) index.push(row);
+    assert.equal(delta?.since, told[at - 1]?.number, `the delta of version ${number}`);
+    if (delta === undefined) for (const row of index) rows.set(nameOf(row), row);
+    else {
+      const bytes = Uint8Array.from(await store.get(delta.key));
+      const changes = (await parquetReadObjects({ file: bytes.buffer })) as (FollowedRow & { change: string })[];
+      for (const row of changes) if (row.change !== "entered") rows.delete(nameOf(row));
+      for (const row of changes) if (row.change !== "left") rows.set(nameOf(row), row);
+    }
+    const followed = [...rows.values()].sort(
+      (a, b) => a.class - b.class || b.key! - a.key! || (a.sha256 < b.sha256 ? -1 : 1),
+    );
+    const known = ({ class: of, sha256, key, uri }: FollowedRow) => ({ class: of, sha256, key, uri });
+    assert.deepEqual(followed.map(known), index.map(known), `version ${number} by deltas`);
+  }
+}
+
+type FollowedRow = Pick<IndexRow, "class" | "sha256" | "key" | "uri">;
+const nameOf = ({ class: of, sha256 }: FollowedRow): string => `${of} ${sha256}`;
