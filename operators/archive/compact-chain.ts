@@ -1,4 +1,5 @@
 import type { Store } from "../../connectors/store/store.js";
+import { canonicalJson } from "../../schemas/canonical.js";
 import { isSluiceError, orNull, type SluiceError } from "../../schemas/errors.js";
 import type { ChainName } from "../../schemas/keys.js";
 import type { QuarantineCounts, RunBlock, RunHead } from "../../schemas/run.js";
@@ -6,6 +7,7 @@ import type { Segment } from "../../schemas/segment.js";
 import { mergeGroups } from "./merge-groups.js";
 import { quarantineOfRuns } from "./chain-counts.js";
 import { ChainReader } from "./chain-reader.js";
+import { ChainRuns } from "./chain-runs.js";
 import { createIndex, writeRun, type WriteRunOptions, type WrittenRun } from "./run-writer.js";
 import { throwIfStopped } from "./throw-if-stopped.js";
 
@@ -158,7 +160,7 @@ async function standUp(reader: ChainReader, written: WrittenRun, store: Store): 
 
 /** Merges runs of one level into runs of the next. */
 async function mergeLevel(reader: ChainReader, level: number, options: CompactChainOptions): Promise<void> {
-  const { store, signal, dueOnly } = options;
+  const { signal, dueOnly } = options;
   for (;;) {
     throwIfStopped(signal, STOPPED);
     await reader.runs.refresh();
@@ -185,7 +187,7 @@ async function mergeLevel(reader: ChainReader, level: number, options: CompactCh
             quarantine: asBefore(last.quarantine),
             attempt: options.attempt(),
           });
-    if (typeof written === "string" || !(await standUpMerged(reader, written, group, store))) return;
+    if (typeof written === "string" || !(await standUpMerged(reader, written, group, options))) return;
     const bytesBefore = group.reduce((sum, { files }) => sum + sizeOf(files), 0);
     options.onRun({ head: written.head, bytesBefore });
   }
@@ -211,13 +213,21 @@ async function standUpMerged(
   reader: ChainReader,
   written: WrittenRun,
   group: readonly RunHead[],
-  store: Store,
+  { store, chain }: CompactChainOptions,
 ): Promise<boolean> {
-  if ((await createIndex(store, written)) === "created") return true;
+  if ((await areAsRead(store, chain, group)) && (await createIndex(store, written)) === "created") return true;
   const kept = new Set(group.flatMap(({ files }) => files.map(({ key }) => key)));
   for (const { key } of written.head.files) if (!kept.has(key)) await store.delete(key);
-  await reader.runs.refresh();
+  await reader.runs.readAnew();
   return false;
+}
+
+/** Whether runs are still what was read of them: an erasure or a repair writes a run anew, and what it took out is not to come back. */
+async function areAsRead(store: Store, chain: ChainName, group: readonly RunHead[]): Promise<boolean> {
+  const runs = new ChainRuns(store, chain);
+  for (const head of group)
+    if (canonicalJson(await runs.head(head.start, head.level)) !== canonicalJson(head)) return false;
+  return true;
 }
 
 async function* stoppable(

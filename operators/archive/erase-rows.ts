@@ -91,16 +91,30 @@ export async function eraseRows(options: EraseRowsOptions): Promise<RefusedSegme
     segmentsPerRun: RUN_SEGMENTS,
     onRun: () => undefined,
   });
-  const reader = new ChainReader(store, chain);
-  await reader.runs.refresh();
-  for (const run of await reader.runs.standing()) {
-    if (!(await mayHave(store, reader, run, leads)) || !(await isLeftIn(reader, run, leads))) continue;
-    const head = await reader.runs.headUnlessLost(run);
-    if (head !== null) await writeAnew(reader, head, options);
+  /** Heads of what was written, by start and level */
+  const written = new Map<string, string>();
+  for (let more = true; more;) {
+    more = false;
+    const reader = new ChainReader(store, chain);
+    await reader.runs.refresh();
+    for (const run of await reader.runs.standing()) {
+      if (!(await mayHave(store, reader, run, leads)) || !(await isLeftIn(reader, run, leads))) continue;
+      const head = await reader.runs.headUnlessLost(run);
+      const name = `${run.level}/${run.start}`;
+      // What a declaration of lost offsets says is not the run's.
+      if (head === null || written.get(name) === filesOf(head)) continue;
+      written.set(name, filesOf(await writeAnew(reader, head, options)));
+      more = true;
+    }
+    await giveUpLower(store, chain);
+    await sweepChain(store, chain, Number.POSITIVE_INFINITY);
+    // A compactor that had read rows before they were written anew may have made a run of them meanwhile.
   }
-  await giveUpLower(store, chain);
-  await sweepChain(store, chain, Number.POSITIVE_INFINITY);
   return refused;
+}
+
+function filesOf({ files }: Pick<RunHead, "files">): string {
+  return files.map(({ key }) => key).join(" ");
 }
 
 async function isLeftIn(reader: ChainReader, { start, end }: StandingRun, leads: ErasedLeads): Promise<boolean> {
@@ -109,12 +123,17 @@ async function isLeftIn(reader: ChainReader, { start, end }: StandingRun, leads:
   return false;
 }
 
-async function writeAnew(reader: ChainReader, head: RunHead, options: EraseRowsOptions): Promise<void> {
+async function writeAnew(
+  reader: ChainReader,
+  head: RunHead,
+  options: EraseRowsOptions,
+): Promise<Pick<RunHead, "files">> {
   const { leads } = options;
   const redacted = async function* (): AsyncGenerator<Segment, void, undefined> {
     for await (const segment of reader.segments(head.start, head.end)) yield redactedSegment(segment, leads);
   };
-  await writeRunAnew(redacted(), head, { ...options, attempt: options.attempt(), again: "sluice erase" });
+  const how = { ...options, attempt: options.attempt(), again: "sluice erase" };
+  return (await writeRunAnew(redacted(), head, how)).head;
 }
 
 /** What runs under a higher one said of their segments: only their heads are kept. */

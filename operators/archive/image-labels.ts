@@ -22,7 +22,10 @@ export async function labelFrontier(store: Store, stream: string, known: LabelFr
   const starts = new Map<number, number[]>();
   for await (const { key } of store.list(keys.labels(stream))) {
     const place = labelPlace(key);
-    if (place !== null) starts.set(place.partition, [...(starts.get(place.partition) ?? []), place.start]);
+    if (place === null) continue;
+    const listed = starts.get(place.partition);
+    if (listed === undefined) starts.set(place.partition, [place.start]);
+    else listed.push(place.start);
   }
   const partitions = [...starts.keys()].sort((a, b) => a - b);
   const ends: LabelFrontier = [];

@@ -13,6 +13,7 @@ import {
 import { copyRows, joinRows, rowGroupBatch } from "../../schemas/run-columns.js";
 import type { ScoredBatch, TextColumn } from "../../schemas/scored-batch.js";
 import type { RecordCounts, Segment } from "../../schemas/segment.js";
+import { sameFiles } from "./chain-runs.js";
 import type { QuarantineTally } from "./quarantine-tally.js";
 import { RunBlocksBuilder, RunIndex } from "./run-index.js";
 import { rangeOf } from "./group-reader.js";
@@ -150,14 +151,24 @@ export async function writeRunAnew(
   const written = await writeRun(segments, { store, chain, level, before, quarantine, attempt, nowMs });
   if (typeof written !== "string" && written.head.end === end) {
     await beforeIndex?.(written);
-    await store.put(keys.runIndex(chain, start, level), encodeRun({ ...written.head, createdMs }, written.blocks));
-    return written;
+    const key = keys.runIndex(chain, start, level);
+    const standing = await store.get(key);
+    await store.put(key, encodeRun({ ...written.head, createdMs }, written.blocks));
+    if (await areThere(store, written)) return written;
+    // Another process has swept them before an index named them.
+    const { head: now } = decodeRunHead(await store.getRange(key, 0, RUN_HEAD_BYTES), chain, start, level);
+    if (sameFiles(now, { ...written.head, blocks: [] })) await store.put(key, standing);
   }
   throw new SluiceError(
     "E_CHAIN_CONFLICT",
     `Expected to write the run of ${chain.stream}/${chain.partition} over [${start}, ${end}) anew, found that another process works on it. Run \`${again}\` again.`,
     { start, end, retryable: true },
   );
+}
+
+async function areThere(store: Store, { head }: WrittenRun): Promise<boolean> {
+  for (const { key } of head.files) if ((await store.head(key)) === null) return false;
+  return true;
 }
 
 /** Segments' rows until they are a row group. */

@@ -316,7 +316,10 @@ async function mergePart(
   into.end();
 }
 
-/** Removes all but the newest `keep` checkpoints of a state, and the parts that none of those names. */
+/**
+ * Removes all but the newest `keep` checkpoints of a state, and the parts that none of those names. Parts at or above the newest one's frontier
+ * stay: another process, which has taken the shard over, may be about to name them.
+ */
 export async function pruneCheckpoints(
   store: Store,
   { parameters, shard }: Pick<DatasetState, "parameters" | "shard">,
@@ -328,9 +331,15 @@ export async function pruneCheckpoints(
     for (const { parts } of (await readOrPass(store, key))?.panes ?? []) for (const part of parts) named.add(part.key);
   }
   for (const key of all.slice(keep)) await store.delete(key);
+  const newest = all[0] === undefined ? "" : reachIn(all[0]);
   for await (const { key } of store.list(keys.checkpointParts(parameters, shard))) {
-    if (!named.has(key)) await store.delete(key);
+    if (!named.has(key) && reachIn(key) < newest) await store.delete(key);
   }
+}
+
+/** How far it comes, as a checkpoint or a part is called by it. */
+function reachIn(key: string): string {
+  return key.slice(key.lastIndexOf("/") + 1).split(/[-_.]/)[0]!;
 }
 
 /** Newest first: names of later frontiers sort behind those of earlier ones. */
