@@ -25,7 +25,9 @@ test("a run that was killed is busy no more, as soon as it has been silent for a
     config: () => config,
     store: openMemoryStore(),
     nowMs: () => atMs,
-    onFault: assert.fail,
+    onFault: (message) => {
+      throw new Error(message);
+    },
   });
   const busy = await live.flow();
   assert.deepEqual([busy.stages.length, busy.stages[0]!.decode, busy.now.waiting], [1, 1, 5]);

@@ -15,7 +15,9 @@ test("what is said is read once, verdict after verdict, in the order in which al
   let reads = 0;
   const store = { ...memory, get: (key: string) => (reads++, memory.get(key)) };
   const said = new SaidLabels(store, stream, () => 0);
-  const same = async (): Promise<void> => assert.deepEqual(await said.all(), await saidOf(memory, stream));
+  const same = async (): Promise<void> => {
+    assert.deepEqual(await said.all(), await saidOf(memory, stream));
+  };
   for (let verdict = 0; verdict < 30; verdict++) {
     await appendLabels(memory, stream, [labelOf(verdict % 7, verdict % 2 === 0 ? "none" : "withdrawn", verdict)]);
     reads = 0;

@@ -53,8 +53,8 @@ export const wall = answering(
     const classes = held === null ? (manifest?.classes ?? []) : labelled(held.ranked.labels);
     const isNamed = typeof path.class === "string";
     // Nothing is known yet: it is being read.
-    const index = classes.length > 0 ? askedClass(classes, path.class) : isNamed ? 0 : (path.class as number);
-    const label = classes[index]?.label ?? (isNamed ? (path.class as string).slice("name:".length) : "");
+    const index = classes.length > 0 ? askedClass(classes, path.class) : isNamed ? 0 : path.class;
+    const label = classes[index]?.label ?? (isNamed ? path.class.slice("name:".length) : "");
     const versionClass = manifest === null ? -1 : sameClass(manifest, index, label);
     const inVersion = manifest?.classes[versionClass];
     const k = held?.quota[index] ?? inVersion?.k ?? 1;
