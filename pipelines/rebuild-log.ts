@@ -62,10 +62,14 @@ export async function rebuildLog(options: RebuildLogOptions): Promise<RebuiltLog
   await assertNotHeld(folder);
   const streams = [...new Set([config.stream, ...(await declaredStreams(store))])];
   const sources = await declaredSources(store, streams);
-  // The old one was put aside already, and the new one is whole.
-  if (!existsSync(folder) && isClosed(fresh)) {
-    if (!dryRun) await rename(fresh, folder);
-    return { fault: "a rebuild had not ended", aside: null, partitions: [], sourcesGoOn: false, sources };
+  // The new one is whole: the old one was put aside already, or the streams are said to go on in the new one.
+  if (isClosed(fresh) && (!existsSync(folder) || (await succeeds(fresh, store, streams)))) {
+    const aside = existsSync(folder) ? asideName(folder, nowMs) : null;
+    if (!dryRun) {
+      if (aside !== null) await rename(folder, aside);
+      await rename(fresh, folder);
+    }
+    return { fault: "a rebuild had not ended", aside, partitions: [], sourcesGoOn: false, sources };
   }
   const reached = new Map<string, readonly number[]>();
   for (const stream of streams) reached.set(stream, await reachOf(store, stream));
@@ -106,6 +110,21 @@ async function reachOf(store: Store, stream: string): Promise<number[]> {
     for (const { partition, end } of await readClaims(store, { teacher, stream }))
       furthest.set(partition, Math.max(end ?? 0, furthest.get(partition) ?? 0));
   return Array.from({ length: Math.max(-1, ...furthest.keys()) + 1 }, (_, partition) => furthest.get(partition) ?? 0);
+}
+
+/** Whether each stream that a log has goes on in it by what the store says, and it has one. */
+async function succeeds(folder: string, store: Store, streams: readonly string[]): Promise<boolean> {
+  const log = await openEmbeddedLog(folder, { exclusive: false });
+  try {
+    const own = streams.filter((one) => log.topics().includes(one));
+    for (const stream of own) {
+      const standing = await streamLog(store, stream);
+      if (standing === null || !isSameLog(standing.log, await log.identity(stream))) return false;
+    }
+    return own.length > 0;
+  } finally {
+    await log.close();
+  }
 }
 
 /** Streams of which a sound log has a topic that is not the one they were archived from. */

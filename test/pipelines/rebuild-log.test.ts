@@ -126,6 +126,26 @@ test("records that can be read are in the new log, and sources go on where they 
   assert.equal(result.counts.appended + done.partitions.reduce((sum, { end }) => sum + end, 0), 44);
 });
 
+test("a rebuild that was killed before the new log took its place is gone on with, and nothing salvaged goes", async () => {
+  const one = await copied();
+  const log = join(one.data, "log");
+  await cp(log, join(root, "short"), { recursive: true });
+  const pictures = join(root, "more");
+  await writePictures(pictures, { images: 3, duplicates: 0, broken: 0 }, 3, (at) => `more-${at}.png`);
+  await runIngest({ ...one, pictures, options: { publish: false } });
+  await rm(log, { recursive: true });
+  await rename(join(root, "short"), log);
+  const done = await rebuilt(one);
+  assert.match(done.fault!, /ends/);
+  const ends = await endsOf(one);
+  const [aside] = (await readdir(one.data)).filter((name) => name.startsWith("log.damaged"));
+  await rename(log, `${log}.rebuilding`);
+  await rename(join(one.data, aside!), log);
+  assert.equal((await rebuilt(one)).fault, "a rebuild had not ended");
+  assert.deepEqual(await endsOf(one), ends);
+  assert.equal((await rebuilt(one)).fault, null);
+});
+
 test("flips and cuts anywhere: ingest says so or goes on, and after a rebuild every picture is scored", async () => {
   const next = uniform(5);
   for (let trial = 0; trial < 6; trial++) {
