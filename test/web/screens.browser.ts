@@ -328,7 +328,7 @@ describe("the page", { skip: noBrowser() }, () => {
 
   test("says what is not there, and goes on when the server comes back", async () => {
     await page.goto(at("/class/99"));
-    await page.waitForSelector("text=Expected a class from 0 to 9, found 99");
+    await page.waitForSelector("text=Expected a class, from 0 to 9, found 99");
     await page.goto(at("/version/flowers/77"));
     await page.waitForSelector("text=Expected version 77");
     await page.goto(at("/image/abc"));

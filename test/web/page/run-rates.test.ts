@@ -15,7 +15,7 @@ test("a run's rates are those of what it wrote over the last twenty seconds", ()
     written(3000, 100, 10),
     written(20_000, 950, 95),
     written(23_000, 1100, 110),
-  ].reduce(withWritten, [] as ReturnType<typeof withWritten>);
+  ].reduce<ReturnType<typeof withWritten>>(withWritten, []);
   assert.deepEqual(
     all.map(({ atMs }) => atMs),
     [3000, 20_000, 23_000],

@@ -118,7 +118,8 @@ function Stage({ name, stages, moments, rates, queue }: StageProps) {
       <span class="fine">at work{rates === null ? "" : `, ${rateText(rates.done)}`}</span>
       {queue === null ? null : (
         <span class="fine" title="All its places were taken for that share of the time: what comes before it waited">
-          {countText(Math.max(0, queue.items - queue.places))} waiting, full {shareText(queue.full)}
+          {countText(Math.max(0, queue.items - queue.places))} waiting, full{" "}
+          {shareText(queue.full).replace(" ", "\u00a0")}
         </span>
       )}
       <span class="pipe" aria-hidden="true">

@@ -285,7 +285,7 @@ function Queue({ kind, review, dataset, isReadOnly, changes }: QueueProps) {
             {item.sha256 === null ? null : <a href={`/image/${item.sha256}`}>its life</a>}
           </div>
         </div>
-        {item.label === null ? null : <Beside dataset={dataset} label={item.label ?? ""} changes={changes} />}
+        {item.label === null ? null : <Beside dataset={dataset} label={item.label} changes={changes} />}
       </div>
     </>
   );
