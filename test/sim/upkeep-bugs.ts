@@ -161,7 +161,6 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "erasure-leaves-attempts",
-    likelySeed: 451,
     what: "an erasure leaves what attempts to publish have left behind",
     eraserStore: (store) => ({
       ...store,
@@ -170,7 +169,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   },
   {
     name: "erased-image-kept-again",
-    likelySeed: 285,
+    likelySeed: 754,
     what: "scorers do not look whether an image was erased",
     install: () => replace(ErasedImages.prototype, "has", () => ({ value: () => false })),
   },
