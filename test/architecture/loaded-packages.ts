@@ -36,7 +36,7 @@ function loadedAtOnce({ tree }: SourceFile): string[] {
 /** `import type …`, or one that names types alone */
 function isOfTypes(clause: ts.ImportClause | undefined): boolean {
   if (clause === undefined) return false;
-  if (clause.isTypeOnly) return true;
+  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
   const { namedBindings } = clause;
   return (
     clause.name === undefined &&
