@@ -43,6 +43,7 @@ test("reproduce prints both ids, and exits with 3 where the archive gives anothe
     published,
     archive,
     incomplete: false,
+    erased: 0,
     differences: [],
   });
   assert.equal((await sluice(["reproduce", "7"])).code, 1);
