@@ -90,7 +90,7 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
     // One for each change that the label makes: some, where there were hundreds.
     const failing = asked.filter((path) => path.includes("/latest/classes?")).length;
     assert.ok(failing >= 1 && failing < 10, `${failing} requests`);
-    await page.unroute("**/latest/classes?**");
+    await page.unrouteAll({ behavior: "wait" });
     await page.click("text=Try again");
     await page.waitForSelector(".outdated", { state: "detached" });
   });
@@ -113,7 +113,7 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
       asked.slice(from).filter((path) => !path.includes("order=number")),
       [],
     );
-    await page.unroute("**/latest/classes?order=starving**");
+    await page.unrouteAll({ behavior: "wait" });
   });
 
   test("keeps the version that is looked at while one searches its classes", async () => {
@@ -192,7 +192,7 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
     assert.equal(labels.at(-1)!.sha256, sha256);
     await page.keyboard.press("u");
     await page.waitForSelector("text=Taken back");
-    await page.unroute("**/api/review/doubtful?**");
+    await page.unrouteAll({ behavior: "wait" });
   });
 
   test("does by Ctrl-K what it says first, and no more: pause, resume, retry", async () => {
@@ -262,7 +262,7 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
     const asked = requestsOf(page, "/whatif");
     await page.waitForTimeout(800);
     assert.deepEqual(asked, []);
-    await page.unroute("**/whatif?**");
+    await page.unrouteAll({ behavior: "wait" });
   });
 
   test("says of a run that was killed that it stopped, lists the store every minute, and writes times in UTC", async () => {
@@ -313,6 +313,7 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
     await drawn.clock.runFor(130_000);
     await drawn.waitForFunction(() => true);
     assert.ok(listed.length >= before + 2, `${listed.length - before} lists of the store in two minutes`);
+    await drawn.unrouteAll({ behavior: "wait" });
     await drawn.close();
     await writeFile(path, ended);
   });
