@@ -63,6 +63,10 @@ describe("exports to a bucket", { skip: await cannotStart("minio") }, () => {
         if (++writes === at) throw new SluiceError("E_STORE_IO", "The line is down.");
         await store.put(key, bytes);
       },
+      putIfAbsent: async (key: string, bytes: Uint8Array) => {
+        if (++writes === at) throw new SluiceError("E_STORE_IO", "The line is down.");
+        return store.putIfAbsent(key, bytes);
+      },
       putStream: (key: string, chunks: AsyncIterable<Uint8Array>) =>
         store.putStream(key, ++writes === at ? half(chunks) : chunks),
     });
