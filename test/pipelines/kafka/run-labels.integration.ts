@@ -14,6 +14,8 @@ import { startedServices } from "../../fixtures/started-services.js";
 import { pageExample, withConsoleProducer } from "../../fixtures/page-example.js";
 
 const COUNT = 40;
+/** When people of these tests said something, ms */
+const SAID_MS = Date.UTC(2026, 0, 15);
 const seeds = Array.from({ length: COUNT }, (_, at) => 1 + at);
 
 interface Published {
@@ -62,7 +64,7 @@ describe("labels through their topic", { skip: (await cannotStart("kafka")) || (
     const [chain] = await site.archived();
     const digests = chain!.rows.map((row) => row.split(" ")[1]!);
     const label = (at: number, more: object): string =>
-      `sluice-schema:1\t${JSON.stringify({ sha256: digests[at], timeMs: 1, by: "anna", ...more })}`;
+      `sluice-schema:1\t${JSON.stringify({ sha256: digests[at], timeMs: SAID_MS, by: "anna", ...more })}`;
 
     const taker = site.run(["publish"]);
     // As the page says, and then whatever else may come
@@ -72,7 +74,7 @@ describe("labels through their topic", { skip: (await cannotStart("kafka")) || (
     await promisify(execFile)("sh", args, { cwd: site.folder, env });
     await produce(site, [
       "sluice-schema:1\tno label at all",
-      `sluice-schema:2\t${JSON.stringify({ sha256: digests[1], verdict: "none", timeMs: 1, by: null })}`,
+      `sluice-schema:2\t${JSON.stringify({ sha256: digests[1], verdict: "none", timeMs: SAID_MS, by: null })}`,
       label(1, { verdict: "maybe" }),
       label(2, { verdict: "is", class: "class-3" }),
     ]);
@@ -123,7 +125,7 @@ describe("labels through their topic", { skip: (await cannotStart("kafka")) || (
     await site.scored();
     assert.equal(await scorer.end("SIGINT"), 0);
     const { appendLabels } = await import("../../../operators/archive/image-labels.js");
-    const earlier = { timeMs: 5, by: "before" };
+    const earlier = { timeMs: SAID_MS - 5, by: "before" };
     await appendLabels(site.store, site.stream, [
       { sha256: digests[0]!, verdict: "none", ...earlier },
       { sha256: digests[1]!, verdict: "none", ...earlier },
