@@ -1,5 +1,5 @@
 /** Of the time it takes to find an answer, how many times as long it stands: those who ask keep the process busy for a part of its time */
-const TIMES = 4;
+const TIMES = 20;
 
 /** An answer that takes work to find, for many that ask again and again: found once for all of them, and taken to stand for a while. */
 export class StandingAnswer<T> {

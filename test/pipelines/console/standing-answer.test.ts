@@ -26,7 +26,7 @@ test("what many ask for is found once, stands for a while, longer where it took 
   assert.equal(await answer.get(), 2);
   await new Promise(setImmediate);
   atMs += 11_000;
-  assert.equal(await answer.get(), 2, "it took three seconds: it stands for twelve");
+  assert.equal(await answer.get(), 2, "it took three seconds: it stands for a minute");
   answer.forget();
   assert.equal(await answer.get(), 3);
   answer.forget();
