@@ -17,8 +17,7 @@ const MAIN = join(import.meta.dirname, "..", "..", "cli", "main.js");
 
 /** An ingest with a console beside it that so many people have open. On this machine the pages' own work counts as well. */
 export async function consoleCost({ tiny, print }: BenchOptions): Promise<Looking> {
-  // About a minute on two cores
-  const images = tiny ? 300 : 150_000;
+  const images = tiny ? 300 : 60_000;
   const clients = tiny ? 5 : 50;
   print(`${images} JPEGs of 48 x 36, a small net of 10 classes; ${clients} clients of a console`);
   const calls: Clients["calls"] = { made: 0, refused: 0 };
@@ -26,7 +25,7 @@ export async function consoleCost({ tiny, print }: BenchOptions): Promise<Lookin
     const data = /^data at (.+)$/.exec(line)?.[1];
     if (data !== undefined) await watched(data, place, { clients, calls });
   };
-  const looking = await lookedAt({ by: "console", images, rounds: tiny ? 1 : 3, least: 0.95, look }, print);
+  const looking = await lookedAt({ by: "console", images, rounds: tiny ? 1 : 4, least: 0.95, look }, print);
   const why = calls.why === undefined ? "" : `, the first ${calls.why}`;
   print(`${calls.made} calls beside the event streams, ${calls.refused} refused${why}`);
   // A page that is shown nothing costs nothing: the figure would say so of a console that is not looked at.
