@@ -148,27 +148,26 @@ async function chooseVersion(options: LoopOptions, number: number): Promise<Omit
   });
   const version = { dataset: dataset.name, number: manifest.number, id: manifest.id, teacher: stands.digest };
   // What would stop the generation stops it before it is recorded: the version may be made anew then, and images labelled otherwise.
-  await assertTrainable(options, version);
+  const run = await studentRun(options, version);
+  await assertTrainable(options, run, version.teacher);
   const same = (await finishedGenerations(store, dataset.name)).filter((one) => one.version.id === version.id);
   if (same.length === 0) return version;
   // The labelled images may be others than then: only the digest of all inputs tells.
-  const training = await inputsOf(options, version);
+  const training = await inputsOf(run);
   return same.some((one) => one.model.training === training) ? null : version;
 }
 
 /** Throws E_TRAIN_OVERLAP where test images are trained on, E_TRAIN_DATA where a student would have other classes than its teacher. */
-async function assertTrainable(options: LoopOptions, version: Omit<LoopStep<"version">, "at">): Promise<void> {
-  const run = await studentRun(options, version);
+async function assertTrainable(options: LoopOptions, run: StudentRun, teacherDigest: string): Promise<void> {
   await assertTestApart(run.test, { labelled: run.labelled, version: run.version });
-  const teacher = await loadTeacher(await teacherPath(options, version.teacher));
+  const teacher = await loadTeacher(await teacherPath(options, teacherDigest));
   assertSameClasses(run.labelled.labels, teacher.card);
 }
 
 /** The digest of what a training of this version would be made from: a trainer that stops before it begins. */
-async function inputsOf(options: LoopOptions, version: Omit<LoopStep<"version">, "at">): Promise<string> {
+async function inputsOf(run: StudentRun): Promise<string> {
   let digest = "";
   const known = new SluiceError("E_CANCELLED", "Only the digest was asked for.");
-  const run = await studentRun(options, version);
   const asked = trainOnce({
     ...run,
     folder: (found) => {
@@ -181,6 +180,8 @@ async function inputsOf(options: LoopOptions, version: Omit<LoopStep<"version">,
   });
   return digest;
 }
+
+type StudentRun = Awaited<ReturnType<typeof studentRun>>;
 
 async function studentRun(options: LoopOptions, version: Omit<LoopStep<"version">, "at">) {
   const { store, config, trainerFor, seed, signal, onProgress, onNote, nowMs } = options;

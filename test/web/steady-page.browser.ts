@@ -330,7 +330,7 @@ describe("a page that stays open", { skip: noBrowser() }, () => {
     const seventh = await opened();
     await seventh.goto(at("/class/5"));
     await seventh.waitForSelector(".tile img:not(.coming)");
-    // What is looked at again hears of what was said meanwhile.
+    // A page that is looked at again shows what people said meanwhile.
     const first = pages[0]!;
     const asked = requestsOf(first, "/api/overview");
     await look(first, "visible");

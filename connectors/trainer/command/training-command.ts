@@ -79,7 +79,7 @@ export async function runTrainingCommand(options: TrainingCommandOptions): Promi
     end("stopped");
   };
   // Not `close`: something that it has left running may hold its output open for ever.
-  const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+  const exited = awaitedLater(once(child, "exit")) as Promise<[number | null, NodeJS.Signals | null]>;
   const closed = awaitedLater(once(child, "close"));
   try {
     const hear = (line: string, isMessage: boolean): void => {
@@ -114,8 +114,9 @@ export async function runTrainingCommand(options: TrainingCommandOptions): Promi
     clearInterval(watch);
     clearTimeout(killing);
     signal.removeEventListener("abort", stop);
-    // Whatever failed here: nothing of the program's goes on.
-    if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
+    // Where something failed here while it runs: nothing of the program's goes on.
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      signalGroup(child.pid, "SIGKILL");
     child.stdout.destroy();
     child.stderr.destroy();
     log.end();

@@ -14,13 +14,20 @@ const chain = { teacher, stream: "images", partition: 0, origin: 0 };
 const dataset = datasetSchema.parse({ name: "d", select: { k: 5, p: 1 } });
 const segment = (image: number) => testSegment(chain, image, [{ image, logits: [image, 0, 0] }], 2);
 
-test("an old owner that prunes while another's checkpoint is written leaves its parts", async () => {
-  const options = { dataset, teacher, stream: "images", card };
+const options = { dataset, teacher, stream: "images", card };
+
+/** A state with a durable checkpoint, and a segment more. */
+async function grownState() {
   const store = openMemoryStore();
   const state = new DatasetState(options);
   state.apply(segment(0));
   const durable = await writeCheckpoint(store, state, new Map(), new Map());
   state.apply(segment(1));
+  return { store, state, durable };
+}
+
+test("an old owner that prunes while another's checkpoint is written leaves its parts", async () => {
+  const { store, state, durable } = await grownState();
   const meanwhile = {
     ...store,
     putIfAbsent: async (key: string, bytes: Uint8Array) => {
@@ -39,12 +46,7 @@ test("an old owner that prunes while another's checkpoint is written leaves its 
 
 test("a checkpoint that failed and is tried again, later, has all that came", async () => {
   for (const failAt of [0, 1]) {
-    const options = { dataset, teacher, stream: "images", card };
-    const store = openMemoryStore();
-    const state = new DatasetState(options);
-    state.apply(segment(0));
-    const durable = await writeCheckpoint(store, state, new Map(), new Map());
-    state.apply(segment(1));
+    const { store, state, durable } = await grownState();
     await assert.rejects(writeCheckpoint(failingStore(store, failAt, "before"), state, durable, new Map()));
     await writeCheckpoint(store, state, durable, new Map());
     const frontier = state.coverage.frontier;

@@ -50,7 +50,7 @@ describe(
           const start = segmentWritten(piece);
           if (start === null || start < 8) return {};
           resolve(start);
-          // The store has the segment; the scorer never hears of it.
+          // The store has the segment; the scorer is never told.
           return { answers: new Promise(() => undefined) };
         };
       });
