@@ -47,3 +47,14 @@ export function shownNames(labels: readonly string[]): string[] {
   for (const label of labels) count.set(label, (count.get(label) ?? 0) + 1);
   return labels.map((label, index) => (count.get(label) === 1 ? label : `${label} #${index}`));
 }
+
+/** Names that a list has more often than another one, in its order. */
+export function namesBeside(names: readonly string[], others: readonly string[]): string[] {
+  const left = new Map<string, number>();
+  for (const name of others) left.set(name, (left.get(name) ?? 0) + 1);
+  return names.filter((name) => {
+    const count = left.get(name) ?? 0;
+    left.set(name, count - 1);
+    return count <= 0;
+  });
+}

@@ -3,7 +3,7 @@ import type { Store } from "../../connectors/store/store.js";
 import { currentFrontier } from "../../operators/archive/archive-reader.js";
 import { without, type OffsetRange } from "../../operators/archive/offset-ranges.js";
 import { readCards } from "../../operators/archive/teacher-registry.js";
-import type { ClassNames } from "../../schemas/class-names.js";
+import { namesBeside, type ClassNames } from "../../schemas/class-names.js";
 import type { DeclaredTeacher } from "../../schemas/declaration.js";
 import type { Frontier } from "../../schemas/frontier.js";
 import { readDeclarations } from "../open/declare.js";
@@ -53,7 +53,7 @@ export async function classChanges(options: ClassChangesOptions): Promise<ClassC
   const cards = await readCards(store);
   const known = cards.get(before.digest);
   if (known === undefined) return null;
-  const added = beside(teacher.labels, known.labels);
+  const added = namesBeside(teacher.labels, known.labels);
   if (added.length === 0) return null;
   const scored = await currentFrontier(store, { teacher: before.digest, stream });
   if (scored.length === 0) return null;
@@ -66,23 +66,12 @@ export async function classChanges(options: ClassChangesOptions): Promise<ClassC
     before: { digest: before.digest, name: before.name },
     teacher: { digest: teacher.digest, name: teacher.name },
     added,
-    dropped: beside(known.labels, teacher.labels),
+    dropped: namesBeside(known.labels, teacher.labels),
     unscored,
     hasBegun: own.length > 0,
     lost: ends && unscored.flatMap((range) => below(range, ends[range.partition]?.start ?? 0)),
     datasets: await versionsBy(store, stream, before.digest),
   };
-}
-
-/** Names that a list has more often than another one, in its order. */
-function beside(names: readonly string[], others: readonly string[]): string[] {
-  const left = new Map<string, number>();
-  for (const name of others) left.set(name, (left.get(name) ?? 0) + 1);
-  return names.filter((name) => {
-    const count = left.get(name) ?? 0;
-    left.set(name, count - 1);
-    return count <= 0;
-  });
 }
 
 function rangesOf(frontier: Frontier, partition: number): OffsetRange[] {

@@ -1,3 +1,4 @@
+import { namesBeside } from "../../schemas/class-names.js";
 import { SluiceError } from "../../schemas/errors.js";
 import type { ModelCard } from "../../schemas/model-card.js";
 
@@ -16,11 +17,7 @@ export function classPlaces(card: Pick<ModelCard, "labels" | "name">, labels: re
 
 /** Throws E_TRAIN_DATA where a model has other classes than these. */
 export function assertSameClasses(labels: readonly string[], card: Pick<ModelCard, "labels" | "name">): void {
-  const counts = new Map<string, number>();
-  const count = (label: string, by: number): void => void counts.set(label, (counts.get(label) ?? 0) + by);
-  for (const label of labels) count(label, 1);
-  for (const label of card.labels) count(label, -1);
-  const other = [...counts].find(([, difference]) => difference !== 0)?.[0];
+  const other = namesBeside(labels, card.labels)[0] ?? namesBeside(card.labels, labels)[0];
   if (other === undefined) return;
   throw new SluiceError(
     "E_TRAIN_DATA",
